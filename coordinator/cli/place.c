@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/place.h"
+
+#include "proto/base/io.h"
+#include "proto/limits.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *user_home(void)
+{
+    const char *home = getenv("HOME");
+    if (home && *home)
+        return home;
+    const struct passwd *entry = getpwuid(getuid());
+    return entry ? entry->pw_dir : "/";
+}
+
+const char *place_home(struct arena *arena, const char *option)
+{
+    const char *wanted = option && *option ? option : getenv("FARM_HOME");
+    const char *state = getenv("XDG_STATE_HOME");
+    if ((!wanted || !*wanted) && state && *state == '/')
+        return arena_print(arena, "%s/floxfarm", state);
+    if (!wanted || !*wanted)
+        return arena_print(arena, "%s/.local/state/floxfarm", user_home());
+    if (*wanted == '/')
+        return arena_text(arena, wanted);
+    char *here = getcwd(NULL, 0);
+    const char *path = arena_print(arena, "%s/%s", here ? here : ".", wanted);
+    free(here);
+    return path;
+}
+
+const char *place_path(struct arena *arena, const char *home, const char *name)
+{
+    return arena_print(arena, "%s/%s", home, name);
+}
+
+const char *place_endpoint(struct arena *arena, const char *home, const char *what)
+{
+    struct buf text = {0};
+    const char *found = "";
+    size_t size = strlen(what);
+    io_read_file(place_path(arena, home, "run/endpoints"), LIMIT_TEXT_BYTES, &text, NULL);
+    char *rest = NULL;
+    for (char *line = text.size ? strtok_r((char *)text.data, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (!strncmp(line, what, size) && line[size] == ' ')
+            found = arena_text(arena, line + size + 1);
+    buf_release(&text);
+    return found;
+}
+
+static int remote_address(const char *endpoint, struct client_address *out, struct err *err)
+{
+    const char *server = getenv("FARM_SERVER_KEY"), *own = getenv("FARM_KEY");
+    if (!server || !*server || !own || !*own)
+        return err_set(err, "FARM_CONNECT needs FARM_SERVER_KEY (the coordinator's public key) and "
+                            "FARM_KEY (the path of your key) beside it");
+    out->endpoint = endpoint;
+    out->is_remote = true;
+    if (keys_valid(server))
+        memcpy(out->server_key, server, KEY_TEXT_BYTES);
+    else if (keys_load_public(server, out->server_key, err))
+        return err_prefix(err, "FARM_SERVER_KEY");
+    return keys_load(own, &out->own, err) ? err_prefix(err, "FARM_KEY") : 0;
+}
+
+static int local_address(struct arena *arena, const char *home, struct client_address *out,
+                         struct err *err)
+{
+    out->endpoint = place_endpoint(arena, home, "local");
+    if (!*out->endpoint)
+        out->endpoint = place_endpoint(arena, home, "control");
+    if (!*out->endpoint)
+        return err_set(err, "no coordinator runs in %s: start it with farm up, or name another "
+                            "folder with --home or FARM_HOME", home);
+    if (keys_load_public(place_path(arena, home, "keys/farmd.key.pub"), out->server_key, err))
+        return -1;
+    return keys_load(place_path(arena, home, "keys/admin.key"), &out->own, err);
+}
+
+int place_address(struct arena *arena, const char *home, struct client_address *out,
+                  struct err *err)
+{
+    const char *endpoint = getenv("FARM_CONNECT");
+    *out = (struct client_address){0};
+    if (endpoint && *endpoint)
+        return remote_address(endpoint, out, err);
+    return local_address(arena, home, out, err);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* place.h - the farm's folder, and how to reach its coordinator.
+ *
+ *   HOME/farm.yaml                 what the owner decided
+ *   HOME/keys/farmd.key[.pub]      the coordinator's identity      (0600)
+ *   HOME/keys/admin.key[.pub]      the identity of local commands  (0600)
+ *   HOME/run/endpoints             `control URL`, `log URL`, `local URL`, a line each, while it runs
+ *   HOME/run/NAME.pid              pid and start time of farmd and worker-*
+ *   HOME/workers/NAME/             homes of the workers of this machine
+ *   HOME/log/NAME.log              what these programs say
+ *
+ * HOME is --home, else $FARM_HOME, else ~/.local/state/floxfarm. A coordinator elsewhere is reached by
+ * FARM_CONNECT (tcp://host:port), FARM_SERVER_KEY (its public key, or a .pub file) and FARM_KEY (the
+ * path of our key).
+ */
+#ifndef FARM_CLI_PLACE_H
+#define FARM_CLI_PLACE_H
+
+#include "coordinator/cli/client.h"
+#include "proto/base/err.h"
+#include "proto/base/mem.h"
+
+/* HOME by option (may be NULL or ""), environment, default; absolute. */
+const char *place_home(struct arena *arena, const char *option);
+/* HOME/NAME. */
+const char *place_path(struct arena *arena, const char *home, const char *name);
+/* The line `what` of HOME/run/endpoints, or "". */
+const char *place_endpoint(struct arena *arena, const char *home, const char *what);
+/* Fills `out` from the environment or from HOME. The error says what to do. Texts in the arena. */
+int place_address(struct arena *arena, const char *home, struct client_address *out,
+                  struct err *err);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* farm_state.h - the structs behind `struct farm`.
+ *
+ * Included by apply.c and keep.c (which write), farm.c, export.c, check.c, view.c and peek.c (which
+ * read). Deciders include decide.h and peek.h instead, so that the compiler enforces who may write.
+ *
+ * Ownership: a run owns an arena in which its jobs, attempts and publications live with their texts;
+ * everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates in order
+ * of insertion, and ids are given in order, so iteration is by id. Fields marked (passing) come from
+ * records that are not written; nothing durable is derived from them.
+ */
+#ifndef FARM_STATE_STRUCTS_H
+#define FARM_STATE_STRUCTS_H
+
+#include "coordinator/core/farm.h"
+#include "coordinator/core/rank.h"
+#include "coordinator/core/view.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* uthash would call exit(). */
+#define uthash_fatal(message) assert(!message)
+#include <uthash.h>
+
+/* A token as a hash key: no padding. */
+struct token_key {
+    uint64_t epoch, number;
+};
+
+struct peer {
+    UT_hash_handle hh;
+    struct record_peer is; /* texts in the farm's arena */
+    bool revoked;
+};
+
+/* A file system of a machine and what attempts reserved on it. */
+struct volume {
+    struct volume *next;
+    const char *id;
+    uint64_t reserved;
+};
+
+/* Reservations belong to machines: two workers on one host share them. Never freed. */
+struct machine {
+    UT_hash_handle hh;
+    const char *id;
+    uint64_t memory_reserved;
+    uint32_t heavy;
+    struct volume *volumes;
+};
+
+struct worker {
+    UT_hash_handle hh;
+    uint64_t id;
+    struct peer *peer;
+    enum worker_state state;
+    char *reason;
+    bool joined;
+    uint64_t session; /* 0: not connected */
+    struct arena about_arena;
+    struct record_worker_joined about;
+    struct arena baseline_arena;
+    struct capabilities baseline; /* as first joined, or as a person last accepted it */
+    struct machine *machine;
+    uint64_t heard_ms; /* (passing) and the next four */
+    uint64_t sequence;
+    struct pressure pressure;
+    struct sighting *sightings;
+    size_t sighting_count, sighting_capacity;
+    uint32_t foreign; /* (passing) live attempts it runs that are not ours: they hold slots */
+    struct attempt *live_first, *live_last;
+    uint32_t running, running_heavy, publishing;
+    struct publication *pinned_first, *pinned_last; /* open ones */
+};
+
+struct run {
+    UT_hash_handle hh;
+    uint64_t id;
+    enum run_state state;
+    struct arena arena;
+    struct run_options options;
+    const char *who, *request_id, *reason;
+    uint64_t submitted_ms, submitted_wall_ms, closed_ms, closed_wall_ms;
+    struct job *jobs_first, *jobs_last;
+    size_t jobs, by_state[5], by_verdict[8];
+    size_t publications, publications_by_state[7];
+    struct run *finished_prev, *finished_next; /* open with nothing left to do */
+    bool finished;
+};
+
+/* Ready jobs that any host takes or refuses alike, by urgency. A class of seasoned jobs, which have
+ * attempts behind them, needs a look at each: hosts may be backed off. */
+struct ready_class {
+    UT_hash_handle hh;
+    uint64_t key;
+    bool seasoned;
+    struct rank jobs;
+    size_t count;
+};
+
+struct job {
+    UT_hash_handle hh;
+    UT_hash_handle hh_variant; /* in farm.building while it is open and builds by itself */
+    struct rank_node rank;     /* ready: in its class; delayed: in farm.timers */
+    uint64_t id;
+    uint64_t variant_key;
+    struct run *run;
+    struct job *run_next;
+    struct plan_item item;
+    enum job_state state;
+    enum verdict verdict;
+    enum cause cause;
+    const char *detail;
+    uint64_t until_ms; /* waiting: not before; 0 none */
+    uint64_t planned_ms, planned_wall_ms, closed_ms, closed_wall_ms;
+    uint64_t joins; /* waits for that job */
+    struct job *leader, *followers, *follower_next;
+    struct attempt *attempts_first, *attempts_last;
+    uint32_t attempts;
+    struct publication *publication; /* the newest */
+    struct ready_class *ready_class;
+    uint64_t memory_bytes; /* ready: what it will reserve: needed or learned */
+};
+
+struct attempt {
+    UT_hash_handle hh;
+    struct token_key key;
+    struct token token;
+    struct job *job;
+    struct worker *worker;
+    struct attempt *job_next, *live_prev, *live_next;
+    uint32_t ordinal;
+    enum attempt_state state;
+    enum phase phase, failed_phase;
+    enum outcome outcome;
+    enum cause cause;
+    const char *detail;
+    uint64_t offered_ms, offered_wall_ms, stopping_ms, ended_ms, ended_wall_ms;
+    uint64_t renewed_ms; /* (passing) */
+    uint64_t log_bytes;
+    bool log_stored;
+    bool adopted;
+    struct exit_facts facts;
+    struct product product;
+    struct machine *machine; /* where it holds its reservations while it lives */
+    struct volume *volume;
+    uint64_t memory_reserved;
+};
+
+/* One try of a publication; its token names its log. */
+struct try {
+    UT_hash_handle hh;
+    struct token_key key;
+    struct token token;
+    struct try *next;
+    struct publication *publication;
+    uint64_t granted_ms, granted_wall_ms, log_bytes;
+    bool sealed;
+};
+
+/* How many of something share a key. */
+struct tally {
+    UT_hash_handle hh;
+    uint64_t key;
+    size_t count;
+    uint64_t holder; /* the newest publication that counts */
+};
+
+struct publication {
+    UT_hash_handle hh;
+    uint64_t id;
+    struct job *job;
+    struct worker *worker;
+    struct publication *pinned_prev, *pinned_next;
+    struct token built_by;
+    struct target target;
+    struct product product;
+    enum publication_state state;
+    struct try *tries_first, *tries_last;
+    size_t tries;
+    enum cause cause;
+    const char *detail;
+    uint64_t until_ms;
+    uint64_t wanted_ms, wanted_wall_ms, closed_ms, closed_wall_ms;
+    bool already, rebuilt, in_doubt;
+    struct tally *outlet; /* held ones of one account */
+    struct tally *slot;   /* unresolved ones of one (target, package, system) */
+};
+
+struct ledger_newest {
+    UT_hash_handle hh;
+    const char *key;
+    size_t index;
+};
+
+struct learned {
+    UT_hash_handle hh;
+    const char *key;
+    struct record_learned is;
+};
+
+struct known_request {
+    UT_hash_handle hh;
+    const char *id;
+    uint64_t run;
+};
+
+struct farm {
+    uint64_t now_ms, wall_ms;
+    uint64_t offset_ms; /* (passing) core time is boot time plus this */
+    uint32_t epoch;
+    uint64_t incarnation;
+    char *program;
+    struct policy policy;
+    bool paused;
+    char *paused_by, *paused_reason;
+    bool intake_closed; /* (passing) */
+    char *intake_reason;
+    struct record_counters counters; /* the newest id of each */
+    struct arena arena;
+    struct peer *peers;
+    struct worker *workers;
+    struct machine *machines;
+    struct run *runs, *finished;
+    struct job *jobs, *building;
+    struct attempt *attempts;
+    struct publication *publications;
+    struct try *tries;
+    struct tally *outlets, *slots;
+    struct ready_class *classes;
+    struct rank timers; /* delayed jobs by time */
+    struct ledger_entry **ledger;
+    size_t ledger_count, ledger_capacity;
+    struct ledger_newest *ledger_newest;
+    struct learned *learned;
+    struct known_request *requests;
+    size_t runs_open, jobs_open, jobs_ready, attempts_live, publications_open;
+    struct buf scratch; /* keys are put together here */
+};
+
+/* ---- finding (keep.c) ---------------------------------------------------------------------- */
+
+struct worker *find_worker(const struct farm *farm, uint64_t id);
+struct run *find_run(const struct farm *farm, uint64_t id);
+struct job *find_job(const struct farm *farm, uint64_t id);
+struct attempt *find_attempt(const struct farm *farm, struct token token);
+struct try *find_try(const struct farm *farm, struct token token);
+struct publication *find_publication(const struct farm *farm, uint64_t id);
+struct peer *find_peer(const struct farm *farm, const char *public_key);
+const struct learned *find_learned(const struct farm *farm, const char *project,
+                                   const char *package, const char *system);
+
+/* ---- the parts that apply.c is made of (keep.c) -------------------------------------------- */
+
+uint64_t hash_text(uint64_t hash, const char *text);
+uint64_t hash_number(uint64_t hash, uint64_t number);
+uint64_t variant_key(const struct variant *variant);
+bool attempt_is_live(const struct attempt *attempt);
+bool publication_is_open(const struct publication *publication);
+
+void queue_ready(struct farm *farm, struct job *job);   /* into its class */
+void unqueue_ready(struct farm *farm, struct job *job); /* out of it */
+void queue_timer(struct farm *farm, struct job *job);   /* by its until_ms */
+void unqueue_timer(struct farm *farm, struct job *job);
+
+void reserve(struct farm *farm, struct attempt *attempt); /* slot and host, at a lease's begin */
+void unreserve(struct farm *farm, struct attempt *attempt);
+struct machine *machine_of(struct farm *farm, const struct worker *worker);
+/* The file system a worker builds on, or NULL. */
+const struct filesystem *build_filesystem(const struct worker *worker);
+
+#endif

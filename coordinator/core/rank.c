@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* rank.c - a treap: a search tree by key that is a heap by a hash of the key. */
+#include "coordinator/core/rank.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+/* The finaliser of splitmix64: spreads ids that count up over all 64 bits. */
+static uint64_t weight(const struct rank_node *node)
+{
+    uint64_t hash = 0;
+    for (int i = 0; i < RANK_KEYS; i++) {
+        hash = (hash ^ node->key[i]) + 0x9e3779b97f4a7c15u;
+        hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
+        hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
+        hash ^= hash >> 31;
+    }
+    return hash;
+}
+
+int rank_compare(const struct rank_node *a, const struct rank_node *b)
+{
+    for (int i = 0; i < RANK_KEYS; i++)
+        if (a->key[i] != b->key[i])
+            return a->key[i] < b->key[i] ? -1 : 1;
+    return 0;
+}
+
+/* Puts `node` where `old` hangs below its parent. */
+static void replace(struct rank *rank, struct rank_node *old, struct rank_node *node)
+{
+    struct rank_node *parent = old->parent;
+    if (!parent)
+        rank->root = node;
+    else if (parent->left == old)
+        parent->left = node;
+    else
+        parent->right = node;
+    if (node)
+        node->parent = parent;
+}
+
+/* Lifts a child above its parent, keeping the order. */
+static void lift(struct rank *rank, struct rank_node *node)
+{
+    struct rank_node *parent = node->parent;
+    struct rank_node *moved = parent->left == node ? node->right : node->left;
+    replace(rank, parent, node);
+    if (parent->left == node) {
+        parent->left = moved;
+        node->right = parent;
+    } else {
+        parent->right = moved;
+        node->left = parent;
+    }
+    parent->parent = node;
+    if (moved)
+        moved->parent = parent;
+}
+
+void rank_insert(struct rank *rank, struct rank_node *node)
+{
+    node->parent = node->left = node->right = NULL;
+    struct rank_node *parent = NULL, **slot = &rank->root;
+    while (*slot) {
+        int order = rank_compare(node, *slot);
+        assert(order != 0 && "two things of one rank");
+        parent = *slot;
+        slot = order < 0 ? &parent->left : &parent->right;
+    }
+    *slot = node;
+    node->parent = parent;
+    while (node->parent && weight(node) > weight(node->parent))
+        lift(rank, node);
+}
+
+void rank_remove(struct rank *rank, struct rank_node *node)
+{
+    while (node->left && node->right)
+        lift(rank, weight(node->left) > weight(node->right) ? node->left : node->right);
+    replace(rank, node, node->left ? node->left : node->right);
+    node->parent = node->left = node->right = NULL;
+}
+
+struct rank_node *rank_first(const struct rank *rank)
+{
+    struct rank_node *node = rank->root;
+    while (node && node->left)
+        node = node->left;
+    return node;
+}
+
+struct rank_node *rank_next(const struct rank_node *node)
+{
+    if (node->right) {
+        struct rank_node *next = node->right;
+        while (next->left)
+            next = next->left;
+        return next;
+    }
+    while (node->parent && node->parent->right == node)
+        node = node->parent;
+    return node->parent;
+}

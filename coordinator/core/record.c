@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* record.c - the names and shapes of the facts.
+ *
+ * One row a field, one row a kind. The shape of a body serves its protobuf codec, its line in a
+ * trace, its JSON and its deep copy. A new fact is a kind and a body in record.h, a message in
+ * proto/record.proto, a row here, and a case in apply.c.
+ */
+#include "coordinator/core/record.h"
+
+#include <assert.h>
+
+const char *const worker_state_names[] = {"offline",     "online",  "draining",
+                                          "quarantined", "removed", NULL};
+
+/* ---- shapes of bodies ---------------------------------------------------------------------- */
+
+static const struct field farm_started_fields[] = {
+    SHAPE_FIELD(struct record_farm_started, U32, epoch),
+    SHAPE_FIELD(struct record_farm_started, U64, incarnation),
+    SHAPE_FIELD(struct record_farm_started, TEXT, program),
+};
+static const struct shape farm_started_shape =
+    SHAPE(struct record_farm_started, farm_started_fields);
+
+static const struct field policy_fields[] = {
+    SHAPE_FIELD(struct policy, U64, heartbeat_ms),
+    SHAPE_FIELD(struct policy, U64, lease_ttl_ms),
+    SHAPE_FIELD(struct policy, U64, lost_grace_ms),
+    SHAPE_FIELD(struct policy, U64, retry_delay_ms),
+    SHAPE_FIELD(struct policy, U32, attempts_max),
+    SHAPE_FIELD(struct policy, U32, lost_max),
+    SHAPE_FIELD(struct policy, U32, publish_tries_max),
+    SHAPE_FIELD(struct policy, U64, disk_floor_bytes),
+};
+const struct shape policy_shape = SHAPE(struct policy, policy_fields);
+
+static const struct field paused_fields[] = {
+    SHAPE_FIELD(struct record_paused, TEXT, who),
+    SHAPE_FIELD(struct record_paused, TEXT, reason),
+};
+static const struct shape paused_shape = SHAPE(struct record_paused, paused_fields);
+
+static const struct field intake_fields[] = {
+    SHAPE_FIELD(struct record_intake, FLAG, open),
+    SHAPE_FIELD(struct record_intake, TEXT, reason),
+};
+static const struct shape intake_shape = SHAPE(struct record_intake, intake_fields);
+
+static const struct field clock_fields[] = {
+    SHAPE_FIELD(struct record_clock, U64, gap_ms),
+    SHAPE_FIELD(struct record_clock, U64, offset_ms),
+};
+static const struct shape clock_shape = SHAPE(struct record_clock, clock_fields);
+
+static const struct field counters_fields[] = {
+    SHAPE_FIELD(struct record_counters, U64, run),
+    SHAPE_FIELD(struct record_counters, U64, job),
+    SHAPE_FIELD(struct record_counters, U64, publication),
+    SHAPE_FIELD(struct record_counters, U64, worker),
+    SHAPE_FIELD(struct record_counters, U64, token),
+};
+static const struct shape counters_shape = SHAPE(struct record_counters, counters_fields);
+
+static const struct field peer_fields[] = {
+    SHAPE_FIELD(struct record_peer, U64, worker),
+    SHAPE_FIELD(struct record_peer, TEXT, name),
+    SHAPE_FIELD(struct record_peer, TEXT, public_key),
+    SHAPE_ENUM(struct record_peer, role, role_names),
+    SHAPE_FIELD(struct record_peer, FLAG, may_publish),
+};
+static const struct shape peer_shape = SHAPE(struct record_peer, peer_fields);
+
+static const struct field worker_joined_fields[] = {
+    SHAPE_FIELD(struct record_worker_joined, U64, worker),
+    SHAPE_FIELD(struct record_worker_joined, U64, session),
+    SHAPE_FIELD(struct record_worker_joined, TEXT, instance),
+    SHAPE_FIELD(struct record_worker_joined, TEXT, boot_id),
+    SHAPE_FIELD(struct record_worker_joined, TEXT, program),
+    SHAPE_STRUCT(struct record_worker_joined, capabilities, capabilities_shape),
+};
+static const struct shape worker_joined_shape =
+    SHAPE(struct record_worker_joined, worker_joined_fields);
+
+static const struct field sighting_fields[] = {
+    SHAPE_STRUCT(struct sighting, token, token_shape),
+    SHAPE_FIELD(struct sighting, FLAG, is_publication),
+    SHAPE_ENUM(struct sighting, state, item_state_names),
+};
+static const struct shape sighting_shape = SHAPE(struct sighting, sighting_fields);
+
+static const struct field worker_heard_fields[] = {
+    SHAPE_FIELD(struct record_worker_heard, U64, worker),
+    SHAPE_FIELD(struct record_worker_heard, U64, sequence),
+    SHAPE_LIST(struct record_worker_heard, filesystems, filesystem_shape),
+    SHAPE_STRUCT(struct record_worker_heard, pressure, pressure_shape),
+    SHAPE_LIST(struct record_worker_heard, sightings, sighting_shape),
+};
+static const struct shape worker_heard_shape =
+    SHAPE(struct record_worker_heard, worker_heard_fields);
+
+static const struct field worker_lost_fields[] = {
+    SHAPE_FIELD(struct record_worker_lost, U64, worker),
+};
+static const struct shape worker_lost_shape = SHAPE(struct record_worker_lost, worker_lost_fields);
+
+static const struct field worker_moved_fields[] = {
+    SHAPE_FIELD(struct record_worker_moved, U64, worker),
+    SHAPE_ENUM(struct record_worker_moved, to, worker_state_names),
+    SHAPE_FIELD(struct record_worker_moved, TEXT, reason),
+    SHAPE_FIELD(struct record_worker_moved, TEXT, who),
+};
+static const struct shape worker_moved_shape =
+    SHAPE(struct record_worker_moved, worker_moved_fields);
+
+static const struct field run_options_fields[] = {
+    SHAPE_FIELD(struct run_options, TEXT, project), SHAPE_FIELD(struct run_options, TEXT, filter),
+    SHAPE_FIELD(struct run_options, FLAG, publish), SHAPE_FIELD(struct run_options, FLAG, force),
+    SHAPE_FIELD(struct run_options, I64, priority), SHAPE_FIELD(struct run_options, U64, retry_of),
+    SHAPE_FIELD(struct run_options, TEXT, at),      SHAPE_FIELD(struct run_options, FLAG, local),
+};
+const struct shape run_options_shape = SHAPE(struct run_options, run_options_fields);
+
+static const struct field run_submitted_fields[] = {
+    SHAPE_FIELD(struct record_run_submitted, U64, run),
+    SHAPE_FIELD(struct record_run_submitted, TEXT, request_id),
+    SHAPE_FIELD(struct record_run_submitted, TEXT, who),
+    SHAPE_STRUCT(struct record_run_submitted, options, run_options_shape),
+};
+static const struct shape run_submitted_shape =
+    SHAPE(struct record_run_submitted, run_submitted_fields);
+
+static const struct field run_fields[] = {
+    SHAPE_FIELD(struct record_run, U64, run),
+    SHAPE_FIELD(struct record_run, TEXT, reason),
+};
+static const struct shape run_shape = SHAPE(struct record_run, run_fields);
+
+static const struct field job_planned_fields[] = {
+    SHAPE_FIELD(struct record_job_planned, U64, job),
+    SHAPE_FIELD(struct record_job_planned, U64, run),
+    SHAPE_FIELD(struct record_job_planned, U64, joins),
+    SHAPE_STRUCT(struct record_job_planned, item, plan_item_shape),
+};
+static const struct shape job_planned_shape = SHAPE(struct record_job_planned, job_planned_fields);
+
+static const struct field job_fields[] = {
+    SHAPE_FIELD(struct record_job, U64, job),
+    SHAPE_FIELD(struct record_job, U64, until_ms),
+    SHAPE_ENUM(struct record_job, verdict, verdict_names),
+    SHAPE_ENUM(struct record_job, cause, cause_names),
+    SHAPE_FIELD(struct record_job, TEXT, detail),
+};
+static const struct shape job_shape = SHAPE(struct record_job, job_fields);
+
+static const struct field job_joined_fields[] = {
+    SHAPE_FIELD(struct record_job_joined, U64, job),
+    SHAPE_FIELD(struct record_job_joined, U64, joins),
+};
+static const struct shape job_joined_shape = SHAPE(struct record_job_joined, job_joined_fields);
+
+static const struct field lease_fields[] = {
+    SHAPE_STRUCT(struct record_lease, token, token_shape),
+    SHAPE_FIELD(struct record_lease, U64, job),
+    SHAPE_FIELD(struct record_lease, U64, worker),
+    SHAPE_ENUM(struct record_lease, phase, phase_names),
+};
+static const struct shape lease_shape = SHAPE(struct record_lease, lease_fields);
+
+static const struct field attempt_moved_fields[] = {
+    SHAPE_STRUCT(struct record_attempt_moved, token, token_shape),
+    SHAPE_ENUM(struct record_attempt_moved, phase, phase_names),
+    SHAPE_FIELD(struct record_attempt_moved, TEXT, reason),
+};
+static const struct shape attempt_moved_shape =
+    SHAPE(struct record_attempt_moved, attempt_moved_fields);
+
+static const struct field attempt_ended_fields[] = {
+    SHAPE_STRUCT(struct record_attempt_ended, token, token_shape),
+    SHAPE_ENUM(struct record_attempt_ended, outcome, outcome_names),
+    SHAPE_ENUM(struct record_attempt_ended, cause, cause_names),
+    SHAPE_ENUM(struct record_attempt_ended, failed_phase, phase_names),
+    SHAPE_FIELD(struct record_attempt_ended, TEXT, detail),
+    SHAPE_FIELD(struct record_attempt_ended, U64, log_bytes),
+    SHAPE_STRUCT(struct record_attempt_ended, facts, exit_facts_shape),
+    SHAPE_STRUCT(struct record_attempt_ended, product, product_shape),
+};
+static const struct shape attempt_ended_shape =
+    SHAPE(struct record_attempt_ended, attempt_ended_fields);
+
+static const struct field sealed_fields[] = {
+    SHAPE_STRUCT(struct record_sealed, token, token_shape),
+    SHAPE_FIELD(struct record_sealed, U64, log_bytes),
+};
+static const struct shape sealed_shape = SHAPE(struct record_sealed, sealed_fields);
+
+static const struct field publication_wanted_fields[] = {
+    SHAPE_FIELD(struct record_publication_wanted, U64, publication),
+    SHAPE_FIELD(struct record_publication_wanted, U64, job),
+    SHAPE_FIELD(struct record_publication_wanted, U64, worker),
+    SHAPE_STRUCT(struct record_publication_wanted, built_by, token_shape),
+    SHAPE_STRUCT(struct record_publication_wanted, target, target_shape),
+    SHAPE_STRUCT(struct record_publication_wanted, product, product_shape),
+};
+static const struct shape publication_wanted_shape =
+    SHAPE(struct record_publication_wanted, publication_wanted_fields);
+
+static const struct field publication_fields[] = {
+    SHAPE_FIELD(struct record_publication, U64, publication),
+    SHAPE_STRUCT(struct record_publication, token, token_shape),
+    SHAPE_FIELD(struct record_publication, U64, until_ms),
+    SHAPE_ENUM(struct record_publication, cause, cause_names),
+    SHAPE_FIELD(struct record_publication, TEXT, detail),
+    SHAPE_FIELD(struct record_publication, FLAG, already),
+    SHAPE_FIELD(struct record_publication, FLAG, rebuilt),
+};
+static const struct shape publication_shape = SHAPE(struct record_publication, publication_fields);
+
+static const struct field ledger_entry_fields[] = {
+    SHAPE_FIELD(struct ledger_entry, TEXT, target),
+    SHAPE_STRUCT(struct ledger_entry, variant, variant_shape),
+    SHAPE_FIELD(struct ledger_entry, TEXT, inputs),
+    SHAPE_STRUCT(struct ledger_entry, product, product_shape),
+    SHAPE_STRUCT(struct ledger_entry, attempt, token_shape),
+    SHAPE_FIELD(struct ledger_entry, TEXT, worker),
+    SHAPE_FIELD(struct ledger_entry, U64, at_wall_ms),
+    SHAPE_FIELD(struct ledger_entry, FLAG, already),
+    SHAPE_FIELD(struct ledger_entry, FLAG, rebuilt),
+};
+const struct shape ledger_entry_shape = SHAPE(struct ledger_entry, ledger_entry_fields);
+
+static const struct field learned_fields[] = {
+    SHAPE_FIELD(struct record_learned, TEXT, project),
+    SHAPE_FIELD(struct record_learned, TEXT, package),
+    SHAPE_FIELD(struct record_learned, TEXT, system),
+    SHAPE_FIELD(struct record_learned, U64, build_ms),
+    SHAPE_FIELD(struct record_learned, U64, memory_bytes),
+    SHAPE_FIELD(struct record_learned, U64, disk_bytes),
+};
+static const struct shape learned_shape = SHAPE(struct record_learned, learned_fields);
+
+static const struct field request_known_fields[] = {
+    SHAPE_FIELD(struct record_request_known, TEXT, request_id),
+    SHAPE_FIELD(struct record_request_known, U64, run),
+};
+static const struct shape request_known_shape =
+    SHAPE(struct record_request_known, request_known_fields);
+
+/* ---- kinds --------------------------------------------------------------------------------- */
+
+#define DURABLE(kind, name, shape) {kind, name, &(shape), false}
+#define PASSING(kind, name, shape) {kind, name, &(shape), true}
+
+/* In order of kind. */
+static const struct record_info rows[] = {
+    DURABLE(RECORD_FARM_STARTED, "farm-started", farm_started_shape),
+    DURABLE(RECORD_POLICY_SET, "policy-set", policy_shape),
+    DURABLE(RECORD_FARM_PAUSED, "farm-paused", paused_shape),
+    DURABLE(RECORD_FARM_RESUMED, "farm-resumed", paused_shape),
+    DURABLE(RECORD_COUNTERS_SET, "counters-set", counters_shape),
+    PASSING(RECORD_INTAKE_SET, "intake-set", intake_shape),
+    PASSING(RECORD_CLOCK_JUMPED, "clock-jumped", clock_shape),
+    DURABLE(RECORD_PEER_ENROLLED, "peer-enrolled", peer_shape),
+    DURABLE(RECORD_PEER_REVOKED, "peer-revoked", peer_shape),
+    DURABLE(RECORD_WORKER_JOINED, "worker-joined", worker_joined_shape),
+    PASSING(RECORD_WORKER_HEARD, "worker-heard", worker_heard_shape),
+    DURABLE(RECORD_WORKER_LOST, "worker-lost", worker_lost_shape),
+    DURABLE(RECORD_WORKER_MOVED, "worker-moved", worker_moved_shape),
+    PASSING(RECORD_CLOCK_SET, "clock-set", clock_shape),
+    DURABLE(RECORD_RUN_SUBMITTED, "run-submitted", run_submitted_shape),
+    DURABLE(RECORD_RUN_RESOLVED, "run-resolved", run_shape),
+    DURABLE(RECORD_RUN_OPENED, "run-opened", run_shape),
+    DURABLE(RECORD_RUN_REFUSED, "run-refused", run_shape),
+    DURABLE(RECORD_RUN_CLOSED, "run-closed", run_shape),
+    DURABLE(RECORD_JOB_PLANNED, "job-planned", job_planned_shape),
+    DURABLE(RECORD_JOB_READY, "job-ready", job_shape),
+    DURABLE(RECORD_JOB_DELAYED, "job-delayed", job_shape),
+    DURABLE(RECORD_JOB_CLOSED, "job-closed", job_shape),
+    DURABLE(RECORD_JOB_JOINED, "job-joined", job_joined_shape),
+    DURABLE(RECORD_LEASE_OFFERED, "lease-offered", lease_shape),
+    DURABLE(RECORD_ATTEMPT_MOVED, "attempt-moved", attempt_moved_shape),
+    DURABLE(RECORD_ATTEMPT_STOPPING, "attempt-stopping", attempt_moved_shape),
+    DURABLE(RECORD_ATTEMPT_ENDED, "attempt-ended", attempt_ended_shape),
+    DURABLE(RECORD_ATTEMPT_SEALED, "attempt-sealed", sealed_shape),
+    DURABLE(RECORD_ATTEMPT_ADOPTED, "attempt-adopted", lease_shape),
+    DURABLE(RECORD_PUBLICATION_WANTED, "publication-wanted", publication_wanted_shape),
+    DURABLE(RECORD_PUBLICATION_HELD, "publication-held", publication_shape),
+    DURABLE(RECORD_PUBLICATION_RELEASED, "publication-released", publication_shape),
+    DURABLE(RECORD_PUBLICATION_GRANTED, "publication-granted", publication_shape),
+    DURABLE(RECORD_PUBLICATION_RUNNING, "publication-running", publication_shape),
+    DURABLE(RECORD_PUBLICATION_UNKNOWN, "publication-unknown", publication_shape),
+    DURABLE(RECORD_PUBLICATION_RETRIED, "publication-retried", publication_shape),
+    DURABLE(RECORD_PUBLICATION_PUBLISHED, "publication-published", publication_shape),
+    DURABLE(RECORD_PUBLICATION_FAILED, "publication-failed", publication_shape),
+    DURABLE(RECORD_PUBLICATION_SEALED, "publication-sealed", sealed_shape),
+    DURABLE(RECORD_LEDGER_ENTERED, "ledger-entered", ledger_entry_shape),
+    DURABLE(RECORD_LEARNED, "learned", learned_shape),
+    DURABLE(RECORD_REQUEST_KNOWN, "request-known", request_known_shape),
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+const struct record_info *record_info(enum record_kind kind)
+{
+    size_t low = 0, high = ROWS;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (rows[middle].kind < kind)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < ROWS && rows[low].kind == kind ? &rows[low] : NULL;
+}
+
+const struct record_info *record_info_at(size_t index)
+{
+    return index < ROWS ? &rows[index] : NULL;
+}
+
+void record_print(const struct record *record, struct buf *out)
+{
+    const struct record_info *info = record_info(record->kind);
+    assert(info && "a record of an unknown kind");
+    buf_print(out, "[%8llu] %s ", (unsigned long long)record->at_ms, info->name);
+    shape_print(info->shape, record_body(record), out);
+    while (out->size && out->data[out->size - 1] == ' ')
+        out->data[--out->size] = '\0';
+    buf_add(out, "\n", 1);
+}
+
+void record_copy(struct record *to, const struct record *from, struct arena *arena)
+{
+    const struct record_info *info = record_info(from->kind);
+    assert(info && "a record of an unknown kind");
+    *to = *from;
+    shape_copy(info->shape, &to->farm_started, record_body(from), arena);
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* record.h - the facts. What happened, in the only words the journal knows.
+ *
+ * The record stream is the one unit of truth: a journal row, an event of `farm watch` and a line of
+ * a simulator trace are the same record. farm_apply is the only thing that makes a record true.
+ * Kinds and field numbers are for ever (proto/record.proto); a retired kind keeps its number.
+ * A passing record is applied but not written: nothing that outlives a restart may depend on it.
+ */
+#ifndef FARM_RECORD_H
+#define FARM_RECORD_H
+
+#include "proto/vocab.h"
+
+enum record_kind {
+    RECORD_NONE = 0,
+
+    /* the farm */
+    RECORD_FARM_STARTED = 1,   /* a coordinator begins to act on this journal */
+    RECORD_POLICY_SET = 2,     /* the numbers that decisions use, from farm.yaml */
+    RECORD_FARM_PAUSED = 3,    /* no new attempts or grants; what runs goes on */
+    RECORD_FARM_RESUMED = 4,
+    RECORD_COUNTERS_SET = 5,   /* farm_export: ids go on from here */
+    RECORD_INTAKE_SET = 6,     /* passing: the coordinator's own disk allows new work, or not */
+    RECORD_CLOCK_JUMPED = 7,   /* passing: nobody looked for this long; all leases are extended */
+
+    /* who may speak, and workers */
+    RECORD_PEER_ENROLLED = 8,
+    RECORD_PEER_REVOKED = 9,
+    RECORD_WORKER_JOINED = 10,  /* said hello and was welcomed: capabilities */
+    RECORD_WORKER_HEARD = 11,   /* passing: a status; renews the leases it shows */
+    RECORD_WORKER_LOST = 12,    /* not heard of for lease_ttl_ms: offline, its leases run on */
+    RECORD_WORKER_MOVED = 13,   /* drained, resumed, quarantined, removed */
+    RECORD_CLOCK_SET = 14,      /* passing: how core time follows from the shell's boot time */
+
+    /* runs and jobs */
+    RECORD_RUN_SUBMITTED = 16,
+    RECORD_RUN_RESOLVED = 17,   /* discovery answered; jobs follow */
+    RECORD_RUN_OPENED = 18,
+    RECORD_RUN_REFUSED = 19,
+    RECORD_RUN_CLOSED = 20,
+    RECORD_JOB_PLANNED = 21,
+    RECORD_JOB_READY = 22,
+    RECORD_JOB_DELAYED = 23,    /* back to waiting until a time: retry after a back-off */
+    RECORD_JOB_CLOSED = 24,
+    RECORD_RUN_ARCHIVED = 25,   /* its records moved to the archive: the farm forgets run, jobs,
+                                   attempts and publications; ledger and request id stay (body run) */
+    RECORD_JOB_JOINED = 25,     /* waits for another job from now on, or for none */
+
+    /* attempts */
+    RECORD_LEASE_OFFERED = 32,
+    RECORD_ATTEMPT_MOVED = 33,   /* the worker reports a phase */
+    RECORD_ATTEMPT_STOPPING = 34,/* its job no longer wants it; the worker is being told */
+    RECORD_ATTEMPT_ENDED = 35,
+    RECORD_ATTEMPT_SEALED = 36,  /* its whole log is stored: the worker may forget it */
+    RECORD_ATTEMPT_ADOPTED = 37, /* a worker has it, we did not (restored journal): ours again */
+
+    /* publications */
+    RECORD_PUBLICATION_WANTED = 48,
+    RECORD_PUBLICATION_HELD = 49,
+    RECORD_PUBLICATION_RELEASED = 50,
+    RECORD_PUBLICATION_GRANTED = 51,
+    RECORD_PUBLICATION_RUNNING = 52,
+    RECORD_PUBLICATION_UNKNOWN = 53,  /* may have happened: the same worker is to ask again */
+    RECORD_PUBLICATION_RETRIED = 54,  /* this try certainly failed: wanted again after a back-off */
+    RECORD_PUBLICATION_PUBLISHED = 55,
+    RECORD_PUBLICATION_FAILED = 56,
+    RECORD_PUBLICATION_SEALED = 57,   /* the log of a try is stored */
+
+    /* what outlives runs */
+    RECORD_LEDGER_ENTERED = 64,
+    RECORD_LEARNED = 65,        /* how long, how much memory and disk a package took */
+    RECORD_REQUEST_KNOWN = 66   /* farm_export: this request id was answered with this run */
+};
+
+struct record_farm_started {
+    uint32_t epoch;
+    uint64_t incarnation; /* rises with each start */
+    const char *program;
+};
+
+/* All times in ms. Defaults and reasons: coordinator/config.h. */
+struct policy {
+    uint64_t heartbeat_ms;
+    uint64_t lease_ttl_ms;      /* not heard for this long: the worker is offline */
+    uint64_t lost_grace_ms;     /* offline for this long beyond it: its attempts are lost */
+    uint64_t retry_delay_ms;    /* first back-off; doubles, with a cap of 32 times */
+    uint32_t attempts_max;      /* of one job in all */
+    uint32_t lost_max;          /* a job that lost this many hosts stops: a poison job */
+    uint32_t publish_tries_max;
+    uint64_t disk_floor_bytes;  /* a host keeps this much free beyond reservations */
+};
+
+struct record_paused {
+    const char *who;
+    const char *reason;
+};
+
+struct record_intake {
+    bool open;
+    const char *reason;
+};
+
+struct record_clock {
+    uint64_t gap_ms;    /* JUMPED */
+    uint64_t offset_ms; /* SET: core time is boot time plus this, modulo 2^64 */
+};
+
+struct record_counters {
+    uint64_t run, job, publication, worker, token;
+};
+
+struct record_peer {
+    uint64_t worker;        /* role WORKER: its id in the farm, for ever; else 0 */
+    const char *name;
+    const char *public_key; /* Z85 */
+    enum role role;
+    bool may_publish;
+};
+
+struct record_worker_joined {
+    uint64_t worker;
+    uint64_t session;
+    const char *instance;
+    const char *boot_id;
+    const char *program;
+    struct capabilities capabilities;
+};
+
+/* One line of a worker's status, as far as it decides what the worker is to be told. */
+struct sighting {
+    struct token token;
+    bool is_publication;
+    enum item_state state;
+};
+
+struct record_worker_heard {
+    uint64_t worker;
+    uint64_t sequence;
+    struct filesystem *filesystems;
+    size_t filesystems_count;
+    struct pressure pressure;
+    struct sighting *sightings; /* live attempts among them are renewed */
+    size_t sightings_count;
+};
+
+struct record_worker_lost {
+    uint64_t worker;
+};
+
+enum worker_state {
+    WORKER_OFFLINE,
+    WORKER_ONLINE,
+    WORKER_DRAINING,
+    WORKER_QUARANTINED,
+    WORKER_REMOVED
+};
+extern const char *const worker_state_names[];
+
+struct record_worker_moved {
+    uint64_t worker;
+    enum worker_state to;
+    const char *reason;
+    const char *who;
+};
+
+struct run_options {
+    const char *project;  /* "" all */
+    const char *filter;   /* as typed; resolved by the shell */
+    bool publish;
+    bool force;           /* build also what is unchanged */
+    int64_t priority;     /* higher first */
+    uint64_t retry_of;    /* a run, or 0 */
+    bool failed;          /* retry: only jobs that did not end ok */
+    const char *at;       /* retry: a branch whose tip to take, "" the same commits */
+    bool local;           /* `farm build --from`: never publishes, goes first */
+    const char *commit;   /* local: the commit to build; "" otherwise */
+    const char *bundle;   /* local: name of the git bundle that has it, "" when it is pushed */
+    const char *worker;   /* local: the only worker that may take it, "" any */
+};
+
+struct record_run_submitted {
+    uint64_t run;
+    const char *request_id;
+    const char *who;
+    struct run_options options;
+};
+
+struct record_run {
+    uint64_t run;
+    const char *reason; /* REFUSED: what to do; else "" */
+};
+
+struct record_job_planned {
+    uint64_t job;
+    uint64_t run;
+    uint64_t joins; /* an open job of another run that builds the same, or 0 */
+    struct plan_item item;
+};
+
+struct record_job {
+    uint64_t job;
+    uint64_t until_ms;     /* DELAYED: core time */
+    enum verdict verdict;  /* CLOSED */
+    enum cause cause;      /* DELAYED, CLOSED */
+    const char *detail;
+};
+
+struct record_job_joined {
+    uint64_t job;
+    uint64_t joins; /* 0: builds by itself */
+};
+
+struct record_lease {
+    struct token token;
+    uint64_t job;
+    uint64_t worker;
+    enum phase phase; /* ADOPTED: where it stood */
+};
+
+struct record_attempt_moved {
+    struct token token;
+    enum phase phase;
+    const char *reason; /* STOPPING */
+};
+
+struct record_attempt_ended {
+    struct token token;
+    enum outcome outcome;
+    enum cause cause;
+    enum phase failed_phase;
+    const char *detail;
+    uint64_t log_bytes;
+    struct exit_facts facts;
+    struct product product;
+};
+
+struct record_sealed {
+    struct token token;
+    uint64_t log_bytes;
+};
+
+struct record_publication_wanted {
+    uint64_t publication;
+    uint64_t job;
+    uint64_t worker;       /* the host that built, and the only one that may publish it */
+    struct token built_by;
+    struct target target;
+    struct product product;
+};
+
+struct record_publication {
+    uint64_t publication;
+    struct token token;   /* of the try: GRANTED and what follows it */
+    uint64_t until_ms;    /* RETRIED: not before, core time */
+    enum cause cause;
+    const char *detail;
+    bool already;         /* PUBLISHED: the target had it */
+    bool rebuilt;         /* PUBLISHED: not what was checked; people are told */
+};
+
+/* One row of the ledger: what is published, from what, checked how. */
+struct ledger_entry {
+    const char *target;  /* org or target name */
+    struct variant variant;
+    const char *inputs;  /* hash, "" unknown (imported) */
+    struct product product;
+    struct token attempt;
+    const char *worker;
+    uint64_t at_wall_ms;
+    bool already;
+    bool rebuilt;
+};
+
+/* Running means of a package's use of a host: integers, half old half new. */
+struct record_learned {
+    const char *project;
+    const char *package;
+    const char *system;
+    uint64_t build_ms;
+    uint64_t memory_bytes;
+    uint64_t disk_bytes;
+};
+
+struct record_request_known {
+    const char *request_id;
+    uint64_t run;
+};
+
+struct record {
+    enum record_kind kind;
+    uint64_t at_ms;   /* core time, never falls */
+    uint64_t wall_ms; /* for people */
+    union {
+        struct record_farm_started farm_started;
+        struct policy policy_set;
+        struct record_paused paused;
+        struct record_intake intake;
+        struct record_clock clock; /* JUMPED, SET */
+        struct record_counters counters;
+        struct record_peer peer; /* ENROLLED, REVOKED */
+        struct record_worker_joined worker_joined;
+        struct record_worker_heard worker_heard;
+        struct record_worker_lost worker_lost;
+        struct record_worker_moved worker_moved;
+        struct record_run_submitted run_submitted;
+        struct record_run run; /* RESOLVED, OPENED, REFUSED, CLOSED, ARCHIVED */
+        struct record_job_planned job_planned;
+        struct record_job job; /* READY, DELAYED, CLOSED */
+        struct record_job_joined job_joined;
+        struct record_lease lease; /* OFFERED, ADOPTED */
+        struct record_attempt_moved attempt_moved; /* MOVED, STOPPING */
+        struct record_attempt_ended attempt_ended;
+        struct record_sealed sealed; /* ATTEMPT_SEALED, PUBLICATION_SEALED */
+        struct record_publication_wanted publication_wanted;
+        struct record_publication publication; /* HELD .. FAILED */
+        struct ledger_entry ledger_entered;
+        struct record_learned learned;
+        struct record_request_known request_known;
+    };
+};
+
+/* Shapes that requests and replies share with the records. */
+extern const struct shape policy_shape, run_options_shape, ledger_entry_shape;
+
+/* One row a kind: its name in traces and events, the shape of its body, and whether it is written.
+ * NULL for a kind this program does not know (which refuses to open the journal). */
+struct record_info {
+    enum record_kind kind;
+    const char *name; /* "lease-offered" */
+    const struct shape *shape;
+    bool is_passing;
+};
+const struct record_info *record_info(enum record_kind kind);
+/* All rows, in order of kind; NULL behind the last. */
+const struct record_info *record_info_at(size_t index);
+
+/* The body of a record: where the union begins. */
+static inline const void *record_body(const struct record *record)
+{
+    return &record->farm_started;
+}
+
+/* Appends one line: "[    1500] lease-offered token={epoch=1 number=7} job=3 worker=1". */
+void record_print(const struct record *record, struct buf *out);
+/* Deep copy into an arena. Texts that are NULL become "". */
+void record_copy(struct record *to, const struct record *from, struct arena *arena);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* state.h - the transition tables of run, job, attempt, publication and worker, and the only mover.
+ *
+ * A row (from, record, to) says that this record may move a thing so. A move without a row is a bug
+ * and asserts. docs/states.md is made from these tables.
+ */
+#ifndef FARM_STATE_H
+#define FARM_STATE_H
+
+#include "coordinator/core/record.h"
+
+/* Where a thing stands before its first record. */
+#define STATE_NEW (-1)
+
+struct state_row {
+    int from;
+    enum record_kind by;
+    int to;
+};
+
+struct state_table {
+    const char *name;    /* "job" */
+    const char *picture; /* the same as a drawing */
+    const char *const *states;
+    const struct state_row *rows;
+    size_t row_count;
+};
+extern const struct state_table run_table, job_table, attempt_table, publication_table,
+    worker_table;
+/* All five; NULL behind the last. */
+const struct state_table *state_table_at(size_t index);
+
+/* The new state. Asserts that the table has the row. */
+int state_move(const struct state_table *table, int from, enum record_kind by, int to);
+/* Whether the table has the row, for those who ask before they decide. */
+bool state_may_move(const struct state_table *table, int from, enum record_kind by, int to);
+/* Appends the table as Markdown: the picture, then a row a move. */
+void state_print(const struct state_table *table, struct buf *out);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* view.h - what may be read of the farm: const readers that fill plain structs.
+ *
+ * Texts and lists in a view are borrowed from the farm and die with the next farm_step. Iteration
+ * is by cursor in order of id: `uint64_t cursor = 0; while (view_job_next(farm, run, &cursor,
+ * &job))`. Shells and deciders read through this; only apply.c, farm.c, check.c and view.c see the
+ * structs.
+ */
+#ifndef FARM_VIEW_H
+#define FARM_VIEW_H
+
+#include "coordinator/core/farm.h"
+
+/* The states of design.md section 4; the transition tables are in state.c. */
+enum run_state { RUN_RESOLVING, RUN_PREFLIGHT, RUN_OPEN, RUN_CLOSED, RUN_REFUSED };
+enum job_state { JOB_WAITING, JOB_READY, JOB_LEASED, JOB_RUNNING, JOB_CLOSED };
+enum attempt_state {
+    ATTEMPT_OFFERED,
+    ATTEMPT_CHECKOUT,
+    ATTEMPT_BUILDING,
+    ATTEMPT_CHECKING,
+    ATTEMPT_STOPPING, /* no longer wanted; holds its slot until the worker says it ended */
+    ATTEMPT_ENDED,    /* its log is not whole yet: the worker keeps the folder */
+    ATTEMPT_SEALED
+};
+enum publication_state {
+    PUBLICATION_WANTED,
+    PUBLICATION_HELD,
+    PUBLICATION_GRANTED,
+    PUBLICATION_RUNNING,
+    PUBLICATION_UNKNOWN,
+    PUBLICATION_PUBLISHED,
+    PUBLICATION_FAILED
+};
+extern const char *const run_state_names[],
+    *const job_state_names[], *const attempt_state_names[], *const publication_state_names[];
+
+struct farm_view {
+    uint32_t epoch;
+    uint64_t incarnation;
+    uint64_t now_ms;
+    bool paused;
+    const char *paused_reason;
+    bool intake_open;
+    const char *intake_reason;
+    struct policy policy;
+    size_t runs_open, jobs_open, attempts_live, publications_open, workers_online;
+};
+void view_farm(const struct farm *farm, struct farm_view *out);
+
+struct run_view {
+    uint64_t run;
+    enum run_state state;
+    struct run_options options;
+    const char *who;
+    const char *reason; /* refused: why */
+    uint64_t submitted_wall_ms, closed_wall_ms;
+    size_t jobs;                /* all */
+    size_t by_state[5];         /* by enum job_state */
+    size_t by_verdict[8];       /* closed ones by enum verdict */
+    size_t publications_wanted; /* every publication of this run */
+    size_t published, publish_failed, publications_held;
+};
+bool view_run(const struct farm *farm, uint64_t run, struct run_view *out);
+bool view_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out);
+uint64_t view_run_newest(const struct farm *farm); /* 0: none */
+/* The run that a request id was answered with, or 0. */
+uint64_t view_request(const struct farm *farm, const char *request_id);
+
+struct job_view {
+    uint64_t job, run, joins;
+    enum job_state state;
+    enum verdict verdict;
+    enum cause cause;
+    const char *detail;
+    const struct plan_item *item;
+    uint64_t worker;      /* of the newest attempt, 0 none */
+    struct token attempt; /* the newest */
+    size_t attempts;
+    uint64_t publication;   /* 0: none wanted */
+    uint64_t not_before_ms; /* waiting: core time */
+    uint64_t planned_wall_ms, closed_wall_ms;
+};
+bool view_job(const struct farm *farm, uint64_t job, struct job_view *out);
+bool view_job_next(const struct farm *farm, uint64_t run, uint64_t *cursor, struct job_view *out);
+
+struct attempt_view {
+    struct token token;
+    uint64_t job, worker;
+    uint32_t ordinal; /* 1 for the job's first */
+    enum attempt_state state;
+    enum phase phase;
+    enum outcome outcome;
+    enum cause cause;
+    enum phase failed_phase;
+    const char *detail;
+    uint64_t offered_wall_ms, ended_wall_ms, log_bytes;
+    uint64_t offered_ms, stopping_ms, ended_ms; /* core time, 0: not yet */
+    uint64_t renewed_ms;                        /* core time of the last status that showed it */
+    bool log_stored;                            /* its whole log is on disk */
+    const struct exit_facts *facts;
+    const struct product *product;
+};
+bool view_attempt(const struct farm *farm, struct token token, struct attempt_view *out);
+/* Attempts of a job, first to last; *index starts at 0. */
+bool view_attempt_next(const struct farm *farm, uint64_t job, size_t *index,
+                       struct attempt_view *out);
+
+struct publication_view {
+    uint64_t publication, job, worker;
+    enum publication_state state;
+    struct token token; /* of the newest try */
+    size_t tries;
+    enum cause cause;
+    const char *detail;
+    const struct target *target;
+    const struct product *product;
+    bool already, rebuilt;
+    bool in_doubt; /* an earlier try may have published; only its worker or a person ends it */
+    uint64_t not_before_ms; /* wanted, unknown: core time of the next try */
+};
+bool view_publication(const struct farm *farm, uint64_t publication, struct publication_view *out);
+
+struct worker_view {
+    uint64_t worker;
+    const char *name;
+    const char *public_key;
+    enum worker_state state;
+    const char *reason;
+    bool may_publish; /* enrolment and the host's owner agree */
+    uint64_t session; /* 0: none yet */
+    const char *instance;
+    const char *program;
+    const struct capabilities *capabilities;
+    uint64_t heard_ms; /* core time */
+    uint32_t running, running_heavy, publishing;
+    /* On its host, over all its workers; disk on the file system that it builds on. */
+    uint32_t host_heavy;
+    uint64_t memory_reserved, disk_reserved;
+    bool joined; /* said hello at least once, so that its capabilities are known */
+    uint64_t sequence;
+};
+bool view_worker(const struct farm *farm, uint64_t worker, struct worker_view *out);
+bool view_worker_next(const struct farm *farm, uint64_t *cursor, struct worker_view *out);
+uint64_t view_worker_by_name(const struct farm *farm, const char *name); /* 0: none */
+
+/* Every enrolled, unrevoked key. */
+struct peer_view {
+    const char *public_key;
+    const char *name;
+    enum role role;
+    uint64_t worker;
+    bool may_publish;
+};
+bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out);
+bool view_peer(const struct farm *farm, const char *public_key, struct peer_view *out);
+
+/* The ledger, oldest first. */
+bool view_ledger_next(const struct farm *farm, size_t *index, const struct ledger_entry **out);
+/* The newest entry of a key, or NULL. */
+const struct ledger_entry *view_ledger(const struct farm *farm, const char *target,
+                                       const char *package, const char *system);
+
+/* What a worker is to be told now: all orders its last status did not show as done. Allocates in
+ * `arena`. Secrets are left empty: the desk adds them. */
+void view_orders(const struct farm *farm, uint64_t worker, struct orders *out, struct arena *arena);
+
+/* Why a host does not (or would) take a job: the code is the scheduler's own (schedule.c); nobody
+ * computes it twice. */
+enum fit {
+    FIT_YES,
+    FIT_OFFLINE,
+    FIT_DRAINING,
+    FIT_QUARANTINED,
+    FIT_SYSTEM,       /* never: it has another architecture */
+    FIT_BUILDER,      /* never: it lacks the builder */
+    FIT_CHECK,        /* never: check required, and it cannot run the result */
+    FIT_PUBLISH,      /* never: this run publishes, and this worker may not */
+    FIT_MEMORY_TOTAL, /* never: less memory than the job needs */
+    FIT_SLOTS,        /* busy */
+    FIT_HEAVY,        /* its heavy slots are taken */
+    FIT_MEMORY,       /* its memory is reserved */
+    FIT_DISK,         /* too little free disk beyond reservations */
+    FIT_BACKOFF,      /* this job failed there; another host or a later time first */
+    FIT_PROBLEM       /* the host says it cannot build (capabilities.problem) */
+};
+extern const char *const fit_names[];
+/* One sentence with the numbers in it, into `out`. */
+struct fit_view {
+    uint64_t worker;
+    enum fit fit;
+    bool never;       /* no waiting will change it */
+    const char *text; /* in the arena */
+};
+/* One row a worker. Works for planned items as well as for jobs (item of view_job). `publish`:
+ * whether the run publishes. `job` may be 0. */
+size_t view_fits(const struct farm *farm, const struct plan_item *item, bool publish, uint64_t job,
+                 struct fit_view **out, struct arena *arena);
+
+/* What a rebuild would do with an item, by the same functions that do it. */
+enum disposition {
+    PLAN_BUILD,
+    PLAN_SKIP,       /* unchanged since the newest ledger entry */
+    PLAN_JOIN,       /* an open run builds it already */
+    PLAN_COLLIDE,    /* two branches would publish it to one target */
+    PLAN_UNROUTABLE, /* no host can ever take it */
+    PLAN_PROBLEM     /* its recipe cannot be built as it stands */
+};
+extern const char *const disposition_names[];
+struct plan_view {
+    enum disposition disposition;
+    const char *reason;   /* in the arena */
+    uint64_t worker;      /* BUILD: where a simulation of the queue puts it */
+    uint64_t start_ms;    /* BUILD: from now, by the same simulation */
+    uint64_t duration_ms; /* learned, else the default */
+};
+/* Fills one view an item, in the items' order. */
+void view_plan(const struct farm *farm, const struct run_options *options,
+               const struct plan_item *items, size_t count, struct plan_view *out,
+               struct arena *arena);
+/* Expected end of a run in ms from now, by the same simulation; 0 when nothing is left. */
+uint64_t view_eta_ms(const struct farm *farm, uint64_t run);
+/* How long an item is expected to build (learned or default). */
+uint64_t view_duration_ms(const struct farm *farm, const char *project, const char *package,
+                          const char *system);
+
+#endif

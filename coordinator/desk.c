@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/desk.h"
+
+#include "coordinator/core/view.h"
+#include "coordinator/questions.h"
+#include "coordinator/secrets.h"
+#include "proto/base/io.h"
+#include "proto/base/log.h"
+#include "proto/json.h"
+#include "proto/limits.h"
+#include "proto/zap.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A worker as the desk sees it. Indexed by worker id, which the core counts from 1. */
+struct contact {
+    link_peer peer;
+    uint64_t session;     /* welcomed under this session, 0 none */
+    link_peer heard_peer; /* where its last message came from */
+    link_peer hello_peer; /* a hello under way */
+    uint64_t hello_session;
+    bool has_orders; /* named by EFFECT_ORDERS in this turn */
+};
+
+struct reader {
+    char public_key[KEY_TEXT_BYTES];
+    enum role role;
+};
+
+struct desk {
+    struct shell *shell;
+    struct link *link;
+    char log_endpoint[256];
+    struct contact *contacts;
+    size_t contact_count;
+    uint64_t *ordered; /* workers with has_orders, in order */
+    size_t ordered_count, ordered_capacity;
+    struct asker *expected;
+    size_t expected_count, expected_capacity;
+    bool busy;
+    pthread_mutex_t readers_lock; /* the log store's thread asks too */
+    struct reader *readers;
+    size_t reader_count;
+};
+
+struct desk *desk_open(struct shell *shell, void *zmq_context, const struct key_pair *server,
+                       struct err *err)
+{
+    const char *endpoints[] = {shell->config.listen.control,
+                               arena_print(&shell->arena, "ipc://%s/run/local.sock", shell->home)};
+    struct link_options options = {.frame_bytes_max = LIMIT_CONTROL_FRAME_BYTES,
+                                   .send_high_water = 1000,
+                                   .receive_high_water = 1000};
+    /* sockaddr_un holds 108 bytes; without the local socket clients use TCP. */
+    size_t count = strlen(endpoints[1]) - strlen("ipc://") < 107 ? 2 : 1;
+    struct link *link = link_serve(zmq_context, endpoints, count, server, &options, err);
+    if (!link)
+        return NULL;
+    struct desk *desk = mem_new(sizeof *desk);
+    desk->shell = shell;
+    desk->link = link;
+    pthread_mutex_init(&desk->readers_lock, NULL);
+    return desk;
+}
+
+void desk_close(struct desk *desk)
+{
+    if (!desk)
+        return;
+    link_close(desk->link, 200);
+    pthread_mutex_destroy(&desk->readers_lock);
+    free(desk->contacts);
+    free(desk->ordered);
+    free(desk->expected);
+    free(desk->readers);
+    free(desk);
+}
+
+int desk_fd(const struct desk *desk)
+{
+    return link_fd(desk->link);
+}
+
+const char *desk_endpoint(const struct desk *desk, size_t index)
+{
+    return link_endpoint(desk->link, index);
+}
+
+void desk_set_log_endpoint(struct desk *desk, const char *endpoint)
+{
+    snprintf(desk->log_endpoint, sizeof desk->log_endpoint, "%s", endpoint);
+}
+
+bool desk_was_busy(struct desk *desk)
+{
+    bool busy = desk->busy;
+    desk->busy = false;
+    return busy;
+}
+
+static enum link_result send_to(struct desk *desk, link_peer peer, const struct message *message,
+                                uint64_t correlation)
+{
+    desk->busy = true;
+    return link_send(desk->link, peer, message, correlation);
+}
+
+/* ---- peers ---------------------------------------------------------------------------------- */
+
+void desk_load_peers(struct desk *desk, struct zap *zap)
+{
+    struct peer_view view;
+    size_t index = 0, count = 0, capacity = 0;
+    struct reader *readers = NULL;
+    while (view_peer_next(desk->shell->farm, &index, &view)) {
+        MEM_GROW(readers, count, capacity);
+        readers[count].role = view.role;
+        snprintf(readers[count].public_key, KEY_TEXT_BYTES, "%s", view.public_key);
+        count++;
+    }
+    const char **keys = mem_new((count + 1) * sizeof *keys);
+    for (size_t i = 0; i < count; i++)
+        keys[i] = readers[i].public_key;
+    zap_admit(zap, keys, count);
+    free(keys);
+    pthread_mutex_lock(&desk->readers_lock);
+    free(desk->readers);
+    desk->readers = readers;
+    desk->reader_count = count;
+    pthread_mutex_unlock(&desk->readers_lock);
+}
+
+bool desk_may_read(void *context, const char *public_key)
+{
+    struct desk *desk = context;
+    bool may = false;
+    pthread_mutex_lock(&desk->readers_lock);
+    for (size_t i = 0; i < desk->reader_count && !may; i++)
+        may = !strcmp(desk->readers[i].public_key, public_key) &&
+              (desk->readers[i].role == ROLE_VIEWER || desk->readers[i].role == ROLE_OPERATOR ||
+               desk->readers[i].role == ROLE_ADMIN);
+    pthread_mutex_unlock(&desk->readers_lock);
+    return may;
+}
+
+static struct contact *contact_of(struct desk *desk, uint64_t worker)
+{
+    assert(worker);
+    if (worker > desk->contact_count) {
+        size_t count = worker + 16;
+        desk->contacts = mem_resize(desk->contacts, count * sizeof *desk->contacts);
+        memset(desk->contacts + desk->contact_count, 0,
+               (count - desk->contact_count) * sizeof *desk->contacts);
+        desk->contact_count = count;
+    }
+    return &desk->contacts[worker - 1];
+}
+
+/* ---- messages in ---------------------------------------------------------------------------- */
+
+static void refuse_worker(struct desk *desk, link_peer peer, uint64_t correlation,
+                          const char *reason, bool permanent)
+{
+    struct message message = {.kind = MESSAGE_REFUSED,
+                              .refused = {.reason = reason, .permanent = permanent}};
+    send_to(desk, peer, &message, correlation);
+}
+
+static void take_hello(struct desk *desk, const struct received *received,
+                       const struct peer_view *peer)
+{
+    struct contact *contact = contact_of(desk, peer->worker);
+    contact->hello_peer = received->peer;
+    io_random(&contact->hello_session, sizeof contact->hello_session);
+    contact->hello_session >>= 1; /* JSON and SQLite know 63 bits */
+    contact->hello_session |= 1;  /* never 0 */
+    struct input input = {.kind = INPUT_HELLO,
+                          .hello = {.worker = peer->worker,
+                                    .session = contact->hello_session,
+                                    .hello = received->message.hello}};
+    shell_step(desk->shell, &input);
+}
+
+static void take_status(struct desk *desk, const struct received *received,
+                        const struct peer_view *peer)
+{
+    struct contact *contact = contact_of(desk, peer->worker);
+    contact->heard_peer = received->peer;
+    /* A reconnected worker has a new connection but the old session. */
+    if (contact->session && received->message.status.session == contact->session)
+        contact->peer = received->peer;
+    struct input input = {.kind = INPUT_STATUS,
+                          .status = {.worker = peer->worker, .status = received->message.status}};
+    shell_step(desk->shell, &input);
+}
+
+static void take_request(struct desk *desk, const struct received *received,
+                         const struct peer_view *peer)
+{
+    struct asker asker = {
+        .peer = received->peer, .correlation = received->correlation, .role = peer->role};
+    const struct request *request = &received->message.request;
+    snprintf(asker.request_id, sizeof asker.request_id, "%s", request->id);
+    snprintf(asker.who, sizeof asker.who, "%s", peer->name);
+    questions_take(desk->shell->questions, &asker, request);
+}
+
+/* A message of a kind that its sender's role does not send is dropped with a line in the log. */
+static void take(struct desk *desk, const struct received *received)
+{
+    struct peer_view peer;
+    char short_key[9];
+    keys_short(received->public_key, short_key);
+    enum message_kind kind = received->message.kind;
+    if (!view_peer(desk->shell->farm, received->public_key, &peer)) {
+        /* Revoked while connected: powerless at once. */
+        log_warn("%s from key %s, which is not (or no longer) enrolled: refused",
+                 message_kind_name(kind), short_key);
+        refuse_worker(desk, received->peer, received->correlation,
+                      "your key is not enrolled here (or was revoked): ask an admin of this farm",
+                      true);
+        return;
+    }
+    bool is_worker = peer.role == ROLE_WORKER;
+    if (kind == MESSAGE_HELLO && is_worker)
+        take_hello(desk, received, &peer);
+    else if (kind == MESSAGE_STATUS && is_worker)
+        take_status(desk, received, &peer);
+    else if (kind == MESSAGE_REQUEST && !is_worker)
+        take_request(desk, received, &peer);
+    else
+        log_warn("%s from %s (%s, key %s): not this role's to send, dropped",
+                 message_kind_name(kind), peer.name, role_names[peer.role], short_key);
+}
+
+size_t desk_receive(struct desk *desk)
+{
+    size_t taken = 0;
+    while (taken < LIMIT_INPUTS_PER_TURN) {
+        struct received received;
+        enum link_result result = link_receive(desk->link, &received, &desk->shell->arena);
+        if (result == LINK_EMPTY)
+            break;
+        taken++;
+        if (result == LINK_OK)
+            take(desk, &received);
+        else if (result == LINK_OTHER_MAJOR)
+            refuse_worker(desk, received.peer, received.correlation,
+                          "this coordinator speaks another major version of the protocol: install "
+                          "the same major version on both sides",
+                          true);
+    }
+    return taken;
+}
+
+/* ---- effects out ---------------------------------------------------------------------------- */
+
+static void welcome(struct desk *desk, const struct effect *effect)
+{
+    struct contact *contact = contact_of(desk, effect->worker);
+    if (contact->hello_session != effect->session)
+        return; /* a later hello overtook it */
+    contact->peer = contact->hello_peer;
+    contact->session = effect->session;
+    struct farm_view farm;
+    view_farm(desk->shell->farm, &farm);
+    struct worker_view worker;
+    bool known = view_worker(desk->shell->farm, effect->worker, &worker);
+    assert(known);
+    struct message message = {.kind = MESSAGE_WELCOME,
+                              .welcome = {.session = effect->session,
+                                          .incarnation = farm.incarnation,
+                                          .heartbeat_ms = farm.policy.heartbeat_ms,
+                                          .lost_grace_ms = farm.policy.lost_grace_ms,
+                                          .worker = worker.name,
+                                          .log_endpoint = desk->log_endpoint}};
+    send_to(desk, contact->peer, &message, 0);
+}
+
+static void reply(struct desk *desk, const struct effect *effect)
+{
+    for (size_t i = desk->expected_count; i-- > 0;) {
+        struct asker *asker = &desk->expected[i];
+        if (strcmp(asker->request_id, effect->request_id) != 0)
+            continue;
+        if (effect->ok) {
+            json_t *body = json_object();
+            if (effect->run)
+                json_object_set_new(body, "run", json_integer((json_int_t)effect->run));
+            if (*effect->text)
+                json_object_set_new(body, "note", json_text(effect->text));
+            desk_answer(desk, asker, false, body);
+        } else {
+            desk_refuse(desk, asker, 3, "%s", effect->text);
+        }
+        *asker = desk->expected[--desk->expected_count];
+    }
+}
+
+void desk_perform(struct desk *desk, const struct effect *effect)
+{
+    switch (effect->kind) {
+    case EFFECT_WELCOME:
+        welcome(desk, effect);
+        break;
+    case EFFECT_REFUSE: {
+        struct contact *contact = contact_of(desk, effect->worker);
+        if (contact->hello_session == effect->session)
+            refuse_worker(desk, contact->hello_peer, 0, effect->text, effect->permanent);
+        break;
+    }
+    case EFFECT_HELLO_AGAIN: {
+        struct message message = {.kind = MESSAGE_HELLO_AGAIN};
+        send_to(desk, contact_of(desk, effect->worker)->heard_peer, &message, 0);
+        break;
+    }
+    case EFFECT_ORDERS: {
+        struct contact *contact = contact_of(desk, effect->worker);
+        if (!contact->has_orders) {
+            contact->has_orders = true;
+            MEM_GROW(desk->ordered, desk->ordered_count, desk->ordered_capacity);
+            desk->ordered[desk->ordered_count++] = effect->worker;
+        }
+        break;
+    }
+    case EFFECT_REPLY:
+        reply(desk, effect);
+        break;
+    case EFFECT_NONE:
+    case EFFECT_RESOLVE:
+    case EFFECT_PREFLIGHT:
+    case EFFECT_EXPECT_LOG:
+    case EFFECT_PEERS:
+        assert(!"not the desk's effect");
+    }
+}
+
+/* The bytes that orders only name: secrets of grants, bundles of local builds. An order whose bytes
+ * are not to be had is left out: it is owed until they are there, and the log says why. */
+static bool complete_order(struct desk *desk, struct order *order)
+{
+    struct shell *shell = desk->shell;
+    struct err err;
+    struct buf bytes = {0};
+    bool fine = true;
+    if (order->kind == ORDER_GRANT && *order->target.secret) {
+        fine = !secret_read(shell->home, order->target.secret, &bytes, &err);
+        uint8_t *copy = arena_new(&shell->arena, bytes.size + 1);
+        memcpy(copy, bytes.data ? bytes.data : copy, bytes.size);
+        order->secret = (struct bytes){copy, bytes.size};
+    } else if (order->kind == ORDER_OFFER && *order->recipe.bundle) {
+        const char *path =
+            arena_print(&shell->arena, "%s/bundles/%s", shell->home, order->recipe.bundle);
+        fine = !io_read_file(path, LIMIT_BUNDLE_BYTES, &bytes, &err);
+        uint8_t *copy = arena_new(&shell->arena, bytes.size + 1);
+        memcpy(copy, bytes.data ? bytes.data : copy, bytes.size);
+        order->bundle = (struct bytes){copy, bytes.size};
+    }
+    if (bytes.data)
+        explicit_bzero(bytes.data, bytes.size);
+    buf_release(&bytes);
+    if (!fine)
+        log_error("order %u.%llu is not sent yet: %s", order->token.epoch,
+                  (unsigned long long)order->token.number, err.text);
+    return fine;
+}
+
+static void forget_secrets(struct orders *orders)
+{
+    for (size_t i = 0; i < orders->orders_count; i++)
+        if (orders->orders[i].secret.size)
+            explicit_bzero((void *)(uintptr_t)orders->orders[i].secret.data,
+                           orders->orders[i].secret.size);
+}
+
+static void send_orders(struct desk *desk, uint64_t worker)
+{
+    struct contact *contact = contact_of(desk, worker);
+    if (!contact->session)
+        return; /* it will say hello */
+    struct message message = {.kind = MESSAGE_ORDERS};
+    view_orders(desk->shell->farm, worker, &message.orders, &desk->shell->arena);
+    size_t kept = 0;
+    for (size_t i = 0; i < message.orders.orders_count; i++)
+        if (complete_order(desk, &message.orders.orders[i]))
+            message.orders.orders[kept++] = message.orders.orders[i];
+    message.orders.orders_count = kept;
+    if (!kept)
+        return;
+    enum link_result result = send_to(desk, contact->peer, &message, 0);
+    forget_secrets(&message.orders);
+    if (result != LINK_OK) {
+        struct input input = {.kind = INPUT_SEND_FAILED, .send_failed = worker};
+        shell_step(desk->shell, &input);
+    }
+}
+
+void desk_send_orders(struct desk *desk)
+{
+    for (size_t i = 0; i < desk->ordered_count; i++) {
+        contact_of(desk, desk->ordered[i])->has_orders = false;
+        send_orders(desk, desk->ordered[i]);
+    }
+    desk->ordered_count = 0;
+}
+
+/* ---- clients -------------------------------------------------------------------------------- */
+
+static bool send_reply(struct desk *desk, const struct asker *asker, const struct reply *reply_out)
+{
+    struct message message = {.kind = MESSAGE_REPLY, .reply = *reply_out};
+    message.reply.id = asker->request_id;
+    enum link_result result = send_to(desk, asker->peer, &message, asker->correlation);
+    if (result != LINK_OK)
+        log_info("an answer to %s could not be delivered: the client went away", asker->who);
+    return result == LINK_OK;
+}
+
+bool desk_answer(struct desk *desk, const struct asker *asker, bool more, json_t *body)
+{
+    bool delivered = true;
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    struct reply out = {.ok = true, .more = more, .error = "", .body = text ? text : "{}"};
+    if (text && strlen(text) > LIMIT_REPLY_BYTES)
+        desk_refuse(desk, asker, 3, "the answer is too long: choose less with a filter");
+    else
+        delivered = send_reply(desk, asker, &out);
+    free(text);
+    return delivered;
+}
+
+void desk_refuse(struct desk *desk, const struct asker *asker, uint32_t exit_code,
+                 const char *format, ...)
+{
+    struct err err;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err.text, sizeof err.text, format, args);
+    va_end(args);
+    struct reply out = {.ok = false, .error = err.text, .exit_code = exit_code, .body = "{}"};
+    send_reply(desk, asker, &out);
+}
+
+void desk_expect(struct desk *desk, const struct asker *asker)
+{
+    MEM_GROW(desk->expected, desk->expected_count, desk->expected_capacity);
+    desk->expected[desk->expected_count++] = *asker;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/loop.h"
+
+#include "coordinator/archive.h"
+#include "coordinator/core/view.h"
+#include "coordinator/desk.h"
+#include "coordinator/journal.h"
+#include "coordinator/logstore.h"
+#include "coordinator/questions.h"
+#include "coordinator/resolve.h"
+#include "coordinator/shell.h"
+#include "proto/base/clock.h"
+#include "proto/base/io.h"
+#include "proto/base/log.h"
+#include "proto/limits.h"
+#include "proto/zap.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* New work stops below the first, begins again above the second: room for the journal and the logs
+ * of what already runs. */
+#define INTAKE_FLOOR_BYTES  (512ull << 20)
+#define INTAKE_RESUME_BYTES (768ull << 20)
+/* How often the disk is looked at, and compaction considered. */
+enum { HOUSEKEEPING_MS = 5000 };
+
+struct loop {
+    struct shell shell;
+    void *zmq;
+    struct zap *zap;
+    int signals;
+    bool ends;
+    uint64_t housekeeping_at_ms;
+};
+
+/* ---- stepping ------------------------------------------------------------------------------- */
+
+/* The process ends at once: nothing of this turn was acted on, and the journal has all before it.
+ */
+static _Noreturn void give_up(const char *what, const struct err *err)
+{
+    log_error("%s: %s; the farm stops here and goes on from the journal when it is started again",
+              what, err->text);
+    _exit(70);
+}
+
+void shell_step(struct shell *shell, struct input *input)
+{
+    input->now_ms = shell->now_ms;
+    input->wall_ms = shell->wall_ms;
+    size_t first = shell->outcome.record_count;
+    farm_step(shell->farm, input, &shell->outcome);
+    struct err err;
+    for (size_t i = first; i < shell->outcome.record_count; i++)
+        if (journal_append(shell->journal, &shell->outcome.records[i], &shell->sequence, &err))
+            give_up("a record cannot be written", &err);
+}
+
+char *shell_path(struct shell *shell, const char *name)
+{
+    return arena_print(&shell->arena, "%s/%s", shell->home, name);
+}
+
+/* ---- the turn ------------------------------------------------------------------------------- */
+
+static int wait_ms(struct loop *loop)
+{
+    if (desk_was_busy(loop->shell.desk))
+        return 0;
+    uint64_t now = clock_boot_ms();
+    uint64_t until = farm_deadline_ms(loop->shell.farm);
+    if (loop->housekeeping_at_ms < until)
+        until = loop->housekeeping_at_ms;
+    if (until <= now)
+        return 0;
+    return until - now > HOUSEKEEPING_MS ? HOUSEKEEPING_MS : (int)(until - now);
+}
+
+static void wait(struct loop *loop)
+{
+    struct pollfd polls[3 + LIMIT_DISCOVERY_CHILDREN] = {
+        {.fd = desk_fd(loop->shell.desk), .events = POLLIN},
+        {.fd = logstore_fd(loop->shell.logs), .events = POLLIN},
+        {.fd = loop->signals, .events = POLLIN},
+    };
+    size_t count = 3 + resolver_poll(loop->shell.resolver, polls + 3);
+    if (poll(polls, count, wait_ms(loop)) < 0 && errno != EINTR)
+        log_error("poll: %s", strerror(errno));
+}
+
+static void read_config(struct loop *loop);
+
+static void take_signals(struct loop *loop)
+{
+    struct signalfd_siginfo info;
+    while (read(loop->signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            read_config(loop);
+        else
+            loop->ends = true;
+    }
+}
+
+static void take_sealed_logs(struct loop *loop)
+{
+    struct logstore_event event;
+    while (logstore_next(loop->shell.logs, &event)) {
+        struct input input = {.kind = INPUT_LOG_SEALED,
+                              .sealed = {.token = event.token, .log_bytes = event.bytes}};
+        shell_step(&loop->shell, &input);
+    }
+}
+
+static void watch_disk(struct loop *loop)
+{
+    struct statvfs fs;
+    struct shell *shell = &loop->shell;
+    if (statvfs(shell->home, &fs))
+        return;
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    bool open = free_bytes >= (shell->intake_open ? INTAKE_FLOOR_BYTES : INTAKE_RESUME_BYTES);
+    if (open == shell->intake_open)
+        return;
+    shell->intake_open = open;
+    struct input input = {
+        .kind = INPUT_INTAKE,
+        .intake = {.open = open,
+                   .reason = open ? ""
+                                  : "the coordinator's disk is nearly full: make room below its "
+                                    "folder; what runs goes on"}};
+    shell_step(shell, &input);
+    log_line(open ? LOG_INFO : LOG_ERROR, "intake %s: %llu MiB free", open ? "open" : "closed",
+             (unsigned long long)(free_bytes >> 20));
+}
+
+static void gather(struct loop *loop)
+{
+    struct shell *shell = &loop->shell;
+    shell->now_ms = clock_boot_ms();
+    shell->wall_ms = clock_wall_ms();
+    take_signals(loop);
+    desk_receive(shell->desk);
+    take_sealed_logs(loop);
+    resolver_work(shell->resolver);
+    if (shell->now_ms >= loop->housekeeping_at_ms) {
+        watch_disk(loop);
+        loop->housekeeping_at_ms = shell->now_ms + HOUSEKEEPING_MS;
+    }
+    /* Queued inputs first, then the tick that could expire something. */
+    if (shell->now_ms >= farm_deadline_ms(shell->farm)) {
+        struct input tick = {.kind = INPUT_TICK};
+        shell_step(shell, &tick);
+    }
+}
+
+static void commit(struct loop *loop)
+{
+    struct err err;
+    if (journal_commit(loop->shell.journal, &err))
+        give_up("the turn cannot be committed", &err);
+}
+
+static void expect_log(struct shell *shell, const struct effect *effect)
+{
+    struct worker_view worker;
+    if (view_worker(shell->farm, effect->worker, &worker))
+        logstore_expect(shell->logs, effect->token, worker.public_key);
+}
+
+static void perform_one(struct loop *loop, const struct effect *effect)
+{
+    struct shell *shell = &loop->shell;
+    switch (effect->kind) {
+    case EFFECT_NONE:
+        break;
+    case EFFECT_RESOLVE:
+        resolver_run(shell->resolver, effect->run);
+        break;
+    case EFFECT_PREFLIGHT:
+        resolver_preflight(shell->resolver, effect->run);
+        break;
+    case EFFECT_EXPECT_LOG:
+        expect_log(shell, effect);
+        break;
+    case EFFECT_PEERS:
+        desk_load_peers(shell->desk, loop->zap);
+        break;
+    case EFFECT_REPLY:
+    case EFFECT_WELCOME:
+    case EFFECT_REFUSE:
+    case EFFECT_HELLO_AGAIN:
+    case EFFECT_ORDERS:
+        desk_perform(shell->desk, effect);
+        break;
+    }
+}
+
+/* Performing may step the core again (a run without discovery resolves at once, a send fails): such
+ * records are committed and their effects performed before the turn ends. */
+static void commit_and_perform(struct loop *loop)
+{
+    struct farm_outcome *outcome = &loop->shell.outcome;
+    size_t done = 0;
+    do {
+        commit(loop);
+        while (done < outcome->effect_count) {
+            struct effect effect = outcome->effects[done++];
+            size_t records = outcome->record_count;
+            perform_one(loop, &effect);
+            if (outcome->record_count != records)
+                commit(loop);
+        }
+        desk_send_orders(loop->shell.desk);
+    } while (done < outcome->effect_count);
+}
+
+static void end_turn(struct loop *loop)
+{
+    commit(loop); /* failed sends of the last orders */
+    questions_answer(loop->shell.questions);
+    farm_outcome_clear(&loop->shell.outcome);
+    arena_clear(&loop->shell.arena);
+}
+
+static void keep_house(struct loop *loop)
+{
+    struct err err;
+    if (archive_compact(&loop->shell, &err))
+        give_up("closed runs cannot be archived", &err);
+}
+
+static void turn(struct loop *loop)
+{
+    wait(loop);
+    bool housekeeping = clock_boot_ms() >= loop->housekeeping_at_ms;
+    gather(loop);
+    if (housekeeping)
+        keep_house(loop);
+    commit_and_perform(loop);
+    end_turn(loop);
+}
+
+/* ---- beginning ------------------------------------------------------------------------------ */
+
+static void set_policy(struct loop *loop)
+{
+    struct input input = {.kind = INPUT_POLICY, .policy = loop->shell.config.policy};
+    shell_step(&loop->shell, &input);
+}
+
+/* SIGHUP: a broken file changes nothing. */
+static void read_config(struct loop *loop)
+{
+    struct shell *shell = &loop->shell;
+    struct config config = {0};
+    struct err err;
+    if (config_read(shell_path(shell, "farm.yaml"), &config, &err)) {
+        log_error("%s; the old settings stay", err.text);
+        config_release(&config);
+        return;
+    }
+    config_release(&shell->config);
+    shell->config = config;
+    set_policy(loop);
+    log_info("farm.yaml was read again");
+}
+
+static int replay_one(void *context, uint64_t sequence, const struct record *record,
+                      struct err *err)
+{
+    (void)err;
+    struct shell *shell = context;
+    shell->sequence = sequence;
+    farm_apply(shell->farm, record);
+    return 0;
+}
+
+static int open_journal(struct shell *shell, struct err *err)
+{
+    if (journal_open(shell->home, &shell->journal, err))
+        return -1;
+    uint64_t begin = clock_boot_ms();
+    shell->farm = farm_create();
+    if (journal_replay(shell->journal, replay_one, shell, err))
+        return -1;
+    log_info("replayed %llu records in %llu ms", (unsigned long long)journal_size(shell->journal),
+             (unsigned long long)(clock_boot_ms() - begin));
+    return 0;
+}
+
+/* The first admin: whoever may write below the farm's folder. */
+static int enrol_owner(struct loop *loop, struct err *err)
+{
+    struct shell *shell = &loop->shell;
+    char key[KEY_TEXT_BYTES];
+    struct peer_view peer;
+    const char *path = shell_path(shell, "keys/admin.key.pub");
+    if (!io_exists(path))
+        return 0;
+    if (keys_load_public(path, key, err))
+        return -1;
+    if (view_peer(shell->farm, key, &peer))
+        return 0;
+    char request_id[33];
+    io_random_hex(request_id, 16);
+    struct input input = {.kind = INPUT_ENROL,
+                          .enrol = {.asked = {.request_id = request_id, .who = "farmd"},
+                                    .name = "admin",
+                                    .public_key = key,
+                                    .role = ROLE_ADMIN}};
+    shell_step(shell, &input);
+    return 0;
+}
+
+static int open_signals(struct loop *loop, struct err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    loop->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return loop->signals < 0 ? err_set(err, "signalfd: %s", strerror(errno)) : 0;
+}
+
+static int open_sockets(struct loop *loop, struct err *err)
+{
+    struct shell *shell = &loop->shell;
+    struct key_pair server;
+    if (io_make_folders(shell_path(shell, "run"), 0700, err) ||
+        io_make_folders(shell_path(shell, "keys"), 0700, err) ||
+        keys_ensure(shell_path(shell, "keys/farmd.key"), &server, err))
+        return -1;
+    loop->zmq = zmq_ctx_new();
+    zmq_ctx_set(loop->zmq, ZMQ_MAX_SOCKETS, 16);
+    loop->zap = zap_start(loop->zmq, err);
+    if (!loop->zap)
+        return -1;
+    shell->desk = desk_open(shell, loop->zmq, &server, err);
+    if (!shell->desk)
+        return -1;
+    struct logstore_options logs = {.zmq_context = loop->zmq,
+                                    .endpoint = shell->config.listen.log,
+                                    .local_endpoint = "",
+                                    .server = server,
+                                    .folder = shell_path(shell, "logs"),
+                                    .free_floor_bytes = INTAKE_FLOOR_BYTES / 2,
+                                    .may_read = desk_may_read,
+                                    .may_read_context = shell->desk};
+    shell->logs = logstore_start(&logs, err);
+    if (!shell->logs)
+        return -1;
+    desk_set_log_endpoint(shell->desk, logstore_endpoint(shell->logs));
+    return 0;
+}
+
+/* Where clients and local workers find us; also the sign that we are ready. */
+static int tell_endpoints(struct loop *loop, struct err *err)
+{
+    struct shell *shell = &loop->shell;
+    struct buf text = {0};
+    buf_print(&text, "control %s\nlog %s\n", desk_endpoint(shell->desk, 0),
+              logstore_endpoint(shell->logs));
+    if (desk_endpoint(shell->desk, 1))
+        buf_print(&text, "local %s\n", desk_endpoint(shell->desk, 1));
+    int result =
+        io_write_file(shell_path(shell, "run/endpoints"), text.data, text.size, 0644, false, err);
+    buf_release(&text);
+    return result;
+}
+
+static int begin(struct loop *loop, struct err *err)
+{
+    struct shell *shell = &loop->shell;
+    if (config_read(shell_path(shell, "farm.yaml"), &shell->config, err) ||
+        open_journal(shell, err) || open_signals(loop, err) || open_sockets(loop, err))
+        return -1;
+    shell->questions = questions_create(shell);
+    shell->resolver = resolver_create(shell);
+    shell->now_ms = clock_boot_ms();
+    shell->wall_ms = clock_wall_ms();
+    shell->intake_open = true;
+    struct input start = {
+        .kind = INPUT_START,
+        .start = {.epoch = journal_epoch(shell->journal), .program = FARM_VERSION}};
+    shell_step(shell, &start);
+    set_policy(loop);
+    if (enrol_owner(loop, err))
+        return -1;
+    farm_resume(shell->farm, &shell->outcome);
+    desk_load_peers(shell->desk, loop->zap);
+    commit_and_perform(loop);
+    end_turn(loop);
+    return tell_endpoints(loop, err);
+}
+
+static void finish(struct loop *loop)
+{
+    struct shell *shell = &loop->shell;
+    struct err err;
+    if (shell->journal && journal_commit(shell->journal, &err))
+        log_error("%s", err.text);
+    resolver_destroy(shell->resolver);
+    questions_destroy(shell->questions);
+    logstore_stop(shell->logs);
+    desk_close(shell->desk);
+    zap_stop(loop->zap);
+    if (loop->zmq)
+        zmq_ctx_term(loop->zmq);
+    journal_close(shell->journal);
+    farm_destroy(shell->farm);
+    farm_outcome_release(&shell->outcome);
+    arena_clear(&shell->arena);
+    config_release(&shell->config);
+    if (loop->signals >= 0)
+        close(loop->signals);
+}
+
+int loop_run(const struct loop_options *options, struct err *err)
+{
+    struct loop loop = {.shell = {.home = options->home, .program = options->program},
+                        .signals = -1};
+    int result = begin(&loop, err);
+    if (!result) {
+        log_info("ready: control %s, logs %s", desk_endpoint(loop.shell.desk, 0),
+                 logstore_endpoint(loop.shell.logs));
+        while (!loop.ends)
+            turn(&loop);
+        char *endpoints = shell_path(&loop.shell, "run/endpoints");
+        unlink(endpoints);
+        log_info("told to stop: builds on the workers go on");
+    }
+    finish(&loop);
+    return result;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* questions.h - the requests of clients within a turn: which verb, may they, and when it is
+ * answered.
+ *
+ * What changes the farm is stepped at once and answered by the core's EFFECT_REPLY. What only reads
+ * is answered in the second half of the turn, so that nobody is told a fact that is not on disk.
+ * What needs discovery is handed to resolve.c. The verbs are the table in requests.h.
+ */
+#ifndef FARM_QUESTIONS_H
+#define FARM_QUESTIONS_H
+
+#include "coordinator/shell.h"
+
+struct questions;
+
+struct questions *questions_create(struct shell *shell);
+void questions_destroy(struct questions *questions);
+/* Takes a request: checks verb, role and arguments; steps the core, or keeps it for the answer. */
+void questions_take(struct questions *questions, const struct asker *asker,
+                    const struct request *request);
+/* Second half of the turn: answers what only reads, and feeds those who follow events. */
+void questions_answer(struct questions *questions);
+
+#endif

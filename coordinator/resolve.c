@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/resolve.h"
+
+#include "coordinator/archive.h"
+#include "coordinator/children.h"
+#include "coordinator/core/view.h"
+#include "coordinator/desk.h"
+#include "coordinator/discover.h"
+#include "coordinator/filter.h"
+#include "coordinator/render.h"
+#include "coordinator/secrets.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a child was asked for; its tag is the ticket's number. */
+struct ticket {
+    uint64_t tag;
+    uint64_t run; /* resolve this run; 0: answer a client */
+    struct asker asker;
+    bool is_plan;
+    struct run_options options; /* plan: what would be asked for; texts owned */
+    struct arena arena;
+};
+
+struct resolver {
+    struct shell *shell;
+    struct children *children;
+    const char *argv[5];
+    struct ticket **tickets;
+    size_t ticket_count, ticket_capacity;
+    uint64_t next_tag;
+};
+
+static void answered(void *context, uint64_t tag, struct bytes answer, const char *problem);
+
+struct resolver *resolver_create(struct shell *shell)
+{
+    struct resolver *resolver = mem_new(sizeof *resolver);
+    resolver->shell = shell;
+    resolver->argv[0] = shell->program;
+    resolver->argv[1] = "discover";
+    resolver->next_tag = 1;
+    resolver->children = children_create(resolver->argv, answered, resolver);
+    return resolver;
+}
+
+static void ticket_destroy(struct ticket *ticket)
+{
+    arena_clear(&ticket->arena);
+    free(ticket);
+}
+
+void resolver_destroy(struct resolver *resolver)
+{
+    if (!resolver)
+        return;
+    children_destroy(resolver->children);
+    for (size_t i = 0; i < resolver->ticket_count; i++)
+        ticket_destroy(resolver->tickets[i]);
+    free(resolver->tickets);
+    free(resolver);
+}
+
+size_t resolver_poll(const struct resolver *resolver, struct pollfd *polls)
+{
+    return children_poll(resolver->children, polls);
+}
+
+void resolver_work(struct resolver *resolver)
+{
+    children_work(resolver->children, resolver->shell->now_ms);
+}
+
+static struct ticket *ticket_create(struct resolver *resolver)
+{
+    struct ticket *ticket = mem_new(sizeof *ticket);
+    ticket->tag = resolver->next_tag++;
+    MEM_GROW(resolver->tickets, resolver->ticket_count, resolver->ticket_capacity);
+    resolver->tickets[resolver->ticket_count++] = ticket;
+    return ticket;
+}
+
+static struct ticket *ticket_take(struct resolver *resolver, uint64_t tag)
+{
+    for (size_t i = 0; i < resolver->ticket_count; i++) {
+        struct ticket *ticket = resolver->tickets[i];
+        if (ticket->tag != tag)
+            continue;
+        resolver->tickets[i] = resolver->tickets[--resolver->ticket_count];
+        return ticket;
+    }
+    return NULL;
+}
+
+static void ask(struct resolver *resolver, const struct ticket *ticket,
+                const struct discover_question *question)
+{
+    json_t *object = json_from_shape(&discover_question_shape, question);
+    char *text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    children_ask(resolver->children, ticket->tag, text);
+    free(text);
+}
+
+static struct discover_question question_for(struct shell *shell, const char *project,
+                                             const char *filter)
+{
+    return (struct discover_question){.home = shell->home,
+                                      .config = shell_path(shell, "farm.yaml"),
+                                      .project = project,
+                                      .filter = filter,
+                                      .fetch = true,
+                                      .bundle = "",
+                                      .commit = "",
+                                      .branch = ""};
+}
+
+/* ---- runs ----------------------------------------------------------------------------------- */
+
+static void tell_resolved(struct resolver *resolver, uint64_t run, const char *problem,
+                          struct plan_item *items, size_t count)
+{
+    struct input input = {
+        .kind = INPUT_RESOLVED,
+        .resolved = {.run = run, .problem = problem, .items = items, .items_count = count}};
+    shell_step(resolver->shell, &input);
+}
+
+/* The jobs of an earlier run that a retry means. */
+struct selection {
+    const struct plan_item **items;
+    size_t count, capacity;
+};
+
+static bool retry_wants(const struct job_view *job, const struct run_options *options,
+                        const struct filter *filter)
+{
+    bool fine = job->verdict == VERDICT_OK || job->verdict == VERDICT_SKIPPED;
+    return !(options->failed && fine) && filter_matches(filter, &job->item->variant);
+}
+
+static void select_jobs(const struct farm *source, const struct run_options *options,
+                        const struct filter *filter, struct selection *selection)
+{
+    struct job_view job;
+    uint64_t cursor = 0;
+    while (view_job_next(source, options->retry_of, &cursor, &job)) {
+        if (!retry_wants(&job, options, filter))
+            continue;
+        MEM_GROW(selection->items, selection->count, selection->capacity);
+        selection->items[selection->count++] = job.item;
+    }
+}
+
+/* Same commits: the items are those of the earlier jobs, as they were, with today's targets. */
+static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
+                              const struct selection *selection)
+{
+    struct plan_item *items = arena_new(&resolver->shell->arena, selection->count * sizeof *items);
+    for (size_t i = 0; i < selection->count; i++)
+        shape_copy(&plan_item_shape, &items[i], selection->items[i], &resolver->shell->arena);
+    tell_resolved(resolver, run,
+                  selection->count ? "" : "nothing of that run matches: see `farm status RUN`",
+                  items, selection->count);
+}
+
+/* The tip of a branch: discovery says what is there now; only what the selection names is taken. */
+static void resolve_at_branch(struct resolver *resolver, uint64_t run,
+                              const struct run_options *options, const struct selection *selection)
+{
+    struct ticket *ticket = ticket_create(resolver);
+    ticket->run = run;
+    struct buf filter = {0};
+    buf_print(&filter, "branch=%s package=", options->at);
+    for (size_t i = 0; i < selection->count; i++)
+        buf_print(&filter, "%s%s", i ? "," : "", selection->items[i]->variant.package);
+    struct discover_question question =
+        question_for(resolver->shell, selection->count ? selection->items[0]->variant.project : "",
+                     (char *)filter.data);
+    ask(resolver, ticket, &question);
+    buf_release(&filter);
+}
+
+static void resolve_retry(struct resolver *resolver, uint64_t run,
+                          const struct run_options *options)
+{
+    struct err err;
+    struct farm *archived = NULL;
+    const struct farm *source = archive_source(resolver->shell, options->retry_of, &archived, &err);
+    struct filter *filter = source ? filter_parse(options->filter, &err) : NULL;
+    if (!filter) {
+        tell_resolved(resolver, run, err.text, NULL, 0);
+    } else {
+        struct selection selection = {0};
+        select_jobs(source, options, filter, &selection);
+        if (*options->at && selection.count)
+            resolve_at_branch(resolver, run, options, &selection);
+        else
+            resolve_from_jobs(resolver, run, &selection);
+        free(selection.items);
+    }
+    filter_destroy(filter);
+    farm_destroy(archived);
+}
+
+static void resolve_local(struct resolver *resolver, uint64_t run,
+                          const struct run_options *options)
+{
+    struct ticket *ticket = ticket_create(resolver);
+    ticket->run = run;
+    struct discover_question question =
+        question_for(resolver->shell, options->project, options->filter);
+    question.commit = options->commit;
+    question.branch = options->at;
+    if (*options->bundle)
+        question.bundle = arena_print(&resolver->shell->arena, "%s/bundles/%s",
+                                      resolver->shell->home, options->bundle);
+    ask(resolver, ticket, &question);
+}
+
+void resolver_run(struct resolver *resolver, uint64_t run)
+{
+    struct run_view view;
+    if (!view_run(resolver->shell->farm, run, &view) || view.state != RUN_RESOLVING)
+        return; /* cancelled meanwhile */
+    if (view.options.local) {
+        resolve_local(resolver, run, &view.options);
+    } else if (view.options.retry_of) {
+        resolve_retry(resolver, run, &view.options);
+    } else {
+        struct ticket *ticket = ticket_create(resolver);
+        ticket->run = run;
+        struct discover_question question =
+            question_for(resolver->shell, view.options.project, view.options.filter);
+        ask(resolver, ticket, &question);
+    }
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+static json_t *listing(struct resolver *resolver, const struct ticket *ticket,
+                       const struct discover_answer *answer)
+{
+    json_t *body = json_object();
+    json_object_set_new(body, "items",
+                        ticket->is_plan ? render_plan(resolver->shell->farm, &ticket->options,
+                                                      answer->items, answer->items_count)
+                                        : render_matrix(answer->items, answer->items_count));
+    json_t *warnings = json_array();
+    for (size_t i = 0; i < answer->warnings_count; i++)
+        json_array_append_new(warnings, json_text(answer->warnings[i]));
+    json_object_set_new(body, "warnings", warnings);
+    return body;
+}
+
+/* A local build is told which bundle has its commit, so that any worker can fetch it. */
+static void note_bundle(struct resolver *resolver, uint64_t run, struct discover_answer *answer)
+{
+    struct run_view view;
+    if (!view_run(resolver->shell->farm, run, &view) || !view.options.local)
+        return;
+    for (size_t i = 0; i < answer->items_count; i++) {
+        answer->items[i].recipe.bundle = view.options.bundle;
+        answer->items[i].target.kind = TARGET_NONE; /* local builds never publish */
+    }
+}
+
+static void answered(void *context, uint64_t tag, struct bytes bytes, const char *problem)
+{
+    struct resolver *resolver = context;
+    struct ticket *ticket = ticket_take(resolver, tag);
+    if (!ticket)
+        return;
+    struct discover_answer answer = {.problem = problem};
+    struct err err;
+    json_error_t json_error;
+    json_t *object = NULL;
+    if (!*problem) {
+        object = json_loadb((const char *)bytes.data, bytes.size, 0, &json_error);
+        if (!object ||
+            json_to_shape(&discover_answer_shape, object, &answer, &resolver->shell->arena, &err)) {
+            log_error("discovery answered what is no answer: %s",
+                      object ? err.text : json_error.text);
+            answer = (struct discover_answer){
+                .problem = "discovery failed; the coordinator's log says why"};
+        }
+        json_decref(object);
+    }
+    for (size_t i = 0; i < answer.warnings_count; i++)
+        log_warn("%s", answer.warnings[i]);
+    if (ticket->run) {
+        note_bundle(resolver, ticket->run, &answer);
+        tell_resolved(resolver, ticket->run, answer.problem, answer.items, answer.items_count);
+    } else if (*answer.problem) {
+        desk_refuse(resolver->shell->desk, &ticket->asker, 3, "%s", answer.problem);
+    } else {
+        desk_answer(resolver->shell->desk, &ticket->asker, false,
+                    listing(resolver, ticket, &answer));
+    }
+    ticket_destroy(ticket);
+}
+
+void resolver_list(struct resolver *resolver, const struct asker *asker, const char *project,
+                   const char *filter, const struct run_options *options)
+{
+    struct ticket *ticket = ticket_create(resolver);
+    ticket->asker = *asker;
+    ticket->is_plan = options != NULL;
+    if (options) {
+        ticket->options = *options;
+        ticket->options.project = arena_text(&ticket->arena, options->project);
+        ticket->options.filter = arena_text(&ticket->arena, options->filter);
+    }
+    struct discover_question question = question_for(resolver->shell, project, filter);
+    ask(resolver, ticket, &question);
+}
+
+/* ---- preflight ------------------------------------------------------------------------------ */
+
+/* What the target of one job needs before a run that publishes is accepted. 0 when it is fine. */
+static int check_target(struct shell *shell, const struct target *target, char *problem,
+                        size_t size)
+{
+    if (!*target->secret)
+        return 0;
+    struct buf secret = {0};
+    struct err err;
+    int failed = secret_read(shell->home, target->secret, &secret, &err);
+    if (failed) {
+        snprintf(problem, size, "publishing to %s needs a secret: %s", target->name, err.text);
+    } else if (target->kind == TARGET_FLOX) {
+        uint64_t expiry_s = secret_expiry_s((struct bytes){secret.data, secret.size});
+        if (expiry_s && expiry_s <= shell->wall_ms / 1000) {
+            snprintf(problem, size,
+                     "the FloxHub token in secret %s has expired: set a new one with `farm secret "
+                     "set %s`",
+                     target->secret, target->secret);
+            failed = -1;
+        }
+    }
+    if (secret.data)
+        explicit_bzero(secret.data, secret.size);
+    buf_release(&secret);
+    return failed;
+}
+
+static void find_problem(struct shell *shell, uint64_t run, char *problem, size_t size)
+{
+    const struct target *checked[64]; /* distinct targets of one run; a farm has a handful */
+    size_t checked_count = 0;
+    struct job_view job;
+    uint64_t cursor = 0;
+    while (view_job_next(shell->farm, run, &cursor, &job)) {
+        const struct target *target = &job.item->target;
+        if (job.state == JOB_CLOSED || target->kind == TARGET_NONE)
+            continue;
+        bool seen = false;
+        for (size_t i = 0; i < checked_count && !seen; i++)
+            seen = !strcmp(checked[i]->name, target->name);
+        if (seen || checked_count == sizeof checked / sizeof *checked)
+            continue;
+        checked[checked_count++] = target;
+        if (check_target(shell, target, problem, size))
+            return;
+    }
+}
+
+void resolver_preflight(struct resolver *resolver, uint64_t run)
+{
+    struct shell *shell = resolver->shell;
+    struct run_view view;
+    if (!view_run(shell->farm, run, &view) || view.state != RUN_PREFLIGHT)
+        return;
+    char problem[1024] = "";
+    if (view.options.publish)
+        find_problem(shell, run, problem, sizeof problem);
+    struct input input = {.kind = INPUT_PREFLIGHTED,
+                          .preflighted = {.run = run, .problem = problem}};
+    shell_step(shell, &input);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* io.c - files. Child processes are in child.c.
+ *
+ * Every descriptor is opened close-on-exec. Errors name the path and what the kernel said; who
+ * knows what to do about it prefixes that.
+ */
+#include "proto/base/io.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- reading and writing ------------------------------------------------------------------ */
+
+static int read_up_to(int fd, const char *path, size_t bytes_max, struct buf *out, struct err *err)
+{
+    size_t begin = out->size;
+    for (;;) {
+        buf_reserve(out, 16384);
+        ssize_t n = read(fd, out->data + out->size, out->capacity - out->size - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_set(err, "cannot read %s: %s", path, strerror(errno));
+        out->size += (size_t)n;
+        out->data[out->size] = '\0';
+        if (out->size - begin > bytes_max)
+            return err_set(err, "%s is larger than %zu bytes", path, bytes_max);
+        if (n == 0)
+            return 0;
+    }
+}
+
+int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return err_set(err, "cannot open %s: %s", path, strerror(errno));
+    int result = read_up_to(fd, path, bytes_max, out, err);
+    close(fd);
+    return result;
+}
+
+int io_write_all(int fd, const void *data, size_t size, struct err *err)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(fd, (const char *)data + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_set(err, "cannot write: %s", strerror(errno));
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+/* The folder a path is in, as a new text. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return mem_text(".");
+    size_t size = slash == path ? 1 : (size_t)(slash - path);
+    char *folder = mem_new(size + 1);
+    memcpy(folder, path, size);
+    return folder;
+}
+
+static int sync_folder(const char *path, struct err *err)
+{
+    char *folder = folder_of(path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 || fsync(fd) < 0;
+    if (failed)
+        err_set(err, "cannot sync folder %s: %s", folder, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    return failed ? -1 : 0;
+}
+
+static int fill_file(int fd, const void *data, size_t size, mode_t mode, bool durable,
+                     struct err *err)
+{
+    if (io_write_all(fd, data, size, err) < 0)
+        return -1;
+    if (fchmod(fd, mode) < 0)
+        return err_set(err, "cannot set its mode: %s", strerror(errno));
+    if (durable && fsync(fd) < 0)
+        return err_set(err, "cannot sync: %s", strerror(errno));
+    return 0;
+}
+
+/* Writes the temporary file `temporary` (a mkostemp template) and puts it in place. */
+static int replace_file(const char *path, char *temporary, const void *data, size_t size,
+                        mode_t mode, bool durable, struct err *err)
+{
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, "cannot make a file beside %s: %s", path, strerror(errno));
+    int result = fill_file(fd, data, size, mode, durable, err);
+    if (result < 0)
+        err_prefix(err, "%s", path);
+    close(fd);
+    if (result == 0 && rename(temporary, path) < 0)
+        result = err_set(err, "cannot put %s in place: %s", path, strerror(errno));
+    if (result < 0)
+        unlink(temporary);
+    return result;
+}
+
+int io_write_file(const char *path, const void *data, size_t size, mode_t mode, bool durable,
+                  struct err *err)
+{
+    static const char suffix[] = ".tmp.XXXXXX";
+    size_t path_size = strlen(path);
+    char *temporary = mem_new(path_size + sizeof suffix);
+    memcpy(temporary, path, path_size);
+    memcpy(temporary + path_size, suffix, sizeof suffix);
+    int result = replace_file(path, temporary, data, size, mode, durable, err);
+    free(temporary);
+    if (result == 0 && durable)
+        return sync_folder(path, err);
+    return result;
+}
+
+bool io_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* ---- folders ------------------------------------------------------------------------------ */
+
+static int make_folder(const char *path, mode_t mode, struct err *err)
+{
+    struct stat there;
+    if (mkdir(path, mode) == 0)
+        return 0;
+    if (errno == EEXIST && stat(path, &there) == 0 && S_ISDIR(there.st_mode))
+        return 0;
+    return err_set(err, "cannot make folder %s: %s", path, strerror(errno));
+}
+
+int io_make_folders(const char *path, mode_t mode, struct err *err)
+{
+    char *step = mem_text(path);
+    int result = 0;
+    for (char *slash = step + 1; *step && result == 0; slash++) {
+        slash = strchr(slash, '/');
+        if (!slash)
+            break;
+        *slash = '\0';
+        result = make_folder(step, mode, err);
+        *slash = '/';
+    }
+    free(step);
+    return result == 0 ? make_folder(path, mode, err) : -1;
+}
+
+/* Folders nested deeper than this are moved up to the top of the tree before they are emptied, so
+ * that no tree, however deep somebody made it, runs us out of descriptors. */
+enum { REMOVE_DEPTH = 100 };
+
+struct removal {
+    int top;        /* the folder that goes; deep ones are moved into it */
+    unsigned moved; /* names those */
+    bool again;     /* something was moved: read the top once more */
+};
+
+static int empty_folder(struct removal *removal, int fd, int depth);
+
+static int remove_folder(struct removal *removal, int parent, const char *name, int depth)
+{
+    if (depth >= REMOVE_DEPTH) {
+        char place[32];
+        snprintf(place, sizeof place, ".farm-deep-%u", removal->moved++);
+        removal->again = true;
+        return renameat(parent, name, removal->top, place);
+    }
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int result = empty_folder(removal, fd, depth + 1);
+    return result < 0 ? -1 : unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+static int remove_entry(struct removal *removal, int parent, const char *name, int depth)
+{
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return -1;
+    return remove_folder(removal, parent, name, depth);
+}
+
+/* Removes what is in the folder; takes over `fd`. Leaves errno. */
+static int empty_folder(struct removal *removal, int fd, int depth)
+{
+    struct stat here;
+    /* Build systems like to make their caches read-only. */
+    if (fstat(fd, &here) == 0 && (here.st_mode & S_IRWXU) != S_IRWXU)
+        fchmod(fd, (here.st_mode & 07777) | S_IRWXU);
+    DIR *folder = fdopendir(fd);
+    if (!folder) {
+        close(fd);
+        return -1;
+    }
+    int result = 0;
+    for (struct dirent *entry; result == 0 && (entry = readdir(folder));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            result = remove_entry(removal, fd, entry->d_name, depth);
+    int reason = errno;
+    closedir(folder);
+    errno = reason;
+    return result;
+}
+
+static int remove_whole(int top, const char *path)
+{
+    struct removal removal = {.top = top};
+    do {
+        removal.again = false;
+        int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || empty_folder(&removal, fd, 0) < 0)
+            return -1;
+    } while (removal.again);
+    return rmdir(path);
+}
+
+int io_remove_tree(const char *path, struct err *err)
+{
+    if (unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR)
+        return 0;
+    int top = -1, result = -1;
+    if (errno == EISDIR || errno == EPERM)
+        top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (top >= 0) {
+        result = remove_whole(top, path);
+        int reason = errno;
+        close(top);
+        errno = reason;
+    }
+    return result == 0 ? 0 : err_set(err, "cannot remove %s: %s", path, strerror(errno));
+}
+
+/* ---- chance ------------------------------------------------------------------------------- */
+
+void io_random(void *out, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t n = getrandom((char *)out + done, size - done, 0);
+        assert(n > 0 || errno == EINTR);
+        if (n > 0)
+            done += (size_t)n;
+    }
+}
+
+void io_random_hex(char *out, size_t bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char byte;
+        io_random(&byte, 1);
+        out[2 * i] = digits[byte >> 4];
+        out[2 * i + 1] = digits[byte & 15];
+    }
+    out[2 * bytes] = '\0';
+}

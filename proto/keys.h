@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* keys.h - identities: CURVE key pairs in files.
+ *
+ * A key file holds two lines, `public Z85` and `secret Z85`, mode 0600; a public file (NAME.pub)
+ * holds the first line only. A peer is its public key and nothing else (RFC 26, CurveZMQ).
+ */
+#ifndef FARM_KEYS_H
+#define FARM_KEYS_H
+
+#include "proto/base/err.h"
+
+#include <stdbool.h>
+
+#define KEY_TEXT_BYTES 41 /* 40 Z85 characters and a NUL */
+
+struct key_pair {
+    char public_key[KEY_TEXT_BYTES];
+    char secret_key[KEY_TEXT_BYTES];
+};
+
+/* A new pair from the system's random source. */
+int keys_make(struct key_pair *pair, struct err *err);
+/* Writes PATH (0600) and PATH.pub (0644), atomically; refuses to overwrite. */
+int keys_save(const char *path, const struct key_pair *pair, struct err *err);
+/* Reads a pair; refuses a file that others may read. */
+int keys_load(const char *path, struct key_pair *pair, struct err *err);
+/* keys_load, or make and save where there is none. */
+int keys_ensure(const char *path, struct key_pair *pair, struct err *err);
+/* Reads a public key from PATH (a .pub file). */
+int keys_load_public(const char *path, char public_key[KEY_TEXT_BYTES], struct err *err);
+/* Whether the text is a well-formed public key (40 Z85 characters that decode). */
+bool keys_valid(const char *public_key);
+/* First 8 characters, how a key is named in logs. Static storage per call site: copies into out. */
+void keys_short(const char *public_key, char out[9]);
+
+#endif

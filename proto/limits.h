@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* limits.h - every maximum, and why it is what it is.
+ *
+ * Everything that a peer, a file or a user can make large has its bound here. A bound is checked
+ * where the bytes come in; beyond that point code may assert it.
+ */
+#ifndef FARM_LIMITS_H
+#define FARM_LIMITS_H
+
+/* flox's own rule for packages is ^[a-zA-Z0-9.\-_]{1,128}$ (flox openapi.json, catalog names). */
+#define LIMIT_PACKAGE_BYTES 128
+/* git refuses ref names above the file system's 255; a branch is one path component or a few. */
+#define LIMIT_BRANCH_BYTES 240
+/* Longest name of a project, worker, org, secret, target. flox orgs end at 63. */
+#define LIMIT_NAME_BYTES 63
+/* Longest other text in a message (reasons, URLs, commands). One page of text. */
+#define LIMIT_TEXT_BYTES 8192
+/* Variants of one run. 67 is the first user's matrix, 1,295 all known recipes of two repositories;
+ * a benchmark dispatches 100,000. */
+#define LIMIT_VARIANTS_PER_RUN 120000
+/* Workers one farm may have enrolled: design says 2 to 200; a ZeroMQ ROUTER needs about 85 kB a
+ * peer, so this is 170 MB at worst. */
+#define LIMIT_WORKERS 2000
+/* Attempts and publications one worker may report in one status: its slots plus what it still
+ * keeps for the log store. */
+#define LIMIT_ITEMS_PER_STATUS 4096
+/* Slots one worker may declare. No known machine runs more heavy builds; `command` jobs are light.
+ */
+#define LIMIT_SLOTS 256
+/* CPU features, GPUs, systems, file systems a host may list. */
+#define LIMIT_HOST_LIST 256
+/* One control frame. Orders for 256 slots with 8 kB of command each fit. */
+#define LIMIT_CONTROL_FRAME_BYTES (4u << 20)
+/* One log frame: a chunk of LIMIT_LOG_CHUNK_BYTES compressed by zstd may grow a little. */
+#define LIMIT_LOG_FRAME_BYTES (2u << 20)
+/* Raw log bytes in one frame: large enough for zstd to be efficient and for few frames per second,
+ * small enough that a heartbeat behind it waits about a millisecond. */
+#define LIMIT_LOG_CHUNK_BYTES (1u << 20)
+/* Unacknowledged raw log bytes one worker may have under way: the coordinator's memory for it. */
+#define LIMIT_LOG_WINDOW_BYTES (16u << 20)
+/* One stored log. A PyTorch build prints 5 to 50 MB; beyond this the log loses its middle, never
+ * the build. */
+#define LIMIT_LOG_BYTES (4ull << 30)
+/* A reply to a client (JSON text). 120,000 jobs at about 500 bytes each. */
+#define LIMIT_REPLY_BYTES (96u << 20)
+/* What a discovery child may print: as a reply. */
+#define LIMIT_DISCOVERY_BYTES (128u << 20)
+/* A discovery child's life: a first clone of nixpkgs-sized repositories over a slow line. */
+#define LIMIT_DISCOVERY_MS (30u * 60 * 1000)
+/* Discovery children at a time: each is a git process and some memory. */
+#define LIMIT_DISCOVERY_CHILDREN 4
+/* One recipe's text; real ones are below 20 kB. */
+#define LIMIT_RECIPE_BYTES (1u << 20)
+/* A configuration file. */
+#define LIMIT_CONFIG_BYTES (1u << 20)
+/* A secret: a JWT is about 1 kB, a signing key about 100 bytes. */
+#define LIMIT_SECRET_BYTES 16384
+/* A git bundle of unpushed commits (`farm build --from`): it travels in one control frame. */
+#define LIMIT_BUNDLE_BYTES (2u << 20)
+/* Inputs stepped in one turn, so that one commit stays small and heartbeats are answered. */
+#define LIMIT_INPUTS_PER_TURN 1024
+/* Attempts a job may have before it closes `failed`, whatever the cause. */
+#define LIMIT_ATTEMPTS_PER_JOB 12
+/* Nesting of messages and of JSON: nothing we speak is deeper than 6. */
+#define LIMIT_NESTING 16
+/* Memory one message or record of `size` bytes may take while it is decoded. Small messages grow
+ * most: an empty list item is 2 bytes on the wire and some 300 in memory; 16 MB allows a status of
+ * LIMIT_ITEMS_PER_STATUS empty items several times over. Large ones are mostly text: a plan of
+ * 120,000 variants grows about 5 times. */
+#define LIMIT_DECODE_BYTES(size) ((16u << 20) + (size_t)(size)*12)
+/* Client connections that may follow logs or events at a time. */
+#define LIMIT_FOLLOWERS 256
+
+#endif

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* link.c - one encrypted ZeroMQ socket and the messages on it.
+ *
+ * A message is two frames at a ROUTER (routing id, data) and one at a DEALER; whatever else comes
+ * is read to its end, counted and dropped, so that the next receive begins at a message. A peer's
+ * number *is* its routing id (libzmq makes 5 bytes, counted up and not used again), so no table of
+ * peers can grow, go stale or be filled by strangers. Ids that a peer chose for itself are
+ * refused: one could be chosen to receive what was meant for another.
+ * Half-open connections end by ZMTP heartbeats; sending to a peer that is not there fails
+ * (ROUTER_MANDATORY, IMMEDIATE) instead of queueing what will be outdated.
+ */
+#include "proto/link.h"
+
+#include "proto/base/budget.h"
+#include "proto/base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+struct link {
+    void *socket;
+    bool is_server;
+    char **endpoints;
+    size_t count;
+    uint64_t malformed;
+    struct budget lines;
+    struct buf out; /* the frame being sent */
+};
+
+/* ---- options of the socket ----------------------------------------------------------------- */
+
+enum {
+    HANDSHAKE_MS = 15000,      /* of a connection that says nothing */
+    CONNECT_MS = 10000,        /* of an address that swallows packets */
+    HEARTBEAT_MS = 10000,      /* half-open connections are noticed ... */
+    HEARTBEAT_DEAD_MS = 30000, /* ... after this */
+    RECONNECT_MS = 100,
+    RECONNECT_MAX_MS = 5000,
+    BACKLOG = 1024, /* a farm's workers all come back at once after a restart */
+};
+
+struct option {
+    int name;
+    int value;
+};
+
+static int set_options(void *socket, const struct option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (zmq_setsockopt(socket, options[i].name, &options[i].value, sizeof(int)) < 0)
+            return -1;
+    return 0;
+}
+
+static int set_common(void *socket, const struct link_options *options)
+{
+    const struct option common[] = {
+        {ZMQ_LINGER, 0},
+        {ZMQ_IPV6, 1},
+        {ZMQ_SNDHWM, options->send_high_water},
+        {ZMQ_RCVHWM, options->receive_high_water},
+        {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
+        {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_DEAD_MS},
+        {ZMQ_HEARTBEAT_TTL, HEARTBEAT_DEAD_MS},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_TCP_KEEPALIVE_IDLE, 30},
+        {ZMQ_TCP_KEEPALIVE_INTVL, 10},
+        {ZMQ_TCP_KEEPALIVE_CNT, 3},
+    };
+    int64_t frame_bytes_max = (int64_t)options->frame_bytes_max;
+    if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max) < 0)
+        return -1;
+    return set_options(socket, common, sizeof common / sizeof common[0]);
+}
+
+static int set_server(void *socket, const struct key_pair *server)
+{
+    static const char domain[] = "farm"; /* any will do: without one ZAP is not asked */
+    const struct option own[] = {
+        {ZMQ_ROUTER_MANDATORY, 1},
+        {ZMQ_ROUTER_HANDOVER, 0},
+        {ZMQ_CURVE_SERVER, 1},
+        {ZMQ_BACKLOG, BACKLOG},
+    };
+    if (zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) < 0 ||
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, server->secret_key, KEY_TEXT_BYTES) < 0)
+        return -1;
+    return set_options(socket, own, sizeof own / sizeof own[0]);
+}
+
+static int set_client(void *socket, const char *server_public_key, const struct key_pair *own)
+{
+    const struct option options[] = {
+        {ZMQ_IMMEDIATE, 1},
+        {ZMQ_RECONNECT_IVL, RECONNECT_MS},
+        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
+        {ZMQ_CONNECT_TIMEOUT, CONNECT_MS},
+    };
+    if (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_public_key, KEY_TEXT_BYTES) < 0 ||
+        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, own->public_key, KEY_TEXT_BYTES) < 0 ||
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, own->secret_key, KEY_TEXT_BYTES) < 0)
+        return -1;
+    return set_options(socket, options, sizeof options / sizeof options[0]);
+}
+
+/* ---- opening and closing ------------------------------------------------------------------ */
+
+static struct link *open_link(void *zmq_context, bool is_server)
+{
+    struct link *link = mem_new(sizeof *link);
+    link->is_server = is_server;
+    link->socket = zmq_socket(zmq_context, is_server ? ZMQ_ROUTER : ZMQ_DEALER);
+    return link;
+}
+
+void link_close(struct link *link, int linger_ms)
+{
+    if (!link)
+        return;
+    if (link->socket) {
+        zmq_setsockopt(link->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+        zmq_close(link->socket);
+    }
+    for (size_t i = 0; i < link->count; i++)
+        free(link->endpoints[i]);
+    free(link->endpoints);
+    buf_release(&link->out);
+    free(link);
+}
+
+/* Says why, closes, returns NULL. */
+static struct link *give_up(struct link *link, const char *what, const char *endpoint,
+                            struct err *err)
+{
+    err_set(err, "cannot %s %s: %s", what, endpoint, zmq_strerror(errno));
+    link_close(link, 0);
+    return NULL;
+}
+
+static int bind_endpoint(struct link *link, const char *endpoint)
+{
+    char bound[512];
+    size_t size = sizeof bound;
+    if (zmq_bind(link->socket, endpoint) < 0 ||
+        zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, bound, &size) < 0)
+        return -1;
+    link->endpoints[link->count++] = mem_text(bound);
+    return 0;
+}
+
+struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t count,
+                        const struct key_pair *server, const struct link_options *options,
+                        struct err *err)
+{
+    struct link *link = open_link(zmq_context, true);
+    if (!link->socket || set_common(link->socket, options) < 0 ||
+        set_server(link->socket, server) < 0)
+        return give_up(link, "make a socket for", count ? endpoints[0] : "nothing", err);
+    link->endpoints = mem_new(count * sizeof *link->endpoints);
+    for (size_t i = 0; i < count; i++)
+        if (bind_endpoint(link, endpoints[i]) < 0)
+            return give_up(link, "listen at", endpoints[i], err);
+    return link;
+}
+
+const char *link_endpoint(const struct link *link, size_t index)
+{
+    assert(index < link->count);
+    return link->endpoints[index];
+}
+
+struct link *link_connect(void *zmq_context, const char *endpoint, const char *server_public_key,
+                          const struct key_pair *own, const struct link_options *options,
+                          struct err *err)
+{
+    if (!keys_valid(server_public_key)) {
+        err_set(err, "cannot connect to %s: \"%s\" is not a public key", endpoint,
+                server_public_key);
+        return NULL;
+    }
+    struct link *link = open_link(zmq_context, false);
+    if (!link->socket || set_common(link->socket, options) < 0 ||
+        set_client(link->socket, server_public_key, own) < 0 ||
+        zmq_connect(link->socket, endpoint) < 0)
+        return give_up(link, "connect to", endpoint, err);
+    return link;
+}
+
+int link_fd(const struct link *link)
+{
+    int fd = -1;
+    size_t size = sizeof fd;
+    int failed = zmq_getsockopt(link->socket, ZMQ_FD, &fd, &size);
+    assert(!failed);
+    return fd;
+}
+
+uint64_t link_malformed_count(const struct link *link)
+{
+    return link->malformed;
+}
+
+/* ---- peers -------------------------------------------------------------------------------- */
+
+/* A number is the id's bytes with their count in the top byte: never 0, which is a client's peer.
+ */
+enum { ID_BYTES_MAX = 7 };
+
+/* 0 when it is not an id that libzmq made: those begin with a zero byte (zmq_setsockopt(3)). */
+static link_peer number_of(const uint8_t *id, size_t size)
+{
+    if (!size || size > ID_BYTES_MAX || id[0] != 0)
+        return 0;
+    link_peer number = size;
+    for (size_t i = 0; i < ID_BYTES_MAX; i++)
+        number = number << 8 | (i < size ? id[i] : 0);
+    return number;
+}
+
+static size_t id_of(link_peer number, uint8_t id[ID_BYTES_MAX])
+{
+    for (size_t i = 0; i < ID_BYTES_MAX; i++)
+        id[i] = (uint8_t)(number >> (8 * (ID_BYTES_MAX - 1 - i)));
+    return (size_t)(number >> 56);
+}
+
+/* ---- receiving ---------------------------------------------------------------------------- */
+
+/* A message's frames, as far as they are to be there. */
+struct parts {
+    zmq_msg_t id; /* server only */
+    zmq_msg_t data;
+};
+
+static bool take_frame(void *socket, zmq_msg_t *frame)
+{
+    for (;;) {
+        if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) >= 0)
+            return true;
+        if (errno != EINTR)
+            return false;
+    }
+}
+
+/* Reads off the rest of a message with too many frames. All of it is there: libzmq delivers
+ * messages whole. */
+static void drain(void *socket)
+{
+    bool more = true;
+    while (more) {
+        zmq_msg_t frame;
+        zmq_msg_init(&frame);
+        more = take_frame(socket, &frame) && zmq_msg_more(&frame);
+        zmq_msg_close(&frame);
+    }
+}
+
+static enum link_result take_parts(struct link *link, struct parts *parts)
+{
+    if (link->is_server && !take_frame(link->socket, &parts->id))
+        return LINK_EMPTY;
+    if (link->is_server && !zmq_msg_more(&parts->id))
+        return LINK_MALFORMED;
+    if (!take_frame(link->socket, &parts->data))
+        return LINK_EMPTY;
+    if (!zmq_msg_more(&parts->data))
+        return LINK_OK;
+    drain(link->socket);
+    return LINK_MALFORMED;
+}
+
+/* Who sent it. False when that cannot be told: libzmq lets peers in unasked while no ZAP handler
+ * runs, but then they have no User-Id. */
+static bool identify(const struct link *link, struct parts *parts, struct received *received)
+{
+    if (!link->is_server)
+        return true;
+    const char *user = zmq_msg_gets(&parts->data, "User-Id");
+    received->peer = number_of(zmq_msg_data(&parts->id), zmq_msg_size(&parts->id));
+    if (!received->peer || !user || !keys_valid(user))
+        return false;
+    memcpy(received->public_key, user, KEY_TEXT_BYTES);
+    return true;
+}
+
+static enum link_result decode(struct parts *parts, struct received *received, struct arena *arena,
+                               struct err *err)
+{
+    struct bytes bytes = {zmq_msg_data(&parts->data), zmq_msg_size(&parts->data)};
+    switch (message_decode(bytes, &received->message, &received->correlation, arena, err)) {
+    case MESSAGE_FINE:
+        return LINK_OK;
+    case MESSAGE_OTHER_MAJOR:
+        return LINK_OTHER_MAJOR;
+    case MESSAGE_UNKNOWN_KIND:
+        return LINK_UNKNOWN;
+    case MESSAGE_MALFORMED:
+        break;
+    }
+    return LINK_MALFORMED;
+}
+
+static void count_malformed(struct link *link, const struct received *received,
+                            const struct err *err)
+{
+    char name[9];
+    link->malformed++;
+    keys_short(received->public_key, name);
+    if (budget_take(&link->lines))
+        log_warn("dropped a malformed frame%s%s: %s", *name ? " from key " : "", name, err->text);
+}
+
+enum link_result link_receive(struct link *link, struct received *received, struct arena *arena)
+{
+    struct parts parts;
+    struct err err = {"not one frame of data from a peer that we know"};
+    *received = (struct received){0};
+    zmq_msg_init(&parts.id);
+    zmq_msg_init(&parts.data);
+    enum link_result result = take_parts(link, &parts);
+    if (result == LINK_OK && !identify(link, &parts, received))
+        result = LINK_MALFORMED;
+    if (result == LINK_OK)
+        result = decode(&parts, received, arena, &err);
+    if (result == LINK_MALFORMED)
+        count_malformed(link, received, &err);
+    zmq_msg_close(&parts.id);
+    zmq_msg_close(&parts.data);
+    return result;
+}
+
+/* ---- sending ------------------------------------------------------------------------------ */
+
+static enum link_result send_frame(void *socket, const void *data, size_t size, int flags)
+{
+    for (;;) {
+        if (zmq_send(socket, data, size, ZMQ_DONTWAIT | flags) >= 0)
+            return LINK_OK;
+        if (errno == EAGAIN)
+            return LINK_BUSY;
+        if (errno != EINTR)
+            return LINK_GONE; /* EHOSTUNREACH: no such peer; ETERM: the context ends */
+    }
+}
+
+enum link_result link_send(struct link *link, link_peer peer, const struct message *message,
+                           uint64_t correlation)
+{
+    if (link->is_server) {
+        uint8_t id[ID_BYTES_MAX];
+        size_t size = id_of(peer, id);
+        if (!size || size > ID_BYTES_MAX)
+            return LINK_GONE;
+        /* The id alone is accepted only where the whole message will be. */
+        enum link_result result = send_frame(link->socket, id, size, ZMQ_SNDMORE);
+        if (result != LINK_OK)
+            return result;
+    }
+    message_encode(message, correlation, &link->out);
+    return send_frame(link->socket, link->out.data, link->out.size, 0);
+}

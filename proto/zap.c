@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* zap.c - answers libzmq's "may this key connect?" (RFC 27, version 1.0).
+ *
+ * The thread owns the REP socket of the handler and one end of a pipe by which it is told to end;
+ * zap_start binds both before it returns, so that no handshake ever runs without a handler. Shared
+ * with callers, under the lock: the table and the counter. A question that is not as RFC 27 says
+ * is answered 400; an answer that is not 200 keeps the peer out.
+ */
+#include "proto/zap.h"
+
+#include "proto/base/budget.h"
+#include "proto/base/log.h"
+#include "proto/base/mem.h"
+#include "proto/keys.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#define uthash_fatal(text) assert(!(text))
+#include <uthash.h>
+
+struct admitted {
+    char public_key[KEY_TEXT_BYTES];
+    UT_hash_handle hh;
+};
+
+struct zap {
+    pthread_t thread;
+    void *handler;   /* the thread's */
+    void *stop_here; /* the thread's end of the stop pipe */
+    void *stop;      /* the caller's */
+    pthread_mutex_t lock;
+    struct admitted *table; /* by key; its items are one block, `items` */
+    struct admitted *items;
+    uint64_t refused;
+    struct budget lines; /* the thread's */
+};
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+static void add_key(struct admitted **table, struct admitted *item, const char *public_key)
+{
+    struct admitted *same;
+    memcpy(item->public_key, public_key, KEY_TEXT_BYTES);
+    HASH_FIND(hh, *table, item->public_key, KEY_TEXT_BYTES, same);
+    if (!same)
+        HASH_ADD(hh, *table, public_key, KEY_TEXT_BYTES, item);
+}
+
+void zap_admit(struct zap *zap, const char *const *public_keys, size_t count)
+{
+    struct admitted *items = mem_new(count * sizeof *items), *table = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (keys_valid(public_keys[i]))
+            add_key(&table, &items[i], public_keys[i]);
+    pthread_mutex_lock(&zap->lock);
+    struct admitted *old_table = zap->table, *old_items = zap->items;
+    zap->table = table;
+    zap->items = items;
+    pthread_mutex_unlock(&zap->lock);
+    HASH_CLEAR(hh, old_table);
+    free(old_items);
+}
+
+/* Looks a key up, and counts it when it is not there. */
+static bool admits(struct zap *zap, const char public_key[KEY_TEXT_BYTES])
+{
+    struct admitted *found;
+    pthread_mutex_lock(&zap->lock);
+    HASH_FIND(hh, zap->table, public_key, KEY_TEXT_BYTES, found);
+    if (!found)
+        zap->refused++;
+    pthread_mutex_unlock(&zap->lock);
+    return found != NULL;
+}
+
+uint64_t zap_refused_count(struct zap *zap)
+{
+    pthread_mutex_lock(&zap->lock);
+    uint64_t refused = zap->refused;
+    pthread_mutex_unlock(&zap->lock);
+    return refused;
+}
+
+/* ---- the handler -------------------------------------------------------------------------- */
+
+/* Frames of a question: version, request id, domain, address, identity, mechanism, credentials. */
+enum { ASK_VERSION, ASK_REQUEST, ASK_DOMAIN, ASK_ADDRESS, ASK_IDENTITY, ASK_MECHANISM, ASK_KEY };
+enum { ASK_FRAMES = ASK_KEY + 1, ASK_BYTES = 256 };
+
+struct question {
+    size_t count; /* frames that came, also those beyond ASK_FRAMES */
+    size_t size[ASK_FRAMES];
+    uint8_t frame[ASK_FRAMES][ASK_BYTES]; /* cut; no valid frame is longer */
+};
+
+static void read_frame(struct question *question, zmq_msg_t *frame)
+{
+    size_t at = question->count++, size = zmq_msg_size(frame);
+    if (at >= ASK_FRAMES)
+        return;
+    question->size[at] = size;
+    memcpy(question->frame[at], zmq_msg_data(frame), size < ASK_BYTES ? size : ASK_BYTES - 1);
+}
+
+static bool read_question(void *handler, struct question *question)
+{
+    bool more = true;
+    memset(question, 0, sizeof *question);
+    while (more) {
+        zmq_msg_t frame;
+        zmq_msg_init(&frame);
+        bool got = zmq_msg_recv(&frame, handler, ZMQ_DONTWAIT) >= 0;
+        if (got)
+            read_frame(question, &frame);
+        more = got && zmq_msg_more(&frame);
+        zmq_msg_close(&frame);
+    }
+    return question->count > 0;
+}
+
+static bool frame_is(const struct question *question, int at, const char *text)
+{
+    return question->size[at] == strlen(text) &&
+           memcmp(question->frame[at], text, question->size[at]) == 0;
+}
+
+static bool is_curve(const struct question *question)
+{
+    return question->count == ASK_FRAMES && frame_is(question, ASK_VERSION, "1.0") &&
+           frame_is(question, ASK_MECHANISM, "CURVE") && question->size[ASK_KEY] == 32 &&
+           question->size[ASK_REQUEST] < ASK_BYTES;
+}
+
+/* The handler's socket is inproc and its reader waits for the answer: sending does not fail, short
+ * of the context's end. */
+static void answer(void *handler, const struct question *question, const char *code,
+                   const char *text, const char *user)
+{
+    size_t request_size = question->size[ASK_REQUEST] < ASK_BYTES ? question->size[ASK_REQUEST] : 0;
+    zmq_send(handler, "1.0", 3, ZMQ_SNDMORE);
+    zmq_send(handler, question->frame[ASK_REQUEST], request_size, ZMQ_SNDMORE);
+    zmq_send(handler, code, strlen(code), ZMQ_SNDMORE);
+    zmq_send(handler, text, strlen(text), ZMQ_SNDMORE);
+    zmq_send(handler, user, strlen(user), ZMQ_SNDMORE);
+    zmq_send(handler, "", 0, 0);
+}
+
+static void refuse(struct zap *zap, const struct question *question, const char *public_key)
+{
+    char name[9];
+    keys_short(public_key, name);
+    if (budget_take(&zap->lines))
+        log_warn("refused a connection from %s: the key %s is not enrolled here",
+                 (const char *)question->frame[ASK_ADDRESS], name);
+    answer(zap->handler, question, "400", "this key is not enrolled here", "");
+}
+
+static void handle(struct zap *zap)
+{
+    struct question question;
+    char public_key[KEY_TEXT_BYTES];
+    if (!read_question(zap->handler, &question))
+        return;
+    if (!is_curve(&question)) {
+        answer(zap->handler, &question, "400", "only CURVE is spoken here", "");
+        return;
+    }
+    zmq_z85_encode(public_key, question.frame[ASK_KEY], 32);
+    if (admits(zap, public_key))
+        answer(zap->handler, &question, "200", "", public_key);
+    else
+        refuse(zap, &question, public_key);
+}
+
+static void *run(void *argument)
+{
+    struct zap *zap = argument;
+    zmq_pollitem_t wait[] = {{.socket = zap->handler, .events = ZMQ_POLLIN},
+                             {.socket = zap->stop_here, .events = ZMQ_POLLIN}};
+    while (!wait[1].revents) {
+        if (zmq_poll(wait, 2, -1) < 0 && errno != EINTR)
+            break; /* the context ends */
+        if (wait[0].revents)
+            handle(zap);
+    }
+    zmq_close(zap->handler);
+    zmq_close(zap->stop_here);
+    return NULL;
+}
+
+/* ---- start and stop ----------------------------------------------------------------------- */
+
+static void *make_socket(void *context, int type)
+{
+    int linger_ms = 0;
+    void *made = zmq_socket(context, type);
+    if (made)
+        zmq_setsockopt(made, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+    return made;
+}
+
+static int open_sockets(struct zap *zap, void *context)
+{
+    zap->handler = make_socket(context, ZMQ_REP);
+    zap->stop_here = make_socket(context, ZMQ_PAIR);
+    zap->stop = make_socket(context, ZMQ_PAIR);
+    if (!zap->handler || !zap->stop_here || !zap->stop)
+        return -1;
+    if (zmq_bind(zap->handler, "inproc://zeromq.zap.01") < 0 ||
+        zmq_bind(zap->stop_here, "inproc://farm.zap.stop") < 0)
+        return -1;
+    return zmq_connect(zap->stop, "inproc://farm.zap.stop");
+}
+
+static void discard(struct zap *zap)
+{
+    if (zap->handler)
+        zmq_close(zap->handler);
+    if (zap->stop_here)
+        zmq_close(zap->stop_here);
+    if (zap->stop)
+        zmq_close(zap->stop);
+    free(zap);
+}
+
+struct zap *zap_start(void *zmq_context, struct err *err)
+{
+    struct zap *zap = mem_new(sizeof *zap);
+    if (open_sockets(zap, zmq_context) < 0) {
+        err_set(err, "cannot start the authenticator: %s", zmq_strerror(errno));
+        discard(zap);
+        return NULL;
+    }
+    pthread_mutex_init(&zap->lock, NULL);
+    int reason = pthread_create(&zap->thread, NULL, run, zap);
+    if (reason) {
+        err_set(err, "cannot start the authenticator: %s", strerror(reason));
+        pthread_mutex_destroy(&zap->lock);
+        discard(zap);
+        return NULL;
+    }
+    return zap;
+}
+
+void zap_stop(struct zap *zap)
+{
+    if (!zap)
+        return;
+    zmq_send(zap->stop, "", 0, 0);
+    pthread_join(zap->thread, NULL);
+    zmq_close(zap->stop);
+    HASH_CLEAR(hh, zap->table);
+    free(zap->items);
+    pthread_mutex_destroy(&zap->lock);
+    free(zap);
+}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+# lib.sh - what the benchmarks share: a farm of their own in a temporary folder, and ratios.
+#
+# FARM_BIN names the folder of the programs (build/release/bin). Everything is made below a
+# temporary folder and removed at the end; every process started here is ended by its pid.
+set -euo pipefail
+
+bench_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+bench_bin=${FARM_BIN:-$bench_root/build/release/bin}
+bench_dir=$(mktemp -d "${TMPDIR:-/tmp}/farm-bench.XXXXXX")
+bench_pids=()
+
+bench_end() {
+    local pid
+    for pid in "${bench_pids[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$bench_dir"
+}
+trap bench_end EXIT
+
+# bench_repo DIR COUNT: a bare repository with COUNT no-op packages on branch main.
+bench_repo() {
+    local dir=$1 count=$2
+    git init -q --bare -b main "$dir"
+    {
+        printf 'blob\nmark :1\ndata 3\n{}\n\n'
+        printf 'commit refs/heads/main\ncommitter bench <bench@example.org> 1700000000 +0000\ndata 5\nnoop\n\n'
+        awk -v n="$count" 'BEGIN { for (i = 1; i <= n; i++) printf "M 100644 :1 .flox/pkgs/noop-%06d.nix\n", i }'
+        printf '\n'
+    } | git -C "$dir" fast-import --quiet
+}
+
+# bench_farm HOME REPO COMMAND: keys and a farm.yaml for a project of the command builder.
+bench_farm() {
+    local home=$1 repo=$2 command=$3
+    mkdir -p "$home/keys"
+    cat >"$home/farm.yaml" <<YAML
+name: bench
+listen:
+  control: tcp://127.0.0.1:*
+  log: tcp://127.0.0.1:*
+projects:
+  - name: noop
+    url: file://$repo
+    builder: command
+    command: "$command"
+    checkout: false
+    system: x86_64-linux
+    check: off
+    heavy: false
+    memory: 1M
+    disk: 1M
+    branches:
+      - name: main
+YAML
+}
+
+# bench_start HOME: starts the coordinator and waits until it is ready.
+bench_start() {
+    local home=$1 tries=600
+    "$bench_bin/farmd" --home "$home" 2>"$home/farmd.log" &
+    bench_pid=$!
+    bench_pids+=("$bench_pid")
+    until [ -e "$home/run/endpoints" ]; do
+        kill -0 "$bench_pid" 2>/dev/null || { cat "$home/farmd.log" >&2; return 1; }
+        [ $((tries -= 1)) -gt 0 ] || { echo "the coordinator is not ready after 60 s" >&2; return 1; }
+        read -r -t 0.1 <> <(:) || true
+    done
+}
+
+# ratio NAME VALUE UNIT LIMIT LIMIT_NAME AIM: one line of the report.
+ratio() {
+    awk -v name="$1" -v value="$2" -v unit="$3" -v limit="$4" -v limit_name="$5" -v aim="$6" 'BEGIN {
+        printf "%-44s %12.4g %-8s = %6.3f x %s (%.4g); aim %s\n", name, value, unit, value / limit, limit_name, limit, aim }'
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Recipes that fail on purpose, each in its own way, built by nix: the farm ends the rest, finds the
+# cause, and says it. tests/fixtures/failing/README.md is what is expected.
+
+load farm
+
+short=torchvision-python313-cuda12_8-sm90
+
+setup() {
+	farm_setup
+	nix_setup
+	fixture failing
+	farm_make "$url"
+}
+
+teardown() {
+	farm_teardown
+}
+
+project() {
+	farm_config <<-EOT
+		projects:
+		  - name: failing
+		    url: $url
+		    builder: nix
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    silence: 8s
+		    wall: 40s
+		    branches:
+		      - name: main
+	EOT
+	farm_up
+	worker_up one --slots 4
+	wait_until 20 workers_online 1
+}
+
+# has CAUSE PACKAGE [VERDICT]
+has() {
+	job_is "$2" verdict "${3:-failed}"
+	job_is "$2" cause "$1"
+}
+
+@test "each failure has its cause, and what can be built is" {
+	attempts_max=1 project
+	FARM_TIMEOUT_S=280 run farm rebuild
+	echo "$output"
+	[ "$status" -eq 1 ]
+	run_is closed
+	has none $short-avx2 ok
+	has none $short-avx2-noisy ok
+	has none $short-avx512 ok
+	has compile $short-avx2-compile-error
+	has oom $short-avx2-compiler-killed
+	has disk-full $short-avx2-disk-full
+	has network $short-avx2-no-network
+	has eval $short-avx2-eval-error
+	has wrong-host $short-avx2-wrong-platform
+	has check $short-avx2-check-fails
+	has silent $short-avx2-silent timed-out
+	has timeout $short-avx2-endless timed-out
+	job_is torchvision-python313-darwin-mps verdict unroutable
+	job_is $short-armv8_2 verdict unroutable
+	run farm why $short-avx2-compile-error
+	says compile
+	run farm why torchvision-python313-darwin-mps
+	says aarch64-darwin
+}
+
+@test "retry --failed makes a new run of what failed; --at takes the branch after a fix" {
+	local checkout=$top/checkout
+	attempts_max=1 project
+	run farm rebuild 'package=*-compile-error,*-sm90-avx2'
+	[ "$status" -eq 1 ]
+	[ "$(counts 1)" = "1 ok, 1 failed, 0 published" ]
+	# The same commit: the same end.
+	run farm retry 1 --failed
+	[ "$status" -eq 1 ]
+	[ "$(counts 2)" = "0 ok, 1 failed, 0 published" ]
+	farm status 2 --json | jq -e '.run.retry_of == 1'
+	# Fixed on the branch.
+	git clone --quiet "$repository" "$checkout"
+	sed 's/-compile-error//' "$checkout/.flox/pkgs/$short-avx2.nix" \
+		>"$checkout/.flox/pkgs/$short-avx2-compile-error.nix"
+	git -C "$checkout" commit --quiet --all --message "Make it compile"
+	git -C "$checkout" push --quiet
+	farm retry 1 --failed --at main
+	[ "$(counts 3)" = "1 ok, 0 failed, 0 published" ]
+	# Every earlier attempt and log stays.
+	[ "$(counts 1)" = "1 ok, 1 failed, 0 published" ]
+	farm status 1 --json | jq -r '.run.jobs[] | select(.verdict == "failed") | .log' >"$top/token"
+	farm logs "$(cat "$top/token")" | grep -a error
+}

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# farm.bash - a farm of its own for each test: coordinator, workers, projects, in a temporary folder
+# and on free ports of 127.0.0.1.
+#
+# Tests call farm_setup in setup() and farm_teardown in teardown(). What they wait for is a
+# condition with a deadline (wait_until), read through `farm` as a user would; nothing waits for time
+# to pass. Processes are ended by the pids that their own files name. A failing test shows the
+# coordinator's and the workers' logs.
+
+bats_require_minimum_version 1.5.0
+
+source_dir=${FARM_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+binary_dir=${FARM_BINARY_DIR:-$source_dir/build/release}
+bin=$binary_dir/bin
+fixtures=$source_dir/tests/fixtures
+
+# farm_setup: makes the folder and what every farm needs; starts nothing.
+farm_setup() {
+	farm_needs_programs
+	top=$(cd "$BATS_TEST_TMPDIR" && pwd -P)
+	export FARM_HOME=$top/farm
+	export HOME=$top/user TMPDIR=$top/tmp
+	mkdir -p "$HOME" "$TMPDIR"
+	export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+	export GIT_AUTHOR_NAME=Maintainer GIT_AUTHOR_EMAIL=maintainer@vision.example
+	export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
+	unset GIT_DIR GIT_WORK_TREE FARM_CONNECT
+	case $(uname -m) in
+	x86_64) here=x86_64 other=aarch64 ;;
+	aarch64) here=aarch64 other=x86_64 ;;
+	esac
+}
+
+farm_needs_programs() {
+	local program
+	for program in farm farmd farm-worker farm-supervisor; do
+		[ -x "$bin/$program" ] || skip "no $program in $bin: build it first"
+	done
+}
+
+# The Nix store of a test: its own, single-user, without network.
+nix_setup() {
+	command -v nix-store >/dev/null || skip "no nix here"
+	export NIX_STORE_DIR=$top/nix/store NIX_STATE_DIR=$top/nix/var NIX_LOG_DIR=$top/nix/log
+	export NIX_CONF_DIR=$top/nix/etc NIX_REMOTE=''
+	unset NIX_CONFIG NIX_PATH
+	mkdir -p "$NIX_STORE_DIR" "$NIX_STATE_DIR" "$NIX_LOG_DIR" "$NIX_CONF_DIR"
+	cat >"$NIX_CONF_DIR/nix.conf" <<-EOT
+		build-users-group =
+		sandbox = false
+		substitute = false
+		substituters =
+		experimental-features = nix-command
+		extra-platforms = $other-linux
+		system-features = big-parallel
+		fsync-metadata = false
+	EOT
+	nix-store --init
+}
+
+# farm ARGUMENT...: the CLI under test, bounded.
+farm() {
+	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "$bin/farm" --home "$FARM_HOME" "$@"
+}
+
+# fixture NAME: makes a repository of tests/fixtures; its URL in $url, its folder in $repository.
+fixture() {
+	url=$("$fixtures/$1/generate" "$top/git" | tail -n 1)
+	repository=${url#file://}
+}
+
+# Two ports nobody listens on, in $control_port and $log_port.
+free_ports() {
+	local tries
+	for tries in $(seq 50); do
+		control_port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000 / 2 * 2))
+		log_port=$((control_port + 1))
+		if ! listens "$control_port" && ! listens "$log_port"; then
+			return
+		fi
+	done
+	echo "no free ports after $tries tries" >&2
+	return 1
+}
+
+listens() {
+	(: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# wait_until SECONDS COMMAND...: runs it until it succeeds; fails with its last output after SECONDS.
+wait_until() {
+	local end=$((SECONDS + $1)) said
+	shift
+	while ! said=$("$@" 2>&1); do
+		if [ "$SECONDS" -ge "$end" ]; then
+			printf 'waited in vain for: %s\nit last said: %s\n' "$*" "$said" >&2
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+# ---- reading the farm -------------------------------------------------------------------------
+
+# job_field PACKAGE FIELD: of the newest run (or of $run).
+job_field() {
+	farm status ${run:+"$run"} --json |
+		jq -er --arg package "$1" --arg field "$2" \
+			'.run.jobs[] | select(.package == $package) | .[$field] | tostring'
+}
+
+# job_is PACKAGE FIELD VALUE
+job_is() {
+	local value
+	value=$(job_field "$1" "$2")
+	[ "$value" = "$3" ] || {
+		echo "$1: $2 is '$value', not '$3'"
+		return 1
+	}
+}
+
+# run_is STATE [RUN]
+run_is() {
+	farm status ${2:+"$2"} --json | jq -e --arg state "$1" '.run.state == $state' >/dev/null
+}
+
+# workers_online NUMBER
+workers_online() {
+	farm status --json | jq -e --argjson number "$1" '.farm.workers_online == $number' >/dev/null
+}
+
+# counts RUN: "OK ok, FAILED failed, PUBLISHED published", as JSON has it.
+counts() {
+	farm status ${1:+"$1"} --json |
+		jq -r '"\(.run.counts.ok) ok, \(.run.counts.failed) failed, \(.run.published.done) published"'
+}
+
+# ---- asserting --------------------------------------------------------------------------------
+
+# says TEXT: the output of the last `run` has it.
+says() {
+	[[ $output = *"$1"* ]] || {
+		printf 'expected to read: %s\nbut it said: %s\n' "$1" "$output" >&2
+		return 1
+	}
+}
+
+# refuses CODE TEXT COMMAND...: it ends with CODE and says TEXT.
+refuses() {
+	local code=$1 text=$2
+	shift 2
+	run --separate-stderr "$@"
+	output=$output$'\n'$stderr
+	[ "$status" -eq "$code" ] || {
+		printf '%s: exit %s, expected %s\n%s\n' "$*" "$status" "$code" "$output" >&2
+		return 1
+	}
+	says "$text"
+}
+
+# ---- a farm's life ------------------------------------------------------------------------------
+
+# farm_make URL: keys and an empty farm.yaml of our own in place of the one `farm init` wrote.
+farm_make() {
+	free_ports
+	farm init "$1" >/dev/null
+}
+
+# farm_config < PROJECTS_AND_TARGETS: farm.yaml with this test's ports and short times. Variables
+# set for the call: heartbeat, lease_ttl, lost_grace, retry_delay, attempts_max.
+farm_config() {
+	cat >"$FARM_HOME/farm.yaml" <<-EOT
+		listen:
+		  control: tcp://127.0.0.1:$control_port
+		  log: tcp://127.0.0.1:$log_port
+		policy:
+		  heartbeat: ${heartbeat:-500ms}
+		  lease_ttl: ${lease_ttl:-5s}
+		  lost_grace: ${lost_grace:-30s}
+		  retry_delay: ${retry_delay:-1s}
+		  attempts_max: ${attempts_max:-3}
+	EOT
+	cat >>"$FARM_HOME/farm.yaml"
+}
+
+# farm_up: the coordinator alone.
+farm_up() {
+	farm up --no-worker >/dev/null
+	wait_until 20 farm status --json
+}
+
+# worker_up NAME [OPTION...]: a worker with a home of its own, of this machine's architecture.
+worker_up() {
+	local name=$1
+	shift
+	farm worker start "$name" --program "$bin/farm-worker" --supervisor "$bin/farm-supervisor" "$@"
+}
+
+# pid_of NAME: farmd or worker-NAME.
+pid_of() {
+	local pid rest
+	read -r pid rest <"$FARM_HOME/run/$1.pid"
+	echo "$pid"
+}
+
+# kill_hard NAME: SIGKILL, and waits until the process is gone.
+kill_hard() {
+	local pid
+	pid=$(pid_of "$1")
+	kill -KILL "$pid"
+	wait_until 10 gone "$pid"
+}
+
+# gone PID: no such process, or one nobody has waited for yet.
+gone() {
+	local state
+	state=$(sed -n 's/^State:[[:blank:]]*//p' "/proc/$1/status" 2>/dev/null) || return 0
+	[[ -z $state || $state = Z* ]]
+}
+
+farm_teardown() {
+	local name
+	[ -n "${top:-}" ] || return 0
+	if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
+		for name in "$FARM_HOME"/log/*.log; do
+			[ -e "$name" ] || continue
+			echo "--- the end of $name"
+			tail -n 40 "$name"
+		done
+	fi
+	[ ! -e "$FARM_HOME/run" ] || FARM_TIMEOUT_S=30 farm down --workers >/dev/null 2>&1 || true
+	end_what_is_left
+	# Store paths are read-only folders.
+	chmod -R u+w "$top" 2>/dev/null || true
+}
+
+# Whatever was started below this test's folder carries its name in the command line or in the
+# environment; its pid is looked up there, never guessed by name.
+end_what_is_left() {
+	local process pid
+	for process in /proc/[0-9]*; do
+		pid=${process#/proc/}
+		[ "$pid" -ne $$ ] && [ "$pid" -ne "$BASHPID" ] || continue
+		if tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -F "$top/" >/dev/null ||
+			tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -F "FARM_HOME=$top/" >/dev/null; then
+			is_ancestor "$pid" || kill -KILL "$pid" 2>/dev/null || true
+		fi
+	done
+}
+
+# is_ancestor PID: it is one of the processes that run this very test.
+is_ancestor() {
+	local pid=$BASHPID
+	while [ "$pid" -gt 1 ]; do
+		[ "$pid" -ne "$1" ] || return 0
+		pid=$(sed -n 's/^PPid:[[:blank:]]*//p' "/proc/$pid/status")
+	done
+	return 1
+}

@@ -1,0 +1,192 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The flox builder and publishing to a FloxHub organisation, through the stand-in (it plays flox's
+# texts, versions and faults; tests/standins/flox/README.md). The stand-in's catalog is the judge of
+# what was published.
+
+load farm
+
+setup() {
+	farm_setup
+	fixture sample
+	farm_make "$url"
+	catalog=$top/catalog
+	mkdir -p "$top/flox" "$catalog" "$top/faults/.farm-fake" "$top/store"
+	ln -s "$source_dir/tests/standins/flox/flox" "$top/flox/flox"
+	export PATH=$top/flox:$PATH
+}
+
+teardown() {
+	farm_teardown
+}
+
+# play VERSION [NAME=VALUE...]: which flox the workers find.
+play() {
+	local version=$1
+	shift
+	{
+		echo "FAKE_FLOX_VERSION=$version"
+		echo "FARM_FAKE_CATALOG=$catalog"
+		echo "FARM_FAKE_STORE=$top/store"
+		echo "FARM_FAKE_FAULTS=$top/faults"
+		echo "FARM_FAKE_CALLS=$top/calls"
+		[ $# -eq 0 ] || printf '%s\n' "$@"
+	} >"$top/flox/flox.env"
+}
+
+# token SECONDS_FROM_NOW: a JSON web token as FloxHub makes them, unsigned.
+token() {
+	local claims
+	claims=$(printf '{"exp":%d,"https://flox.dev/handle":"maintainer"}' $(($(date +%s) + $1)))
+	printf '%s.%s.none' "$(base64url '{"alg":"none"}')" "$(base64url "$claims")"
+}
+
+base64url() {
+	printf '%s' "$1" | base64 -w 0 | tr '+/' '-_' | tr -d '='
+}
+
+project() {
+	farm_config <<-EOT
+		projects:
+		  - name: torchvision
+		    url: $url
+		    builder: flox
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: "off"
+		    branches:
+		      - name: main
+		        publish: vision
+		      - name: cuda-12_9
+		        publish: vision
+		      - name: cuda-13_0
+		        publish: vision
+		targets:
+		  - name: vision
+		    kind: flox
+		    org: vision-org
+		    secret: floxhub
+	EOT
+}
+
+farm_ready() {
+	project
+	token "${1:-86400}" | farm secret set floxhub
+	farm_up
+	worker_up one --slots 4 --may-publish
+	wait_until 20 workers_online 1
+}
+
+published() {
+	find "$catalog/entries" -name '*.json' 2>/dev/null | wc -l
+}
+
+story() {
+	play "$1"
+	farm_ready
+	farm rebuild --publish 'gpu=sm90,sm103 isa=avx512*'
+	[ "$(counts)" = "6 ok, 0 failed, 6 published" ]
+	[ "$(published)" -eq 6 ]
+	jq -es 'all(.uploads == 1 and .org == "vision-org")' "$catalog"/entries/*.json
+	# Published from the commits that the run pinned.
+	diff <(jq -r '.rev' "$catalog"/entries/*.json | sort) \
+		<(farm ledger --json | jq -r '.ledger[].commit' | sort)
+}
+
+@test "1.12.2: builds and publishes" {
+	story 1.12.2
+}
+
+@test "1.14.1: builds and publishes; again, there is nothing to do" {
+	story 1.14.1
+	farm rebuild --publish 'gpu=sm90,sm103 isa=avx512*'
+	farm status --json | jq -e '.run.counts.skipped == 6'
+	jq -es 'all(.uploads == 1)' "$catalog"/entries/*.json
+}
+
+@test "1.15.0: builds and publishes" {
+	story 1.15.0
+}
+
+@test "1.9.0 is too old: no host can take the jobs, and it says why" {
+	play 1.9.0
+	farm_ready
+	run farm rebuild --publish 'gpu=sm90 isa=avx512'
+	[ "$status" -ne 0 ]
+	run farm why sm90-avx512
+	says flox
+	[ "$(published)" -eq 0 ]
+}
+
+@test "an expired token is found before anything is built" {
+	play 1.14.1
+	farm_ready -60
+	run farm rebuild --publish 'gpu=sm90 isa=avx512'
+	[ "$status" -ne 0 ]
+	says floxhub
+	! grep -F '"build"' "$top/calls"
+	# Building alone needs no token.
+	farm rebuild 'gpu=sm90 isa=avx512'
+	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
+}
+
+@test "a token that FloxHub rejects holds the organisation's publications; a new one releases them" {
+	play 1.14.1 FARM_FAKE_TOKEN_EXPIRED=1
+	farm_ready
+	farm rebuild --detach --publish 'gpu=sm90 isa=avx512,avx2'
+	wait_until 60 publications_held 1
+	play 1.14.1
+	token 86400 | farm secret set floxhub
+	wait_until 60 run_is closed
+	[ "$(counts)" = "2 ok, 0 failed, 2 published" ]
+}
+
+publications_held() {
+	farm status --json | jq -e --argjson number "$1" '.run.published.held >= $number' >/dev/null
+}
+
+@test "no confirmation: asked again, and not uploaded twice" {
+	play 1.14.1 FARM_FAKE_CONFIRM_TIMEOUT=1
+	farm_ready
+	farm rebuild --publish 'gpu=sm90 isa=avx512'
+	[ "$(counts)" = "1 ok, 0 failed, 1 published" ]
+	jq -es 'length == 1 and all(.uploads == 1)' "$catalog"/entries/*.json
+}
+
+@test "the network fails while uploading: published again, not built again" {
+	play 1.14.1 FARM_FAKE_NETWORK=upload:1
+	farm_ready
+	farm rebuild --publish 'gpu=sm90 isa=avx512'
+	[ "$(counts)" = "1 ok, 0 failed, 1 published" ]
+	job_is torchvision-python313-cuda12_8-sm90-avx512 attempts 1
+}
+
+@test "an organisation that refuses: built, not published, and it says so" {
+	play 1.14.1
+	mkdir -p "$catalog/deny"
+	touch "$catalog/deny/vision-org"
+	farm_ready
+	run farm rebuild --publish 'gpu=sm90 isa=avx512'
+	[ "$status" -eq 1 ]
+	job_is torchvision-python313-cuda12_8-sm90-avx512 verdict ok
+	job_is torchvision-python313-cuda12_8-sm90-avx512 published false
+	run farm why sm90-avx512
+	says denied
+}
+
+@test "the token is nowhere: not in logs, not in the journal, not in a command line" {
+	local secret part
+	play 1.14.1
+	secret=$(token 86400)
+	part=$(cut -d. -f2 <<<"$secret")
+	project
+	printf %s "$secret" | farm secret set floxhub
+	farm_up
+	worker_up one --slots 1 --may-publish
+	farm rebuild --publish 'gpu=sm90 isa=avx512'
+	[ "$(published)" -eq 1 ]
+	run grep -rlF "$part" "$FARM_HOME" "$top/calls"
+	[ "$output" = "$FARM_HOME/secrets/floxhub" ]
+	[ "$(stat -c %a "$FARM_HOME/secrets/floxhub")" = 600 ]
+}

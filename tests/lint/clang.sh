@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# clang.sh - every source compiles with clang without a warning. The build itself is gcc's; this
+# asks for diagnostics only, so it takes seconds.
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need clang
+need jq
+
+# What gcc was told, without what only gcc knows and without outputs.
+jq -r '.[] | select(.file | contains(".pb-c.") | not) | [.directory, .file, .command] | @tsv' \
+	"$binary_dir/compile_commands.json" |
+	while IFS=$'\t' read -r folder file command; do
+		command=$(sed -E 's/^[^ ]+ //; s/ -o [^ ]+//; s/ -c / /' <<<"$command")
+		printf 'cd %q && clang -fsyntax-only %s || echo "FAILED %s"\n' "$folder" "$command" "$file"
+	done | xargs -d '\n' -P "$(nproc)" -n 1 sh -c 2>&1 | sed "s,^$source_dir/,," >"$binary_dir/clang.txt"
+findings <"$binary_dir/clang.txt"
+verdict

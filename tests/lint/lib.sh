@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# lib.sh - what the lint scripts share. Each script looks at the whole tree, prints one line per
+# finding as FILE:LINE: what to do, and ends with 1 when there was one.
+#
+# FARM_SOURCE_DIR and FARM_BINARY_DIR come from ctest; by hand, the checkout and build/dev.
+
+set -euo pipefail
+export LC_ALL=C.UTF-8
+
+source_dir=${FARM_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+# shellcheck disable=SC2034 # for those who source this
+binary_dir=${FARM_BINARY_DIR:-$source_dir/build/dev}
+cd "$source_dir"
+
+# files PATTERN...: the files of the tree whose name matches one of the patterns; nothing built,
+# nothing of git's.
+files() {
+	local pattern wanted=()
+	for pattern in "$@"; do
+		wanted+=(-o -name "$pattern")
+	done
+	find . \( -path './.git' -o -path './build*' -o -name node_modules \) -prune -o \
+		-type f \( "${wanted[@]:1}" \) -printf '%P\n' | sort
+}
+
+c_files() {
+	files '*.c' '*.h'
+}
+
+# Scripts: what a shell runs, by name or by first line.
+shell_files() {
+	files '*.sh' '*.bash' '*.bats'
+	files '*' | grep -v '\.[a-z0-9-]*$' | while read -r file; do
+		if grep -m 1 -nIE '^#!.*[/ ](ba)?sh' "$file" | grep '^1:' >/dev/null; then
+			echo "$file"
+		fi
+	done
+}
+
+found=0
+finding() {
+	printf '%s\n' "$*"
+	found=1
+}
+
+# findings < LINES: each line is one.
+findings() {
+	local line
+	while IFS= read -r line; do
+		finding "$line"
+	done
+}
+
+# In ctest 77 says "skipped".
+need() {
+	command -v "$1" >/dev/null || {
+		echo "skipped: no $1 here (deploy/packages test lint)"
+		exit 77
+	}
+}
+
+verdict() {
+	[ "$found" -eq 0 ] || exit 1
+	echo "fine"
+}

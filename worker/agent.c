@@ -1,0 +1,794 @@
+/* SPDX-License-Identifier: MIT */
+/* agent.c - the worker's mind: which phase of which order runs next, and what to report.
+ *
+ * Owns the list of items and, behind each, the order it came from. An item moves only by the table
+ * `moves` (state x happening); a happening without a row is ignored, because orders are repeated
+ * until the status shows them done, and facts may be told twice after a restart.
+ *
+ *                        folder made               last phase ended well, or a phase badly
+ *   (order) ─▶ PREPARING ───────────▶ RUNNING ───────────────────────────────▶ ENDED ─▶ (forgotten)
+ *                  │ stop                │ stop: KILL                             ▲
+ *                  ▼                     ▼                                        │
+ *              ABANDONED ─────────▶   STOPPING ───────────────────────────────────┘
+ *              (folder made: ENDED)   (phase ended)
+ *
+ * Invariants: items and works run in parallel and in order of arrival; a token stands there once;
+ * an ENDED item never changes; START_PHASE is asked for only in RUNNING and once a phase; every
+ * change of an item's reported state is followed by a status in the same step while a session is
+ * there. Refuses: orders of another session or incarnation, and tokens it was told to forget.
+ */
+#include "worker/agent.h"
+
+#include "proto/frame.h"
+#include "proto/limits.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* A duplicated order for a token that was forgotten must not begin again, a publish least of
+     * all. Tokens are never reused, so the newest ones suffice. */
+    FORGOTTEN_KEPT = 1024,
+    HELLO_FIRST_MS = 500, /* doubled from hello to hello, so that 200 workers do not storm */
+    HELLO_LAST_MS = 8000,
+    HELLO_PERMANENT_MS = 60 * 1000, /* somebody must act first; still, look again */
+    HELLO_APART_MS = 100,           /* however often the other side asks for one */
+    HEARTBEAT_LEAST_MS = 20,
+    HEARTBEAT_MOST_MS = 60 * 1000,
+    SILENT_HEARTBEATS = 3
+};
+
+enum work_state {
+    WORK_PREPARING, /* PREPARE asked for */
+    WORK_ABANDONED, /* stopped before its folder was made */
+    WORK_RUNNING,   /* a supervisor runs item.phase */
+    WORK_STOPPING,  /* KILL asked for */
+    WORK_ENDED,     /* the item is final */
+    WORK_STATES
+};
+
+struct work {
+    enum work_state state;
+    struct order order; /* with the secret of a grant, until the item ended */
+    bool from_disk;     /* a secret that was given to an earlier agent is gone */
+    struct arena arena; /* the order's and the item's texts */
+};
+
+enum session_state {
+    SESSION_NONE, /* hello at hello_at_ms, again until welcomed */
+    SESSION_OPEN
+};
+
+struct agent {
+    struct arena arena; /* program, instance, boot id */
+    const char *program, *instance, *boot_id;
+    struct arena host_arena;
+    struct capabilities host;
+    struct pressure pressure;
+
+    struct item *items;
+    struct work *works;
+    size_t count, items_capacity, works_capacity;
+    struct token forgotten[FORGOTTEN_KEPT];
+    uint64_t forgotten_count;
+
+    enum session_state session_state;
+    struct welcome welcome; /* session, incarnation and heartbeat_ms only */
+    uint64_t sequence;
+    uint64_t hello_at_ms, hello_last_ms, hello_wait_ms;
+    uint64_t heard_ms, status_at_ms;
+    uint64_t random;
+
+    uint64_t now_ms, wall_ms;
+    bool changed; /* something the coordinator should hear at once; within a step */
+};
+
+/* ---- phases -------------------------------------------------------------------------------- */
+
+bool agent_wants_phase(const struct order *order, enum phase phase)
+{
+    const struct recipe *recipe = &order->recipe;
+    switch (phase) {
+    case PHASE_CHECKOUT:
+        if (!order->is_publication)
+            return recipe->checkout;
+        return order->target.kind == TARGET_FLOX ||
+               (order->target.kind == TARGET_COMMAND && recipe->checkout);
+    case PHASE_BUILD:
+        return !order->is_publication;
+    case PHASE_CHECK: /* a host that cannot run the result records `none`: the phase looks */
+        return !order->is_publication && recipe->checkout && recipe->has_check &&
+               recipe->check != CHECK_OFF;
+    case PHASE_PUBLISH:
+        return order->is_publication;
+    case PHASE_NONE:
+        break;
+    }
+    return false;
+}
+
+static enum phase phase_after(const struct order *order, enum phase phase)
+{
+    for (int next = (int)phase + 1; next <= PHASE_PUBLISH; next++)
+        if (agent_wants_phase(order, (enum phase)next))
+            return (enum phase)next;
+    return PHASE_NONE;
+}
+
+/* ---- effects ------------------------------------------------------------------------------- */
+
+static struct agent_effect *add_effect(struct agent_outcome *outcome, enum agent_effect_kind kind,
+                                       struct token token)
+{
+    MEM_GROW(outcome->effects, outcome->effect_count, outcome->effect_capacity);
+    struct agent_effect *effect = &outcome->effects[outcome->effect_count++];
+    *effect = (struct agent_effect){.kind = kind, .token = token};
+    return effect;
+}
+
+static void *copied(const struct shape *shape, const void *from, struct arena *arena)
+{
+    void *to = arena_new(arena, shape->size);
+    shape_copy(shape, to, from, arena);
+    return to;
+}
+
+void agent_outcome_clear(struct agent_outcome *outcome)
+{
+    free(outcome->effects);
+    arena_clear(&outcome->arena);
+    *outcome = (struct agent_outcome){0};
+}
+
+/* ---- the list ------------------------------------------------------------------------------ */
+
+/* One item and the work behind it, while nothing is added or removed. */
+struct pair {
+    struct item *item;
+    struct work *work;
+};
+
+static struct pair pair_at(struct agent *agent, size_t at)
+{
+    return (struct pair){&agent->items[at], &agent->works[at]};
+}
+
+static size_t find(const struct agent *agent, struct token token)
+{
+    for (size_t i = 0; i < agent->count; i++)
+        if (token_equal(agent->items[i].token, token))
+            return i;
+    return SIZE_MAX;
+}
+
+static bool was_forgotten(const struct agent *agent, struct token token)
+{
+    uint64_t kept = agent->forgotten_count;
+    if (kept > FORGOTTEN_KEPT)
+        kept = FORGOTTEN_KEPT;
+    for (uint64_t i = 0; i < kept; i++)
+        if (token_equal(agent->forgotten[i], token))
+            return true;
+    return false;
+}
+
+static struct pair add_item(struct agent *agent, const struct order *order)
+{
+    size_t count = agent->count;
+    MEM_GROW(agent->items, count, agent->items_capacity);
+    MEM_GROW(agent->works, count, agent->works_capacity);
+    agent->count++;
+    struct pair pair = pair_at(agent, count);
+    *pair.work = (struct work){.state = WORK_PREPARING};
+    struct order kept = *order;
+    kept.bundle = (struct bytes){0}; /* large, and of use only to who makes the folder */
+    shape_copy(&order_shape, &pair.work->order, &kept, &pair.work->arena);
+    pair.work->order.is_publication |= order->kind == ORDER_GRANT;
+    shape_init(&item_shape, pair.item);
+    pair.item->token = order->token;
+    pair.item->is_publication = pair.work->order.is_publication;
+    pair.item->state = ITEM_ACCEPTED;
+    pair.item->started_at_ms = agent->wall_ms;
+    pair.item->variant = pair.work->order.variant;
+    agent->changed = true;
+    return pair;
+}
+
+/* The secret is of use until the publish began; afterwards nobody should find it here. */
+static void wipe_secret(struct work *work)
+{
+    struct bytes *secret = &work->order.secret;
+    if (secret->size > 0)
+        memset((void *)(uintptr_t)secret->data, 0, secret->size);
+    *secret = (struct bytes){0};
+}
+
+static void drop_item(struct agent *agent, size_t at)
+{
+    agent->forgotten[agent->forgotten_count++ % FORGOTTEN_KEPT] = agent->items[at].token;
+    wipe_secret(&agent->works[at]);
+    arena_clear(&agent->works[at].arena);
+    size_t behind = agent->count - at - 1;
+    memmove(&agent->items[at], &agent->items[at + 1], behind * sizeof *agent->items);
+    memmove(&agent->works[at], &agent->works[at + 1], behind * sizeof *agent->works);
+    agent->count--;
+    agent->changed = true;
+}
+
+/* ---- how an item ends ----------------------------------------------------------------------- */
+
+struct ending {
+    enum outcome outcome;
+    enum cause cause;
+    const char *detail;
+    enum phase failed_phase;
+};
+
+/* Final from here on, also for the next agent: on disk, if it has a folder, before anybody hears.
+ */
+static void end_item(struct agent *agent, struct pair pair, const struct ending *ending,
+                     struct agent_outcome *outcome)
+{
+    struct item *item = pair.item;
+    assert(pair.work->state != WORK_ENDED);
+    pair.work->state = WORK_ENDED;
+    wipe_secret(pair.work);
+    item->state = ITEM_ENDED;
+    item->outcome = ending->outcome;
+    item->cause = ending->cause;
+    item->detail = arena_text(&pair.work->arena, ending->detail);
+    item->failed_phase = ending->failed_phase;
+    struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_SAVE_RESULT, item->token);
+    effect->item = copied(&item_shape, item, &outcome->arena);
+    agent->changed = true;
+}
+
+/* A publish that was begun and did not tell how it ended may have happened. */
+static void end_lost(struct agent *agent, struct pair pair, const char *detail,
+                     struct agent_outcome *outcome)
+{
+    pair.item->unsure |= pair.item->phase == PHASE_PUBLISH;
+    end_item(agent, pair, &(struct ending){OUTCOME_LOST, CAUSE_HOST_LOST, detail, pair.item->phase},
+             outcome);
+}
+
+static void start_phase(struct agent *agent, struct pair pair, enum phase phase,
+                        struct agent_outcome *outcome)
+{
+    struct work *work = pair.work;
+    if (phase == PHASE_PUBLISH && work->from_disk && work->order.target.secret[0] != '\0') {
+        end_item(agent, pair,
+                 &(struct ending){OUTCOME_LOST, CAUSE_HOST_LOST,
+                                  "the worker was restarted before the publish began, and "
+                                  "secrets are never stored",
+                                  phase},
+                 outcome);
+        return;
+    }
+    work->state = WORK_RUNNING;
+    pair.item->state = ITEM_RUNNING;
+    pair.item->phase = phase;
+    struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_START_PHASE, pair.item->token);
+    effect->phase = phase;
+    effect->order = copied(&order_shape, &work->order, &outcome->arena);
+    if (phase == PHASE_PUBLISH)
+        wipe_secret(work);
+    agent->changed = true;
+}
+
+/* ---- orders: OFFER and GRANT ---------------------------------------------------------------- */
+
+static bool slot_free(const struct agent *agent, bool heavy)
+{
+    uint32_t slots = 0, heavy_slots = 0;
+    for (size_t i = 0; i < agent->count; i++) {
+        if (agent->items[i].state == ITEM_ENDED || agent->items[i].is_publication)
+            continue;
+        slots++;
+        heavy_slots += agent->works[i].order.needs.heavy;
+    }
+    return slots < agent->host.slots && (!heavy || heavy_slots < agent->host.heavy_slots);
+}
+
+/* Why this order cannot even begin here, or NULL. */
+static const char *refusal(const struct agent *agent, const struct order *order)
+{
+    if (order->kind == ORDER_GRANT)
+        return agent->host.may_publish ? NULL
+                                       : "this worker may not publish: start it with --may-publish";
+    if (agent->host.problem[0] != '\0')
+        return agent->host.problem;
+    return slot_free(agent, order->needs.heavy) ? NULL : "no free slot";
+}
+
+static void begin(struct agent *agent, const struct order *order, struct agent_outcome *outcome)
+{
+    if (was_forgotten(agent, order->token) || agent->count >= LIMIT_ITEMS_PER_STATUS)
+        return; /* the second: the coordinator repeats it when it has let me forget something */
+    const char *why_not = refusal(agent, order);
+    struct pair pair = add_item(agent, order);
+    if (why_not) {
+        end_item(agent, pair, &(struct ending){OUTCOME_REFUSED, CAUSE_NONE, why_not, PHASE_NONE},
+                 outcome);
+        return;
+    }
+    struct order whole = pair.work->order;
+    whole.bundle = order->bundle;
+    struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_PREPARE, order->token);
+    effect->order = copied(&order_shape, &whole, &outcome->arena);
+}
+
+/* Stopped before it was heard of. Saying so lets the coordinator close it at once, and keeps an
+ * offer that comes late from beginning. */
+static void stop_unknown(struct agent *agent, const struct order *order,
+                         struct agent_outcome *outcome)
+{
+    if (was_forgotten(agent, order->token) || agent->count >= LIMIT_ITEMS_PER_STATUS)
+        return;
+    struct pair pair = add_item(agent, order);
+    end_item(agent, pair, &(struct ending){OUTCOME_STOPPED, CAUSE_NONE, order->reason, PHASE_NONE},
+             outcome);
+}
+
+/* ---- the table of moves ---------------------------------------------------------------------- */
+
+enum happening {
+    HAPPENING_STOP,
+    HAPPENING_FORGET,
+    HAPPENING_PREPARED,
+    HAPPENING_PHASE_ENDED,
+    HAPPENINGS
+};
+
+/* What came with the happening; the rest is NULL. */
+struct told {
+    const struct order *order;             /* STOP, FORGET */
+    const char *problem;                   /* PREPARED */
+    const struct agent_phase_ended *ended; /* PHASE_ENDED */
+};
+
+typedef void mover(struct agent *agent, size_t at, const struct told *told,
+                   struct agent_outcome *outcome);
+
+static void abandon(struct agent *agent, size_t at, const struct told *told,
+                    struct agent_outcome *outcome)
+{
+    (void)told;
+    (void)outcome;
+    agent->works[at].state = WORK_ABANDONED;
+}
+
+static void kill_phase(struct agent *agent, size_t at, const struct told *told,
+                       struct agent_outcome *outcome)
+{
+    (void)told;
+    agent->works[at].state = WORK_STOPPING;
+    add_effect(outcome, AGENT_EFFECT_KILL, agent->items[at].token)->phase = agent->items[at].phase;
+}
+
+static void forget(struct agent *agent, size_t at, const struct told *told,
+                   struct agent_outcome *outcome)
+{
+    (void)told;
+    add_effect(outcome, AGENT_EFFECT_FORGET, agent->items[at].token);
+    drop_item(agent, at);
+}
+
+static void prepared(struct agent *agent, size_t at, const struct told *told,
+                     struct agent_outcome *outcome)
+{
+    struct pair pair = pair_at(agent, at);
+    if (told->problem[0] == '\0')
+        start_phase(agent, pair, phase_after(&pair.work->order, PHASE_NONE), outcome);
+    else
+        end_item(agent, pair,
+                 &(struct ending){OUTCOME_REFUSED, CAUSE_NONE, told->problem, PHASE_NONE}, outcome);
+}
+
+static void prepared_in_vain(struct agent *agent, size_t at, const struct told *told,
+                             struct agent_outcome *outcome)
+{
+    (void)told; /* whether there is a folder or not */
+    end_item(agent, pair_at(agent, at),
+             &(struct ending){OUTCOME_STOPPED, CAUSE_NONE, "stopped before it began", PHASE_NONE},
+             outcome);
+}
+
+static bool ended_well(const struct agent_phase_ended *ended)
+{
+    return !ended->supervisor_lost && ended->cause == CAUSE_NONE && ended->facts.status == 0 &&
+           ended->facts.signal == 0 && !ended->facts.timed_out && !ended->facts.silent;
+}
+
+/* The attempt's facts are those of all its phases: times add up, the peak is the highest; how it
+ * ended is how its last phase ended. */
+static void add_facts(struct exit_facts *sum, const struct exit_facts *more)
+{
+    struct exit_facts old = *sum;
+    *sum = *more;
+    sum->oom_kills += old.oom_kills;
+    sum->cpu_ms += old.cpu_ms;
+    sum->wall_ms += old.wall_ms;
+    if (old.memory_peak > sum->memory_peak)
+        sum->memory_peak = old.memory_peak;
+}
+
+static void take_report(struct pair pair, const struct agent_phase_ended *ended)
+{
+    struct item *item = pair.item;
+    add_facts(&item->facts, &ended->facts);
+    if (ended->log_bytes > item->log_bytes)
+        item->log_bytes = ended->log_bytes;
+    if (ended->product.paths_count > 0 || ended->product.derivation[0] != '\0')
+        shape_copy(&product_shape, &item->product, &ended->product, &pair.work->arena);
+    else
+        item->product.checked = ended->product.checked;
+    item->already_published |= ended->already_published;
+    item->rebuilt |= ended->rebuilt;
+    item->unsure |= ended->unsure;
+}
+
+static void end_badly(struct agent *agent, struct pair pair, const struct agent_phase_ended *ended,
+                      struct agent_outcome *outcome)
+{
+    const struct exit_facts *facts = &ended->facts;
+    bool cut_off = facts->signal != 0 || facts->timed_out || facts->silent;
+    pair.item->unsure |= ended->phase == PHASE_PUBLISH && cut_off;
+    enum cause cause = ended->cause != CAUSE_NONE ? ended->cause : CAUSE_UNKNOWN;
+    end_item(agent, pair, &(struct ending){OUTCOME_FAILED, cause, ended->detail, ended->phase},
+             outcome);
+}
+
+static void phase_ended(struct agent *agent, size_t at, const struct told *told,
+                        struct agent_outcome *outcome)
+{
+    struct pair pair = pair_at(agent, at);
+    if (told->ended->phase != pair.item->phase)
+        return;
+    take_report(pair, told->ended);
+    if (told->ended->supervisor_lost) {
+        end_lost(agent, pair, "supervisor was killed", outcome);
+        return;
+    }
+    if (!ended_well(told->ended)) {
+        end_badly(agent, pair, told->ended, outcome);
+        return;
+    }
+    enum phase next = phase_after(&pair.work->order, told->ended->phase);
+    if (next != PHASE_NONE)
+        start_phase(agent, pair, next, outcome);
+    else
+        end_item(agent, pair, &(struct ending){.outcome = OUTCOME_OK}, outcome);
+}
+
+/* Stopped is stopped, whatever the phase's exit says; but a publish that went through before the
+ * signal reached it did publish, and one that was cut off may have. */
+static void stopped_phase_ended(struct agent *agent, size_t at, const struct told *told,
+                                struct agent_outcome *outcome)
+{
+    struct pair pair = pair_at(agent, at);
+    if (told->ended->phase != pair.item->phase)
+        return;
+    take_report(pair, told->ended);
+    bool publish = told->ended->phase == PHASE_PUBLISH;
+    struct ending ending = {OUTCOME_STOPPED, CAUSE_NONE, "stopped", told->ended->phase};
+    if (publish && ended_well(told->ended))
+        ending = (struct ending){.outcome = OUTCOME_OK};
+    pair.item->unsure |= publish && ending.outcome != OUTCOME_OK;
+    end_item(agent, pair, &ending, outcome);
+}
+
+/* FORGET of something that runs has no row: only STOP ends a running phase, and the coordinator
+ * repeats itself once the status shows the item ended. */
+static mover *const moves[WORK_STATES][HAPPENINGS] = {
+    [WORK_PREPARING] = {[HAPPENING_STOP] = abandon, [HAPPENING_PREPARED] = prepared},
+    [WORK_ABANDONED] = {[HAPPENING_PREPARED] = prepared_in_vain},
+    [WORK_RUNNING] = {[HAPPENING_STOP] = kill_phase, [HAPPENING_PHASE_ENDED] = phase_ended},
+    [WORK_STOPPING] = {[HAPPENING_PHASE_ENDED] = stopped_phase_ended},
+    [WORK_ENDED] = {[HAPPENING_FORGET] = forget},
+};
+
+static void happen(struct agent *agent, struct token token, enum happening happening,
+                   const struct told *told, struct agent_outcome *outcome)
+{
+    size_t at = find(agent, token);
+    if (at == SIZE_MAX)
+        return;
+    mover *move = moves[agent->works[at].state][happening];
+    if (move)
+        move(agent, at, told, outcome);
+}
+
+static void take_order(struct agent *agent, const struct order *order,
+                       struct agent_outcome *outcome)
+{
+    bool known = find(agent, order->token) != SIZE_MAX;
+    const struct told told = {.order = order};
+    switch (order->kind) {
+    case ORDER_OFFER:
+    case ORDER_GRANT:
+        if (!known)
+            begin(agent, order, outcome);
+        break;
+    case ORDER_STOP:
+        if (known)
+            happen(agent, order->token, HAPPENING_STOP, &told, outcome);
+        else
+            stop_unknown(agent, order, outcome);
+        break;
+    case ORDER_FORGET:
+        happen(agent, order->token, HAPPENING_FORGET, &told, outcome);
+        break;
+    case ORDER_NONE:
+        break;
+    }
+}
+
+/* ---- the session ----------------------------------------------------------------------------- */
+
+/* splitmix64: the same worker draws the same, two workers draw apart. */
+static uint64_t draw(struct agent *agent)
+{
+    uint64_t z = (agent->random += 0x9e3779b97f4a7c15ull);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+}
+
+static void send_hello(struct agent *agent, struct agent_outcome *outcome)
+{
+    struct hello hello = {.major = FRAME_MAJOR,
+                          .minor = FRAME_MINOR,
+                          .program = agent->program,
+                          .instance = agent->instance,
+                          .boot_id = agent->boot_id,
+                          .capabilities = agent->host,
+                          .items = agent->items,
+                          .items_count = agent->count};
+    struct message *message = &add_effect(outcome, AGENT_EFFECT_SEND, (struct token){0})->message;
+    message->kind = MESSAGE_HELLO;
+    shape_copy(&hello_shape, &message->hello, &hello, &outcome->arena);
+    uint64_t wait = agent->hello_wait_ms;
+    agent->hello_last_ms = agent->now_ms;
+    agent->hello_at_ms = agent->now_ms + wait / 2 + draw(agent) % (wait / 2 + 1);
+    agent->hello_wait_ms = wait * 2 < HELLO_LAST_MS ? wait * 2 : HELLO_LAST_MS;
+}
+
+static void send_status(struct agent *agent, struct agent_outcome *outcome)
+{
+    struct status status = {.session = agent->welcome.session,
+                            .sequence = ++agent->sequence,
+                            .incarnation = agent->welcome.incarnation,
+                            .items = agent->items,
+                            .items_count = agent->count,
+                            .filesystems = agent->host.filesystems,
+                            .filesystems_count = agent->host.filesystems_count,
+                            .pressure = agent->pressure};
+    struct message *message = &add_effect(outcome, AGENT_EFFECT_SEND, (struct token){0})->message;
+    message->kind = MESSAGE_STATUS;
+    shape_copy(&status_shape, &message->status, &status, &outcome->arena);
+    agent->status_at_ms = agent->now_ms + agent->welcome.heartbeat_ms;
+    agent->changed = false;
+}
+
+/* Say hello, soon: whoever caused this may cause it again at once. */
+static void lose_session(struct agent *agent)
+{
+    if (agent->session_state == SESSION_OPEN) {
+        agent->session_state = SESSION_NONE;
+        agent->hello_wait_ms = HELLO_FIRST_MS;
+        agent->hello_at_ms = agent->now_ms;
+    }
+    uint64_t earliest = agent->hello_last_ms ? agent->hello_last_ms + HELLO_APART_MS : 0;
+    if (agent->hello_at_ms < earliest)
+        agent->hello_at_ms = earliest;
+}
+
+static void take_welcome(struct agent *agent, const struct welcome *welcome)
+{
+    if (agent->session_state == SESSION_OPEN && welcome->incarnation < agent->welcome.incarnation)
+        return; /* of a coordinator that is no more */
+    uint64_t heartbeat_ms = welcome->heartbeat_ms;
+    if (heartbeat_ms < HEARTBEAT_LEAST_MS)
+        heartbeat_ms = HEARTBEAT_LEAST_MS;
+    if (heartbeat_ms > HEARTBEAT_MOST_MS)
+        heartbeat_ms = HEARTBEAT_MOST_MS;
+    agent->session_state = SESSION_OPEN;
+    agent->welcome = (struct welcome){.session = welcome->session,
+                                      .incarnation = welcome->incarnation,
+                                      .heartbeat_ms = heartbeat_ms};
+    agent->sequence = 0;
+    agent->hello_wait_ms = HELLO_FIRST_MS;
+    agent->heard_ms = agent->now_ms;
+    agent->changed = true;
+}
+
+static void take_refused(struct agent *agent, const struct refused *refused)
+{
+    uint64_t wait = refused->permanent ? HELLO_PERMANENT_MS : HELLO_LAST_MS;
+    agent->session_state = SESSION_NONE;
+    agent->hello_at_ms = agent->now_ms + wait / 2 + draw(agent) % (wait / 2);
+}
+
+static void take_orders(struct agent *agent, const struct orders *orders,
+                        struct agent_outcome *outcome)
+{
+    if (agent->session_state != SESSION_OPEN || orders->session != agent->welcome.session ||
+        orders->incarnation != agent->welcome.incarnation)
+        return;
+    agent->heard_ms = agent->now_ms;
+    for (size_t i = 0; i < orders->orders_count; i++)
+        take_order(agent, &orders->orders[i], outcome);
+}
+
+static uint64_t silence_at_ms(const struct agent *agent)
+{
+    return agent->heard_ms + SILENT_HEARTBEATS * agent->welcome.heartbeat_ms;
+}
+
+/* What time and change ask for, at the end of every step. */
+static void speak(struct agent *agent, struct agent_outcome *outcome)
+{
+    if (agent->session_state == SESSION_OPEN && agent->now_ms >= silence_at_ms(agent))
+        lose_session(agent);
+    if (agent->session_state == SESSION_OPEN) {
+        if (agent->changed || agent->now_ms >= agent->status_at_ms)
+            send_status(agent, outcome);
+    } else if (agent->now_ms >= agent->hello_at_ms) {
+        send_hello(agent, outcome);
+    }
+    agent->changed = false;
+}
+
+/* ---- what is found at start ------------------------------------------------------------------ */
+
+static void take_found(struct agent *agent, const struct agent_found *found,
+                       struct agent_outcome *outcome)
+{
+    if (find(agent, found->order.token) != SIZE_MAX)
+        return;
+    struct pair pair = add_item(agent, &found->order);
+    pair.work->from_disk = true;
+    shape_copy(&product_shape, &pair.item->product, &found->result.product, &pair.work->arena);
+    pair.item->log_bytes = found->log_bytes;
+    pair.item->phase = found->phase;
+    switch (found->state) {
+    case ITEM_ENDED:
+        shape_copy(&item_shape, pair.item, &found->result, &pair.work->arena);
+        pair.work->state = WORK_ENDED;
+        break;
+    case ITEM_RUNNING:
+        pair.work->state = WORK_RUNNING;
+        pair.item->state = ITEM_RUNNING;
+        if (found->supervisor_gone)
+            end_lost(agent, pair, "supervisor was killed", outcome);
+        break;
+    case ITEM_ACCEPTED:
+        start_phase(agent, pair, phase_after(&pair.work->order, PHASE_NONE), outcome);
+        break;
+    case ITEM_NONE:
+        assert(!"a folder says in which state it is");
+    }
+}
+
+/* ---- the host -------------------------------------------------------------------------------- */
+
+static bool same_host(const struct capabilities *a, const struct capabilities *b)
+{
+    struct capabilities left = *a, right = *b; /* free bytes always change; a status tells them */
+    left.filesystems_count = right.filesystems_count = 0;
+    return a->filesystems_count == b->filesystems_count &&
+           shape_equal(&capabilities_shape, &left, &right);
+}
+
+static void take_probe(struct agent *agent, const struct capabilities *host,
+                       const struct pressure *pressure)
+{
+    struct arena arena = {0};
+    struct capabilities copy;
+    shape_copy(&capabilities_shape, &copy, host, &arena);
+    bool same = same_host(&agent->host, &copy);
+    arena_clear(&agent->host_arena);
+    agent->host_arena = arena;
+    agent->host = copy;
+    agent->pressure = *pressure;
+    if (!same)
+        lose_session(agent); /* only a hello carries capabilities */
+}
+
+/* ---- outside --------------------------------------------------------------------------------- */
+
+struct agent *agent_create(const struct agent_options *options)
+{
+    struct agent *agent = mem_new(sizeof *agent);
+    agent->program = arena_text(&agent->arena, options->program);
+    agent->instance = arena_text(&agent->arena, options->instance);
+    agent->boot_id = arena_text(&agent->arena, options->boot_id);
+    shape_copy(&capabilities_shape, &agent->host, options->capabilities, &agent->host_arena);
+    agent->hello_wait_ms = HELLO_FIRST_MS;
+    agent->random = 0xcbf29ce484222325ull;
+    for (const char *c = agent->instance; *c; c++)
+        agent->random = (agent->random ^ (unsigned char)*c) * 0x100000001b3ull;
+    return agent;
+}
+
+void agent_destroy(struct agent *agent)
+{
+    if (!agent)
+        return;
+    for (size_t i = 0; i < agent->count; i++) {
+        wipe_secret(&agent->works[i]);
+        arena_clear(&agent->works[i].arena);
+    }
+    free(agent->items);
+    free(agent->works);
+    arena_clear(&agent->host_arena);
+    arena_clear(&agent->arena);
+    free(agent);
+}
+
+static void log_grew(struct agent *agent, struct token token, uint64_t bytes)
+{
+    size_t at = find(agent, token);
+    if (at != SIZE_MAX && agent->items[at].state != ITEM_ENDED &&
+        bytes > agent->items[at].log_bytes)
+        agent->items[at].log_bytes = bytes; /* news for the next heartbeat, not of its own */
+}
+
+void agent_step(struct agent *agent, const struct agent_input *input, struct agent_outcome *outcome)
+{
+    if (input->now_ms > agent->now_ms)
+        agent->now_ms = input->now_ms;
+    agent->wall_ms = input->wall_ms;
+    switch (input->kind) {
+    case AGENT_INPUT_FOUND: /* all of them come before the first hello */
+        take_found(agent, &input->found, outcome);
+        return;
+    case AGENT_INPUT_WELCOME:
+        take_welcome(agent, &input->welcome);
+        break;
+    case AGENT_INPUT_HELLO_AGAIN:
+    case AGENT_INPUT_DISCONNECTED:
+        lose_session(agent);
+        break;
+    case AGENT_INPUT_REFUSED:
+        take_refused(agent, &input->refused);
+        break;
+    case AGENT_INPUT_ORDERS:
+        take_orders(agent, &input->orders, outcome);
+        break;
+    case AGENT_INPUT_PREPARED:
+        happen(agent, input->prepared.token, HAPPENING_PREPARED,
+               &(struct told){.problem = input->prepared.problem}, outcome);
+        break;
+    case AGENT_INPUT_PHASE_ENDED:
+        happen(agent, input->phase_ended.token, HAPPENING_PHASE_ENDED,
+               &(struct told){.ended = &input->phase_ended}, outcome);
+        break;
+    case AGENT_INPUT_PROBED:
+        take_probe(agent, &input->probed.capabilities, &input->probed.pressure);
+        break;
+    case AGENT_INPUT_LOG_GREW:
+        log_grew(agent, input->log_grew.token, input->log_grew.bytes);
+        break;
+    case AGENT_INPUT_TICK:
+    case AGENT_INPUT_NONE:
+        break;
+    }
+    speak(agent, outcome);
+}
+
+uint64_t agent_deadline_ms(const struct agent *agent)
+{
+    if (agent->session_state != SESSION_OPEN)
+        return agent->hello_at_ms;
+    uint64_t silence = silence_at_ms(agent);
+    return agent->status_at_ms < silence ? agent->status_at_ms : silence;
+}
+
+size_t agent_items(const struct agent *agent, const struct item **items)
+{
+    *items = agent->items;
+    return agent->count;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* cause.h - why a phase ended badly: evidence first (exit facts), then one table of rules over the
+ * last 256 KiB of the log (PCRE2), each row with its source (flox contract section) and an example
+ * line that a test feeds to it. */
+#ifndef FARM_CAUSE_H
+#define FARM_CAUSE_H
+
+#include "proto/vocab.h"
+
+struct cause_verdict {
+    enum cause cause;
+    char detail[512]; /* the line that says it, control characters removed */
+};
+
+/* `tail` is borrowed. A phase that ended well is CAUSE_NONE. */
+void cause_find(enum phase phase, enum builder builder, const struct exit_facts *facts,
+                bool supervisor_lost, struct bytes tail, struct cause_verdict *out);
+
+struct cause_rule {
+    const char *pattern;
+    enum cause cause;
+    unsigned phases;     /* bit mask: 1 << enum phase */
+    const char *source;  /* where the text comes from */
+    const char *example; /* a line it must match */
+};
+/* The table, for tests and docs/failures.md. NULL behind the last. */
+const struct cause_rule *cause_rule_at(size_t index);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* custody.h - the agent's side of supervisors: start one, find one again, see it end, end it.
+ *
+ * A supervisor is known by (boot id, pid, start time) and watched through a pidfd, so that a reused
+ * pid is never signalled. Works the same for a supervisor that an earlier agent started.
+ */
+#ifndef FARM_CUSTODY_H
+#define FARM_CUSTODY_H
+
+#include "proto/base/err.h"
+#include "proto/base/mem.h"
+#include "proto/vocab.h"
+
+#include <stdbool.h>
+
+struct custody_start {
+    const char *program; /* path of farm-supervisor */
+    const char *folder;  /* of the attempt */
+    enum phase phase;
+    const char *const *argv; /* the command */
+    const char *const *environment;
+    const char *working_folder;
+    uint64_t wall_ms, silence_ms, stop_grace_ms;
+    struct bytes secret;    /* empty: none */
+    const char *secret_env; /* one of the two, when there is a secret */
+    const char *secret_fd_env;
+    const char *cgroup_parent; /* "" none: a cgroup of its own is made below it */
+};
+
+struct custody; /* one watched supervisor */
+
+int custody_begin(const struct custody_start *start, struct custody **out, struct err *err);
+/* Finds the supervisor of a phase that another agent started. *out is NULL when it is gone. */
+int custody_find(const char *folder, enum phase phase, struct custody **out, struct err *err);
+/* Readable (POLLIN) when it ended. */
+int custody_fd(const struct custody *custody);
+/* Asks it to end its tree. */
+void custody_stop(struct custody *custody);
+/* After it ended, or was found gone: reads the exit facts. *lost is set when there are none (it was
+ * killed); then whatever is left of its process tree is ended first (cgroup, session, the
+ * FARM_ATTEMPT marker in the environment). */
+int custody_facts(const char *folder, enum phase phase, struct exit_facts *facts, bool *lost,
+                  struct err *err);
+void custody_release(struct custody *custody); /* stops watching; never ends anything */
+/* Where cgroups for phases can be made, by this user on this host: makes "floxfarm" below each
+ * hierarchy that is of use (v2; v1 memory for its OOM counter) and drops empty leftovers there.
+ * Parts are separated by ':'. "" when none is writable: then the tree is ended by /proc alone. */
+const char *custody_cgroup_parent(struct arena *arena);
+
+#endif

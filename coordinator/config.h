@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* config.h - farm.yaml: what the farm's owner decided. Read with libcyaml against a schema; an error
- * names file, line, column and what was expected. `farm config --explain` and the commented file that
- * `farm init` writes are made from the same table of options (config_options). */
+/* config.h - farm.yaml: what the farm's owner decided.
+ *
+ * One table of options (options.c) says for each key its type, its default, its bounds and what it
+ * means; reading the file, the commented file that `farm init` writes and docs/config.md are all
+ * made from it. An error names file, line, column and what was expected.
+ *
+ * Sizes are written "8G" or "20GiB" (both powers of 1024), times "500ms", "30s", "90m", "2h", "1d".
+ */
 #ifndef FARM_CONFIG_H
 #define FARM_CONFIG_H
 
@@ -10,36 +15,50 @@
 
 /* A branch of a project. */
 struct config_branch {
-    const char *name;     /* a branch name or a glob over branch names */
-    const char *publish;  /* name of a target, "" for build-only: opt-in per branch */
-    const char **wins;    /* package globs this branch publishes when another branch has them too */
+    const char *name;    /* a branch name or a glob over branch names */
+    const char *publish; /* a target of the farm, "" for build-only: opt-in per branch */
+    const char **wins;   /* package globs this branch publishes when another branch has them too */
     size_t wins_count;
     const char **include; /* package globs; empty: all */
     size_t include_count;
     const char **exclude;
     size_t exclude_count;
+    const char *note; /* a comment for config_write_template; not read */
 };
 
 struct config_project {
     const char *name;
     const char *url;
     enum builder builder;
-    const char *command;    /* command builder */
-    bool checkout;          /* default true */
-    const char *system;     /* for packages whose name and recipe do not tell, "" none */
+    const char *command; /* command builder */
+    bool checkout;
+    const char *system; /* for packages whose name and recipe do not tell, "" none */
     enum check_mode check;
-    bool heavy;             /* default true */
-    uint64_t memory_bytes;  /* default 8 GiB: torchvision's README asks for it */
-    uint64_t disk_bytes;    /* default 20 GiB */
-    uint64_t wall_ms;       /* default 8 h */
-    uint64_t silence_ms;    /* default 2 h */
+    bool heavy;
+    uint64_t memory_bytes;
+    uint64_t disk_bytes;
+    uint64_t wall_ms;
+    uint64_t silence_ms;
     struct config_branch *branches;
     size_t branches_count;
+    const char *note; /* as above */
 };
 
 struct config_listen {
-    const char *control; /* tcp://127.0.0.1:7471 */
-    const char *log;     /* tcp://127.0.0.1:7472 */
+    const char *control;
+    const char *log;
+};
+
+/* A target as it is written; `target` is what config_target gives. */
+struct config_target {
+    const char *name; /* how branches refer to it */
+    enum target_kind kind;
+    const char *org;
+    const char *location;
+    const char *command;
+    const char *secret;
+    bool no_rebuild;
+    struct target target;
 };
 
 struct config {
@@ -48,20 +67,30 @@ struct config {
     struct policy policy;
     struct config_project *projects;
     size_t projects_count;
-    struct target *targets;
+    struct config_target *targets;
     size_t targets_count;
-    uint32_t keep_closed_runs; /* newer than these are archived; default 20 */
+    uint32_t keep_closed_runs; /* newer than these are archived */
     struct arena arena;        /* owns all of it */
 };
 
-/* Reads and checks everything: names, URLs, globs, references to targets, sizes ("8G"), times ("2h").
- * The caller releases with config_release, also after -1. */
+/* Reads and checks everything: names, URLs, globs, references to targets, sizes, times. The caller
+ * releases with config_release, also after -1. */
 int config_read(const char *path, struct config *config, struct err *err);
+/* The same from memory; `path` is only for errors. */
+int config_parse(struct bytes text, const char *path, struct config *config, struct err *err);
 void config_release(struct config *config);
-/* A farm.yaml with every option, its default and its meaning as comments. `projects` are written
- * with publishing off. */
-void config_write_template(const struct config *config, struct buf *out);
+/* All defaults, no projects and no targets; a project with all defaults and no branches. */
+void config_init(struct config *config);
+void config_project_init(struct config_project *project);
+/* Whether git may be given this URL: not one that it would run as a program, no password in it. */
+int config_check_url(const char *url, struct err *err);
 
+/* A farm.yaml with every option, its default and its meaning as comments. */
+void config_write_template(const struct config *config, struct buf *out);
+/* Every option as Markdown tables: docs/config.md. */
+void config_options_print(struct buf *out);
+
+/* By the name that branches use; NULL when there is none. */
 const struct target *config_target(const struct config *config, const char *name);
 const struct config_project *config_project(const struct config *config, const char *name);
 

@@ -296,8 +296,6 @@ static int check_place(const struct shelved *log, const struct log_data *data, s
     if (data->raw_bytes > LIMIT_LOG_BYTES - have)
         return err_set(err, "the log is longer than %llu bytes",
                        (unsigned long long)LIMIT_LOG_BYTES);
-    if (data->raw_bytes == 0 && !data->last)
-        return err_set(err, "a log frame of no bytes that is not the last");
     return logfile_check_zstd(data->zstd, data->raw_bytes, err);
 }
 

@@ -27,6 +27,9 @@
 /* Slots one worker may declare. No known machine runs more heavy builds; `command` jobs are light.
  */
 #define LIMIT_SLOTS 256
+/* Publications one worker runs at a time: they share its uplink, so that more of them only make each
+ * slower. */
+#define LIMIT_GRANTS_PER_WORKER 4
 /* CPU features, GPUs, systems, file systems a host may list. */
 #define LIMIT_HOST_LIST 256
 /* One control frame. Orders for 256 slots with 8 kB of command each fit. */
@@ -45,6 +48,9 @@
 #define LIMIT_REPLY_BYTES (96u << 20)
 /* What a discovery child may print: as a reply. */
 #define LIMIT_DISCOVERY_BYTES (128u << 20)
+/* What one git of discovery may print: the tree of a repository of nixpkgs' size, or the texts of
+ * 100,000 recipes. */
+#define LIMIT_GIT_BYTES (1u << 30)
 /* A discovery child's life: a first clone of nixpkgs-sized repositories over a slow line. */
 #define LIMIT_DISCOVERY_MS (30u * 60 * 1000)
 /* Discovery children at a time: each is a git process and some memory. */
@@ -57,6 +63,14 @@
 #define LIMIT_SECRET_BYTES 16384
 /* A git bundle of unpushed commits (`farm build --from`): it travels in one control frame. */
 #define LIMIT_BUNDLE_BYTES (2u << 20)
+/* A checkout phase: a first clone over a slow line. */
+#define LIMIT_CHECKOUT_MS (2ull * 3600 * 1000)
+/* A check: it runs what was built, it does not build. */
+#define LIMIT_CHECK_MS (3600ull * 1000)
+/* A publish: an upload of a CUDA closure, then flox's own 30 minutes of waiting for confirmation. */
+#define LIMIT_PUBLISH_MS (6ull * 3600 * 1000)
+/* End of a log that is searched for why a phase failed. */
+#define LIMIT_CAUSE_BYTES (256u << 10)
 /* Inputs stepped in one turn, so that one commit stays small and heartbeats are answered. */
 #define LIMIT_INPUTS_PER_TURN 1024
 /* Attempts a job may have before it closes `failed`, whatever the cause. */

@@ -59,7 +59,6 @@ static int set_common(void *socket, const struct link_options *options)
 {
     const struct option common[] = {
         {ZMQ_LINGER, 0},
-        {ZMQ_IPV6, 1},
         {ZMQ_SNDHWM, options->send_high_water},
         {ZMQ_RCVHWM, options->receive_high_water},
         {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
@@ -107,6 +106,17 @@ static int set_client(void *socket, const char *server_public_key, const struct 
     return set_options(socket, options, sizeof options / sizeof options[0]);
 }
 
+/* IPv6 is on, except for addresses that are IPv4: those would be shown as "[::ffff:10.0.0.1]". */
+static int set_family(void *socket, const char *endpoint)
+{
+    static const char scheme[] = "tcp://";
+    size_t skipped = strlen(scheme);
+    bool is_tcp = strncmp(endpoint, scheme, skipped) == 0;
+    bool is_ipv4 = is_tcp && endpoint[skipped + strspn(endpoint + skipped, "0123456789.")] == ':';
+    const struct option family = {ZMQ_IPV6, !is_ipv4};
+    return set_options(socket, &family, 1);
+}
+
 /* ---- opening and closing ------------------------------------------------------------------ */
 
 static struct link *open_link(void *zmq_context, bool is_server)
@@ -145,7 +155,7 @@ static int bind_endpoint(struct link *link, const char *endpoint)
 {
     char bound[512];
     size_t size = sizeof bound;
-    if (zmq_bind(link->socket, endpoint) < 0 ||
+    if (set_family(link->socket, endpoint) < 0 || zmq_bind(link->socket, endpoint) < 0 ||
         zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, bound, &size) < 0)
         return -1;
     link->endpoints[link->count++] = mem_text(bound);
@@ -185,7 +195,7 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
     struct link *link = open_link(zmq_context, false);
     if (!link->socket || set_common(link->socket, options) < 0 ||
         set_client(link->socket, server_public_key, own) < 0 ||
-        zmq_connect(link->socket, endpoint) < 0)
+        set_family(link->socket, endpoint) < 0 || zmq_connect(link->socket, endpoint) < 0)
         return give_up(link, "connect to", endpoint, err);
     return link;
 }

@@ -3,8 +3,10 @@
  *
  * The thread owns the REP socket of the handler and one end of a pipe by which it is told to end;
  * zap_start binds both before it returns, so that no handshake ever runs without a handler. Shared
- * with callers, under the lock: the table and the counter. A question that is not as RFC 27 says
- * is answered 400; an answer that is not 200 keeps the peer out.
+ * with callers, under the lock: the table and the counter. An answer that is not 200 keeps the peer
+ * out. A key that is not enrolled is answered 300, "temporary": libzmq then closes the connection
+ * and the peer tries again, so that a worker may be started before it is enrolled; after 400 its
+ * socket would give up for good. A question that is not as RFC 27 says is answered 400.
  */
 #include "proto/zap.h"
 
@@ -157,7 +159,7 @@ static void refuse(struct zap *zap, const struct question *question, const char 
     if (budget_take(&zap->lines))
         log_warn("refused a connection from %s: the key %s is not enrolled here",
                  (const char *)question->frame[ASK_ADDRESS], name);
-    answer(zap->handler, question, "400", "this key is not enrolled here", "");
+    answer(zap->handler, question, "300", "this key is not enrolled here", "");
 }
 
 static void handle(struct zap *zap)

@@ -30,8 +30,8 @@ enum {
     /* A duplicated order for a token that was forgotten must not begin again, a publish least of
      * all. Tokens are never reused, so the newest ones suffice. */
     FORGOTTEN_KEPT = 1024,
-    HELLO_FIRST_MS = 500, /* doubled from hello to hello, so that 200 workers do not storm */
-    HELLO_LAST_MS = 8000,
+    HELLO_FIRST_MS = 100, /* doubled from hello to hello, so that 200 workers do not storm */
+    HELLO_LAST_MS = 4000,
     HELLO_PERMANENT_MS = 60 * 1000, /* somebody must act first; still, look again */
     HELLO_APART_MS = 100,           /* however often the other side asks for one */
     HEARTBEAT_LEAST_MS = 20,

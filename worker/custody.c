@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ struct record {
     struct supervisor_id id;
     char cgroups[CGROUPS_MAX][PATH_MAX];
     int cgroup_count;
+    uint64_t log_from;
     struct exit_facts facts;
     int file; /* -1 when there is none */
 };
@@ -101,12 +103,13 @@ static bool read_part(int file, off_t offset, char *text, size_t size)
 
 static bool parse_id(const char *text, struct record *record)
 {
-    int64_t pid, start_time;
+    int64_t pid, start_time, log_from;
     const char *from = text;
     if (!find_value(&from, "boot_id", record->id.boot_id, sizeof record->id.boot_id) ||
         !find_number(text, "pid", &pid) || !find_number(text, "start_time", &start_time) ||
-        pid <= 1 || pid > INT32_MAX)
+        !find_number(text, "log_from", &log_from) || log_from < 0 || pid <= 1 || pid > INT32_MAX)
         return false;
+    record->log_from = (uint64_t)log_from;
     record->id.pid = (pid_t)pid;
     record->id.start_time = (unsigned long long)start_time;
     from = text;
@@ -366,6 +369,14 @@ void custody_release(struct custody *custody)
     waitid(P_PIDFD, (id_t)custody->pidfd, &info, WEXITED | WNOHANG);
     close(custody->pidfd);
     free(custody);
+}
+
+uint64_t custody_log_from(const char *folder, enum phase phase)
+{
+    struct record record;
+    read_record(folder, phase, &record);
+    close_record(&record);
+    return record.log_from;
 }
 
 /* ---- ending what a killed supervisor left ------------------------------------------------- */

@@ -41,6 +41,8 @@ void custody_stop(struct custody *custody);
  * FARM_ATTEMPT marker in the environment). */
 int custody_facts(const char *folder, enum phase phase, struct exit_facts *facts, bool *lost,
                   struct err *err);
+/* Where in the log the output of a phase begins; 0 when that is not known. */
+uint64_t custody_log_from(const char *folder, enum phase phase);
 void custody_release(struct custody *custody); /* stops watching; never ends anything */
 /* Where cgroups for phases can be made, by this user on this host: makes "floxfarm" below each
  * hierarchy that is of use (v2; v1 memory for its OOM counter) and drops empty leftovers there.

@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,8 @@ char *folder_path(const char *home, struct token token, const char *name, struct
 static const char *take_number(const char *text, uint64_t most, uint64_t *value)
 {
     *value = 0;
+    if (*text == '0')
+        return text + 1;
     if (*text < '1' || *text > '9')
         return NULL;
     for (; *text >= '0' && *text <= '9'; text++) {
@@ -175,34 +178,30 @@ static int write_new(const char *folder, const char *name, const void *data, siz
     return result;
 }
 
+/* A crash may have left the name behind (it is nobody's), and the first folder of a home has no
+ * folder above it. */
+static int make_afresh(const char *home, const char *folder, struct err *err)
+{
+    char above[PATH_MAX];
+    if (mkdir(folder, 0755) == 0)
+        return 0;
+    if (errno == EEXIST && io_remove_tree(folder, err) < 0)
+        return -1;
+    snprintf(above, sizeof above, "%s/attempts", home);
+    if (io_make_folders(above, 0755, err) < 0)
+        return -1;
+    return mkdir(folder, 0755) == 0 ? 0
+                                    : err_set(err, "cannot make %s: %s", folder, strerror(errno));
+}
+
 static int fill(const char *folder, const struct order *order, const struct buf *packed,
                 struct err *err)
 {
-    if (mkdir(folder, 0755) < 0)
-        return err_set(err, "cannot make %s: %s", folder, strerror(errno));
     if (write_new(folder, "order", packed->data, packed->size, err) < 0)
         return -1;
     if (order->bundle.size)
         return write_new(folder, "bundle", order->bundle.data, order->bundle.size, err);
     return 0;
-}
-
-/* A crash may have left the first name behind; it is nobody's. */
-static int fill_afresh(const char *home, const char *folder, const struct order *order,
-                       const struct buf *packed, struct err *err)
-{
-    if (mkdir(folder, 0755) == 0) {
-        rmdir(folder);
-    } else if (errno == EEXIST) {
-        if (io_remove_tree(folder, err) < 0)
-            return -1;
-    } else {
-        char above[PATH_MAX];
-        snprintf(above, sizeof above, "%s/attempts", home);
-        if (io_make_folders(above, 0755, err) < 0)
-            return -1;
-    }
-    return fill(folder, order, packed, err);
 }
 
 /* The folder is there already: with this order? */
@@ -228,7 +227,7 @@ static int make(const char *home, const struct order *order, const struct buf *p
                     (unsigned long long)order->token.number);
     if (io_exists(folder))
         return confirm(folder, packed, err);
-    if (fill_afresh(home, fresh, order, packed, err) < 0)
+    if (make_afresh(home, fresh, err) < 0 || fill(fresh, order, packed, err) < 0)
         return -1;
     if (rename(fresh, folder) < 0)
         return err_set(err, "cannot put %s in place: %s", folder, strerror(errno));

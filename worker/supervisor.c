@@ -243,8 +243,9 @@ static void write_identity(const struct run *run)
     char boot_id[40], text[SUPERVISOR_EXIT_OFFSET];
     int room = (int)sizeof text;
     read_boot_id(boot_id);
-    int size = snprintf(text, sizeof text, "boot_id %s\npid %d\nstart_time %llu\n", boot_id,
-                        getpid(), tree_start_time(getpid()));
+    int size =
+        snprintf(text, sizeof text, "boot_id %s\npid %d\nstart_time %llu\nlog_from %lld\n", boot_id,
+                 getpid(), tree_start_time(getpid()), (long long)lseek(run->log, 0, SEEK_END));
     for (int i = 0; i < run->options.cgroup_count && size < room; i++)
         size +=
             snprintf(text + size, (size_t)(room - size), "cgroup %s\n", run->options.cgroups[i]);

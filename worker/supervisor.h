@@ -35,9 +35,10 @@
 /* FOLDER/PHASE.run, one file a phase, since each inode costs a light job more than the job itself:
  *   lock            flock, exclusive, while the supervisor lives
  *   from 0          text, one "key value" a line: boot_id, pid, start_time (clock ticks since boot,
- *                   field 22 of /proc/PID/stat), cgroup (repeated); ended by the line "end"
- *   from 1536       preallocated; text in the same form: status signal oom_kills free_bytes cpu_ms
- *                   memory_peak wall_ms timed_out silent log_lost_bytes; ended by the line "end" */
+ *                   field 22 of /proc/PID/stat), log_from (size of the log then), cgroup
+ * (repeated); ended by the line "end" from 1536       preallocated; text in the same form: status
+ * signal oom_kills free_bytes cpu_ms memory_peak wall_ms timed_out silent log_lost_bytes; ended by
+ * the line "end" */
 #define SUPERVISOR_EXIT_OFFSET 1536
 #define SUPERVISOR_EXIT_BYTES  512
 

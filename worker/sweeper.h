@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* sweeper.h - removes attempt folders on a thread of its own: a build's scratch folder may hold a
- * hundred thousand files, and the loop must not miss a heartbeat for it. A folder whose removal was
- * cut short is found again at the next start, and forgotten again. */
+/* sweeper.h - forgets attempt folders: renamed at once, removed on a thread of its own.
+ *
+ * The rename to HOME/trash is the forgetting: whenever the worker dies, a folder is there whole or
+ * not at all. A build's scratch folder may hold a hundred thousand files, and the loop must not
+ * miss a heartbeat for them; what is left in the trash is removed after the next start.
+ */
 #ifndef FARM_SWEEPER_H
 #define FARM_SWEEPER_H
 
@@ -11,9 +14,9 @@
 struct sweeper;
 
 struct sweeper *sweeper_start(const char *home, struct err *err);
-/* Removes the folder of a token, some time. Thread-safe. */
-void sweeper_remove(struct sweeper *sweeper, struct token token);
-/* Ends after the removal in hand; what is left is found again. NULL is fine. */
+/* Forgets the folder of a token; fine if there is none. */
+int sweeper_forget(struct sweeper *sweeper, struct token token, struct err *err);
+/* Ends after the removal in hand. NULL is fine. */
 void sweeper_stop(struct sweeper *sweeper);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* workspace.h - git on a worker: one bare clone a project, worktrees for slots and publications.
  *
- *   HOME/git/PROJECT.git        bare, refspec +refs/heads/*:refs/remotes/origin/*, full depth,
- *                               `origin` is the project's URL as it is (flox stores it)
+ *   HOME/git/PROJECT.git        bare, refspec +refs/heads/X:refs/remotes/origin/X for all X, full
+ *                               depth, `origin` is the project's URL as it is (flox stores it)
  *   HOME/git/PROJECT.lock       flock: fetch and worktree commands are serialised
+ *   HOME/work/PROJECT/SLOT.owner  symbolic link to EPOCH.NUMBER: who has the slot. It is free again
+ *                               when that attempt has its result, or its folder is gone
  *   HOME/work/PROJECT/SLOT/     worktree of a slot (or of a publication, pN), on the local branch
  *                               farm/SLOT/BRANCH, reset to the commit, tracking origin/BRANCH
  *
@@ -22,14 +24,20 @@ struct workspace_wish {
     const char *url;
     const char *branch;
     const char *commit;
-    const char *slot; /* "s1", "p7" */
+    const char *bundle; /* path of a git bundle that has the commit, "" none: then the branch need
+                           not be on origin */
+    const char *slot;   /* "s1", "p7" */
 };
+/* A free slot for this attempt ('s') or publication ('p'), preferably one that stands on the branch
+ * already; the same one when asked again. */
+int workspace_claim(const char *home, const char *project, const char *branch, char kind,
+                    struct token token, struct arena *arena, char **slot_out, struct err *err);
 /* Makes the worktree stand at the commit, clean (tracked and untracked files; ignored files of an
  * earlier build stay out of the way of git but are removed too). Fetches only when the commit is
  * not there. Prints what git says to standard output. Path of the worktree in `path_out`. */
 int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,
                       struct err *err);
-/* Removes a publication's worktree. Fine if it is not there. */
+/* Removes a slot's worktree, for `farm worker clean`. Fine if it is not there. */
 int workspace_drop(const char *home, const char *project, const char *slot, struct err *err);
 
 #endif

@@ -49,7 +49,8 @@ struct client {
     char *endpoint;
     void *zmq;
     struct link *link;
-    struct arena arena; /* of the message at hand */
+    int interrupt_fd;
+    struct arena arena;   /* of the message at hand */
     uint64_t correlation; /* the last one used */
     uint64_t heard_ms;
     bool lost;
@@ -59,7 +60,7 @@ struct client {
     json_t *bodies; /* of the stream, not read yet */
     bool stream_refused;
     struct err stream_err;
-    uint64_t ping;      /* correlation of the last "farm" asked beside */
+    uint64_t ping; /* correlation of the last "farm" asked beside */
     uint64_t ping_ms;
     bool pinged;          /* the ping is not answered yet */
     bool suspicious;      /* a ping was lost, so the stream's question may be, too */
@@ -78,6 +79,7 @@ struct client *client_open(const struct client_address *address, struct err *err
     client->address.endpoint = client->endpoint = mem_text(address->endpoint);
     client->address.retry_ms = address->retry_ms ? address->retry_ms : RETRY_MS;
     client->address.give_up_ms = address->give_up_ms ? address->give_up_ms : GIVE_UP_MS;
+    client->interrupt_fd = -1;
     client->bodies = json_array();
     client->zmq = zmq_ctx_new();
     assert(client->zmq);
@@ -119,6 +121,11 @@ const struct client_address *client_address(const struct client *client)
 void *client_context(struct client *client)
 {
     return client->zmq;
+}
+
+void client_interrupt_by(struct client *client, int fd)
+{
+    client->interrupt_fd = fd;
 }
 
 /* ---- sending ------------------------------------------------------------------------------- */
@@ -188,8 +195,8 @@ static void take_answer(struct client *client, const struct reply *reply)
     if (client->answer.body)
         return;
     client->answer.code = EXIT_REFUSED;
-    err_set(&client->answer.err, "the coordinator's answer is not JSON (%s): are both of one version?",
-            at.text);
+    err_set(&client->answer.err,
+            "the coordinator's answer is not JSON (%s): are both of one version?", at.text);
 }
 
 static void take_news(struct client *client, const struct reply *reply)
@@ -249,8 +256,9 @@ static void refuse_major(struct client *client)
     client->heard_ms = clock_boot_ms();
     client->answer.there = true;
     client->answer.code = EXIT_REFUSED;
-    err_set(&client->answer.err,
-            "the coordinator speaks another major version: install the farm program of its version");
+    err_set(
+        &client->answer.err,
+        "the coordinator speaks another major version: install the farm program of its version");
 }
 
 static void receive_all(struct client *client)
@@ -268,14 +276,14 @@ static void receive_all(struct client *client)
     }
 }
 
-/* Until something arrives, `interrupt_fd` is readable (then true) or the time has come. The socket's
+/* Until something arrives, the wait is interrupted (then true) or the time has come. The socket's
  * descriptor is edge-triggered: the caller has received all there was. */
-static bool wait_until(struct client *client, uint64_t until_ms, int interrupt_fd)
+static bool wait_until(struct client *client, uint64_t until_ms)
 {
     uint64_t now_ms = clock_boot_ms();
     uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
     struct pollfd polls[2] = {{.fd = link_fd(client->link), .events = POLLIN},
-                              {.fd = interrupt_fd, .events = POLLIN}};
+                              {.fd = client->interrupt_fd, .events = POLLIN}};
     int ready = poll(polls, 2, left_ms > 60000 ? 60000 : (int)left_ms);
     return ready > 0 && polls[1].revents;
 }
@@ -285,10 +293,11 @@ static bool wait_until(struct client *client, uint64_t until_ms, int interrupt_f
 static enum exit_code out_of_reach(const struct client *client, struct err *err)
 {
     if (client->address.is_remote)
-        err_set(err,
-                "no coordinator answers at %s: check FARM_CONNECT, FARM_SERVER_KEY and that the key "
-                "in FARM_KEY was added there (farm key add)",
-                client->endpoint);
+        err_set(
+            err,
+            "no coordinator answers at %s: check FARM_CONNECT, FARM_SERVER_KEY and that the key "
+            "in FARM_KEY was added there (farm key add)",
+            client->endpoint);
     else
         err_set(err, "no coordinator answers at %s: start it with farm up, see log/farmd.log",
                 client->endpoint);
@@ -344,7 +353,11 @@ enum exit_code client_ask(struct client *client, const char *verb, const json_t 
             ask_again(client, now_ms);
             round_ms = now_ms + client->address.retry_ms;
         }
-        wait_until(client, round_ms, -1);
+        if (wait_until(client, round_ms)) {
+            err_set(err, "interrupted");
+            code = EXIT_INTERRUPTED;
+            break;
+        }
     }
     asked_end(&client->question);
     return code;
@@ -390,8 +403,8 @@ static enum client_news ready_news(struct client *client, json_t **body, struct 
     return silent ? CLIENT_LOST : CLIENT_BACK;
 }
 
-enum client_news client_next(struct client *client, uint64_t timeout_ms, int interrupt_fd,
-                             json_t **body, struct err *err)
+enum client_news client_next(struct client *client, uint64_t timeout_ms, json_t **body,
+                             struct err *err)
 {
     const uint64_t deadline_ms = clock_boot_ms() + timeout_ms;
     for (;;) {
@@ -402,7 +415,7 @@ enum client_news client_next(struct client *client, uint64_t timeout_ms, int int
             return news;
         keep_in_touch(client, now_ms);
         uint64_t until_ms = now_ms + client->address.retry_ms;
-        if (wait_until(client, until_ms < deadline_ms ? until_ms : deadline_ms, interrupt_fd))
+        if (wait_until(client, until_ms < deadline_ms ? until_ms : deadline_ms))
             return CLIENT_INTERRUPTED;
     }
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* client.h - a client's end of the control link: asks, waits, asks again.
  *
- * ZeroMQ hides reconnects and may drop, so a question without an answer is asked again under the same
- * id every retry_ms: requests are idempotent by id. A question may take long (discovery); whether the
- * coordinator lives meanwhile is asked beside it. It counts as out of reach when nothing at all was
- * heard for give_up_ms. Not thread-safe.
+ * ZeroMQ hides reconnects and may drop, so a question without an answer is asked again under the
+ * same id every retry_ms: requests are idempotent by id. A question may take long (discovery);
+ * whether the coordinator lives meanwhile is asked beside it. It counts as out of reach when
+ * nothing at all was heard for give_up_ms. Not thread-safe.
  */
 #ifndef FARM_CLI_CLIENT_H
 #define FARM_CLI_CLIENT_H
@@ -34,12 +34,16 @@ const struct client_address *client_address(const struct client *client);
 /* The client's ZeroMQ context, for a second link. */
 void *client_context(struct client *client);
 
-/* EXIT_FINE and a new reference in *body, or the exit code and the reason. Borrows `arguments`. */
+/* From now on every wait ends when this descriptor is readable (a signalfd); -1: none. */
+void client_interrupt_by(struct client *client, int fd);
+
+/* EXIT_FINE and a new reference in *body, or the exit code and the reason (EXIT_INTERRUPTED by the
+ * descriptor above). Borrows `arguments`. */
 enum exit_code client_ask(struct client *client, const char *verb, const json_t *arguments,
                           json_t **body, struct err *err);
 
-/* Starts a stream of replies (verb "events"); one a client. When the coordinator was restarted it is
- * asked again, with `since` set to the last reply's `next`. Borrows `arguments`. */
+/* Starts a stream of replies (verb "events"); one a client. When the coordinator was restarted it
+ * is asked again, with `since` set to the last reply's `next`. Borrows `arguments`. */
 void client_follow(struct client *client, const char *verb, const json_t *arguments);
 
 enum client_news {
@@ -47,12 +51,12 @@ enum client_news {
     CLIENT_QUIET,       /* nothing within the time */
     CLIENT_LOST,        /* nothing heard for give_up_ms; told once, it goes on trying */
     CLIENT_BACK,        /* heard again after CLIENT_LOST */
-    CLIENT_INTERRUPTED, /* interrupt_fd is readable */
+    CLIENT_INTERRUPTED, /* client_interrupt_by */
     CLIENT_REFUSED      /* the stream was refused: the reason is in err */
 };
-/* Waits for the stream. `interrupt_fd`: a descriptor that ends the wait, or -1. */
-enum client_news client_next(struct client *client, uint64_t timeout_ms, int interrupt_fd,
-                             json_t **body, struct err *err);
+/* Waits for the stream. */
+enum client_news client_next(struct client *client, uint64_t timeout_ms, json_t **body,
+                             struct err *err);
 
 /* The log endpoint as seen from here: a remote coordinator that names its own wildcard or loopback
  * address is on the host we reached its control endpoint at. */

@@ -33,8 +33,8 @@ struct exit_text {
 extern const struct exit_text exit_texts[]; /* text NULL behind the last */
 
 struct command_option {
-    const char *name; /* long, without dashes; NULL behind the last */
-    char letter;      /* short, 0: none */
+    const char *name;  /* long, without dashes; NULL behind the last */
+    char letter;       /* short, 0: none */
     const char *value; /* what follows, "DIR"; NULL: a flag */
     const char *help;
 };
@@ -62,8 +62,8 @@ extern const struct command_option common_options[];
 /* One command line, parsed. */
 struct invocation {
     const struct command *command;
-    const char *home; /* the farm's folder */
-    const char *values[16];        /* by row of command->options; NULL: not given, "" for a flag */
+    const char *home;       /* the farm's folder */
+    const char *values[16]; /* by row of command->options; NULL: not given, "" for a flag */
     const char **arguments;
     size_t argument_count;
     struct client *client; /* opened by the first invocation_ask */

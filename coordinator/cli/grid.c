@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* grid.c - the matrix of a run.
  *
- * What a job is called in its cell, in which colour, and what that word means is one row of `marks`;
- * the legend shows the rows that occur. Rows and columns stand in natural order ("sm90" before
- * "sm120"), branches as the farm lists them.
+ * What a job is called in its cell, in which colour, and what that word means is one row of
+ * `marks`; the legend shows the rows that occur. Rows and columns stand in natural order ("sm90"
+ * before "sm120"), branches as the farm lists them.
  */
 #include "coordinator/cli/grid.h"
 
@@ -103,8 +103,7 @@ static void names_add(struct names *names, const char *name)
     if (at < names->count && !strcmp(names->names[at], name))
         return;
     MEM_GROW(names->names, names->count, names->capacity);
-    memmove(&names->names[at + 1], &names->names[at],
-            (names->count - at) * sizeof *names->names);
+    memmove(&names->names[at + 1], &names->names[at], (names->count - at) * sizeof *names->names);
     names->names[at] = name;
     names->count++;
 }
@@ -124,7 +123,8 @@ struct branches {
 
 static struct branch *branch_of(struct branches *branches, const json_t *job)
 {
-    const char *project = json_get_text(job, "project", ""), *name = json_get_text(job, "branch", "");
+    const char *project = json_get_text(job, "project", ""),
+               *name = json_get_text(job, "branch", "");
     for (size_t i = 0; i < branches->count; i++)
         if (!strcmp(branches->list[i].project, project) && !strcmp(branches->list[i].branch, name))
             return &branches->list[i];
@@ -164,7 +164,8 @@ static const char *cell_text(const json_t *jobs, const char *gpu, const char *is
     *ink = INK_PLAIN;
     json_array_foreach(jobs, index, job)
     {
-        if (strcmp(json_get_text(job, "gpu", ""), gpu) || strcmp(json_get_text(job, "isa", ""), isa))
+        if (strcmp(json_get_text(job, "gpu", ""), gpu) ||
+            strcmp(json_get_text(job, "isa", ""), isa))
             continue;
         const struct mark *mark = mark_of(job);
         if (!*text || mark->ink == INK_BAD)
@@ -194,7 +195,8 @@ static void print_cells(const struct branch *branch, bool colours, struct buf *o
         table_cell(table, INK_BOLD, gpus.names[g]);
         for (size_t i = 0; i < isas.count; i++) {
             enum ink ink;
-            const char *text = cell_text(branch->placed, gpus.names[g], isas.names[i], &ink, &arena);
+            const char *text =
+                cell_text(branch->placed, gpus.names[g], isas.names[i], &ink, &arena);
             table_cell(table, ink, text);
         }
     }
@@ -291,8 +293,8 @@ static void add_count(struct buf *out, uint64_t count, const char *what)
 
 void run_summary(const json_t *run, struct buf *out)
 {
-    buf_print(out, "%llu ok, %llu failed, %llu published",
-              (unsigned long long)count_of(run, "ok"), (unsigned long long)count_of(run, "failed"),
+    buf_print(out, "%llu ok, %llu failed, %llu published", (unsigned long long)count_of(run, "ok"),
+              (unsigned long long)count_of(run, "failed"),
               (unsigned long long)published_of(run, "done"));
     add_count(out, count_of(run, "skipped"), "unchanged");
     add_count(out, count_of(run, "timed-out"), "timed out");
@@ -329,7 +331,8 @@ void grid_counts(const json_t *run, bool colours, struct buf *out)
 
 static void add_reason(const json_t *of, struct arena *arena, struct buf *out)
 {
-    const char *cause = json_get_text(of, "cause", "none"), *detail = json_get_text(of, "detail", "");
+    const char *cause = json_get_text(of, "cause", "none"),
+               *detail = json_get_text(of, "detail", "");
     if (strcmp(cause, "none") != 0)
         buf_print(out, ": %s", cause);
     if (*detail)

@@ -76,8 +76,10 @@ static int local_address(struct arena *arena, const char *home, struct client_ad
     if (!*out->endpoint)
         out->endpoint = place_endpoint(arena, home, "control");
     if (!*out->endpoint)
-        return err_set(err, "no coordinator runs in %s: start it with farm up, or name another "
-                            "folder with --home or FARM_HOME", home);
+        return err_set(err,
+                       "no coordinator runs in %s: start it with farm up, or name another "
+                       "folder with --home or FARM_HOME",
+                       home);
     if (keys_load_public(place_path(arena, home, "keys/farmd.key.pub"), out->server_key, err))
         return -1;
     return keys_load(place_path(arena, home, "keys/admin.key"), &out->own, err);

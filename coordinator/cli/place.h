@@ -4,14 +4,13 @@
  *   HOME/farm.yaml                 what the owner decided
  *   HOME/keys/farmd.key[.pub]      the coordinator's identity      (0600)
  *   HOME/keys/admin.key[.pub]      the identity of local commands  (0600)
- *   HOME/run/endpoints             `control URL`, `log URL`, `local URL`, a line each, while it runs
- *   HOME/run/NAME.pid              pid and start time of farmd and worker-*
- *   HOME/workers/NAME/             homes of the workers of this machine
- *   HOME/log/NAME.log              what these programs say
+ *   HOME/run/endpoints             `control URL`, `log URL`, `local URL`, a line each, while it
+ * runs HOME/run/NAME.pid              pid and start time of farmd and worker-* HOME/workers/NAME/
+ * homes of the workers of this machine HOME/log/NAME.log              what these programs say
  *
- * HOME is --home, else $FARM_HOME, else ~/.local/state/floxfarm. A coordinator elsewhere is reached by
- * FARM_CONNECT (tcp://host:port), FARM_SERVER_KEY (its public key, or a .pub file) and FARM_KEY (the
- * path of our key).
+ * HOME is --home, else $FARM_HOME, else ~/.local/state/floxfarm. A coordinator elsewhere is reached
+ * by FARM_CONNECT (tcp://host:port), FARM_SERVER_KEY (its public key, or a .pub file) and FARM_KEY
+ * (the path of our key).
  */
 #ifndef FARM_CLI_PLACE_H
 #define FARM_CLI_PLACE_H

@@ -126,8 +126,7 @@ void table_cell(struct table *table, enum ink ink, const char *text)
 
 void table_number(struct table *table, uint64_t number)
 {
-    table_cell(table, INK_PLAIN,
-               arena_print(&table->arena, "%llu", (unsigned long long)number));
+    table_cell(table, INK_PLAIN, arena_print(&table->arena, "%llu", (unsigned long long)number));
 }
 
 static size_t column_width(const struct table *table, size_t column)

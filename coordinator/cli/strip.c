@@ -26,8 +26,8 @@ static void to_text(struct strip *strip)
     strip->held_count = 0;
 }
 
-/* Parameters of a colour: digits, ';' and ':'; held is ESC [ ... m. A sequence that did not fit into
- * `held` has lost its end and is none. */
+/* Parameters of a colour: digits, ';' and ':'; held is ESC [ ... m. A sequence that did not fit
+ * into `held` has lost its end and is none. */
 static bool is_colour(const struct strip *strip)
 {
     size_t last = strip->held_count - 1;

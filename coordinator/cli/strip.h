@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* strip.h - makes a build's output harmless for a terminal (CWE-150): colours (SGR) stay; every other
- * escape sequence, control character and invalid UTF-8 goes. Works on a stream: sequences may be cut
- * anywhere. Pure. */
+/* strip.h - makes a build's output harmless for a terminal (CWE-150): colours (SGR) stay; every
+ * other escape sequence, control character and invalid UTF-8 goes. Works on a stream: sequences may
+ * be cut anywhere. Pure. */
 #ifndef FARM_CLI_STRIP_H
 #define FARM_CLI_STRIP_H
 

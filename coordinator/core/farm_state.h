@@ -68,6 +68,7 @@ struct worker {
     struct pressure pressure;
     struct sighting *sightings;
     size_t sighting_count, sighting_capacity;
+    uint64_t hearing; /* (passing) number of its newest status, farm-wide; 0 none in this session */
     uint32_t foreign; /* (passing) live attempts it runs that are not ours: they hold slots */
     struct attempt *live_first, *live_last;
     uint32_t running, running_heavy, publishing;
@@ -138,6 +139,8 @@ struct attempt {
     const char *detail;
     uint64_t offered_ms, offered_wall_ms, stopping_ms, ended_ms, ended_wall_ms;
     uint64_t renewed_ms; /* (passing) */
+    uint64_t hearing;    /* (passing) of the newest status that showed it */
+    uint32_t pins;       /* open publications of what it built */
     uint64_t log_bytes;
     bool log_stored;
     bool adopted;
@@ -156,6 +159,7 @@ struct try {
     struct try *next;
     struct publication *publication;
     uint64_t granted_ms, granted_wall_ms, log_bytes;
+    uint64_t hearing; /* (passing) */
     bool sealed;
 };
 
@@ -208,6 +212,7 @@ struct known_request {
 
 struct farm {
     uint64_t now_ms, wall_ms;
+    uint64_t hearings;  /* (passing) statuses so far */
     uint64_t offset_ms; /* (passing) core time is boot time plus this */
     uint32_t epoch;
     uint64_t incarnation;

@@ -44,7 +44,7 @@ enum record_kind {
     RECORD_JOB_CLOSED = 24,
     RECORD_RUN_ARCHIVED = 25,   /* its records moved to the archive: the farm forgets run, jobs,
                                    attempts and publications; ledger and request id stay (body run) */
-    RECORD_JOB_JOINED = 25,     /* waits for another job from now on, or for none */
+    RECORD_JOB_JOINED = 26,     /* waits for another job from now on, or for none */
 
     /* attempts */
     RECORD_LEASE_OFFERED = 32,

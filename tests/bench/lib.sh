@@ -75,3 +75,30 @@ ratio() {
     awk -v name="$1" -v value="$2" -v unit="$3" -v limit="$4" -v limit_name="$5" -v aim="$6" 'BEGIN {
         printf "%-44s %12.4g %-8s = %6.3f x %s (%.4g); aim %s\n", name, value, unit, value / limit, limit_name, limit, aim }'
 }
+
+# bench_farm_do HOME COMMAND...: the farm program on that farm.
+bench_farm_do() {
+    local home=$1
+    shift
+    "$bench_bin/farm" --home "$home" "$@"
+}
+
+# bench_up HOME [OPTION...]: coordinator and one local worker, ended at the end.
+bench_up() {
+    local home=$1 file
+    shift
+    bench_farm_do "$home" up "$@" >"$bench_dir/up.log"
+    for file in "$home"/run/*.pid; do
+        bench_pids+=("$(head -1 "$file" | cut -d' ' -f1)")
+    done
+    bench_pid=$(head -1 "$home/run/farmd.pid" | cut -d' ' -f1)
+}
+
+bench_memory() {
+    awk '/^VmHWM|^VmRSS/ { printf "coordinator %s %.1f MB\n", $1, $2 / 1024 }' "/proc/$bench_pid/status"
+}
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+# rate COUNT MS: a second.
+rate() { awk -v n="$1" -v ms="$2" 'BEGIN { printf "%.1f", n * 1000 / ms }'; }

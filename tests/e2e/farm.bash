@@ -175,12 +175,14 @@ farm_config() {
 		listen:
 		  control: tcp://127.0.0.1:$control_port
 		  log: tcp://127.0.0.1:$log_port
-		policy:
+		timing:
 		  heartbeat: ${heartbeat:-500ms}
 		  lease_ttl: ${lease_ttl:-5s}
 		  lost_grace: ${lost_grace:-30s}
 		  retry_delay: ${retry_delay:-1s}
+		retry:
 		  attempts_max: ${attempts_max:-3}
+		disk_floor: 1M
 	EOT
 	cat >>"$FARM_HOME/farm.yaml"
 }
@@ -242,7 +244,6 @@ end_what_is_left() {
 	local process pid
 	for process in /proc/[0-9]*; do
 		pid=${process#/proc/}
-		[ "$pid" -ne $$ ] && [ "$pid" -ne "$BASHPID" ] || continue
 		if tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -F "$top/" >/dev/null ||
 			tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -F "FARM_HOME=$top/" >/dev/null; then
 			is_ancestor "$pid" || kill -KILL "$pid" 2>/dev/null || true

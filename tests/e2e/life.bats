@@ -139,7 +139,7 @@ built_at_least() {
 	farm worker drain one
 	touch "$gate"
 	wait_until 30 jobs_closed 1
-	farm worker list --json | jq -e '.workers[0].state == "draining"'
+	farm worker list --json | jq -e '.[0].state == "draining"'
 	[ "$(wc -l <"$built")" -eq 1 ]
 	run farm why sm90-avx512
 	says drain

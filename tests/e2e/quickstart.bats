@@ -56,7 +56,7 @@ in_farm() {
 	says "$([ "$other" = aarch64 ] && echo 'ARM aarch64' || echo x86-64)"
 	in_farm worker list --json |
 		jq -e --arg other "$other" \
-			'.workers[] | select(.name == $other) | .capabilities.systems == [$other + "-linux"]'
+			'.[] | select(.worker == $other) | .systems == [$other + "-linux"]'
 }
 
 @test "status lists of every job what a program wants to know" {
@@ -80,8 +80,8 @@ in_farm() {
 }
 
 @test "the ledger has each package with its commit and out path" {
-	in_farm ledger --json | jq -e '.ledger | length == 67 and
-		all((.commit | length == 40) and (.paths | length >= 1) and .target == "sample")'
+	in_farm ledger --json | jq -e 'length == 67 and
+		all(.[]; (.commit | length == 40) and (.paths | length >= 1) and .target == "sample")'
 }
 
 @test "the log of every job is that job's build, to its end" {

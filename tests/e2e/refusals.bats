@@ -77,7 +77,7 @@ farm_ready() {
 	project "targets:
 		  - name: vision
 		    kind: command
-		    location: cat
+		    command: cat
 		    secret: absent"
 	sed -i 's/^      - name: main$/&\n        publish: vision/' "$FARM_HOME/farm.yaml"
 	farm_up
@@ -94,7 +94,7 @@ farm_ready() {
 	farm_ready "targets:
 		  - name: vision
 		    kind: command
-		    location: cat"
+		    command: cat"
 	run farm matrix
 	[ "$status" -eq 0 ]
 }

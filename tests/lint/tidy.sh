@@ -19,7 +19,7 @@ export cache salt source_dir binary_dir
 look_at() {
 	local folder=$1 file=$2 command=$3 key
 	command=$(sed -E 's/^[^ ]+ //; s/ -o [^ ]+//; s/ -c / /' <<<"$command")
-	key=$( (cd "$folder" && eval "clang -E -C $command" 2>/dev/null; echo "$salt") | sha256sum | cut -c1-64)
+	key=$( (cd "$folder" && eval "clang -E -C -Wno-unknown-warning-option $command" 2>/dev/null; echo "$salt") | sha256sum | cut -c1-64)
 	[ ! -e "$cache/$key" ] || return 0
 	# gcc's flags are not all clang's.
 	if clang-tidy --quiet -p "$binary_dir" --extra-arg=-Wno-unknown-warning-option "$file" \

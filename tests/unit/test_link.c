@@ -8,6 +8,7 @@
 #include "proto/link.h"
 #include "proto/zap.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -262,6 +264,51 @@ static void a_wrong_server_key_connects_nobody(void **state)
     link_close(client, 0);
 }
 
+/* Says something that is not ZMTP to the first that connects to this port. */
+static void say_nonsense_at(int listener)
+{
+    static const char nonsense[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    int connection = accept(listener, NULL, NULL);
+    assert_true(connection >= 0);
+    assert_true(send(connection, nonsense, sizeof nonsense, MSG_NOSIGNAL) > 0);
+    char byte;
+    while (recv(connection, &byte, 1, 0) > 0) /* until the other side closes */
+        ;
+    close(connection);
+}
+
+static int listen_at(const char *endpoint)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)atoi(strrchr(endpoint, ':') + 1)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    return listener;
+}
+
+/* While the coordinator is away something else may answer at its port; we still come back. */
+static void a_client_gets_over_a_foreign_server(void **state)
+{
+    struct fixture *fixture = *state;
+    struct received received;
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "%s", link_endpoint(fixture->server, 0));
+    link_close(fixture->server, 0);
+    usleep(300000);
+    int listener = listen_at(endpoint);
+    struct link *client = link_connect(fixture->context, endpoint, fixture->server_keys.public_key,
+                                       &fixture->worker_keys, &small, NULL);
+    say_nonsense_at(listener);
+    close(listener);
+    fixture->server = serve(fixture, endpoint);
+    send_request(fixture, client, "q1");
+    expect_request(fixture, "q1", &received);
+    link_close(client, 0);
+}
+
 static void a_taken_port_is_said(void **state)
 {
     struct fixture *fixture = *state;
@@ -468,6 +515,7 @@ int main(void)
         CONNECTED(two_workers_are_told_apart),
         CONNECTED(without_zap_every_frame_is_dropped),
         CONNECTED(a_wrong_server_key_connects_nobody),
+        CONNECTED(a_client_gets_over_a_foreign_server),
         CONNECTED(a_taken_port_is_said),
         CONNECTED(garbage_is_dropped_and_counted),
         CONNECTED(another_major_can_be_answered),

@@ -30,6 +30,11 @@ setup() {
 	cd "$BATS_TEST_TMPDIR/checkout" || return
 }
 
+# Nix makes its store read-only, which stops anybody but root from removing it.
+teardown() {
+	chmod -R u+w "$BATS_TEST_TMPDIR"
+}
+
 # token EXPIRY: a JSON web token as FloxHub mints them.
 token() {
 	printf 'e30.%s.sig' "$(printf '{"https://flox.dev/handle":"mia","exp":%s}' "$1" | base64 -w0 | tr '+/' '-_' | tr -d =)"
@@ -55,6 +60,7 @@ ended() {
 
 # said_in FILE TEXT: waits until a line of it has the text.
 said_in() {
+	# shellcheck disable=SC2016 # $1 and $2 are the inner shell's
 	timeout 30 sh -c 'until grep -q "$2" "$1"; do sleep 0.02; done' - "$1" "$2"
 }
 
@@ -442,11 +448,11 @@ Push your commits with 'git push'"
 	mkdir -p "$FARM_FAKE_CATALOG/deny" && touch "$FARM_FAKE_CATALOG/deny/acme" .flox/stray
 	echo >> README.md
 	token=$FLOX_FLOXHUB_TOKEN
-	export FLOX_FLOXHUB_TOKEN=$(token 1)
+	FLOX_FLOXHUB_TOKEN=$(token 1)
 	mv .flox/env/manifest.lock kept
 	run "$flox" publish -o acme nonsense
 	ended 1 "token has expired"
-	export FLOX_FLOXHUB_TOKEN=$token
+	FLOX_FLOXHUB_TOKEN=$token
 	run "$flox" publish -o acme nonsense
 	ended 1 "Environment must be locked."
 	mv kept .flox/env/manifest.lock

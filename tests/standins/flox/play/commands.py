@@ -38,6 +38,10 @@ BUILT = {
     "short": ("⚡︎ Built output: {}", "⚡︎ Built outputs:\n{}"),
 }
 
+# Colours, carriage returns, a NUL, bytes that are no UTF-8, a line of a megabyte, no newline at the end.
+NOISE = (b"\x1b[1;31mred\x1b[0m\n 10%\r 50%\r100%\nNUL: [\x00] Latin-1: [\xe9] cut short: [\xe2\x82]\n"
+         + b"x" * (1 << 20) + b"\nno newline at the end of this: ")
+
 # Configuration keys that may come as FLOX_<KEY>; any other such variable is an error, as in flox.
 CONFIG_KEYS = {
     "FLOXHUB_TOKEN", "FLOXHUB_URL", "FLOXHUB_AUTHN_MODE", "DISABLE_METRICS", "AUTH_NOTIFICATIONS", "CACHE_DIR",
@@ -192,8 +196,8 @@ class Flox:
     def _resolve(self, checkout, packages):
         targets = checkout.targets()
         if not targets:
-            raise Failure("No packages found to build.\n\nAdd a build by modifying the '[build]' section of the manifest "
-                          "with 'flox edit' or add expression files in '.flox/pkgs'.")
+            raise Failure("No packages found to build.\n\nAdd a build by modifying the '[build]' section of the "
+                          "manifest with 'flox edit' or add expression files in '.flox/pkgs'.")
         for package in packages:
             if package not in targets:
                 raise Failure(f"Target '{package}' not found.")
@@ -229,8 +233,7 @@ class Flox:
         """The faults that happen while the builder runs."""
         self._be_slow()
         if self.faults.asked("NOISE"):
-            self.voice.raw(b"\x1b[1;31mred\x1b[0m\n 10%\r 50%\r100%\nNUL: [\x00] Latin-1: [\xe9] cut short: [\xe2\x82]\n"
-                           + b"x" * (1 << 20) + b"\n" + b"y" * 5000 + b"\nno newline at the end of this: ")
+            self.voice.raw(NOISE)
         self.faults.at("build")
         if self.faults.asked("ENOSPC"):
             self.faults.refuse("build", nix_failure(
@@ -241,7 +244,8 @@ class Flox:
                 "g++: fatal error: Killed signal terminated program cc1plus", "compilation terminated."]))
         if self.faults.asked("COLLECTED"):
             drv = f"/nix/store/{'0' * 32}-torchvision.drv"
-            self.faults.refuse("build", f"flox-build.mk: *** {drv} has been garbage collected - please try again.  Stop.")
+            self.faults.refuse("build",
+                               f"flox-build.mk: *** {drv} has been garbage collected - please try again.  Stop.")
 
     def _be_slow(self):
         """FARM_FAKE_SLOW=SECONDS: that long, a line every tenth of a second."""

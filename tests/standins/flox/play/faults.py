@@ -105,11 +105,12 @@ class Faults:
         self._hang(stage)
 
     def _network(self, stage):
+        download = "error: unable to download 'https://{0}/': Could not resolve host: {0}"
         reasons = {
-            "prefetch": "error: unable to download 'https://api.vision.invalid/': Could not resolve host: api.vision.invalid",
+            "prefetch": download.format("api.vision.invalid"),
             "remote": "fatal: unable to access the remote: Could not resolve host: git.vision.invalid",
             "upload": "error: unable to upload to the cache: Timeout was reached (28)",
-            "build": "error: unable to download 'https://cache.vision.invalid/x.nar': Could not resolve host: cache.vision.invalid",
+            "build": download.format("cache.vision.invalid"),
         }
         self.refuse(stage, reasons.get(stage, f"Communication Error: error sending request for url ({API})"))
 

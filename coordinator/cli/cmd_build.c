@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_build.c - one package from a checkout: the daily loop of a maintainer.
+ *
+ * HEAD is built. When no remote branch has it, the commits that are missing travel as a git bundle
+ * (`git bundle create FILE HEAD --not --remotes`). What is not committed cannot travel: it is said.
+ */
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/submit.h"
+#include "proto/base/io.h"
+#include "proto/json.h"
+#include "proto/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GIT_WAIT_MS 60000
+
+struct head {
+    const char *commit, *branch;
+    bool pushed, dirty;
+};
+
+/* Runs git in the checkout; its output without the last newline. */
+static const char *git(struct arena *arena, const char *folder, const char *const *arguments,
+                       struct err *err)
+{
+    const char *argv[12] = {"git", "-C", folder};
+    struct buf out = {0};
+    size_t count = 3;
+    for (size_t i = 0; arguments[i]; i++)
+        argv[count++] = arguments[i];
+    int code = io_run(argv, NULL, LIMIT_CONFIG_BYTES, GIT_WAIT_MS, &out, err);
+    if (out.size && out.data[out.size - 1] == '\n')
+        out.data[out.size - 1] = '\0';
+    const char *text = arena_text(arena, out.data ? (char *)out.data : "");
+    buf_release(&out);
+    if (code > 0)
+        err_set(err, "git %s in %s: %s", arguments[0], folder, text);
+    return code ? NULL : text;
+}
+#define GIT(arena, folder, err, ...)                                                               \
+    git(arena, folder, (const char *const[]){__VA_ARGS__, NULL}, err)
+
+static int look(struct arena *arena, const char *folder, struct head *head, struct err *err)
+{
+    const char *remotes, *changes;
+    head->commit = GIT(arena, folder, err, "rev-parse", "--verify", "HEAD");
+    if (!head->commit)
+        return err_prefix(err, "there is no commit to build");
+    head->branch = GIT(arena, folder, err, "rev-parse", "--abbrev-ref", "HEAD");
+    remotes = GIT(arena, folder, err, "branch", "-r", "--contains", "HEAD");
+    changes = GIT(arena, folder, err, "status", "--porcelain");
+    if (!head->branch || !remotes || !changes)
+        return -1;
+    head->pushed = *remotes;
+    head->dirty = *changes;
+    return 0;
+}
+
+static void add_hex(struct buf *out, const struct buf *bytes)
+{
+    for (size_t i = 0; i < bytes->size; i++)
+        buf_print(out, "%02x", bytes->data[i]);
+}
+
+static int bundle(struct arena *arena, const char *folder, struct buf *hex, struct err *err)
+{
+    char path[] = "/tmp/farm-bundle-XXXXXX";
+    struct buf bytes = {0};
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return err_set(err, "cannot make a temporary file in /tmp");
+    close(fd);
+    int result =
+        GIT(arena, folder, err, "bundle", "create", "--quiet", path, "HEAD", "--not", "--remotes")
+            ? 0
+            : -1;
+    if (!result && (result = io_read_file(path, LIMIT_BUNDLE_BYTES, &bytes, err)))
+        err_prefix(err, "the commits that are not pushed are too much to send; push them");
+    unlink(path);
+    if (!result)
+        add_hex(hex, &bytes);
+    buf_release(&bytes);
+    return result;
+}
+
+enum exit_code cmd_build(struct invocation *invocation)
+{
+    const char *from = option_given(invocation, "from") ? option_text(invocation, "from") : ".";
+    struct head head;
+    struct buf hex = {0};
+    struct err err;
+    if (look(&invocation->arena, from, &head, &err) ||
+        (!head.pushed && bundle(&invocation->arena, from, &hex, &err))) {
+        buf_release(&hex);
+        return fail(EXIT_REFUSED, "%s", err.text);
+    }
+    if (head.dirty)
+        fprintf(stderr, "farm: %s has changes that are not committed: they are not built\n", from);
+    json_t *arguments = json_object();
+    json_object_set_new(arguments, "package", json_text(invocation->arguments[0]));
+    json_object_set_new(arguments, "project", json_text(option_text(invocation, "project")));
+    json_object_set_new(arguments, "branch", json_text(head.branch));
+    json_object_set_new(arguments, "commit", json_text(head.commit));
+    json_object_set_new(arguments, "bundle", json_text(hex.size ? (char *)hex.data : ""));
+    json_object_set_new(arguments, "worker", json_text(option_text(invocation, "on")));
+    buf_release(&hex);
+    return submit_run(invocation, "build", arguments);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/process.h"
+#include "proto/limits.h"
+
+#include <stdio.h>
+
+/* The schema of farm.yaml is the coordinator's: its program checks and explains. */
+static enum exit_code ask_farmd(struct invocation *invocation, const char *what)
+{
+    struct buf text = {0};
+    struct err err;
+    const char *argv[] = {process_find(&invocation->arena, "farmd"), what, "--home",
+                          invocation->home, NULL};
+    int code = process_capture(argv, LIMIT_CONFIG_BYTES, &text, &err);
+    if (text.size)
+        fwrite(text.data, 1, text.size, stdout);
+    buf_release(&text);
+    if (code < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
+    return code ? EXIT_REFUSED : EXIT_FINE;
+}
+
+enum exit_code cmd_config_check(struct invocation *invocation)
+{
+    return ask_farmd(invocation, "config-check");
+}
+
+enum exit_code cmd_config_explain(struct invocation *invocation)
+{
+    return ask_farmd(invocation, "config-explain");
+}

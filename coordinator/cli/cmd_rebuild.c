@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/submit.h"
+#include "proto/json.h"
+
+enum exit_code cmd_rebuild(struct invocation *invocation)
+{
+    int64_t priority;
+    enum exit_code code = option_number(invocation, "priority", 0, &priority);
+    if (code != EXIT_FINE)
+        return code;
+    json_t *arguments = json_object();
+    json_object_set_new(arguments, "project", json_text(option_text(invocation, "project")));
+    json_object_set_new(arguments, "filter", json_text(arguments_joined(invocation, 0)));
+    json_object_set_new(arguments, "publish", json_boolean(option_given(invocation, "publish")));
+    json_object_set_new(arguments, "force", json_boolean(option_given(invocation, "force")));
+    json_object_set_new(arguments, "priority", json_integer(priority));
+    return submit_run(invocation, "rebuild", arguments);
+}
+
+enum exit_code cmd_retry(struct invocation *invocation)
+{
+    uint64_t run;
+    enum exit_code code = argument_number(invocation, 0, &run);
+    if (code != EXIT_FINE)
+        return code;
+    json_t *arguments = json_object();
+    json_object_set_new(arguments, "run", json_integer((json_int_t)run));
+    json_object_set_new(arguments, "failed", json_boolean(option_given(invocation, "failed")));
+    json_object_set_new(arguments, "filter", json_text(arguments_joined(invocation, 1)));
+    json_object_set_new(arguments, "at", json_text(option_text(invocation, "at")));
+    return submit_run(invocation, "retry", arguments);
+}

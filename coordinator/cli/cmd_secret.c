@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_secret.c - a secret on its way into the farm: from standard input or typed unseen, never from
+ * argv, which everybody on the host may read. */
+#include "coordinator/cli/commands.h"
+#include "proto/json.h"
+#include "proto/limits.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+static void set_echo(bool on)
+{
+    struct termios terminal;
+    if (tcgetattr(STDIN_FILENO, &terminal))
+        return;
+    terminal.c_lflag = on ? terminal.c_lflag | ECHO : terminal.c_lflag & ~(tcflag_t)ECHO;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal);
+}
+
+/* To the end of the input, or of the line that was typed. Returns the bytes, or -1 when it is too
+ * long. */
+static ssize_t read_value(char *value, size_t size_max, bool typed)
+{
+    size_t size = 0;
+    while (size < size_max) {
+        ssize_t got = read(STDIN_FILENO, value + size, size_max - size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        size += (size_t)got;
+        if (typed && value[size - 1] == '\n')
+            break;
+    }
+    return size == size_max ? -1 : (ssize_t)size;
+}
+
+static ssize_t ask_value(const char *name, char *value, size_t size_max)
+{
+    bool typed = isatty(STDIN_FILENO) == 1;
+    if (typed) {
+        fprintf(stderr, "value of %s (not shown): ", name);
+        set_echo(false);
+    }
+    ssize_t size = read_value(value, size_max, typed);
+    if (typed) {
+        set_echo(true);
+        fputc('\n', stderr);
+    }
+    while (size > 0 && (value[size - 1] == '\n' || value[size - 1] == '\r'))
+        size--;
+    return size;
+}
+
+enum exit_code cmd_secret_set(struct invocation *invocation)
+{
+    char value[LIMIT_SECRET_BYTES + 2];
+    const char *name = invocation->arguments[0];
+    ssize_t size = ask_value(name, value, sizeof value);
+    if (size < 0 || size > LIMIT_SECRET_BYTES)
+        return fail(EXIT_REFUSED, "a secret has at most %d bytes", LIMIT_SECRET_BYTES);
+    if (size == 0)
+        return fail(EXIT_REFUSED, "nothing was given: the secret stays as it is");
+    json_t *text = json_stringn(value, (size_t)size);
+    bool has_nul = memchr(value, '\0', (size_t)size);
+    explicit_bzero(value, sizeof value);
+    if (!text || has_nul) {
+        json_decref(text);
+        return fail(EXIT_REFUSED, "a secret must be text (UTF-8, no NUL): encode it, e.g. base64");
+    }
+    json_t *arguments = json_object();
+    json_object_set_new(arguments, "name", json_text(name));
+    json_object_set_new(arguments, "value", text);
+    enum exit_code code = invocation_tell(invocation, "secret-set", arguments);
+    if (code == EXIT_FINE)
+        printf("secret %s is set; what was held for it goes on\n", name);
+    return code;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/grid.h"
+#include "coordinator/cli/print.h"
+#include "proto/json.h"
+
+#include <string.h>
+
+/* ---- a job --------------------------------------------------------------------------------- */
+
+static void print_head(const json_t *why, struct arena *arena, bool colours, struct buf *out)
+{
+    const char *verdict = json_get_text(why, "verdict", "none"),
+               *cause = json_get_text(why, "cause", "none"),
+               *detail = json_get_text(why, "detail", "");
+    bool closed = !strcmp(json_get_text(why, "state", ""), "closed");
+    ink_add(out, colours, INK_BOLD, text_safe(arena, json_get_text(why, "package", "")));
+    buf_print(out, " of %s is ", text_safe(arena, json_get_text(why, "branch", "")));
+    buf_print(out, "%s", closed ? verdict : json_get_text(why, "state", ""));
+    if (strcmp(cause, "none") != 0)
+        buf_print(out, ": %s", cause);
+    if (*detail)
+        buf_print(out, ": %s", text_safe(arena, detail));
+    buf_print(out, "\n");
+    uint64_t wait_ms = json_get_u64(why, "wait_ms", 0);
+    if (wait_ms)
+        buf_print(out, "it will be tried again in %s\n", format_duration(arena, wait_ms));
+    if (!closed && json_get_flag(why, "paused"))
+        buf_print(out, "the farm is paused: %s (farm resume goes on)\n",
+                  text_safe(arena, json_get_text(why, "paused_reason", "")));
+}
+
+static void print_hosts(const json_t *hosts, bool colours, struct buf *out)
+{
+    static const struct column columns[] = {{"worker", false}, {"", false}, {"because", false}};
+    struct table *table = table_create(columns, 3);
+    size_t index;
+    json_t *host;
+    json_array_foreach(hosts, index, host)
+    {
+        bool never = json_get_flag(host, "never");
+        const char *fit = json_get_text(host, "fit", "");
+        bool takes = !strcmp(fit, "yes");
+        table_cell(table, INK_BOLD, json_get_text(host, "worker", ""));
+        table_cell(table,
+                   takes   ? INK_GOOD
+                   : never ? INK_BAD
+                           : INK_NOTE,
+                   takes   ? "could take it"
+                   : never ? "never"
+                           : "not now");
+        table_cell(table, INK_PLAIN, json_get_text(host, "text", fit));
+    }
+    if (index)
+        table_print(table, colours, out);
+    else
+        buf_print(out, "there is no worker: farm worker start NAME makes one here\n");
+    table_destroy(table);
+}
+
+static void add_try(struct table *table, struct arena *arena, const json_t *attempt)
+{
+    const char *outcome = json_get_text(attempt, "outcome", "none"),
+               *failed_phase = json_get_text(attempt, "failed_phase", "none"),
+               *cause = json_get_text(attempt, "cause", "none");
+    uint64_t offered_at = json_get_u64(attempt, "offered_at", 0),
+             ended_at = json_get_u64(attempt, "ended_at", 0);
+    bool fine = !strcmp(outcome, "ok"), ended = strcmp(outcome, "none") != 0;
+    table_number(table, json_get_u64(attempt, "ordinal", 0));
+    table_cell(table, INK_PLAIN, json_get_text(attempt, "worker", ""));
+    table_cell(table,
+               fine    ? INK_GOOD
+               : ended ? INK_BAD
+                       : INK_BUSY,
+               ended ? outcome : json_get_text(attempt, "state", ""));
+    table_cell(table, INK_PLAIN, strcmp(failed_phase, "none") ? failed_phase : "");
+    table_cell(table, INK_PLAIN, strcmp(cause, "none") ? cause : "");
+    table_cell(table, INK_PLAIN,
+               ended_at > offered_at ? format_duration(arena, ended_at - offered_at) : "");
+    table_cell(
+        table, INK_PLAIN,
+        format_bytes(arena, json_get_u64(json_object_get(attempt, "facts"), "memory_peak", 0)));
+    table_cell(table, INK_PLAIN, json_get_text(attempt, "detail", ""));
+}
+
+static void print_tries(const json_t *tries, struct arena *arena, bool colours, struct buf *out)
+{
+    static const struct column columns[] = {{"attempt", true}, {"worker", false}, {"ended", false},
+                                            {"phase", false},  {"cause", false},  {"took", true},
+                                            {"memory", true},  {"line", false}};
+    struct table *table = table_create(columns, 8);
+    size_t index;
+    json_t *attempt;
+    json_array_foreach(tries, index, attempt)
+    {
+        add_try(table, arena, attempt);
+    }
+    if (index)
+        table_print(table, colours, out);
+    table_destroy(table);
+}
+
+static void print_publication(const json_t *publication, struct arena *arena, struct buf *out)
+{
+    if (!json_is_object(publication))
+        return;
+    const char *cause = json_get_text(publication, "cause", "none"),
+               *detail = json_get_text(publication, "detail", "");
+    buf_print(out, "publication %llu to %s is %s",
+              (unsigned long long)json_get_u64(publication, "publication", 0),
+              text_safe(arena, json_get_text(publication, "target", "")),
+              json_get_text(publication, "state", ""));
+    if (strcmp(cause, "none") != 0)
+        buf_print(out, ": %s", cause);
+    if (*detail)
+        buf_print(out, ": %s", text_safe(arena, detail));
+    buf_print(out, "\n");
+}
+
+static void print_why(const json_t *why, struct arena *arena, bool colours, struct buf *out)
+{
+    const char *state = json_get_text(why, "state", ""), *log = json_get_text(why, "log", "");
+    print_head(why, arena, colours, out);
+    if (!strcmp(state, "waiting") || !strcmp(state, "ready"))
+        print_hosts(json_object_get(why, "hosts"), colours, out);
+    print_tries(json_object_get(why, "tries"), arena, colours, out);
+    print_publication(json_object_get(why, "publication"), arena, out);
+    if (*log)
+        buf_print(out, "farm logs %llu/%s has its output\n",
+                  (unsigned long long)json_get_u64(why, "run", 0),
+                  text_safe(arena, json_get_text(why, "package", "")));
+}
+
+/* ---- a run --------------------------------------------------------------------------------- */
+
+static void print_run(const json_t *run, bool colours, struct buf *out)
+{
+    grid_counts(run, colours, out);
+    grid_failures(run, colours, out);
+    if (run_went_well(run))
+        buf_print(out, "nothing failed\n");
+    else if (!run_is_over(run))
+        buf_print(out, "farm why JOB says what one of its jobs waits for\n");
+}
+
+enum exit_code cmd_why(struct invocation *invocation)
+{
+    json_t *arguments = json_object(), *body = NULL;
+    struct screen screen = screen_of(stdout);
+    struct buf text = {0};
+    json_object_set_new(arguments, "subject", json_text(invocation->arguments[0]));
+    enum exit_code code = invocation_ask(invocation, "why", arguments, &body);
+    if (code != EXIT_FINE)
+        return code;
+    if (option_given(invocation, "json"))
+        print_json(json_incref(body));
+    else if (json_object_get(body, "why"))
+        print_why(json_object_get(body, "why"), &invocation->arena, screen.colours, &text);
+    else
+        print_run(json_object_get(body, "run"), screen.colours, &text);
+    screen_write(&screen, &text);
+    buf_release(&text);
+    json_decref(body);
+    return EXIT_FINE;
+}

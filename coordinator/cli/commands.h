@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* commands.h - the handlers that the table names, one file a command or family (cmd_*.c). Each
+ * prints its own errors and returns what the program ends with. */
+#ifndef FARM_CLI_COMMANDS_H
+#define FARM_CLI_COMMANDS_H
+
+#include "coordinator/cli/command.h"
+
+enum exit_code cmd_init(struct invocation *invocation);
+enum exit_code cmd_up(struct invocation *invocation);
+enum exit_code cmd_down(struct invocation *invocation);
+enum exit_code cmd_config_check(struct invocation *invocation);
+enum exit_code cmd_config_explain(struct invocation *invocation);
+enum exit_code cmd_matrix(struct invocation *invocation);
+enum exit_code cmd_plan(struct invocation *invocation);
+enum exit_code cmd_rebuild(struct invocation *invocation);
+enum exit_code cmd_build(struct invocation *invocation);
+enum exit_code cmd_status(struct invocation *invocation);
+enum exit_code cmd_watch(struct invocation *invocation);
+enum exit_code cmd_runs(struct invocation *invocation);
+enum exit_code cmd_logs(struct invocation *invocation);
+enum exit_code cmd_why(struct invocation *invocation);
+enum exit_code cmd_retry(struct invocation *invocation);
+enum exit_code cmd_publish(struct invocation *invocation);
+enum exit_code cmd_settle(struct invocation *invocation);
+enum exit_code cmd_cancel(struct invocation *invocation);
+enum exit_code cmd_pause(struct invocation *invocation);
+enum exit_code cmd_resume(struct invocation *invocation);
+enum exit_code cmd_worker_list(struct invocation *invocation);
+enum exit_code cmd_worker_start(struct invocation *invocation);
+enum exit_code cmd_worker_drain(struct invocation *invocation);
+enum exit_code cmd_worker_resume(struct invocation *invocation);
+enum exit_code cmd_worker_remove(struct invocation *invocation);
+enum exit_code cmd_ledger(struct invocation *invocation);
+enum exit_code cmd_secret_set(struct invocation *invocation);
+enum exit_code cmd_key_add(struct invocation *invocation);
+enum exit_code cmd_key_list(struct invocation *invocation);
+enum exit_code cmd_key_revoke(struct invocation *invocation);
+enum exit_code cmd_help(struct invocation *invocation);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* logread.h - the raw bytes of a log, from the log store.
+ *
+ * The store sends zstd frames as they were written; the first one may begin before the wanted byte,
+ * and its head is cut off. What is there already is read in windows, so that a slow terminal never
+ * makes the store queue a gigabyte; then it is followed. After an interruption it goes on at the
+ * next byte. */
+#ifndef FARM_CLI_LOGREAD_H
+#define FARM_CLI_LOGREAD_H
+
+#include "coordinator/cli/client.h"
+#include "proto/vocab.h"
+
+struct log_request {
+    void *zmq_context;
+    const char *endpoint;
+    const char *server_key;
+    const struct key_pair *own;
+    struct token token;
+    uint64_t offset;
+    bool follow;      /* until the log is sealed */
+    int interrupt_fd; /* -1: none */
+};
+/* Takes raw bytes in order; -1 ends the reading with err. */
+typedef int (*log_sink)(void *context, const uint8_t *data, size_t size, struct err *err);
+
+enum log_end {
+    LOG_END_COMPLETE,
+    LOG_END_INTERRUPTED,
+    LOG_END_SILENT, /* nothing heard for a while: ask the coordinator, then go on at *offset */
+    LOG_END_FAILED  /* err says why */
+};
+/* Reads from request->offset on; *offset is the next wanted byte when it returns. */
+enum log_end log_read_all(const struct log_request *request, log_sink sink, void *context,
+                          uint64_t *offset, struct err *err);
+
+/* How many bytes at the head of a piece [offset, offset + size) lie before `wanted`; `size` when
+ * all do. */
+size_t piece_head(uint64_t wanted, uint64_t offset, size_t size);
+/* "1.42". -1 when it is no token. */
+int token_parse(const char *text, struct token *out);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - the program farm: everything it can do is a row of commands.c. */
+#include "coordinator/cli/command.h"
+
+#include <signal.h>
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_DFL); /* `farm logs ... | head` ends quietly */
+    return (int)farm_main(argc, argv);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/manual.h"
+
+#include <string.h>
+
+/* What a command may end with, by what it does. */
+static bool may_end(const struct command *command, enum exit_code code)
+{
+    switch (code) {
+    case EXIT_BAD_END:
+    case EXIT_INTERRUPTED:
+        return command->ends_badly;
+    case EXIT_UNREACHABLE:
+    case EXIT_NOT_ALLOWED:
+        return !command->is_local;
+    case EXIT_FINE:
+    case EXIT_USAGE:
+    case EXIT_REFUSED:
+        break;
+    }
+    return true;
+}
+
+static const char *blank_before(const char *text)
+{
+    return *text ? " " : "";
+}
+
+/* ---- help ---------------------------------------------------------------------------------- */
+
+void help_overview(FILE *out)
+{
+    const struct command *command;
+    fputs("farm - rebuilds and publishes a matrix of packages over the machines you have\n\n"
+          "usage: farm [--home DIR] COMMAND ...\n\n",
+          out);
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s%s%s", command->name, blank_before(command->arguments),
+                 command->arguments);
+        fprintf(out, "  %-34s %s\n", name, command->summary);
+    }
+    fputs("\nfarm help COMMAND says more about one.\n", out);
+}
+
+static void help_options(const struct command_option *options, FILE *out)
+{
+    for (size_t i = 0; options[i].name; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "--%s%s%s", options[i].name, options[i].value ? " " : "",
+                 options[i].value ? options[i].value : "");
+        if (options[i].letter)
+            fprintf(out, "  -%c, %-22s %s\n", options[i].letter, name, options[i].help);
+        else
+            fprintf(out, "      %-22s %s\n", name, options[i].help);
+    }
+}
+
+void help_command(const struct command *command, FILE *out)
+{
+    fprintf(out, "farm %s%s%s\n\n%s.\n", command->name, blank_before(command->arguments),
+            command->arguments, command->summary);
+    if (*command->text)
+        fprintf(out, "\n%s\n", command->text);
+    fputs("\nOptions:\n", out);
+    help_options(command->options, out);
+    help_options(common_options, out);
+    fprintf(out, "\nExample:\n  %s\n\nEnds with:\n", command->example);
+    for (size_t i = 0; exit_texts[i].text; i++)
+        if (may_end(command, exit_texts[i].code))
+            fprintf(out, "  %3d  %s\n", (int)exit_texts[i].code, exit_texts[i].text);
+}
+
+/* ---- docs/cli.md --------------------------------------------------------------------------- */
+
+/* `|` would end a cell; `<` would begin a tag. */
+static void markdown_text(const char *text, FILE *out)
+{
+    for (; *text; text++) {
+        if (*text == '|' || *text == '<')
+            fputc('\\', out);
+        fputc(*text, out);
+    }
+}
+
+static void markdown_options(const struct command_option *options, FILE *out)
+{
+    for (size_t i = 0; options[i].name; i++) {
+        fprintf(out, "| `--%s%s%s`", options[i].name, options[i].value ? " " : "",
+                options[i].value ? options[i].value : "");
+        if (options[i].letter)
+            fprintf(out, ", `-%c`", options[i].letter);
+        fputs(" | ", out);
+        markdown_text(options[i].help, out);
+        fputs(" |\n", out);
+    }
+}
+
+static void markdown_command(const struct command *command, FILE *out)
+{
+    fprintf(out, "\n## farm %s\n\n```\nfarm %s%s%s\n```\n\n", command->name, command->name,
+            blank_before(command->arguments), command->arguments);
+    markdown_text(command->summary, out);
+    fputs(".\n", out);
+    if (*command->text) {
+        fputs("\n", out);
+        markdown_text(command->text, out);
+        fputs("\n", out);
+    }
+    if (command->options[0].name) {
+        fputs("\n| option | |\n|---|---|\n", out);
+        markdown_options(command->options, out);
+    }
+    fprintf(out, "\nExample: `%s`\n\nEnds with ", command->example);
+    const char *separator = "";
+    for (size_t i = 0; exit_texts[i].text; i++) {
+        if (!may_end(command, exit_texts[i].code))
+            continue;
+        fprintf(out, "%s%d", separator, (int)exit_texts[i].code);
+        separator = ", ";
+    }
+    fputs(".\n", out);
+}
+
+void manual_markdown(FILE *out)
+{
+    const struct command *command;
+    fputs("# The commands\n\n"
+          "Made by `farm help --markdown` from the table of commands "
+          "(`coordinator/cli/commands.c`); change it there.\n\n"
+          "Tables are for people; `--json` prints the same for programs. Colours appear on a "
+          "terminal only, and never with `NO_COLOR`.\n\n"
+          "## Every command\n\n| option | |\n|---|---|\n",
+          out);
+    markdown_options(common_options, out);
+    fputs("\nFrom another machine: `FARM_CONNECT=tcp://host:port`, `FARM_SERVER_KEY` (the "
+          "coordinator's public key, or a `.pub` file) and `FARM_KEY` (path of your key).\n\n"
+          "| ends with | when |\n|---|---|\n",
+          out);
+    for (size_t i = 0; exit_texts[i].text; i++)
+        fprintf(out, "| %d | %s |\n", (int)exit_texts[i].code, exit_texts[i].text);
+    for (size_t i = 0; (command = command_at(i)); i++)
+        markdown_command(command, out);
+}
+
+/* ---- man ----------------------------------------------------------------------------------- */
+
+/* Backslashes and hyphens are roff's, and so are points and quotes at the beginning of a line. */
+static void man_text(const char *text, FILE *out)
+{
+    bool at_start = true;
+    for (; *text; text++) {
+        if (at_start && (*text == '.' || *text == '\''))
+            fputs("\\&", out);
+        if (*text == '\\')
+            fputs("\\e", out);
+        else if (*text == '-')
+            fputs("\\-", out);
+        else
+            fputc(*text, out);
+        at_start = *text == '\n';
+    }
+}
+
+static void man_options(const struct command_option *options, FILE *out)
+{
+    for (size_t i = 0; options[i].name; i++) {
+        fputs(".TP\n\\fB", out);
+        if (options[i].letter)
+            fprintf(out, "\\-%c\\fR, \\fB", options[i].letter);
+        fputs("\\-\\-", out);
+        man_text(options[i].name, out);
+        fputs("\\fR", out);
+        if (options[i].value)
+            fprintf(out, " \\fI%s\\fR", options[i].value);
+        fputs("\n", out);
+        man_text(options[i].help, out);
+        fputs("\n", out);
+    }
+}
+
+static void man_command(const struct command *command, FILE *out)
+{
+    fputs(".SS farm ", out);
+    man_text(command->name, out);
+    fputs(blank_before(command->arguments), out);
+    man_text(command->arguments, out);
+    fputs("\n", out);
+    man_text(command->summary, out);
+    fputs(".\n", out);
+    if (*command->text) {
+        fputs(".PP\n", out);
+        man_text(command->text, out);
+        fputs("\n", out);
+    }
+    man_options(command->options, out);
+    fputs(".PP\nExample: \\fB", out);
+    man_text(command->example, out);
+    fputs("\\fR\n", out);
+}
+
+void manual_man(FILE *out)
+{
+    const struct command *command;
+    fputs(".TH FARM 1 \"\" \"floxfarm " FARM_VERSION "\"\n.SH NAME\n"
+          "farm \\- rebuilds and publishes a matrix of packages over the machines you have\n"
+          ".SH SYNOPSIS\n\\fBfarm\\fR [\\fB\\-\\-home\\fR \\fIDIR\\fR] \\fICOMMAND\\fR ...\n"
+          ".SH OPTIONS\n",
+          out);
+    man_options(common_options, out);
+    fputs(".SH COMMANDS\n", out);
+    for (size_t i = 0; (command = command_at(i)); i++)
+        man_command(command, out);
+    fputs(".SH EXIT STATUS\n", out);
+    for (size_t i = 0; exit_texts[i].text; i++) {
+        fprintf(out, ".TP\n\\fB%d\\fR\n", (int)exit_texts[i].code);
+        man_text(exit_texts[i].text, out);
+        fputs("\n", out);
+    }
+}
+
+/* ---- completion ---------------------------------------------------------------------------- */
+
+static void completion_options(const struct command_option *options, FILE *out)
+{
+    for (size_t i = 0; options[i].name; i++)
+        fprintf(out, " --%s", options[i].name);
+}
+
+/* First words, each once: the rows of one family stand together. */
+static void completion_first_words(FILE *out)
+{
+    const struct command *command;
+    const char *last = "";
+    size_t last_size = 0;
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        size_t size = strcspn(command->name, " ");
+        if (size == last_size && !strncmp(last, command->name, size))
+            continue;
+        fprintf(out, " %.*s", (int)size, command->name);
+        last = command->name;
+        last_size = size;
+    }
+}
+
+void manual_completion(FILE *out)
+{
+    const struct command *command;
+    fputs("# bash completion for farm, made by `farm help --completion`\n"
+          "_farm() {\n"
+          "    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words=\n"
+          "    case $previous in\n"
+          "    --home|-H|--from|--import|--program|--supervisor) COMPREPLY=($(compgen -f -- "
+          "\"$word\")); return ;;\n"
+          "    esac\n"
+          "    case \"${COMP_WORDS[*]:1:COMP_CWORD-1}\" in\n"
+          "    \"\") words=\"",
+          out);
+    completion_first_words(out);
+    fputs("\" ;;\n", out);
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        const char *blank = strchr(command->name, ' ');
+        if (blank && (i == 0 || strncmp(command_at(i - 1)->name, command->name,
+                                        (size_t)(blank - command->name) + 1) != 0)) {
+            fprintf(out, "    \"%.*s\") words=\"", (int)(blank - command->name), command->name);
+            const struct command *row;
+            for (size_t k = i;
+                 (row = command_at(k)) &&
+                 !strncmp(row->name, command->name, (size_t)(blank - command->name) + 1);
+                 k++)
+                fprintf(out, " %s", row->name + (blank - command->name) + 1);
+            fputs("\" ;;\n", out);
+        }
+        fprintf(out, "    \"%s\" | \"%s \"*) words=\"", command->name, command->name);
+        completion_options(command->options, out);
+        completion_options(common_options, out);
+        fputs("\" ;;\n", out);
+    }
+    fputs("    esac\n"
+          "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+          "}\n"
+          "complete -F _farm farm\n",
+          out);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* manual.h - everything that is said about the commands, made from their table: help, the man page,
+ * the shell completion, docs/cli.md. */
+#ifndef FARM_CLI_MANUAL_H
+#define FARM_CLI_MANUAL_H
+
+#include "coordinator/cli/command.h"
+
+#include <stdio.h>
+
+void help_overview(FILE *out);
+void help_command(const struct command *command, FILE *out);
+void manual_markdown(FILE *out);
+void manual_man(FILE *out);
+void manual_completion(FILE *out);
+
+#endif

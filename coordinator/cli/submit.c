@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/submit.h"
+
+#include "coordinator/cli/follow.h"
+#include "proto/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum exit_code submit_run(struct invocation *invocation, const char *verb, json_t *arguments)
+{
+    json_t *body = NULL;
+    enum exit_code code = invocation_ask(invocation, verb, arguments, &body);
+    uint64_t run = json_get_u64(body, "run", 0);
+    json_decref(body);
+    if (code != EXIT_FINE)
+        return code;
+    if (!run) {
+        puts("nothing is to be built; what was built is being published");
+        return EXIT_FINE;
+    }
+    printf("run %llu\n", (unsigned long long)run);
+    fflush(stdout);
+    return option_given(invocation, "detach") ? EXIT_FINE
+                                              : follow_run(invocation, run, FOLLOW_PROGRESS);
+}

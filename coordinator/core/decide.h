@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* decide.h - what a decider works with: a const farm, and a way to say what is now a fact.
+ *
+ * A record is copied to the outcome and applied at once, so that whatever is decided later in the
+ * same step sees it. Deciders include this, view.h and peek.h, never farm_state.h.
+ */
+#ifndef FARM_DECIDE_H
+#define FARM_DECIDE_H
+
+#include "coordinator/core/input.h"
+#include "coordinator/core/peek.h"
+
+struct step {
+    const struct farm *farm;
+    struct farm_outcome *outcome;
+    struct arena *arena; /* of the outcome */
+    uint64_t now_ms;     /* core time */
+    uint64_t wall_ms;
+};
+
+/* Makes `record` a fact; kind and body are the caller's, times are filled in here. */
+void decide(struct step *step, struct record *record);
+/* Asks the shell for something, once the records are durable. Texts must live in step->arena, in
+ * the farm, or for ever. */
+void ask(struct step *step, const struct effect *effect);
+
+/* The answer to a request. */
+void reply_ok(struct step *step, const struct asked *asked, uint64_t run, const char *note);
+void reply_no(struct step *step, const struct asked *asked, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Answers a request that was carried out, and remembers its id. */
+void reply_done(struct step *step, const struct asked *asked, uint64_t run, const char *note);
+
+/* ---- the deciders, by file ---- */
+
+/* intake.c: requests of people. */
+void decide_request(struct step *step, const struct input *input);
+void decide_archive(struct step *step, uint64_t run);
+/* plan.c: items of a run become jobs. */
+void decide_resolved(struct step *step, const struct input_resolved *input);
+void decide_preflighted(struct step *step, const struct input_preflighted *input);
+void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause cause,
+               const char *detail);
+/* Closes ready jobs that no host can take any more: after the roster changed. */
+void close_unroutable(struct step *step);
+void close_finished_runs(struct step *step);
+/* schedule.c: who gets what. */
+void decide_schedule(struct step *step);
+/* lease.c: what workers say, and what they no longer say. */
+void decide_hello(struct step *step, const struct input_hello *input);
+void decide_status(struct step *step, const struct input_status *input);
+void decide_send_failed(struct step *step, uint64_t worker);
+void decide_sealed(struct step *step, const struct input_sealed *input);
+void decide_expiry(struct step *step);
+void stop_attempt(struct step *step, struct token token, const char *reason);
+void lose_attempt(struct step *step, struct token token, const char *detail);
+/* verdict.c: what follows the end of an attempt. */
+void decide_ended(struct step *step, struct token token);
+/* publish.c: publications. */
+void want_publication(struct step *step, uint64_t job);
+void decide_publication_item(struct step *step, uint64_t worker, const struct item *item);
+void decide_publication_gone(struct step *step, uint64_t publication);
+void fail_publication(struct step *step, uint64_t publication, enum cause cause,
+                      const char *detail);
+/* Gives up a publication nobody has been granted yet; others go their way. */
+void drop_publication(struct step *step, uint64_t publication, const char *detail);
+void decide_grants(struct step *step, const struct worker_view *worker);
+void decide_publish_request(struct step *step, const struct input_publish *input);
+void decide_settle(struct step *step, const struct input_settle *input);
+void decide_release(struct step *step, const struct input_release *input);
+void decide_import(struct step *step, const struct input_ledger_import *input);
+/* roster.c: peers and workers. */
+void decide_enrol(struct step *step, const struct input_enrol *input);
+void decide_revoke(struct step *step, const struct input_revoke *input);
+void decide_worker_admin(struct step *step, const struct input_worker_admin *input);
+
+#endif

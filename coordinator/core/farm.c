@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* farm.c - the step: clock, dispatch, and what follows every input; the outcome it is told in.
+ *
+ * Core time is the shell's boot time plus an offset that INPUT_START sets so that it goes on from
+ * the last record; it never falls. Whoever waits for the farm longer than a second (a suspended
+ * machine, a stopped process) finds all leases extended by the gap: while anything can expire the
+ * deadline is never further away than half of that.
+ */
+#include "coordinator/core/farm.h"
+
+#include "coordinator/core/decide.h"
+#include "coordinator/core/farm_state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Longer than this between two inputs: nobody was looking. */
+static const uint64_t gap_ms = 1000;
+/* While a lease can expire, somebody looks at least this often. */
+static const uint64_t look_ms = 500;
+
+/* Until farm.yaml says otherwise; coordinator/config.h has the reasons. */
+static const struct policy default_policy = {
+    .heartbeat_ms = 5000,
+    .lease_ttl_ms = 30000,
+    .lost_grace_ms = 3600000,
+    .retry_delay_ms = 60000,
+    .attempts_max = 4,
+    .lost_max = 3,
+    .publish_tries_max = 5,
+    .disk_floor_bytes = (uint64_t)5 << 30,
+};
+
+/* ---- outcome ------------------------------------------------------------------------------- */
+
+void farm_outcome_clear(struct farm_outcome *outcome)
+{
+    outcome->record_count = 0;
+    outcome->effect_count = 0;
+    arena_clear(&outcome->arena);
+}
+
+void farm_outcome_release(struct farm_outcome *outcome)
+{
+    arena_clear(&outcome->arena);
+    free(outcome->records);
+    free(outcome->effects);
+    *outcome = (struct farm_outcome){0};
+}
+
+/* A step whose farm can be written: only decide() below looks through the const. */
+struct open_step {
+    struct step step;
+    struct farm *farm;
+};
+
+void decide(struct step *step, struct record *record)
+{
+    struct open_step *open = (struct open_step *)(void *)step;
+    struct farm_outcome *outcome = step->outcome;
+    record->at_ms = step->now_ms;
+    record->wall_ms = step->wall_ms;
+    MEM_GROW(outcome->records, outcome->record_count, outcome->record_capacity);
+    struct record *kept = &outcome->records[outcome->record_count++];
+    record_copy(kept, record, &outcome->arena);
+    farm_apply(open->farm, kept);
+}
+
+static void append_effect(struct farm_outcome *outcome, const struct effect *effect)
+{
+    MEM_GROW(outcome->effects, outcome->effect_count, outcome->effect_capacity);
+    struct effect *kept = &outcome->effects[outcome->effect_count++];
+    *kept = *effect;
+    if (!kept->request_id)
+        kept->request_id = "";
+    if (!kept->text)
+        kept->text = "";
+}
+
+void ask(struct step *step, const struct effect *effect)
+{
+    append_effect(step->outcome, effect);
+}
+
+void reply_ok(struct step *step, const struct asked *asked, uint64_t run, const char *note)
+{
+    ask(step, &(struct effect){.kind = EFFECT_REPLY,
+                               .request_id = arena_text(step->arena, asked->request_id),
+                               .run = run,
+                               .ok = true,
+                               .text = arena_text(step->arena, note)});
+}
+
+void reply_no(struct step *step, const struct asked *asked, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    ask(step, &(struct effect){.kind = EFFECT_REPLY,
+                               .request_id = arena_text(step->arena, asked->request_id),
+                               .text = arena_text(step->arena, text)});
+}
+
+void reply_done(struct step *step, const struct asked *asked, uint64_t run, const char *note)
+{
+    uint64_t known;
+    if (asked->request_id && *asked->request_id &&
+        !peek_request_known(step->farm, asked->request_id, &known))
+        decide(step, &(struct record){.kind = RECORD_REQUEST_KNOWN,
+                                      .request_known = {asked->request_id, run}});
+    reply_ok(step, asked, run, note);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+struct farm *farm_create(void)
+{
+    struct farm *farm = mem_new(sizeof *farm);
+    farm->policy = default_policy;
+    return farm;
+}
+
+static void destroy_worker(struct worker *worker)
+{
+    free(worker->reason);
+    free(worker->sightings);
+    arena_clear(&worker->about_arena);
+    arena_clear(&worker->baseline_arena);
+    free(worker);
+}
+
+/* The maps first: their handles are inside what is freed then. */
+static void clear_maps(struct farm *farm)
+{
+    HASH_CLEAR(hh_variant, farm->building);
+    HASH_CLEAR(hh, farm->jobs);
+    HASH_CLEAR(hh, farm->attempts);
+    HASH_CLEAR(hh, farm->tries);
+    HASH_CLEAR(hh, farm->publications);
+    HASH_CLEAR(hh, farm->peers);
+    HASH_CLEAR(hh, farm->machines);
+    HASH_CLEAR(hh, farm->outlets);
+    HASH_CLEAR(hh, farm->slots);
+    HASH_CLEAR(hh, farm->ledger_newest);
+    HASH_CLEAR(hh, farm->learned);
+    HASH_CLEAR(hh, farm->requests);
+}
+
+void farm_destroy(struct farm *farm)
+{
+    if (!farm)
+        return;
+    clear_maps(farm);
+    struct ready_class *class, *next_class;
+    HASH_ITER(hh, farm->classes, class, next_class)
+    {
+        HASH_DELETE(hh, farm->classes, class);
+        free(class);
+    }
+    struct run *run, *next_run;
+    HASH_ITER(hh, farm->runs, run, next_run)
+    {
+        HASH_DELETE(hh, farm->runs, run);
+        arena_clear(&run->arena);
+        free(run);
+    }
+    struct worker *worker, *next_worker;
+    HASH_ITER(hh, farm->workers, worker, next_worker)
+    {
+        HASH_DELETE(hh, farm->workers, worker);
+        destroy_worker(worker);
+    }
+    arena_clear(&farm->arena);
+    buf_release(&farm->scratch);
+    free(farm->ledger);
+    free(farm->program);
+    free(farm->paused_by);
+    free(farm->paused_reason);
+    free(farm->intake_reason);
+    free(farm);
+}
+
+/* ---- the clock ----------------------------------------------------------------------------- */
+
+static bool may_expire(const struct farm *farm)
+{
+    if (farm->attempts_live)
+        return true;
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)
+        if (worker->session || worker->state == WORKER_ONLINE)
+            return true;
+    return false;
+}
+
+uint64_t farm_deadline_ms(const struct farm *farm)
+{
+    uint64_t deadline_ms = FARM_NEVER;
+    if (may_expire(farm))
+        deadline_ms = farm->now_ms + look_ms;
+    const struct rank_node *timer = rank_first(&farm->timers);
+    if (timer && timer->key[0] < deadline_ms)
+        deadline_ms = timer->key[0];
+    return deadline_ms == FARM_NEVER ? FARM_NEVER : deadline_ms - farm->offset_ms;
+}
+
+/* ---- the step ------------------------------------------------------------------------------ */
+
+static void start(struct step *step, const struct input *input)
+{
+    struct farm_view view;
+    view_farm(step->farm, &view);
+    uint32_t epoch = input->start.epoch > view.epoch ? input->start.epoch : view.epoch;
+    decide(step, &(struct record){.kind = RECORD_CLOCK_SET,
+                                  .clock = {.offset_ms = step->now_ms - input->now_ms}});
+    decide(step,
+           &(struct record){.kind = RECORD_FARM_STARTED,
+                            .farm_started = {epoch, view.incarnation + 1, input->start.program}});
+}
+
+static void set_policy(struct step *step, const struct policy *policy)
+{
+    struct farm_view view;
+    view_farm(step->farm, &view);
+    if (!shape_equal(&policy_shape, &view.policy, policy))
+        decide(step, &(struct record){.kind = RECORD_POLICY_SET, .policy_set = *policy});
+}
+
+static void set_intake(struct step *step, const struct input_intake *intake)
+{
+    struct farm_view view;
+    view_farm(step->farm, &view);
+    if (view.intake_open != intake->open)
+        decide(step, &(struct record){.kind = RECORD_INTAKE_SET,
+                                      .intake = {intake->open, intake->reason}});
+}
+
+static void dispatch(struct step *step, const struct input *input)
+{
+    switch (input->kind) {
+    case INPUT_START:
+        start(step, input);
+        return;
+    case INPUT_TICK:
+        decide_expiry(step);
+        return;
+    case INPUT_POLICY:
+        set_policy(step, &input->policy);
+        return;
+    case INPUT_INTAKE:
+        set_intake(step, &input->intake);
+        return;
+    case INPUT_HELLO:
+        decide_hello(step, &input->hello);
+        return;
+    case INPUT_STATUS:
+        decide_status(step, &input->status);
+        return;
+    case INPUT_SEND_FAILED:
+        decide_send_failed(step, input->send_failed);
+        return;
+    case INPUT_LOG_SEALED:
+        decide_sealed(step, &input->sealed);
+        return;
+    case INPUT_ARCHIVE:
+        decide_archive(step, input->archive);
+        return;
+    case INPUT_RESOLVED:
+        decide_resolved(step, &input->resolved);
+        return;
+    case INPUT_PREFLIGHTED:
+        decide_preflighted(step, &input->preflighted);
+        return;
+    case INPUT_SUBMIT:
+    case INPUT_CANCEL:
+    case INPUT_PAUSE:
+    case INPUT_RESUME:
+    case INPUT_ENROL:
+    case INPUT_REVOKE:
+    case INPUT_WORKER_ADMIN:
+    case INPUT_PUBLISH:
+    case INPUT_SETTLE:
+    case INPUT_RELEASE:
+    case INPUT_LEDGER_IMPORT:
+        decide_request(step, input);
+        return;
+    case INPUT_NONE:
+        break;
+    }
+    assert(!"an input of an unknown kind");
+}
+
+void farm_step(struct farm *farm, const struct input *input, struct farm_outcome *outcome)
+{
+    uint64_t now_ms = input->kind == INPUT_START ? farm->now_ms : input->now_ms + farm->offset_ms;
+    uint64_t last_ms = farm->now_ms;
+    if (now_ms < last_ms)
+        now_ms = last_ms;
+    farm->now_ms = now_ms;
+    struct open_step open = {
+        .step = {farm, outcome, &outcome->arena, now_ms, input->wall_ms},
+        .farm = farm,
+    };
+    struct step *step = &open.step;
+    if (now_ms - last_ms > gap_ms && may_expire(farm))
+        decide(step, &(struct record){.kind = RECORD_CLOCK_JUMPED,
+                                      .clock = {.gap_ms = now_ms - last_ms}});
+    dispatch(step, input);
+    decide_schedule(step);
+    close_finished_runs(step);
+}
+
+/* ---- after a restart ----------------------------------------------------------------------- */
+
+void farm_resume(const struct farm *farm, struct farm_outcome *outcome)
+{
+    append_effect(outcome, &(struct effect){.kind = EFFECT_PEERS});
+    for (const struct run *run = farm->runs; run; run = run->hh.next) {
+        if (run->state == RUN_RESOLVING)
+            append_effect(outcome, &(struct effect){.kind = EFFECT_RESOLVE, .run = run->id});
+        if (run->state == RUN_PREFLIGHT)
+            append_effect(outcome, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = run->id});
+    }
+    struct expected_log *logs;
+    size_t count = peek_expected_logs(farm, &logs, &outcome->arena);
+    for (size_t i = 0; i < count; i++)
+        append_effect(outcome, &(struct effect){.kind = EFFECT_EXPECT_LOG,
+                                                .worker = logs[i].worker,
+                                                .token = logs[i].token});
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)
+        if (worker->session)
+            append_effect(outcome, &(struct effect){.kind = EFFECT_ORDERS,
+                                                    .worker = worker->id,
+                                                    .session = worker->session});
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* intake.c - requests of people. Each carries an id that its client drew: a request that was carried
+ * out is answered again, not carried out again. A refusal is one sentence that says what to do. */
+#include "coordinator/core/plan.h"
+
+#include <string.h>
+
+static void submit(struct step *step, const struct input_submit *input)
+{
+    struct farm_view farm;
+    struct run_view earlier;
+    const struct run_options *options = &input->options;
+    view_farm(step->farm, &farm);
+    if (!farm.intake_open) {
+        reply_no(step, &input->asked, "the coordinator takes no new work: %s", farm.intake_reason);
+        return;
+    }
+    if (options->retry_of && !view_run(step->farm, options->retry_of, &earlier)) {
+        reply_no(step, &input->asked, "there is no run %llu to retry: see `farm status`",
+                 (unsigned long long)options->retry_of);
+        return;
+    }
+    uint64_t run = peek_counters(step->farm).run + 1;
+    decide(step, &(struct record){.kind = RECORD_RUN_SUBMITTED,
+                                  .run_submitted = {run, input->asked.request_id,
+                                                    input->asked.who, *options}});
+    reply_ok(step, &input->asked, run, "");
+    ask(step, &(struct effect){.kind = EFFECT_RESOLVE, .run = run});
+}
+
+/* ---- cancel -------------------------------------------------------------------------------- */
+
+/* What runs is told to stop and keeps its slot until its worker says that it did. */
+static void cancel_job(struct step *step, uint64_t job, const char *reason)
+{
+    struct job_view view;
+    struct attempt_view attempt;
+    view_job(step->farm, job, &view);
+    if (view.publication)
+        drop_publication(step, view.publication, reason);
+    if (view.state == JOB_CLOSED)
+        return;
+    bool live = (view.state == JOB_LEASED || view.state == JOB_RUNNING) &&
+                view_attempt(step->farm, view.attempt, &attempt);
+    if (live)
+        stop_attempt(step, attempt.token, reason);
+    close_job(step, job, VERDICT_CANCELLED, CAUSE_NONE, reason);
+}
+
+static void cancel_run(struct step *step, const struct run_view *run, const char *reason)
+{
+    struct job_view job;
+    uint64_t cursor = 0;
+    if (run->state == RUN_RESOLVING || run->state == RUN_PREFLIGHT) {
+        refuse_run(step, run->run, VERDICT_CANCELLED, reason);
+        return;
+    }
+    while (view_job_next(step->farm, run->run, &cursor, &job))
+        cancel_job(step, job.job, reason);
+}
+
+static void cancel(struct step *step, const struct input_cancel *input)
+{
+    struct run_view run;
+    struct job_view job;
+    const char *reason = arena_print(step->arena, "cancelled by %s", input->asked.who);
+    if (input->job) {
+        if (!view_job(step->farm, input->job, &job)) {
+            reply_no(step, &input->asked, "there is no job %llu: see `farm status`",
+                     (unsigned long long)input->job);
+            return;
+        }
+        cancel_job(step, input->job, reason);
+        reply_done(step, &input->asked, job.run, "");
+        return;
+    }
+    if (!view_run(step->farm, input->run, &run)) {
+        reply_no(step, &input->asked, "there is no run %llu: see `farm status`",
+                 (unsigned long long)input->run);
+        return;
+    }
+    bool over = run.state == RUN_CLOSED || run.state == RUN_REFUSED;
+    if (!over)
+        cancel_run(step, &run, reason);
+    reply_done(step, &input->asked, run.run, over ? "it was over already" : "");
+}
+
+/* ---- pause --------------------------------------------------------------------------------- */
+
+static void pause_or_resume(struct step *step, const struct input *input)
+{
+    const struct asked *asked = &input->pause.asked;
+    bool pause = input->kind == INPUT_PAUSE;
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    if (farm.paused != pause)
+        decide(step, &(struct record){.kind = pause ? RECORD_FARM_PAUSED : RECORD_FARM_RESUMED,
+                                      .paused = {asked->who, input->pause.reason}});
+    reply_done(step, asked, 0, "");
+}
+
+/* ---- forgetting ---------------------------------------------------------------------------- */
+
+static bool is_settled(const struct farm *farm, const struct job_view *job)
+{
+    struct attempt_view attempt;
+    struct publication_view publication;
+    size_t index = 0;
+    while (view_attempt_next(farm, job->job, &index, &attempt))
+        if (attempt.state != ATTEMPT_SEALED)
+            return false;
+    return !job->publication || (view_publication(farm, job->publication, &publication) &&
+                                 publication.state >= PUBLICATION_PUBLISHED);
+}
+
+void decide_archive(struct step *step, uint64_t run)
+{
+    struct run_view view;
+    struct job_view job;
+    uint64_t cursor = 0;
+    if (!view_run(step->farm, run, &view) ||
+        (view.state != RUN_CLOSED && view.state != RUN_REFUSED))
+        return;
+    while (view_job_next(step->farm, run, &cursor, &job))
+        if (!is_settled(step->farm, &job))
+            return;
+    decide(step, &(struct record){.kind = RECORD_RUN_ARCHIVED, .run = {run, ""}});
+}
+
+/* ---- dispatch ------------------------------------------------------------------------------ */
+
+/* Every request begins with what was asked. */
+static const struct asked *asked_of(const struct input *input)
+{
+    return &input->submit.asked;
+}
+
+void decide_request(struct step *step, const struct input *input)
+{
+    const struct asked *asked = asked_of(input);
+    uint64_t run;
+    if (asked->request_id && *asked->request_id &&
+        peek_request_known(step->farm, asked->request_id, &run)) {
+        reply_ok(step, asked, run, "");
+        return;
+    }
+    switch ((int)input->kind) {
+    case INPUT_SUBMIT:
+        submit(step, &input->submit);
+        return;
+    case INPUT_CANCEL:
+        cancel(step, &input->cancel);
+        return;
+    case INPUT_PAUSE:
+    case INPUT_RESUME:
+        pause_or_resume(step, input);
+        return;
+    case INPUT_ENROL:
+        decide_enrol(step, &input->enrol);
+        return;
+    case INPUT_REVOKE:
+        decide_revoke(step, &input->revoke);
+        return;
+    case INPUT_WORKER_ADMIN:
+        decide_worker_admin(step, &input->worker_admin);
+        return;
+    case INPUT_PUBLISH:
+        decide_publish_request(step, &input->publish);
+        return;
+    case INPUT_SETTLE:
+        decide_settle(step, &input->settle);
+        return;
+    case INPUT_RELEASE:
+        decide_release(step, &input->release);
+        return;
+    case INPUT_LEDGER_IMPORT:
+        decide_import(step, &input->ledger_import);
+        return;
+    default: /* farm.c sends requests only */
+        return;
+    }
+}

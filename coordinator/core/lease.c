@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/* lease.c - what workers say, and what they no longer say.
+ *
+ * A status is level-triggered: it lists everything, every time. What is listed and ours is kept;
+ * what is not known from an earlier epoch is adopted when a job wants it; what has no lease is told
+ * to stop; what has ended and is safe is told to be forgotten. A status of another session, another
+ * incarnation or an older sequence number renews nothing. Time alone ends a lease only after
+ * lease_ttl_ms (offline) and lost_grace_ms beyond it (lost), and never a publication.
+ */
+#include "coordinator/core/decide.h"
+
+#include "proto/limits.h"
+
+#include <string.h>
+
+/* ---- ends of attempts that no worker reports ----------------------------------------------- */
+
+void stop_attempt(struct step *step, struct token token, const char *reason)
+{
+    struct attempt_view attempt;
+    view_attempt(step->farm, token, &attempt);
+    if (attempt.state >= ATTEMPT_STOPPING)
+        return;
+    decide(step, &(struct record){.kind = RECORD_ATTEMPT_STOPPING,
+                                  .attempt_moved = {.token = token, .reason = reason}});
+    struct worker_view worker;
+    if (view_worker(step->farm, attempt.worker, &worker) && worker.session)
+        ask(step, &(struct effect){.kind = EFFECT_ORDERS,
+                                   .worker = worker.worker,
+                                   .session = worker.session});
+}
+
+void lose_attempt(struct step *step, struct token token, const char *detail)
+{
+    struct record record = {.kind = RECORD_ATTEMPT_ENDED};
+    struct attempt_view attempt;
+    view_attempt(step->farm, token, &attempt);
+    record.attempt_ended = (struct record_attempt_ended){
+        .token = token,
+        .outcome = OUTCOME_LOST,
+        .cause = CAUSE_HOST_LOST,
+        .failed_phase = attempt.phase,
+        .detail = detail,
+        .log_bytes = attempt.log_bytes,
+    };
+    decide(step, &record);
+    decide_ended(step, token);
+}
+
+/* ---- attempts in a status ------------------------------------------------------------------ */
+
+static bool is_moved(const struct attempt_view *attempt, enum phase phase)
+{
+    bool known = phase == PHASE_CHECKOUT || phase == PHASE_BUILD || phase == PHASE_CHECK;
+    return known && phase > attempt->phase && attempt->state < ATTEMPT_STOPPING;
+}
+
+/* What never began has no log to wait for. */
+static bool has_no_log(const struct item *item)
+{
+    return (item->outcome == OUTCOME_REFUSED || item->outcome == OUTCOME_STOPPED) &&
+           item->failed_phase == PHASE_NONE && item->log_bytes == 0;
+}
+
+static void end_attempt(struct step *step, const struct item *item)
+{
+    struct attempt_view attempt;
+    struct record record = {.kind = RECORD_ATTEMPT_ENDED};
+    bool nameless = item->outcome == OUTCOME_NONE; /* a worker's mistake: not a success */
+    record.attempt_ended = (struct record_attempt_ended){
+        .token = item->token,
+        .outcome = nameless ? OUTCOME_FAILED : item->outcome,
+        .cause = nameless ? CAUSE_UNKNOWN : item->cause,
+        .failed_phase = item->failed_phase,
+        .detail = item->detail,
+        .log_bytes = item->log_bytes,
+        .facts = item->facts,
+        .product = item->product,
+    };
+    decide(step, &record);
+    view_attempt(step->farm, item->token, &attempt);
+    if (attempt.log_stored || has_no_log(item))
+        decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
+                                      .sealed = {item->token, attempt.log_bytes}});
+    decide_ended(step, item->token);
+}
+
+/* A journal that was restored does not know what was leased after it was written. If a job still
+ * waits for just that, the work is not thrown away. */
+static bool adopt(struct step *step, uint64_t worker, const struct item *item)
+{
+    struct farm_view farm;
+    struct job_view job;
+    view_farm(step->farm, &farm);
+    if (item->token.epoch >= farm.epoch)
+        return false;
+    uint64_t id = peek_building(step->farm, &item->variant);
+    struct run_view run;
+    bool wanted = id && view_job(step->farm, id, &job) &&
+                  (job.state == JOB_READY || job.state == JOB_WAITING) &&
+                  view_run(step->farm, job.run, &run) && run.state == RUN_OPEN;
+    if (!wanted)
+        return false;
+    enum phase phase = item->phase == PHASE_PUBLISH ? PHASE_NONE : item->phase;
+    decide(step, &(struct record){.kind = RECORD_ATTEMPT_ADOPTED,
+                                  .lease = {item->token, id, worker, phase}});
+    ask(step, &(struct effect){
+                  .kind = EFFECT_EXPECT_LOG, .worker = worker, .token = item->token});
+    return true;
+}
+
+static void decide_attempt_item(struct step *step, uint64_t worker, const struct item *item)
+{
+    struct attempt_view attempt;
+    bool known = view_attempt(step->farm, item->token, &attempt);
+    if (!known) {
+        bool adopted = !peek_try(step->farm, item->token, NULL) && adopt(step, worker, item);
+        if (!adopted || !view_attempt(step->farm, item->token, &attempt))
+            return; /* view_orders tells it to stop, or to forget */
+    }
+    if (attempt.worker != worker || attempt.state >= ATTEMPT_ENDED)
+        return; /* an old fencing token: acknowledged by view_orders, ignored here */
+    if (item->state == ITEM_ENDED)
+        end_attempt(step, item);
+    else if (item->state == ITEM_RUNNING && is_moved(&attempt, item->phase))
+        decide(step, &(struct record){.kind = RECORD_ATTEMPT_MOVED,
+                                      .attempt_moved = {.token = item->token,
+                                                        .phase = item->phase}});
+}
+
+/* ---- what a status does not show ----------------------------------------------------------- */
+
+/* An offer may still be under way, and a stop is repeated until it is answered. Whatever began and
+ * is not there any more is gone. */
+static void miss_attempts(struct step *step, uint64_t worker)
+{
+    struct token *live;
+    size_t count = peek_live(step->farm, worker, &live, step->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct attempt_view attempt;
+        if (peek_shown(step->farm, live[i]) || !view_attempt(step->farm, live[i], &attempt))
+            continue;
+        bool began = attempt.state > ATTEMPT_OFFERED && attempt.state < ATTEMPT_STOPPING;
+        if (began)
+            lose_attempt(step, live[i], "its worker does not have it any more");
+    }
+}
+
+static void miss_publications(struct step *step, uint64_t worker)
+{
+    uint64_t *pinned;
+    size_t count = peek_pinned(step->farm, worker, &pinned, step->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct publication_view publication;
+        view_publication(step->farm, pinned[i], &publication);
+        if (publication.state == PUBLICATION_RUNNING && !peek_shown(step->farm, publication.token))
+            decide_publication_gone(step, pinned[i]);
+    }
+}
+
+/* ---- a status ------------------------------------------------------------------------------ */
+
+struct told {
+    uint64_t worker, session, sequence;
+    const struct item *items;
+    size_t items_count;
+    struct filesystem *filesystems;
+    size_t filesystems_count;
+    struct pressure pressure;
+};
+
+static void hear(struct step *step, const struct told *told)
+{
+    struct sighting *sightings = arena_new(step->arena, (told->items_count + 1) * sizeof *sightings);
+    for (size_t i = 0; i < told->items_count; i++)
+        sightings[i] = (struct sighting){told->items[i].token, told->items[i].is_publication,
+                                         told->items[i].state};
+    struct record record = {.kind = RECORD_WORKER_HEARD};
+    record.worker_heard = (struct record_worker_heard){
+        .worker = told->worker,
+        .sequence = told->sequence,
+        .filesystems = told->filesystems,
+        .filesystems_count = told->filesystems_count,
+        .pressure = told->pressure,
+        .sightings = sightings,
+        .sightings_count = told->items_count,
+    };
+    decide(step, &record);
+}
+
+static void reconcile(struct step *step, const struct told *told)
+{
+    hear(step, told);
+    for (size_t i = 0; i < told->items_count; i++) {
+        if (told->items[i].is_publication)
+            decide_publication_item(step, told->worker, &told->items[i]);
+        else
+            decide_attempt_item(step, told->worker, &told->items[i]);
+    }
+    miss_attempts(step, told->worker);
+    miss_publications(step, told->worker);
+    if (peek_has_orders(step->farm, told->worker))
+        ask(step, &(struct effect){
+                      .kind = EFFECT_ORDERS, .worker = told->worker, .session = told->session});
+}
+
+void decide_status(struct step *step, const struct input_status *input)
+{
+    struct worker_view worker;
+    struct farm_view farm;
+    const struct status *status = &input->status;
+    view_farm(step->farm, &farm);
+    if (!view_worker(step->farm, input->worker, &worker) || !worker.session ||
+        status->session != worker.session || status->incarnation != farm.incarnation) {
+        ask(step, &(struct effect){.kind = EFFECT_HELLO_AGAIN,
+                                   .worker = input->worker,
+                                   .session = status->session});
+        return;
+    }
+    if (status->sequence <= worker.sequence)
+        return; /* overtaken by a newer one */
+    reconcile(step, &(struct told){
+                        .worker = input->worker,
+                        .session = status->session,
+                        .sequence = status->sequence,
+                        .items = status->items,
+                        .items_count = status->items_count,
+                        .filesystems = status->filesystems,
+                        .filesystems_count = status->filesystems_count,
+                        .pressure = status->pressure,
+                    });
+}
+
+/* ---- hello --------------------------------------------------------------------------------- */
+
+static void refuse(struct step *step, const struct input_hello *input, const char *reason,
+                   bool permanent)
+{
+    ask(step, &(struct effect){.kind = EFFECT_REFUSE,
+                               .worker = input->worker,
+                               .session = input->session,
+                               .text = reason,
+                               .permanent = permanent});
+}
+
+static bool is_listed(const struct capabilities *host, const char *system)
+{
+    for (size_t i = 0; i < host->systems_count; i++)
+        if (strcmp(host->systems[i], system) == 0)
+            return true;
+    return false;
+}
+
+static bool same_systems(const struct capabilities *a, const struct capabilities *b)
+{
+    bool same = a->systems_count == b->systems_count;
+    for (size_t i = 0; same && i < a->systems_count; i++)
+        same = is_listed(b, a->systems[i]);
+    return same;
+}
+
+static const char *list_systems(const struct capabilities *host, struct arena *arena)
+{
+    const char *text = host->systems_count ? host->systems[0] : "none";
+    for (size_t i = 1; i < host->systems_count; i++)
+        text = arena_print(arena, "%s, %s", text, host->systems[i]);
+    return text;
+}
+
+static void check_systems(struct step *step, const struct worker_view *before,
+                          const struct capabilities *now)
+{
+    if (!before->joined || before->state == WORKER_QUARANTINED)
+        return;
+    const struct capabilities *baseline = peek_baseline(step->farm, before->worker);
+    if (same_systems(baseline, now))
+        return;
+    const char *reason = arena_print(
+        step->arena,
+        "it builds for %s now and built for %s when it joined: `farm worker resume %s` accepts that",
+        list_systems(now, step->arena), list_systems(baseline, step->arena), before->name);
+    decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
+                                  .worker_moved = {before->worker, WORKER_QUARANTINED, reason, ""}});
+}
+
+static bool same_abilities(const struct capabilities *a, const struct capabilities *b)
+{
+    return shape_equal(&capabilities_shape, a, b);
+}
+
+static void welcome(struct step *step, const struct input_hello *input,
+                    const struct worker_view *before)
+{
+    const struct hello *hello = &input->hello;
+    bool changed =
+        !before->joined || !same_abilities(before->capabilities, &hello->capabilities);
+    struct record record = {.kind = RECORD_WORKER_JOINED};
+    record.worker_joined = (struct record_worker_joined){
+        .worker = input->worker,
+        .session = input->session,
+        .instance = hello->instance,
+        .boot_id = hello->boot_id,
+        .program = hello->program,
+        .capabilities = hello->capabilities,
+    };
+    decide(step, &record);
+    check_systems(step, before, &hello->capabilities);
+    ask(step, &(struct effect){
+                  .kind = EFFECT_WELCOME, .worker = input->worker, .session = input->session});
+    reconcile(step, &(struct told){
+                        .worker = input->worker,
+                        .session = input->session,
+                        .items = hello->items,
+                        .items_count = hello->items_count,
+                    });
+    if (changed)
+        close_unroutable(step);
+}
+
+void decide_hello(struct step *step, const struct input_hello *input)
+{
+    struct worker_view worker;
+    if (!view_worker(step->farm, input->worker, &worker) || worker.state == WORKER_REMOVED) {
+        refuse(step, input, "this worker was removed from the farm: enrol it anew to use it", true);
+        return;
+    }
+    bool live = worker.session && worker.session != input->session;
+    if (live && strcmp(worker.instance, input->hello.instance) != 0) {
+        refuse(step, input,
+               arena_print(step->arena,
+                           "another worker is connected as %s with the same key, on %s: give each "
+                           "worker a key of its own (`farm worker add`)",
+                           worker.name, worker.capabilities->hostname),
+               false);
+        return;
+    }
+    if (worker.session != input->session)
+        welcome(step, input, &worker);
+}
+
+/* ---- silence ------------------------------------------------------------------------------- */
+
+/* An offer that was never shown has not begun as far as anyone knows: another host may have it at
+ * once, and its token keeps this one's result from counting. */
+static void lose_worker(struct step *step, uint64_t worker)
+{
+    decide(step,
+           &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {.worker = worker}});
+    struct token *live;
+    size_t count = peek_live(step->farm, worker, &live, step->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct attempt_view attempt;
+        view_attempt(step->farm, live[i], &attempt);
+        if (attempt.state == ATTEMPT_OFFERED && !peek_shown(step->farm, live[i]))
+            lose_attempt(step, live[i], "its worker went away before it took the job");
+    }
+}
+
+static void expire_leases(struct step *step, uint64_t worker, uint64_t term_ms)
+{
+    struct token *live;
+    size_t count = peek_live(step->farm, worker, &live, step->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct attempt_view attempt;
+        view_attempt(step->farm, live[i], &attempt);
+        if (attempt.renewed_ms + term_ms <= step->now_ms)
+            lose_attempt(step, live[i], "its host was not heard of for longer than the grace");
+    }
+}
+
+void decide_expiry(struct step *step)
+{
+    struct farm_view farm;
+    struct worker_view worker;
+    uint64_t cursor = 0;
+    view_farm(step->farm, &farm);
+    const struct policy *policy = &farm.policy;
+    while (view_worker_next(step->farm, &cursor, &worker)) {
+        bool counted = worker.session || worker.state == WORKER_ONLINE;
+        if (counted && worker.heard_ms + policy->lease_ttl_ms <= step->now_ms)
+            lose_worker(step, worker.worker);
+        expire_leases(step, worker.worker, policy->lease_ttl_ms + policy->lost_grace_ms);
+    }
+}
+
+/* The desk cannot reach it: its next word, if any, begins a new session. */
+void decide_send_failed(struct step *step, uint64_t worker)
+{
+    struct worker_view view;
+    if (view_worker(step->farm, worker, &view) && view.session)
+        lose_worker(step, worker);
+}
+
+/* ---- logs ---------------------------------------------------------------------------------- */
+
+void decide_sealed(struct step *step, const struct input_sealed *input)
+{
+    struct attempt_view attempt;
+    struct publication_view publication;
+    struct worker_view worker;
+    bool sealed = false;
+    uint64_t owner = 0;
+    if (view_attempt(step->farm, input->token, &attempt)) {
+        if (attempt.log_stored)
+            return;
+        decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
+                                      .sealed = {input->token, input->log_bytes}});
+        owner = attempt.worker;
+    } else {
+        uint64_t id = peek_try(step->farm, input->token, &sealed);
+        if (!id || sealed || !view_publication(step->farm, id, &publication))
+            return;
+        decide(step, &(struct record){.kind = RECORD_PUBLICATION_SEALED,
+                                      .sealed = {input->token, input->log_bytes}});
+        owner = publication.worker;
+    }
+    if (view_worker(step->farm, owner, &worker) && worker.session &&
+        peek_has_orders(step->farm, owner))
+        ask(step, &(struct effect){
+                      .kind = EFFECT_ORDERS, .worker = owner, .session = worker.session});
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* peek.c - the readers of peek.h. */
+#include "coordinator/core/peek.h"
+
+#include "coordinator/core/farm_state.h"
+
+#include <string.h>
+
+struct record_counters peek_counters(const struct farm *farm)
+{
+    return farm->counters;
+}
+
+struct token peek_next_token(const struct farm *farm)
+{
+    return (struct token){farm->epoch, farm->counters.token + 1};
+}
+
+bool peek_request_known(const struct farm *farm, const char *request_id, uint64_t *run)
+{
+    const struct known_request *known;
+    HASH_FIND(hh, farm->requests, request_id, strlen(request_id), known);
+    if (known)
+        *run = known->run;
+    return known;
+}
+
+bool peek_key_revoked(const struct farm *farm, const char *public_key)
+{
+    const struct peer *peer = find_peer(farm, public_key);
+    return peer && peer->revoked;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+uint64_t peek_building(const struct farm *farm, const struct variant *variant)
+{
+    uint64_t key = variant_key(variant);
+    const struct job *found;
+    HASH_FIND(hh_variant, farm->building, &key, sizeof key, found);
+    bool same = found && shape_equal(&variant_shape, &found->item.variant, variant);
+    return same ? found->id : 0;
+}
+
+size_t peek_followers(const struct farm *farm, uint64_t job, uint64_t **jobs, struct arena *arena)
+{
+    const struct job *leader = find_job(farm, job);
+    size_t count = 0;
+    for (const struct job *at = leader->followers; at; at = at->follower_next)
+        count++;
+    *jobs = arena_new(arena, count * sizeof **jobs);
+    count = 0;
+    for (const struct job *at = leader->followers; at; at = at->follower_next)
+        (*jobs)[count++] = at->id;
+    return count;
+}
+
+static const struct job *job_at(const struct rank_node *node)
+{
+    return (const struct job *)(const void *)((const char *)node - offsetof(struct job, rank));
+}
+
+uint64_t peek_due_job(const struct farm *farm, uint64_t now_ms)
+{
+    const struct rank_node *first = rank_first(&farm->timers);
+    return first && first->key[0] <= now_ms ? job_at(first)->id : 0;
+}
+
+uint64_t peek_finished_run(const struct farm *farm)
+{
+    return farm->finished ? farm->finished->id : 0;
+}
+
+bool peek_ready_class(const struct farm *farm, const struct ready_class *after,
+                      struct ready_view *out)
+{
+    const struct ready_class *at = after ? after->hh.next : farm->classes;
+    if (!at)
+        return false;
+    *out = (struct ready_view){
+        .class = at, .head = job_at(rank_first(&at->jobs))->id, .seasoned = at->seasoned};
+    return true;
+}
+
+size_t peek_ready_count(const struct farm *farm)
+{
+    return farm->jobs_ready;
+}
+
+uint64_t peek_ready_after(const struct farm *farm, uint64_t job)
+{
+    const struct rank_node *next = rank_next(&find_job(farm, job)->rank);
+    return next ? job_at(next)->id : 0;
+}
+
+int peek_urgency(const struct farm *farm, uint64_t a, uint64_t b)
+{
+    return rank_compare(&find_job(farm, a)->rank, &find_job(farm, b)->rank);
+}
+
+bool peek_want(const struct farm *farm, uint64_t job, struct want *out)
+{
+    const struct job *found = find_job(farm, job);
+    if (!found)
+        return false;
+    *out = (struct want){
+        .item = &found->item,
+        .publish = found->run->options.publish && found->item.target.kind != TARGET_NONE,
+        .memory_bytes = found->memory_bytes > found->item.needs.memory_bytes
+                            ? found->memory_bytes
+                            : found->item.needs.memory_bytes,
+    };
+    return true;
+}
+
+/* ---- workers ------------------------------------------------------------------------------- */
+
+size_t peek_live(const struct farm *farm, uint64_t worker, struct token **out, struct arena *arena)
+{
+    const struct worker *of = find_worker(farm, worker);
+    *out = arena_new(arena, of->running * sizeof **out);
+    size_t count = 0;
+    for (const struct attempt *at = of->live_first; at; at = at->live_next)
+        (*out)[count++] = at->token;
+    return count;
+}
+
+bool peek_any_pinned(const struct farm *farm, uint64_t worker)
+{
+    return find_worker(farm, worker)->pinned_first;
+}
+
+size_t peek_pinned(const struct farm *farm, uint64_t worker, uint64_t **out, struct arena *arena)
+{
+    const struct worker *of = find_worker(farm, worker);
+    size_t count = 0;
+    for (const struct publication *at = of->pinned_first; at; at = at->pinned_next)
+        count++;
+    *out = arena_new(arena, count * sizeof **out);
+    count = 0;
+    for (const struct publication *at = of->pinned_first; at; at = at->pinned_next)
+        (*out)[count++] = at->id;
+    return count;
+}
+
+bool peek_shown(const struct farm *farm, struct token token)
+{
+    const struct attempt *attempt = find_attempt(farm, token);
+    if (attempt)
+        return attempt->worker->hearing && attempt->worker->hearing == attempt->hearing;
+    const struct try *one = find_try(farm, token);
+    const struct worker *worker = one ? one->publication->worker : NULL;
+    return worker && worker->hearing && worker->hearing == one->hearing;
+}
+
+const struct capabilities *peek_baseline(const struct farm *farm, uint64_t worker)
+{
+    return &find_worker(farm, worker)->baseline;
+}
+
+/* ---- publications -------------------------------------------------------------------------- */
+
+uint64_t peek_try(const struct farm *farm, struct token token, bool *sealed)
+{
+    const struct try *one = find_try(farm, token);
+    if (one && sealed)
+        *sealed = one->sealed;
+    return one ? one->publication->id : 0;
+}
+
+bool peek_held(const struct farm *farm, const struct target *target)
+{
+    uint64_t key = hash_text(hash_text(target->kind + 1, target->name), target->secret);
+    const struct tally *outlet;
+    HASH_FIND(hh, farm->outlets, &key, sizeof key, outlet);
+    return outlet && outlet->count;
+}
+
+uint64_t peek_unresolved(const struct farm *farm, uint64_t publication)
+{
+    const struct tally *slot = find_publication(farm, publication)->slot;
+    return slot->count ? slot->holder : 0;
+}
+
+bool peek_publication_next(const struct farm *farm, uint64_t *cursor,
+                           struct publication_view *out)
+{
+    const struct publication *at = farm->publications;
+    if (*cursor)
+        at = find_publication(farm, *cursor)->hh.next;
+    while (at && !publication_is_open(at))
+        at = at->hh.next;
+    if (!at)
+        return false;
+    *cursor = at->id;
+    return view_publication(farm, at->id, out);
+}
+
+struct token peek_built_by(const struct farm *farm, uint64_t publication)
+{
+    return find_publication(farm, publication)->built_by;
+}
+
+const struct record_learned *peek_learned(const struct farm *farm, const struct variant *variant)
+{
+    const struct learned *found =
+        find_learned(farm, variant->project, variant->package, variant->system);
+    return found ? &found->is : NULL;
+}
+
+/* ---- resuming ------------------------------------------------------------------------------ */
+
+size_t peek_expected_logs(const struct farm *farm, struct expected_log **out, struct arena *arena)
+{
+    *out = arena_new(arena,
+                     (HASH_COUNT(farm->attempts) + HASH_COUNT(farm->tries)) * sizeof **out);
+    size_t count = 0;
+    for (const struct attempt *at = farm->attempts; at; at = at->hh.next)
+        if (!at->log_stored)
+            (*out)[count++] = (struct expected_log){at->token, at->worker->id};
+    for (const struct try *at = farm->tries; at; at = at->hh.next)
+        if (!at->sealed)
+            (*out)[count++] = (struct expected_log){at->token, at->publication->worker->id};
+    return count;
+}

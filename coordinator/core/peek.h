@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* peek.h - what deciders read beyond view.h: queues, links between things, ids to come. All const.
+ * Lists are copied into the arena, so that they may be walked while records are applied. */
+#ifndef FARM_PEEK_H
+#define FARM_PEEK_H
+
+#include "coordinator/core/view.h"
+
+/* ---- ids: each is the newest given ---- */
+struct record_counters peek_counters(const struct farm *farm);
+struct token peek_next_token(const struct farm *farm);
+bool peek_request_known(const struct farm *farm, const char *request_id, uint64_t *run);
+bool peek_key_revoked(const struct farm *farm, const char *public_key);
+
+/* ---- jobs ---- */
+/* The open job that builds this variant itself, or 0. */
+uint64_t peek_building(const struct farm *farm, const struct variant *variant);
+size_t peek_followers(const struct farm *farm, uint64_t job, uint64_t **jobs, struct arena *arena);
+/* A delayed job whose time has come, or 0. */
+uint64_t peek_due_job(const struct farm *farm, uint64_t now_ms);
+/* An open run with nothing left to do, or 0. */
+uint64_t peek_finished_run(const struct farm *farm);
+
+/* Ready jobs by class: within one, hosts take or refuse all alike (but for hosts that are backed off
+ * for seasoned ones). NULL is the first class. */
+struct ready_class;
+struct ready_view {
+    const struct ready_class *class;
+    uint64_t head; /* the most urgent job */
+    bool seasoned;
+};
+bool peek_ready_class(const struct farm *farm, const struct ready_class *after,
+                      struct ready_view *out);
+size_t peek_ready_count(const struct farm *farm);
+uint64_t peek_ready_after(const struct farm *farm, uint64_t job); /* next in its class, or 0 */
+/* Which of two ready jobs is more urgent: less than 0 for the first. */
+int peek_urgency(const struct farm *farm, uint64_t a, uint64_t b);
+
+struct want {
+    const struct plan_item *item;
+    bool publish;          /* needs a host that may publish */
+    uint64_t memory_bytes; /* to reserve: needed or learned */
+};
+bool peek_want(const struct farm *farm, uint64_t job, struct want *out);
+
+/* ---- workers ---- */
+size_t peek_live(const struct farm *farm, uint64_t worker, struct token **out,
+                 struct arena *arena);
+bool peek_any_pinned(const struct farm *farm, uint64_t worker);
+/* Open publications pinned to a worker, oldest first. */
+size_t peek_pinned(const struct farm *farm, uint64_t worker, uint64_t **out, struct arena *arena);
+/* Whether the worker's newest status in this session showed the attempt or try. */
+bool peek_shown(const struct farm *farm, struct token token);
+const struct capabilities *peek_baseline(const struct farm *farm, uint64_t worker);
+/* Whether view_orders() would list any. */
+bool peek_has_orders(const struct farm *farm, uint64_t worker);
+
+/* ---- publications ---- */
+/* The publication a try belongs to, or 0; *sealed, if not NULL, whether its log is stored. */
+uint64_t peek_try(const struct farm *farm, struct token token, bool *sealed);
+/* Whether publications of this account are held. */
+bool peek_held(const struct farm *farm, const struct target *target);
+/* The unresolved publication of the same (target, package, system), or 0. */
+uint64_t peek_unresolved(const struct farm *farm, uint64_t publication);
+/* Every open publication, by id. */
+bool peek_publication_next(const struct farm *farm, uint64_t *cursor,
+                           struct publication_view *out);
+/* Which attempt built what a publication publishes. */
+struct token peek_built_by(const struct farm *farm, uint64_t publication);
+
+const struct record_learned *peek_learned(const struct farm *farm, const struct variant *variant);
+
+/* ---- resuming: all tokens whose logs may still come, with their workers ---- */
+struct expected_log {
+    struct token token;
+    uint64_t worker;
+};
+size_t peek_expected_logs(const struct farm *farm, struct expected_log **out, struct arena *arena);
+
+#endif

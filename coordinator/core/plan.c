@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* plan.c - from what discovery found to jobs, and from jobs to the end of a run.
+ *
+ * Owns the answers to: is it unchanged, does an open run build it already, would two branches
+ * publish it to one place, can any host ever take it. `farm plan` asks the same functions.
+ */
+#include "coordinator/core/plan.h"
+
+#include <string.h>
+
+/* ---- what becomes of an item --------------------------------------------------------------- */
+
+static bool publishes(const struct run_options *options, const struct plan_item *item)
+{
+    return options->publish && !options->local && item->target.kind != TARGET_NONE;
+}
+
+/* The same package from the same inputs was published: only then, and only if the recipe pins all
+ * it imports, does its text say that nothing changed. A retry builds what it is asked to. */
+static const struct ledger_entry *unchanged(const struct farm *farm,
+                                            const struct run_options *options,
+                                            const struct plan_item *item)
+{
+    if (options->force || options->local || options->retry_of)
+        return NULL;
+    if (item->target.kind == TARGET_NONE || !item->inputs.pinned || !*item->inputs.hash)
+        return NULL;
+    const struct ledger_entry *newest =
+        view_ledger(farm, item->target.name, item->variant.package, item->variant.system);
+    return newest && strcmp(newest->inputs, item->inputs.hash) == 0 ? newest : NULL;
+}
+
+/* A job whose product would lie on a host that may not publish cannot serve a run that does. */
+static uint64_t joinable(const struct farm *farm, const struct run_options *options,
+                         const struct plan_item *item)
+{
+    uint64_t job = peek_building(farm, &item->variant);
+    struct want want;
+    if (!job || !peek_want(farm, job, &want))
+        return 0;
+    if (!publishes(options, item) || want.publish)
+        return job;
+    struct job_view view;
+    struct worker_view worker;
+    view_job(farm, job, &view);
+    bool under_way = view.state == JOB_LEASED || view.state == JOB_RUNNING;
+    return under_way && view_worker(farm, view.worker, &worker) && worker.may_publish ? job : 0;
+}
+
+enum disposition plan_disposition(const struct farm *farm, const struct run_options *options,
+                                  const struct plan_item *item, uint64_t *joins,
+                                  const char **reason, struct arena *arena)
+{
+    *joins = 0;
+    *reason = "";
+    if (*item->problem) {
+        *reason = item->problem;
+        return PLAN_PROBLEM;
+    }
+    const struct ledger_entry *entry = unchanged(farm, options, item);
+    if (entry) {
+        *reason = arena_print(arena, "unchanged since commit %.12s was published to %s",
+                              entry->variant.commit, entry->target);
+        return PLAN_SKIP;
+    }
+    *joins = joinable(farm, options, item);
+    if (*joins) {
+        *reason =
+            arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
+        return PLAN_JOIN;
+    }
+    if (!routable(farm, &(struct want){item, publishes(options, item), 0}, reason, arena))
+        return PLAN_UNROUTABLE;
+    return PLAN_BUILD;
+}
+
+/* ---- collisions ---------------------------------------------------------------------------- */
+
+static int compare_places(const struct plan_item *a, const struct plan_item *b)
+{
+    int order = strcmp(a->target.name, b->target.name);
+    if (!order)
+        order = strcmp(a->variant.package, b->variant.package);
+    if (!order)
+        order = strcmp(a->variant.system, b->variant.system);
+    return order;
+}
+
+/* Merge sort by place, stable, so that branches are named in the order they were found. */
+static void sort_by_place(const struct plan_item **items, const struct plan_item **scratch,
+                          size_t count)
+{
+    if (count < 2)
+        return;
+    size_t half = count / 2, left = 0, right = half, out = 0;
+    sort_by_place(items, scratch, half);
+    sort_by_place(items + half, scratch, count - half);
+    while (left < half && right < count)
+        scratch[out++] = compare_places(items[right], items[left]) < 0 ? items[right++]
+                                                                       : items[left++];
+    while (left < half)
+        scratch[out++] = items[left++];
+    while (right < count)
+        scratch[out++] = items[right++];
+    memcpy(items, scratch, count * sizeof *items);
+}
+
+static bool same_branch(const struct plan_item *a, const struct plan_item *b)
+{
+    return strcmp(a->variant.project, b->variant.project) == 0 &&
+           strcmp(a->variant.branch, b->variant.branch) == 0;
+}
+
+size_t plan_collisions(const struct run_options *options, const struct plan_item *items,
+                       size_t count, const struct plan_item ***out, struct arena *arena)
+{
+    const struct plan_item **places = arena_new(arena, (count + 1) * sizeof *places);
+    size_t place_count = 0, found = 0;
+    for (size_t i = 0; i < count; i++)
+        if (publishes(options, &items[i]) && !*items[i].problem)
+            places[place_count++] = &items[i];
+    sort_by_place(places, arena_new(arena, (count + 1) * sizeof *places), place_count);
+    *out = arena_new(arena, (2 * place_count + 1) * sizeof **out);
+    for (size_t i = 1; i < place_count; i++)
+        if (compare_places(places[i - 1], places[i]) == 0 && !same_branch(places[i - 1], places[i])) {
+            (*out)[2 * found] = places[i - 1];
+            (*out)[2 * found + 1] = places[i];
+            found++;
+        }
+    return found;
+}
+
+const char *plan_collision_reason(const struct plan_item *a, const struct plan_item *b,
+                                  struct arena *arena)
+{
+    return arena_print(arena, "%s for %s would be published to %s from %s and from %s",
+                       a->variant.package, a->variant.system, a->target.name, a->variant.branch,
+                       b->variant.branch);
+}
+
+enum { COLLISIONS_NAMED = 6 };
+
+static bool refuse_collisions(struct step *step, const struct input_resolved *input,
+                              const struct run_options *options)
+{
+    const struct plan_item **pairs;
+    size_t count = plan_collisions(options, input->items, input->items_count, &pairs, step->arena);
+    if (!count)
+        return false;
+    struct buf text = {0};
+    for (size_t i = 0; i < count && i < COLLISIONS_NAMED; i++)
+        buf_print(&text, "%s%s", i ? "; " : "",
+                  plan_collision_reason(pairs[2 * i], pairs[2 * i + 1], step->arena));
+    if (count > COLLISIONS_NAMED)
+        buf_print(&text, "; and %zu more", count - COLLISIONS_NAMED);
+    buf_print(&text, ": name the branch that wins under `wins` in farm.yaml");
+    decide(step, &(struct record){.kind = RECORD_RUN_REFUSED,
+                                  .run = {input->run, (const char *)text.data}});
+    buf_release(&text);
+    return true;
+}
+
+/* ---- resolved, preflighted ----------------------------------------------------------------- */
+
+static void plan_job(struct step *step, uint64_t run, const struct run_options *options,
+                     const struct plan_item *item)
+{
+    uint64_t job = peek_counters(step->farm).job + 1, joins;
+    const char *reason;
+    enum disposition disposition =
+        plan_disposition(step->farm, options, item, &joins, &reason, step->arena);
+    decide(step, &(struct record){.kind = RECORD_JOB_PLANNED,
+                                  .job_planned = {job, run, joins, *item}});
+    if (disposition == PLAN_SKIP)
+        close_job(step, job, VERDICT_SKIPPED, CAUSE_NONE, reason);
+    else if (disposition == PLAN_PROBLEM)
+        close_job(step, job, VERDICT_BLOCKED, CAUSE_CONFIG, reason);
+    else if (disposition == PLAN_UNROUTABLE)
+        close_job(step, job, VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+}
+
+static bool anything_to_publish(const struct run_options *options,
+                                const struct input_resolved *input)
+{
+    for (size_t i = 0; i < input->items_count; i++)
+        if (publishes(options, &input->items[i]))
+            return true;
+    return false;
+}
+
+void decide_resolved(struct step *step, const struct input_resolved *input)
+{
+    struct run_view run;
+    if (!view_run(step->farm, input->run, &run) || run.state != RUN_RESOLVING)
+        return; /* cancelled meanwhile, or told twice */
+    const char *problem = input->problem ? input->problem : "";
+    if (!*problem && !input->items_count)
+        problem = "nothing matches this filter: `farm matrix` lists what there is";
+    if (*problem) {
+        decide(step,
+               &(struct record){.kind = RECORD_RUN_REFUSED, .run = {input->run, problem}});
+        return;
+    }
+    struct run_options options = run.options;
+    if (refuse_collisions(step, input, &options))
+        return;
+    decide(step, &(struct record){.kind = RECORD_RUN_RESOLVED, .run = {input->run, ""}});
+    for (size_t i = 0; i < input->items_count; i++)
+        plan_job(step, input->run, &options, &input->items[i]);
+    if (anything_to_publish(&options, input))
+        ask(step, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = input->run});
+    else /* building alone needs nothing that a preflight could find */
+        decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
+}
+
+void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const char *reason)
+{
+    struct job_view job;
+    uint64_t cursor = 0;
+    while (view_job_next(step->farm, run, &cursor, &job)) {
+        if (job.publication)
+            drop_publication(step, job.publication, reason);
+        if (job.state != JOB_CLOSED)
+            close_job(step, job.job, verdict, CAUSE_NONE, reason);
+    }
+    decide(step, &(struct record){.kind = RECORD_RUN_REFUSED, .run = {run, reason}});
+}
+
+void decide_preflighted(struct step *step, const struct input_preflighted *input)
+{
+    struct run_view run;
+    if (!view_run(step->farm, input->run, &run) || run.state != RUN_PREFLIGHT)
+        return;
+    if (input->problem && *input->problem)
+        refuse_run(step, input->run, VERDICT_BLOCKED, input->problem);
+    else
+        decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
+}
+
+/* ---- the end of a job ---------------------------------------------------------------------- */
+
+/* What waited for a job that came to no result: the first builds it itself, the others wait for
+ * that one. */
+static void hand_on(struct step *step, const uint64_t *followers, size_t count)
+{
+    struct job_view first;
+    struct run_view run;
+    view_job(step->farm, followers[0], &first);
+    view_run(step->farm, first.run, &run);
+    if (run.state == RUN_OPEN)
+        decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = first.job}});
+    else
+        decide(step,
+               &(struct record){.kind = RECORD_JOB_JOINED, .job_joined = {first.job, 0}});
+    for (size_t i = 1; i < count; i++)
+        decide(step, &(struct record){.kind = RECORD_JOB_JOINED,
+                                      .job_joined = {followers[i], first.job}});
+}
+
+static bool is_result(enum verdict verdict)
+{
+    return verdict == VERDICT_OK || verdict == VERDICT_FAILED || verdict == VERDICT_TIMED_OUT ||
+           verdict == VERDICT_UNROUTABLE;
+}
+
+void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause cause,
+               const char *detail)
+{
+    uint64_t *followers;
+    size_t count = peek_followers(step->farm, job, &followers, step->arena);
+    decide(step, &(struct record){
+                     .kind = RECORD_JOB_CLOSED,
+                     .job = {.job = job, .verdict = verdict, .cause = cause, .detail = detail}});
+    if (verdict == VERDICT_OK)
+        want_publication(step, job);
+    if (!count)
+        return;
+    if (!is_result(verdict)) {
+        hand_on(step, followers, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        close_job(step, followers[i], verdict, cause, detail);
+}
+
+void close_finished_runs(struct step *step)
+{
+    uint64_t run;
+    while ((run = peek_finished_run(step->farm)) != 0)
+        decide(step, &(struct record){.kind = RECORD_RUN_CLOSED, .run = {run, ""}});
+}
+
+/* Classes vanish when their last job does, so the walk begins anew after each. */
+static bool close_one_unroutable(struct step *step)
+{
+    const char *reason;
+    struct ready_view ready = {0};
+    struct want want;
+    while (peek_ready_class(step->farm, ready.class, &ready)) {
+        peek_want(step->farm, ready.head, &want);
+        if (!routable(step->farm, &want, &reason, step->arena)) {
+            close_job(step, ready.head, VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+            return true;
+        }
+    }
+    return false;
+}
+
+void close_unroutable(struct step *step)
+{
+    while (close_one_unroutable(step))
+        continue;
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+/* publish.c - publications: the duty to publish what a job built, from wanted to the ledger.
+ *
+ * Rules it keeps: a grant never expires; while one is unresolved nobody else is granted the same
+ * (target, package, system); only the host that built may publish; a failed publish is tried again as
+ * a publish, never as a build; what may have happened is asked again of the same worker, and the
+ * target's own "already published" settles it; a rejected account holds all publications of its
+ * kind until a person releases them, while builds go on.
+ */
+#include "coordinator/core/decide.h"
+
+#include "proto/limits.h"
+
+#include <string.h>
+
+/* ---- wanted -------------------------------------------------------------------------------- */
+
+/* The attempt whose product a job has: its own, or that of the job it joined. */
+static bool find_product(const struct farm *farm, uint64_t job, struct attempt_view *out)
+{
+    struct job_view view;
+    size_t index = 0;
+    if (!view_job(farm, job, &view))
+        return false;
+    while (view_attempt_next(farm, job, &index, out))
+        if (out->outcome == OUTCOME_OK)
+            return true;
+    return view.joins && find_product(farm, view.joins, out);
+}
+
+/* Held from the beginning when others of the same account are. */
+static uint64_t want(struct step *step, const struct job_view *job,
+                     const struct attempt_view *built)
+{
+    uint64_t id = peek_counters(step->farm).publication + 1;
+    struct record record = {.kind = RECORD_PUBLICATION_WANTED};
+    record.publication_wanted = (struct record_publication_wanted){
+        .publication = id,
+        .job = job->job,
+        .worker = built->worker,
+        .built_by = built->token,
+        .target = job->item->target,
+        .product = *built->product,
+    };
+    bool held = peek_held(step->farm, &job->item->target);
+    decide(step, &record);
+    if (held)
+        decide(step, &(struct record){
+                         .kind = RECORD_PUBLICATION_HELD,
+                         .publication = {.publication = id,
+                                         .cause = CAUSE_AUTH,
+                                         .detail = "others of this target are held already"}});
+    return id;
+}
+
+void want_publication(struct step *step, uint64_t job)
+{
+    struct job_view view;
+    struct want wish;
+    struct attempt_view built;
+    view_job(step->farm, job, &view);
+    peek_want(step->farm, job, &wish);
+    struct run_view run;
+    bool publishes = wish.publish && view_run(step->farm, view.run, &run) && !run.options.local;
+    if (publishes && find_product(step->farm, job, &built))
+        want(step, &view, &built);
+}
+
+/* ---- grants -------------------------------------------------------------------------------- */
+
+static bool is_due(const struct step *step, const struct publication_view *publication)
+{
+    bool waits = publication->state == PUBLICATION_WANTED ||
+                 publication->state == PUBLICATION_UNKNOWN;
+    return waits && publication->not_before_ms <= step->now_ms;
+}
+
+static bool run_is_under_way(const struct step *step, uint64_t job)
+{
+    struct job_view view;
+    struct run_view run;
+    return view_job(step->farm, job, &view) && view_run(step->farm, view.run, &run) &&
+           (run.state == RUN_OPEN || run.state == RUN_CLOSED);
+}
+
+static bool may_grant(const struct step *step, uint64_t id)
+{
+    struct publication_view publication;
+    view_publication(step->farm, id, &publication);
+    if (!is_due(step, &publication) || !run_is_under_way(step, publication.job))
+        return false;
+    uint64_t unresolved = peek_unresolved(step->farm, id);
+    return !unresolved || unresolved == id;
+}
+
+static void grant(struct step *step, uint64_t id, uint64_t worker)
+{
+    struct token token = peek_next_token(step->farm);
+    decide(step, &(struct record){.kind = RECORD_PUBLICATION_GRANTED,
+                                  .publication = {.publication = id, .token = token}});
+    ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
+}
+
+/* Draining waits for publications, so a draining host goes on with them. */
+void decide_grants(struct step *step, const struct worker_view *worker)
+{
+    bool able = worker->session && worker->may_publish &&
+                (worker->state == WORKER_ONLINE || worker->state == WORKER_DRAINING);
+    if (!able || !peek_any_pinned(step->farm, worker->worker))
+        return;
+    uint64_t *pinned;
+    uint32_t publishing = worker->publishing;
+    size_t count = peek_pinned(step->farm, worker->worker, &pinned, step->arena);
+    bool any = false;
+    for (size_t i = 0; i < count && publishing < LIMIT_GRANTS_PER_WORKER; i++) {
+        if (!may_grant(step, pinned[i]))
+            continue;
+        grant(step, pinned[i], worker->worker);
+        publishing++;
+        any = true;
+    }
+    if (any)
+        ask(step, &(struct effect){.kind = EFFECT_ORDERS,
+                                   .worker = worker->worker,
+                                   .session = worker->session});
+}
+
+/* ---- what a worker reports ----------------------------------------------------------------- */
+
+static void move(struct step *step, enum record_kind kind, const struct publication_view *of,
+                 enum cause cause, const char *detail, uint64_t until_ms)
+{
+    decide(step, &(struct record){.kind = kind,
+                                  .publication = {.publication = of->publication,
+                                                  .token = of->token,
+                                                  .until_ms = until_ms,
+                                                  .cause = cause,
+                                                  .detail = detail}});
+}
+
+enum { PUBLISH_DOUBLINGS_MAX = 5 };
+
+static uint64_t next_try_ms(const struct step *step, const struct publication_view *publication)
+{
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    size_t doublings = publication->tries ? publication->tries - 1 : 0;
+    if (doublings > PUBLISH_DOUBLINGS_MAX)
+        doublings = PUBLISH_DOUBLINGS_MAX;
+    return step->now_ms + (farm.policy.retry_delay_ms << doublings);
+}
+
+static void published(struct step *step, const struct publication_view *publication, bool already,
+                      bool rebuilt, const struct product *product)
+{
+    struct job_view job;
+    struct worker_view worker;
+    decide(step, &(struct record){.kind = RECORD_PUBLICATION_PUBLISHED,
+                                  .publication = {.publication = publication->publication,
+                                                  .token = publication->token,
+                                                  .already = already,
+                                                  .rebuilt = rebuilt}});
+    view_job(step->farm, publication->job, &job);
+    view_worker(step->farm, publication->worker, &worker);
+    struct record record = {.kind = RECORD_LEDGER_ENTERED};
+    record.ledger_entered = (struct ledger_entry){
+        .target = publication->target->name,
+        .variant = job.item->variant,
+        .inputs = job.item->inputs.hash,
+        .product = *product,
+        .attempt = peek_built_by(step->farm, publication->publication),
+        .worker = worker.name,
+        .at_wall_ms = step->wall_ms,
+        .already = already,
+        .rebuilt = rebuilt,
+    };
+    decide(step, &record);
+}
+
+/* Everything of that account waits; each would fail alike. */
+static void hold(struct step *step, const struct publication_view *first, enum cause cause,
+                 const char *detail)
+{
+    move(step, RECORD_PUBLICATION_HELD, first, cause, detail, 0);
+    struct publication_view other;
+    uint64_t cursor = 0;
+    while (peek_publication_next(step->farm, &cursor, &other))
+        if (other.state == PUBLICATION_WANTED && other.target->kind == first->target->kind &&
+            strcmp(other.target->name, first->target->name) == 0 &&
+            strcmp(other.target->secret, first->target->secret) == 0)
+            move(step, RECORD_PUBLICATION_HELD, &other, cause, detail, 0);
+}
+
+enum consequence { TRY_AGAIN, HOLD_ALL, GIVE_UP, MAY_HAVE_HAPPENED };
+
+/* What a try that ended badly means. Whoever was killed while publishing may have published. */
+static enum consequence consequence_of(const struct item *item)
+{
+    bool before = item->failed_phase == PHASE_CHECKOUT || item->failed_phase == PHASE_NONE;
+    if (item->unsure)
+        return MAY_HAVE_HAPPENED;
+    switch (item->cause) {
+    case CAUSE_AUTH:
+    case CAUSE_DENIED:
+        return HOLD_ALL;
+    case CAUSE_CONFIG:
+    case CAUSE_STALE:
+    case CAUSE_EVAL:
+        return GIVE_UP;
+    case CAUSE_OOM:
+    case CAUSE_SILENT:
+    case CAUSE_TIMEOUT:
+    case CAUSE_HOST_LOST:
+        return before && item->outcome != OUTCOME_LOST ? TRY_AGAIN : MAY_HAVE_HAPPENED;
+    case CAUSE_NONE:
+        if (item->outcome == OUTCOME_STOPPED || item->outcome == OUTCOME_LOST)
+            return before && item->outcome == OUTCOME_STOPPED ? TRY_AGAIN : MAY_HAVE_HAPPENED;
+        return TRY_AGAIN;
+    case CAUSE_DISK_FULL:
+    case CAUSE_NETWORK:
+    case CAUSE_STORE:
+    case CAUSE_WRONG_HOST:
+    case CAUSE_PUBLISH:
+    case CAUSE_CHECK:
+    case CAUSE_COMPILE:
+    case CAUSE_UNKNOWN:
+        break;
+    }
+    return TRY_AGAIN;
+}
+
+/* After a try that may have published, failures of later tries prove nothing: it stays unknown until
+ * the target or a person answers. */
+static void unpublished(struct step *step, const struct publication_view *publication,
+                        const struct item *item)
+{
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    enum consequence consequence = consequence_of(item);
+    uint64_t next_ms = next_try_ms(step, publication);
+    if (consequence == HOLD_ALL)
+        hold(step, publication, item->cause, item->detail);
+    else if (consequence == MAY_HAVE_HAPPENED || publication->in_doubt)
+        move(step, RECORD_PUBLICATION_UNKNOWN, publication, item->cause, item->detail, next_ms);
+    else if (consequence == GIVE_UP || publication->tries >= farm.policy.publish_tries_max)
+        fail_publication(step, publication->publication, item->cause, item->detail);
+    else
+        move(step, RECORD_PUBLICATION_RETRIED, publication, item->cause, item->detail, next_ms);
+}
+
+static const struct product *product_of(const struct publication_view *publication,
+                                        const struct item *item)
+{
+    return item->product.paths_count ? &item->product : publication->product;
+}
+
+void decide_publication_item(struct step *step, uint64_t worker, const struct item *item)
+{
+    struct publication_view publication;
+    uint64_t id = peek_try(step->farm, item->token, NULL);
+    if (!id || !view_publication(step->farm, id, &publication) || publication.worker != worker ||
+        publication.state >= PUBLICATION_PUBLISHED)
+        return;
+    bool current = token_equal(publication.token, item->token) &&
+                   (publication.state == PUBLICATION_GRANTED ||
+                    publication.state == PUBLICATION_RUNNING);
+    if (item->state == ITEM_ENDED && item->outcome == OUTCOME_OK)
+        published(step, &publication, item->already_published, item->rebuilt,
+                  product_of(&publication, item)); /* whichever try it was: it is published */
+    else if (!current)
+        return;
+    else if (item->state == ITEM_ENDED)
+        unpublished(step, &publication, item);
+    else if (item->state == ITEM_RUNNING && publication.state == PUBLICATION_GRANTED)
+        move(step, RECORD_PUBLICATION_RUNNING, &publication, CAUSE_NONE, "", 0);
+}
+
+void decide_publication_gone(struct step *step, uint64_t id)
+{
+    struct publication_view publication;
+    view_publication(step->farm, id, &publication);
+    move(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
+         "its worker lost sight of it: it may have been published", step->now_ms);
+}
+
+/* ---- ends without a report ----------------------------------------------------------------- */
+
+void fail_publication(struct step *step, uint64_t id, enum cause cause, const char *detail)
+{
+    struct publication_view publication;
+    view_publication(step->farm, id, &publication);
+    move(step, RECORD_PUBLICATION_FAILED, &publication, cause, detail, 0);
+}
+
+void drop_publication(struct step *step, uint64_t id, const char *detail)
+{
+    struct publication_view publication;
+    view_publication(step->farm, id, &publication);
+    bool idle = publication.state == PUBLICATION_WANTED || publication.state == PUBLICATION_HELD;
+    if (idle && !publication.in_doubt)
+        fail_publication(step, id, CAUSE_NONE, detail);
+}
+
+/* ---- requests ------------------------------------------------------------------------------ */
+
+/* Why a job has nothing to publish, or NULL. */
+static const char *not_publishable(const struct step *step, uint64_t id,
+                                   struct attempt_view *built)
+{
+    struct job_view job;
+    struct run_view run;
+    struct worker_view worker;
+    struct arena *arena = step->arena;
+    unsigned long long number = (unsigned long long)id;
+    if (!view_job(step->farm, id, &job))
+        return arena_print(arena, "there is no job %llu: see `farm status`", number);
+    const char *package = job.item->variant.package;
+    view_run(step->farm, job.run, &run);
+    if (job.verdict != VERDICT_OK)
+        return arena_print(arena, "job %llu (%s) built nothing to publish: it is %s", number,
+                           package, job.state == JOB_CLOSED ? verdict_names[job.verdict] : "open");
+    if (run.options.local)
+        return arena_print(arena,
+                           "job %llu (%s) was built from somebody's checkout, which is never "
+                           "published: push it and rebuild",
+                           number, package);
+    if (job.item->target.kind == TARGET_NONE)
+        return arena_print(arena,
+                           "branch %s had no `publish` in farm.yaml when job %llu (%s) was planned: "
+                           "set it and rebuild",
+                           job.item->variant.branch, number, package);
+    if (!find_product(step->farm, id, built))
+        return arena_print(arena, "what job %llu (%s) built is not known any more: rebuild it",
+                           number, package);
+    if (!view_worker(step->farm, built->worker, &worker) || worker.state == WORKER_REMOVED)
+        return arena_print(arena, "the host that built job %llu (%s) left the farm: rebuild it",
+                           number, package);
+    if (!worker.may_publish)
+        return arena_print(arena,
+                           "%s built job %llu (%s) and may not publish: rebuild with --publish",
+                           worker.name, number, package);
+    return NULL;
+}
+
+static bool is_published_or_wanted(const struct step *step, uint64_t id)
+{
+    struct job_view job;
+    struct publication_view publication;
+    return view_job(step->farm, id, &job) && job.publication &&
+           view_publication(step->farm, job.publication, &publication) &&
+           publication.state != PUBLICATION_FAILED;
+}
+
+void decide_publish_request(struct step *step, const struct input_publish *input)
+{
+    struct attempt_view built;
+    size_t wanted = 0;
+    uint64_t run = 0;
+    for (size_t i = 0; i < input->jobs_count; i++) {
+        const char *why = not_publishable(step, input->jobs[i], &built);
+        if (why) { /* all or nothing */
+            reply_no(step, &input->asked, "%s", why);
+            return;
+        }
+    }
+    for (size_t i = 0; i < input->jobs_count; i++) {
+        struct job_view job;
+        if (is_published_or_wanted(step, input->jobs[i]) ||
+            not_publishable(step, input->jobs[i], &built))
+            continue;
+        view_job(step->farm, input->jobs[i], &job);
+        want(step, &job, &built);
+        run = job.run;
+        wanted++;
+    }
+    reply_done(step, &input->asked, run,
+               arena_print(step->arena, "%zu to publish, %zu were published or waiting already",
+                           wanted, input->jobs_count - wanted));
+}
+
+static bool runs_on_live_worker(const struct step *step, const struct publication_view *publication,
+                                struct worker_view *worker)
+{
+    return publication->state == PUBLICATION_RUNNING &&
+           view_worker(step->farm, publication->worker, worker) && worker->session;
+}
+
+void decide_settle(struct step *step, const struct input_settle *input)
+{
+    struct publication_view publication;
+    struct worker_view worker;
+    unsigned long long number = (unsigned long long)input->publication;
+    if (!view_publication(step->farm, input->publication, &publication)) {
+        reply_no(step, &input->asked, "there is no publication %llu: see `farm status`", number);
+        return;
+    }
+    struct job_view job;
+    view_job(step->farm, publication.job, &job);
+    if (publication.state >= PUBLICATION_PUBLISHED) {
+        reply_no(step, &input->asked, "publication %llu is settled already: it is %s", number,
+                 publication_state_names[publication.state]);
+        return;
+    }
+    if (runs_on_live_worker(step, &publication, &worker)) {
+        reply_no(step, &input->asked, "%s is publishing it just now: wait for its report",
+                 worker.name);
+        return;
+    }
+    const char *who = arena_print(step->arena, "settled by %s", input->asked.who);
+    switch (input->settlement) {
+    case SETTLE_PUBLISHED:
+        published(step, &publication, true, false, publication.product);
+        break;
+    case SETTLE_NOT_PUBLISHED:
+        if (publication.state != PUBLICATION_WANTED)
+            move(step, RECORD_PUBLICATION_RETRIED, &publication, CAUSE_NONE, who, step->now_ms);
+        break;
+    case SETTLE_GIVE_UP:
+        fail_publication(step, input->publication, publication.cause, who);
+        break;
+    }
+    reply_done(step, &input->asked, job.run, "");
+}
+
+/* By the name of the secret, or of the target where it has none of its own. */
+void decide_release(struct step *step, const struct input_release *input)
+{
+    struct publication_view publication;
+    uint64_t cursor = 0;
+    size_t released = 0;
+    while (peek_publication_next(step->farm, &cursor, &publication)) {
+        const struct target *target = publication.target;
+        bool meant = strcmp(target->secret, input->secret) == 0 ||
+                     strcmp(target->name, input->secret) == 0;
+        if (publication.state != PUBLICATION_HELD || !meant)
+            continue;
+        move(step, RECORD_PUBLICATION_RELEASED, &publication, CAUSE_NONE, "", 0);
+        released++;
+    }
+    reply_done(step, &input->asked, 0,
+               released ? arena_print(step->arena, "%zu publications go on", released) : "");
+}
+
+void decide_import(struct step *step, const struct input_ledger_import *input)
+{
+    size_t entered = 0;
+    for (size_t i = 0; i < input->entries_count; i++) {
+        const struct ledger_entry *entry = &input->entries[i];
+        const struct ledger_entry *newest = view_ledger(
+            step->farm, entry->target, entry->variant.package, entry->variant.system);
+        if (newest && strcmp(newest->variant.commit, entry->variant.commit) == 0 &&
+            strcmp(newest->inputs, entry->inputs) == 0)
+            continue;
+        decide(step, &(struct record){.kind = RECORD_LEDGER_ENTERED, .ledger_entered = *entry});
+        entered++;
+    }
+    reply_done(step, &input->asked, 0,
+               arena_print(step->arena, "%zu entered, %zu were there already", entered,
+                           input->entries_count - entered));
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* roster.c - who may speak: keys with their roles, and what people do to workers.
+ *
+ * A key belongs to one name for ever; a revoked key stays revoked. A removed worker's id is never
+ * given again. Removing a host that still owes something is refused unless a person gives that up.
+ */
+#include "coordinator/core/decide.h"
+
+#include "proto/limits.h"
+
+#include <string.h>
+
+/* ---- keys ---------------------------------------------------------------------------------- */
+
+static bool name_taken(const struct farm *farm, const struct input_enrol *input)
+{
+    struct peer_view peer;
+    size_t index = 0;
+    while (view_peer_next(farm, &index, &peer))
+        if (strcmp(peer.name, input->name) == 0 && peer.role == input->role &&
+            strcmp(peer.public_key, input->public_key) != 0)
+            return true;
+    return false;
+}
+
+/* Why not, or NULL. */
+static const char *not_enrollable(struct step *step, const struct input_enrol *input)
+{
+    struct peer_view peer;
+    if (!*input->name || strlen(input->name) > LIMIT_NAME_BYTES)
+        return arena_print(step->arena, "give it a name of 1 to %d characters", LIMIT_NAME_BYTES);
+    if (!*input->public_key)
+        return "give the public key";
+    if (input->role == ROLE_NONE)
+        return "give a role: viewer, operator, admin or worker";
+    if (peek_key_revoked(step->farm, input->public_key))
+        return "this key was revoked: make a new one";
+    bool known = view_peer(step->farm, input->public_key, &peer);
+    if (known && (strcmp(peer.name, input->name) != 0 || peer.role != input->role))
+        return arena_print(step->arena, "this key is enrolled already, as %s %s: revoke it first",
+                           role_names[peer.role], peer.name);
+    if (name_taken(step->farm, input))
+        return arena_print(step->arena,
+                           "there is a %s %s with another key already: choose another name, or "
+                           "revoke that key first",
+                           role_names[input->role], input->name);
+    if (input->role == ROLE_WORKER && peek_counters(step->farm).worker >= LIMIT_WORKERS && !known)
+        return arena_print(step->arena, "a farm has at most %d workers", LIMIT_WORKERS);
+    return NULL;
+}
+
+void decide_enrol(struct step *step, const struct input_enrol *input)
+{
+    const char *why = not_enrollable(step, input);
+    if (why) {
+        reply_no(step, &input->asked, "%s", why);
+        return;
+    }
+    struct peer_view peer;
+    bool known = view_peer(step->farm, input->public_key, &peer);
+    uint64_t worker = known ? peer.worker : 0;
+    if (!known && input->role == ROLE_WORKER)
+        worker = peek_counters(step->farm).worker + 1;
+    if (!known || peer.may_publish != input->may_publish)
+        decide(step, &(struct record){.kind = RECORD_PEER_ENROLLED,
+                                      .peer = {worker, input->name, input->public_key, input->role,
+                                               input->may_publish}});
+    ask(step, &(struct effect){.kind = EFFECT_PEERS});
+    reply_done(step, &input->asked, 0, "");
+}
+
+static void revoke(struct step *step, const struct peer_view *peer)
+{
+    decide(step, &(struct record){.kind = RECORD_PEER_REVOKED,
+                                  .peer = {peer->worker, peer->name, peer->public_key, peer->role,
+                                           peer->may_publish}});
+    ask(step, &(struct effect){.kind = EFFECT_PEERS});
+}
+
+/* ---- removal ------------------------------------------------------------------------------- */
+
+/* What only this host could end is given up; jobs go elsewhere. */
+static void discard(struct step *step, const struct worker_view *worker)
+{
+    struct token *live;
+    uint64_t *pinned;
+    struct publication_view publication;
+    size_t pinned_count = peek_pinned(step->farm, worker->worker, &pinned, step->arena);
+    for (size_t i = 0; i < pinned_count; i++) {
+        view_publication(step->farm, pinned[i], &publication);
+        bool granted = publication.state >= PUBLICATION_GRANTED || publication.in_doubt;
+        fail_publication(step, pinned[i], CAUSE_HOST_LOST,
+                         granted ? "its worker was removed while it may have been publishing: look "
+                                   "at the target, and `farm ledger import` what is there"
+                                 : "its worker was removed before it was published");
+    }
+    size_t live_count = peek_live(step->farm, worker->worker, &live, step->arena);
+    for (size_t i = 0; i < live_count; i++)
+        lose_attempt(step, live[i], "its worker was removed");
+}
+
+static void remove_worker(struct step *step, const struct worker_view *worker, const char *reason,
+                          const char *who)
+{
+    struct peer_view peer;
+    decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
+                                  .worker_moved = {worker->worker, WORKER_REMOVED, reason, who}});
+    discard(step, worker);
+    if (view_peer(step->farm, worker->public_key, &peer))
+        revoke(step, &peer);
+    close_unroutable(step);
+}
+
+void decide_revoke(struct step *step, const struct input_revoke *input)
+{
+    struct peer_view peer;
+    struct worker_view worker;
+    if (!view_peer(step->farm, input->public_key, &peer)) {
+        bool revoked = peek_key_revoked(step->farm, input->public_key);
+        if (revoked)
+            reply_done(step, &input->asked, 0, "it was revoked already");
+        else
+            reply_no(step, &input->asked, "this key is not enrolled: see `farm key list`");
+        return;
+    }
+    bool is_worker = peer.worker && view_worker(step->farm, peer.worker, &worker) &&
+                     worker.state != WORKER_REMOVED;
+    if (is_worker)
+        remove_worker(step, &worker, "its key was revoked", input->asked.who);
+    else
+        revoke(step, &peer);
+    reply_done(step, &input->asked, 0, "");
+}
+
+/* ---- drain, resume, remove ----------------------------------------------------------------- */
+
+static void move_worker(struct step *step, const struct input_worker_admin *input,
+                        enum worker_state to)
+{
+    decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
+                                  .worker_moved = {input->worker, to, input->reason,
+                                                   input->asked.who}});
+}
+
+static void drain(struct step *step, const struct input_worker_admin *input,
+                  const struct worker_view *worker)
+{
+    if (worker->state != WORKER_DRAINING)
+        move_worker(step, input, WORKER_DRAINING);
+    reply_done(step, &input->asked, 0, "");
+}
+
+static void resume(struct step *step, const struct input_worker_admin *input,
+                   const struct worker_view *worker)
+{
+    if (worker->state == WORKER_DRAINING || worker->state == WORKER_QUARANTINED)
+        move_worker(step, input, worker->session ? WORKER_ONLINE : WORKER_OFFLINE);
+    reply_done(step, &input->asked, 0, "");
+}
+
+static void try_remove(struct step *step, const struct input_worker_admin *input,
+                       const struct worker_view *worker)
+{
+    uint64_t *pinned;
+    struct token *live;
+    size_t owed = peek_pinned(step->farm, worker->worker, &pinned, step->arena);
+    size_t running = peek_live(step->farm, worker->worker, &live, step->arena);
+    if ((owed || running) && !input->discard) {
+        reply_no(step, &input->asked,
+                 "%s still has %zu attempts and %zu publications that only it can end: `farm worker "
+                 "drain %s` first, or --discard to give them up",
+                 worker->name, running, owed, worker->name);
+        return;
+    }
+    remove_worker(step, worker, input->reason, input->asked.who);
+    reply_done(step, &input->asked, 0, "");
+}
+
+void decide_worker_admin(struct step *step, const struct input_worker_admin *input)
+{
+    struct worker_view worker;
+    if (!view_worker(step->farm, input->worker, &worker)) {
+        reply_no(step, &input->asked, "there is no such worker: see `farm worker list`");
+        return;
+    }
+    if (worker.state == WORKER_REMOVED) {
+        if (input->verb == WORKER_REMOVE)
+            reply_done(step, &input->asked, 0, "it was removed already");
+        else
+            reply_no(step, &input->asked, "%s was removed: enrol it anew", worker.name);
+        return;
+    }
+    switch (input->verb) {
+    case WORKER_DRAIN:
+        drain(step, input, &worker);
+        return;
+    case WORKER_RESUME:
+        resume(step, input, &worker);
+        return;
+    case WORKER_REMOVE:
+        try_remove(step, input, &worker);
+        return;
+    }
+}

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: MIT */
+/* schedule.c - who gets what: ready jobs to hosts, grants to the hosts that built.
+ *
+ * One predicate decides whether a host takes a job; `farm why` and `farm plan` get their answers
+ * from it too. A host with room takes the most urgent job that fits it, from the heads of the
+ * classes of ready jobs, so that a step costs hosts with room times classes, never times jobs.
+ * Reservations belong to machines: heavy slots, memory, and disk on the file system builds use.
+ * Ties are broken by id; nothing is ranked by floats.
+ */
+#include "coordinator/core/plan.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const fit_names[] = {"yes",          "offline", "draining", "quarantined", "system",
+                                 "builder",      "check",   "publish",  "memory-total", "slots",
+                                 "heavy",        "memory",  "disk",     "backoff",     "problem",
+                                 NULL};
+
+/* ---- what a host can ever do --------------------------------------------------------------- */
+
+static bool lists(const char *const *texts, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(texts[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* "flox 1.14.1" offers flox. */
+static bool has_builder(const struct capabilities *host, enum builder builder)
+{
+    const char *name = builder_names[builder];
+    size_t size = strlen(name);
+    for (size_t i = 0; i < host->builders_count; i++)
+        if (strncmp(host->builders[i], name, size) == 0 &&
+            (host->builders[i][size] == '\0' || host->builders[i][size] == ' '))
+            return true;
+    return false;
+}
+
+/* What a name's ISA needs to run, as /proc/cpuinfo calls it. An ISA that is not here needs nothing
+ * that is known. */
+static const struct {
+    const char *isa, *feature;
+} isa_features[] = {
+    {"avx", "avx"},
+    {"avx2", "avx2"},
+    {"avx512", "avx512f"},
+    {"avx512bf16", "avx512_bf16"},
+    {"avx512vnni", "avx512_vnni"},
+    {"armv8_2", "asimdhp"},
+    {"armv9", "sve2"},
+};
+
+static bool runs_isa(const struct capabilities *host, const char *isa)
+{
+    for (size_t i = 0; i < sizeof isa_features / sizeof isa_features[0]; i++)
+        if (strcmp(isa_features[i].isa, isa) == 0)
+            return lists(host->features, host->features_count, isa_features[i].feature);
+    return true;
+}
+
+/* "sm90" and "sm90a" run on compute capability 9.0, "sm120" on 12.0. */
+static bool runs_gpu(const struct capabilities *host, const char *gpu)
+{
+    if (strncmp(gpu, "sm", 2) != 0)
+        return true;
+    char compute[32];
+    int digits = 0;
+    while (digits < 8 && isdigit((unsigned char)gpu[2 + digits]))
+        digits++;
+    if (digits < 2)
+        return true;
+    snprintf(compute, sizeof compute, "%.*s.%c", digits - 1, gpu + 2, gpu[1 + digits]);
+    for (size_t i = 0; i < host->gpus_count; i++)
+        if (strcmp(host->gpus[i].compute, compute) == 0)
+            return true;
+    return false;
+}
+
+static bool can_check(const struct capabilities *host, const struct variant *variant)
+{
+    return runs_isa(host, variant->isa) && runs_gpu(host, variant->gpu);
+}
+
+/* What no waiting changes. FIT_YES: nothing of that kind. */
+static enum fit never_fits(const struct worker_view *worker, const struct want *want)
+{
+    const struct capabilities *host = worker->capabilities;
+    const struct plan_item *item = want->item;
+    if (!*item->variant.system || !lists(host->systems, host->systems_count, item->variant.system))
+        return FIT_SYSTEM;
+    if (!has_builder(host, item->recipe.builder))
+        return FIT_BUILDER;
+    if (item->recipe.check == CHECK_REQUIRED && !can_check(host, &item->variant))
+        return FIT_CHECK;
+    if (want->publish && !worker->may_publish)
+        return FIT_PUBLISH;
+    if (item->needs.memory_bytes > host->memory_bytes)
+        return FIT_MEMORY_TOTAL;
+    if (host->slots == 0)
+        return FIT_SLOTS;
+    if (item->needs.heavy && host->heavy_slots == 0)
+        return FIT_HEAVY;
+    return FIT_YES;
+}
+
+/* ---- what it can do now -------------------------------------------------------------------- */
+
+static uint64_t reserved_memory(const struct worker_view *worker, const struct want *want)
+{
+    uint64_t total = worker->capabilities->memory_bytes;
+    return want->memory_bytes < total ? want->memory_bytes : total;
+}
+
+/* The file system that gives no room for this job beyond the floor, or NULL. Reservations are on
+ * the one that builds use; the others only keep the floor. */
+static const struct filesystem *full_filesystem(const struct worker_view *worker,
+                                                const struct want *want, uint64_t floor_bytes)
+{
+    const struct capabilities *host = worker->capabilities;
+    bool any_build = false;
+    for (size_t i = 0; i < host->filesystems_count; i++)
+        any_build = any_build || host->filesystems[i].is_build;
+    bool charged = false;
+    for (size_t i = 0; i < host->filesystems_count; i++) {
+        const struct filesystem *at = &host->filesystems[i];
+        bool builds = any_build ? at->is_build : at->is_store;
+        uint64_t need = floor_bytes;
+        if (builds && !charged) {
+            need += worker->disk_reserved + want->item->needs.disk_bytes;
+            charged = true;
+        }
+        if ((at->is_build || at->is_store) && at->free_bytes < need)
+            return at;
+    }
+    return NULL;
+}
+
+static enum fit busy_fits(const struct worker_view *worker, const struct want *want,
+                          uint64_t floor_bytes)
+{
+    const struct capabilities *host = worker->capabilities;
+    if (worker->running >= host->slots)
+        return FIT_SLOTS;
+    if (want->item->needs.heavy && worker->host_heavy >= host->heavy_slots)
+        return FIT_HEAVY;
+    uint64_t memory = reserved_memory(worker, want);
+    if (memory && worker->memory_reserved + memory > host->memory_bytes)
+        return FIT_MEMORY;
+    if (full_filesystem(worker, want, floor_bytes))
+        return FIT_DISK;
+    return FIT_YES;
+}
+
+static enum fit state_fits(const struct worker_view *worker)
+{
+    switch (worker->state) {
+    case WORKER_DRAINING:
+        return FIT_DRAINING;
+    case WORKER_QUARANTINED:
+        return FIT_QUARANTINED;
+    case WORKER_ONLINE:
+        return worker->session ? FIT_YES : FIT_OFFLINE;
+    case WORKER_OFFLINE:
+    case WORKER_REMOVED:
+        break;
+    }
+    return FIT_OFFLINE;
+}
+
+/* The predicate. Everything but what a job's own past says (see is_backed_off). */
+static enum fit fits(const struct worker_view *worker, const struct want *want,
+                     uint64_t floor_bytes)
+{
+    if (!worker->joined)
+        return FIT_OFFLINE;
+    enum fit fit = never_fits(worker, want);
+    if (fit == FIT_YES)
+        fit = state_fits(worker);
+    if (fit == FIT_YES && *worker->capabilities->problem)
+        fit = FIT_PROBLEM;
+    if (fit == FIT_YES)
+        fit = busy_fits(worker, want, floor_bytes);
+    return fit;
+}
+
+/* ---- a job's past -------------------------------------------------------------------------- */
+
+/* Whether the way an attempt ended speaks against its host, so that another one is tried first. */
+static bool blames_host(const struct attempt_view *attempt)
+{
+    if (attempt->outcome == OUTCOME_LOST || attempt->outcome == OUTCOME_REFUSED)
+        return true;
+    switch (attempt->cause) {
+    case CAUSE_OOM:
+    case CAUSE_DISK_FULL:
+    case CAUSE_SILENT:
+    case CAUSE_HOST_LOST:
+    case CAUSE_WRONG_HOST:
+    case CAUSE_UNKNOWN:
+        return true;
+    case CAUSE_NONE:
+    case CAUSE_TIMEOUT:
+    case CAUSE_NETWORK:
+    case CAUSE_STORE:
+    case CAUSE_EVAL:
+    case CAUSE_AUTH:
+    case CAUSE_DENIED:
+    case CAUSE_CONFIG:
+    case CAUSE_PUBLISH:
+    case CAUSE_STALE:
+    case CAUSE_CHECK:
+    case CAUSE_COMPILE:
+        break;
+    }
+    return false;
+}
+
+static bool failed_here(const struct farm *farm, uint64_t job, uint64_t worker)
+{
+    struct attempt_view attempt;
+    size_t index = 0;
+    while (view_attempt_next(farm, job, &index, &attempt))
+        if (attempt.worker == worker && blames_host(&attempt))
+            return true;
+    return false;
+}
+
+/* Some connected host other than `worker` could take it sooner or later, and has not failed it. */
+static bool another_could(const struct farm *farm, uint64_t job, uint64_t worker,
+                          const struct want *want)
+{
+    struct worker_view other;
+    uint64_t cursor = 0;
+    while (view_worker_next(farm, &cursor, &other))
+        if (other.worker != worker && other.joined && never_fits(&other, want) == FIT_YES &&
+            state_fits(&other) == FIT_YES && !*other.capabilities->problem &&
+            !failed_here(farm, job, other.worker))
+            return true;
+    return false;
+}
+
+/* Longest that a host which failed a job stands back for others. */
+enum { BACKOFF_STEPS_MAX = 32 };
+
+/* A host that failed the job lets others go first, for a time: the only one is never excluded. A
+ * host that holds the intermediates goes first while it can take the job now. */
+static bool is_backed_off(const struct farm *farm, uint64_t job, const struct worker_view *worker,
+                          const struct want *want)
+{
+    struct job_view view;
+    struct attempt_view newest;
+    struct farm_view state;
+    if (!view_job(farm, job, &view) || !view.attempts ||
+        !view_attempt(farm, view.attempt, &newest))
+        return false;
+    view_farm(farm, &state);
+    if (failed_here(farm, job, worker->worker)) {
+        uint64_t until_ms = newest.ended_ms + BACKOFF_STEPS_MAX * state.policy.retry_delay_ms;
+        return state.now_ms < until_ms && another_could(farm, job, worker->worker, want);
+    }
+    struct worker_view holder;
+    return newest.worker != worker->worker && !blames_host(&newest) &&
+           view_worker(farm, newest.worker, &holder) &&
+           fits(&holder, want, state.policy.disk_floor_bytes) == FIT_YES;
+}
+
+/* ---- offering ------------------------------------------------------------------------------ */
+
+/* The most urgent job of a class that this worker takes now, or 0. */
+static uint64_t best_of_class(const struct farm *farm, const struct ready_view *ready,
+                              const struct worker_view *worker, uint64_t floor_bytes)
+{
+    struct want want;
+    for (uint64_t job = ready->head; job; job = peek_ready_after(farm, job)) {
+        peek_want(farm, job, &want);
+        if (fits(worker, &want, floor_bytes) != FIT_YES)
+            return 0;
+        if (!ready->seasoned || !is_backed_off(farm, job, worker, &want))
+            return job;
+    }
+    return 0;
+}
+
+static uint64_t best_job(const struct farm *farm, const struct worker_view *worker,
+                         uint64_t floor_bytes)
+{
+    uint64_t best = 0;
+    struct ready_view ready = {0};
+    while (peek_ready_class(farm, ready.class, &ready)) {
+        if (best && peek_urgency(farm, best, ready.head) < 0)
+            continue; /* nothing in there is more urgent */
+        uint64_t job = best_of_class(farm, &ready, worker, floor_bytes);
+        if (job && (!best || peek_urgency(farm, job, best) < 0))
+            best = job;
+    }
+    return best;
+}
+
+static void offer(struct step *step, uint64_t job, uint64_t worker)
+{
+    struct token token = peek_next_token(step->farm);
+    decide(step, &(struct record){.kind = RECORD_LEASE_OFFERED,
+                                  .lease = {.token = token, .job = job, .worker = worker}});
+    ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
+}
+
+static void fill(struct step *step, struct worker_view *worker, uint64_t floor_bytes)
+{
+    bool any = false;
+    while (worker->running < worker->capabilities->slots) {
+        uint64_t job = best_job(step->farm, worker, floor_bytes);
+        if (!job)
+            break;
+        offer(step, job, worker->worker);
+        any = true;
+        view_worker(step->farm, worker->worker, worker);
+    }
+    if (any)
+        ask(step, &(struct effect){.kind = EFFECT_ORDERS,
+                                   .worker = worker->worker,
+                                   .session = worker->session});
+}
+
+void decide_schedule(struct step *step)
+{
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    uint64_t due;
+    while ((due = peek_due_job(step->farm, step->now_ms)) != 0)
+        decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = due}});
+    if (farm.paused || !farm.intake_open)
+        return;
+    struct worker_view worker;
+    uint64_t cursor = 0;
+    while (view_worker_next(step->farm, &cursor, &worker)) {
+        if (!worker.session)
+            continue;
+        decide_grants(step, &worker);
+        if (worker.state == WORKER_ONLINE && peek_ready_count(step->farm))
+            fill(step, &worker, farm.policy.disk_floor_bytes);
+    }
+}
+
+/* ---- why (not) ----------------------------------------------------------------------------- */
+
+static double gib(uint64_t bytes)
+{
+    return (double)bytes / (double)((uint64_t)1 << 30);
+}
+
+static const char *isa_or_gpu(const struct capabilities *host, const struct variant *variant)
+{
+    return runs_isa(host, variant->isa) ? variant->gpu : variant->isa;
+}
+
+static const char *fit_text(enum fit fit, const struct worker_view *worker,
+                            const struct want *want, uint64_t floor_bytes, struct arena *arena)
+{
+    const struct capabilities *host = worker->capabilities;
+    const struct plan_item *item = want->item;
+    const struct filesystem *full;
+    switch (fit) {
+    case FIT_YES:
+        return arena_print(arena, "%s takes it: %u of %u slots are free", worker->name,
+                           host->slots - worker->running, host->slots);
+    case FIT_OFFLINE:
+        return arena_print(arena, worker->joined ? "%s is offline" : "%s never said hello",
+                           worker->name);
+    case FIT_DRAINING:
+        return arena_print(arena, "%s is draining: `farm worker resume %s` ends that",
+                           worker->name, worker->name);
+    case FIT_QUARANTINED:
+        return arena_print(arena, "%s is quarantined: %s", worker->name, worker->reason);
+    case FIT_SYSTEM:
+        if (!*item->variant.system)
+            return arena_print(arena, "nothing tells which system %s is for",
+                               item->variant.package);
+        return arena_print(arena, "%s builds for %s, not for %s", worker->name,
+                           host->systems_count ? host->systems[0] : "nothing",
+                           item->variant.system);
+    case FIT_BUILDER:
+        return arena_print(arena, "%s has no %s", worker->name,
+                           builder_names[item->recipe.builder]);
+    case FIT_CHECK:
+        return arena_print(arena, "%s cannot run %s, and the check is required", worker->name,
+                           isa_or_gpu(host, &item->variant));
+    case FIT_PUBLISH:
+        return arena_print(arena, "%s may not publish, and this run publishes", worker->name);
+    case FIT_MEMORY_TOTAL:
+        return arena_print(arena, "%s has %.1f GiB of memory, it needs %.1f", worker->name,
+                           gib(host->memory_bytes), gib(item->needs.memory_bytes));
+    case FIT_SLOTS:
+        return arena_print(arena, "all %u slots of %s are taken", host->slots, worker->name);
+    case FIT_HEAVY:
+        return arena_print(arena, "%u of %u heavy slots of %s are taken", worker->host_heavy,
+                           host->heavy_slots, worker->name);
+    case FIT_MEMORY:
+        return arena_print(arena, "%.1f of %.1f GiB of memory of %s are reserved, it needs %.1f",
+                           gib(worker->memory_reserved), gib(host->memory_bytes), worker->name,
+                           gib(reserved_memory(worker, want)));
+    case FIT_DISK:
+        full = full_filesystem(worker, want, floor_bytes);
+        return arena_print(arena,
+                           "%.1f GiB are free on %s of %s, %.1f are reserved, it needs %.1f and "
+                           "%.1f stay free",
+                           gib(full ? full->free_bytes : 0), full ? full->id : "?", worker->name,
+                           gib(worker->disk_reserved), gib(item->needs.disk_bytes),
+                           gib(floor_bytes));
+    case FIT_BACKOFF:
+        return arena_print(arena, "%s lets another host go first after what happened before",
+                           worker->name);
+    case FIT_PROBLEM:
+        return arena_print(arena, "%s takes no builds: %s", worker->name, host->problem);
+    }
+    return "";
+}
+
+static bool is_never(enum fit fit, const struct worker_view *worker, const struct want *want)
+{
+    return worker->joined && never_fits(worker, want) == fit && fit != FIT_YES;
+}
+
+size_t view_fits(const struct farm *farm, const struct plan_item *item, bool publish, uint64_t job,
+                 struct fit_view **out, struct arena *arena)
+{
+    struct farm_view state;
+    struct want want = {item, publish, item->needs.memory_bytes};
+    view_farm(farm, &state);
+    if (job)
+        peek_want(farm, job, &want);
+    uint64_t floor_bytes = state.policy.disk_floor_bytes;
+    *out = arena_new(arena, (size_t)peek_counters(farm).worker * sizeof **out);
+    size_t count = 0;
+    struct worker_view worker;
+    uint64_t cursor = 0;
+    while (view_worker_next(farm, &cursor, &worker)) {
+        if (worker.state == WORKER_REMOVED)
+            continue;
+        enum fit fit = fits(&worker, &want, floor_bytes);
+        if (fit == FIT_YES && job && is_backed_off(farm, job, &worker, &want))
+            fit = FIT_BACKOFF;
+        (*out)[count++] = (struct fit_view){worker.worker, fit, is_never(fit, &worker, &want),
+                                            fit_text(fit, &worker, &want, floor_bytes, arena)};
+    }
+    return count;
+}
+
+bool routable(const struct farm *farm, const struct want *want, const char **reason,
+              struct arena *arena)
+{
+    struct worker_view worker;
+    uint64_t cursor = 0;
+    size_t seen = 0;
+    const char *why = NULL;
+    if (!*want->item->variant.system) {
+        *reason = arena_print(arena, "nothing tells which system %s is for: set `system` in farm.yaml",
+                              want->item->variant.package);
+        return false;
+    }
+    while (view_worker_next(farm, &cursor, &worker)) {
+        if (worker.state == WORKER_REMOVED)
+            continue;
+        seen++;
+        enum fit fit = worker.joined ? never_fits(&worker, want) : FIT_YES;
+        if (fit == FIT_YES)
+            return true;
+        if (!why || fit != FIT_SYSTEM) /* the host that comes closest says the most */
+            why = fit_text(fit, &worker, want, 0, arena);
+    }
+    if (!seen)
+        return true; /* its first worker is still to come */
+    *reason = arena_print(arena, "no worker can take it: %s", why);
+    return false;
+}

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/* view.c - what may be read of the farm. Fills plain structs, decides nothing. */
+#include "coordinator/core/farm_state.h"
+#include "coordinator/core/peek.h"
+
+#include <string.h>
+
+static const char *text(const char *text_or_null)
+{
+    return text_or_null ? text_or_null : "";
+}
+
+void view_farm(const struct farm *farm, struct farm_view *out)
+{
+    *out = (struct farm_view){
+        .epoch = farm->epoch,
+        .incarnation = farm->incarnation,
+        .now_ms = farm->now_ms,
+        .paused = farm->paused,
+        .paused_reason = text(farm->paused_reason),
+        .intake_open = !farm->intake_closed,
+        .intake_reason = text(farm->intake_reason),
+        .policy = farm->policy,
+        .runs_open = farm->runs_open,
+        .jobs_open = farm->jobs_open,
+        .attempts_live = farm->attempts_live,
+        .publications_open = farm->publications_open,
+    };
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)
+        out->workers_online += worker->session != 0;
+}
+
+/* ---- runs ---------------------------------------------------------------------------------- */
+
+static void fill_run(const struct run *run, struct run_view *out)
+{
+    *out = (struct run_view){
+        .run = run->id,
+        .state = run->state,
+        .options = run->options,
+        .who = run->who,
+        .reason = run->reason,
+        .submitted_wall_ms = run->submitted_wall_ms,
+        .closed_wall_ms = run->closed_wall_ms,
+        .jobs = run->jobs,
+        .publications_wanted = run->publications,
+        .published = run->publications_by_state[PUBLICATION_PUBLISHED],
+        .publish_failed = run->publications_by_state[PUBLICATION_FAILED],
+        .publications_held = run->publications_by_state[PUBLICATION_HELD],
+    };
+    memcpy(out->by_state, run->by_state, sizeof out->by_state);
+    memcpy(out->by_verdict, run->by_verdict, sizeof out->by_verdict);
+}
+
+bool view_run(const struct farm *farm, uint64_t run, struct run_view *out)
+{
+    const struct run *found = find_run(farm, run);
+    if (found)
+        fill_run(found, out);
+    return found;
+}
+
+bool view_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out)
+{
+    const struct run *run = farm->runs;
+    if (*cursor) {
+        run = find_run(farm, *cursor);
+        run = run ? run->hh.next : NULL;
+    }
+    if (!run)
+        return false;
+    *cursor = run->id;
+    fill_run(run, out);
+    return true;
+}
+
+uint64_t view_run_newest(const struct farm *farm)
+{
+    if (!farm->runs)
+        return 0;
+    const struct run *newest = ELMT_FROM_HH(farm->runs->hh.tbl, farm->runs->hh.tbl->tail);
+    return newest->id;
+}
+
+uint64_t view_request(const struct farm *farm, const char *request_id)
+{
+    const struct known_request *known;
+    HASH_FIND(hh, farm->requests, request_id, strlen(request_id), known);
+    return known ? known->run : 0;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+static void fill_job(const struct job *job, struct job_view *out)
+{
+    const struct attempt *newest = job->attempts_last;
+    *out = (struct job_view){
+        .job = job->id,
+        .run = job->run->id,
+        .joins = job->joins,
+        .state = job->state,
+        .verdict = job->verdict,
+        .cause = job->cause,
+        .detail = job->detail,
+        .item = &job->item,
+        .worker = newest ? newest->worker->id : 0,
+        .attempt = newest ? newest->token : (struct token){0},
+        .attempts = job->attempts,
+        .publication = job->publication ? job->publication->id : 0,
+        .not_before_ms = job->until_ms,
+        .planned_wall_ms = job->planned_wall_ms,
+        .closed_wall_ms = job->closed_wall_ms,
+    };
+}
+
+bool view_job(const struct farm *farm, uint64_t job, struct job_view *out)
+{
+    const struct job *found = find_job(farm, job);
+    if (found)
+        fill_job(found, out);
+    return found;
+}
+
+bool view_job_next(const struct farm *farm, uint64_t run, uint64_t *cursor, struct job_view *out)
+{
+    const struct job *job = NULL;
+    if (*cursor) {
+        const struct job *at = find_job(farm, *cursor);
+        job = at ? at->run_next : NULL;
+    } else {
+        const struct run *of = find_run(farm, run);
+        job = of ? of->jobs_first : NULL;
+    }
+    if (!job)
+        return false;
+    *cursor = job->id;
+    fill_job(job, out);
+    return true;
+}
+
+/* ---- attempts ------------------------------------------------------------------------------ */
+
+static void fill_attempt(const struct attempt *attempt, struct attempt_view *out)
+{
+    *out = (struct attempt_view){
+        .token = attempt->token,
+        .job = attempt->job->id,
+        .worker = attempt->worker->id,
+        .ordinal = attempt->ordinal,
+        .state = attempt->state,
+        .phase = attempt->phase,
+        .outcome = attempt->outcome,
+        .cause = attempt->cause,
+        .failed_phase = attempt->failed_phase,
+        .detail = attempt->detail,
+        .offered_wall_ms = attempt->offered_wall_ms,
+        .ended_wall_ms = attempt->ended_wall_ms,
+        .log_bytes = attempt->log_bytes,
+        .offered_ms = attempt->offered_ms,
+        .stopping_ms = attempt->stopping_ms,
+        .ended_ms = attempt->ended_ms,
+        .renewed_ms = attempt->renewed_ms,
+        .log_stored = attempt->log_stored,
+        .facts = &attempt->facts,
+        .product = &attempt->product,
+    };
+}
+
+bool view_attempt(const struct farm *farm, struct token token, struct attempt_view *out)
+{
+    const struct attempt *found = find_attempt(farm, token);
+    if (found)
+        fill_attempt(found, out);
+    return found;
+}
+
+bool view_attempt_next(const struct farm *farm, uint64_t job, size_t *index,
+                       struct attempt_view *out)
+{
+    const struct job *of = find_job(farm, job);
+    const struct attempt *attempt = of ? of->attempts_first : NULL;
+    for (size_t i = 0; attempt && i < *index; i++)
+        attempt = attempt->job_next;
+    if (!attempt)
+        return false;
+    ++*index;
+    fill_attempt(attempt, out);
+    return true;
+}
+
+/* ---- publications -------------------------------------------------------------------------- */
+
+bool view_publication(const struct farm *farm, uint64_t publication, struct publication_view *out)
+{
+    const struct publication *found = find_publication(farm, publication);
+    if (!found)
+        return false;
+    *out = (struct publication_view){
+        .publication = found->id,
+        .job = found->job->id,
+        .worker = found->worker->id,
+        .state = found->state,
+        .token = found->tries_last ? found->tries_last->token : (struct token){0},
+        .tries = found->tries,
+        .cause = found->cause,
+        .detail = found->detail,
+        .target = &found->target,
+        .product = &found->product,
+        .already = found->already,
+        .rebuilt = found->rebuilt,
+        .in_doubt = found->in_doubt,
+        .not_before_ms = found->until_ms,
+    };
+    return true;
+}
+
+/* ---- workers and peers --------------------------------------------------------------------- */
+
+static void fill_worker(const struct worker *worker, struct worker_view *out)
+{
+    const struct record_worker_joined *about = &worker->about;
+    *out = (struct worker_view){
+        .worker = worker->id,
+        .name = worker->peer->is.name,
+        .public_key = worker->peer->is.public_key,
+        .state = worker->state,
+        .reason = worker->reason,
+        .may_publish = worker->peer->is.may_publish && about->capabilities.may_publish,
+        .session = worker->session,
+        .instance = about->instance,
+        .program = about->program,
+        .capabilities = &about->capabilities,
+        .heard_ms = worker->heard_ms,
+        .running = worker->running + worker->foreign,
+        .running_heavy = worker->running_heavy,
+        .publishing = worker->publishing,
+        .joined = worker->joined,
+        .sequence = worker->sequence,
+    };
+    if (!worker->machine)
+        return;
+    out->host_heavy = worker->machine->heavy;
+    out->memory_reserved = worker->machine->memory_reserved;
+    const struct filesystem *filesystem = build_filesystem(worker);
+    const struct volume *volume = worker->machine->volumes;
+    while (filesystem && volume && strcmp(volume->id, filesystem->id) != 0)
+        volume = volume->next;
+    out->disk_reserved = filesystem && volume ? volume->reserved : 0;
+}
+
+bool view_worker(const struct farm *farm, uint64_t worker, struct worker_view *out)
+{
+    const struct worker *found = find_worker(farm, worker);
+    if (found)
+        fill_worker(found, out);
+    return found;
+}
+
+bool view_worker_next(const struct farm *farm, uint64_t *cursor, struct worker_view *out)
+{
+    const struct worker *worker = farm->workers;
+    if (*cursor) {
+        worker = find_worker(farm, *cursor);
+        worker = worker ? worker->hh.next : NULL;
+    }
+    if (!worker)
+        return false;
+    *cursor = worker->id;
+    fill_worker(worker, out);
+    return true;
+}
+
+/* The name of a removed worker may be given again; the living one is meant. */
+uint64_t view_worker_by_name(const struct farm *farm, const char *name)
+{
+    uint64_t found = 0;
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)
+        if (strcmp(worker->peer->is.name, name) == 0) {
+            found = worker->id;
+            if (worker->state != WORKER_REMOVED)
+                break;
+        }
+    return found;
+}
+
+static void fill_peer(const struct peer *peer, struct peer_view *out)
+{
+    *out = (struct peer_view){
+        .public_key = peer->is.public_key,
+        .name = peer->is.name,
+        .role = peer->is.role,
+        .worker = peer->is.worker,
+        .may_publish = peer->is.may_publish,
+    };
+}
+
+bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out)
+{
+    const struct peer *peer = farm->peers;
+    for (size_t i = 0; peer && i < *index; i++)
+        peer = peer->hh.next;
+    while (peer && peer->revoked) {
+        ++*index;
+        peer = peer->hh.next;
+    }
+    if (!peer)
+        return false;
+    ++*index;
+    fill_peer(peer, out);
+    return true;
+}
+
+bool view_peer(const struct farm *farm, const char *public_key, struct peer_view *out)
+{
+    const struct peer *found = find_peer(farm, public_key);
+    if (!found || found->revoked)
+        return false;
+    fill_peer(found, out);
+    return true;
+}
+
+/* ---- the ledger ---------------------------------------------------------------------------- */
+
+bool view_ledger_next(const struct farm *farm, size_t *index, const struct ledger_entry **out)
+{
+    if (*index >= farm->ledger_count)
+        return false;
+    *out = farm->ledger[(*index)++];
+    return true;
+}
+
+const struct ledger_entry *view_ledger(const struct farm *farm, const char *target,
+                                       const char *package, const char *system)
+{
+    struct buf key = {0};
+    buf_print(&key, "%s\n%s\n%s", target, package, system);
+    const struct ledger_newest *newest;
+    HASH_FIND(hh, farm->ledger_newest, key.data, key.size, newest);
+    buf_release(&key);
+    return newest ? farm->ledger[newest->index] : NULL;
+}
+
+/* ---- durations ----------------------------------------------------------------------------- */
+
+/* Nobody knows yet: what a variant of the first user's matrix takes, roughly. */
+static const uint64_t default_build_ms = 30 * 60 * 1000;
+
+uint64_t view_duration_ms(const struct farm *farm, const char *project, const char *package,
+                          const char *system)
+{
+    const struct learned *learned = find_learned(farm, project, package, system);
+    return learned && learned->is.build_ms ? learned->is.build_ms : default_build_ms;
+}
+
+/* ---- orders -------------------------------------------------------------------------------- */
+
+/* What an order list is put together in. */
+struct order_list {
+    const struct worker *worker;
+    struct order *orders;
+    size_t count, capacity;
+};
+
+static struct order *add_order(struct order_list *list, enum order_kind kind, struct token token)
+{
+    MEM_GROW(list->orders, list->count, list->capacity);
+    struct order *order = &list->orders[list->count++];
+    shape_init(&order_shape, order);
+    order->kind = kind;
+    order->token = token;
+    return order;
+}
+
+/* Whether the worker's newest status in this session showed it. */
+static bool is_shown(const struct worker *worker, uint64_t hearing)
+{
+    return worker->hearing && worker->hearing == hearing;
+}
+
+static bool is_offer_due(const struct worker *worker, const struct attempt *attempt)
+{
+    return attempt->state == ATTEMPT_OFFERED && !is_shown(worker, attempt->hearing);
+}
+
+static bool is_grant_due(const struct worker *worker, const struct publication *publication)
+{
+    return publication->state == PUBLICATION_GRANTED &&
+           !is_shown(worker, publication->tries_last->hearing);
+}
+
+static void order_attempt(struct order_list *list, const struct attempt *attempt)
+{
+    if (attempt->state == ATTEMPT_STOPPING) {
+        struct order *stop = add_order(list, ORDER_STOP, attempt->token);
+        stop->reason = attempt->detail;
+    } else if (is_offer_due(list->worker, attempt)) {
+        const struct plan_item *item = &attempt->job->item;
+        struct order *offer = add_order(list, ORDER_OFFER, attempt->token);
+        offer->variant = item->variant;
+        offer->recipe = item->recipe;
+        offer->needs = item->needs;
+    }
+}
+
+static void order_publication(struct order_list *list, const struct publication *publication)
+{
+    if (!is_grant_due(list->worker, publication))
+        return;
+    struct order *grant = add_order(list, ORDER_GRANT, publication->tries_last->token);
+    grant->is_publication = true;
+    grant->variant = publication->job->item.variant;
+    grant->recipe = publication->job->item.recipe;
+    grant->target = publication->target;
+    grant->built_by = publication->built_by;
+    grant->product = publication->product;
+}
+
+/* A thing the worker shows as ended: whether all of it is safe here. The folder of an attempt holds
+ * its outputs until its publication is closed. */
+static bool may_forget(const struct farm *farm, const struct worker *worker, struct token token)
+{
+    const struct attempt *attempt = find_attempt(farm, token);
+    if (attempt && attempt->worker == worker)
+        return attempt->state == ATTEMPT_SEALED && !attempt->pins;
+    const struct try *one = find_try(farm, token);
+    if (one && one->publication->worker == worker)
+        return one->sealed;
+    return true; /* nobody here knows it: there is nothing to keep it for */
+}
+
+/* A running attempt that this worker has no lease for (any more). A running publication is never
+ * stopped. */
+static bool is_unwanted(const struct farm *farm, const struct worker *worker,
+                        const struct sighting *sighting)
+{
+    if (sighting->is_publication)
+        return false;
+    const struct attempt *attempt = find_attempt(farm, sighting->token);
+    return !attempt || attempt->worker != worker || !attempt_is_live(attempt);
+}
+
+static void order_sighting(const struct farm *farm, struct order_list *list,
+                           const struct sighting *sighting)
+{
+    if (sighting->state == ITEM_ENDED) {
+        if (may_forget(farm, list->worker, sighting->token))
+            add_order(list, ORDER_FORGET, sighting->token)->is_publication =
+                sighting->is_publication;
+    } else if (is_unwanted(farm, list->worker, sighting)) {
+        add_order(list, ORDER_STOP, sighting->token)->reason = "its lease is not yours any more";
+    }
+}
+
+void view_orders(const struct farm *farm, uint64_t worker, struct orders *out,
+                 struct arena *arena)
+{
+    *out = (struct orders){.incarnation = farm->incarnation};
+    const struct worker *of = find_worker(farm, worker);
+    if (!of || !of->session)
+        return;
+    struct order_list list = {.worker = of};
+    for (const struct attempt *live = of->live_first; live; live = live->live_next)
+        order_attempt(&list, live);
+    for (const struct publication *pinned = of->pinned_first; pinned; pinned = pinned->pinned_next)
+        order_publication(&list, pinned);
+    for (size_t i = 0; i < of->sighting_count; i++)
+        order_sighting(farm, &list, &of->sightings[i]);
+    out->session = of->session;
+    out->orders_count = list.count;
+    if (list.count)
+        out->orders = memcpy(arena_new(arena, list.count * sizeof *list.orders), list.orders,
+                             list.count * sizeof *list.orders);
+    free(list.orders);
+}
+
+bool peek_has_orders(const struct farm *farm, uint64_t worker)
+{
+    const struct worker *of = find_worker(farm, worker);
+    for (const struct attempt *live = of->live_first; live; live = live->live_next)
+        if (live->state == ATTEMPT_STOPPING || is_offer_due(of, live))
+            return true;
+    for (const struct publication *pinned = of->pinned_first; pinned; pinned = pinned->pinned_next)
+        if (is_grant_due(of, pinned))
+            return true;
+    for (size_t i = 0; i < of->sighting_count; i++) {
+        const struct sighting *at = &of->sightings[i];
+        if (at->state == ITEM_ENDED ? may_forget(farm, of, at->token) : is_unwanted(farm, of, at))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# docs.sh - the pages are true: each command in them is run by a test or listed with a reason, each
+# file and page they name exists, and what is made from the code is as the code makes it.
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+listed=$source_dir/tests/lint/doc-commands.txt
+
+# The commands of the ```sh blocks, as FILE:LINE:COMMAND, comments cut off.
+commands() {
+	awk 'FNR == 1 { inside = 0 }
+		/^[[:blank:]]*```/ { inside = !inside && /```(sh|console)/; next }
+		inside { sub(/[[:blank:]]+#.*/, ""); sub(/^[[:blank:]]+/, ""); sub(/^\$ /, "")
+			if ($0 != "") print FILENAME ":" FNR ":" $0 }' "$@"
+}
+
+mapfile -t pages < <(files '*.md')
+while IFS= read -r line; do
+	command=${line#*:*:}
+	place=${line%:"$command"}
+	row=$(awk -F'\t' -v command="$command" '$1 == command' "$listed")
+	# docs.bats runs every farm command of these two pages, but those listed.
+	if [ -z "$row" ] && [[ $command = farm\ * && ${place%%:*} =~ ^(README|docs/operating)\.md$ ]]; then
+		continue
+	fi
+	if [ -z "$row" ]; then
+		finding "$place: '$command' is in no test: run it in one, or say why not in tests/lint/doc-commands.txt"
+		continue
+	fi
+	IFS=$'\t' read -r _ file text <<<"$row"
+	[ "$file" != - ] || continue
+	grep -F -- "$text" "$file" >/dev/null 2>&1 ||
+		finding "$place: tests/lint/doc-commands.txt says that $file runs '$text'; it does not"
+done < <(commands "${pages[@]}")
+
+# Links between pages.
+while IFS= read -r line; do
+	page=${line%%:*}
+	target=${line#*](}
+	target=${target%)}
+	case $target in
+	http*://* | '#'*) continue ;;
+	esac
+	[ -e "$(dirname "$page")/${target%%#*}" ] || finding "${line%%:\[*}: links to $target, which is not there"
+done < <(grep -noE '\[[^]]*\]\([^)]+\)' "${pages[@]}")
+
+# Files named in backquotes with a path of ours.
+# shellcheck disable=SC2016 # backquotes of Markdown
+while IFS= read -r line; do
+	name=${line%\`}
+	name=${name##*\`}
+	compgen -G "$name" >/dev/null || finding "${line%%:\`*}: names $name, which is not there"
+done < <(grep -noE '`(proto|coordinator|worker|deploy|tests|docs)/[A-Za-z0-9_./*-]+`' "${pages[@]}" |
+	grep -vE 'cmd_x|test_X')
+
+# Pages made from the code: docs/generated.txt says by which command of which program.
+if [ -e docs/generated.txt ]; then
+	while IFS=$'\t' read -r page program arguments; do
+		[[ $page = \#* || -z $page ]] && continue
+		if [ ! -x "$binary_dir/$program" ]; then
+			echo "note: $program is not built, $page was not compared"
+			continue
+		fi
+		# shellcheck disable=SC2086 # words
+		cmp -s "$page" <("$binary_dir/$program" $arguments) ||
+			finding "$page:1: is not what '$program $arguments' prints: make it anew"
+	done <docs/generated.txt
+fi
+verdict

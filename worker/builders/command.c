@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* command.c - the command builder and the command target: anything a shell can do.
+ *
+ * A build may write the paths it made to $FARM_OUTPUTS, one a line; they become its product. A
+ * publish command finds them in $FARM_PATHS (separated by spaces) and the secret, if its target has
+ * one, in $FARM_SECRET. It says "already published" on a line of its output when the target had it.
+ */
+#include "worker/builders/tools.h"
+
+#include <string.h>
+#include <strings.h>
+
+static int run_shell(const struct phase_context *context, const struct texts *environment,
+                     const char *command, struct publish_finding *finding,
+                     void (*line)(void *, const char *), struct err *err)
+{
+    const char *argv[] = {"sh", "-c", command, NULL};
+    return tool_run(&(struct tool){.argv = argv,
+                                   .environment = environment->items,
+                                   .folder = *context->worktree ? context->worktree : NULL,
+                                   .line = line,
+                                   .context = finding},
+                    err);
+}
+
+/* Builds without a checkout never come here: phase_command starts their shell directly. What the
+ * command wrote to FARM_OUTPUTS is read by phase_finish in both cases. */
+static int command_build(const struct phase_context *context, struct product *product,
+                         struct err *err)
+{
+    struct texts environment = tools_environment(context);
+    (void)product;
+    return run_shell(context, &environment, context->order->recipe.command, NULL, NULL, err);
+}
+
+static const char *command_version(struct arena *arena)
+{
+    return arena_text(arena, "");
+}
+
+const struct builder_row builder_command = {.builder = BUILDER_COMMAND,
+                                            .name = "command",
+                                            .build = command_build,
+                                            .version = command_version};
+
+static void note_line(void *context, const char *line)
+{
+    struct publish_finding *finding = context;
+    if (strcasestr(line, "already published"))
+        finding->already = true;
+}
+
+static int command_publish(const struct phase_context *context, struct publish_finding *finding,
+                           struct err *err)
+{
+    const struct product *product = &context->order->product;
+    struct texts environment = tools_environment(context);
+    struct buf paths = {0};
+    for (size_t i = 0; i < product->paths_count; i++)
+        buf_print(&paths, "%s%s", i ? " " : "", product->paths[i]);
+    texts_set(&environment, "FARM_PATHS", "%s", paths.data ? (const char *)paths.data : "");
+    texts_set(&environment, "FARM_DERIVATION", "%s", product->derivation);
+    texts_set(&environment, "FARM_TARGET", "%s", context->order->target.name);
+    buf_release(&paths);
+    return run_shell(context, &environment, context->order->target.location, finding, note_line,
+                     err);
+}
+
+const struct target_row target_command = {.kind = TARGET_COMMAND,
+                                          .name = "command",
+                                          .secret_env = "FARM_SECRET",
+                                          .secret_fd_env = "",
+                                          .needs_checkout = true,
+                                          .publish = command_publish};

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* flox.c - the flox builder and the flox target. Numbers such as 2.2 are sections of the contract
+ * of flox that we hold ourselves to (1.12 to 1.15).
+ *
+ * One package an invocation, always with -d, never with -q (which hides the reason of a failure)
+ * and never with --system (which labels what was built for the host as something else). flox's exit
+ * code is 1 for everything, so its words are read: words, never icons, which changed twice.
+ */
+#include "proto/base/io.h"
+#include "worker/builders/tools.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Older ones publish by other rules (contract 2.3): any remote, no dedup, tip equality. */
+static const int floor_version[3] = {1, 12, 0};
+
+/* 3.4. Without the right USER flox takes USER and HOME from the password file and so moves its
+ * token and caches: give it the right one. */
+static struct texts flox_environment(const struct phase_context *context)
+{
+    struct texts environment = tools_environment(context);
+    const struct passwd *user = getpwuid(geteuid());
+    if (user)
+        texts_set(&environment, "USER", "%s", user->pw_name);
+    if (user && !getenv("HOME"))
+        texts_set(&environment, "HOME", "%s", user->pw_dir);
+    texts_set(&environment, "FLOX_DISABLE_METRICS", "true");
+    texts_set(&environment, "FLOX_AUTH_NOTIFICATIONS", "false");
+    return environment;
+}
+
+/* ---- version ------------------------------------------------------------------------------ */
+
+static const char *flox_version(struct arena *arena)
+{
+    static const char *const argv[] = {"flox", "--version", NULL};
+    return tools_version(argv, arena);
+}
+
+static bool is_old(const char *version)
+{
+    int part[3] = {0};
+    if (sscanf(version, "%d.%d.%d", &part[0], &part[1], &part[2]) != 3)
+        return true;
+    for (int i = 0; i < 3; i++)
+        if (part[i] != floor_version[i])
+            return part[i] < floor_version[i];
+    return false;
+}
+
+static int check_version(struct arena *arena, struct err *err)
+{
+    const char *version = flox_version(arena);
+    if (!version)
+        return err_set(err, "there is no working flox on this host: install flox %d.%d.%d or newer",
+                       floor_version[0], floor_version[1], floor_version[2]);
+    if (is_old(version))
+        return err_set(err, "flox %s is too old: install %d.%d.%d or newer", version,
+                       floor_version[0], floor_version[1], floor_version[2]);
+    return 0;
+}
+
+/* ---- result links ------------------------------------------------------------------------- */
+
+/* Branches have tracked such links by accident (contract 1.5): only one made since `since` is
+ * evidence. */
+static bool is_fresh_link(const char *path, const struct timespec *since)
+{
+    struct stat link;
+    if (lstat(path, &link) < 0 || !S_ISLNK(link.st_mode))
+        return false;
+    return link.st_ctim.tv_sec > since->tv_sec ||
+           (link.st_ctim.tv_sec == since->tv_sec && link.st_ctim.tv_nsec >= since->tv_nsec);
+}
+
+static const char *link_target(const struct phase_context *context, const char *path)
+{
+    char target[PATH_MAX];
+    ssize_t size = readlink(path, target, sizeof target - 1);
+    if (size <= 0)
+        return NULL;
+    target[size] = '\0';
+    return arena_text(context->arena, target);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Names of result-PKG-OUTPUT links, sorted; flox lists none for the log. */
+static size_t list_outputs(const struct phase_context *context, const char *prefix,
+                           const struct timespec *since, const char **names, size_t most)
+{
+    size_t count = 0, length = strlen(prefix);
+    DIR *folder = opendir(context->worktree);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        const char *path = arena_print(context->arena, "%s/%s", context->worktree, entry->d_name);
+        if (strncmp(entry->d_name, prefix, length) == 0 && entry->d_name[length] == '-' &&
+            strcmp(entry->d_name + length, "-log") != 0 && is_fresh_link(path, since) &&
+            count < most)
+            names[count++] = path;
+    }
+    if (folder)
+        closedir(folder);
+    qsort(names, count, sizeof *names, compare_texts);
+    return count;
+}
+
+static int read_results(const struct phase_context *context, const struct timespec *since,
+                        struct product *product, struct err *err)
+{
+    enum { OUTPUTS_MAX = 16 };
+    const char *names[OUTPUTS_MAX];
+    const char *prefix = arena_print(context->arena, "result-%s", context->order->variant.package);
+    const char *main_link = arena_print(context->arena, "%s/%s", context->worktree, prefix);
+    size_t others = list_outputs(context, prefix, since, names, OUTPUTS_MAX);
+    product->paths = arena_new(context->arena, (others + 1) * sizeof *product->paths);
+    product->paths_count = 0;
+    const char *target = is_fresh_link(main_link, since) ? link_target(context, main_link) : NULL;
+    if (!target)
+        return err_set(err, "flox build ended well but made no %s", prefix);
+    product->paths[product->paths_count++] = target;
+    for (size_t i = 0; i < others; i++) {
+        target = link_target(context, names[i]);
+        if (target)
+            product->paths[product->paths_count++] = target;
+    }
+    return 0;
+}
+
+/* ---- building ----------------------------------------------------------------------------- */
+
+static int run_build(const struct phase_context *context, struct err *err)
+{
+    struct texts environment = flox_environment(context);
+    const char *argv[] = {"flox", "build", "-d", context->worktree, context->order->variant.package,
+                          NULL};
+    return tool_run(
+        &(struct tool){.argv = argv, .environment = environment.items, .folder = context->worktree},
+        err);
+}
+
+static int flox_build(const struct phase_context *context, struct product *product, struct err *err)
+{
+    struct timespec since;
+    if (check_version(context->arena, err) < 0)
+        return -1;
+    clock_gettime(CLOCK_REALTIME_COARSE, &since); /* the clock of file times */
+    int code = run_build(context, err);
+    if (code != 0)
+        return code;
+    if (read_results(context, &since, product, err) < 0)
+        return -1;
+    product->derivation = tools_deriver(context, product->paths[0]);
+    return tools_hold(context, product, err);
+}
+
+const struct builder_row builder_flox = {
+    .builder = BUILDER_FLOX, .name = "flox", .build = flox_build, .version = flox_version};
+
+/* ---- publishing --------------------------------------------------------------------------- */
+
+struct reading {
+    struct publish_finding *finding;
+    bool published;
+};
+
+/* Contract 2.2 (j, n, o) and 1.6. A publish that builds is no store hit: what is published is then
+ * not what was checked. */
+static void read_line(void *context, const char *line)
+{
+    struct reading *reading = context;
+    if (strstr(line, "Package already published."))
+        reading->finding->already = true;
+    if (strstr(line, "Package published successfully."))
+        reading->published = true;
+    if (strstr(line, "Failed while waiting for publish confirmation"))
+        reading->finding->unsure = true;
+    if (strncmp(line, "building '/nix/store/", 21) == 0 ||
+        strstr(line, "derivations will be built") || strstr(line, "derivation will be built"))
+        reading->finding->rebuilt = true;
+}
+
+/* From 1.12.2 on flox publishes from this checkout and leaves its link here. */
+static void compare_result(const struct phase_context *context, const struct timespec *since,
+                           struct publish_finding *finding)
+{
+    const char *link = arena_print(context->arena, "%s/result-%s", context->worktree,
+                                   context->order->variant.package);
+    const struct product *product = &context->order->product;
+    if (!product->paths_count || !is_fresh_link(link, since))
+        return;
+    const char *target = link_target(context, link);
+    if (target && strcmp(target, product->paths[0]) != 0) {
+        printf("published %s, but %s was built and checked\n", target, product->paths[0]);
+        fflush(stdout);
+        finding->rebuilt = true;
+    }
+}
+
+/* Whatever the host's NIX_CONFIG says stays, and nothing may be built. */
+static void forbid_building(struct texts *environment)
+{
+    const char *config = getenv("NIX_CONFIG");
+    texts_set(environment, "NIX_CONFIG", "%s%smax-jobs = 0\nbuilders =\n", config ? config : "",
+              config && *config ? "\n" : "");
+}
+
+static int run_publish(const struct phase_context *context, struct reading *reading,
+                       struct err *err)
+{
+    const struct order *order = context->order;
+    struct texts environment = flox_environment(context);
+    if (order->target.no_rebuild)
+        forbid_building(&environment);
+    const char *argv[] = {"flox",
+                          "publish",
+                          "-d",
+                          context->worktree,
+                          "-o",
+                          order->target.name,
+                          order->variant.package,
+                          NULL};
+    return tool_run(&(struct tool){.argv = argv,
+                                   .environment = environment.items,
+                                   .folder = context->worktree,
+                                   .line = read_line,
+                                   .context = reading},
+                    err);
+}
+
+static int flox_publish(const struct phase_context *context, struct publish_finding *finding,
+                        struct err *err)
+{
+    struct timespec since;
+    struct reading reading = {.finding = finding};
+    if (check_version(context->arena, err) < 0)
+        return -1;
+    clock_gettime(CLOCK_REALTIME_COARSE, &since);
+    int code = run_publish(context, &reading, err);
+    compare_result(context, &since, finding);
+    /* An exit of 0 without either sentence: flox said it in words we do not know. */
+    if (code == 0 && !reading.published && !finding->already)
+        finding->unsure = true;
+    if (code == 0 && finding->unsure)
+        return err_set(err, "flox publish ended well but said neither that it published nor that "
+                            "it was published: ask again");
+    return code;
+}
+
+const struct target_row target_flox = {.kind = TARGET_FLOX,
+                                       .name = "flox",
+                                       .secret_env = "FLOX_FLOXHUB_TOKEN",
+                                       .secret_fd_env = "",
+                                       .needs_checkout = true,
+                                       .publish = flox_publish};

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* nix.c - the nix builder and the nix-cache target.
+ *
+ * A build is nix-build taken apart: nix-instantiate, then nix-store --realise. Two processes as
+ * well, but so the derivation and all outputs are known without asking again, and what fails is
+ * either evaluation or building.
+ *
+ * The system is always passed: the worker takes only systems it has, and its own architecture need
+ * not be nix's (an aarch64 worker below qemu-user with the host's x86_64 nix).
+ */
+#include "proto/base/io.h"
+#include "worker/builders/tools.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- building ----------------------------------------------------------------------------- */
+
+static void add_system(struct texts *argv, const struct variant *variant)
+{
+    if (!*variant->system)
+        return;
+    texts_add(argv, "--option");
+    texts_add(argv, "system");
+    texts_add(argv, "%s", variant->system);
+}
+
+/* Runs a nix command whose standard output is store paths. */
+static int run_for_paths(const struct phase_context *context, const struct texts *argv,
+                         const char ***paths, size_t *count, struct err *err)
+{
+    struct texts environment = tools_environment(context);
+    struct buf output = {0};
+    int code = tool_run(&(struct tool){.argv = argv->items,
+                                       .environment = environment.items,
+                                       .folder = context->worktree,
+                                       .output = &output},
+                        err);
+    tools_paths(output.data ? (const char *)output.data : "", context->arena, paths, count);
+    buf_release(&output);
+    if (code == 0 && *count == 0)
+        return err_set(err, "%s printed no store path", argv->items[0]);
+    return code;
+}
+
+static int instantiate(const struct phase_context *context, struct product *product,
+                       struct err *err)
+{
+    const char **paths;
+    size_t count;
+    struct texts argv = {.arena = context->arena};
+    texts_add(&argv, "nix-instantiate");
+    texts_add(&argv, "%s/%s", context->worktree, context->order->recipe.path);
+    texts_add(&argv, "--add-root");
+    texts_add(&argv, "%s/roots/derivation", context->folder);
+    texts_add(&argv, "--indirect");
+    add_system(&argv, &context->order->variant);
+    int code = run_for_paths(context, &argv, &paths, &count, err);
+    if (code != 0)
+        return code;
+    if (count != 1)
+        return err_set(err, "%s is %zu derivations; a recipe must be one",
+                       context->order->recipe.path, count);
+    /* With --add-root it prints the root, a link to the derivation. */
+    char target[4096];
+    ssize_t size = readlink(paths[0], target, sizeof target - 1);
+    target[size > 0 ? size : 0] = '\0';
+    product->derivation = size > 0 ? arena_text(context->arena, target) : paths[0];
+    return 0;
+}
+
+/* Roots are links; what they hold is the product. */
+static void follow_links(const struct phase_context *context, const char **paths, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char target[4096];
+        ssize_t size = readlink(paths[i], target, sizeof target - 1);
+        if (size <= 0)
+            continue;
+        target[size] = '\0';
+        paths[i] = arena_text(context->arena, target);
+    }
+}
+
+static int realise(const struct phase_context *context, struct product *product, struct err *err)
+{
+    struct texts argv = {.arena = context->arena};
+    texts_add(&argv, "nix-store");
+    texts_add(&argv, "--realise");
+    texts_add(&argv, "%s", product->derivation);
+    texts_add(&argv, "--add-root");
+    texts_add(&argv, "%s/roots/result", context->folder);
+    texts_add(&argv, "--indirect");
+    add_system(&argv, &context->order->variant);
+    int code = run_for_paths(context, &argv, &product->paths, &product->paths_count, err);
+    if (code == 0)
+        follow_links(context, product->paths, product->paths_count);
+    return code;
+}
+
+/* Where `flox build` puts it, for the branch's own test-build.sh. */
+static int link_result(const struct phase_context *context, const struct product *product,
+                       struct err *err)
+{
+    const char *link = arena_print(context->arena, "%s/result-%s", context->worktree,
+                                   context->order->variant.package);
+    unlink(link);
+    if (symlink(product->paths[0], link) < 0)
+        return err_set(err, "cannot make %s: %s", link, strerror(errno));
+    for (size_t i = 0; i < product->paths_count; i++)
+        printf("%s\n", product->paths[i]);
+    fflush(stdout);
+    return 0;
+}
+
+static int nix_build(const struct phase_context *context, struct product *product, struct err *err)
+{
+    if (io_make_folders(arena_print(context->arena, "%s/roots", context->folder), 0755, err) < 0)
+        return -1;
+    int code = instantiate(context, product, err);
+    if (code > 0)
+        fprintf(stderr, "farm-worker: the recipe does not evaluate\n"); /* a rule of cause.c */
+    if (code == 0)
+        code = realise(context, product, err);
+    if (code == 0)
+        code = link_result(context, product, err);
+    return code;
+}
+
+static const char *nix_version(struct arena *arena)
+{
+    static const char *const argv[] = {"nix-store", "--version", NULL};
+    return tools_version(argv, arena);
+}
+
+const struct builder_row builder_nix = {
+    .builder = BUILDER_NIX, .name = "nix", .build = nix_build, .version = nix_version};
+
+/* ---- publishing to a binary cache --------------------------------------------------------- */
+
+/* /nix/store/HASH-NAME -> HASH, as narinfo files are named. */
+static const char *path_hash(const char *path, struct arena *arena)
+{
+    const char *base = strrchr(path, '/');
+    base = base ? base + 1 : path;
+    return arena_print(arena, "%.*s", (int)strcspn(base, "-"), base);
+}
+
+/* A cache in a folder is asked without nix. */
+static bool folder_has(const struct phase_context *context, const char *folder)
+{
+    const struct product *product = &context->order->product;
+    int length = (int)strcspn(folder, "?");
+    for (size_t i = 0; i < product->paths_count; i++)
+        if (!io_exists(arena_print(context->arena, "%.*s/%s.narinfo", length, folder,
+                                   path_hash(product->paths[i], context->arena))))
+            return false;
+    return true;
+}
+
+static void add_nix(struct texts *argv, const char *command)
+{
+    texts_add(argv, "nix");
+    texts_add(argv, "--extra-experimental-features");
+    texts_add(argv, "nix-command");
+    texts_add(argv, "%s", command);
+}
+
+static void add_paths(struct texts *argv, const struct product *product)
+{
+    for (size_t i = 0; i < product->paths_count; i++)
+        texts_add(argv, "%s", product->paths[i]);
+}
+
+static bool store_has(const struct phase_context *context)
+{
+    struct texts argv = {.arena = context->arena}, environment = tools_environment(context);
+    struct buf output = {0};
+    add_nix(&argv, "path-info");
+    texts_add(&argv, "--store");
+    texts_add(&argv, "%s", context->order->target.location);
+    add_paths(&argv, &context->order->product);
+    int code = tool_run(
+        &(struct tool){.argv = argv.items, .environment = environment.items, .output = &output},
+        NULL);
+    buf_release(&output);
+    return code == 0;
+}
+
+static bool cache_has(const struct phase_context *context)
+{
+    const char *location = context->order->target.location;
+    if (strncmp(location, "file://", 7) == 0)
+        return folder_has(context, location + 7);
+    if (*location == '/')
+        return folder_has(context, location);
+    return store_has(context);
+}
+
+/* The key stays in the supervisor's memory file, which nix inherits and opens by this path. */
+static const char *signing_location(const struct phase_context *context)
+{
+    const char *location = context->order->target.location, *key = getenv("FARM_SECRET_FILE");
+    if (*location == '/')
+        location = arena_print(context->arena, "file://%s", location);
+    if (!key)
+        return location;
+    return arena_print(context->arena, "%s%csecret-key=%s", location,
+                       strchr(location, '?') ? '&' : '?', key);
+}
+
+static int copy(const struct phase_context *context, struct err *err)
+{
+    struct texts argv = {.arena = context->arena}, environment = tools_environment(context);
+    add_nix(&argv, "copy");
+    texts_add(&argv, "--to");
+    texts_add(&argv, "%s", signing_location(context));
+    add_paths(&argv, &context->order->product);
+    return tool_run(&(struct tool){.argv = argv.items, .environment = environment.items}, err);
+}
+
+static int nix_cache_publish(const struct phase_context *context, struct publish_finding *finding,
+                             struct err *err)
+{
+    const struct product *product = &context->order->product;
+    if (!product->paths_count)
+        return err_set(err, "nothing to publish: the build recorded no store path");
+    if (cache_has(context)) {
+        finding->already = true;
+        printf("%s has it already\n", context->order->target.name);
+        fflush(stdout);
+        return 0;
+    }
+    int code = copy(context, err);
+    for (size_t i = 0; code == 0 && i < product->paths_count; i++)
+        printf("published %s to %s\n", product->paths[i], context->order->target.name);
+    fflush(stdout);
+    return code;
+}
+
+const struct target_row target_nix_cache = {.kind = TARGET_NIX_CACHE,
+                                            .name = "nix-cache",
+                                            .secret_env = "",
+                                            .secret_fd_env = "FARM_SECRET_FILE",
+                                            .publish = nix_cache_publish};

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/builders/tools.h"
+#include "proto/base/io.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { VERSION_BYTES_MAX = 65536, VERSION_MS_MAX = 10000 };
+
+void tools_describe(struct texts *environment, const struct order *order, const char *folder)
+{
+    const struct variant *variant = &order->variant;
+    texts_set(environment, "FARM_PROJECT", "%s", variant->project);
+    texts_set(environment, "FARM_BRANCH", "%s", variant->branch);
+    texts_set(environment, "FARM_COMMIT", "%s", variant->commit);
+    texts_set(environment, "FARM_PACKAGE", "%s", variant->package);
+    texts_set(environment, "FARM_SYSTEM", "%s", variant->system);
+    texts_set(environment, "FARM_GPU", "%s", variant->gpu);
+    texts_set(environment, "FARM_ISA", "%s", variant->isa);
+    texts_set(environment, "FARM_CUDA", "%s", variant->cuda);
+    texts_set(environment, "FARM_PYTHON", "%s", variant->python);
+    texts_set(environment, "FARM_OUTPUTS", "%s/outputs", folder);
+}
+
+/* Contract 3.4: RUST_LOG hides flox's success line, an activated environment would be built from,
+ * MAKEFLAGS and GIT_* change what make and git do; any FLOX_X is parsed as configuration, so only
+ * those stay that a person may have set for this host. */
+struct texts tools_environment(const struct phase_context *context)
+{
+    static const char *const without[] = {"RUST_LOG",
+                                          "RUST_BACKTRACE",
+                                          "FLOX_ENV*",
+                                          "FLOX_PROMPT*",
+                                          "_FLOX_*",
+                                          "_activate_d",
+                                          "MAKEFLAGS",
+                                          "MFLAGS",
+                                          "MAKELEVEL",
+                                          "GIT_DIR",
+                                          "GIT_WORK_TREE",
+                                          "GIT_INDEX_FILE",
+                                          "GIT_PREFIX",
+                                          "GIT_OBJECT_DIRECTORY",
+                                          "GIT_COMMON_DIR",
+                                          "GIT_NAMESPACE",
+                                          NULL};
+    struct texts environment = {.arena = context->arena};
+    texts_environment(&environment, without);
+    const char *temporary = arena_print(context->arena, "%s/tmp", context->folder);
+    if (io_make_folders(temporary, 0700, NULL) == 0)
+        texts_set(&environment, "TMPDIR", "%s", temporary);
+    texts_set(&environment, "GIT_TERMINAL_PROMPT", "0");
+    texts_set(&environment, "NO_COLOR", "1");
+    tools_describe(&environment, context->order, context->folder);
+    return environment;
+}
+
+const char *tools_version(const char *const *argv, struct arena *arena)
+{
+    struct buf output = {0};
+    const char *version = NULL;
+    if (tool_exists(argv[0]) &&
+        io_run(argv, NULL, VERSION_BYTES_MAX, VERSION_MS_MAX, &output, NULL) == 0) {
+        const char *at = (const char *)output.data;
+        while (at && *at && !isdigit((unsigned char)*at))
+            at++;
+        if (at && *at)
+            version = arena_print(arena, "%.*s", (int)strcspn(at, " \t\r\n)"), at);
+    }
+    buf_release(&output);
+    return version;
+}
+
+void tools_paths(const char *text, struct arena *arena, const char ***paths, size_t *count)
+{
+    size_t most = 1;
+    for (const char *at = text; *at; at++)
+        most += *at == '\n';
+    *paths = arena_new(arena, most * sizeof **paths);
+    *count = 0;
+    for (const char *line = text; *line;) {
+        int length = (int)strcspn(line, "\n");
+        if (*line == '/')
+            (*paths)[(*count)++] = arena_print(arena, "%.*s", length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+int tools_hold(const struct phase_context *context, const struct product *product, struct err *err)
+{
+    const char *roots = arena_print(context->arena, "%s/roots", context->folder);
+    if (io_make_folders(roots, 0755, err) < 0)
+        return -1;
+    if (!product->paths_count || !tool_exists("nix-store"))
+        return 0;
+    struct texts argv = {.arena = context->arena};
+    texts_add(&argv, "nix-store");
+    texts_add(&argv, "--realise");
+    for (size_t i = 0; i < product->paths_count; i++)
+        texts_add(&argv, "%s", product->paths[i]);
+    texts_add(&argv, "--add-root");
+    texts_add(&argv, "%s/result", roots);
+    texts_add(&argv, "--indirect");
+    struct buf output = {0};
+    int code = tool_run(&(struct tool){.argv = argv.items, .output = &output}, err);
+    buf_release(&output);
+    if (code > 0)
+        return err_set(err, "nix-store refused to hold %s: status %d", product->paths[0], code);
+    return code;
+}
+
+const char *tools_deriver(const struct phase_context *context, const char *path)
+{
+    const char *argv[] = {"nix-store", "--query", "--deriver", path, NULL};
+    struct buf output = {0};
+    const char *deriver = "";
+    if (tool_exists(argv[0]) &&
+        tool_run(&(struct tool){.argv = argv, .output = &output}, NULL) == 0) {
+        const char *text = output.data ? (const char *)output.data : "";
+        if (*text == '/')
+            deriver = arena_print(context->arena, "%.*s", (int)strcspn(text, "\n"), text);
+    }
+    buf_release(&output);
+    return deriver;
+}

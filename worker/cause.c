@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT */
+/* cause.c - see cause.h.
+ *
+ * Evidence (what the kernel and the supervisor saw) decides before words do. Words are searched in
+ * one pass: each rule begins with literal characters; the first four of them, hashed, are bits of a
+ * small set; only where a rule's whole literal stands does PCRE2 look, anchored there. The earlier
+ * row of the table wins, and of its lines the first. So the cost does not grow with the table: 256
+ * KiB take well below a millisecond whatever is in them.
+ */
+#include "worker/cause.h"
+#include "proto/base/utf8.h"
+#include "proto/limits.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <assert.h>
+#include <pcre2.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHECKOUT = 1 << PHASE_CHECKOUT,
+    BUILD = 1 << PHASE_BUILD,
+    CHECK = 1 << PHASE_CHECK,
+    PUBLISH = 1 << PHASE_PUBLISH,
+    ALL = CHECKOUT | BUILD | CHECK | PUBLISH
+};
+
+/* Below this a compiler cannot write its next object file. */
+#define DISK_FULL_BYTES (4ull << 20)
+
+/* Sources: "flox N" is a section of the flox contract, "nix", "git", "gcc" the program's own text.
+ * Order is priority: what a host lacks comes before what a recipe did wrong, since the first is
+ * often the reason of the second. */
+static const struct cause_rule rules[] = {
+    /* ---- memory */
+    {"Killed signal terminated program", CAUSE_OOM, BUILD | PUBLISH, "flox 1.7",
+     "gcc: fatal error: Killed signal terminated program cc1plus", false},
+    {"failed due to signal 9", CAUSE_OOM, BUILD | PUBLISH, "flox 1.7",
+     "Reason: builder failed due to signal 9 (Killed).", false},
+    {"virtual memory exhausted", CAUSE_OOM, BUILD | PUBLISH, "gcc",
+     "cc1plus: virtual memory exhausted: Cannot allocate memory", false},
+    {"out of memory allocating", CAUSE_OOM, BUILD | PUBLISH, "gcc",
+     "cc1plus: out of memory allocating 65536 bytes after a total of 1048576 bytes", false},
+    /* ---- disk */
+    {"No space left on device", CAUSE_DISK_FULL, ALL, "flox 2.6",
+     "fatal error: error writing to /tmp/ccXYZ.s: No space left on device", false},
+    {"lack of free disk space", CAUSE_DISK_FULL, BUILD | PUBLISH, "flox 1.7",
+     "note: build failure may have been caused by lack of free disk space", false},
+    {"Disk quota exceeded", CAUSE_DISK_FULL, ALL, "libc",
+     "cp: error writing '/home/b/x': Disk quota exceeded", false},
+    /* ---- limits that nix keeps itself */
+    {"timed out after \\d+ seconds of silence", CAUSE_SILENT, BUILD | PUBLISH, "flox 1.7",
+     "building of '/nix/store/x.drv' timed out after 7200 seconds of silence", false},
+    {"timed out after \\d+ seconds", CAUSE_TIMEOUT, BUILD | PUBLISH, "flox 1.7",
+     "building of '/nix/store/x.drv' timed out after 28800 seconds", false},
+    /* ---- who we are */
+    {"Your FloxHub token has expired", CAUSE_AUTH, PUBLISH, "flox 3.2",
+     "\u2718 ERROR: Your FloxHub token has expired.", false},
+    {"You are not logged in to FloxHub", CAUSE_AUTH, PUBLISH, "flox 3.2",
+     "\u2718 ERROR: You are not logged in to FloxHub.", false},
+    {"Your FloxHub token is invalid", CAUSE_AUTH, PUBLISH, "flox 3.2",
+     "\u2718 ERROR: Your FloxHub token is invalid: invalid token", false},
+    {"FloxHub token (could not be verified|is expired)", CAUSE_AUTH, PUBLISH, "flox 3.2",
+     "Your FloxHub token could not be verified and may be expired or revoked.", false},
+    {"401 Unauthorized", CAUSE_AUTH, PUBLISH, "flox 2.6", "\u2718 ERROR: 401 Unauthorized: no",
+     false},
+    {"secret key is corrupt", CAUSE_AUTH, PUBLISH, "nix", "error: secret key is corrupt", false},
+    {"key is corrupt", CAUSE_AUTH, PUBLISH, "nix", "error: key is corrupt", false},
+    {"ExpiredToken", CAUSE_AUTH, PUBLISH, "nix s3", "error: AWS error: ExpiredToken: renew it",
+     false},
+    {"InvalidAccessKeyId", CAUSE_AUTH, PUBLISH, "nix s3", "error: AWS error: InvalidAccessKeyId",
+     false},
+    {"Authentication failed for", CAUSE_AUTH, CHECKOUT | PUBLISH, "git",
+     "fatal: Authentication failed for 'https://github.com/a/b/'", false},
+    {"could not read Username for", CAUSE_AUTH, CHECKOUT | PUBLISH, "git",
+     "fatal: could not read Username for 'https://github.com': terminal prompts disabled", false},
+    {"Permission denied \\(", CAUSE_AUTH, CHECKOUT | PUBLISH, "ssh",
+     "git@github.com: Permission denied (publickey).", false},
+    {"Host key verification failed", CAUSE_AUTH, CHECKOUT | PUBLISH, "ssh",
+     "Host key verification failed.", false},
+    /* ---- what we may */
+    {"403 Forbidden", CAUSE_DENIED, PUBLISH, "flox 2.2h",
+     "\u2718 ERROR: 403 Forbidden: You are not permitted to write to this catalog.", false},
+    {"not permitted to write", CAUSE_DENIED, PUBLISH, "flox 2.2h",
+     "You are not permitted to write to this catalog.", false},
+    {"AccessDenied", CAUSE_DENIED, PUBLISH, "nix s3", "error: AWS error: AccessDenied", false},
+    /* ---- the store */
+    {"nable to start any build", CAUSE_STALE, PUBLISH, "nix",
+     "error: unable to start any build; either increase '--max-jobs' or enable remote builds.",
+     false},
+    {"path '/[^']*' (is not valid|does not exist)", CAUSE_STALE, PUBLISH, "nix",
+     "error: path '/nix/store/abc-hello' is not valid", false},
+    {"don't know how to build these paths", CAUSE_STALE, PUBLISH, "nix",
+     "don't know how to build these paths:", false},
+    {"has been garbage collected - please try again", CAUSE_STORE, BUILD | PUBLISH, "flox 1.7",
+     "*** /nix/store/x.drv has been garbage collected - please try again", false},
+    {"unavailable after \\d+ materialisation", CAUSE_STORE, BUILD | PUBLISH, "flox 2.6",
+     "outputs still unavailable after 3 materialisation attempts", false},
+    {"path '/[^']*' is not valid", CAUSE_STORE, BUILD, "nix",
+     "error: path '/nix/store/abc-source' is not valid", false},
+    /* ---- the wrong host */
+    {"required system or feature not available", CAUSE_WRONG_HOST, BUILD | PUBLISH, "flox 1.9",
+     "Reason: required system or feature not available", false},
+    {"not available on the requested hostPlatform", CAUSE_WRONG_HOST, BUILD | PUBLISH, "flox 1.9",
+     "error: Package 'x' in y is not available on the requested hostPlatform:", false},
+    {"is required to build '[^']*', but I am a", CAUSE_WRONG_HOST, BUILD | PUBLISH, "nix",
+     "error: a 'aarch64-linux' with features {} is required to build '/nix/store/x.drv', but I am "
+     "a 'x86_64-linux' with features {benchmark}",
+     false},
+    {"This environment is not locked for your system", CAUSE_WRONG_HOST, BUILD | PUBLISH, "flox 4",
+     "This environment is not locked for your system (aarch64-linux).", false},
+    {"unrecognized command-line option .{1,4}-m", CAUSE_WRONG_HOST, BUILD, "flox 1.9",
+     "gcc: error: unrecognized command-line option '-mavx2'", false},
+    {"bad value \\([^)]*\\) for .{1,4}-march", CAUSE_WRONG_HOST, BUILD, "flox 1.9",
+     "cc1: error: bad value ('armv9-a+sve2') for '-march=' switch", false},
+    {"Exec format error", CAUSE_WRONG_HOST, BUILD | CHECK, "libc",
+     "./probe: cannot execute: Exec format error", false},
+    {"Illegal instruction", CAUSE_WRONG_HOST, CHECK, "libc", "Illegal instruction (core dumped)",
+     false},
+    /* ---- the request */
+    {"Target '[^']*' not found", CAUSE_CONFIG, BUILD | PUBLISH, "flox 1.3",
+     "\u2718 ERROR: Target 'torchvision-sm999' not found.", false},
+    {"No packages found to build", CAUSE_CONFIG, BUILD | PUBLISH, "flox 1.3",
+     "\u2718 ERROR: No packages found to build.", false},
+    {"is defined in the manifest and as a Nix expression", CAUSE_CONFIG, BUILD | PUBLISH,
+     "flox 1.2", "'x' is defined in the manifest and as a Nix expression.", false},
+    {"requires git version control", CAUSE_CONFIG, BUILD | PUBLISH, "flox 1.4",
+     "Building nix expression build(s) requires git version control.", false},
+    {"does not appear to be tracked by git", CAUSE_CONFIG, BUILD | PUBLISH, "flox 1.4",
+     "The Nix expression for 'x' does not appear to be tracked by git.", false},
+    {"files are not tracked by git", CAUSE_CONFIG, PUBLISH, "flox 2.2e",
+     "The following environment files are not tracked by git:", false},
+    {"is a shallow Git repository", CAUSE_CONFIG, BUILD | PUBLISH, "flox 1.8",
+     "error: '/w' is a shallow Git repository, but shallow repositories are only allowed when",
+     false},
+    {"Environment must be locked", CAUSE_CONFIG, PUBLISH, "flox 2.2c",
+     "\u2718 ERROR: The environment is in an unsupported state for publishing: Environment must be "
+     "locked.",
+     false},
+    {"has dirty tracked files", CAUSE_CONFIG, PUBLISH, "flox 2.2e",
+     "Build repository must be clean, but has dirty tracked files.", false},
+    {"has no upstream remote configured", CAUSE_CONFIG, PUBLISH, "flox 2.2e",
+     "Current branch 'main' has no upstream remote configured.", false},
+    {"detached HEAD state", CAUSE_CONFIG, PUBLISH, "flox 2.2e",
+     "Repository is in detached HEAD state and has no upstream remote configured.", false},
+    {"revision is not present on remote", CAUSE_CONFIG, PUBLISH, "flox 2.2e",
+     "Local revision is not present on remote 'origin/main'.", false},
+    {"revision not found on any remote", CAUSE_CONFIG, PUBLISH, "flox 2.3",
+     "Current revision not found on any remote repositories.", false},
+    {"Revisions of local branch and tracked remote branch differ", CAUSE_CONFIG, PUBLISH,
+     "flox 2.3", "Revisions of local branch and tracked remote branch differ.", false},
+    {"must have at least one remote configured", CAUSE_CONFIG, PUBLISH, "flox 2.3",
+     "The repository must have at least one remote configured.", false},
+    {"Could not parse the URL for remote", CAUSE_CONFIG, PUBLISH, "flox 2.2e",
+     "Could not parse the URL for remote 'origin': relative URL", false},
+    {"Cannot publish (from an environment|without a build)", CAUSE_CONFIG, PUBLISH, "flox 2.2b",
+     "Cannot publish from an environment on FloxHub.", false},
+    {"No packages in toplevel group", CAUSE_CONFIG, PUBLISH, "flox 2.2g",
+     "No packages in toplevel group", false},
+    {"A signing key is required", CAUSE_CONFIG, PUBLISH, "flox 2.2l",
+     "\u2718 ERROR: Failed to publish package: A signing key is required to upload artifacts.",
+     false},
+    {"404 Not Found", CAUSE_CONFIG, PUBLISH, "flox 2.6",
+     "\u2718 ERROR: 404 Not Found: The catalog could not be found", false},
+    {"The catalog could not be found", CAUSE_CONFIG, PUBLISH, "flox 2.2h",
+     "The catalog could not be found", false},
+    {"Could not parse config", CAUSE_CONFIG, BUILD | PUBLISH, "flox 3.4",
+     "\u2718 ERROR: Could not parse config", false},
+    {"farm-worker: flox \\S+ is too old", CAUSE_CONFIG, BUILD | PUBLISH, "floxfarm",
+     "farm-worker: flox 1.9.0 is too old: install 1.12.0 or newer", false},
+    {"farm-worker: there is no working flox", CAUSE_CONFIG, BUILD | PUBLISH, "floxfarm",
+     "farm-worker: there is no working flox on this host: install flox 1.12.0 or newer", false},
+    {"farm-worker: branch \\S+ is gone from", CAUSE_CONFIG, CHECKOUT, "floxfarm",
+     "farm-worker: branch main is gone from https://x/y: choose another or push it again", false},
+    {"farm-worker: commit [0-9a-f]+ is on no branch of", CAUSE_CONFIG, CHECKOUT, "floxfarm",
+     "farm-worker: commit 0123abcd is on no branch of https://x/y: push it", false},
+    {"farm-worker: the bundle of unpushed commits does not fit", CAUSE_CONFIG, CHECKOUT, "floxfarm",
+     "farm-worker: the bundle of unpushed commits does not fit what https://x/y has", false},
+    {"farm-worker: a check is required", CAUSE_CONFIG, CHECK, "floxfarm",
+     "farm-worker: a check is required, but the branch has no test-build.sh at its top", false},
+    {"Repository not found", CAUSE_CONFIG, CHECKOUT, "git", "ERROR: Repository not found.", false},
+    /* ---- the network */
+    {"Failed while waiting for publish confirmation", CAUSE_NETWORK, PUBLISH, "flox 2.2n",
+     "\u2718 ERROR: Failed while waiting for publish confirmation: Timed out waiting for publish "
+     "completion",
+     false},
+    {"Communication Error", CAUSE_NETWORK, BUILD | PUBLISH, "flox 2.6",
+     "Communication Error: error sending request for url (https://api.flox.dev/)", false},
+    {"error sending request", CAUSE_NETWORK, BUILD | PUBLISH, "flox 2.6",
+     "error sending request for url (https://api.flox.dev/api/v1/catalog)", false},
+    {"could not get information about the base catalog", CAUSE_NETWORK, BUILD | PUBLISH, "flox 1.7",
+     "\u2718 ERROR: could not get information about the base catalog: 503 Service Unavailable",
+     false},
+    {"Failed to download Nix build tools", CAUSE_NETWORK, BUILD | PUBLISH, "flox 1.7",
+     "\u2718 ERROR: Failed to download Nix build tools from 'github:flox/nixpkgs'", false},
+    {"Failed to upload to cache", CAUSE_NETWORK, PUBLISH, "flox 2.2l",
+     "\u2718 ERROR: Failed to publish package: Failed to upload to cache: error: timeout", false},
+    {"Could not access (the )?remote", CAUSE_NETWORK, PUBLISH, "flox 2.2e",
+     "Could not access the remote repository: fatal: unable to connect", false},
+    {"Failed to check whether local revision exists on remote", CAUSE_NETWORK, PUBLISH, "flox 2.2e",
+     "Failed to check whether local revision exists on remote 'origin/main': eof", false},
+    {"error: unable to download '", CAUSE_NETWORK, ALL, "nix",
+     "error: unable to download 'https://cache.nixos.org/nar/x.nar': Timeout was reached (28)",
+     false},
+    {"Internal Server Error", CAUSE_NETWORK, PUBLISH, "flox 2.6",
+     "\u2718 ERROR: 500 Internal Server Error", false},
+    {"Bad Gateway", CAUSE_NETWORK, PUBLISH, "flox 2.6", "\u2718 ERROR: 502 Bad Gateway", false},
+    {"Service Unavailable", CAUSE_NETWORK, PUBLISH, "flox 2.6",
+     "\u2718 ERROR: 503 Service Unavailable", false},
+    {"Gateway Time-?out", CAUSE_NETWORK, PUBLISH, "flox 2.6", "\u2718 ERROR: 504 Gateway Timeout",
+     false},
+    {"429 Too Many Requests", CAUSE_NETWORK, BUILD | PUBLISH, "flox 2.6",
+     "\u2718 ERROR: 429 Too Many Requests", false},
+    {"curl: \\((5|6|7|18|28|35|52|55|56|92)\\)", CAUSE_NETWORK, BUILD, "curl",
+     "source> curl: (6) Could not resolve host: github.com", false},
+    {"fatal: unable to access '", CAUSE_NETWORK, ALL, "git",
+     "fatal: unable to access 'https://github.com/a/b/': Could not resolve host: github.com",
+     false},
+    {"Could not resolve host", CAUSE_NETWORK, CHECKOUT | PUBLISH, "flox 2.6",
+     "ssh: Could not resolve hostname github.com: Temporary failure in name resolution", false},
+    {"Couldn't resolve host", CAUSE_NETWORK, CHECKOUT | PUBLISH, "flox 2.6",
+     "Couldn't resolve host name (6)", false},
+    {"Could not read from remote repository", CAUSE_NETWORK, CHECKOUT | PUBLISH, "git",
+     "fatal: Could not read from remote repository.", false},
+    {"Connection (timed out|refused|reset)", CAUSE_NETWORK, CHECKOUT | PUBLISH, "libc",
+     "ssh: connect to host example.org port 22: Connection refused", false},
+    {"fatal: early EOF", CAUSE_NETWORK, CHECKOUT, "git", "fatal: early EOF", false},
+    {"error: RPC failed", CAUSE_NETWORK, CHECKOUT, "git",
+     "error: RPC failed; curl 56 GnuTLS recv error (-54)", false},
+    /* ---- flox's own */
+    {"failed to parse file for lock results", CAUSE_PUBLISH, PUBLISH, "flox 2.2i",
+     "failed to parse file for lock results: EOF while parsing a value at line 1 column 0", false},
+    /* ---- the recipe */
+    {"farm-worker: the recipe does not evaluate", CAUSE_EVAL, BUILD, "floxfarm",
+     "farm-worker: the recipe does not evaluate", true},
+    {"refusing to evaluate", CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: Package 'x' has an unfree license ('unfree'), refusing to evaluate.", false},
+    {"error: undefined variable", CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: undefined variable 'lbi'", false},
+    {"error: syntax error", CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: syntax error, unexpected '}', expecting ';'", false},
+    {"error: attribute '[^']*' missing", CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: attribute 'cudaPackages_99' missing", false},
+    {"error: infinite recursion encountered", CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: infinite recursion encountered", false},
+    {"error: evaluation aborted", CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: evaluation aborted with the following error message: 'no'", false},
+    {"error: assertion '", CAUSE_EVAL, BUILD | PUBLISH, "nix", "error: assertion 'x' failed",
+     false},
+    {"hash mismatch in fixed-output derivation", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.6",
+     "error: hash mismatch in fixed-output derivation '/nix/store/x.drv':", false},
+    {"fatal error: ", CAUSE_COMPILE, BUILD, "gcc", "vision.c:3:10: fatal error: no.h: No such file",
+     false},
+    {": error: ", CAUSE_COMPILE, BUILD, "gcc", "vision.c:7:5: error: expected ';' before '}' token",
+     false},
+    {"builder failed with exit code", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
+     "Reason: builder failed with exit code 1.", true},
+    {"builder for '[^']*' failed with exit code", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
+     "error: builder for '/nix/store/x.drv' failed with exit code 1;", false},
+    {"ERROR: Build failed", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
+     "\u2718 ERROR: Build failed", true},
+};
+enum { RULE_COUNT = sizeof rules / sizeof rules[0], LITERAL_MIN = 4, SET_BITS = 1 << 16 };
+
+const struct cause_rule *cause_rule_at(size_t index)
+{
+    return index < RULE_COUNT ? &rules[index] : NULL;
+}
+
+/* ---- the compiled table: made once, constant from then on ---------------------------------- */
+
+static struct {
+    pcre2_code *code[RULE_COUNT];
+    size_t literal[RULE_COUNT]; /* how many characters of the pattern are literal */
+    uint64_t set[SET_BITS / 64];
+} table;
+static pthread_once_t table_once = PTHREAD_ONCE_INIT;
+
+static unsigned hash_of(const void *four_bytes)
+{
+    uint32_t word;
+    memcpy(&word, four_bytes, sizeof word);
+    return (word * 2654435761u) >> 16;
+}
+
+/* A literal ends at the first special character; one that is quantified by it does not count. */
+static size_t literal_length(const char *pattern)
+{
+    size_t length = strcspn(pattern, "\\^$.[|()?*+{");
+    return length > 0 && pattern[length] && strchr("?*+{", pattern[length]) ? length - 1 : length;
+}
+
+static void compile_table(void)
+{
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        int error;
+        PCRE2_SIZE at;
+        table.code[i] = pcre2_compile((PCRE2_SPTR)rules[i].pattern, PCRE2_ZERO_TERMINATED,
+                                      PCRE2_ANCHORED, &error, &at, NULL);
+        assert(table.code[i] && "a rule of cause.c is no regular expression");
+        pcre2_jit_compile(table.code[i], PCRE2_JIT_COMPLETE); /* without JIT it works as well */
+        table.literal[i] = literal_length(rules[i].pattern);
+        assert(table.literal[i] >= LITERAL_MIN && "a rule of cause.c begins with no literal");
+        unsigned bit = hash_of(rules[i].pattern);
+        table.set[bit / 64] |= 1ull << bit % 64;
+    }
+}
+
+/* ---- searching ---------------------------------------------------------------------------- */
+
+struct search {
+    unsigned phase;
+    const char *text;
+    size_t size;
+    size_t best; /* rule; RULE_COUNT: none */
+    size_t at;   /* where it matched */
+    pcre2_match_data *match;
+};
+
+static void try_rules(struct search *search, size_t at)
+{
+    for (size_t i = 0; i < search->best; i++) {
+        if (!(rules[i].phases & search->phase) || search->size - at < table.literal[i] ||
+            memcmp(search->text + at, rules[i].pattern, table.literal[i]) != 0)
+            continue;
+        if (pcre2_match(table.code[i], (PCRE2_SPTR)search->text, search->size, at, 0, search->match,
+                        NULL) < 0)
+            continue;
+        search->best = i;
+        search->at = at;
+    }
+}
+
+static void search_rules(struct search *search)
+{
+    pthread_once(&table_once, compile_table);
+    search->best = RULE_COUNT;
+    search->match = pcre2_match_data_create(1, NULL);
+    assert(search->match && "out of memory");
+    for (size_t at = 0; at + LITERAL_MIN <= search->size; at++) {
+        unsigned bit = hash_of(search->text + at);
+        if (table.set[bit / 64] >> bit % 64 & 1)
+            try_rules(search, at);
+    }
+    pcre2_match_data_free(search->match);
+}
+
+/* ---- text --------------------------------------------------------------------------------- */
+
+/* Length of a terminal escape sequence at the start of the text, 0 when there is none. */
+static size_t escape_length(const uint8_t *text, size_t size)
+{
+    size_t length = 2;
+    if (size < 2 || text[0] != 0x1b)
+        return 0;
+    if (text[1] != '[')
+        return 2;
+    while (length < size && (text[length] < 0x40 || text[length] > 0x7e))
+        length++;
+    return length < size ? length + 1 : size;
+}
+
+/* A copy without escape sequences and control characters, line ends apart. */
+static char *clean_copy(struct bytes tail, size_t *size)
+{
+    char *out = mem_new(tail.size + 1);
+    *size = 0;
+    for (size_t i = 0; i < tail.size;) {
+        size_t escape = escape_length(tail.data + i, tail.size - i);
+        if (escape) {
+            i += escape;
+            continue;
+        }
+        uint8_t byte = tail.data[i++];
+        if (byte == '\r')
+            byte = '\n';
+        out[(*size)++] = (char)(byte == '\n' || (byte >= ' ' && byte != 0x7f) ? byte : ' ');
+    }
+    return out;
+}
+
+/* The line around `at`, trimmed, as valid UTF-8, cut where a character ends. */
+static void set_detail(struct cause_verdict *out, const char *text, size_t size, size_t at)
+{
+    size_t begin = at, end = at;
+    while (begin > 0 && text[begin - 1] != '\n')
+        begin--;
+    while (end < size && text[end] != '\n')
+        end++;
+    while (begin < end && text[begin] == ' ')
+        begin++;
+    while (end > begin && text[end - 1] == ' ')
+        end--;
+    /* Of a line that is too long, the part with the match. */
+    if (end - begin >= sizeof out->detail && at > begin + sizeof out->detail / 2)
+        begin = at - sizeof out->detail / 2;
+    size_t length = end - begin < sizeof out->detail ? end - begin : sizeof out->detail - 1;
+    memcpy(out->detail, text + begin, length);
+    out->detail[length] = '\0';
+    utf8_repair(out->detail, length);
+}
+
+/* The last line before `end` that says "error", else the last that says anything. */
+static void set_last_error(struct cause_verdict *out, const char *text, size_t end)
+{
+    size_t last = SIZE_MAX;
+    while (end > 0) {
+        size_t begin = end;
+        while (begin > 0 && text[begin - 1] != '\n')
+            begin--;
+        size_t length = end - begin;
+        bool says =
+            memmem(text + begin, length, "rror:", 5) || memmem(text + begin, length, "ERROR", 5);
+        if (says) {
+            set_detail(out, text, end, begin);
+            return;
+        }
+        if (last == SIZE_MAX && strspn(text + begin, " ") < length)
+            last = begin;
+        end = begin > 0 ? begin - 1 : 0;
+    }
+    if (last != SIZE_MAX)
+        set_detail(out, text, last + strcspn(text + last, "\n"), last);
+}
+
+/* ---- evidence ----------------------------------------------------------------------------- */
+
+static void say(struct cause_verdict *out, enum cause cause, const char *detail)
+{
+    out->cause = cause;
+    snprintf(out->detail, sizeof out->detail, "%s", detail);
+}
+
+/* What needs no words. False when it does not tell. */
+static bool judge_facts(const struct exit_facts *facts, bool lost, struct cause_verdict *out)
+{
+    if (facts->oom_kills > 0)
+        say(out, CAUSE_OOM, "the kernel killed processes of it because memory ran out");
+    else if (facts->timed_out)
+        say(out, CAUSE_TIMEOUT, "it ran longer than its limit");
+    else if (facts->silent)
+        say(out, CAUSE_SILENT, "it printed nothing for longer than its limit");
+    else if (facts->free_bytes < DISK_FULL_BYTES)
+        say(out, CAUSE_DISK_FULL, "the disk was full when it ended");
+    else if (lost)
+        say(out, CAUSE_HOST_LOST, "its supervisor was killed");
+    else
+        return false;
+    return true;
+}
+
+static enum cause fallback(enum phase phase, enum builder builder, const struct exit_facts *facts)
+{
+    bool killed = facts->signal == SIGKILL || facts->status == 128 + SIGKILL;
+    bool illegal = facts->signal == SIGILL || facts->status == 128 + SIGILL;
+    if (killed)
+        return CAUSE_OOM; /* nobody of ours sends KILL to what did not outlast a limit */
+    if (illegal)
+        return CAUSE_WRONG_HOST;
+    switch (phase) {
+    case PHASE_CHECK:
+        return CAUSE_CHECK;
+    case PHASE_PUBLISH:
+        return CAUSE_PUBLISH;
+    case PHASE_BUILD:
+        /* The shell did not find the command, or may not run it. */
+        if (builder == BUILDER_COMMAND && (facts->status == 127 || facts->status == 126))
+            return CAUSE_CONFIG;
+        return CAUSE_COMPILE;
+    case PHASE_NONE:
+    case PHASE_CHECKOUT:
+        break;
+    }
+    return CAUSE_UNKNOWN;
+}
+
+static void judge_words(enum phase phase, enum builder builder, const struct exit_facts *facts,
+                        struct bytes tail, struct cause_verdict *out)
+{
+    struct search search = {.phase = 1u << phase};
+    char *text = clean_copy(tail, &search.size);
+    search.text = text;
+    search_rules(&search);
+    if (search.best < RULE_COUNT) {
+        out->cause = rules[search.best].cause;
+        if (rules[search.best].is_summary)
+            set_last_error(out, text, search.at);
+        if (!out->detail[0])
+            set_detail(out, text, search.size, search.at);
+    } else {
+        out->cause = fallback(phase, builder, facts);
+        set_last_error(out, text, search.size);
+    }
+    free(text);
+}
+
+void cause_find(enum phase phase, enum builder builder, const struct exit_facts *facts,
+                bool supervisor_lost, struct bytes tail, struct cause_verdict *out)
+{
+    *out = (struct cause_verdict){.cause = CAUSE_NONE};
+    bool well = facts->status == 0 && facts->signal == 0 && !facts->timed_out && !facts->silent;
+    if (well && !supervisor_lost)
+        return;
+    if (tail.size > LIMIT_CAUSE_BYTES) {
+        tail.data += tail.size - LIMIT_CAUSE_BYTES;
+        tail.size = LIMIT_CAUSE_BYTES;
+    }
+    if (!judge_facts(facts, supervisor_lost, out))
+        judge_words(phase, builder, facts, tail, out);
+}

@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: MIT */
+/* loop.c - the worker's shell.
+ *
+ * One turn: wait → take messages, ended phases, time → step the agent → perform its effects; what
+ * an effect brings about (a folder made, a phase skipped) is stepped in the same turn. Everything
+ * that could take long has a process or a thread of its own: phases, the log tail, removals.
+ *
+ * Whatever line the worker is killed at, the folders tell the next one how to go on: a folder is
+ * made before its supervisor starts, a result is written before it is told, and forgetting is one
+ * rename. A charge is what the loop keeps for a token: the watched supervisor and the order.
+ */
+#define uthash_fatal(text) assert(!(text))
+#include "worker/loop.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/io.h"
+#include "proto/base/log.h"
+#include "proto/limits.h"
+#include "proto/link.h"
+#include "worker/agent.h"
+#include "worker/custody.h"
+#include "worker/folder.h"
+#include "worker/logtail.h"
+#include "worker/phase.h"
+#include "worker/probe.h"
+#include "worker/sweeper.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+#include <zmq.h>
+
+enum {
+    PROBE_MS = 2000,           /* free space and pressure, told with the next heartbeat */
+    STOP_GRACE_MS = 10 * 1000, /* from TERM to KILL */
+    EVENTS_PER_TURN = 64,
+    WAIT_MS_MAX = 10 * 1000,
+    HIGH_WATER = 1000
+};
+
+/* Keyed by the packed bytes of the token: the struct has padding. */
+struct token_key {
+    uint8_t bytes[12];
+};
+
+struct charge {
+    struct token_key key;
+    struct token token;
+    struct custody *custody; /* NULL while no phase runs */
+    enum phase phase;
+    struct order order; /* without secret and bundle */
+    struct arena arena; /* the order's */
+    UT_hash_handle hh;
+};
+
+struct loop {
+    const struct worker_options *options;
+    char server_key[KEY_TEXT_BYTES];
+    struct key_pair key;
+    char instance[33], boot_id[40], program[PATH_MAX];
+    int lock_fd, signal_fd, epoll_fd;
+    void *zmq;
+    struct link *link;
+    struct agent *agent;
+    struct logtail *tail; /* NULL until it is known where the log store is */
+    char *log_endpoint;
+    struct sweeper *sweeper;
+    struct capabilities host;
+    struct pressure pressure;
+    const char *cgroup;
+    struct arena host_arena; /* of the two */
+    struct charge *charges;
+    struct agent_input *pending; /* brought about by effects, to be stepped in this turn */
+    size_t pending_count, pending_capacity;
+    struct arena turn_arena; /* of the inputs of this turn */
+    uint64_t probe_at_ms;
+    bool stopping;
+};
+
+/* ---- charges --------------------------------------------------------------------------------- */
+
+static struct token_key key_of(struct token token)
+{
+    struct token_key key;
+    memcpy(key.bytes, &token.epoch, sizeof token.epoch);
+    memcpy(key.bytes + 4, &token.number, sizeof token.number);
+    return key;
+}
+
+static struct charge *find_charge(struct loop *loop, struct token token)
+{
+    struct token_key key = key_of(token);
+    struct charge *charge;
+    HASH_FIND(hh, loop->charges, &key, sizeof key, charge);
+    return charge;
+}
+
+static struct charge *add_charge(struct loop *loop, const struct order *order)
+{
+    struct charge *charge = find_charge(loop, order->token);
+    if (charge)
+        return charge;
+    charge = mem_new(sizeof *charge);
+    charge->key = key_of(order->token);
+    charge->token = order->token;
+    struct order kept = *order;
+    kept.secret = kept.bundle = (struct bytes){0};
+    shape_copy(&order_shape, &charge->order, &kept, &charge->arena);
+    HASH_ADD(hh, loop->charges, key, sizeof charge->key, charge);
+    return charge;
+}
+
+static void drop_charge(struct loop *loop, struct charge *charge)
+{
+    HASH_DELETE(hh, loop->charges, charge);
+    custody_release(charge->custody);
+    arena_clear(&charge->arena);
+    free(charge);
+}
+
+/* ---- inputs ---------------------------------------------------------------------------------- */
+
+static void push(struct loop *loop, const struct agent_input *input)
+{
+    MEM_GROW(loop->pending, loop->pending_count, loop->pending_capacity);
+    loop->pending[loop->pending_count++] = *input;
+}
+
+static void push_prepared(struct loop *loop, struct token token, const char *problem)
+{
+    struct agent_input input = {.kind = AGENT_INPUT_PREPARED};
+    input.prepared.token = token;
+    input.prepared.problem = arena_text(&loop->turn_arena, problem);
+    push(loop, &input);
+}
+
+/* A phase that could not be run, or whose end cannot be read. */
+static void push_failed(struct loop *loop, const struct charge *charge, const struct err *why)
+{
+    struct agent_input input = {.kind = AGENT_INPUT_PHASE_ENDED};
+    struct agent_phase_ended *ended = &input.phase_ended;
+    shape_init(&product_shape, &ended->product);
+    ended->token = charge->token;
+    ended->phase = charge->phase;
+    ended->facts.status = -1;
+    ended->cause = CAUSE_UNKNOWN;
+    ended->detail = arena_text(&loop->turn_arena, why->text);
+    log_error("%s", why->text);
+    push(loop, &input);
+}
+
+/* The supervisor of this phase is gone, or none was needed. */
+static void push_ended(struct loop *loop, const struct charge *charge)
+{
+    struct agent_input input = {.kind = AGENT_INPUT_PHASE_ENDED};
+    struct err err;
+    if (phase_finish(loop->options->home, &charge->order, charge->phase, &loop->host,
+                     &loop->turn_arena, &input.phase_ended, &err) < 0)
+        push_failed(loop, charge, &err);
+    else
+        push(loop, &input);
+}
+
+/* ---- phases ---------------------------------------------------------------------------------- */
+
+static void watch(struct loop *loop, struct charge *charge, struct custody *custody)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = charge};
+    charge->custody = custody;
+    int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, custody_fd(custody), &event);
+    assert(!failed);
+}
+
+/* The supervisor that has the phase, if one lives. */
+static bool find_supervisor(struct loop *loop, struct charge *charge)
+{
+    struct arena arena = {0};
+    struct custody *custody = NULL;
+    struct err err;
+    const char *folder = folder_path(loop->options->home, charge->token, NULL, &arena);
+    if (custody_find(folder, charge->phase, &custody, &err) < 0)
+        log_error("%s", err.text);
+    arena_clear(&arena);
+    if (custody)
+        watch(loop, charge, custody);
+    return custody != NULL;
+}
+
+static void unwatch(struct loop *loop, struct charge *charge)
+{
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, custody_fd(charge->custody), NULL);
+    custody_release(charge->custody);
+    charge->custody = NULL;
+}
+
+/* The one that ended need not be the one that has the phase: an agent that was killed right after
+ * it started a supervisor leaves one that the next agent did not see yet, and starts another. */
+static void supervisor_ended(struct loop *loop, struct charge *charge)
+{
+    unwatch(loop, charge);
+    if (!find_supervisor(loop, charge))
+        push_ended(loop, charge);
+}
+
+static int begin_phase(struct loop *loop, const struct charge *charge, const struct order *order,
+                       struct custody **custody, struct err *err)
+{
+    const char *home = loop->options->home;
+    struct phase_command command = {0};
+    if (phase_command(loop->program, home, order, charge->phase, &loop->turn_arena, &command, err) <
+        0)
+        return -1;
+    const struct custody_start start = {
+        .program = loop->options->supervisor,
+        .folder = folder_path(home, charge->token, NULL, &loop->turn_arena),
+        .phase = charge->phase,
+        .argv = command.argv,
+        .environment = command.environment,
+        .working_folder = command.working_folder,
+        .wall_ms = command.wall_ms,
+        .silence_ms = command.silence_ms,
+        .stop_grace_ms = STOP_GRACE_MS,
+        .secret = command.secret_env[0] != '\0' || command.secret_fd_env[0] != '\0'
+                      ? order->secret
+                      : (struct bytes){0},
+        .secret_env = command.secret_env,
+        .secret_fd_env = command.secret_fd_env,
+        .cgroup_parent = command.own_cgroup ? loop->cgroup : ""};
+    return custody_begin(&start, custody, err);
+}
+
+static void start_phase(struct loop *loop, const struct agent_effect *effect)
+{
+    struct charge *charge = add_charge(loop, effect->order);
+    struct custody *custody;
+    struct err err;
+    charge->phase = effect->phase;
+    if (loop->tail)
+        logtail_follow(loop->tail, charge->token);
+    if (phase_skip(effect->order, effect->phase, &loop->host))
+        push_ended(loop, charge);
+    else if (begin_phase(loop, charge, effect->order, &custody, &err) < 0)
+        push_failed(loop, charge, &err);
+    else
+        watch(loop, charge, custody);
+}
+
+/* ---- effects --------------------------------------------------------------------------------- */
+
+static void prepare(struct loop *loop, const struct order *order)
+{
+    struct err err = {""};
+    add_charge(loop, order);
+    if (folder_make(loop->options->home, order, &err) < 0)
+        log_error("%s", err.text);
+    push_prepared(loop, order->token, err.text);
+}
+
+static void save_result(struct loop *loop, const struct item *item)
+{
+    struct err err;
+    const char *folder = folder_path(loop->options->home, item->token, NULL, &loop->turn_arena);
+    /* Not saved is no lie: the next agent comes to the same result from the phase's facts. */
+    if (io_exists(folder) && folder_save_result(loop->options->home, item, &err) < 0)
+        log_error("%s", err.text);
+    if (loop->tail)
+        logtail_finish(loop->tail, item->token, item->log_bytes);
+}
+
+static void forget(struct loop *loop, struct token token)
+{
+    struct charge *charge = find_charge(loop, token);
+    struct err err;
+    if (charge)
+        drop_charge(loop, charge);
+    if (loop->tail)
+        logtail_forget(loop->tail, token);
+    if (sweeper_forget(loop->sweeper, token, &err) < 0)
+        log_warn("%s", err.text);
+}
+
+static void kill_phase(struct loop *loop, struct token token)
+{
+    const struct charge *charge = find_charge(loop, token);
+    if (charge && charge->custody) /* else its end is on its way to the agent */
+        custody_stop(charge->custody);
+}
+
+static void perform(struct loop *loop, const struct agent_effect *effect)
+{
+    switch (effect->kind) {
+    case AGENT_EFFECT_SEND: /* not delivered is no harm: all of it is said again */
+        (void)link_send(loop->link, 0, &effect->message, 0);
+        break;
+    case AGENT_EFFECT_PREPARE:
+        prepare(loop, effect->order);
+        break;
+    case AGENT_EFFECT_START_PHASE:
+        start_phase(loop, effect);
+        break;
+    case AGENT_EFFECT_KILL:
+        kill_phase(loop, effect->token);
+        break;
+    case AGENT_EFFECT_SAVE_RESULT:
+        save_result(loop, effect->item);
+        break;
+    case AGENT_EFFECT_FORGET:
+        forget(loop, effect->token);
+        break;
+    case AGENT_EFFECT_NONE:
+        break;
+    }
+}
+
+static void step(struct loop *loop, struct agent_input *input)
+{
+    struct agent_outcome outcome = {0};
+    input->now_ms = clock_boot_ms();
+    input->wall_ms = clock_wall_ms();
+    agent_step(loop->agent, input, &outcome);
+    for (size_t i = 0; i < outcome.effect_count; i++)
+        perform(loop, &outcome.effects[i]);
+    agent_outcome_clear(&outcome);
+}
+
+/* Steps what effects brought about, and what that brings about. */
+static void settle(struct loop *loop)
+{
+    for (size_t i = 0; i < loop->pending_count; i++) {
+        struct agent_input input = loop->pending[i];
+        step(loop, &input);
+    }
+    loop->pending_count = 0;
+    arena_clear(&loop->turn_arena);
+}
+
+/* ---- the log tail ---------------------------------------------------------------------------- */
+
+/* The port behind the control port, where nothing else is said. */
+static char *endpoint_behind(const char *control)
+{
+    const char *colon = strrchr(control, ':');
+    struct buf text = {0};
+    long port = colon ? strtol(colon + 1, NULL, 10) : 0;
+    if (!colon || port <= 0 || port >= 65535)
+        return NULL;
+    buf_print(&text, "%.*s:%ld", (int)(colon - control), control, port + 1);
+    return (char *)text.data;
+}
+
+static char *choose_log_endpoint(const struct loop *loop, const char *told)
+{
+    if (told[0] != '\0')
+        return mem_text(told);
+    if (loop->options->log_connect[0] != '\0')
+        return mem_text(loop->options->log_connect);
+    return endpoint_behind(loop->options->connect);
+}
+
+static void follow_all(struct loop *loop)
+{
+    const struct item *items;
+    size_t count = agent_items(loop->agent, &items);
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].state == ITEM_ENDED)
+            logtail_finish(loop->tail, items[i].token, items[i].log_bytes);
+        else if (items[i].state == ITEM_RUNNING)
+            logtail_follow(loop->tail, items[i].token);
+    }
+}
+
+static void connect_logs(struct loop *loop, const char *told)
+{
+    char *endpoint = choose_log_endpoint(loop, told);
+    struct err err = {"it is not known where the log store is: say --log-connect"};
+    if (endpoint && loop->tail && strcmp(endpoint, loop->log_endpoint) == 0) {
+        free(endpoint);
+        return;
+    }
+    logtail_stop(loop->tail);
+    free(loop->log_endpoint);
+    loop->log_endpoint = endpoint;
+    struct logtail_options options = {.zmq_context = loop->zmq,
+                                      .endpoint = endpoint,
+                                      .server_public_key = loop->server_key,
+                                      .own = loop->key,
+                                      .home = loop->options->home};
+    loop->tail = endpoint ? logtail_start(&options, &err) : NULL;
+    if (loop->tail)
+        follow_all(loop);
+    else
+        log_error("logs stay here: %s", err.text);
+}
+
+/* ---- what comes in --------------------------------------------------------------------------- */
+
+static void take_message(struct loop *loop, const struct message *message)
+{
+    struct agent_input input = {0};
+    switch ((int)message->kind) {
+    case MESSAGE_WELCOME:
+        log_info("welcomed as %s", message->welcome.worker);
+        connect_logs(loop, message->welcome.log_endpoint);
+        input.kind = AGENT_INPUT_WELCOME;
+        input.welcome = message->welcome;
+        break;
+    case MESSAGE_REFUSED:
+        log_warn("refused: %s", message->refused.reason);
+        input.kind = AGENT_INPUT_REFUSED;
+        input.refused = message->refused;
+        break;
+    case MESSAGE_HELLO_AGAIN:
+        input.kind = AGENT_INPUT_HELLO_AGAIN;
+        break;
+    case MESSAGE_ORDERS:
+        input.kind = AGENT_INPUT_ORDERS;
+        input.orders = message->orders;
+        break;
+    default:
+        return;
+    }
+    step(loop, &input);
+    settle(loop);
+}
+
+/* True when something came. */
+static bool receive_all(struct loop *loop)
+{
+    struct arena arena = {0};
+    struct received received;
+    bool some = false;
+    enum link_result result;
+    while ((result = link_receive(loop->link, &received, &arena)) != LINK_EMPTY) {
+        some = true;
+        if (result == LINK_OTHER_MAJOR)
+            received.message = (struct message){
+                .kind = MESSAGE_REFUSED,
+                .refused = {.reason = "the coordinator speaks another major version: upgrade the "
+                                      "older of the two",
+                            .permanent = true}};
+        if (result == LINK_OK || result == LINK_OTHER_MAJOR)
+            take_message(loop, &received.message);
+        arena_clear(&arena);
+    }
+    return some;
+}
+
+static uint64_t log_bytes(const struct loop *loop, struct token token, struct arena *arena)
+{
+    struct stat info;
+    if (stat(folder_path(loop->options->home, token, "log", arena), &info) < 0)
+        return 0;
+    return (uint64_t)info.st_size;
+}
+
+static void probe(struct loop *loop)
+{
+    struct agent_input input = {.kind = AGENT_INPUT_PROBED};
+    probe_now(&loop->host, loop->host.filesystems, &loop->pressure);
+    input.probed.capabilities = loop->host;
+    input.probed.pressure = loop->pressure;
+    step(loop, &input);
+    for (const struct charge *charge = loop->charges; charge; charge = charge->hh.next) {
+        if (!charge->custody)
+            continue;
+        struct agent_input grew = {.kind = AGENT_INPUT_LOG_GREW};
+        grew.log_grew.token = charge->token;
+        grew.log_grew.bytes = log_bytes(loop, charge->token, &loop->turn_arena);
+        step(loop, &grew);
+    }
+    settle(loop);
+    loop->probe_at_ms = clock_boot_ms() + PROBE_MS;
+}
+
+static void take_time(struct loop *loop)
+{
+    uint64_t now = clock_boot_ms();
+    if (now >= loop->probe_at_ms)
+        probe(loop);
+    if (now >= agent_deadline_ms(loop->agent)) {
+        step(loop, &(struct agent_input){.kind = AGENT_INPUT_TICK});
+        settle(loop);
+    }
+}
+
+static void take_signal(struct loop *loop)
+{
+    struct signalfd_siginfo info;
+    if (read(loop->signal_fd, &info, sizeof info) == sizeof info) {
+        log_info("signal %u: ending; what runs goes on and is found again", info.ssi_signo);
+        loop->stopping = true;
+    }
+}
+
+/* ---- the turn -------------------------------------------------------------------------------- */
+
+static int wait_ms(const struct loop *loop)
+{
+    uint64_t now = clock_boot_ms(), wake = agent_deadline_ms(loop->agent);
+    if (loop->probe_at_ms < wake)
+        wake = loop->probe_at_ms;
+    uint64_t wait = wake > now ? wake - now : 0;
+    return wait < WAIT_MS_MAX ? (int)wait : WAIT_MS_MAX;
+}
+
+static void turn(struct loop *loop, bool may_wait)
+{
+    struct epoll_event events[EVENTS_PER_TURN];
+    int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, may_wait ? wait_ms(loop) : 0);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.ptr == &loop->signal_fd)
+            take_signal(loop);
+        else if (events[i].data.ptr != loop->link)
+            supervisor_ended(loop, events[i].data.ptr);
+    }
+    settle(loop); /* now: a message may make the agent forget a charge of this list */
+    take_time(loop);
+}
+
+static void run(struct loop *loop)
+{
+    bool may_wait = false;
+    while (!loop->stopping) {
+        turn(loop, may_wait);
+        may_wait = !receive_all(loop); /* also after sending: the descriptor is edge-triggered */
+    }
+}
+
+/* ---- at start -------------------------------------------------------------------------------- */
+
+/* What an earlier agent left: each folder is an item again. */
+static void find_again(struct loop *loop, struct token token)
+{
+    struct agent_input input = {.kind = AGENT_INPUT_FOUND};
+    struct agent_found *found = &input.found;
+    struct err err;
+    if (folder_read(loop->options->home, token, found, &loop->turn_arena, &err) < 0) {
+        log_error("left alone: %s", err.text);
+        return;
+    }
+    struct charge *charge = add_charge(loop, &found->order);
+    bool runs = found->state == ITEM_RUNNING;
+    charge->phase = found->phase;
+    found->supervisor_gone = false; /* PHASE_ENDED says it, after its tree is ended */
+    step(loop, &input);
+    if (runs && !find_supervisor(loop, charge))
+        push_ended(loop, charge);
+}
+
+static int find_all_again(struct loop *loop, struct err *err)
+{
+    struct token *tokens;
+    size_t count;
+    if (folder_list(loop->options->home, &tokens, &count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        find_again(loop, tokens[i]);
+        settle(loop);
+    }
+    if (count > 0)
+        log_info("found %zu attempts of before", count);
+    free(tokens);
+    return 0;
+}
+
+static int lock_home(struct loop *loop, struct err *err)
+{
+    const char *path = arena_print(&loop->host_arena, "%s/lock", loop->options->home);
+    loop->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (loop->lock_fd < 0)
+        return err_set(err, "cannot open %s: %s", path, strerror(errno));
+    if (flock(loop->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return err_set(err, "another worker runs in %s: stop it, or give this one its own --home",
+                       loop->options->home);
+    return 0;
+}
+
+/* Random, once: tells two workers that were given one key apart. */
+static int read_instance(struct loop *loop, struct err *err)
+{
+    const char *path = arena_print(&loop->host_arena, "%s/instance", loop->options->home);
+    struct buf text = {0};
+    int result = 0;
+    if (io_exists(path)) {
+        result = io_read_file(path, 4096, &text, err);
+        if (result == 0)
+            snprintf(loop->instance, sizeof loop->instance, "%.32s", (char *)text.data);
+    } else {
+        io_random_hex(loop->instance, sizeof loop->instance / 2);
+        result = io_write_file(path, loop->instance, strlen(loop->instance), 0644, true, err);
+    }
+    buf_release(&text);
+    return result;
+}
+
+static int read_machine(struct loop *loop, struct err *err)
+{
+    struct buf text = {0};
+    int result = io_read_file("/proc/sys/kernel/random/boot_id", 64, &text, err);
+    if (result == 0)
+        snprintf(loop->boot_id, sizeof loop->boot_id, "%.36s", (char *)text.data);
+    buf_release(&text);
+    ssize_t size = readlink("/proc/self/exe", loop->program, sizeof loop->program - 1);
+    if (result == 0 && size < 0)
+        return err_set(err, "cannot tell where this program is: %s", strerror(errno));
+    return result;
+}
+
+static int open_events(struct loop *loop, struct err *err)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* before any thread, so that all have it so */
+    loop->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->signal_fd};
+    if (loop->signal_fd < 0 || loop->epoll_fd < 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->signal_fd, &event) < 0)
+        return err_set(err, "cannot watch events: %s", strerror(errno));
+    return 0;
+}
+
+static int open_link(struct loop *loop, struct err *err)
+{
+    const struct link_options options = {.frame_bytes_max = LIMIT_CONTROL_FRAME_BYTES,
+                                         .send_high_water = HIGH_WATER,
+                                         .receive_high_water = HIGH_WATER};
+    loop->zmq = zmq_ctx_new();
+    assert(loop->zmq);
+    loop->link = link_connect(loop->zmq, loop->options->connect, loop->server_key, &loop->key,
+                              &options, err);
+    if (!loop->link)
+        return -1;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = loop->link};
+    int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, link_fd(loop->link), &event);
+    assert(!failed);
+    return 0;
+}
+
+static void probe_first(struct loop *loop)
+{
+    const struct worker_options *options = loop->options;
+    const struct probe_limits limits = {.home = options->home,
+                                        .slots = (uint32_t)options->slots,
+                                        .heavy_slots = (uint32_t)options->heavy,
+                                        .memory_bytes = options->memory_bytes,
+                                        .may_publish = options->may_publish,
+                                        .emulate = options->emulate,
+                                        .nix_store = ""};
+    probe_host(&limits, &loop->host, &loop->host_arena);
+    loop->cgroup =
+        options->cgroup[0] != '\0' ? options->cgroup : custody_cgroup_parent(&loop->host_arena);
+    if (loop->host.problem[0] != '\0')
+        log_warn("this host takes no builds: %s", loop->host.problem);
+}
+
+static int open_loop(struct loop *loop, struct err *err)
+{
+    const struct worker_options *options = loop->options;
+    const char *key = arena_print(&loop->host_arena, "%s/worker.key", options->home);
+    if (options_server_key(options, loop->server_key, err) < 0 || lock_home(loop, err) < 0 ||
+        keys_ensure(key, &loop->key, err) < 0 || read_instance(loop, err) < 0 ||
+        read_machine(loop, err) < 0 || open_events(loop, err) < 0)
+        return -1;
+    loop->sweeper = sweeper_start(options->home, err);
+    if (!loop->sweeper || open_link(loop, err) < 0)
+        return -1;
+    probe_first(loop);
+    loop->agent = agent_create(&(struct agent_options){.program = FARM_VERSION,
+                                                       .instance = loop->instance,
+                                                       .boot_id = loop->boot_id,
+                                                       .capabilities = &loop->host});
+    return find_all_again(loop, err);
+}
+
+static void close_loop(struct loop *loop)
+{
+    struct charge *charge, *next;
+    HASH_ITER(hh, loop->charges, charge, next)
+    drop_charge(loop, charge);
+    logtail_stop(loop->tail);
+    sweeper_stop(loop->sweeper);
+    link_close(loop->link, 0);
+    if (loop->zmq)
+        zmq_ctx_term(loop->zmq);
+    agent_destroy(loop->agent);
+    const int fds[] = {loop->lock_fd, loop->signal_fd, loop->epoll_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    free(loop->log_endpoint);
+    free(loop->pending);
+    arena_clear(&loop->turn_arena);
+    arena_clear(&loop->host_arena);
+}
+
+int loop_run(const struct worker_options *options, struct err *err)
+{
+    struct loop loop = {.options = options, .lock_fd = -1, .signal_fd = -1, .epoll_fd = -1};
+    int result = open_loop(&loop, err);
+    if (result == 0) {
+        log_info("worker %s, key %s", FARM_VERSION, loop.key.public_key);
+        run(&loop);
+    }
+    close_loop(&loop);
+    return result;
+}

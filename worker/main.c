@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - the program farm-worker: one row a command. */
+#include "proto/base/io.h"
+#include "proto/base/log.h"
+#include "worker/folder.h"
+#include "worker/loop.h"
+#include "worker/options.h"
+#include "worker/phase.h"
+#include "worker/probe.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct command {
+    const char *name;
+    const char *help;
+    int options; /* 0: it reads its own arguments */
+    int (*run)(const struct worker_options *options, struct err *err);
+};
+
+static int print_keys(const struct worker_options *options, struct err *err)
+{
+    struct arena arena = {0};
+    struct key_pair key;
+    int result = keys_ensure(arena_print(&arena, "%s/worker.key", options->home), &key, err);
+    if (result == 0)
+        printf("%s\n", key.public_key);
+    arena_clear(&arena);
+    return result;
+}
+
+static int print_probe(const struct worker_options *options, struct err *err)
+{
+    struct arena arena = {0};
+    struct capabilities host;
+    struct buf text = {0};
+    const struct probe_limits limits = {.home = options->home,
+                                        .slots = (uint32_t)options->slots,
+                                        .heavy_slots = (uint32_t)options->heavy,
+                                        .memory_bytes = options->memory_bytes,
+                                        .may_publish = options->may_publish,
+                                        .emulate = options->emulate,
+                                        .nix_store = ""};
+    (void)err;
+    probe_host(&limits, &host, &arena);
+    shape_print(&capabilities_shape, &host, &text);
+    printf("%s\n", (char *)text.data);
+    buf_release(&text);
+    arena_clear(&arena);
+    return 0;
+}
+
+static void print_folder(const char *home, struct token token, struct arena *arena)
+{
+    struct agent_found found;
+    struct err err;
+    printf("%u.%llu\t", (unsigned)token.epoch, (unsigned long long)token.number);
+    if (folder_read(home, token, &found, arena, &err) < 0) {
+        printf("broken\t%s\n", err.text);
+        return;
+    }
+    const char *state = found.state == ITEM_ENDED ? outcome_names[found.result.outcome]
+                        : found.supervisor_gone   ? "supervisor gone"
+                                                  : item_state_names[found.state];
+    printf("%s\t%s\t%s\t%llu bytes of log\n", state, phase_names[found.phase],
+           found.order.variant.package, (unsigned long long)found.log_bytes);
+}
+
+static int print_status(const struct worker_options *options, struct err *err)
+{
+    struct arena arena = {0};
+    struct token *tokens;
+    size_t count;
+    if (folder_list(options->home, &tokens, &count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        print_folder(options->home, tokens[i], &arena);
+    free(tokens);
+    arena_clear(&arena);
+    return 0;
+}
+
+static const struct command commands[] = {
+    {"run", "be a worker, until a signal", OPTIONS_RUN, loop_run},
+    {"keys", "print this worker's public key; make it if there is none", OPTIONS_HOME, print_keys},
+    {"probe", "print what this host has", OPTIONS_HOME, print_probe},
+    {"status", "list the attempts in this worker's home", OPTIONS_HOME, print_status},
+    {"phase", "run one phase of an attempt (started by its supervisor)", 0, NULL},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int usage(FILE *to)
+{
+    fprintf(to, "Usage: farm-worker COMMAND [OPTION...]\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    fprintf(to, "\nfarm-worker COMMAND --help lists a command's options.\n");
+    return to == stdout ? 0 : 2;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    struct worker_options options;
+    struct err err;
+    if (command->options == 0)
+        return phase_main(argc, argv);
+    int result = options_read(argc, argv, command->options, &options, &err);
+    if (result == 0)
+        result = command->run(&options, &err);
+    if (result < 0)
+        log_error("%s", err.text);
+    options_release(&options);
+    return result < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    log_open("farm-worker", LOG_INFO);
+    if (argc < 2)
+        return usage(stderr);
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("farm-worker %s\n", FARM_VERSION);
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+        return usage(stdout);
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return run_command(&commands[i], argc - 1, argv + 1);
+    fprintf(stderr, "farm-worker: there is no command \"%s\"\n", argv[1]);
+    return usage(stderr);
+}

@@ -108,6 +108,7 @@ static void set_options(json_t *object, const struct run_options *options)
     set_flag(object, "force", options->force);
     json_object_set_new(object, "priority", json_integer(options->priority));
     set_number(object, "retry_of", options->retry_of);
+    set_flag(object, "failed_only", options->failed);
     set_text(object, "at", options->at);
     set_flag(object, "local", options->local);
 }
@@ -176,6 +177,7 @@ static json_t *job_publication(const struct farm *farm, uint64_t publication)
     set_token(object, "log", view.token);
     set_flag(object, "already", view.already);
     set_flag(object, "rebuilt", view.rebuilt);
+    set_flag(object, "in_doubt", view.in_doubt);
     return object;
 }
 
@@ -343,7 +345,7 @@ static json_t *worker_from_view(const struct farm_view *farm, const struct worke
     set_text(object, "reason", view->reason);
     set_text(object, "program", view->program);
     set_flag(object, "may_publish", view->may_publish);
-    set_flag(object, "seen", view->session != 0);
+    set_flag(object, "seen", view->joined);
     set_number(object, "silent_ms",
                view->session && farm->now_ms > view->heard_ms ? farm->now_ms - view->heard_ms : 0);
     set_number(object, "running", view->running);

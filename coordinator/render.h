@@ -13,18 +13,20 @@ json_t *render_farm(const struct farm *farm); /* {name, epoch, paused, ..., runs
  *  eta_ms, jobs:[job...]}; jobs only with `with_jobs`. */
 json_t *render_run(const struct farm *farm, uint64_t run, bool with_jobs);
 json_t *render_runs(const struct farm *farm); /* [run without jobs...] */
-/* {job, run, project, branch, commit, package, system, gpu, isa, cuda, python, state, verdict, cause,
- *  detail, worker, attempts, attempt:"1.42", log:"1.42", publication:{state, cause, detail, target}|null,
- *  published: true|false, skipped..., checked, planned_at, closed_at} */
+/* {job, run, project, branch, commit, package, system, gpu, isa, cuda, python, state, verdict,
+ * cause, detail, worker, attempts, attempt:"1.42", log:"1.42", publication:{state, cause, detail,
+ * target}|null, published: true|false, skipped..., checked, planned_at, closed_at} */
 json_t *render_job(const struct farm *farm, uint64_t job);
-json_t *render_attempts(const struct farm *farm, uint64_t job); /* [{token, ordinal, worker, ...}] */
-/* `farm why`: for a waiting or ready job one row a host with the scheduler's own reason; for a closed
- * one how it failed: attempts with cause, phase, detail. */
+json_t *render_attempts(const struct farm *farm,
+                        uint64_t job); /* [{token, ordinal, worker, ...}] */
+/* `farm why`: for a waiting or ready job one row a host with the scheduler's own reason; for a
+ * closed one how it failed: attempts with cause, phase, detail. */
 json_t *render_why(const struct farm *farm, uint64_t job);
 json_t *render_workers(const struct farm *farm);
 json_t *render_ledger(const struct farm *farm);
 json_t *render_peers(const struct farm *farm);
-/* `farm matrix` and `farm plan`: items as discovered; plan adds disposition, reason, worker, start. */
+/* `farm matrix` and `farm plan`: items as discovered; plan adds disposition, reason, worker, start.
+ */
 json_t *render_matrix(const struct plan_item *items, size_t count);
 json_t *render_plan(const struct farm *farm, const struct run_options *options,
                     const struct plan_item *items, size_t count);

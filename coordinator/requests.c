@@ -173,8 +173,8 @@ static void serve_logs(struct shell *shell, const struct asker *asker, const jso
 {
     struct subject subject;
     struct err err;
-    struct token token;
-    const char *state;
+    struct token token = {0};
+    const char *state = "";
     if (subject_job(shell, json_get_text(arguments, "job", ""), &subject, &err) ||
         find_log(&subject, arguments, &token, &state, &err)) {
         desk_refuse(shell->desk, asker, 3, "%s", err.text);

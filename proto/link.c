@@ -8,14 +8,18 @@
  * refused: one could be chosen to receive what was meant for another.
  * Half-open connections end by ZMTP heartbeats; sending to a peer that is not there fails
  * (ROUTER_MANDATORY, IMMEDIATE) instead of queueing what will be outdated.
+ * libzmq gives a connection up for good after a protocol error, such as another server answering
+ * at the port: a client that stays down is therefore connected anew from here.
  */
 #include "proto/link.h"
 
 #include "proto/base/budget.h"
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -28,14 +32,19 @@ struct link {
     uint64_t malformed;
     struct budget lines;
     struct buf out; /* the frame being sent */
+    /* Client only. */
+    void *events; /* where libzmq tells of the connection */
+    bool is_up;
+    uint64_t connected_ms; /* when we last asked for the connection */
 };
 
 /* ---- options of the socket ----------------------------------------------------------------- */
 
 enum {
-    HANDSHAKE_MS = 15000,      /* of a connection that says nothing */
-    CONNECT_MS = 10000,        /* of an address that swallows packets */
-    HEARTBEAT_MS = 10000,      /* half-open connections are noticed ... */
+    HANDSHAKE_MS = 5000,  /* of a connection that says nothing; also ends refused ones (zap.c) */
+    CONNECT_MS = 10000,   /* of an address that swallows packets */
+    REVIVE_MS = 15000,    /* a client that is down for so long is connected anew */
+    HEARTBEAT_MS = 10000, /* half-open connections are noticed ... */
     HEARTBEAT_DEAD_MS = 30000, /* ... after this */
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 5000,
@@ -131,6 +140,10 @@ void link_close(struct link *link, int linger_ms)
 {
     if (!link)
         return;
+    if (link->events) {
+        zmq_socket_monitor(link->socket, NULL, 0);
+        zmq_close(link->events);
+    }
     if (link->socket) {
         zmq_setsockopt(link->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
         zmq_close(link->socket);
@@ -183,6 +196,33 @@ const char *link_endpoint(const struct link *link, size_t index)
     return link->endpoints[index];
 }
 
+/* Asks libzmq to tell when the connection comes up and goes down. */
+static int watch(struct link *link, void *zmq_context)
+{
+    const struct option options[] = {
+        {ZMQ_LINGER, 0}, {ZMQ_RCVHWM, 0}, /* libzmq's thread must never wait for us to read */
+    };
+    char name[64];
+    snprintf(name, sizeof name, "inproc://farm.link.%p", (void *)link);
+    link->events = zmq_socket(zmq_context, ZMQ_PAIR);
+    if (!link->events || set_options(link->events, options, 2) < 0)
+        return -1;
+    if (zmq_socket_monitor(link->socket, name,
+                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) < 0)
+        return -1;
+    return zmq_connect(link->events, name);
+}
+
+static int connect_endpoint(struct link *link, const char *endpoint)
+{
+    if (set_family(link->socket, endpoint) < 0 || zmq_connect(link->socket, endpoint) < 0)
+        return -1;
+    link->endpoints = mem_new(sizeof *link->endpoints);
+    link->endpoints[link->count++] = mem_text(endpoint);
+    link->connected_ms = clock_boot_ms();
+    return 0;
+}
+
 struct link *link_connect(void *zmq_context, const char *endpoint, const char *server_public_key,
                           const struct key_pair *own, const struct link_options *options,
                           struct err *err)
@@ -194,8 +234,8 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
     }
     struct link *link = open_link(zmq_context, false);
     if (!link->socket || set_common(link->socket, options) < 0 ||
-        set_client(link->socket, server_public_key, own) < 0 ||
-        set_family(link->socket, endpoint) < 0 || zmq_connect(link->socket, endpoint) < 0)
+        set_client(link->socket, server_public_key, own) < 0 || watch(link, zmq_context) < 0 ||
+        connect_endpoint(link, endpoint) < 0)
         return give_up(link, "connect to", endpoint, err);
     return link;
 }
@@ -324,6 +364,37 @@ static void count_malformed(struct link *link, const struct received *received,
         log_warn("dropped a malformed frame%s%s: %s", *name ? " from key " : "", name, err->text);
 }
 
+/* ---- a client's connection ------------------------------------------------------------------ */
+
+/* Learns from libzmq whether the connection is up. Two frames an event: number and value in 6
+ * bytes, then the address (zmq_socket_monitor(3)). */
+static void read_events(struct link *link)
+{
+    uint8_t event[6];
+    while (zmq_recv(link->events, event, sizeof event, ZMQ_DONTWAIT) >= 0) {
+        uint16_t number;
+        memcpy(&number, event, sizeof number);
+        drain(link->events);
+        link->is_up = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    }
+}
+
+/* Connects anew what is down for long. While libzmq tries by itself, it only begins its back-off
+ * again. */
+static void look_after(struct link *link)
+{
+    uint64_t now_ms = clock_boot_ms();
+    read_events(link);
+    if (link->is_up)
+        link->connected_ms = now_ms;
+    if (now_ms - link->connected_ms < REVIVE_MS)
+        return;
+    link->connected_ms = now_ms;
+    zmq_disconnect(link->socket, link->endpoints[0]);
+    if (zmq_connect(link->socket, link->endpoints[0]) < 0)
+        log_warn("cannot connect to %s: %s", link->endpoints[0], zmq_strerror(errno));
+}
+
 enum link_result link_receive(struct link *link, struct received *received, struct arena *arena)
 {
     struct parts parts;
@@ -338,6 +409,8 @@ enum link_result link_receive(struct link *link, struct received *received, stru
         result = decode(&parts, received, arena, &err);
     if (result == LINK_MALFORMED)
         count_malformed(link, received, &err);
+    if (result == LINK_EMPTY && !link->is_server)
+        look_after(link);
     zmq_msg_close(&parts.id);
     zmq_msg_close(&parts.data);
     return result;
@@ -371,5 +444,10 @@ enum link_result link_send(struct link *link, link_peer peer, const struct messa
             return result;
     }
     message_encode(message, correlation, &link->out);
-    return send_frame(link->socket, link->out.data, link->out.size, 0);
+    enum link_result result = send_frame(link->socket, link->out.data, link->out.size, 0);
+    if (result == LINK_BUSY && !link->is_server) {
+        look_after(link);
+        return link->is_up ? LINK_BUSY : LINK_GONE;
+    }
+    return result;
 }

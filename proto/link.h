@@ -38,7 +38,9 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
 /* The endpoint it is bound to, with the port that was chosen; valid as long as the link. */
 const char *link_endpoint(const struct link *link, size_t index);
 
-/* Connects (in the background, for ever, with back-off from 100 ms to 5 s). */
+/* Connects (in the background, for ever, with back-off from 100 ms to 5 s; that it is for ever
+ * takes that the link is received from now and then). A key that is not admitted yet is let in
+ * within some 10 s of its admission. */
 struct link *link_connect(void *zmq_context, const char *endpoint, const char *server_public_key,
                           const struct key_pair *own, const struct link_options *options,
                           struct err *err);
@@ -57,7 +59,7 @@ typedef uint64_t link_peer;
 enum link_result {
     LINK_OK,
     LINK_EMPTY,      /* receive: nothing there now */
-    LINK_BUSY,       /* send: the queue to this peer is full; at a client also: not connected */
+    LINK_BUSY,       /* send: the queue to this peer is full */
     LINK_GONE,       /* send: this peer is not connected */
     LINK_MALFORMED,  /* receive: a frame was dropped (counted, logged); go on receiving */
     LINK_UNKNOWN,    /* receive: a newer minor's message was dropped; go on receiving */

@@ -2,10 +2,10 @@
 /* cause.c - see cause.h.
  *
  * Evidence (what the kernel and the supervisor saw) decides before words do. Words are searched in
- * one pass: each rule begins with literal characters; the first four of them, hashed, are bits of a
- * small set; only where a rule's whole literal stands does PCRE2 look, anchored there. The earlier
- * row of the table wins, and of its lines the first. So the cost does not grow with the table: 256
- * KiB take well below a millisecond whatever is in them.
+ * one pass: each rule begins with literal characters, and the first four of them, hashed, say where
+ * it may match; only where a rule's whole literal stands does PCRE2 look, anchored there. The
+ * earlier row of the table wins, and of its lines the first. So the cost does not grow with the
+ * table.
  */
 #include "worker/cause.h"
 #include "proto/base/utf8.h"
@@ -263,7 +263,8 @@ static const struct cause_rule rules[] = {
     {"ERROR: Build failed", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
      "\u2718 ERROR: Build failed", true},
 };
-enum { RULE_COUNT = sizeof rules / sizeof rules[0], LITERAL_MIN = 4, SET_BITS = 1 << 16 };
+_Static_assert(sizeof rules / sizeof rules[0] < UINT8_MAX, "rules are numbered by bytes");
+enum { RULE_COUNT = sizeof rules / sizeof rules[0], LITERAL_MIN = 4, HASH_BITS = 12 };
 
 const struct cause_rule *cause_rule_at(size_t index)
 {
@@ -275,7 +276,10 @@ const struct cause_rule *cause_rule_at(size_t index)
 static struct {
     pcre2_code *code[RULE_COUNT];
     size_t literal[RULE_COUNT]; /* how many characters of the pattern are literal */
-    uint64_t set[SET_BITS / 64];
+    /* Rules whose literals begin alike, as a chain in the order of the table; RULE_COUNT ends it.
+     */
+    uint8_t first[1 << HASH_BITS];
+    uint8_t next[RULE_COUNT];
 } table;
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 
@@ -283,7 +287,7 @@ static unsigned hash_of(const void *four_bytes)
 {
     uint32_t word;
     memcpy(&word, four_bytes, sizeof word);
-    return (word * 2654435761u) >> 16;
+    return (word * 2654435761u) >> (32 - HASH_BITS);
 }
 
 /* A literal ends at the first special character; one that is quantified by it does not count. */
@@ -295,7 +299,8 @@ static size_t literal_length(const char *pattern)
 
 static void compile_table(void)
 {
-    for (size_t i = 0; i < RULE_COUNT; i++) {
+    memset(table.first, RULE_COUNT, sizeof table.first);
+    for (size_t i = RULE_COUNT; i-- > 0;) {
         int error;
         PCRE2_SIZE at;
         table.code[i] = pcre2_compile((PCRE2_SPTR)rules[i].pattern, PCRE2_ZERO_TERMINATED,
@@ -304,8 +309,9 @@ static void compile_table(void)
         pcre2_jit_compile(table.code[i], PCRE2_JIT_COMPLETE); /* without JIT it works as well */
         table.literal[i] = literal_length(rules[i].pattern);
         assert(table.literal[i] >= LITERAL_MIN && "a rule of cause.c begins with no literal");
-        unsigned bit = hash_of(rules[i].pattern);
-        table.set[bit / 64] |= 1ull << bit % 64;
+        uint8_t *first = &table.first[hash_of(rules[i].pattern)];
+        table.next[i] = *first;
+        *first = (uint8_t)i;
     }
 }
 
@@ -320,18 +326,13 @@ struct search {
     pcre2_match_data *match;
 };
 
-static void try_rules(struct search *search, size_t at)
+static bool matches(const struct search *search, size_t rule, size_t at)
 {
-    for (size_t i = 0; i < search->best; i++) {
-        if (!(rules[i].phases & search->phase) || search->size - at < table.literal[i] ||
-            memcmp(search->text + at, rules[i].pattern, table.literal[i]) != 0)
-            continue;
-        if (pcre2_match(table.code[i], (PCRE2_SPTR)search->text, search->size, at, 0, search->match,
-                        NULL) < 0)
-            continue;
-        search->best = i;
-        search->at = at;
-    }
+    size_t length = table.literal[rule];
+    return rules[rule].phases & search->phase && search->size - at >= length &&
+           memcmp(search->text + at, rules[rule].pattern, length) == 0 &&
+           pcre2_match(table.code[rule], (PCRE2_SPTR)search->text, search->size, at, 0,
+                       search->match, NULL) >= 0;
 }
 
 static void search_rules(struct search *search)
@@ -341,9 +342,13 @@ static void search_rules(struct search *search)
     search->match = pcre2_match_data_create(1, NULL);
     assert(search->match && "out of memory");
     for (size_t at = 0; at + LITERAL_MIN <= search->size; at++) {
-        unsigned bit = hash_of(search->text + at);
-        if (table.set[bit / 64] >> bit % 64 & 1)
-            try_rules(search, at);
+        size_t rule = table.first[hash_of(search->text + at)];
+        while (rule < search->best && !matches(search, rule, at))
+            rule = table.next[rule];
+        if (rule < search->best) {
+            search->best = rule;
+            search->at = at;
+        }
     }
     pcre2_match_data_free(search->match);
 }

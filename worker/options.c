@@ -140,6 +140,9 @@ static void parse(int argc, char **argv, int command, struct parsing *parsing)
                                                  .arg = settings[i].arg,
                                                  .doc = settings[i].help};
     const struct argp argp = {.options = rows, .parser = on_option};
+    char name[64];
+    snprintf(name, sizeof name, "farm-worker %s", argv[0]);
+    argv[0] = name;
     argp_parse(&argp, argc, argv, 0, NULL, parsing);
 }
 
@@ -157,9 +160,8 @@ static char *trimmed(char *text)
 
 static int read_line(struct parsing *parsing, char *line, struct err *err)
 {
-    line[strcspn(line, "#")] = '\0';
     char *name = trimmed(line);
-    if (*name == '\0')
+    if (*name == '\0' || *name == '#') /* only there: keys have '#' in them */
         return 0;
     char *value = name + strcspn(name, " \t");
     if (*value != '\0')
@@ -251,10 +253,11 @@ void options_release(struct worker_options *options)
 int options_server_key(const struct worker_options *options, char key[KEY_TEXT_BYTES],
                        struct err *err)
 {
+    if (keys_valid(options->server_key)) { /* first: a key may begin with '@' */
+        memcpy(key, options->server_key, KEY_TEXT_BYTES);
+        return 0;
+    }
     if (options->server_key[0] == '@')
         return keys_load_public(options->server_key + 1, key, err);
-    if (!keys_valid(options->server_key))
-        return err_set(err, "--server-key is 40 characters of Z85, or @FILE");
-    snprintf(key, KEY_TEXT_BYTES, "%s", options->server_key);
-    return 0;
+    return err_set(err, "--server-key is 40 characters of Z85, or @FILE");
 }

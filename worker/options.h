@@ -2,8 +2,8 @@
 /* options.h - what the owner of a host tells its worker: command line, then HOME/worker.conf.
  *
  * One table (options.c) has a row for each setting; the command line, the file and --help come from
- * it. The file has lines `key value` with the names of the options (`slots 2`, `may-publish yes`),
- * `#` begins a comment. What stands on the command line wins.
+ * it. The file has lines `key value` with the names of the options (`slots 2`, `may-publish yes`);
+ * one that begins with `#` is a comment. What stands on the command line wins.
  */
 #ifndef FARM_WORKER_OPTIONS_H
 #define FARM_WORKER_OPTIONS_H

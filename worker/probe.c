@@ -175,7 +175,7 @@ static void probe_gpus(struct capabilities *out, struct arena *arena)
                                        "--format=csv,noheader", NULL};
     struct buf output = {0};
     if (tool_exists(argv[0]) &&
-        io_run(argv, NULL, SMALL_FILE_BYTES, GPU_MS_MAX, &output, NULL) == 0 && output.data) {
+        io_run(argv, NULL, SMALL_FILE_BYTES, GPU_MS_MAX, &output, NULL) == 0 && output.size) {
         char *rest = NULL;
         for (char *line = strtok_r((char *)output.data, "\r\n", &rest); line;
              line = strtok_r(NULL, "\r\n", &rest))

@@ -22,6 +22,8 @@
 
 #define RETRY_MS   3000
 #define GIVE_UP_MS 12000
+/* While there is no connection the socket is looked at this often; it usually wakes us itself. */
+#define CONNECT_MS 50
 /* Discovery fetches from git, which takes its time, and each question starts a child of its own:
  * silence of a coordinator that lives is no reason to ask again before this. */
 #define RETRY_SLOW_MS 60000
@@ -34,6 +36,7 @@ struct asked {
     json_t *arguments;
     uint64_t correlation;
     uint64_t sent_ms;
+    bool unsent; /* there was no connection yet: goes out as soon as there is one */
 };
 
 /* The answer to the question under way. */
@@ -130,19 +133,18 @@ void client_interrupt_by(struct client *client, int fd)
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
-static void send_request(struct client *client, const char *id, const char *verb,
+static bool send_request(struct client *client, const char *id, const char *verb,
                          const char *arguments, uint64_t correlation)
 {
     struct message message = {.kind = MESSAGE_REQUEST,
                               .request = {.id = id, .verb = verb, .arguments = arguments}};
-    /* A full queue or a connection that is not there yet: the next round tries again. */
-    link_send(client->link, 0, &message, correlation);
+    return link_send(client->link, 0, &message, correlation) == LINK_OK;
 }
 
 static void send_asked(struct client *client, struct asked *asked)
 {
     char *arguments = json_dumps(asked->arguments, JSON_COMPACT);
-    send_request(client, asked->id, asked->verb, arguments, asked->correlation);
+    asked->unsent = !send_request(client, asked->id, asked->verb, arguments, asked->correlation);
     free(arguments);
     asked->sent_ms = clock_boot_ms();
 }
@@ -183,6 +185,8 @@ static void renew_stream(struct client *client)
 static void take_answer(struct client *client, const struct reply *reply)
 {
     json_error_t at;
+    if (client->answer.there)
+        return; /* to a repetition */
     client->answer.there = true;
     client->answer.code = EXIT_FINE;
     if (!reply->ok) {
@@ -261,6 +265,15 @@ static void refuse_major(struct client *client)
         "the coordinator speaks another major version: install the farm program of its version");
 }
 
+/* What found no connection is tried at each wake-up. */
+static void send_unsent(struct client *client)
+{
+    if (client->question.open && client->question.unsent)
+        send_asked(client, &client->question);
+    if (client->stream.open && client->stream.unsent)
+        send_asked(client, &client->stream);
+}
+
 static void receive_all(struct client *client)
 {
     struct received received;
@@ -268,12 +281,13 @@ static void receive_all(struct client *client)
         arena_clear(&client->arena);
         enum link_result result = link_receive(client->link, &received, &client->arena);
         if (result == LINK_EMPTY)
-            return;
+            break;
         if (result == LINK_OK)
             take(client, &received);
         else if (result == LINK_OTHER_MAJOR)
             refuse_major(client);
     }
+    send_unsent(client);
 }
 
 /* Until something arrives, the wait is interrupted (then true) or the time has come. The socket's
@@ -282,9 +296,11 @@ static bool wait_until(struct client *client, uint64_t until_ms)
 {
     uint64_t now_ms = clock_boot_ms();
     uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
+    bool unsent = client->question.unsent || client->stream.unsent;
+    uint64_t most_ms = unsent ? CONNECT_MS : 60000;
     struct pollfd polls[2] = {{.fd = link_fd(client->link), .events = POLLIN},
                               {.fd = client->interrupt_fd, .events = POLLIN}};
-    int ready = poll(polls, 2, left_ms > 60000 ? 60000 : (int)left_ms);
+    int ready = poll(polls, 2, (int)(left_ms < most_ms ? left_ms : most_ms));
     return ready > 0 && polls[1].revents;
 }
 

@@ -89,7 +89,7 @@ static int bundle(struct arena *arena, const char *folder, struct buf *hex, stru
 enum exit_code cmd_build(struct invocation *invocation)
 {
     const char *from = option_given(invocation, "from") ? option_text(invocation, "from") : ".";
-    struct head head;
+    struct head head = {0};
     struct buf hex = {0};
     struct err err;
     if (look(&invocation->arena, from, &head, &err) ||

@@ -66,6 +66,7 @@ struct invocation {
     const char *values[16]; /* by row of command->options; NULL: not given, "" for a flag */
     const char **arguments;
     size_t argument_count;
+    bool wants_help;       /* dispatch's own */
     struct client *client; /* opened by the first invocation_ask */
     struct arena arena;    /* lives as long as the invocation */
 };

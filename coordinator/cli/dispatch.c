@@ -23,6 +23,7 @@ enum { OPTIONS_MAX = 16, KEY_FIRST = 1000, KEY_COMMON = 2000 };
 
 struct front {
     const char *home;
+    bool wants_help, wants_version;
     int next; /* index of the first word behind the options; argc: none */
 };
 
@@ -34,11 +35,11 @@ static error_t parse_front(int key, char *value, struct argp_state *state)
         front->home = value;
         return 0;
     case 'V':
-        puts("farm " FARM_VERSION);
-        exit(EXIT_FINE);
+        front->wants_version = true;
+        return 0;
     case 'h':
-        help_overview(stdout);
-        exit(EXIT_FINE);
+        front->wants_help = true;
+        return 0;
     case ARGP_KEY_ARG:
         front->next = state->next - 1;
         state->next = state->argc; /* the rest is the command's */
@@ -109,8 +110,8 @@ static error_t take_common(int key, char *value, struct invocation *invocation)
         invocation->home = value;
         return 0;
     case 'h':
-        help_command(invocation->command, stdout);
-        exit(EXIT_FINE);
+        invocation->wants_help = true;
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -184,8 +185,10 @@ static enum exit_code run_command(const struct command *command, const char *hom
     struct invocation invocation = {.command = command, .home = home};
     parse_options(&invocation, argc, argv);
     invocation.home = place_home(&invocation.arena, invocation.home);
-    enum exit_code code;
-    if ((int)invocation.argument_count < command->arguments_min)
+    enum exit_code code = EXIT_FINE;
+    if (invocation.wants_help)
+        help_command(command, stdout);
+    else if ((int)invocation.argument_count < command->arguments_min)
         code = fail(EXIT_USAGE, "usage: farm %s %s (farm help %s says more)", command->name,
                     command->arguments, command->name);
     else
@@ -199,9 +202,11 @@ enum exit_code farm_main(int argc, char **argv)
 {
     struct front front = take_front(argc, argv);
     int count = argc - front.next;
-    if (count < 1) {
-        help_overview(stderr);
-        return EXIT_USAGE;
+    if (front.wants_version)
+        return puts("farm " FARM_VERSION) < 0 ? EXIT_REFUSED : EXIT_FINE;
+    if (front.wants_help || count < 1) {
+        help_overview(front.wants_help ? stdout : stderr);
+        return front.wants_help ? EXIT_FINE : EXIT_USAGE;
     }
     char **words = argv + front.next;
     const struct command *command = find_command(count, words);

@@ -371,14 +371,20 @@ void grid_failures(const json_t *run, bool colours, struct buf *out)
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
+/* All jobs are closed and every publication ended, but for those that are held. */
+static bool only_held_left(const json_t *run)
+{
+    uint64_t held = published_of(run, "held"), total = json_get_u64(run, "total", 0);
+    uint64_t settled = published_of(run, "done") + published_of(run, "failed") + held;
+    return held && total && count_of(run, "closed") == total &&
+           settled >= published_of(run, "wanted");
+}
+
 bool run_is_over(const json_t *run)
 {
     const char *state = json_get_text(run, "state", "");
-    uint64_t settled =
-        published_of(run, "done") + published_of(run, "failed") + published_of(run, "held");
-    if (!strcmp(state, "refused"))
-        return true;
-    return !strcmp(state, "closed") && settled >= published_of(run, "wanted");
+    return !strcmp(state, "refused") || !strcmp(state, "closed") ||
+           (!strcmp(state, "open") && only_held_left(run));
 }
 
 bool run_went_well(const json_t *run)

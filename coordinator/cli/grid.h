@@ -20,7 +20,8 @@ void grid_failures(const json_t *run, bool colours, struct buf *out);
  * (", 3 unchanged"). No newline. */
 void run_summary(const json_t *run, struct buf *out);
 
-/* Nothing of it will change by itself any more: closed or refused, and no publication under way. */
+/* Nothing of it will change by itself any more: it is closed or refused, or all that is left are
+ * publications that are held until a person acts. */
 bool run_is_over(const json_t *run);
 /* Over, and all of it went well. */
 bool run_went_well(const json_t *run);

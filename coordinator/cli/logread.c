@@ -13,6 +13,8 @@
 #define WINDOW_BYTES (16u << 20)
 /* Nothing heard for this long: the store, or the coordinator with it, may have been restarted. */
 #define SILENT_MS 10000
+/* While there is no connection the socket is looked at this often; it usually wakes us itself. */
+#define CONNECT_MS 50
 
 struct reading {
     const struct log_request *request;
@@ -22,6 +24,7 @@ struct reading {
     uint64_t wanted;       /* next raw byte */
     uint64_t window_start; /* of the request under way */
     uint64_t correlation;
+    bool unsent;  /* there was no connection for it yet */
     bool follows; /* the request under way follows */
     bool ended;   /* complete */
     uint64_t heard_ms;
@@ -57,7 +60,7 @@ static void ask(struct reading *reading, bool follow)
                                            .follow = follow}};
     reading->follows = follow;
     reading->window_start = reading->wanted;
-    link_send(reading->link, 0, &message, ++reading->correlation);
+    reading->unsent = link_send(reading->link, 0, &message, ++reading->correlation) != LINK_OK;
 }
 
 static int unpack(struct reading *reading, const struct log_piece *piece, struct err *err)
@@ -133,6 +136,8 @@ static enum log_end read_until_end(struct reading *reading, struct err *err)
     for (;;) {
         if (receive_all(reading, err))
             return LOG_END_FAILED;
+        if (reading->unsent)
+            ask(reading, reading->follows);
         if (reading->ended)
             return LOG_END_COMPLETE;
         uint64_t silent_ms = clock_boot_ms() - reading->heard_ms;
@@ -140,7 +145,8 @@ static enum log_end read_until_end(struct reading *reading, struct err *err)
             return LOG_END_SILENT;
         struct pollfd polls[2] = {{.fd = link_fd(reading->link), .events = POLLIN},
                                   {.fd = reading->request->interrupt_fd, .events = POLLIN}};
-        if (poll(polls, 2, (int)(SILENT_MS - silent_ms)) > 0 && polls[1].revents)
+        uint64_t wait_ms = reading->unsent ? CONNECT_MS : SILENT_MS - silent_ms;
+        if (poll(polls, 2, (int)wait_ms) > 0 && polls[1].revents)
             return LOG_END_INTERRUPTED;
     }
 }

@@ -58,7 +58,8 @@ static void take_high(struct strip *strip, uint8_t byte, struct buf *out)
     if (!continues || !strip->held_count)
         flush_broken(strip, out);
     hold(strip, byte);
-    if (continues && strip->held_count == 1) {
+    bool begins_none = byte == 0xc0 || byte == 0xc1 || byte > 0xf4;
+    if ((continues && strip->held_count == 1) || begins_none) {
         flush_broken(strip, out);
         return;
     }

@@ -23,5 +23,7 @@ void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const cha
  * workers, and a worker that was never heard of, might. *reason only when not. */
 bool routable(const struct farm *farm, const struct want *want, const char **reason,
               struct arena *arena);
+/* schedule.c: whether nothing about this worker keeps it from ever taking it. */
+bool could_take(const struct farm *farm, uint64_t worker, const struct want *want);
 
 #endif

@@ -9,7 +9,6 @@
  */
 #include "coordinator/core/plan.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,7 +68,7 @@ static bool runs_gpu(const struct capabilities *host, const char *gpu)
         return true;
     char compute[32];
     int digits = 0;
-    while (digits < 8 && isdigit((unsigned char)gpu[2 + digits]))
+    while (digits < 8 && gpu[2 + digits] >= '0' && gpu[2 + digits] <= '9')
         digits++;
     if (digits < 2)
         return true;
@@ -475,4 +474,11 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
         return true; /* its first worker is still to come */
     *reason = arena_print(arena, "no worker can take it: %s", why);
     return false;
+}
+
+bool could_take(const struct farm *farm, uint64_t worker, const struct want *want)
+{
+    struct worker_view view;
+    return view_worker(farm, worker, &view) && view.joined &&
+           never_fits(&view, want) == FIT_YES;
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* folders.h - a temporary folder for a test, and small files in it. Tests only. */
+/* folders.h - a temporary folder for a test, small files in it, and processes that say there when
+ * they are ready and who they are. Tests only. */
 #ifndef FARM_TEST_FOLDERS_H
 #define FARM_TEST_FOLDERS_H
 
 #include "proto/base/io.h"
+#include "worker/tree.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct place {
@@ -55,6 +59,33 @@ static inline void place_write(struct place *place, const char *name, const char
     struct err err = {""};
     if (io_write_file(place_path(place, name), text, strlen(text), 0644, false, &err) < 0)
         fail_msg("%s", err.text);
+}
+
+/* A fifo "ready", to which each process of a test writes a byte when it is where it should be. */
+static inline void place_make_fifo(struct place *place)
+{
+    assert_int_equal(mkfifo(place_path(place, "ready"), 0600), 0);
+}
+
+static inline void place_wait_ready(struct place *place, int count)
+{
+    int fifo = open(place_path(place, "ready"), O_RDWR | O_CLOEXEC);
+    assert_true(fifo >= 0);
+    for (char byte; count > 0; count--)
+        assert_int_equal(read(fifo, &byte, 1), 1);
+    close(fifo);
+}
+
+/* Each line of "pids" is a process that runs no more (a zombie that init has not reaped yet is
+ * none), and there are `count` of them. */
+static inline void place_assert_gone(struct place *place, int count)
+{
+    int seen = 0;
+    for (const char *line = place_read(place, "pids"); *line; line = strchr(line, '\n') + 1) {
+        assert_int_equal(tree_start_time(atoi(line)), 0);
+        seen++;
+    }
+    assert_int_equal(seen, count);
 }
 
 #endif

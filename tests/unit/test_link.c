@@ -111,6 +111,7 @@ static void send_request(struct fixture *fixture, struct link *client, const cha
     struct message message = {.kind = MESSAGE_REQUEST,
                               .request = {.id = id, .verb = "status", .arguments = "{}"}};
     uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
+    assert_non_null(client);
     while (link_send(client, 0, &message, 5) != LINK_OK) {
         struct received ignored;
         assert_true(clock_boot_ms() < give_up_ms);
@@ -175,7 +176,7 @@ static void expect_refusal(struct fixture *fixture, struct link *client, uint64_
         struct message message = {.kind = MESSAGE_HELLO_AGAIN};
         assert_true(clock_boot_ms() < give_up_ms);
         assert_int_equal(link_receive(client, &received, &fixture->arena), LINK_EMPTY);
-        assert_int_equal(link_send(client, 0, &message, 0), LINK_BUSY);
+        assert_int_equal(link_send(client, 0, &message, 0), LINK_GONE);
         wait_readable(client, 20);
     }
 }
@@ -257,7 +258,7 @@ static void a_wrong_server_key_connects_nobody(void **state)
                      &fixture->worker_keys, &small, NULL);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(link_receive(client, &received, &fixture->arena), LINK_EMPTY);
-        assert_int_equal(link_send(client, 0, &message, 0), LINK_BUSY);
+        assert_int_equal(link_send(client, 0, &message, 0), LINK_GONE);
         wait_readable(client, 10);
         assert_int_equal(link_receive(fixture->server, &received, &fixture->arena), LINK_EMPTY);
     }
@@ -284,7 +285,10 @@ static int listen_at(const char *endpoint)
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    /* libzmq's thread closes its own listener in the background. */
+    uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
+    while (bind(listener, (struct sockaddr *)&address, sizeof address) < 0)
+        assert_true(clock_boot_ms() < give_up_ms);
     assert_int_equal(listen(listener, 8), 0);
     return listener;
 }
@@ -297,7 +301,6 @@ static void a_client_gets_over_a_foreign_server(void **state)
     char endpoint[64];
     snprintf(endpoint, sizeof endpoint, "%s", link_endpoint(fixture->server, 0));
     link_close(fixture->server, 0);
-    usleep(300000);
     int listener = listen_at(endpoint);
     struct link *client = link_connect(fixture->context, endpoint, fixture->server_keys.public_key,
                                        &fixture->worker_keys, &small, NULL);

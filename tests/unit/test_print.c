@@ -242,33 +242,34 @@ static void assert_summary(const json_t *run, const char *expected, bool over, b
     buf_release(&out);
 }
 
-static json_t *ended(const char *state, int ok, int failed, int skipped, int wanted, int done)
+static json_t *ended(const char *state, int ok, int failed, int skipped, int done, int held)
 {
-    return json_pack("{s:s, s:{s:i, s:i, s:i}, s:{s:i, s:i, s:i, s:i}}", "state", state, "counts",
-                     "ok", ok, "failed", failed, "skipped", skipped, "published", "wanted", wanted,
-                     "done", done, "failed", 0, "held", 0);
+    return json_pack("{s:s, s:i, s:{s:i, s:i, s:i, s:i}, s:{s:i, s:i, s:i, s:i}}", "state", state,
+                     "total", ok + failed + skipped, "counts", "ok", ok, "failed", failed,
+                     "skipped", skipped, "closed", ok + failed + skipped, "published", "wanted", ok,
+                     "done", done, "failed", 0, "held", held);
 }
 
 static void the_last_line_is_exact(void **state)
 {
     (void)state;
-    json_t *fine = ended("closed", 67, 0, 0, 67, 67);
-    json_t *publishing = ended("closed", 67, 0, 0, 67, 66);
+    json_t *fine = ended("closed", 67, 0, 0, 67, 0);
+    json_t *publishing = ended("open", 67, 0, 0, 66, 0);
     json_t *same = ended("closed", 0, 0, 67, 0, 0);
-    json_t *bad = ended("closed", 66, 1, 0, 66, 66);
-    json_t *open = ended("open", 1, 0, 0, 0, 0);
+    json_t *bad = ended("closed", 66, 1, 0, 66, 0);
+    json_t *held = ended("open", 67, 0, 0, 60, 7);
     json_t *refused = ended("refused", 0, 0, 0, 0, 0);
     assert_summary(fine, "67 ok, 0 failed, 67 published", true, true);
     assert_summary(publishing, "67 ok, 0 failed, 66 published", false, false);
     assert_summary(same, "0 ok, 0 failed, 0 published, 67 unchanged", true, true);
     assert_summary(bad, "66 ok, 1 failed, 66 published", true, false);
-    assert_summary(open, "1 ok, 0 failed, 0 published", false, false);
+    assert_summary(held, "67 ok, 0 failed, 60 published, 7 held", true, false);
     assert_summary(refused, "0 ok, 0 failed, 0 published", true, false);
     json_decref(fine);
     json_decref(publishing);
     json_decref(same);
     json_decref(bad);
-    json_decref(open);
+    json_decref(held);
     json_decref(refused);
 }
 

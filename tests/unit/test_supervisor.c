@@ -203,44 +203,17 @@ static const char stubborn[] = "for i in 1 2 3; do\n"
                                "trap '' TERM; echo $$ >> pids; echo > ready\n"
                                "while :; do sleep 1000; done\n";
 
-static void make_fifo(struct place *place)
-{
-    assert_int_equal(mkfifo(place_path(place, "ready"), 0600), 0);
-}
-
-/* Reads one byte from the fifo for each of `count` processes. */
-static void wait_ready(struct place *place, int count)
-{
-    int fifo = open(place_path(place, "ready"), O_RDWR | O_CLOEXEC);
-    assert_true(fifo >= 0);
-    for (char byte; count > 0; count--)
-        assert_int_equal(read(fifo, &byte, 1), 1);
-    close(fifo);
-}
-
-static void assert_all_gone(struct place *place, int count)
-{
-    int seen = 0;
-    const char *text = place_read(place, "pids");
-    for (const char *line = text; *line; line = strchr(line, '\n') + 1, seen++) {
-        errno = 0;
-        assert_int_equal(kill(atoi(line), 0), -1);
-        assert_int_equal(errno, ESRCH);
-    }
-    assert_int_equal(seen, count);
-}
-
 static void a_stubborn_tree_is_wholly_gone(void **state)
 {
     struct place *place = *state;
-    make_fifo(place);
+    place_make_fifo(place);
     pid_t pid = start(place, -1,
                       (const char *const[]){"--stop-grace-ms", "100", "--chdir", place->path, "--",
                                             "sh", "-c", stubborn, NULL});
-    wait_ready(place, 4);
+    place_wait_ready(place, 4);
     assert_int_equal(kill(pid, SIGTERM), 0);
     assert_int_equal(finish(pid), 0);
-    assert_all_gone(place, 4);
+    place_assert_gone(place, 4);
     assert_int_equal(fact(place, "signal "), SIGKILL);
     assert_int_equal(fact(place, "timed_out "), 0);
 }
@@ -248,12 +221,12 @@ static void a_stubborn_tree_is_wholly_gone(void **state)
 static void what_outlives_the_command_is_ended(void **state)
 {
     struct place *place = *state;
-    make_fifo(place);
+    place_make_fifo(place);
     static const char script[] =
         "(setsid sh -c 'echo $$ >> pids; echo > ready; exec sleep 1000' &); read line < ready; "
         "echo done; exit 4";
     assert_int_equal(RUN(place, "--chdir", place->path, "--", "sh", "-c", script), 0);
-    assert_all_gone(place, 1);
+    place_assert_gone(place, 1);
     assert_string_equal(place_read(place, "log"), "done\n");
     assert_int_equal(fact(place, "status "), 4);
     assert_true(fact(place, "wall_ms ") < 10000); /* TERM was enough */
@@ -262,12 +235,12 @@ static void what_outlives_the_command_is_ended(void **state)
 static void a_polite_command_may_say_goodbye(void **state)
 {
     struct place *place = *state;
-    make_fifo(place);
+    place_make_fifo(place);
     static const char script[] = "trap 'echo bye; exit 5' TERM; echo > ready; while :; do sleep "
                                  "0.01; done";
     pid_t pid = start(
         place, -1, (const char *const[]){"--chdir", place->path, "--", "sh", "-c", script, NULL});
-    wait_ready(place, 1);
+    place_wait_ready(place, 1);
     assert_int_equal(kill(pid, SIGTERM), 0);
     assert_int_equal(finish(pid), 0);
     assert_non_null(strstr(place_read(place, "log"), "bye\n"));

@@ -60,7 +60,7 @@ const char *tools_version(const char *const *argv, struct arena *arena)
     struct buf output = {0};
     const char *version = NULL;
     if (tool_exists(argv[0]) &&
-        io_run(argv, NULL, VERSION_BYTES_MAX, VERSION_MS_MAX, &output, NULL) == 0) {
+        io_run(argv, NULL, VERSION_BYTES_MAX, VERSION_MS_MAX, &output, NULL) == 0 && output.size) {
         const char *at = (const char *)output.data;
         while (at && *at && !isdigit((unsigned char)*at))
             at++;

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/* export.c - the farm as records again, and as one number.
+ *
+ * Export writes the shortest history that leads to the same farm: what was passed through on the way
+ * (a retried job's waits, a worker's earlier sessions) is left out, what can be asked about (every
+ * attempt, every try of a publication) is kept. The digest reads the structs, not the export, so that
+ * whatever export forgets is found by comparing digests.
+ */
+#include "coordinator/core/farm_state.h"
+
+#include <string.h>
+
+struct export {
+    const struct farm *farm;
+    struct farm_outcome *outcome;
+    bool (*drop_run)(void *context, uint64_t run);
+    void *context;
+};
+
+static void put(struct export *export, uint64_t at_ms, uint64_t wall_ms, struct record *record)
+{
+    struct farm_outcome *outcome = export->outcome;
+    record->at_ms = at_ms;
+    record->wall_ms = wall_ms;
+    MEM_GROW(outcome->records, outcome->record_count, outcome->record_capacity);
+    record_copy(&outcome->records[outcome->record_count++], record, &outcome->arena);
+}
+
+/* ---- the farm, peers, workers -------------------------------------------------------------- */
+
+static void put_farm(struct export *export)
+{
+    const struct farm *farm = export->farm;
+    if (farm->incarnation)
+        put(export, 0, 0,
+            &(struct record){.kind = RECORD_FARM_STARTED,
+                             .farm_started = {farm->epoch, farm->incarnation, farm->program}});
+    put(export, 0, 0, &(struct record){.kind = RECORD_POLICY_SET, .policy_set = farm->policy});
+    if (farm->paused)
+        put(export, 0, 0,
+            &(struct record){.kind = RECORD_FARM_PAUSED,
+                             .paused = {farm->paused_by, farm->paused_reason}});
+}
+
+static void put_peers(struct export *export)
+{
+    for (const struct peer *peer = export->farm->peers; peer; peer = peer->hh.next) {
+        put(export, 0, 0, &(struct record){.kind = RECORD_PEER_ENROLLED, .peer = peer->is});
+        if (peer->revoked)
+            put(export, 0, 0, &(struct record){.kind = RECORD_PEER_REVOKED, .peer = peer->is});
+    }
+}
+
+static void put_joined(struct export *export, const struct worker *worker,
+                       const struct capabilities *capabilities)
+{
+    struct record record = {.kind = RECORD_WORKER_JOINED, .worker_joined = worker->about};
+    record.worker_joined.session = worker->session;
+    record.worker_joined.capabilities = *capabilities;
+    put(export, worker->heard_ms, 0, &record);
+}
+
+static void put_worker(struct export *export, const struct worker *worker)
+{
+    bool stays = worker->state == WORKER_ONLINE || worker->state == WORKER_OFFLINE;
+    if (worker->joined) {
+        if (!shape_equal(&capabilities_shape, &worker->baseline, &worker->about.capabilities))
+            put_joined(export, worker, &worker->baseline);
+        put_joined(export, worker, &worker->about.capabilities);
+        if (worker->state == WORKER_OFFLINE)
+            put(export, worker->heard_ms, 0,
+                &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {worker->id}});
+    }
+    if (stays && !*worker->reason)
+        return;
+    struct record record = {.kind = RECORD_WORKER_MOVED,
+                            .worker_moved = {worker->id, worker->state, worker->reason, ""}};
+    if (stays) { /* it was resumed, and the reason given then is still told */
+        record.worker_moved.to = WORKER_DRAINING;
+        put(export, worker->heard_ms, 0, &record);
+        record.worker_moved.to = worker->state;
+    }
+    put(export, worker->heard_ms, 0, &record);
+}
+
+/* ---- runs ---------------------------------------------------------------------------------- */
+
+static bool is_dropped(const struct export *export, const struct run *run)
+{
+    size_t unresolved = run->publications - run->publications_by_state[PUBLICATION_PUBLISHED] -
+                        run->publications_by_state[PUBLICATION_FAILED];
+    bool over = run->state == RUN_CLOSED || run->state == RUN_REFUSED;
+    return over && !unresolved && export->drop_run && export->drop_run(export->context, run->id);
+}
+
+static void put_run_begin(struct export *export, const struct run *run)
+{
+    put(export, run->submitted_ms, run->submitted_wall_ms,
+        &(struct record){.kind = RECORD_RUN_SUBMITTED,
+                         .run_submitted = {run->id, run->request_id, run->who, run->options}});
+    bool resolved = run->state != RUN_RESOLVING && (run->state != RUN_REFUSED || run->jobs);
+    if (resolved)
+        put(export, run->submitted_ms, run->submitted_wall_ms,
+            &(struct record){.kind = RECORD_RUN_RESOLVED, .run = {run->id, ""}});
+}
+
+static void put_planned(struct export *export, const struct job *job)
+{
+    put(export, job->planned_ms, job->planned_wall_ms,
+        &(struct record){.kind = RECORD_JOB_PLANNED,
+                         .job_planned = {job->id, job->run->id, job->joins, job->item}});
+}
+
+static struct record job_record(enum record_kind kind, const struct job *job)
+{
+    return (struct record){.kind = kind,
+                           .job = {.job = job->id, .cause = job->cause, .detail = job->detail}};
+}
+
+static void put_attempt(struct export *export, const struct attempt *attempt)
+{
+    struct record_lease lease = {attempt->token, attempt->job->id, attempt->worker->id,
+                                 attempt->adopted ? attempt->phase : PHASE_NONE};
+    put(export, attempt->offered_ms, attempt->offered_wall_ms,
+        &(struct record){.kind = attempt->adopted ? RECORD_ATTEMPT_ADOPTED : RECORD_LEASE_OFFERED,
+                         .lease = lease});
+    if (attempt->phase != lease.phase)
+        put(export, attempt->offered_ms, attempt->offered_wall_ms,
+            &(struct record){
+                .kind = RECORD_ATTEMPT_MOVED,
+                .attempt_moved = {.token = attempt->token, .phase = attempt->phase}});
+    if (attempt->stopping_ms)
+        put(export, attempt->stopping_ms, attempt->offered_wall_ms,
+            &(struct record){
+                .kind = RECORD_ATTEMPT_STOPPING,
+                .attempt_moved = {.token = attempt->token, .reason = attempt->detail}});
+    struct record sealed = {.kind = RECORD_ATTEMPT_SEALED,
+                            .sealed = {attempt->token, attempt->log_bytes}};
+    if (attempt_is_live(attempt)) {
+        if (attempt->log_stored)
+            put(export, attempt->offered_ms, attempt->offered_wall_ms, &sealed);
+        return;
+    }
+    struct record ended = {.kind = RECORD_ATTEMPT_ENDED};
+    ended.attempt_ended = (struct record_attempt_ended){
+        attempt->token,  attempt->outcome,   attempt->cause, attempt->failed_phase,
+        attempt->detail, attempt->log_bytes, attempt->facts, attempt->product};
+    put(export, attempt->ended_ms, attempt->ended_wall_ms, &ended);
+    if (attempt->log_stored)
+        put(export, attempt->ended_ms, attempt->ended_wall_ms, &sealed);
+}
+
+/* The job is ready when its run is open; between attempts it was ready again. */
+static void put_job_rest(struct export *export, const struct job *job)
+{
+    for (const struct attempt *attempt = job->attempts_first; attempt; attempt = attempt->job_next) {
+        put_attempt(export, attempt);
+        struct record ready = job_record(RECORD_JOB_READY, job);
+        if (attempt->job_next || job->state == JOB_READY)
+            put(export, attempt->offered_ms, attempt->offered_wall_ms, &ready);
+    }
+    if (job->state == JOB_WAITING && job->until_ms) {
+        struct record delayed = job_record(RECORD_JOB_DELAYED, job);
+        delayed.job.until_ms = job->until_ms;
+        put(export, job->planned_ms, job->planned_wall_ms, &delayed);
+    }
+    if (job->state == JOB_CLOSED) {
+        struct record closed = job_record(RECORD_JOB_CLOSED, job);
+        closed.job.verdict = job->verdict;
+        put(export, job->closed_ms, job->closed_wall_ms, &closed);
+    }
+}
+
+static void put_run_end(struct export *export, const struct run *run)
+{
+    if (run->state == RUN_REFUSED)
+        put(export, run->closed_ms, run->closed_wall_ms,
+            &(struct record){.kind = RECORD_RUN_REFUSED, .run = {run->id, run->reason}});
+    if (run->state == RUN_CLOSED)
+        put(export, run->closed_ms, run->closed_wall_ms,
+            &(struct record){.kind = RECORD_RUN_CLOSED, .run = {run->id, ""}});
+}
+
+/* ---- publications -------------------------------------------------------------------------- */
+
+static void put_move(struct export *export, const struct publication *publication,
+                     enum record_kind kind, const struct try *one, bool last)
+{
+    struct record record = {.kind = kind, .publication = {.publication = publication->id}};
+    if (one)
+        record.publication.token = one->token;
+    if (last) {
+        record.publication.until_ms = publication->until_ms;
+        record.publication.cause = publication->cause;
+        record.publication.detail = publication->detail;
+        record.publication.already = publication->already;
+        record.publication.rebuilt = publication->rebuilt;
+    }
+    bool closed = last && !publication_is_open(publication);
+    put(export, closed ? publication->closed_ms : one ? one->granted_ms : publication->wanted_ms,
+        closed ? publication->closed_wall_ms
+        : one  ? one->granted_wall_ms
+               : publication->wanted_wall_ms,
+        &record);
+}
+
+static void put_tries(struct export *export, const struct publication *publication)
+{
+    for (const struct try *one = publication->tries_first; one; one = one->next) {
+        put_move(export, publication, RECORD_PUBLICATION_GRANTED, one,
+                 !one->next && publication->state == PUBLICATION_GRANTED);
+        if (one->sealed)
+            put(export, one->granted_ms, one->granted_wall_ms,
+                &(struct record){.kind = RECORD_PUBLICATION_SEALED,
+                                 .sealed = {one->token, one->log_bytes}});
+        if (one->next)
+            put_move(export, publication,
+                     publication->in_doubt ? RECORD_PUBLICATION_UNKNOWN
+                                           : RECORD_PUBLICATION_RETRIED,
+                     one, false);
+    }
+}
+
+/* From where the last try left it, or from the beginning, to where it stands. */
+static void put_standing(struct export *export, const struct publication *publication)
+{
+    const struct try *last = publication->tries_last;
+    switch (publication->state) {
+    case PUBLICATION_WANTED:
+        if (last && publication->in_doubt) { /* held while in doubt, then released */
+            put_move(export, publication, RECORD_PUBLICATION_HELD, last, false);
+            put_move(export, publication, RECORD_PUBLICATION_RELEASED, last, true);
+        } else if (last) {
+            put_move(export, publication, RECORD_PUBLICATION_RETRIED, last, true);
+        }
+        return;
+    case PUBLICATION_HELD:
+        put_move(export, publication, RECORD_PUBLICATION_HELD, last, true);
+        return;
+    case PUBLICATION_GRANTED:
+        return;
+    case PUBLICATION_RUNNING:
+        put_move(export, publication, RECORD_PUBLICATION_RUNNING, last, true);
+        return;
+    case PUBLICATION_UNKNOWN:
+        put_move(export, publication, RECORD_PUBLICATION_UNKNOWN, last, true);
+        return;
+    case PUBLICATION_PUBLISHED:
+        put_move(export, publication, RECORD_PUBLICATION_PUBLISHED, last, true);
+        return;
+    case PUBLICATION_FAILED:
+        put_move(export, publication, RECORD_PUBLICATION_FAILED, last, true);
+        return;
+    }
+}
+
+static void put_publication(struct export *export, const struct publication *publication)
+{
+    struct record record = {.kind = RECORD_PUBLICATION_WANTED};
+    record.publication_wanted = (struct record_publication_wanted){
+        publication->id,       publication->job->id, publication->worker->id,
+        publication->built_by, publication->target,  publication->product};
+    put(export, publication->wanted_ms, publication->wanted_wall_ms, &record);
+    put_tries(export, publication);
+    put_standing(export, publication);
+}
+
+/* ---- the whole ----------------------------------------------------------------------------- */
+
+static void put_lasting(struct export *export)
+{
+    const struct farm *farm = export->farm;
+    for (const struct learned *at = farm->learned; at; at = at->hh.next)
+        put(export, 0, 0, &(struct record){.kind = RECORD_LEARNED, .learned = at->is});
+    for (size_t i = 0; i < farm->ledger_count; i++)
+        put(export, 0, 0,
+            &(struct record){.kind = RECORD_LEDGER_ENTERED, .ledger_entered = *farm->ledger[i]});
+    for (const struct known_request *at = farm->requests; at; at = at->hh.next)
+        put(export, 0, 0,
+            &(struct record){.kind = RECORD_REQUEST_KNOWN, .request_known = {at->id, at->run}});
+}
+
+static void put_runs(struct export *export)
+{
+    const struct farm *farm = export->farm;
+    for (const struct run *run = farm->runs; run; run = run->hh.next)
+        if (!is_dropped(export, run))
+            put_run_begin(export, run);
+    for (const struct job *job = farm->jobs; job; job = job->hh.next)
+        if (!is_dropped(export, job->run))
+            put_planned(export, job);
+    for (const struct run *run = farm->runs; run; run = run->hh.next)
+        if ((run->state == RUN_OPEN || run->state == RUN_CLOSED) && !is_dropped(export, run))
+            put(export, run->submitted_ms, run->submitted_wall_ms,
+                &(struct record){.kind = RECORD_RUN_OPENED, .run = {run->id, ""}});
+    for (const struct job *job = farm->jobs; job; job = job->hh.next)
+        if (!is_dropped(export, job->run))
+            put_job_rest(export, job);
+    for (const struct publication *at = farm->publications; at; at = at->hh.next)
+        if (!is_dropped(export, at->job->run))
+            put_publication(export, at);
+    for (const struct run *run = farm->runs; run; run = run->hh.next)
+        if (!is_dropped(export, run))
+            put_run_end(export, run);
+}
+
+/* What is not durable, for a farm that takes the place of this one in the same process. */
+static void put_passing(struct export *export)
+{
+    const struct farm *farm = export->farm;
+    put(export, farm->now_ms, farm->wall_ms,
+        &(struct record){.kind = RECORD_CLOCK_SET, .clock = {.offset_ms = farm->offset_ms}});
+    if (farm->intake_closed)
+        put(export, farm->now_ms, farm->wall_ms,
+            &(struct record){.kind = RECORD_INTAKE_SET, .intake = {false, farm->intake_reason}});
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next) {
+        if (!worker->session)
+            continue;
+        struct record record = {.kind = RECORD_WORKER_HEARD};
+        record.worker_heard = (struct record_worker_heard){
+            .worker = worker->id,
+            .sequence = worker->sequence,
+            .pressure = worker->pressure,
+            .sightings = worker->sightings,
+            .sightings_count = worker->sighting_count,
+        };
+        put(export, worker->heard_ms, farm->wall_ms, &record);
+    }
+}
+
+void farm_export(const struct farm *farm, bool (*drop_run)(void *context, uint64_t run),
+                 void *context, struct farm_outcome *outcome)
+{
+    struct export export = {farm, outcome, drop_run, context};
+    put_farm(&export);
+    put_peers(&export);
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)
+        put_worker(&export, worker);
+    put_lasting(&export);
+    put_runs(&export);
+    put(&export, farm->now_ms, farm->wall_ms,
+        &(struct record){.kind = RECORD_COUNTERS_SET, .counters = farm->counters});
+    put_passing(&export);
+}
+
+/* ---- digest -------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t number)
+{
+    return hash_number(hash, number);
+}
+
+static uint64_t mix_shape(uint64_t hash, const struct shape *shape, const void *plain)
+{
+    struct buf text = {0};
+    shape_print(shape, plain, &text);
+    hash = hash_text(hash, text.data ? (const char *)text.data : "");
+    buf_release(&text);
+    return hash;
+}
+
+static uint64_t mix_token(uint64_t hash, struct token token)
+{
+    return mix(mix(hash, token.epoch), token.number);
+}
+
+/* Free bytes are as of the newest status, which is not durable. */
+static uint64_t mix_capabilities(uint64_t hash, const struct capabilities *capabilities)
+{
+    struct capabilities durable = *capabilities;
+    durable.filesystems_count = 0;
+    return mix_shape(hash, &capabilities_shape, &durable);
+}
+
+static uint64_t mix_workers(uint64_t hash, const struct farm *farm)
+{
+    for (const struct peer *peer = farm->peers; peer; peer = peer->hh.next)
+        hash = mix(mix_shape(hash, record_info(RECORD_PEER_ENROLLED)->shape, &peer->is),
+                   peer->revoked);
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next) {
+        hash = mix(mix(mix(hash, worker->id), worker->state), worker->session);
+        hash = mix(hash_text(hash, worker->reason), worker->joined);
+        hash = hash_text(hash, worker->about.instance);
+        hash = hash_text(hash_text(hash, worker->about.boot_id), worker->about.program);
+        hash = mix_capabilities(hash, &worker->about.capabilities);
+        hash = mix_capabilities(hash, &worker->baseline);
+        hash = mix(mix(mix(hash, worker->running), worker->running_heavy), worker->publishing);
+    }
+    return hash;
+}
+
+static uint64_t mix_attempt(uint64_t hash, const struct attempt *attempt)
+{
+    hash = mix_token(hash, attempt->token);
+    hash = mix(mix(mix(hash, attempt->worker->id), attempt->ordinal), attempt->state);
+    hash = mix(mix(hash, attempt->phase), attempt->failed_phase);
+    hash = mix(mix(hash, attempt->outcome), attempt->cause);
+    hash = hash_text(hash, attempt->detail);
+    hash = mix(mix(hash, attempt->offered_ms), attempt->offered_wall_ms);
+    hash = mix(mix(hash, attempt->stopping_ms), attempt->ended_ms);
+    hash = mix(mix(mix(hash, attempt->ended_wall_ms), attempt->log_bytes), attempt->log_stored);
+    hash = mix(mix(hash, attempt->adopted), attempt->pins);
+    hash = mix_shape(hash, &exit_facts_shape, &attempt->facts);
+    return mix_shape(hash, &product_shape, &attempt->product);
+}
+
+static uint64_t mix_job(uint64_t hash, const struct job *job)
+{
+    hash = mix(mix(mix(hash, job->id), job->run->id), job->joins);
+    hash = mix_shape(hash, &plan_item_shape, &job->item);
+    hash = mix(mix(mix(hash, job->state), job->verdict), job->cause);
+    hash = mix(hash_text(hash, job->detail), job->until_ms);
+    hash = mix(mix(hash, job->planned_wall_ms), job->closed_wall_ms);
+    hash = mix(hash, job->publication ? job->publication->id : 0);
+    for (const struct job *at = job->followers; at; at = at->follower_next)
+        hash = mix(hash, at->id);
+    for (const struct attempt *at = job->attempts_first; at; at = at->job_next)
+        hash = mix_attempt(hash, at);
+    return hash;
+}
+
+static uint64_t mix_run(uint64_t hash, const struct run *run)
+{
+    hash = mix(mix(hash, run->id), run->state);
+    hash = mix_shape(hash, &run_options_shape, &run->options);
+    hash = hash_text(hash_text(hash_text(hash, run->who), run->request_id), run->reason);
+    hash = mix(mix(hash, run->submitted_wall_ms), run->closed_wall_ms);
+    for (size_t i = 0; i < 5; i++)
+        hash = mix(hash, run->by_state[i]);
+    for (size_t i = 0; i < 8; i++)
+        hash = mix(hash, run->by_verdict[i]);
+    for (size_t i = 0; i < 7; i++)
+        hash = mix(hash, run->publications_by_state[i]);
+    return hash;
+}
+
+static uint64_t mix_publication(uint64_t hash, const struct publication *publication)
+{
+    hash = mix(mix(hash, publication->id), publication->job->id);
+    hash = mix_token(mix(hash, publication->worker->id), publication->built_by);
+    hash = mix_shape(hash, &target_shape, &publication->target);
+    hash = mix_shape(hash, &product_shape, &publication->product);
+    hash = mix(mix(hash, publication->state), publication->tries);
+    hash = mix(hash_text(hash, publication->detail), publication->cause);
+    hash = mix(mix(hash, publication->until_ms), publication->wanted_wall_ms);
+    hash = mix(mix(hash, publication->closed_wall_ms), publication->already);
+    hash = mix(mix(hash, publication->rebuilt), publication->in_doubt);
+    for (const struct try *at = publication->tries_first; at; at = at->next)
+        hash = mix(mix(mix_token(hash, at->token), at->sealed), at->log_bytes);
+    return hash;
+}
+
+static uint64_t mix_lasting(uint64_t hash, const struct farm *farm)
+{
+    for (size_t i = 0; i < farm->ledger_count; i++)
+        hash = mix_shape(hash, &ledger_entry_shape, farm->ledger[i]);
+    for (const struct learned *at = farm->learned; at; at = at->hh.next)
+        hash = mix_shape(hash, record_info(RECORD_LEARNED)->shape, &at->is);
+    for (const struct known_request *at = farm->requests; at; at = at->hh.next)
+        hash = mix(hash_text(hash, at->id), at->run);
+    return hash;
+}
+
+uint64_t farm_digest(const struct farm *farm)
+{
+    uint64_t hash = mix(mix(1, farm->epoch), farm->incarnation);
+    hash = hash_text(hash, farm->program ? farm->program : "");
+    hash = mix(hash, farm->paused);
+    if (farm->paused)
+        hash = hash_text(hash_text(hash, farm->paused_by), farm->paused_reason);
+    hash = mix_shape(hash, &policy_shape, &farm->policy);
+    hash = mix_shape(hash, record_info(RECORD_COUNTERS_SET)->shape, &farm->counters);
+    hash = mix_workers(hash, farm);
+    hash = mix_lasting(hash, farm);
+    for (const struct run *at = farm->runs; at; at = at->hh.next)
+        hash = mix_run(hash, at);
+    for (const struct job *at = farm->jobs; at; at = at->hh.next)
+        hash = mix_job(hash, at);
+    for (const struct publication *at = farm->publications; at; at = at->hh.next)
+        hash = mix_publication(hash, at);
+    hash = mix(mix(hash, farm->runs_open), farm->jobs_open);
+    hash = mix(mix(hash, farm->jobs_ready), farm->attempts_live);
+    return mix(hash, farm->publications_open);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* forecast.c - what would happen: `farm plan` and expected ends.
+ *
+ * Plays the queue forward with the scheduler's own answers about who can take what: each host is a
+ * row of lanes (slots), some of them heavy ones of its machine; running attempts occupy lanes for
+ * what is left of their expected time; jobs go, most urgent first, where they can begin earliest.
+ * Memory and disk are left out: a forecast that is right to the minute would be right by chance.
+ */
+#include "coordinator/core/plan.h"
+
+#include "proto/limits.h"
+
+#include <string.h>
+
+const char *const disposition_names[] = {"build",      "skip",    "join", "collide",
+                                         "unroutable", "problem", NULL};
+
+struct lanes {
+    uint64_t worker;
+    uint32_t slots, heavy;
+    uint64_t *free_at, *heavy_free_at; /* from now */
+};
+
+struct forecast {
+    const struct farm *farm;
+    struct arena *arena;
+    struct lanes *hosts;
+    size_t count;
+};
+
+static size_t earliest(const uint64_t *free_at, uint32_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (free_at[i] < free_at[best])
+            best = i;
+    return best;
+}
+
+static void occupy(struct lanes *host, bool heavy, uint64_t until_ms)
+{
+    if (host->slots)
+        host->free_at[earliest(host->free_at, host->slots)] = until_ms;
+    if (heavy && host->heavy)
+        host->heavy_free_at[earliest(host->heavy_free_at, host->heavy)] = until_ms;
+}
+
+static void add_running(struct forecast *forecast, struct lanes *host, uint64_t now_ms)
+{
+    struct token *live;
+    size_t count = peek_live(forecast->farm, host->worker, &live, forecast->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct attempt_view attempt;
+        struct job_view job;
+        view_attempt(forecast->farm, live[i], &attempt);
+        view_job(forecast->farm, attempt.job, &job);
+        const struct variant *variant = &job.item->variant;
+        uint64_t takes_ms =
+            view_duration_ms(forecast->farm, variant->project, variant->package, variant->system);
+        uint64_t gone_ms = now_ms - attempt.offered_ms;
+        occupy(host, job.item->needs.heavy, takes_ms > gone_ms ? takes_ms - gone_ms : 0);
+    }
+}
+
+static void add_hosts(struct forecast *forecast)
+{
+    struct worker_view worker;
+    struct farm_view farm;
+    uint64_t cursor = 0;
+    view_farm(forecast->farm, &farm);
+    forecast->hosts = arena_new(forecast->arena, (peek_counters(forecast->farm).worker + 1) *
+                                                     sizeof *forecast->hosts);
+    while (view_worker_next(forecast->farm, &cursor, &worker)) {
+        if (worker.state != WORKER_ONLINE && worker.state != WORKER_OFFLINE)
+            continue;
+        struct lanes *host = &forecast->hosts[forecast->count++];
+        host->worker = worker.worker;
+        host->slots = worker.capabilities->slots;
+        host->heavy = worker.capabilities->heavy_slots;
+        host->free_at = arena_new(forecast->arena, (host->slots + 1) * sizeof(uint64_t));
+        host->heavy_free_at = arena_new(forecast->arena, (host->heavy + 1) * sizeof(uint64_t));
+        add_running(forecast, host, farm.now_ms);
+    }
+}
+
+/* Puts one job where it can begin earliest. False when no host that is known can take it. */
+static bool place(struct forecast *forecast, const struct want *want, uint64_t takes_ms,
+                  uint64_t *worker, uint64_t *start_ms)
+{
+    struct lanes *best = NULL;
+    bool heavy = want->item->needs.heavy;
+    for (size_t i = 0; i < forecast->count; i++) {
+        struct lanes *host = &forecast->hosts[i];
+        if (!could_take(forecast->farm, host->worker, want))
+            continue;
+        uint64_t at_ms = host->free_at[earliest(host->free_at, host->slots)];
+        uint64_t heavy_at_ms =
+            heavy ? host->heavy_free_at[earliest(host->heavy_free_at, host->heavy)] : 0;
+        if (heavy_at_ms > at_ms)
+            at_ms = heavy_at_ms;
+        if (!best || at_ms < *start_ms) {
+            best = host;
+            *start_ms = at_ms;
+        }
+    }
+    if (!best)
+        return false;
+    *worker = best->worker;
+    occupy(best, heavy, *start_ms + takes_ms);
+    return true;
+}
+
+static uint64_t duration_of(const struct farm *farm, const struct plan_item *item)
+{
+    return view_duration_ms(farm, item->variant.project, item->variant.package,
+                            item->variant.system);
+}
+
+/* Jobs of all runs that still want a host, in order of run and job; what ends last of `watched`. */
+static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
+{
+    struct run_view run;
+    uint64_t run_cursor = 0, last_ms = 0;
+    while (view_run_next(forecast->farm, &run_cursor, &run)) {
+        struct job_view job;
+        struct want want;
+        uint64_t cursor = 0, worker, start_ms = 0;
+        bool open = run.state == RUN_OPEN || run.state == RUN_PREFLIGHT;
+        while (open && view_job_next(forecast->farm, run.run, &cursor, &job)) {
+            bool queued = (job.state == JOB_READY || job.state == JOB_WAITING) && !job.joins;
+            if (!queued || !peek_want(forecast->farm, job.job, &want))
+                continue;
+            uint64_t takes_ms = duration_of(forecast->farm, job.item);
+            if (place(forecast, &want, takes_ms, &worker, &start_ms) && run.run == watched &&
+                start_ms + takes_ms > last_ms)
+                last_ms = start_ms + takes_ms;
+        }
+    }
+    return last_ms;
+}
+
+/* ---- plan ---------------------------------------------------------------------------------- */
+
+static void mark_collisions(const struct run_options *options, const struct plan_item *items,
+                            size_t count, struct plan_view *out, struct arena *arena)
+{
+    const struct plan_item **pairs;
+    size_t pair_count = plan_collisions(options, items, count, &pairs, arena);
+    for (size_t i = 0; i < pair_count; i++) {
+        const struct plan_item *a = pairs[2 * i], *b = pairs[2 * i + 1];
+        const char *reason = plan_collision_reason(a, b, arena);
+        struct plan_view *both[] = {&out[a - items], &out[b - items]};
+        for (size_t j = 0; j < 2; j++) {
+            both[j]->disposition = PLAN_COLLIDE;
+            both[j]->reason = reason;
+        }
+    }
+}
+
+void view_plan(const struct farm *farm, const struct run_options *options,
+               const struct plan_item *items, size_t count, struct plan_view *out,
+               struct arena *arena)
+{
+    struct forecast forecast = {farm, arena, NULL, 0};
+    add_hosts(&forecast);
+    place_queue(&forecast, 0);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t joins;
+        out[i] = (struct plan_view){.reason = ""};
+        out[i].disposition =
+            plan_disposition(farm, options, &items[i], &joins, &out[i].reason, arena);
+    }
+    mark_collisions(options, items, count, out, arena);
+    for (size_t i = 0; i < count; i++) {
+        bool publish = options->publish && !options->local && items[i].target.kind != TARGET_NONE;
+        struct want want = {&items[i], publish, items[i].needs.memory_bytes};
+        if (out[i].disposition != PLAN_BUILD)
+            continue;
+        out[i].duration_ms = duration_of(farm, &items[i]);
+        place(&forecast, &want, out[i].duration_ms, &out[i].worker, &out[i].start_ms);
+    }
+}
+
+/* ---- expected end -------------------------------------------------------------------------- */
+
+static uint64_t running_end_ms(const struct farm *farm, uint64_t run, uint64_t now_ms)
+{
+    struct job_view job;
+    uint64_t cursor = 0, last_ms = 0;
+    while (view_job_next(farm, run, &cursor, &job)) {
+        struct attempt_view attempt;
+        uint64_t building = job.joins ? job.joins : job.job;
+        struct job_view leader;
+        if (job.state == JOB_CLOSED || !view_job(farm, building, &leader) ||
+            (leader.state != JOB_LEASED && leader.state != JOB_RUNNING) ||
+            !view_attempt(farm, leader.attempt, &attempt))
+            continue;
+        uint64_t takes_ms = duration_of(farm, job.item), gone_ms = now_ms - attempt.offered_ms;
+        /* Past its time already: nobody knows, but it is not over. */
+        uint64_t left_ms = takes_ms > gone_ms ? takes_ms - gone_ms : takes_ms / 10 + 1;
+        if (left_ms > last_ms)
+            last_ms = left_ms;
+    }
+    return last_ms;
+}
+
+uint64_t view_eta_ms(const struct farm *farm, uint64_t run)
+{
+    struct arena arena = {0};
+    struct farm_view state;
+    struct run_view view;
+    if (!view_run(farm, run, &view) || view.state == RUN_CLOSED || view.state == RUN_REFUSED)
+        return 0;
+    view_farm(farm, &state);
+    struct forecast forecast = {farm, &arena, NULL, 0};
+    add_hosts(&forecast);
+    uint64_t queued_ms = place_queue(&forecast, run);
+    uint64_t running_ms = running_end_ms(farm, run, state.now_ms);
+    arena_clear(&arena);
+    return queued_ms > running_ms ? queued_ms : running_ms;
+}

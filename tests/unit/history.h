@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* history.h - the core's tests as text: a script of what happens, and the records that must follow.
+ *
+ * Each line of a script is one input:
+ *
+ *   start | tick MS | jump MS (nobody looks meanwhile) | policy NAME=VALUE...
+ *   enrol NAME [publish] | viewer NAME | revoke NAME
+ *   hello NAME SYSTEM[+SYSTEM...] [slots=N] [heavy=N] [mem=GIB] [disk=GIB] [instance=TEXT]
+ *         [machine=TEXT] [features=A+B] [gpu=9.0] [problem=TEXT] [publish] [: ITEMS]
+ *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [: ITEMS]
+ *   submit ID [publish] [force] [local] [priority=N] [retry=N]
+ *   resolved RUN ITEM[, ITEM...] | resolved RUN problem TEXT | preflighted RUN [TEXT]
+ *       ITEM of a plan: PACKAGE SYSTEM [branch=B] [commit=C] [org=O] [secret=S] [inputs=H] [heavy]
+ *                       [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [check] [problem=TEXT]
+ *   cancel ID run=N|job=N | pause ID | resume ID | drain ID NAME | undrain ID NAME
+ *   remove ID NAME [discard] | publish ID JOB... | settle ID PUBLICATION published|not|giveup
+ *   release ID SECRET | import ID TARGET PACKAGE SYSTEM COMMIT INPUTS | sealed TOKEN BYTES
+ *   failed NAME | intake open|closed | archive RUN
+ *
+ * ITEMS of a status, by commas: TOKEN accepted|running PHASE|ended OUTCOME [CAUSE] [at=PHASE]
+ * [bytes=N] [already] [unsure] [pkg=P] [system=S]; a TOKEN with a p before it is a publication's.
+ *
+ * After each step farm_check runs. Passing records but clock-jumped are not shown. Effects are shown
+ * as "> kind ..." behind the records of their step. A farm that is replayed from the durable records
+ * must have the same digest; history_restart goes on with it.
+ */
+#ifndef FARM_HISTORY_H
+#define FARM_HISTORY_H
+
+#include "coordinator/core/farm.h"
+#include "coordinator/core/view.h"
+
+struct history;
+
+struct history *history_begin(void);
+/* Asserts that a replay and an export lead to the same farm, then releases all. */
+void history_end(struct history *history);
+
+/* Runs the lines of a script. */
+void history_do(struct history *history, const char *script);
+/* Runs a script and asserts what it says, line by line. A line that ends in "..." need only begin
+ * so. Times are not compared. */
+void history_expect(struct history *history, const char *script, const char *said);
+/* What was said since the last call of it or of history_expect. */
+const char *history_said(struct history *history);
+
+const struct farm *history_farm(const struct history *history);
+/* Replaces the farm by one replayed from the durable records (of committed steps), then starts it:
+ * the coordinator was killed and began again. */
+void history_restart(struct history *history);
+/* Replaces the farm by one rebuilt from farm_export. */
+void history_rebuild(struct history *history);
+
+/* One input that is not text. The outcome stays until the next step. */
+const struct farm_outcome *history_step(struct history *history, struct input *input);
+uint64_t history_now_ms(const struct history *history);
+void history_advance(struct history *history, uint64_t ms);
+
+#endif

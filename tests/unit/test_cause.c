@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* Why a phase failed: every row of the table by its example, and the order of evidence and words.
+ */
+#include "proto/base/clock.h"
+#include "proto/base/utf8.h"
+#include "proto/limits.h"
+#include "worker/cause.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static const struct exit_facts failed = {.status = 1, .free_bytes = 1ull << 40};
+
+static struct cause_verdict find_in(enum phase phase, const struct exit_facts *facts,
+                                    const char *text, size_t size)
+{
+    struct cause_verdict verdict;
+    cause_find(phase, BUILDER_FLOX, facts, false, (struct bytes){(const uint8_t *)text, size},
+               &verdict);
+    return verdict;
+}
+
+static struct cause_verdict find(enum phase phase, const char *text)
+{
+    return find_in(phase, &failed, text, strlen(text));
+}
+
+static enum phase first_phase(unsigned phases)
+{
+    for (int phase = PHASE_CHECKOUT; phase <= PHASE_PUBLISH; phase++)
+        if (phases >> phase & 1)
+            return (enum phase)phase;
+    return PHASE_NONE;
+}
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+static void every_rule_finds_its_example(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    for (const struct cause_rule *rule; (rule = cause_rule_at(count)); count++) {
+        for (int phase = PHASE_CHECKOUT; phase <= PHASE_PUBLISH; phase++) {
+            if (!(rule->phases >> phase & 1))
+                continue;
+            char text[2048];
+            snprintf(text, sizeof text, "before\n  %s  \nafter\n", rule->example);
+            struct cause_verdict verdict = find((enum phase)phase, text);
+            if (verdict.cause != rule->cause)
+                fail_msg("\"%s\" is %s, not %s", rule->example, cause_names[verdict.cause],
+                         cause_names[rule->cause]);
+            if (!rule->is_summary)
+                assert_string_equal(verdict.detail, rule->example);
+        }
+        assert_true(rule->source[0] && rule->phases);
+    }
+    assert_true(count > 80);
+}
+
+/* No row stands in the shadow of another: its own example is found by it alone. */
+static void every_rule_is_needed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; cause_rule_at(i); i++)
+        for (size_t j = i + 1; cause_rule_at(j); j++)
+            if (cause_rule_at(i)->phases == cause_rule_at(j)->phases)
+                assert_string_not_equal(cause_rule_at(i)->pattern, cause_rule_at(j)->pattern);
+}
+
+static void words_of_other_phases_do_not_count(void **state)
+{
+    (void)state;
+    assert_int_equal(find(PHASE_BUILD, "403 Forbidden: no").cause, CAUSE_COMPILE);
+    assert_int_equal(find(PHASE_CHECK, "vision.c:7: error: x").cause, CAUSE_CHECK);
+    assert_int_equal(first_phase(1u << PHASE_CHECK), PHASE_CHECK);
+}
+
+static void the_earlier_row_wins_wherever_its_line_stands(void **state)
+{
+    (void)state;
+    struct cause_verdict verdict = find(
+        PHASE_BUILD, "x.c:1:1: error: a\nfatal error: error writing to /tmp/x.s: No space left "
+                     "on device\nerror: builder for '/nix/store/x.drv' failed with exit code 1;\n");
+    assert_int_equal(verdict.cause, CAUSE_DISK_FULL);
+    assert_non_null(strstr(verdict.detail, "No space left on device"));
+}
+
+static void the_first_error_of_a_compiler_is_the_detail(void **state)
+{
+    (void)state;
+    struct cause_verdict verdict =
+        find(PHASE_BUILD, "a.c:1:1: error: first\na.c:2:1: error: second\n"
+                          "make: *** [x] Error 1\n\xe2\x9c\x98 ERROR: Build failed\n");
+    assert_int_equal(verdict.cause, CAUSE_COMPILE);
+    assert_string_equal(verdict.detail, "a.c:1:1: error: first");
+}
+
+static void a_summary_shows_the_error_above_it(void **state)
+{
+    (void)state;
+    struct cause_verdict verdict =
+        find(PHASE_BUILD, "error: cannot coerce a set to a string\n\n       at /w/x.nix:3:5:\n"
+                          "farm-worker: the recipe does not evaluate\n");
+    assert_int_equal(verdict.cause, CAUSE_EVAL);
+    assert_string_equal(verdict.detail, "error: cannot coerce a set to a string");
+}
+
+/* nix warns, tries again, and may well succeed: a warning is no cause. */
+static void a_download_that_was_tried_again_is_no_cause(void **state)
+{
+    (void)state;
+    assert_int_equal(find(PHASE_BUILD,
+                          "warning: unable to download 'https://x/y': timeout; retrying in 250 ms\n"
+                          "x.c:1:1: error: a\n")
+                         .cause,
+                     CAUSE_COMPILE);
+}
+
+/* ---- evidence ----------------------------------------------------------------------------- */
+
+static void what_ended_well_has_no_cause(void **state)
+{
+    (void)state;
+    struct exit_facts well = {.status = 0};
+    struct cause_verdict verdict = find_in(PHASE_BUILD, &well, "No space left on device", 23);
+    assert_int_equal(verdict.cause, CAUSE_NONE);
+    assert_string_equal(verdict.detail, "");
+}
+
+static void evidence_comes_before_words(void **state)
+{
+    (void)state;
+    static const char text[] = "x.c:1:1: error: a\n";
+    struct exit_facts facts = failed;
+    facts.oom_kills = 1;
+    assert_int_equal(find_in(PHASE_BUILD, &facts, text, sizeof text - 1).cause, CAUSE_OOM);
+    facts = failed;
+    facts.timed_out = true;
+    assert_int_equal(find_in(PHASE_BUILD, &facts, text, sizeof text - 1).cause, CAUSE_TIMEOUT);
+    facts = failed;
+    facts.silent = true;
+    assert_int_equal(find_in(PHASE_BUILD, &facts, text, sizeof text - 1).cause, CAUSE_SILENT);
+    facts = failed;
+    facts.free_bytes = 4096;
+    assert_int_equal(find_in(PHASE_BUILD, &facts, text, sizeof text - 1).cause, CAUSE_DISK_FULL);
+}
+
+static void a_lost_supervisor_is_a_lost_host(void **state)
+{
+    (void)state;
+    struct exit_facts facts = {.status = -1, .free_bytes = 1ull << 40};
+    struct cause_verdict verdict;
+    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, true, (struct bytes){0}, &verdict);
+    assert_int_equal(verdict.cause, CAUSE_HOST_LOST);
+    facts.free_bytes = 0;
+    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, true, (struct bytes){0}, &verdict);
+    assert_int_equal(verdict.cause, CAUSE_DISK_FULL);
+}
+
+static void without_words_the_phase_and_the_signal_tell(void **state)
+{
+    (void)state;
+    struct exit_facts killed = {.status = -1, .signal = SIGKILL, .free_bytes = 1ull << 40};
+    struct exit_facts illegal = {.status = 128 + SIGILL, .free_bytes = 1ull << 40};
+    struct exit_facts missing = {.status = 127, .free_bytes = 1ull << 40};
+    struct cause_verdict verdict;
+    assert_int_equal(find(PHASE_BUILD, "").cause, CAUSE_COMPILE);
+    assert_int_equal(find(PHASE_CHECK, "").cause, CAUSE_CHECK);
+    assert_int_equal(find(PHASE_PUBLISH, "").cause, CAUSE_PUBLISH);
+    assert_int_equal(find(PHASE_CHECKOUT, "").cause, CAUSE_UNKNOWN);
+    assert_int_equal(find_in(PHASE_BUILD, &killed, "", 0).cause, CAUSE_OOM);
+    assert_int_equal(find_in(PHASE_CHECK, &illegal, "", 0).cause, CAUSE_WRONG_HOST);
+    cause_find(PHASE_BUILD, BUILDER_COMMAND, &missing, false, (struct bytes){0}, &verdict);
+    assert_int_equal(verdict.cause, CAUSE_CONFIG);
+}
+
+/* ---- text --------------------------------------------------------------------------------- */
+
+static void details_are_clean_text(void **state)
+{
+    (void)state;
+    static const char text[] = "50%\r\033[31;1mx.c:1:1: error:\033[0m b\0ad \xff\xfe end\007\r\n";
+    struct cause_verdict verdict = find_in(PHASE_BUILD, &failed, text, sizeof text - 1);
+    assert_int_equal(verdict.cause, CAUSE_COMPILE);
+    assert_string_equal(verdict.detail, "x.c:1:1: error: b ad ?? end");
+}
+
+static void a_line_of_a_megabyte_is_cut_around_the_match(void **state)
+{
+    (void)state;
+    static char text[1 << 18];
+    memset(text, 'y', sizeof text);
+    memcpy(text + 200000, "x.c:1:1: error: here", 20);
+    struct cause_verdict verdict = find_in(PHASE_BUILD, &failed, text, sizeof text);
+    assert_int_equal(verdict.cause, CAUSE_COMPILE);
+    assert_true(strlen(verdict.detail) < sizeof verdict.detail);
+    assert_non_null(strstr(verdict.detail, "error: here"));
+}
+
+static void a_cut_never_breaks_a_character(void **state)
+{
+    (void)state;
+    static char text[4096];
+    for (size_t i = 0; i + 2 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xa4", 2);
+    for (size_t from = 0; from < 4; from++) {
+        struct cause_verdict verdict = find_in(PHASE_BUILD, &failed, text + from, sizeof text - 8);
+        size_t length = strlen(verdict.detail);
+        assert_int_equal(utf8_valid_bytes(verdict.detail, length), length);
+    }
+}
+
+static double milliseconds(const char *text, size_t size)
+{
+    struct timespec a, b;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+    find_in(PHASE_PUBLISH, &failed, text, size);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+    return (double)(b.tv_sec - a.tv_sec) * 1000 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
+}
+
+/* The bound is 5 ms in a release build; instrumented ones get room. Every row's beginning over and
+ * over, none of them whole, is the worst there is. */
+static void a_quarter_megabyte_takes_milliseconds(void **state)
+{
+    (void)state;
+    static char text[LIMIT_CAUSE_BYTES];
+    size_t size = 0;
+    find(PHASE_PUBLISH, "compiles the table");
+    while (size < sizeof text - 16)
+        for (size_t i = 0; cause_rule_at(i) && size < sizeof text - 16; i++)
+            size += (size_t)snprintf(text + size, 16, "%.4s ", cause_rule_at(i)->pattern);
+    double hostile = milliseconds(text, size);
+    memset(text, 'x', sizeof text);
+    double plain = milliseconds(text, sizeof text);
+    print_message("256 KiB: %.2f ms plain, %.2f ms at worst\n", plain, hostile);
+    assert_true(hostile < 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_rule_finds_its_example),
+        cmocka_unit_test(every_rule_is_needed),
+        cmocka_unit_test(words_of_other_phases_do_not_count),
+        cmocka_unit_test(the_earlier_row_wins_wherever_its_line_stands),
+        cmocka_unit_test(the_first_error_of_a_compiler_is_the_detail),
+        cmocka_unit_test(a_summary_shows_the_error_above_it),
+        cmocka_unit_test(a_download_that_was_tried_again_is_no_cause),
+        cmocka_unit_test(what_ended_well_has_no_cause),
+        cmocka_unit_test(evidence_comes_before_words),
+        cmocka_unit_test(a_lost_supervisor_is_a_lost_host),
+        cmocka_unit_test(without_words_the_phase_and_the_signal_tell),
+        cmocka_unit_test(details_are_clean_text),
+        cmocka_unit_test(a_line_of_a_megabyte_is_cut_around_the_match),
+        cmocka_unit_test(a_cut_never_breaks_a_character),
+        cmocka_unit_test(a_quarter_megabyte_takes_milliseconds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* The agent's side of supervisors, with real ones. */
+#include "proto/base/io.h"
+#include "worker/custody.h"
+#include "worker/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "folders.h"
+
+#define SUPERVISOR FARM_BINARY_DIR "/bin/farm-supervisor"
+
+static const char *const shell_environment[] = {"PATH=/usr/bin:/bin", NULL};
+
+static struct custody *begin_with(struct place *place, const char *script,
+                                  const struct custody_start *more)
+{
+    struct custody_start start = more ? *more : (struct custody_start){0};
+    const char *argv[] = {"sh", "-c", script, NULL};
+    struct custody *custody = NULL;
+    struct err err = {""};
+    start.program = SUPERVISOR;
+    start.folder = place->path;
+    start.phase = PHASE_BUILD;
+    start.argv = argv;
+    start.environment = shell_environment;
+    start.working_folder = place->path;
+    start.stop_grace_ms = 100;
+    if (custody_begin(&start, &custody, &err) < 0)
+        fail_msg("%s", err.text);
+    return custody;
+}
+
+static struct custody *begin(struct place *place, const char *script)
+{
+    return begin_with(place, script, NULL);
+}
+
+static void wait_end(struct custody *custody)
+{
+    struct pollfd wait = {.fd = custody_fd(custody), .events = POLLIN};
+    assert_int_equal(poll(&wait, 1, 30000), 1);
+}
+
+static struct exit_facts facts_of(struct place *place, bool *lost)
+{
+    struct exit_facts facts;
+    struct err err = {""};
+    if (custody_facts(place->path, PHASE_BUILD, &facts, lost, &err) < 0)
+        fail_msg("%s", err.text);
+    return facts;
+}
+
+static pid_t supervisor_pid(struct place *place)
+{
+    const char *line = strstr(place_read(place, "build.run"), "\npid ");
+    assert_non_null(line);
+    return atoi(line + 5);
+}
+
+/* Two grandchildren in sessions of their own and the command itself, all deaf to TERM. */
+static const char stubborn[] =
+    "for i in 1 2; do (setsid sh -c 'trap \"\" TERM; echo $$ >> pids; echo > ready; "
+    "while :; do sleep 1000; done' &) done; trap '' TERM; echo $$ >> pids; echo > ready; "
+    "while :; do sleep 1000; done";
+
+/* ---- */
+
+static void one_that_ends_leaves_facts(void **state)
+{
+    struct place *place = *state;
+    bool lost;
+    struct custody *custody = begin(place, "echo $FARM_ATTEMPT; exit 7");
+    wait_end(custody);
+    struct exit_facts facts = facts_of(place, &lost);
+    custody_release(custody);
+    assert_false(lost);
+    assert_int_equal(facts.status, 7);
+    assert_int_equal(facts.signal, 0);
+    assert_string_equal(place_read(place, "log"), arena_print(&place->arena, "%s\n", place->path));
+    assert_int_equal(custody_log_from(place->path, PHASE_BUILD), 0);
+}
+
+static void another_agent_finds_it_again(void **state)
+{
+    struct place *place = *state;
+    struct custody *found;
+    struct err err;
+    bool lost;
+    place_make_fifo(place);
+    mkfifo(place_path(place, "go"), 0600);
+    custody_release(begin(place, "echo > ready; read line < go; exit 8"));
+    place_wait_ready(place, 1);
+    assert_int_equal(custody_find(place->path, PHASE_BUILD, &found, &err), 0);
+    assert_non_null(found);
+    struct exit_facts facts;
+    assert_int_equal(custody_facts(place->path, PHASE_BUILD, &facts, &lost, &err), -1);
+    assert_non_null(strstr(err.text, "still runs"));
+    place_write(place, "go.text", "");
+    int go = open(place_path(place, "go"), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(go, "\n", 1), 1);
+    close(go);
+    wait_end(found);
+    assert_int_equal(facts_of(place, &lost).status, 8);
+    assert_false(lost);
+    custody_release(found);
+    assert_int_equal(custody_find(place->path, PHASE_BUILD, &found, &err), 0);
+    assert_null(found);
+}
+
+static void one_that_is_stopped_ends_its_tree(void **state)
+{
+    struct place *place = *state;
+    bool lost;
+    place_make_fifo(place);
+    struct custody *custody = begin(place, stubborn);
+    place_wait_ready(place, 3);
+    custody_stop(custody);
+    wait_end(custody);
+    assert_int_equal(facts_of(place, &lost).signal, SIGKILL);
+    assert_false(lost);
+    custody_release(custody);
+    place_assert_gone(place, 3);
+}
+
+static void a_killed_supervisor_is_lost_and_its_tree_is_gone(void **state)
+{
+    struct place *place = *state;
+    bool lost;
+    place_make_fifo(place);
+    struct custody *custody = begin(place, stubborn);
+    place_wait_ready(place, 3);
+    assert_int_equal(kill(supervisor_pid(place), SIGKILL), 0);
+    wait_end(custody);
+    struct exit_facts facts = facts_of(place, &lost);
+    custody_release(custody);
+    assert_true(lost);
+    assert_int_equal(facts.status, -1);
+    assert_true(facts.free_bytes > 0);
+    place_assert_gone(place, 3);
+}
+
+/* The worst case: double-forked, a session of its own, and no environment to know it by. */
+static void a_cgroup_knows_what_proc_cannot(void **state)
+{
+    struct place *place = *state;
+    bool lost;
+    const char *parent = custody_cgroup_parent(&place->arena);
+    if (!*parent)
+        skip(); /* no cgroup of ours to be had */
+    place_make_fifo(place);
+    struct custody *custody = begin_with(
+        place,
+        "(setsid env -i sh -c 'trap \"\" TERM; echo $$ >> pids; echo > ready; while :; do "
+        "/bin/sleep 1000; done' &); echo $$ >> pids; echo > ready; exec sleep 1000",
+        &(struct custody_start){.cgroup_parent = parent});
+    place_wait_ready(place, 2);
+    const char *line = strstr(place_read(place, "build.run"), "\ncgroup ");
+    assert_non_null(line);
+    const char *cgroup = arena_print(&place->arena, "%.*s", (int)strcspn(line + 8, "\n"), line + 8);
+    assert_true(io_exists(cgroup));
+    assert_int_equal(kill(supervisor_pid(place), SIGKILL), 0);
+    wait_end(custody);
+    facts_of(place, &lost);
+    custody_release(custody);
+    assert_true(lost);
+    place_assert_gone(place, 2);
+    assert_false(io_exists(cgroup));
+}
+
+static void a_cgroup_is_removed_after_a_good_end(void **state)
+{
+    struct place *place = *state;
+    bool lost;
+    const char *parent = custody_cgroup_parent(&place->arena);
+    if (!*parent)
+        skip();
+    struct custody *custody = begin_with(place, "cat /proc/self/cgroup",
+                                         &(struct custody_start){.cgroup_parent = parent});
+    wait_end(custody);
+    struct exit_facts facts = facts_of(place, &lost);
+    custody_release(custody);
+    assert_false(lost);
+    assert_int_equal(facts.oom_kills, 0);
+    assert_non_null(strstr(place_read(place, "log"), "/floxfarm/"));
+    const char *line = strstr(place_read(place, "build.run"), "\ncgroup ");
+    assert_false(
+        io_exists(arena_print(&place->arena, "%.*s", (int)strcspn(line + 8, "\n"), line + 8)));
+}
+
+static void a_secret_arrives_and_is_hidden(void **state)
+{
+    struct place *place = *state;
+    bool lost;
+    struct custody *custody = begin_with(
+        place, "test $TOKEN = s3cr3t && echo is $TOKEN",
+        &(struct custody_start){
+            .secret = {(const uint8_t *)"s3cr3t", 6}, .secret_env = "TOKEN", .secret_fd_env = ""});
+    wait_end(custody);
+    assert_int_equal(facts_of(place, &lost).status, 0);
+    custody_release(custody);
+    assert_string_equal(place_read(place, "log"), "is ******\n");
+}
+
+static void a_program_that_is_not_there_is_an_error(void **state)
+{
+    struct place *place = *state;
+    const char *argv[] = {"true", NULL};
+    struct custody *custody = NULL;
+    struct err err;
+    struct custody_start start = {.program = "/no/such/farm-supervisor",
+                                  .folder = place->path,
+                                  .phase = PHASE_BUILD,
+                                  .argv = argv};
+    assert_int_equal(custody_begin(&start, &custody, &err), -1);
+    assert_non_null(strstr(err.text, "/no/such/farm-supervisor"));
+}
+
+static void a_phase_that_never_began_is_lost(void **state)
+{
+    bool lost = false;
+    facts_of(*state, &lost);
+    assert_true(lost);
+}
+
+/* Whatever is in the record, it is lost and nobody is hurt: this test survives it. */
+static void a_damaged_record_is_lost(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "\n",
+        "boot_id",
+        "boot_id x\npid 1\nstart_time 1\nlog_from 0\nend\n",
+        "boot_id x\npid -1\nstart_time 1\nlog_from 0\nend\n",
+        "boot_id x\npid 99999999999999999999\nstart_time 1\nlog_from 0\nend\n",
+        "boot_id x\npid 2 3\nstart_time 1\nlog_from 0\nend\n"};
+    struct place *place = *state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        bool lost = false;
+        struct custody *custody;
+        struct err err;
+        place_write(place, "build.run", texts[i]);
+        assert_int_equal(custody_find(place->path, PHASE_BUILD, &custody, &err), 0);
+        assert_null(custody);
+        facts_of(place, &lost);
+        assert_true(lost);
+    }
+}
+
+static const char *own_boot_id(struct place *place)
+{
+    struct buf text = {0};
+    assert_int_equal(io_read_file("/proc/sys/kernel/random/boot_id", 64, &text, NULL), 0);
+    const char *id = arena_print(&place->arena, "%.36s", (const char *)text.data);
+    buf_release(&text);
+    return id;
+}
+
+/* Our own pid with another start time: a pid that was used again. */
+static void a_pid_that_was_used_again_is_left_alone(void **state)
+{
+    struct place *place = *state;
+    bool lost = false;
+    struct custody *custody;
+    struct err err;
+    place_write(place, "build.run",
+                arena_print(&place->arena, "boot_id %s\npid %d\nstart_time 1\nlog_from 0\nend\n",
+                            own_boot_id(place), (int)getpid()));
+    assert_int_equal(custody_find(place->path, PHASE_BUILD, &custody, &err), 0);
+    assert_null(custody);
+    facts_of(place, &lost);
+    assert_true(lost);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(one_that_ends_leaves_facts),
+        TEST(another_agent_finds_it_again),
+        TEST(one_that_is_stopped_ends_its_tree),
+        TEST(a_killed_supervisor_is_lost_and_its_tree_is_gone),
+        TEST(a_cgroup_knows_what_proc_cannot),
+        TEST(a_cgroup_is_removed_after_a_good_end),
+        TEST(a_secret_arrives_and_is_hidden),
+        TEST(a_program_that_is_not_there_is_an_error),
+        TEST(a_phase_that_never_began_is_lost),
+        TEST(a_damaged_record_is_lost),
+        TEST(a_pid_that_was_used_again_is_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

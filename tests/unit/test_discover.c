@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+/* test_discover.c - real git repositories: the fixtures' and small ones made here. */
+#include "coordinator/discover.h"
+
+#include "proto/base/io.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct rig {
+    char home[64];
+    struct arena arena;
+    struct err err;
+    struct discover_answer answer;
+};
+
+static int setup(void **state)
+{
+    struct rig *rig = mem_new(sizeof *rig);
+    strcpy(rig->home, "/tmp/test_discover.XXXXXX");
+    assert_non_null(mkdtemp(rig->home));
+    shape_init(&discover_answer_shape, &rig->answer);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(io_remove_tree(rig->home, &rig->err), 0);
+    arena_clear(&rig->arena);
+    free(rig);
+    return 0;
+}
+
+/* ---- helpers -------------------------------------------------------------------------------- */
+
+/* Runs a line of shell in the rig's home; its output without the last newline. */
+static const char *shell(struct rig *rig, const char *script)
+{
+    struct buf out = {0};
+    const char *argv[] = {"sh", "-euc", script, NULL};
+    int code = io_run(argv, rig->home, 1 << 20, 60000, &out, &rig->err);
+    if (code != 0)
+        fail_msg("%s: %s", script, out.data ? (char *)out.data : rig->err.text);
+    while (out.size && out.data[out.size - 1] == '\n')
+        out.data[--out.size] = '\0';
+    const char *text = arena_text(&rig->arena, (char *)out.data);
+    buf_release(&out);
+    return text;
+}
+
+/* Makes a fixture; returns its URL. */
+static const char *fixture(struct rig *rig, const char *name)
+{
+    return shell(
+        rig, arena_print(&rig->arena, "%s/tests/fixtures/%s/generate .", FARM_SOURCE_DIR, name));
+}
+
+static void write_file(struct rig *rig, const char *name, const char *text)
+{
+    const char *path = arena_print(&rig->arena, "%s/%s", rig->home, name);
+    if (io_write_file(path, text, strlen(text), 0600, false, &rig->err))
+        fail_msg("%s", rig->err.text);
+}
+
+/* farm.yaml for one project; `rest` begins behind "url: ...". */
+static void configure(struct rig *rig, const char *url, const char *rest)
+{
+    write_file(rig, "farm.yaml",
+               arena_print(&rig->arena,
+                           "targets:\n  - {name: acme, kind: flox}\nprojects:\n  - name: vision\n"
+                           "    url: %s\n%s",
+                           url, rest));
+}
+
+static struct discover_question question(struct rig *rig, const char *filter)
+{
+    return (struct discover_question){
+        .home = rig->home,
+        .config = arena_print(&rig->arena, "%s/farm.yaml", rig->home),
+        .project = "",
+        .filter = filter,
+        .fetch = true,
+        .bundle = "",
+        .commit = "",
+        .branch = "",
+    };
+}
+
+/* Asks; the answer goes through its JSON, as it does between processes. */
+static void ask(struct rig *rig, const struct discover_question *question)
+{
+    struct discover_answer answer;
+    struct buf out = {0};
+    if (discover_run(question, &answer, &rig->arena, &rig->err) < 0)
+        fail_msg("%s", rig->err.text);
+    discover_print(&answer, &out);
+    if (discover_parse((struct bytes){out.data, out.size}, &rig->answer, &rig->arena, &rig->err))
+        fail_msg("%s", rig->err.text);
+    assert_true(shape_equal(&discover_answer_shape, &answer, &rig->answer));
+    buf_release(&out);
+}
+
+static void ask_filter(struct rig *rig, const char *filter)
+{
+    struct discover_question asked = question(rig, filter);
+    ask(rig, &asked);
+}
+
+static const struct plan_item *item(const struct rig *rig, const char *package)
+{
+    for (size_t i = 0; i < rig->answer.items_count; i++)
+        if (strcmp(rig->answer.items[i].variant.package, package) == 0)
+            return &rig->answer.items[i];
+    fail_msg("no item %s", package);
+    return NULL;
+}
+
+/* "package system, package system" */
+static const char *listing(struct rig *rig)
+{
+    const char *text = "";
+    for (size_t i = 0; i < rig->answer.items_count; i++)
+        text =
+            arena_print(&rig->arena, "%s%s%s %s", text, i ? ", " : "",
+                        rig->answer.items[i].variant.package, rig->answer.items[i].variant.system);
+    return text;
+}
+
+/* ---- the sample matrix ---------------------------------------------------------------------- */
+
+#define THREE                                                                                      \
+    "    builder: nix\n    branches: [{name: main}, {name: cuda-12_9}, {name: cuda-13_0}]\n"
+
+static void the_sample_matrix_is_found(void **state)
+{
+    struct rig *rig = *state;
+    struct buf expected = {0}, found = {0};
+    const char *url = fixture(rig, "sample");
+    configure(rig, url, THREE);
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.problem, "");
+    assert_int_equal(rig->answer.warnings_count, 0);
+    assert_int_equal(rig->answer.items_count, 67);
+    buf_print(&found, "branch\tpackage\tsystem\tgpu\tisa\tcuda\n");
+    for (size_t i = 0; i < 67; i++) {
+        const struct plan_item *at = &rig->answer.items[i];
+        buf_print(&found, "%s\t%s\t%s\t%s\t%s\t%s\n", at->variant.branch, at->variant.package,
+                  at->variant.system, at->variant.gpu, at->variant.isa, at->variant.cuda);
+        assert_string_equal(at->problem, "");
+        assert_string_equal(at->variant.project, "vision");
+        assert_string_equal(at->variant.python, "3.13");
+        assert_string_equal(at->recipe.url, url);
+        assert_string_equal(at->recipe.path,
+                            arena_print(&rig->arena, ".flox/pkgs/%s.nix", at->variant.package));
+        assert_int_equal(at->recipe.builder, BUILDER_NIX);
+        assert_int_equal(at->recipe.wall_ms, 8 * 3600000);
+        assert_true(at->recipe.has_check && at->needs.heavy && at->inputs.pinned);
+        assert_int_equal(strlen(at->inputs.hash), 64);
+        assert_int_equal(at->target.kind, TARGET_NONE);
+    }
+    assert_int_equal(io_read_file(FARM_SOURCE_DIR "/tests/fixtures/sample/expected.tsv", 1 << 20,
+                                  &expected, &rig->err),
+                     0);
+    write_file(rig, "expected", (char *)expected.data);
+    write_file(rig, "found", (char *)found.data);
+    shell(rig, "LC_ALL=C sort expected >e; LC_ALL=C sort found >f; diff e f");
+    const char *tip = shell(rig, "git -C build-torchvision.git rev-parse cuda-13_0");
+    assert_string_equal(item(rig, "torchvision-python313-cuda13_0-sm110-armv9")->variant.commit,
+                        tip);
+    buf_release(&expected);
+    buf_release(&found);
+}
+
+static void filters_choose_and_misses_are_told(void **state)
+{
+    struct rig *rig = *state;
+    configure(rig, fixture(rig, "sample"), THREE);
+    ask_filter(rig, "gpu=sm90 isa=armv8.2");
+    assert_string_equal(listing(rig), "torchvision-python313-cuda12_8-sm90-armv8_2 aarch64-linux");
+    struct discover_question asked = question(rig, "sm90-avx512");
+    asked.fetch = false; /* what the clone knows */
+    ask(rig, &asked);
+    assert_string_equal(listing(rig), "torchvision-python313-cuda12_8-sm90-avx512 x86_64-linux");
+    asked.filter = "gpu=sm91";
+    ask(rig, &asked);
+    assert_string_equal(rig->answer.problem,
+                        "nothing here has gpu=sm91; did you mean sm61 or sm90?");
+    assert_int_equal(rig->answer.items_count, 0);
+    asked.filter = "torchvision-python313-cuda13_0-sm121-avx512bf61";
+    ask(rig, &asked);
+    assert_non_null(strstr(rig->answer.problem,
+                           "did you mean torchvision-python313-cuda13_0-sm121-avx512bf16"));
+    asked.filter = "colour=red";
+    ask(rig, &asked);
+    assert_non_null(strstr(rig->answer.problem, "a filter has no key \"colour\""));
+    asked.filter = "";
+    asked.project = "visoin";
+    ask(rig, &asked);
+    assert_string_equal(rig->answer.problem,
+                        "farm.yaml has no project \"visoin\"; did you mean vision?");
+}
+
+static void branches_by_name_by_glob_and_gone(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "sample");
+    configure(rig, url,
+              "    branches:\n      - {name: cuda-*, include: ['*-armv9', nothing-*]}\n"
+              "      - {name: cuda-13_0, exclude: ['*avx*', '*-armv8_2']}\n      - name: old-*\n");
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.problem, "");
+    assert_string_equal(listing(rig), "torchvision-python313-cuda12_9-sm103-armv9 aarch64-linux, "
+                                      "torchvision-python313-cuda13_0-sm110-armv9 aarch64-linux, "
+                                      "torchvision-python313-cuda13_0-sm121-armv9 aarch64-linux");
+    assert_int_equal(rig->answer.warnings_count, 2);
+    assert_string_equal(rig->answer.warnings[0],
+                        "branch cuda-12_9 of vision: include \"nothing-*\" matches no package");
+    assert_string_equal(rig->answer.warnings[1], "no branch of vision matches old-*");
+    configure(rig, url, "    branches: [{name: main}, {name: cuda-12_8}]\n");
+    ask_filter(rig, "branch=main");
+    assert_string_equal(rig->answer.problem,
+                        "vision has no branch cuda-12_8; did you mean cuda-12_9 or cuda-13_0?, or "
+                        "take it out of farm.yaml");
+    /* A branch that vanishes between two looks is gone from the clone too. */
+    configure(rig, url, THREE);
+    shell(rig, "git -C build-torchvision.git branch -D cuda-12_9");
+    ask_filter(rig, "");
+    assert_non_null(strstr(rig->answer.problem, "vision has no branch cuda-12_9"));
+}
+
+/* ---- recipes that are kept strangely -------------------------------------------------------- */
+
+#define SM90 "torchvision-python313-cuda12_8-sm90-"
+
+static void flox_rules_decide_what_is_a_package(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "failing");
+    configure(rig, url, "    builder: nix\n    branches: [{name: main}]\n");
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.problem, "");
+    assert_int_equal(rig->answer.items_count, 19);
+    assert_string_equal(item(rig, SM90 "avx512")->recipe.path,
+                        ".flox/pkgs/" SM90 "avx512/default.nix");
+    assert_string_equal(item(rig, "extras.canary")->recipe.path,
+                        ".flox/pkgs/extras/canary/default.nix");
+    assert_string_equal(item(rig, "extras.canary")->variant.system, "x86_64-linux");
+    assert_string_equal(item(rig, "torchvision-python313-darwin-mps")->variant.system,
+                        "aarch64-darwin");
+    /* The name decides, whatever `platforms` says. */
+    assert_string_equal(item(rig, SM90 "avx2-wrong-platform")->variant.system, "x86_64-linux");
+    const struct plan_item *dotted = item(rig, "torchvision-python313-cuda12_8-sm80-armv8.2");
+    assert_string_equal(dotted->variant.isa, "armv8_2");
+    assert_string_equal(dotted->problem, "");
+    assert_false(item(rig, SM90 "avx2-download-error")->inputs.pinned);
+    assert_true(item(rig, SM90 "avx2-compile-error")->inputs.pinned);
+    configure(rig, url, "    builder: flox\n    branches: [{name: main}]\n");
+    ask_filter(rig, "isa=armv8.2 gpu=sm80");
+    assert_int_equal(rig->answer.items_count, 1);
+    assert_string_equal(rig->answer.items[0].problem,
+                        "rename .flox/pkgs/torchvision-python313-cuda12_8-sm80-armv8.2.nix to "
+                        ".flox/pkgs/torchvision-python313-cuda12_8-sm80-armv8_2.nix: flox cannot "
+                        "build a package whose file name has a dot");
+}
+
+/* A repository to change: `repo` with a work tree, branch main. */
+static const char *make_repo(struct rig *rig, const char *script)
+{
+    static const char prelude[] =
+        "export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b "
+        "GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b\n"
+        "[ -d repo ] || git init --quiet -b main repo; cd repo; mkdir -p .flox/pkgs .flox/env\n";
+    shell(rig, arena_print(&rig->arena, "%s%s\ngit add --all --force; git commit -qm x", prelude,
+                           script));
+    return arena_print(&rig->arena, "file://%s/repo", rig->home);
+}
+
+static void odd_names_are_problems_of_their_own(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = make_repo(
+        rig, "cd .flox/pkgs; mkdir both sub 'bad dir' empty; touch both.nix both/default.nix "
+             "sub/x.nix .hidden.nix 'with space.nix' \"$(printf 'caf\\351')\".nix default.nix "
+             "myflake.nix 'bad dir/default.nix'; ln -s both.nix link.nix; ln -s sub linked; touch "
+             "\"$(printf 'new\\nline')\".nix");
+    configure(rig, url, "    system: x86_64-linux\n    branches: [{name: main}]\n");
+    struct discover_question asked = question(rig, "");
+    struct discover_answer answer;
+    assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), 0);
+    assert_string_equal(answer.problem, "");
+    rig->answer = answer;
+    assert_int_equal(answer.items_count, 7);
+    assert_string_equal(item(rig, "both")->problem,
+                        "remove .flox/pkgs/both.nix or .flox/pkgs/both/default.nix: both define "
+                        "both");
+    assert_string_equal(item(rig, "sub.x")->problem, "");
+    assert_string_equal(item(rig, "sub.x")->variant.system, "x86_64-linux");
+    assert_string_equal(item(rig, ".hidden")->problem,
+                        "rename .flox/pkgs/.hidden.nix to .flox/pkgs/_hidden.nix: flox cannot "
+                        "build a package whose file name has a dot");
+    assert_non_null(strstr(item(rig, "with space")->problem, "rename .flox/pkgs/with space.nix: a "
+                                                             "package's name has letters"));
+    assert_non_null(strstr(item(rig, "bad dir")->problem, "rename"));
+    assert_non_null(strstr(item(rig, "new\nline")->problem, "rename"));
+    /* What is no UTF-8 arrives as U+FFFD, and is no package anybody could name. */
+    struct buf out = {0};
+    discover_print(&answer, &out);
+    assert_int_equal(
+        discover_parse((struct bytes){out.data, out.size}, &rig->answer, &rig->arena, &rig->err),
+        0);
+    assert_non_null(strstr(item(rig, "caf\xef\xbf\xbd")->problem, "rename"));
+    buf_release(&out);
+}
+
+/* ---- inputs --------------------------------------------------------------------------------- */
+
+static const char *hash(struct rig *rig, const char *package)
+{
+    return item(rig, package)->inputs.hash;
+}
+
+#define PUT_RECIPES                                                                                \
+    "cd .flox/pkgs; mkdir -p lib/deep src; echo '{ }: 1' >alone.nix; "                             \
+    "echo 'import ./lib/a.nix' >imports.nix; echo 'import ./deep' >lib/a.nix; "                    \
+    "echo 'import ../../../../shared.nix' >lib/deep/default.nix; echo 2 >../../shared.nix; "       \
+    "echo '{ src = ./src; }' >folder.nix; echo x >src/x.c; echo '{ src = ./../..; }' >all.nix; "   \
+    "echo '{ s = ./../../../../etc/passwd; t = ./gone; }' >outside.nix; echo readme "              \
+    ">../../README; "                                                                              \
+    "echo lock >../env/manifest.lock"
+
+static void inputs_are_what_a_recipe_takes_in(void **state)
+{
+    struct rig *rig = *state;
+    static const char *const names[] = {"alone", "imports", "folder", "all", "outside"};
+    enum { NAMES = 5, CHANGES = 7 };
+    /* Each change, and which of the names it changes. */
+    static const struct {
+        const char *script;
+        const char *changed;
+    } changes[CHANGES] = {
+        {"echo new >README", "all"},
+        {"echo 3 >shared.nix", "imports all"},
+        {"echo y >.flox/pkgs/src/y.c", "folder all"},
+        {"echo '{ }: 2' >.flox/pkgs/alone.nix", "alone all"},
+        {"echo 'import ./deep # same' >.flox/pkgs/lib/a.nix", "imports all"},
+        {"echo new >.flox/env/manifest.lock", "alone imports folder all outside"},
+        {"echo new >.flox/env/other", "all"},
+    };
+    const char *before[NAMES];
+    const char *url = make_repo(rig, PUT_RECIPES);
+    configure(rig, url,
+              "    system: x86_64-linux\n    branches: [{name: main, exclude: ['lib.*']}]\n");
+    ask_filter(rig, "");
+    assert_int_equal(rig->answer.items_count, NAMES);
+    for (size_t i = 0; i < CHANGES; i++) {
+        const char *changed = "";
+        for (size_t j = 0; j < NAMES; j++)
+            before[j] = hash(rig, names[j]);
+        make_repo(rig, changes[i].script);
+        ask_filter(rig, "");
+        for (size_t j = 0; j < NAMES; j++)
+            if (strcmp(before[j], hash(rig, names[j])) != 0)
+                changed =
+                    arena_print(&rig->arena, "%s%s%s", changed, *changed ? " " : "", names[j]);
+        assert_string_equal(changed, changes[i].changed);
+    }
+    before[0] = hash(rig, "alone");
+    configure(rig, url, "    builder: nix\n    branches: [{name: main}]\n");
+    ask_filter(rig, "alone");
+    assert_string_not_equal(before[0], hash(rig, "alone"));
+    assert_true(item(rig, "alone")->inputs.pinned);
+    configure(rig, url, "    builder: command\n    command: make\n    branches: [{name: main}]\n");
+    ask_filter(rig, "alone");
+    assert_false(item(rig, "alone")->inputs.pinned);
+    assert_string_equal(item(rig, "alone")->recipe.command, "make");
+}
+
+static void systems_without_an_isa(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = make_repo(
+        rig, "cd .flox/pkgs; echo '{ }: { platforms = [ \"x86_64-linux\" \"aarch64-linux\" "
+             "\"aarch64-darwin\" ]; }' >many.nix; echo '{ }: { platforms = x; }' >none.nix");
+    configure(rig, url, "    branches: [{name: main}]\n");
+    ask_filter(rig, "");
+    assert_string_equal(listing(rig), "many x86_64-linux, many aarch64-linux, none ");
+    configure(rig, url, "    system: aarch64-linux\n    branches: [{name: main}]\n");
+    ask_filter(rig, "");
+    assert_string_equal(listing(rig), "many aarch64-linux, none aarch64-linux");
+}
+
+/* ---- publishing twice the same -------------------------------------------------------------- */
+
+static size_t count_targets(const struct rig *rig, const char *branch)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rig->answer.items_count; i++)
+        count += rig->answer.items[i].target.kind == TARGET_FLOX &&
+                 strcmp(rig->answer.items[i].variant.branch, branch) == 0;
+    return count;
+}
+
+static void collisions_are_decided_by_wins(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "collide");
+    configure(rig, url,
+              "    branches: [{name: main, publish: acme}, {name: cuda-13_0, publish: acme}]\n");
+    ask_filter(rig, "");
+    assert_int_equal(count_targets(rig, "main"), 49);
+    assert_int_equal(count_targets(rig, "cuda-13_0"), 12);
+    assert_string_equal(rig->answer.items[0].target.name, "acme");
+    configure(rig, url,
+              "    branches: [{name: main, publish: acme}, {name: cuda-13_0, publish: acme, wins: "
+              "['*-sm121-*']}]\n");
+    ask_filter(rig, "");
+    assert_int_equal(rig->answer.items_count, 61);
+    assert_int_equal(count_targets(rig, "main"), 43);
+    assert_int_equal(count_targets(rig, "cuda-13_0"), 12);
+    /* A loser does not publish either when it is asked for alone. */
+    ask_filter(rig, "branch=main gpu=sm121");
+    assert_int_equal(rig->answer.items_count, 6);
+    assert_int_equal(count_targets(rig, "main"), 0);
+    /* Two winners are none. */
+    configure(rig, url,
+              "    branches: [{name: main, publish: acme, wins: ['*']}, {name: cuda-13_0, publish: "
+              "acme, wins: ['*-sm121-*']}]\n");
+    ask_filter(rig, "gpu=sm121");
+    assert_int_equal(count_targets(rig, "main") + count_targets(rig, "cuda-13_0"), 12);
+}
+
+/* ---- unpushed commits ----------------------------------------------------------------------- */
+
+static void a_bundle_brings_an_unpushed_commit(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "sample");
+    configure(rig, url, "    builder: nix\n    branches: [{name: main, publish: acme}]\n");
+    const char *commit = shell(
+        rig, "export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b "
+             "GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b; git clone -q "
+             "build-torchvision.git mine 2>/dev/null; cd mine; echo '{ }: 1' "
+             ">.flox/pkgs/new-cpu-avx2.nix; git add -A; git commit -qm new; git bundle create "
+             "-q ../new.bundle origin/main..HEAD; git rev-parse HEAD");
+    struct discover_question asked = question(rig, "new-cpu-avx2");
+    asked.commit = commit;
+    asked.branch = "main";
+    ask(rig, &asked);
+    assert_string_equal(
+        rig->answer.problem,
+        arena_print(&rig->arena, "%s does not have commit %s; push it", url, commit));
+    asked.bundle = arena_print(&rig->arena, "%s/new.bundle", rig->home);
+    ask(rig, &asked);
+    assert_string_equal(rig->answer.problem, "");
+    assert_int_equal(rig->answer.items_count, 1);
+    assert_string_equal(rig->answer.items[0].variant.commit, commit);
+    assert_string_equal(rig->answer.items[0].variant.branch, "main");
+    assert_int_equal(rig->answer.items[0].target.kind, TARGET_NONE);
+    asked.commit = "HEAD; rm -rf /";
+    ask(rig, &asked);
+    assert_string_equal(rig->answer.problem, "\"HEAD; rm -rf /\" is no commit: 40 hex digits");
+    write_file(rig, "bad.bundle", "not a bundle");
+    asked.commit = commit;
+    asked.bundle = arena_print(&rig->arena, "%s/bad.bundle", rig->home);
+    struct discover_answer answer;
+    assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), -1);
+    assert_non_null(strstr(rig->err.text, "project vision: cannot take the unpushed commits: git "
+                                          "bundle failed"));
+}
+
+static void what_is_not_there_is_an_error(void **state)
+{
+    struct rig *rig = *state;
+    struct discover_answer answer;
+    configure(rig, arena_print(&rig->arena, "file://%s/gone.git", rig->home),
+              "    branches: [{name: main}]\n");
+    struct discover_question asked = question(rig, "");
+    assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), -1);
+    assert_non_null(strstr(rig->err.text, "project vision: git fetch failed: "));
+    asked.config = "/nowhere/farm.yaml";
+    assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), -1);
+    assert_non_null(strstr(rig->err.text, "/nowhere/farm.yaml"));
+}
+
+static void answers_that_are_none_are_errors(void **state)
+{
+    struct rig *rig = *state;
+    static const char *const texts[] = {"",
+                                        "{}",
+                                        "null",
+                                        "{\"problem\":\"\",\"items\":[\n",
+                                        "{\"problem\":1,\"items\":[\n\n]}\n",
+                                        "{\"problem\":\"\",\"items\":[\n{\"variant\":{}},\n",
+                                        "{,\"items\":[\n\n]}\n",
+                                        "{\"problem\":\"\",\"items\":[\n{\"variant\":3}\n]}\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        assert_int_equal(discover_parse((struct bytes){(const uint8_t *)texts[i], strlen(texts[i])},
+                                        &rig->answer, &rig->arena, &rig->err),
+                         -1);
+}
+
+/* ---- farm init ------------------------------------------------------------------------------ */
+
+static void init_writes_a_config_that_works(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "sample");
+    shell(rig, "git -C build-torchvision.git branch empty $(git -C build-torchvision.git "
+               "commit-tree -m x $(git -C build-torchvision.git mktree </dev/null))");
+    const char *argv[] = {"/proc/self/exe", "--init", url, rig->home, NULL};
+    struct buf out = {0};
+    assert_int_equal(io_run(argv, NULL, 1 << 20, 60000, &out, &rig->err), 0);
+    write_file(rig, "farm.yaml", (char *)out.data);
+    assert_non_null(strstr((char *)out.data,
+                           "      # 49 packages: 33 for x86_64-linux, 16 for aarch64-linux\n"
+                           "      - name: main\n"));
+    assert_non_null(strstr((char *)out.data, "# publish:\n"));
+    assert_null(strstr((char *)out.data, "name: empty"));
+    assert_true(strstr((char *)out.data, "name: main") < strstr((char *)out.data, "name: cuda-12"));
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.problem, "");
+    assert_int_equal(rig->answer.items_count, 67);
+    assert_string_equal(rig->answer.items[0].variant.project, "build-torchvision");
+    buf_release(&out);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "--init") == 0)
+        return discover_init_main(argv[2], argv[3]);
+    const struct CMUnitTest tests[] = {
+        TEST(the_sample_matrix_is_found),
+        TEST(filters_choose_and_misses_are_told),
+        TEST(branches_by_name_by_glob_and_gone),
+        TEST(flox_rules_decide_what_is_a_package),
+        TEST(odd_names_are_problems_of_their_own),
+        TEST(inputs_are_what_a_recipe_takes_in),
+        TEST(systems_without_an_isa),
+        TEST(collisions_are_decided_by_wins),
+        TEST(a_bundle_brings_an_unpushed_commit),
+        TEST(what_is_not_there_is_an_error),
+        TEST(answers_that_are_none_are_errors),
+        TEST(init_writes_a_config_that_works),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

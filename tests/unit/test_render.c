@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* Views as JSON: the members that `--json` promises, through the life of a run. */
+#include "coordinator/render.h"
+#include "proto/json.h"
+#include "tests/unit/history.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define WORKER                                                                                     \
+    "enrol w1 publish\n"                                                                           \
+    "hello w1 x86_64-linux publish\n"
+#define RUN                                                                                        \
+    "submit r1 publish\n"                                                                          \
+    "resolved 1 a x86_64-linux org=acme inputs=i1 isa=avx2 gpu=sm90, b aarch64-linux\n"            \
+    "preflighted 1\n"
+
+static const char *text(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    assert_true(json_is_string(value));
+    return json_string_value(value);
+}
+
+static uint64_t number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    assert_true(json_is_integer(value));
+    return (uint64_t)json_integer_value(value);
+}
+
+static bool flag(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    assert_true(json_is_boolean(value));
+    return json_is_true(value);
+}
+
+/* Issue 2: "lists for every job". */
+static void assert_promised(const json_t *job)
+{
+    static const char *const keys[] = {"run",     "project", "branch", "commit",   "package",
+                                       "system",  "gpu",     "isa",    "cuda",     "state",
+                                       "verdict", "cause",   "worker", "attempts", "published"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        assert_non_null(json_object_get(job, keys[i]));
+}
+
+static void a_farm_before_anything(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    json_t *farm = render_farm(history_farm(h)), *runs = render_runs(history_farm(h)),
+           *none = render_run(history_farm(h), 7, true), *job = render_job(history_farm(h), 7),
+           *why = render_why(history_farm(h), 7);
+    assert_int_equal(number(farm, "epoch"), 1);
+    assert_true(number(farm, "incarnation") > 0);
+    assert_false(flag(farm, "paused"));
+    assert_int_equal(json_array_size(runs), 0);
+    assert_true(json_is_null(none) && json_is_null(job) && json_is_null(why));
+    json_decref(farm);
+    json_decref(runs);
+    json_decref(none);
+    json_decref(job);
+    json_decref(why);
+    history_end(h);
+}
+
+static void jobs_have_what_is_promised(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, WORKER RUN "status w1 : 1.1 running build\n");
+    json_t *run = render_run(history_farm(h), 1, true);
+    json_t *jobs = json_object_get(run, "jobs");
+    assert_string_equal(text(run, "state"), "open");
+    assert_true(flag(run, "publish"));
+    assert_int_equal(number(run, "total"), 2);
+    assert_int_equal(number(json_object_get(run, "counts"), "running"), 1);
+    assert_int_equal(json_array_size(jobs), 2);
+    const json_t *a = json_array_get(jobs, 0), *b = json_array_get(jobs, 1);
+    assert_promised(a);
+    assert_promised(b);
+    assert_string_equal(text(a, "package"), "a");
+    assert_string_equal(text(a, "gpu"), "sm90");
+    assert_string_equal(text(a, "isa"), "avx2");
+    assert_string_equal(text(a, "state"), "running");
+    assert_string_equal(text(a, "phase"), "build");
+    assert_string_equal(text(a, "worker"), "w1");
+    assert_string_equal(text(a, "attempt"), "1.1");
+    assert_string_equal(text(a, "log"), "1.1");
+    assert_int_equal(number(a, "attempts"), 1);
+    assert_true(json_is_null(json_object_get(a, "publication")));
+    assert_false(flag(a, "published"));
+    assert_string_equal(text(b, "attempt"), "");
+    json_decref(run);
+    history_end(h);
+}
+
+static void a_published_job_is_in_the_ledger(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, WORKER RUN "status w1 : 1.1 running build\n"
+                             "status w1 : 1.1 ended ok\n");
+    json_t *job = render_job(history_farm(h), 1);
+    const json_t *publication = json_object_get(job, "publication");
+    assert_string_equal(text(job, "verdict"), "ok");
+    assert_string_equal(text(publication, "state"), "granted");
+    assert_string_equal(text(publication, "target"), "acme");
+    assert_false(flag(job, "published"));
+    json_decref(job);
+
+    history_do(h, "status w1 : 1.1 ended ok, p1.2 ended ok\n");
+    job = render_job(history_farm(h), 1);
+    json_t *run = render_run(history_farm(h), 1, false), *ledger = render_ledger(history_farm(h));
+    assert_true(flag(job, "published"));
+    assert_null(json_object_get(run, "jobs"));
+    assert_int_equal(number(json_object_get(run, "published"), "wanted"), 1);
+    assert_int_equal(number(json_object_get(run, "published"), "done"), 1);
+    assert_int_equal(json_array_size(ledger), 1);
+    const json_t *entry = json_array_get(ledger, 0);
+    assert_string_equal(text(entry, "package"), "a");
+    assert_string_equal(text(entry, "target"), "acme");
+    assert_string_equal(text(entry, "inputs"), "i1");
+    assert_string_equal(text(entry, "attempt"), "1.1");
+    assert_string_equal(text(entry, "worker"), "w1");
+    assert_true(json_is_array(json_object_get(entry, "paths")));
+    json_decref(job);
+    json_decref(run);
+    json_decref(ledger);
+    history_end(h);
+}
+
+static void why_names_each_host(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, WORKER "submit r1\n"
+                         "resolved 1 a x86_64-linux mem=4000\n"
+                         "preflighted 1\n");
+    json_t *why = render_why(history_farm(h), 1);
+    const json_t *hosts = json_object_get(why, "hosts");
+    bool closed = !strcmp(text(why, "state"), "closed");
+    if (!closed) {
+        assert_int_equal(json_array_size(hosts), 1);
+        assert_string_equal(text(json_array_get(hosts, 0), "worker"), "w1");
+        assert_true(strlen(text(json_array_get(hosts, 0), "text")) > 0);
+        assert_string_not_equal(text(json_array_get(hosts, 0), "fit"), "yes");
+    }
+    json_decref(why);
+    history_end(h);
+}
+
+static void failed_attempts_are_told(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, WORKER "submit r1\n"
+                         "resolved 1 a x86_64-linux\n"
+                         "preflighted 1\n"
+                         "status w1 : 1.1 ended failed compile at=build\n");
+    json_t *attempts = render_attempts(history_farm(h), 1), *why = render_why(history_farm(h), 1);
+    assert_int_equal(json_array_size(attempts), 1);
+    const json_t *first = json_array_get(attempts, 0);
+    assert_string_equal(text(first, "token"), "1.1");
+    assert_int_equal(number(first, "ordinal"), 1);
+    assert_string_equal(text(first, "worker"), "w1");
+    assert_string_equal(text(first, "outcome"), "failed");
+    assert_string_equal(text(first, "cause"), "compile");
+    assert_string_equal(text(first, "failed_phase"), "build");
+    assert_true(json_equal(attempts, json_object_get(why, "tries")));
+    json_decref(attempts);
+    json_decref(why);
+    history_end(h);
+}
+
+static void workers_and_peers(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, WORKER "enrol w2\nviewer ann\n");
+    json_t *workers = render_workers(history_farm(h)), *peers = render_peers(history_farm(h));
+    assert_int_equal(json_array_size(workers), 2);
+    const json_t *first = json_array_get(workers, 0), *second = json_array_get(workers, 1);
+    assert_string_equal(text(first, "worker"), "w1");
+    assert_string_equal(text(first, "state"), "online");
+    assert_true(flag(first, "may_publish"));
+    assert_string_equal(json_string_value(json_array_get(json_object_get(first, "systems"), 0)),
+                        "x86_64-linux");
+    assert_string_equal(text(second, "state"), "offline");
+    assert_false(flag(second, "seen"));
+    assert_int_equal(json_array_size(peers), 3);
+    assert_string_equal(text(json_array_get(peers, 2), "role"), "viewer");
+    assert_string_equal(text(json_array_get(peers, 0), "worker"), "w1");
+    json_decref(workers);
+    json_decref(peers);
+    history_end(h);
+}
+
+static void a_plan_extends_the_matrix(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct plan_item items[2];
+    struct run_options options;
+    history_do(h, WORKER);
+    shape_init(&run_options_shape, &options);
+    for (size_t i = 0; i < 2; i++) {
+        shape_init(&plan_item_shape, &items[i]);
+        items[i].variant.project = "p";
+        items[i].variant.branch = "main";
+        items[i].variant.package = i ? "mac" : "lin";
+        items[i].variant.system = i ? "aarch64-darwin" : "x86_64-linux";
+        items[i].recipe.builder = BUILDER_COMMAND;
+    }
+    json_t *matrix = render_matrix(items, 2),
+           *plan = render_plan(history_farm(h), &options, items, 2);
+    assert_int_equal(json_array_size(plan), 2);
+    const json_t *lin = json_array_get(plan, 0), *mac = json_array_get(plan, 1);
+    assert_string_equal(text(lin, "package"), "lin");
+    assert_string_equal(text(lin, "disposition"), "build");
+    assert_string_equal(text(lin, "worker"), "w1");
+    assert_string_equal(text(mac, "disposition"), "unroutable");
+    assert_true(strlen(text(mac, "reason")) > 0);
+    assert_null(json_object_get(json_array_get(matrix, 0), "disposition"));
+    json_decref(matrix);
+    json_decref(plan);
+    history_end(h);
+}
+
+static void an_event_is_its_record(void **state)
+{
+    (void)state;
+    struct record record = {.kind = RECORD_LEASE_OFFERED, .at_ms = 5, .wall_ms = 1700000000000};
+    record.lease = (struct record_lease){.token = {1, 42}, .job = 7, .worker = 2};
+    json_t *event = render_event(99, &record);
+    assert_int_equal(number(event, "sequence"), 99);
+    assert_int_equal(number(event, "at"), 1700000000000);
+    assert_string_equal(text(event, "kind"), "lease-offered");
+    assert_string_equal(text(event, "token"), "1.42");
+    assert_int_equal(number(event, "job"), 7);
+    json_decref(event);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_farm_before_anything),
+        cmocka_unit_test(jobs_have_what_is_promised),
+        cmocka_unit_test(a_published_job_is_in_the_ledger),
+        cmocka_unit_test(why_names_each_host),
+        cmocka_unit_test(failed_attempts_are_told),
+        cmocka_unit_test(workers_and_peers),
+        cmocka_unit_test(a_plan_extends_the_matrix),
+        cmocka_unit_test(an_event_is_its_record),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

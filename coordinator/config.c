@@ -476,7 +476,7 @@ static int check_all(struct reader *reader)
         return -1;
     if (policy->lease_ttl_ms < 2 * policy->heartbeat_ms) {
         err_set(reader->err, "lease_ttl: at least two heartbeats (%llu ms)",
-                (unsigned long long)(2 * policy->heartbeat_ms));
+                2 * (unsigned long long)policy->heartbeat_ms);
         return at_member(reader, &policy->lease_ttl_ms);
     }
     for (size_t i = 0; i < config->targets_count; i++)

@@ -90,6 +90,11 @@ void config_write_template(const struct config *config, struct buf *out);
 /* Every option as Markdown tables: docs/config.md. */
 void config_options_print(struct buf *out);
 
+/* `farmd config-check`: reads HOME/farm.yaml, says that it is fine (exit 0) or where not (exit 1).
+ * `farmd config-explain`: config_options_print to standard output. */
+int config_check_main(const char *home);
+int config_explain_main(void);
+
 /* By the name that branches use; NULL when there is none. */
 const struct target *config_target(const struct config *config, const char *name);
 const struct config_project *config_project(const struct config *config, const char *name);

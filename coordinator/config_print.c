@@ -247,9 +247,9 @@ static void print_table(const struct option *options, const char *path, struct b
 
 void config_options_print(struct buf *out)
 {
-    buf_print(out,
-              "# farm.yaml\n\nMade from the table in coordinator/options.c by `farm config "
-              "--explain`. Sizes are written `8G` or `500MiB` (powers of 1024), times `500ms`, "
-              "`30s`, `90m`, `2h`, `1d`. An error names file, line and column.\n");
+    buf_print(out, "# farm.yaml\n\n"
+                   "Made from the table in coordinator/options.c; `farm config explain` prints it. "
+                   "Sizes are written `8G` or\n`500MiB` (powers of 1024), times `500ms`, `30s`, "
+                   "`90m`, `2h`, `1d`. An error names file, line and column.\n");
     print_table(config_options, "", out);
 }

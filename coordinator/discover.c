@@ -243,8 +243,8 @@ static void refuse_branch(const struct site *site, const char *name,
     for (size_t i = 0; i < count; i++)
         names[i] = branches[i].name;
     const char *nearest = names_nearest(name, names, count, search->arena);
-    refuse(search, "%s has no branch %s; %s%s%s, or take it out of farm.yaml", site->project->name,
-           name, *nearest ? "did you mean " : "push it", nearest, *nearest ? "?" : "");
+    refuse(search, "%s has no branch %s%s%s%s; mend its name in farm.yaml, or push it",
+           site->project->name, name, *nearest ? " (nearest: " : "", nearest, *nearest ? ")" : "");
     free(names);
 }
 
@@ -498,7 +498,7 @@ void discover_print(const struct discover_answer *answer, struct buf *out)
             buf_add(out, ",\n", 2);
         print_node(json_from_shape(&plan_item_shape, &answer->items[i]), out);
     }
-    buf_add(out, "\n]}\n", 4);
+    buf_print(out, "%s]}\n", answer->items_count ? "\n" : "");
 }
 
 static int parse_part(const struct shape *shape, const char *text, size_t size, void *plain,

@@ -101,7 +101,7 @@ static void spell_python(char *text)
 /* A copy in the key's spelling, with room for one character more. */
 static const char *spelled(enum spelling spelling, const char *text, char *room)
 {
-    strcpy(room, text);
+    memcpy(room, text, strlen(text) + 1);
     switch (spelling) {
     case SPELL_AS_IS:
         break;

@@ -148,7 +148,7 @@ static int read_back(int fd, struct buf *out, struct err *err)
 }
 
 /* The last line that says what went wrong, for people. */
-static int complain(const char *what, int code, const struct files *files, struct err *err)
+static int complain(const char *what, const struct files *files, struct err *err)
 {
     struct buf text = {0};
     if (read_back(files->err, &text, err) < 0)
@@ -161,7 +161,7 @@ static int complain(const char *what, int code, const struct files *files, struc
         said += 7;
     err_set(err, "git %s failed: %.400s", what, said ? said : "it gave no reason");
     buf_release(&text);
-    return code > 0 ? -1 : code;
+    return -1;
 }
 
 /* Runs git in the clone (NULL: anywhere), appends its output. */
@@ -186,7 +186,7 @@ static int run_git(const struct git *git, const char *const *arguments, struct b
         pid_t pid = io_spawn(&spawn, err);
         result = pid < 0 ? -1 : await(pid, &files, arguments[0], err);
         if (result > 0)
-            result = complain(arguments[0], result, &files, err);
+            result = complain(arguments[0], &files, err);
         else if (result == 0)
             result = read_back(files.out, out, err);
     }
@@ -224,9 +224,7 @@ int git_open(const char *home, const char *name, struct git *git, struct arena *
     while (flock(git->lock_fd, LOCK_EX) < 0)
         if (errno != EINTR)
             return err_set(err, "cannot lock %s: %s", lock, strerror(errno));
-    /* HEAD is written last: a clone that was interrupted is made again. */
-    if (io_exists(arena_print(arena, "%s/HEAD", git->folder)))
-        return 0;
+    /* Harmless to a clone that is there; mends one whose making was interrupted. */
     return do_git(NULL, ARGUMENTS("init", "--quiet", "--bare", "--", git->folder), err);
 }
 
@@ -382,16 +380,19 @@ static size_t read_blob(const struct buf *out, size_t at, struct bytes *blob)
     return begin + size + 1;
 }
 
-int git_blobs(const struct git *git, const char *const *ids, size_t count, git_visit visit,
-              void *context, struct err *err)
+/* Blobs that one git prints: real recipes are below 20 kB, so this bounds our memory to 160 MB. */
+enum { BLOBS_AT_ONCE = 8192 };
+
+static int show_blobs(const struct git *git, const char *const *ids, size_t first, size_t end,
+                      git_visit visit, void *context, struct err *err)
 {
     struct buf in = {0}, out = {0};
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = first; i < end; i++)
         buf_print(&in, "%s\n", ids[i]);
     int result =
         run_git(git, ARGUMENTS("cat-file", "--batch"), (struct bytes){in.data, in.size}, &out, err);
     size_t at = 0;
-    for (size_t i = 0; result == 0 && i < count; i++) {
+    for (size_t i = first; result == 0 && i < end; i++) {
         struct bytes blob;
         at = read_blob(&out, at, &blob);
         visit(context, i, blob);
@@ -399,4 +400,15 @@ int git_blobs(const struct git *git, const char *const *ids, size_t count, git_v
     buf_release(&in);
     buf_release(&out);
     return result;
+}
+
+int git_blobs(const struct git *git, const char *const *ids, size_t count, git_visit visit,
+              void *context, struct err *err)
+{
+    for (size_t i = 0; i < count; i += BLOBS_AT_ONCE) {
+        size_t end = count - i < BLOBS_AT_ONCE ? count : i + BLOBS_AT_ONCE;
+        if (show_blobs(git, ids, i, end, visit, context, err) < 0)
+            return -1;
+    }
+    return 0;
 }

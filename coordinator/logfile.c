@@ -79,7 +79,8 @@ static uint64_t hash_bytes(const void *data, size_t size)
         hash ^= hash >> 29;
     }
     uint8_t rest[8] = {0};
-    memcpy(rest, at, size);
+    if (size > 0)
+        memcpy(rest, at, size);
     hash = (hash ^ get64(rest)) * 0x94d049bb133111ebull;
     return hash ^ (hash >> 32);
 }

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - the program farmd: the coordinator, and its own children.
  *
- *   farmd [--home DIR] [--verbose]      coordinate
- *   farmd discover                      a child: question on standard input, answer on standard
- * output farmd discover --init URL [--home DIR]   print a farm.yaml for a repository
+ *   farmd [--home DIR] [--verbose]              coordinate
+ *   farmd discover                              a child: question on standard input, answer on
+ *                                               standard output
+ *   farmd discover --init URL [--home DIR]      print a farm.yaml for a repository
+ *   farmd config-check [--home DIR]             is farm.yaml right?
+ *   farmd config-explain                        docs/config.md
  */
+#include "coordinator/config.h"
 #include "coordinator/discover.h"
 #include "coordinator/loop.h"
 #include "proto/base/log.h"
@@ -22,7 +26,7 @@ const char *argp_program_version = "farmd " FARM_VERSION;
 struct arguments {
     const char *home;
     const char *init_url;
-    bool discover;
+    const char *task; /* NULL: coordinate */
     bool verbose;
 };
 
@@ -32,6 +36,15 @@ static const struct argp_option options[] = {
     {"init", 'i', "URL", 0, "With discover: print a farm.yaml for this repository", 0},
     {"verbose", 'v', 0, 0, "Say more in the log", 0},
     {0}};
+
+static bool is_task(const char *word)
+{
+    static const char *const tasks[] = {"discover", "config-check", "config-explain", NULL};
+    for (size_t i = 0; tasks[i]; i++)
+        if (strcmp(tasks[i], word) == 0)
+            return true;
+    return false;
+}
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
@@ -47,9 +60,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->verbose = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (state->arg_num || strcmp(value, "discover") != 0)
+        if (state->arg_num || !is_task(value))
             argp_error(state, "unknown argument \"%s\"", value);
-        arguments->discover = true;
+        arguments->task = value;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -79,11 +92,20 @@ static char *own_path(struct arena *arena)
     return arena_text(arena, path);
 }
 
+static int run_task(const struct arguments *arguments, const char *home)
+{
+    if (strcmp(arguments->task, "config-check") == 0)
+        return config_check_main(home);
+    if (strcmp(arguments->task, "config-explain") == 0)
+        return config_explain_main();
+    return arguments->init_url ? discover_init_main(arguments->init_url, home) : discover_main();
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp argp = {options,
                                      parse,
-                                     "[discover]",
+                                     "[discover|config-check|config-explain]",
                                      "The coordinator of a floxfarm. People use the program farm; "
                                      "this one runs in the background.",
                                      0,
@@ -91,14 +113,12 @@ int main(int argc, char **argv)
                                      0};
     struct arguments arguments = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    log_open(arguments.discover ? "farmd-discover" : "farmd",
-             arguments.verbose ? LOG_DEBUG : LOG_INFO);
+    log_open(arguments.task ? "farmd-discover" : "farmd", arguments.verbose ? LOG_DEBUG : LOG_INFO);
     struct arena arena = {0};
     char *home = arguments.home ? arena_text(&arena, arguments.home) : default_home(&arena);
     int status;
-    if (arguments.discover) {
-        status =
-            arguments.init_url ? discover_init_main(arguments.init_url, home) : discover_main();
+    if (arguments.task) {
+        status = run_task(&arguments, home);
     } else {
         char *absolute = realpath(home, NULL);
         struct loop_options loop = {.home = absolute, .program = own_path(&arena)};

@@ -9,7 +9,6 @@
 /* Appends the packed outer message. */
 void record_encode(const struct record *record, struct buf *out);
 /* Texts and lists live in the arena. An unknown kind is an error that says to upgrade. */
-int record_decode(struct bytes bytes, struct record *record, struct arena *arena,
-                  struct err *err);
+int record_decode(struct bytes bytes, struct record *record, struct arena *arena, struct err *err);
 
 #endif

@@ -69,9 +69,9 @@ json_t *render_farm(const struct farm *farm)
     set_number(object, "epoch", view.epoch);
     set_number(object, "incarnation", view.incarnation);
     set_flag(object, "paused", view.paused);
-    set_text(object, "paused_reason", view.paused_reason);
+    set_text(object, "paused_reason", view.paused ? view.paused_reason : "");
     set_flag(object, "intake_open", view.intake_open);
-    set_text(object, "intake_reason", view.intake_reason);
+    set_text(object, "intake_reason", view.intake_open ? "" : view.intake_reason);
     set_number(object, "runs_open", view.runs_open);
     set_number(object, "jobs_open", view.jobs_open);
     set_number(object, "attempts_live", view.attempts_live);
@@ -111,6 +111,8 @@ static void set_options(json_t *object, const struct run_options *options)
     set_flag(object, "failed_only", options->failed);
     set_text(object, "at", options->at);
     set_flag(object, "local", options->local);
+    set_text(object, "commit", options->commit);
+    set_text(object, "only_worker", options->worker);
 }
 
 static json_t *run_from_view(const struct farm *farm, const struct run_view *view)

@@ -27,8 +27,8 @@
 /* Slots one worker may declare. No known machine runs more heavy builds; `command` jobs are light.
  */
 #define LIMIT_SLOTS 256
-/* Publications one worker runs at a time: they share its uplink, so that more of them only make each
- * slower. */
+/* Publications one worker runs at a time: they share its uplink, so that more of them only make
+ * each slower. */
 #define LIMIT_GRANTS_PER_WORKER 4
 /* CPU features, GPUs, systems, file systems a host may list. */
 #define LIMIT_HOST_LIST 256
@@ -67,7 +67,8 @@
 #define LIMIT_CHECKOUT_MS (2ull * 3600 * 1000)
 /* A check: it runs what was built, it does not build. */
 #define LIMIT_CHECK_MS (3600ull * 1000)
-/* A publish: an upload of a CUDA closure, then flox's own 30 minutes of waiting for confirmation. */
+/* A publish: an upload of a CUDA closure, then flox's own 30 minutes of waiting for confirmation.
+ */
 #define LIMIT_PUBLISH_MS (6ull * 3600 * 1000)
 /* End of a log that is searched for why a phase failed. */
 #define LIMIT_CAUSE_BYTES (256u << 10)

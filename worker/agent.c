@@ -36,7 +36,12 @@ enum {
     HELLO_APART_MS = 100,           /* however often the other side asks for one */
     HEARTBEAT_LEAST_MS = 20,
     HEARTBEAT_MOST_MS = 60 * 1000,
-    SILENT_HEARTBEATS = 3
+    /* A coordinator that has no orders need not say anything, and every status that it does not
+     * know is answered. So silence is rarely more than that: it is asked after at growing
+     * intervals.
+     */
+    SILENT_BEATS_FIRST = 3,
+    SILENT_BEATS_LAST = 192
 };
 
 enum work_state {
@@ -77,7 +82,7 @@ struct agent {
     struct welcome welcome; /* session, incarnation and heartbeat_ms only */
     uint64_t sequence;
     uint64_t hello_at_ms, hello_last_ms, hello_wait_ms;
-    uint64_t heard_ms, status_at_ms;
+    uint64_t heard_ms, silent_beats, status_at_ms;
     uint64_t random;
 
     uint64_t now_ms, wall_ms;
@@ -618,20 +623,24 @@ static void take_orders(struct agent *agent, const struct orders *orders,
         orders->incarnation != agent->welcome.incarnation)
         return;
     agent->heard_ms = agent->now_ms;
+    agent->silent_beats = SILENT_BEATS_FIRST;
     for (size_t i = 0; i < orders->orders_count; i++)
         take_order(agent, &orders->orders[i], outcome);
 }
 
 static uint64_t silence_at_ms(const struct agent *agent)
 {
-    return agent->heard_ms + SILENT_HEARTBEATS * agent->welcome.heartbeat_ms;
+    return agent->heard_ms + agent->silent_beats * agent->welcome.heartbeat_ms;
 }
 
 /* What time and change ask for, at the end of every step. */
 static void speak(struct agent *agent, struct agent_outcome *outcome)
 {
-    if (agent->session_state == SESSION_OPEN && agent->now_ms >= silence_at_ms(agent))
+    if (agent->session_state == SESSION_OPEN && agent->now_ms >= silence_at_ms(agent)) {
         lose_session(agent);
+        if (agent->silent_beats < SILENT_BEATS_LAST)
+            agent->silent_beats *= 2;
+    }
     if (agent->session_state == SESSION_OPEN) {
         if (agent->changed || agent->now_ms >= agent->status_at_ms)
             send_status(agent, outcome);
@@ -707,6 +716,7 @@ struct agent *agent_create(const struct agent_options *options)
     agent->boot_id = arena_text(&agent->arena, options->boot_id);
     shape_copy(&capabilities_shape, &agent->host, options->capabilities, &agent->host_arena);
     agent->hello_wait_ms = HELLO_FIRST_MS;
+    agent->silent_beats = SILENT_BEATS_FIRST;
     agent->random = 0xcbf29ce484222325ull;
     for (const char *c = agent->instance; *c; c++)
         agent->random = (agent->random ^ (unsigned char)*c) * 0x100000001b3ull;

@@ -388,16 +388,17 @@ static void connect_logs(struct loop *loop, const char *told)
         free(endpoint);
         return;
     }
+    const struct logtail_options options = {.zmq_context = loop->zmq,
+                                            .endpoint = endpoint,
+                                            .server_public_key = loop->server_key,
+                                            .own = loop->key,
+                                            .home = loop->options->home};
+    struct logtail *tail = endpoint ? logtail_start(&options, &err) : NULL;
     logtail_stop(loop->tail);
     free(loop->log_endpoint);
+    loop->tail = tail;
     loop->log_endpoint = endpoint;
-    struct logtail_options options = {.zmq_context = loop->zmq,
-                                      .endpoint = endpoint,
-                                      .server_public_key = loop->server_key,
-                                      .own = loop->key,
-                                      .home = loop->options->home};
-    loop->tail = endpoint ? logtail_start(&options, &err) : NULL;
-    if (loop->tail)
+    if (tail)
         follow_all(loop);
     else
         log_error("logs stay here: %s", err.text);

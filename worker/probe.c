@@ -275,14 +275,14 @@ static void probe_sizes(const struct probe_limits *limits, struct capabilities *
     out->may_publish = limits->may_publish;
 }
 
-/* flox refuses to publish by today's rules before 1.12.0, so such a host builds with nix. */
+/* flox publishes by other rules before 1.12.0; such a host builds with nix. */
 static bool is_too_old(enum builder builder, const char *version)
 {
-    int major_part = 0, minor_part = 0;
+    char *end;
     if (builder != BUILDER_FLOX)
         return false;
-    if (sscanf(version, "%d.%d", &major_part, &minor_part) != 2)
-        return true;
+    long major_part = strtol(version, &end, 10);
+    long minor_part = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
     return major_part < 1 || (major_part == 1 && minor_part < 12);
 }
 
@@ -325,34 +325,58 @@ void probe_host(const struct probe_limits *limits, struct capabilities *out, str
 static uint32_t read_stall(const char *path, const char *kind)
 {
     struct buf text = {0};
-    unsigned whole = 0, hundredths = 0;
+    unsigned long hundredths = 0;
     if (io_read_file(path, SMALL_FILE_BYTES, &text, NULL) == 0) {
         const char *line = strstr((const char *)text.data, kind);
         const char *value = line ? strstr(line, "avg10=") : NULL;
-        if (value && sscanf(value, "avg10=%u.%2u", &whole, &hundredths) != 2)
-            whole = hundredths = 0;
-    }
-    buf_release(&text);
-    return whole * 100 + hundredths;
-}
-
-/* A line of mountinfo: "36 35 98:0 /root /mnt/point options..."; spaces in it are "\\040". */
-static bool mount_point(const char *line, const char *id, char *out, size_t size)
-{
-    char device[32], point[PATH_MAX];
-    if (sscanf(line, "%*d %*d %31s %*s %4095s", device, point) != 2 || strcmp(device, id) != 0)
-        return false;
-    size_t length = 0;
-    for (const char *at = point; *at && length + 1 < size; at++) {
-        unsigned code;
-        if (*at == '\\' && sscanf(at + 1, "%3o", &code) == 1) {
-            out[length++] = (char)code;
-            at += 3;
-        } else {
-            out[length++] = *at;
+        char *end;
+        if (value) {
+            hundredths = strtoul(value + 6, &end, 10) * 100;
+            hundredths += *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
         }
     }
-    out[length] = '\0';
+    buf_release(&text);
+    return (uint32_t)hundredths;
+}
+
+/* The n-th word of a line, from 0; its length in *length. */
+static const char *nth_word(const char *line, int n, int *length)
+{
+    for (; n > 0; n--) {
+        line += strcspn(line, " \n");
+        line += *line == ' ';
+    }
+    *length = (int)strcspn(line, " \n");
+    return line;
+}
+
+/* mountinfo writes a space in a path as "\\040". */
+static void unescape(const char *word, int length, char *out)
+{
+    for (int i = 0; i < length; i++) {
+        char digits[4] = "";
+        if (word[i] == '\\' && i + 3 < length) {
+            memcpy(digits, word + i + 1, 3);
+            *out++ = (char)strtoul(digits, NULL, 8);
+            i += 3;
+        } else {
+            *out++ = word[i];
+        }
+    }
+    *out = '\0';
+}
+
+/* A line of mountinfo: "36 35 98:0 /root /mnt/point options...". */
+static bool mount_point(const char *line, const char *id, char out[PATH_MAX])
+{
+    int length;
+    const char *device = nth_word(line, 2, &length);
+    if ((size_t)length != strlen(id) || strncmp(device, id, (size_t)length) != 0)
+        return false;
+    const char *point = nth_word(line, 4, &length);
+    if (length >= PATH_MAX)
+        return false;
+    unescape(point, length, out);
     return true;
 }
 
@@ -362,7 +386,7 @@ static void measure_again(const char *mounts, struct filesystem *filesystem)
     char point[PATH_MAX];
     for (const char *line = mounts; line && *line; line = strchr(line, '\n')) {
         line += *line == '\n';
-        if (!mount_point(line, filesystem->id, point, sizeof point))
+        if (!mount_point(line, filesystem->id, point))
             continue;
         measure(point, filesystem);
         return;

@@ -36,11 +36,13 @@ extern char **environ;
 
 enum {
     CGROUPS_MAX = 4,
-    KILL_AGAIN_MS = 20, /* a tree that forks faster than one scan is met again */
-    LOCK_TRIES = 100,   /* a reader that asks whether the lock is free holds it for microseconds */
-    EXIT_USAGE = 64,    /* sysexits.h: wrong arguments */
-    EXIT_CANNOT = 71,   /* the system refused something before the command was started */
-    EXIT_TAKEN = 75,    /* another supervisor has this phase, or it is over */
+    KILL_AGAIN_MS = 20,  /* a tree that forks faster than one scan is met again */
+    KILLS_IN_HASTE = 50, /* what is still there after these hangs in the kernel */
+    KILL_SLOWLY_MS = 2000,
+    LOCK_TRIES = 100, /* a reader that asks whether the lock is free holds it for microseconds */
+    EXIT_USAGE = 64,  /* sysexits.h: wrong arguments */
+    EXIT_CANNOT = 71, /* the system refused something before the command was started */
+    EXIT_TAKEN = 75,  /* another supervisor has this phase, or it is over */
     IOPRIO_BEST_EFFORT_LOWEST = (2 << 13) | 7
 };
 
@@ -66,6 +68,7 @@ struct run {
     pid_t command;
     int status; /* of wait(), once the command ended */
     unsigned long long started_ms, output_ms, ending_since_ms, killed_ms;
+    unsigned kills;
     bool timed_out, silent;
 };
 
@@ -428,6 +431,7 @@ static void kill_tree(struct run *run)
 {
     run->stage = KILLING;
     run->killed_ms = now_ms();
+    run->kills++;
     for (int i = 0; i < run->options.cgroup_count; i++)
         tree_kill_cgroup(run->options.cgroups[i]);
     signal_tree(SIGKILL);
@@ -465,6 +469,14 @@ static void take_signals(struct run *run)
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
+/* When the tree is killed, or killed again. */
+static unsigned long long kill_at_ms(const struct run *run)
+{
+    if (run->stage == ENDING)
+        return run->ending_since_ms + run->options.stop_grace_ms;
+    return run->killed_ms + (run->kills < KILLS_IN_HASTE ? KILL_AGAIN_MS : KILL_SLOWLY_MS);
+}
+
 static void check_limits(struct run *run)
 {
     unsigned long long now = now_ms();
@@ -475,9 +487,7 @@ static void check_limits(struct run *run)
             options->silence_ms && !run->timed_out && now - run->output_ms >= options->silence_ms;
         if (run->timed_out || run->silent)
             begin_ending(run);
-    } else if (run->stage == ENDING && now - run->ending_since_ms >= options->stop_grace_ms) {
-        kill_tree(run);
-    } else if (run->stage == KILLING && now - run->killed_ms >= KILL_AGAIN_MS) {
+    } else if (now >= kill_at_ms(run)) {
         kill_tree(run);
     }
 }
@@ -496,10 +506,8 @@ static int patience_ms(const struct run *run)
         at = run->started_ms + options->wall_ms;
     if (run->stage == RUNNING && options->silence_ms)
         at = sooner(at, run->output_ms + options->silence_ms);
-    if (run->stage == ENDING)
-        at = run->ending_since_ms + options->stop_grace_ms;
-    if (run->stage == KILLING)
-        at = run->killed_ms + KILL_AGAIN_MS;
+    if (run->stage != RUNNING)
+        at = kill_at_ms(run);
     if (at == ~0ull)
         return -1;
     return at <= now ? 0 : (int)sooner(at - now, 3600 * 1000);

@@ -38,6 +38,19 @@ static ssize_t read_small(const char *path, char *out, size_t size)
     return n;
 }
 
+/* Fields of /proc/PID/stat, counted as in proc(5). */
+enum { FIELD_PARENT = 4, FIELD_SESSION = 6, FIELD_START_TIME = 22 };
+
+/* The number in a field behind the name; `state` points at field 3. */
+static unsigned long long stat_field(const char *state, int field)
+{
+    for (int i = 3; i < field && *state; i++) {
+        state += strcspn(state, " ");
+        state += *state == ' ';
+    }
+    return strtoull(state, NULL, 10);
+}
+
 /* False for one that is gone or a zombie. */
 static bool read_process(pid_t pid, struct process *process)
 {
@@ -45,19 +58,13 @@ static bool read_process(pid_t pid, struct process *process)
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     if (read_small(path, text, sizeof text) <= 0)
         return false;
-    const char *behind = strrchr(text, ')'); /* the name may contain anything, also ")" */
-    char state;
-    int parent, session;
-    unsigned long long start;
-    if (!behind || sscanf(behind,
-                          ") %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-                          "%*d %*d %*d %llu",
-                          &state, &parent, &session, &start) != 4)
+    const char *state = strrchr(text, ')'); /* the name may contain anything, also ")" */
+    if (!state || state[1] != ' ' || !state[2] || strchr("ZX", state[2]))
         return false;
-    if (state == 'Z' || state == 'X')
-        return false;
-    *process =
-        (struct process){.pid = pid, .parent = parent, .session = session, .start_time = start};
+    *process = (struct process){.pid = pid,
+                                .parent = (pid_t)stat_field(state + 2, FIELD_PARENT),
+                                .session = (pid_t)stat_field(state + 2, FIELD_SESSION),
+                                .start_time = stat_field(state + 2, FIELD_START_TIME)};
     return true;
 }
 
@@ -201,6 +208,13 @@ bool tree_write(const char *folder, const char *file, const char *text)
     return done;
 }
 
+static bool take_number(const char *text, unsigned long long *value)
+{
+    char *end;
+    *value = strtoull(text, &end, 10);
+    return end != text;
+}
+
 bool tree_read_number(const char *folder, const char *file, const char *key,
                       unsigned long long *value)
 {
@@ -209,12 +223,12 @@ bool tree_read_number(const char *folder, const char *file, const char *key,
     if (read_small(path, text, sizeof text) <= 0)
         return false;
     if (!*key)
-        return sscanf(text, "%llu", value) == 1;
+        return take_number(text, value);
     size_t length = strlen(key);
     for (const char *line = text; line; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (strncmp(line, key, length) == 0 && line[length] == ' ')
-            return sscanf(line + length, " %llu", value) == 1;
+            return take_number(line + length, value);
     }
     return false;
 }

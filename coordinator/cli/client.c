@@ -36,7 +36,8 @@ struct asked {
     json_t *arguments;
     uint64_t correlation;
     uint64_t sent_ms;
-    bool unsent; /* there was no connection yet: goes out as soon as there is one */
+    uint64_t heard_ms; /* stream: of its last reply */
+    bool unsent;       /* there was no connection yet: goes out as soon as there is one */
 };
 
 /* The answer to the question under way. */
@@ -205,6 +206,7 @@ static void take_answer(struct client *client, const struct reply *reply)
 
 static void take_news(struct client *client, const struct reply *reply)
 {
+    client->stream.heard_ms = client->heard_ms;
     if (!reply->ok) {
         client->stream_refused = true;
         err_set(&client->stream_err, "%s", reply->error);
@@ -395,7 +397,7 @@ static void keep_in_touch(struct client *client, uint64_t now_ms)
 {
     if (now_ms - client->ping_ms < client->address.retry_ms)
         return;
-    if (now_ms - client->heard_ms < client->address.retry_ms)
+    if (now_ms - client->stream.heard_ms < client->address.retry_ms)
         return;
     send_ping(client);
 }

@@ -34,7 +34,7 @@ static const char *git(struct arena *arena, const char *folder, const char *cons
     int code = io_run(argv, NULL, LIMIT_CONFIG_BYTES, GIT_WAIT_MS, &out, err);
     if (out.size && out.data[out.size - 1] == '\n')
         out.data[out.size - 1] = '\0';
-    const char *text = arena_text(arena, out.data ? (char *)out.data : "");
+    const char *text = arena_text(arena, out.size ? (char *)out.data : "");
     buf_release(&out);
     if (code > 0)
         err_set(err, "git %s in %s: %s", arguments[0], folder, text);

@@ -26,6 +26,8 @@ static const char *equipment(struct arena *arena, const json_t *worker)
     size_t index;
     json_t *gpu;
     uint64_t memory = json_get_u64(worker, "memory_bytes", 0);
+    if (!json_get_flag(worker, "seen"))
+        return "";
     const char *text =
         arena_print(arena, "%llu cores, %s", (unsigned long long)json_get_u64(worker, "cores", 0),
                     format_bytes(arena, memory));
@@ -45,7 +47,7 @@ static const char *remark(struct arena *arena, const json_t *worker)
     if (*problem)
         return problem;
     if (!json_get_flag(worker, "seen"))
-        return "never seen since the coordinator started";
+        return "never seen yet";
     if (!strcmp(json_get_text(worker, "state", ""), "offline"))
         return arena_print(arena, "not heard of for %s", format_duration(arena, silent_ms));
     return "";

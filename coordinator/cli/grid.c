@@ -164,8 +164,9 @@ static const char *cell_text(const json_t *jobs, const char *gpu, const char *is
     *ink = INK_PLAIN;
     json_array_foreach(jobs, index, job)
     {
-        if (strcmp(json_get_text(job, "gpu", ""), gpu) ||
-            strcmp(json_get_text(job, "isa", ""), isa))
+        bool here = !strcmp(json_get_text(job, "gpu", ""), gpu) &&
+                    !strcmp(json_get_text(job, "isa", ""), isa);
+        if (!here)
             continue;
         const struct mark *mark = mark_of(job);
         if (!*text || mark->ink == INK_BAD)
@@ -357,16 +358,23 @@ static void print_failure(const json_t *job, const struct mark *mark, bool colou
     arena_clear(&arena);
 }
 
+/* Who has more to read asks for one of them, or for --json. */
+#define FAILURES_MAX 25
+
 void grid_failures(const json_t *run, bool colours, struct buf *out)
 {
-    size_t index;
+    size_t index, count = 0;
     json_t *job;
     json_array_foreach(json_object_get(run, "jobs"), index, job)
     {
         const struct mark *mark = mark_of(job);
-        if (mark->ink == INK_BAD || !strcmp(mark->word, "held") || !strcmp(mark->word, "none"))
+        bool told =
+            mark->ink == INK_BAD || !strcmp(mark->word, "held") || !strcmp(mark->word, "none");
+        if (told && count++ < FAILURES_MAX)
             print_failure(job, mark, colours, out);
     }
+    if (count > FAILURES_MAX)
+        buf_print(out, "and %zu more (farm status --json lists all)\n", count - FAILURES_MAX);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

@@ -44,25 +44,33 @@ const char *process_find(struct arena *arena, const char *name)
 
 /* ---- pid files ----------------------------------------------------------------------------- */
 
+/* The text behind `count` blanks, or NULL. */
+static const char *behind_blanks(const char *text, int count)
+{
+    for (; text && count; count--) {
+        text = strchr(text, ' ');
+        text = text ? text + 1 : NULL;
+    }
+    return text;
+}
+
 /* Start time of a process in ticks, 0 when there is none or it is a zombie. The name in the second
- * field may hold anything, so fields are counted behind its closing bracket. */
+ * field of its stat may hold anything, so fields are counted behind the bracket that closes it:
+ * the state is the third, the start time the 22nd. */
 static unsigned long long start_time(pid_t pid)
 {
     char path[64];
     struct buf text = {0};
     unsigned long long start = 0;
-    char state = 'Z';
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
     if (!io_read_file(path, 4096, &text, NULL) && text.size) {
-        const char *behind = strrchr((char *)text.data, ')');
-        if (!behind || sscanf(behind + 1,
-                              " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                              "%*s %*s %*s %llu",
-                              &state, &start) != 2)
-            start = 0;
+        const char *state = behind_blanks(strrchr((char *)text.data, ')'), 1);
+        const char *field = behind_blanks(state, 19);
+        if (field && *state != 'Z' && *state != 'X')
+            start = strtoull(field, NULL, 10);
     }
     buf_release(&text);
-    return state == 'Z' || state == 'X' ? 0 : start;
+    return start;
 }
 
 pid_t process_running(const char *pid_file)
@@ -70,13 +78,13 @@ pid_t process_running(const char *pid_file)
     struct buf text = {0};
     long pid = 0;
     unsigned long long start = 0;
-    int fields = 0;
-    if (!io_read_file(pid_file, 256, &text, NULL) && text.size)
-        fields = sscanf((char *)text.data, "%ld %llu", &pid, &start);
+    if (!io_read_file(pid_file, 256, &text, NULL) && text.size) {
+        char *rest;
+        pid = strtol((char *)text.data, &rest, 10);
+        start = *rest == ' ' ? strtoull(rest + 1, NULL, 10) : 0;
+    }
     buf_release(&text);
-    if (fields != 2 || pid <= 0 || start_time((pid_t)pid) != start)
-        return 0;
-    return (pid_t)pid;
+    return pid > 0 && start && start_time((pid_t)pid) == start ? (pid_t)pid : 0;
 }
 
 static int write_pid_file(const char *pid_file, pid_t pid, struct err *err)

@@ -734,8 +734,9 @@ static void publication_moved(struct farm *farm, const struct record *record)
         state_move(&publication_table, (int)publication->state, record->kind, (int)to);
     if (to == PUBLICATION_GRANTED)
         begin_try(farm, publication, record);
-    publication->in_doubt = to == PUBLICATION_UNKNOWN ||
-                            (publication->in_doubt && record->kind != RECORD_PUBLICATION_RETRIED);
+    publication->in_doubt = publication_is_open(publication) &&
+                            record->kind != RECORD_PUBLICATION_RETRIED &&
+                            (publication->in_doubt || to == PUBLICATION_UNKNOWN);
     count_publication(farm, publication, true);
     publication->until_ms = body->until_ms;
     publication->already = body->already;

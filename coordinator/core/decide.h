@@ -41,7 +41,7 @@ void decide_resolved(struct step *step, const struct input_resolved *input);
 void decide_preflighted(struct step *step, const struct input_preflighted *input);
 void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause cause,
                const char *detail);
-/* Closes ready jobs that no host can take any more: after the roster changed. */
+/* Closes ready jobs that no host can ever take: after the roster changed, or jobs became ready. */
 void close_unroutable(struct step *step);
 void close_finished_runs(struct step *step);
 /* schedule.c: who gets what. */

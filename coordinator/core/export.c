@@ -129,7 +129,7 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
             &(struct record){
                 .kind = RECORD_ATTEMPT_MOVED,
                 .attempt_moved = {.token = attempt->token, .phase = attempt->phase}});
-    if (attempt->stopping_ms)
+    if (attempt->stopping_ms || attempt->state == ATTEMPT_STOPPING)
         put(export, attempt->stopping_ms, attempt->offered_wall_ms,
             &(struct record){
                 .kind = RECORD_ATTEMPT_STOPPING,

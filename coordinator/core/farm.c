@@ -292,6 +292,26 @@ static void dispatch(struct step *step, const struct input *input)
     assert(!"an input of an unknown kind");
 }
 
+static void release_due(struct step *step)
+{
+    uint64_t job;
+    while ((job = peek_due_job(step->farm, step->now_ms)) != 0)
+        decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job}});
+}
+
+/* Whether anything happened in this step that can leave a ready job without any host. */
+static bool routes_changed(const struct farm_outcome *outcome, size_t first)
+{
+    for (size_t i = first; i < outcome->record_count; i++) {
+        enum record_kind kind = outcome->records[i].kind;
+        if (kind == RECORD_JOB_READY || kind == RECORD_RUN_OPENED ||
+            kind == RECORD_WORKER_JOINED || kind == RECORD_WORKER_MOVED ||
+            kind == RECORD_PEER_ENROLLED)
+            return true;
+    }
+    return false;
+}
+
 void farm_step(struct farm *farm, const struct input *input, struct farm_outcome *outcome)
 {
     uint64_t now_ms = input->kind == INPUT_START ? farm->now_ms : input->now_ms + farm->offset_ms;
@@ -307,7 +327,11 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
     if (now_ms - last_ms > gap_ms && may_expire(farm))
         decide(step, &(struct record){.kind = RECORD_CLOCK_JUMPED,
                                       .clock = {.gap_ms = now_ms - last_ms}});
+    size_t first = outcome->record_count;
     dispatch(step, input);
+    release_due(step);
+    if (routes_changed(outcome, first))
+        close_unroutable(step);
     decide_schedule(step);
     close_finished_runs(step);
 }

@@ -173,7 +173,7 @@ void view_plan(const struct farm *farm, const struct run_options *options,
     mark_collisions(options, items, count, out, arena);
     for (size_t i = 0; i < count; i++) {
         bool publish = options->publish && !options->local && items[i].target.kind != TARGET_NONE;
-        struct want want = {&items[i], publish, items[i].needs.memory_bytes};
+        struct want want = {&items[i], publish, items[i].needs.memory_bytes, options->worker};
         if (out[i].disposition != PLAN_BUILD)
             continue;
         out[i].duration_ms = duration_of(farm, &items[i]);

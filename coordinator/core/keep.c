@@ -126,6 +126,7 @@ static uint64_t class_key(const struct job *job)
     hash = hash_number(hash, item->needs.memory_bytes);
     hash = hash_number(hash, job->memory_bytes);
     hash = hash_number(hash, item->needs.disk_bytes);
+    hash = hash_text(hash, job->run->options.worker);
     hash = hash_number(hash, job->run->options.publish && item->target.kind != TARGET_NONE);
     if (item->recipe.check == CHECK_REQUIRED) {
         hash = hash_text(hash, item->variant.isa);

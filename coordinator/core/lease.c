@@ -30,6 +30,19 @@ void stop_attempt(struct step *step, struct token token, const char *reason)
                                    .session = worker.session});
 }
 
+/* Records the end, and that its log is stored if that is known already or there is none. */
+static void record_end(struct step *step, struct record *ended, bool has_log)
+{
+    struct attempt_view attempt;
+    struct token token = ended->attempt_ended.token;
+    decide(step, ended);
+    view_attempt(step->farm, token, &attempt);
+    if (attempt.log_stored || !has_log)
+        decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
+                                      .sealed = {token, attempt.log_bytes}});
+    decide_ended(step, token);
+}
+
 void lose_attempt(struct step *step, struct token token, const char *detail)
 {
     struct record record = {.kind = RECORD_ATTEMPT_ENDED};
@@ -43,8 +56,7 @@ void lose_attempt(struct step *step, struct token token, const char *detail)
         .detail = detail,
         .log_bytes = attempt.log_bytes,
     };
-    decide(step, &record);
-    decide_ended(step, token);
+    record_end(step, &record, true);
 }
 
 /* ---- attempts in a status ------------------------------------------------------------------ */
@@ -64,7 +76,6 @@ static bool has_no_log(const struct item *item)
 
 static void end_attempt(struct step *step, const struct item *item)
 {
-    struct attempt_view attempt;
     struct record record = {.kind = RECORD_ATTEMPT_ENDED};
     bool nameless = item->outcome == OUTCOME_NONE; /* a worker's mistake: not a success */
     record.attempt_ended = (struct record_attempt_ended){
@@ -77,12 +88,7 @@ static void end_attempt(struct step *step, const struct item *item)
         .facts = item->facts,
         .product = item->product,
     };
-    decide(step, &record);
-    view_attempt(step->farm, item->token, &attempt);
-    if (attempt.log_stored || has_no_log(item))
-        decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
-                                      .sealed = {item->token, attempt.log_bytes}});
-    decide_ended(step, item->token);
+    record_end(step, &record, !has_no_log(item));
 }
 
 /* A journal that was restored does not know what was leased after it was written. If a job still
@@ -283,17 +289,10 @@ static void check_systems(struct step *step, const struct worker_view *before,
                                   .worker_moved = {before->worker, WORKER_QUARANTINED, reason, ""}});
 }
 
-static bool same_abilities(const struct capabilities *a, const struct capabilities *b)
-{
-    return shape_equal(&capabilities_shape, a, b);
-}
-
 static void welcome(struct step *step, const struct input_hello *input,
                     const struct worker_view *before)
 {
     const struct hello *hello = &input->hello;
-    bool changed =
-        !before->joined || !same_abilities(before->capabilities, &hello->capabilities);
     struct record record = {.kind = RECORD_WORKER_JOINED};
     record.worker_joined = (struct record_worker_joined){
         .worker = input->worker,
@@ -313,8 +312,6 @@ static void welcome(struct step *step, const struct input_hello *input,
                         .items = hello->items,
                         .items_count = hello->items_count,
                     });
-    if (changed)
-        close_unroutable(step);
 }
 
 void decide_hello(struct step *step, const struct input_hello *input)

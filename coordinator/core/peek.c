@@ -109,6 +109,7 @@ bool peek_want(const struct farm *farm, uint64_t job, struct want *out)
         .memory_bytes = found->memory_bytes > found->item.needs.memory_bytes
                             ? found->memory_bytes
                             : found->item.needs.memory_bytes,
+        .worker = found->run->options.worker,
     };
     return true;
 }

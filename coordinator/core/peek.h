@@ -40,6 +40,7 @@ struct want {
     const struct plan_item *item;
     bool publish;          /* needs a host that may publish */
     uint64_t memory_bytes; /* to reserve: needed or learned */
+    const char *worker;    /* the only one that may take it, "" any */
 };
 bool peek_want(const struct farm *farm, uint64_t job, struct want *out);
 

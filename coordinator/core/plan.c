@@ -38,6 +38,8 @@ static uint64_t joinable(const struct farm *farm, const struct run_options *opti
     struct want want;
     if (!job || !peek_want(farm, job, &want))
         return 0;
+    if (strcmp(want.worker, options->worker) != 0)
+        return 0;
     if (!publishes(options, item) || want.publish)
         return job;
     struct job_view view;
@@ -69,7 +71,7 @@ enum disposition plan_disposition(const struct farm *farm, const struct run_opti
             arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
         return PLAN_JOIN;
     }
-    if (!routable(farm, &(struct want){item, publishes(options, item), 0}, reason, arena))
+    if (!routable(farm, &(struct want){item, publishes(options, item), 0, options->worker}, reason, arena))
         return PLAN_UNROUTABLE;
     return PLAN_BUILD;
 }

@@ -117,6 +117,8 @@ static const struct field run_options_fields[] = {
     SHAPE_FIELD(struct run_options, FLAG, publish), SHAPE_FIELD(struct run_options, FLAG, force),
     SHAPE_FIELD(struct run_options, I64, priority), SHAPE_FIELD(struct run_options, U64, retry_of),
     SHAPE_FIELD(struct run_options, TEXT, at),      SHAPE_FIELD(struct run_options, FLAG, local),
+    SHAPE_FIELD(struct run_options, FLAG, failed),  SHAPE_FIELD(struct run_options, TEXT, commit),
+    SHAPE_FIELD(struct run_options, TEXT, bundle),  SHAPE_FIELD(struct run_options, TEXT, worker),
 };
 const struct shape run_options_shape = SHAPE(struct run_options, run_options_fields);
 

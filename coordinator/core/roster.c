@@ -108,7 +108,6 @@ static void remove_worker(struct step *step, const struct worker_view *worker, c
     discard(step, worker);
     if (view_peer(step->farm, worker->public_key, &peer))
         revoke(step, &peer);
-    close_unroutable(step);
 }
 
 void decide_revoke(struct step *step, const struct input_revoke *input)

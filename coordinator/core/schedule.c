@@ -15,7 +15,7 @@
 const char *const fit_names[] = {"yes",          "offline", "draining", "quarantined", "system",
                                  "builder",      "check",   "publish",  "memory-total", "slots",
                                  "heavy",        "memory",  "disk",     "backoff",     "problem",
-                                 NULL};
+                                 "worker",       NULL};
 
 /* ---- what a host can ever do --------------------------------------------------------------- */
 
@@ -89,6 +89,8 @@ static enum fit never_fits(const struct worker_view *worker, const struct want *
 {
     const struct capabilities *host = worker->capabilities;
     const struct plan_item *item = want->item;
+    if (*want->worker && strcmp(want->worker, worker->name) != 0)
+        return FIT_WORKER;
     if (!*item->variant.system || !lists(host->systems, host->systems_count, item->variant.system))
         return FIT_SYSTEM;
     if (!has_builder(host, item->recipe.builder))
@@ -328,9 +330,6 @@ void decide_schedule(struct step *step)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    uint64_t due;
-    while ((due = peek_due_job(step->farm, step->now_ms)) != 0)
-        decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = due}});
     if (farm.paused || !farm.intake_open)
         return;
     struct worker_view worker;
@@ -414,6 +413,8 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker,
                            worker->name);
     case FIT_PROBLEM:
         return arena_print(arena, "%s takes no builds: %s", worker->name, host->problem);
+    case FIT_WORKER:
+        return arena_print(arena, "this run is for %s, not for %s", want->worker, worker->name);
     }
     return "";
 }
@@ -427,7 +428,7 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
                  struct fit_view **out, struct arena *arena)
 {
     struct farm_view state;
-    struct want want = {item, publish, item->needs.memory_bytes};
+    struct want want = {item, publish, item->needs.memory_bytes, ""};
     view_farm(farm, &state);
     if (job)
         peek_want(farm, job, &want);
@@ -467,7 +468,7 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
         enum fit fit = worker.joined ? never_fits(&worker, want) : FIT_YES;
         if (fit == FIT_YES)
             return true;
-        if (!why || fit != FIT_SYSTEM) /* the host that comes closest says the most */
+        if (!why || (fit != FIT_SYSTEM && fit != FIT_WORKER)) /* the host that comes closest says the most */
             why = fit_text(fit, &worker, want, 0, arena);
     }
     if (!seen)

@@ -182,7 +182,8 @@ enum fit {
     FIT_MEMORY,       /* its memory is reserved */
     FIT_DISK,         /* too little free disk beyond reservations */
     FIT_BACKOFF,      /* this job failed there; another host or a later time first */
-    FIT_PROBLEM       /* the host says it cannot build (capabilities.problem) */
+    FIT_PROBLEM,      /* the host says it cannot build (capabilities.problem) */
+    FIT_WORKER        /* never: its run is for another worker (run_options.worker) */
 };
 extern const char *const fit_names[];
 /* One sentence with the numbers in it, into `out`. */

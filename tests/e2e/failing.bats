@@ -31,6 +31,7 @@ project() {
 		    wall: 40s
 		    branches:
 		      - name: main
+		        exclude: [${exclude:-}]
 	EOT
 	farm_up
 	worker_up one --slots 4
@@ -44,8 +45,9 @@ has() {
 }
 
 @test "each failure has its cause, and what can be built is" {
-	attempts_max=1 project
-	FARM_TIMEOUT_S=280 run farm rebuild
+	# These two blame the host; they have a test of their own.
+	exclude='"*-no-feature", "*-wrong-platform"' attempts_max=1 project
+	FARM_TIMEOUT_S=200 run farm rebuild
 	echo "$output"
 	[ "$status" -eq 1 ]
 	run_is closed
@@ -57,7 +59,6 @@ has() {
 	has disk-full $short-avx2-disk-full
 	has network $short-avx2-no-network
 	has eval $short-avx2-eval-error
-	has wrong-host $short-avx2-wrong-platform
 	has check $short-avx2-check-fails
 	has silent $short-avx2-silent timed-out
 	has timeout $short-avx2-endless timed-out
@@ -90,6 +91,20 @@ has() {
 	[ "$(counts 3)" = "1 ok, 0 failed, 0 published" ]
 	# Every earlier attempt and log stays.
 	[ "$(counts 1)" = "1 ok, 1 failed, 0 published" ]
-	farm status 1 --json | jq -r '.run.jobs[] | select(.verdict == "failed") | .log' >"$top/token"
-	farm logs "$(cat "$top/token")" | grep -a error
+	farm logs 1/compile-error | grep -a error:
+	farm logs 3/compile-error | grep -a '^installed '
+}
+
+@test "a host that lacks what a recipe needs: said so, and the host gets nothing more until looked at" {
+	attempts_max=1 project
+	run farm rebuild no-feature
+	[ "$status" -eq 1 ]
+	has wrong-host $short-avx2-no-feature
+	farm worker list --json | jq -e '.[0].state == "quarantined"'
+	farm rebuild --detach sm90-avx2-noisy
+	run farm why sm90-avx2-noisy
+	says quarantined
+	farm worker resume one
+	wait_until 60 run_is closed
+	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
 }

@@ -244,11 +244,15 @@ end_what_is_left() {
 	local process pid
 	for process in /proc/[0-9]*; do
 		pid=${process#/proc/}
-		if tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -F "$top/" >/dev/null ||
-			tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -F "FARM_HOME=$top/" >/dev/null; then
-			is_ancestor "$pid" || kill -KILL "$pid" 2>/dev/null || true
+		if names_this_test "$process" 2>/dev/null && ! is_ancestor "$pid"; then
+			kill -KILL "$pid" 2>/dev/null || true
 		fi
 	done
+}
+
+names_this_test() {
+	tr '\0' '\n' <"$1/cmdline" | grep -F "$top/" >/dev/null ||
+		tr '\0' '\n' <"$1/environ" | grep -F "FARM_HOME=$top/" >/dev/null
 }
 
 # is_ancestor PID: it is one of the processes that run this very test.

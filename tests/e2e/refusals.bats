@@ -33,6 +33,10 @@ project() {
 	EOT
 }
 
+target() {
+	printf '%s\n' 'targets:' '  - name: vision' '    kind: command' '    command: cat'
+}
+
 farm_ready() {
 	project "${1:-}"
 	farm_up
@@ -43,9 +47,9 @@ farm_ready() {
 @test "an unknown package, branch, word or value: refused with the nearest" {
 	farm_ready
 	refuses 3 torchvision-python313-cuda12_8-sm90-avx512 \
-		farm rebuild torchvision-python313-cuda12_8-sm90-avx51
+		farm rebuild torchvision-python313-cuda12_8-sm90-axv512
 	refuses 3 cuda-13_0 farm rebuild branch=cuda-13.1
-	refuses 3 isa farm rebuild issa=avx512
+	refuses 2 isa farm rebuild issa=avx512
 	farm status --json | jq -e '.run == null or .run.state == "refused"'
 }
 
@@ -68,17 +72,11 @@ farm_ready() {
 
 @test "publishing without a target: refused" {
 	farm_ready
-	run farm rebuild --publish gpu=sm90
-	[ "$status" -eq 3 ]
-	says publish
+	refuses 3 publish farm rebuild --publish gpu=sm90
 }
 
 @test "a secret that is not there: found before anything is built" {
-	project "targets:
-		  - name: vision
-		    kind: command
-		    command: cat
-		    secret: absent"
+	project "$(target; echo '    secret: absent')"
 	sed -i 's/^      - name: main$/&\n        publish: vision/' "$FARM_HOME/farm.yaml"
 	farm_up
 	worker_up one --slots 2 --may-publish
@@ -91,10 +89,7 @@ farm_ready() {
 
 @test "two branches with the same package: publishing is refused until the config says who wins" {
 	url=$("$fixtures/collide/generate" "$top/git" | tail -n 1)
-	farm_ready "targets:
-		  - name: vision
-		    kind: command
-		    command: cat"
+	farm_ready "$(target)"
 	run farm matrix
 	[ "$status" -eq 0 ]
 }
@@ -118,7 +113,7 @@ farm_ready() {
 }
 
 @test "a command that does not exist, or takes other arguments: exit 2 and where to look" {
-	refuses 2 help farm rebulid
+	refuses 2 rebuild farm rebulid
 	refuses 2 "" farm rebuild --nonsense
 	refuses 2 "" farm logs
 }

@@ -8,11 +8,16 @@
 #include "worker/tree.h"
 
 #include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 struct place {
     struct arena arena;
@@ -22,7 +27,7 @@ struct place {
 static inline int place_setup(void **state)
 {
     struct place *place = mem_new(sizeof *place);
-    strcpy(place->path, "/tmp/farm-test-XXXXXX");
+    snprintf(place->path, sizeof place->path, "/tmp/farm-test-XXXXXX");
     assert_non_null(mkdtemp(place->path));
     *state = place;
     return 0;
@@ -82,7 +87,7 @@ static inline void place_assert_gone(struct place *place, int count)
 {
     int seen = 0;
     for (const char *line = place_read(place, "pids"); *line; line = strchr(line, '\n') + 1) {
-        assert_int_equal(tree_start_time(atoi(line)), 0);
+        assert_int_equal(tree_start_time((pid_t)strtol(line, NULL, 10)), 0);
         seen++;
     }
     assert_int_equal(seen, count);

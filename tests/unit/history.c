@@ -397,6 +397,7 @@ static void do_submit(struct history *history, const struct words *words)
     options->publish = has(words, "publish");
     options->force = has(words, "force");
     options->local = has(words, "local");
+    options->worker = value(words, "on", "");
     options->priority = (int64_t)number(words, "priority", 0);
     options->retry_of = number(words, "retry", 0);
     history_step(history, &input);

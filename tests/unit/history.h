@@ -8,7 +8,7 @@
  *   hello NAME SYSTEM[+SYSTEM...] [slots=N] [heavy=N] [mem=GIB] [disk=GIB] [instance=TEXT]
  *         [machine=TEXT] [features=A+B] [gpu=9.0] [problem=TEXT] [publish] [: ITEMS]
  *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [: ITEMS]
- *   submit ID [publish] [force] [local] [priority=N] [retry=N]
+ *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N]
  *   resolved RUN ITEM[, ITEM...] | resolved RUN problem TEXT | preflighted RUN [TEXT]
  *       ITEM of a plan: PACKAGE SYSTEM [branch=B] [commit=C] [org=O] [secret=S] [inputs=H] [heavy]
  *                       [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [check] [problem=TEXT]

@@ -104,6 +104,8 @@ static inline struct link *rig_connect(struct rig *rig, const struct key_pair *o
                                          .receive_high_water = 100};
     struct link *link =
         link_connect(rig->zmq, rig->endpoint, rig->server.public_key, own, &options, &err);
+    if (!link)
+        fprintf(stderr, "%s\n", err.text);
     assert(link);
     return link;
 }

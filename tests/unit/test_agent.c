@@ -755,6 +755,31 @@ static void losing_the_coordinator(void **state)
                             "  hello 1:ended-ok\n");
 }
 
+/* A coordinator without orders is silent too: it is not asked for ever. */
+static void silence_is_asked_after_less_and_less(void **state)
+{
+    (void)state;
+    assert_history(WELCOMED "+3000\n"
+                            "tick\n"
+                            "  hello\n"
+                            "welcome 8 1\n"
+                            "  status 1\n"
+                            "+5999\n"
+                            "tick\n"
+                            "  status 2\n"
+                            "+1\n"
+                            "tick\n"
+                            "  hello\n"
+                            "welcome 9 1\n"
+                            "  status 1\n"
+                            "stop 1\n"
+                            "  save 1:ended-stopped\n"
+                            "  status 2 1:ended-stopped\n"
+                            "+3000\n"
+                            "tick\n"
+                            "  hello 1:ended-stopped\n");
+}
+
 /* ---- every order in every state, and any sequence at all ---- */
 
 static void silent_step(struct play *play, const char *line)
@@ -903,6 +928,7 @@ int main(void)
         cmocka_unit_test(heartbeats),
         cmocka_unit_test(a_changed_host_says_hello),
         cmocka_unit_test(losing_the_coordinator),
+        cmocka_unit_test(silence_is_asked_after_less_and_less),
         cmocka_unit_test(any_sequence_is_survived),
         cmocka_unit_test(it_is_deterministic),
         cmocka_unit_test(facts_add_up),

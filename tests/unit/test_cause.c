@@ -192,12 +192,19 @@ static void details_are_clean_text(void **state)
     assert_string_equal(verdict.detail, "x.c:1:1: error: b ad ?? end");
 }
 
+/* Without a NUL behind it. */
+static void put(char *at, const char *text)
+{
+    while (*text)
+        *at++ = *text++;
+}
+
 static void a_line_of_a_megabyte_is_cut_around_the_match(void **state)
 {
     (void)state;
     static char text[1 << 18];
     memset(text, 'y', sizeof text);
-    memcpy(text + 200000, "x.c:1:1: error: here", 20);
+    put(text + 200000, "x.c:1:1: error: here");
     struct cause_verdict verdict = find_in(PHASE_BUILD, &failed, text, sizeof text);
     assert_int_equal(verdict.cause, CAUSE_COMPILE);
     assert_true(strlen(verdict.detail) < sizeof verdict.detail);
@@ -209,7 +216,7 @@ static void a_cut_never_breaks_a_character(void **state)
     (void)state;
     static char text[4096];
     for (size_t i = 0; i + 2 < sizeof text; i += 2)
-        memcpy(text + i, "\xc3\xa4", 2);
+        put(text + i, "\xc3\xa4");
     for (size_t from = 0; from < 4; from++) {
         struct cause_verdict verdict = find_in(PHASE_BUILD, &failed, text + from, sizeof text - 8);
         size_t length = strlen(verdict.detail);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/config.h"
 
+#include "proto/base/io.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -288,6 +290,19 @@ static void the_docs_list_every_key(void **state)
     buf_release(&out);
 }
 
+/* docs/config.md is what `farm config explain` prints. */
+static void the_docs_are_fresh(void **state)
+{
+    (void)state;
+    struct buf printed = {0}, file = {0};
+    struct err err;
+    config_options_print(&printed);
+    assert_int_equal(io_read_file(FARM_SOURCE_DIR "/docs/config.md", 1 << 20, &file, &err), 0);
+    assert_string_equal((char *)file.data, (char *)printed.data);
+    buf_release(&printed);
+    buf_release(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +312,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_an_error),
         cmocka_unit_test(the_template_reads_back),
         cmocka_unit_test(the_docs_list_every_key),
+        cmocka_unit_test(the_docs_are_fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The agent's side of supervisors, with real ones. */
 #include "proto/base/io.h"
+#include "tests/unit/folders.h"
 #include "worker/custody.h"
 #include "worker/supervisor.h"
 
@@ -18,8 +19,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#include "folders.h"
 
 #define SUPERVISOR FARM_BINARY_DIR "/bin/farm-supervisor"
 
@@ -68,7 +67,7 @@ static pid_t supervisor_pid(struct place *place)
 {
     const char *line = strstr(place_read(place, "build.run"), "\npid ");
     assert_non_null(line);
-    return atoi(line + 5);
+    return (pid_t)strtol(line + 5, NULL, 10);
 }
 
 /* Two grandchildren in sessions of their own and the command itself, all deaf to TERM. */
@@ -109,7 +108,6 @@ static void another_agent_finds_it_again(void **state)
     struct exit_facts facts;
     assert_int_equal(custody_facts(place->path, PHASE_BUILD, &facts, &lost, &err), -1);
     assert_non_null(strstr(err.text, "still runs"));
-    place_write(place, "go.text", "");
     int go = open(place_path(place, "go"), O_WRONLY | O_CLOEXEC);
     assert_int_equal(write(go, "\n", 1), 1);
     close(go);
@@ -199,6 +197,35 @@ static void a_cgroup_is_removed_after_a_good_end(void **state)
     const char *line = strstr(place_read(place, "build.run"), "\ncgroup ");
     assert_false(
         io_exists(arena_print(&place->arena, "%.*s", (int)strcspn(line + 8, "\n"), line + 8)));
+}
+
+/* Where the kernel counts it (cgroup v1 memory, or v2 with the controller), OOM is evidence. */
+static void memory_that_runs_out_is_counted(void **state)
+{
+    struct place *place = *state;
+    bool lost;
+    const char *parent = strstr(custody_cgroup_parent(&place->arena), "/sys/fs/cgroup/memory/");
+    if (!parent)
+        skip();
+    place_make_fifo(place);
+    assert_int_equal(mkfifo(place_path(place, "go"), 0600), 0);
+    struct custody *custody = begin_with(
+        place, "echo > ready; read line < go; head -c 300m /dev/zero | tail -c 300m | wc",
+        &(struct custody_start){.cgroup_parent = parent});
+    place_wait_ready(place, 1);
+    const char *line = strstr(place_read(place, "build.run"), "\ncgroup ") + 8;
+    const char *cgroup = arena_print(&place->arena, "%.*s", (int)strcspn(line, "\n"), line);
+    assert_true(tree_write(cgroup, "memory.limit_in_bytes", "50m"));
+    tree_write(cgroup, "memory.memsw.limit_in_bytes", "50m");
+    int go = open(place_path(place, "go"), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(go, "\n", 1), 1);
+    close(go);
+    wait_end(custody);
+    struct exit_facts facts = facts_of(place, &lost);
+    custody_release(custody);
+    assert_false(lost);
+    assert_true(facts.oom_kills >= 1);
+    assert_true(facts.memory_peak >= 40 << 20);
 }
 
 static void a_secret_arrives_and_is_hidden(void **state)
@@ -295,6 +322,7 @@ int main(void)
         TEST(a_killed_supervisor_is_lost_and_its_tree_is_gone),
         TEST(a_cgroup_knows_what_proc_cannot),
         TEST(a_cgroup_is_removed_after_a_good_end),
+        TEST(memory_that_runs_out_is_counted),
         TEST(a_secret_arrives_and_is_hidden),
         TEST(a_program_that_is_not_there_is_an_error),
         TEST(a_phase_that_never_began_is_lost),

@@ -5,6 +5,7 @@
  * tests/golden/v1/folder is a folder as version 1.0 writes it. It never changes; with
  * FARM_GOLDEN_WRITE set a file that is missing there is made. */
 #include "proto/base/io.h"
+#include "tests/unit/folders.h"
 #include "worker/folder.h"
 #include "worker/supervisor.h"
 
@@ -21,8 +22,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#include "folders.h"
 
 static const struct token token = {.epoch = 1, .number = 42};
 
@@ -155,7 +154,7 @@ static void a_bundle_stands_beside_the_order(void **state)
 static void put_run(struct place *place, const char *name, const char *exit)
 {
     char text[SUPERVISOR_EXIT_OFFSET + SUPERVISOR_EXIT_BYTES] = "";
-    memcpy(text + SUPERVISOR_EXIT_OFFSET, exit, strlen(exit));
+    snprintf(text + SUPERVISOR_EXIT_OFFSET, SUPERVISOR_EXIT_BYTES, "%s", exit);
     assert_int_equal(io_write_file(place_path(place, name), text, sizeof text, 0644, false, NULL),
                      0);
 }

@@ -121,7 +121,7 @@ struct rig {
 static int setup(void **state)
 {
     struct rig *rig = mem_new(sizeof *rig);
-    strcpy(rig->folder, "/tmp/test_journal.XXXXXX");
+    snprintf(rig->folder, sizeof rig->folder, "/tmp/test_journal.XXXXXX");
     assert_non_null(mkdtemp(rig->folder));
     *state = rig;
     return 0;

@@ -163,6 +163,7 @@ static void a_local_socket_serves_as_well(void **state)
     expect_request(fixture, "q1", &received);
     assert_string_equal(received.public_key, fixture->worker_keys.public_key);
     link_close(client, 0);
+    unlink(endpoint + strlen("ipc://"));
 }
 
 /* ---- who gets in ----------------------------------------------------------------------------- */

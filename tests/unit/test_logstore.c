@@ -195,11 +195,12 @@ static void refuses_what_is_no_frame(void **state)
 
 static void start_again(struct state *s)
 {
+    struct link *worker = s->worker, *viewer = s->viewer;
     rig_start_store(&s->rig);
-    link_close(s->worker, 0); /* what is sent to a connection that just broke is lost */
-    link_close(s->viewer, 0);
     s->worker = rig_connect(&s->rig, &s->rig.worker);
     s->viewer = rig_connect(&s->rig, &s->rig.viewer);
+    link_close(worker, 0); /* what is sent to a connection that just broke is lost */
+    link_close(viewer, 0);
 }
 
 static void restart(struct state *s)

@@ -174,9 +174,10 @@ static void goes_on_when_the_store_comes_back(void **state)
         wait_stored(s, one, s->written.size - sizeof piece + 1);
         rig_stop_store(&s->rig); /* frames are under way */
         grow(s, fd, "while it was away\n", 18);
-        link_close(s->viewer, 0);
+        struct link *viewer = s->viewer;
         rig_start_store(&s->rig);
         s->viewer = rig_connect(&s->rig, &s->rig.viewer);
+        link_close(viewer, 0);
         logstore_expect(s->rig.store, one, s->rig.worker.public_key);
     }
     assert_arrives(s, one);

@@ -3,6 +3,7 @@
  * pipe when they are where a test wants them, and ends are waited for. */
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
+#include "tests/unit/folders.h"
 #include "worker/supervisor.h"
 
 #include <errno.h>
@@ -22,14 +23,12 @@
 
 #include <cmocka.h>
 
-#include "folders.h"
-
-#define SUPERVISOR FARM_BINARY_DIR "/bin/farm-supervisor"
+static const char supervisor[] = FARM_BINARY_DIR "/bin/farm-supervisor";
 
 /* Starts it for the build phase of `folder` with options, which end at "--", and a command. */
 static pid_t start(struct place *place, int stdin_fd, const char *const *words)
 {
-    const char *argv[32] = {SUPERVISOR, "--folder", place->path, "--phase", "build"};
+    const char *argv[32] = {supervisor, "--folder", place->path, "--phase", "build"};
     size_t count = 5;
     for (; *words; words++)
         argv[count++] = *words;
@@ -70,7 +69,7 @@ static long long fact(struct place *place, const char *key)
     const char *line = strstr(text, key);
     assert_non_null(line);
     assert_non_null(strstr(text, "\nend\n"));
-    return atoll(line + strlen(key));
+    return strtoll(line + strlen(key), NULL, 10);
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
@@ -340,7 +339,7 @@ static void a_log_over_its_limit_loses_its_middle(void **state)
     assert_non_null(note);
     /* All there is: head, note, tail; and the note tells the rest. */
     size_t written = 6 + 100000 + 1 + 5;
-    assert_int_equal(atoll(strrchr(note, ':') + 1), (long long)(written - 8192));
+    assert_int_equal(strtoll(strrchr(note, ':') + 1, NULL, 10), (long long)(written - 8192));
     assert_int_equal(note - log, 4096);
     assert_int_equal(strlen(strstr(note + 1, "]\n") + 2), 4096);
     assert_int_equal(fact(place, "log_lost_bytes "), 0);

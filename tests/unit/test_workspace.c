@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Worktrees, with the real git and a real origin. */
 #include "proto/base/io.h"
+#include "tests/unit/folders.h"
 #include "worker/folder.h"
 #include "worker/workspace.h"
 
@@ -15,8 +16,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#include "folders.h"
 
 /* Runs a shell script in the test's folder, returns what it printed, trimmed. */
 static const char *shell(struct place *place, const char *script)

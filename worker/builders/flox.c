@@ -48,12 +48,15 @@ static const char *flox_version(struct arena *arena)
 
 static bool is_old(const char *version)
 {
-    int part[3] = {0};
-    if (sscanf(version, "%d.%d.%d", &part[0], &part[1], &part[2]) != 3)
-        return true;
-    for (int i = 0; i < 3; i++)
-        if (part[i] != floor_version[i])
-            return part[i] < floor_version[i];
+    for (int i = 0; i < 3; i++) {
+        char *end;
+        long part = strtol(version, &end, 10);
+        if (end == version)
+            return true; /* not a version we know how to read */
+        if (part != floor_version[i])
+            return part < floor_version[i];
+        version = end + (*end == '.');
+    }
     return false;
 }
 
@@ -186,7 +189,7 @@ static void read_line(void *context, const char *line)
         reading->published = true;
     if (strstr(line, "Failed while waiting for publish confirmation"))
         reading->finding->unsure = true;
-    if (strncmp(line, "building '/nix/store/", 21) == 0 ||
+    if ((strncmp(line, "building '/", 11) == 0 && strstr(line, ".drv'")) ||
         strstr(line, "derivations will be built") || strstr(line, "derivation will be built"))
         reading->finding->rebuilt = true;
 }

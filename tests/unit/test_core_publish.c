@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* Publications: wanted, held, granted, running, unknown, and how each of them ends. */
+#include "tests/unit/history.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Job 1 of run 1 is built by w1 and its publication granted as 1.2. */
+static struct history *granted(void)
+{
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\n"
+                  "submit r1 publish\nresolved 1 a x86_64-linux org=acme inputs=i1\npreflighted 1\n"
+                  "status w1 : 1.1 ended ok\nsealed 1.1 10");
+    return h;
+}
+
+static enum publication_state state_of(struct history *h, uint64_t publication)
+{
+    struct publication_view view;
+    assert_true(view_publication(history_farm(h), publication, &view));
+    return view.state;
+}
+
+static void already_published_is_success(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_expect(h, "status w1 : 1.1 ended ok, p1.2 ended ok already",
+                   "publication-published publication=1 token={epoch=1 number=2} already=true\n"
+                   "ledger-entered target=acme...\n"
+                   "run-closed run=1\n> orders 1\n");
+    const struct ledger_entry *entry = view_ledger(history_farm(h), "acme", "a", "x86_64-linux");
+    assert_non_null(entry);
+    assert_string_equal(entry->inputs, "i1");
+    assert_string_equal(entry->worker, "w1");
+    history_end(h);
+}
+
+static void a_grant_never_expires(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "status w1 : 1.1 ended ok, p1.2 running publish");
+    history_expect(h, "tick 100000000", "worker-lost worker=1\n");
+    assert_int_equal(state_of(h, 1), PUBLICATION_RUNNING);
+    history_expect(h, "hello w1 x86_64-linux publish : p1.2 ended ok",
+                   "worker-joined...\n"
+                   "publication-published publication=1 token={epoch=1 number=2}\n"
+                   "ledger-entered...\nrun-closed run=1\n> welcome 1\n");
+    history_end(h);
+}
+
+static void one_grant_a_place(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "enrol w2 publish\nhello w2 x86_64-linux publish\ndrain d w1\n"
+                  "submit r2 publish force\n"
+                  "resolved 2 a x86_64-linux org=acme inputs=i2 commit=c2\npreflighted 2");
+    history_expect(h, "status w2 : 1.3 ended ok",
+                   "attempt-ended...\njob-closed job=2 verdict=ok\n"
+                   "publication-wanted publication=2 job=2 worker=2...\n");
+    history_expect(h, "status w1 : p1.2 ended ok",
+                   "publication-published publication=1...\nledger-entered...\n"
+                   "publication-granted publication=2 token={epoch=1 number=4}\n"
+                   "run-closed run=1\n"
+                   "> expect-log 1.4 from 2\n> orders 2\n");
+    history_end(h);
+}
+
+static void a_failed_publish_is_retried_as_a_publish(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_expect(h, "status w1 : 1.1 ended ok, p1.2 ended failed network at=publish",
+                   "publication-retried publication=1 token={epoch=1 number=2} until_ms=10000 "
+                   "cause=network\n");
+    history_expect(h, "tick 10000",
+                   "publication-granted publication=1 token={epoch=1 number=3}\n"
+                   "> expect-log 1.3 from 1\n> orders 1\n");
+    history_do(h, "status w1 : p1.3 ended failed network at=publish\ntick 20000");
+    history_expect(h, "status w1 : p1.4 ended failed publish at=publish detail=no",
+                   "publication-failed publication=1 token={epoch=1 number=4} cause=publish "
+                   "detail=no\n"
+                   "run-closed run=1\n");
+    struct job_view job;
+    assert_true(view_job(history_farm(h), 1, &job));
+    assert_int_equal(job.verdict, VERDICT_OK);
+    history_end(h);
+}
+
+static void what_may_have_happened_is_asked_again_of_the_same_worker(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "enrol w2 publish\nhello w2 x86_64-linux publish");
+    history_expect(h, "status w1 : p1.2 ended failed publish at=publish unsure",
+                   "publication-unknown publication=1 token={epoch=1 number=2} until_ms=10000 "
+                   "cause=publish\n");
+    history_expect(h, "tick 9000\nstatus w1\nstatus w2\ntick 1000",
+                   "publication-granted publication=1 token={epoch=1 number=3}\n"
+                   "> expect-log 1.3 from 1\n> orders 1\n");
+    /* A later failure proves nothing about the first try: however often, it stays unknown. */
+    for (int i = 0; i < 8; i++) {
+        struct publication_view view;
+        view_publication(history_farm(h), 1, &view);
+        char line[100];
+        snprintf(line, sizeof line, "status w1 : p1.%llu ended failed publish at=publish",
+                 (unsigned long long)view.token.number);
+        history_do(h, line);
+        assert_int_equal(state_of(h, 1), PUBLICATION_UNKNOWN);
+        history_rebuild(h);
+        for (int j = 0; j < 32; j++)
+            history_do(h, "tick 10000\nstatus w1\nstatus w2");
+        assert_int_equal(state_of(h, 1), PUBLICATION_GRANTED);
+    }
+    history_expect(h, "settle s1 1 published",
+                   "publication-published publication=1...\nledger-entered...\n"
+                   "request-known request_id=s1 run=1\nrun-closed run=1\n> reply ok run=1\n");
+    history_end(h);
+}
+
+static void a_vanished_publish_is_unknown(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "status w1 : 1.1 ended ok, p1.2 running publish");
+    history_expect(h, "status w1 : 1.1 ended ok",
+                   "publication-unknown publication=1 token={epoch=1 number=2} cause=host-lost...\n"
+                   "publication-granted publication=1 token={epoch=1 number=3}\n"
+                   "> expect-log 1.3 from 1\n> orders 1\n");
+    /* The first try turns up after all. */
+    history_expect(h, "status w1 : 1.1 ended ok, p1.2 ended ok",
+                   "publication-published...\nledger-entered...\nrun-closed run=1\n"
+                   "> orders 1\n");
+    history_end(h);
+}
+
+static void a_rejected_account_holds_its_kind(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "submit r2 publish\n"
+                  "resolved 2 b x86_64-linux org=acme, c x86_64-linux org=beta\npreflighted 2");
+    history_expect(h, "status w1 : p1.2 ended failed auth at=publish detail=expired",
+                   "publication-held publication=1 token={epoch=1 number=2} cause=auth "
+                   "detail=expired\n> orders 1\n");
+    history_expect(h, "status w1 : 1.3 ended ok, 1.4 ended ok",
+                   "attempt-ended token={epoch=1 number=3}...\njob-closed job=2 verdict=ok\n"
+                   "publication-wanted publication=2...\n"
+                   "publication-held publication=2 cause=auth...\n"
+                   "attempt-ended token={epoch=1 number=4}...\njob-closed job=3 verdict=ok\n"
+                   "publication-wanted publication=3...\n"
+                   "publication-granted publication=3 token={epoch=1 number=5}\n"
+                   "> expect-log 1.5 from 1\n> orders 1\n");
+    history_expect(h, "release q1 acme",
+                   "publication-released publication=1 token={epoch=1 number=2}\n"
+                   "publication-released publication=2\n"
+                   "request-known request_id=q1\n"
+                   "publication-granted publication=1 token={epoch=1 number=6}\n"
+                   "publication-granted publication=2 token={epoch=1 number=7}\n"
+                   "> reply ok 2 publications go on\n"
+                   "> expect-log 1.6 from 1\n> expect-log 1.7 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+static void stale_outputs_end_the_publication_and_not_the_build(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_expect(h, "status w1 : p1.2 ended failed stale at=publish",
+                   "publication-failed publication=1 token={epoch=1 number=2} cause=stale\n"
+                   "run-closed run=1\n");
+    struct job_view job;
+    assert_true(view_job(history_farm(h), 1, &job));
+    assert_int_equal(job.verdict, VERDICT_OK);
+    history_end(h);
+}
+
+static void a_person_settles(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_expect(h, "settle s0 9 published",
+                   "> reply no there is no publication 9: see `farm status`\n");
+    history_do(h, "status w1 : p1.2 running publish");
+    history_expect(h, "settle s1 1 not",
+                   "> reply no w1 is publishing it just now: wait for its report\n");
+    history_do(h, "tick 30000");
+    history_expect(h, "settle s2 1 not",
+                   "publication-retried publication=1 token={epoch=1 number=2} until_ms=30000 "
+                   "detail=\"settled by ann\"\n"
+                   "request-known request_id=s2 run=1\n> reply ok run=1\n");
+    history_expect(h, "settle s3 1 giveup",
+                   "publication-failed publication=1 token={epoch=1 number=2} detail=\"settled by "
+                   "ann\"\n"
+                   "request-known request_id=s3 run=1\nrun-closed run=1\n> reply ok run=1\n");
+    history_expect(h, "settle s3 1 giveup", "> reply ok run=1\n");
+    history_expect(h, "settle s4 1 giveup",
+                   "> reply no publication 1 is settled already: it is failed\n");
+    history_end(h);
+}
+
+static void cancelling_leaves_a_running_publication_alone(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "submit r2 publish\nresolved 2 b x86_64-linux org=acme\npreflighted 2\n"
+                  "status w1 : p1.2 running publish, 1.3 ended ok\npause p1");
+    history_expect(h, "cancel c1 run=1", "request-known request_id=c1 run=1\n> reply ok run=1\n");
+    assert_int_equal(state_of(h, 1), PUBLICATION_RUNNING);
+    history_do(h, "status w1 : p1.4 ended failed network at=publish, p1.2 running publish");
+    assert_int_equal(state_of(h, 2), PUBLICATION_WANTED);
+    history_expect(h, "cancel c2 run=2",
+                   "publication-failed publication=2 token={epoch=1 number=4} detail=\"cancelled by "
+                   "ann\"\n"
+                   "request-known request_id=c2 run=2\nrun-closed run=2\n> reply ok run=2\n");
+    history_end(h);
+}
+
+static void publishing_what_an_earlier_run_built(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux org=acme, b x86_64-linux\n"
+                  "status w1 : 1.1 ended ok, 1.2 ended ok\n");
+    history_expect(h, "publish q1 1 2",
+                   "> reply no branch main had no `publish` in farm.yaml when job 2 (b) was planned: "
+                   "set it and rebuild\n");
+    history_expect(h, "publish q1 1 7", "> reply no there is no job 7: see `farm status`\n");
+    history_expect(h, "publish q1 1",
+                   "publication-wanted publication=1 job=1 worker=1...\n"
+                   "request-known request_id=q1 run=1\n"
+                   "publication-granted publication=1 token={epoch=1 number=3}\n"
+                   "> reply ok run=1 1 to publish, 0 were published or waiting already\n"
+                   "> expect-log 1.3 from 1\n> orders 1\n");
+    history_expect(h, "publish q1 1", "> reply ok run=1\n");
+    history_expect(h, "publish q2 1",
+                   "request-known request_id=q2\n"
+                   "> reply ok 0 to publish, 1 were published or waiting already\n");
+    history_expect(h, "status w1 : p1.3 ended ok",
+                   "publication-published...\nledger-entered...\n");
+    history_end(h);
+}
+
+static void a_publication_holds_no_slot_and_pins_its_host(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    struct worker_view worker;
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.running, 0);
+    assert_int_equal(worker.publishing, 1);
+    /* The folder is kept while the publication is open, though its log is stored. */
+    struct arena arena = {0};
+    struct orders orders;
+    history_do(h, "status w1 : 1.1 ended ok, p1.2 running publish");
+    view_orders(history_farm(h), 1, &orders, &arena);
+    assert_int_equal(orders.orders_count, 0);
+    history_do(h, "status w1 : 1.1 ended ok, p1.2 ended ok");
+    view_orders(history_farm(h), 1, &orders, &arena);
+    assert_int_equal(orders.orders_count, 1);
+    assert_int_equal(orders.orders[0].kind, ORDER_FORGET);
+    assert_int_equal(orders.orders[0].token.number, 1);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void removing_the_host_gives_up_its_publications(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_expect(h, "remove x w1",
+                   "> reply no w1 still has 0 attempts and 1 publications...\n");
+    history_expect(h, "remove x w1 discard",
+                   "worker-moved...\n"
+                   "publication-failed publication=1 token={epoch=1 number=2} cause=host-lost "
+                   "detail=\"its worker was removed while it may have been publishing...\n"
+                   "peer-revoked...\nrequest-known...\nrun-closed run=1\n"
+                   "> peers\n> reply ok\n");
+    history_end(h);
+}
+
+static void imports_are_idempotent(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_expect(h, "import i1 acme a x86_64-linux c0 h0",
+                   "ledger-entered target=acme...\nrequest-known request_id=i1\n"
+                   "> reply ok 1 entered, 0 were there already\n");
+    history_expect(h, "import i2 acme a x86_64-linux c0 h0",
+                   "request-known request_id=i2\n> reply ok 0 entered, 1 were there already\n");
+    history_end(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(already_published_is_success),
+        cmocka_unit_test(a_grant_never_expires),
+        cmocka_unit_test(one_grant_a_place),
+        cmocka_unit_test(a_failed_publish_is_retried_as_a_publish),
+        cmocka_unit_test(what_may_have_happened_is_asked_again_of_the_same_worker),
+        cmocka_unit_test(a_vanished_publish_is_unknown),
+        cmocka_unit_test(a_rejected_account_holds_its_kind),
+        cmocka_unit_test(stale_outputs_end_the_publication_and_not_the_build),
+        cmocka_unit_test(a_person_settles),
+        cmocka_unit_test(cancelling_leaves_a_running_publication_alone),
+        cmocka_unit_test(publishing_what_an_earlier_run_built),
+        cmocka_unit_test(a_publication_holds_no_slot_and_pins_its_host),
+        cmocka_unit_test(removing_the_host_gives_up_its_publications),
+        cmocka_unit_test(imports_are_idempotent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

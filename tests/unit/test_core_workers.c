@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/* Leases, sessions, silence and return; keys and what people do to workers. */
+#include "tests/unit/history.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct history *one_job(void)
+{
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux");
+    return h;
+}
+
+/* The kind of the order for a token, ORDER_NONE when there is none. */
+static enum order_kind ordered(struct history *h, uint64_t worker, uint64_t number)
+{
+    struct arena arena = {0};
+    struct orders orders;
+    enum order_kind kind = ORDER_NONE;
+    view_orders(history_farm(h), worker, &orders, &arena);
+    for (size_t i = 0; i < orders.orders_count; i++)
+        if (orders.orders[i].token.number == number)
+            kind = orders.orders[i].kind;
+    arena_clear(&arena);
+    return kind;
+}
+
+static enum attempt_state attempt_state(struct history *h, uint64_t number)
+{
+    struct attempt_view attempt;
+    assert_true(view_attempt(history_farm(h), (struct token){1, number}, &attempt));
+    return attempt.state;
+}
+
+static void an_offer_is_repeated_until_it_is_shown(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    assert_int_equal(ordered(h, 1, 1), ORDER_OFFER);
+    history_expect(h, "status w1", "> orders 1\n");
+    assert_int_equal(ordered(h, 1, 1), ORDER_OFFER);
+    history_expect(h, "status w1 : 1.1 accepted", "");
+    assert_int_equal(ordered(h, 1, 1), ORDER_NONE);
+    history_end(h);
+}
+
+static void a_stale_status_renews_nothing(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 seq=5 : 1.1 running build");
+    history_expect(h, "tick 20000\nstatus w1 seq=5 : 1.1 ended ok", "");
+    history_expect(h, "status w1 seq=4 : 1.1 ended ok", "");
+    history_expect(h, "status w1 seq=6 session=99 : 1.1 ended ok", "> hello-again 1\n");
+    history_expect(h, "status w1 seq=6 inc=99 : 1.1 ended ok", "> hello-again 1\n");
+    history_expect(h, "tick 10000", "worker-lost worker=1\n");
+    history_expect(h, "status w1 seq=9 : 1.1 ended ok", "> hello-again 1\n");
+    assert_int_equal(attempt_state(h, 1), ATTEMPT_BUILDING);
+    history_end(h);
+}
+
+static void a_host_that_comes_back_within_the_grace_keeps_its_build(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 running build");
+    history_expect(h, "tick 80000", "worker-lost worker=1\n");
+    history_expect(h, "hello w1 x86_64-linux : 1.1 running build",
+                   "worker-joined worker=1 session=2...\n> welcome 1\n");
+    history_expect(h, "tick 20000\nstatus w1 : 1.1 running check\ntick 25000",
+                   "attempt-moved token={epoch=1 number=1} phase=check\n");
+    history_end(h);
+}
+
+static void a_host_that_comes_back_too_late_stops_and_forgets(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "enrol w2\nhello w2 x86_64-linux\nstatus w1 : 1.1 running build");
+    for (int i = 0; i < 10; i++)
+        history_do(h, "tick 9000\nstatus w2");
+    assert_int_equal(attempt_state(h, 1), ATTEMPT_ENDED);
+    history_do(h, "status w2 : 1.2 running build");
+    history_expect(h, "hello w1 x86_64-linux : 1.1 running build",
+                   "worker-joined...\n> welcome 1\n> orders 1\n");
+    assert_int_equal(ordered(h, 1, 1), ORDER_STOP);
+    /* An old token's result is acknowledged, and changes nothing. */
+    history_expect(h, "status w1 : 1.1 ended ok", "");
+    history_expect(h, "sealed 1.1 5", "attempt-sealed...\n> orders 1\n");
+    assert_int_equal(ordered(h, 1, 1), ORDER_FORGET);
+    struct job_view job;
+    assert_true(view_job(history_farm(h), 1, &job));
+    assert_int_equal(job.state, JOB_RUNNING);
+    history_end(h);
+}
+
+static void an_offer_nobody_took_goes_elsewhere_at_once(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "enrol w2\nhello w2 x86_64-linux");
+    history_expect(h, "tick 20000\nstatus w2\ntick 10000",
+                   "worker-lost worker=1\n"
+                   "attempt-ended token={epoch=1 number=1} outcome=lost cause=host-lost "
+                   "detail=\"its worker went away before it took the job\"\n"
+                   "job-ready job=1 cause=host-lost...\n"
+                   "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
+                   "> expect-log 1.2 from 2\n> orders 2\n");
+    history_end(h);
+}
+
+static void what_a_worker_lost_sight_of_is_lost(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 running build");
+    history_expect(h, "status w1",
+                   "attempt-ended token={epoch=1 number=1} outcome=lost...\n"
+                   "job-ready job=1...\n"
+                   "lease-offered token={epoch=1 number=2} job=1 worker=1\n"
+                   "> expect-log 1.2 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+static void a_failed_send_is_a_lost_session(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 running build");
+    history_expect(h, "failed w1", "worker-lost worker=1\n");
+    history_expect(h, "status w1 : 1.1 running build", "> hello-again 1\n");
+    history_expect(h, "hello w1 x86_64-linux : 1.1 running build",
+                   "worker-joined...\n> welcome 1\n");
+    assert_int_equal(attempt_state(h, 1), ATTEMPT_BUILDING);
+    history_end(h);
+}
+
+static void a_restored_journal_adopts_what_it_does_not_know(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nsubmit r1\nresolved 1 a x86_64-linux, b x86_64-linux\nstart epoch=2");
+    history_expect(h,
+                   "hello w1 x86_64-linux : 1.7 running build pkg=a, 1.8 running build pkg=zzz, "
+                   "1.9 ended ok pkg=b",
+                   "worker-joined...\n"
+                   "attempt-adopted token={epoch=1 number=7} job=1 worker=1 phase=build\n"
+                   "attempt-adopted token={epoch=1 number=9} job=2 worker=1\n"
+                   "attempt-ended token={epoch=1 number=9} outcome=ok...\n"
+                   "job-closed job=2 verdict=ok\n"
+                   "> welcome 1\n"
+                   "> expect-log 1.7 from 1\n"
+                   "> expect-log 1.9 from 1\n"
+                   "> orders 1\n");
+    assert_int_equal(ordered(h, 1, 7), ORDER_NONE);
+    assert_int_equal(ordered(h, 1, 8), ORDER_STOP);
+    history_expect(h, "status w1 : 1.7 ended ok pkg=a, 1.8 ended stopped pkg=zzz, 1.9 ended ok",
+                   "attempt-ended token={epoch=1 number=7}...\n"
+                   "job-closed job=1 verdict=ok\n"
+                   "run-closed run=1\n"
+                   "> orders 1\n");
+    assert_int_equal(ordered(h, 1, 8), ORDER_FORGET);
+    history_end(h);
+}
+
+static void a_gap_extends_all_leases(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 running build\ntick 25000");
+    history_expect(h, "jump 3600000", "clock-jumped gap_ms=3600000\n");
+    history_expect(h, "tick 4999", "");
+    history_expect(h, "tick 1", "worker-lost worker=1\n");
+    history_end(h);
+}
+
+static void a_restart_gives_every_lease_a_full_term(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 running build\ntick 29000");
+    history_said(h);
+    history_restart(h);
+    assert_string_equal(history_said(h), "farm-started epoch=1 incarnation=2 program=\"farmd test\"\n"
+                                         "> peers\n> expect-log 1.1 from 1\n");
+    history_expect(h, "status w1 : 1.1 running check", "> hello-again 1\n");
+    history_expect(h, "tick 29999", "");
+    history_expect(h, "hello w1 x86_64-linux : 1.1 running check",
+                   "worker-joined...\n"
+                   "attempt-moved token={epoch=1 number=1} phase=check\n"
+                   "> welcome 1\n");
+    history_end(h);
+}
+
+static void a_restart_owes_what_was_owed(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "submit r1\nsubmit r2 publish\nresolved 2 a x86_64-linux org=acme");
+    history_said(h);
+    history_restart(h);
+    assert_string_equal(history_said(h), "farm-started epoch=1 incarnation=2 program=\"farmd test\"\n"
+                                         "> peers\n> resolve 1\n> preflight 2\n");
+    history_expect(h, "submit r1", "> reply ok run=1\n");
+    history_end(h);
+}
+
+static void two_workers_with_one_key_are_told(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_expect(h, "hello w1 x86_64-linux instance=copy",
+                   "> refuse 1: another worker is connected as w1 with the same key, on w1: give "
+                   "each worker a key of its own (`farm worker add`)\n");
+    history_expect(h, "hello w1 x86_64-linux", "worker-joined...\n> welcome 1\n> orders 1\n");
+    history_do(h, "tick 30000");
+    history_expect(h, "hello w1 x86_64-linux instance=copy",
+                   "worker-joined worker=1 session=4 instance=copy...\n"
+                   "lease-offered...\n> welcome 1\n> expect-log 1.2 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+static void other_systems_than_at_first_are_quarantined(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_expect(h, "hello w1 aarch64-linux : 1.1 accepted",
+                   "worker-joined...\n"
+                   "worker-moved worker=1 to=quarantined reason=\"it builds for aarch64-linux now "
+                   "and built for x86_64-linux when it joined: `farm worker resume w1` accepts "
+                   "that\"\n"
+                   "> welcome 1\n");
+    history_expect(h, "submit r2\nresolved 2 b aarch64-linux",
+                   "run-submitted...\n> reply ok run=2\n> resolve 2\n"
+                   "run-resolved run=2\njob-planned...\nrun-opened run=2\n");
+    history_expect(h, "undrain u1 w1",
+                   "worker-moved worker=1 to=online who=ann\n"
+                   "request-known request_id=u1\n"
+                   "lease-offered token={epoch=1 number=2} job=2 worker=1\n"
+                   "> reply ok\n> expect-log 1.2 from 1\n> orders 1\n");
+    history_rebuild(h);
+    history_expect(h, "hello w1 aarch64-linux : 1.1 accepted, 1.2 accepted",
+                   "worker-joined...\n> welcome 1\n");
+    history_end(h);
+}
+
+static void a_draining_worker_ends_what_it_has(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 running build\ndrain d1 w1");
+    history_expect(h, "submit r2\nresolved 2 b x86_64-linux",
+                   "run-submitted...\n> reply ok run=2\n> resolve 2\n"
+                   "run-resolved run=2\njob-planned...\nrun-opened run=2\n");
+    history_expect(h, "status w1 : 1.1 ended ok",
+                   "attempt-ended...\njob-closed job=1 verdict=ok\nrun-closed run=1\n");
+    history_do(h, "tick 30000"); /* lost and back: still draining */
+    history_expect(h, "hello w1 x86_64-linux : 1.1 ended ok", "worker-joined...\n> welcome 1\n");
+    history_expect(h, "undrain u1 w1",
+                   "worker-moved worker=1 to=online who=ann\n"
+                   "request-known request_id=u1\n"
+                   "lease-offered token={epoch=1 number=2} job=2 worker=1\n"
+                   "> reply ok\n> expect-log 1.2 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+static void removing_a_host_that_owes_something_is_refused(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 running build");
+    history_expect(h, "remove x1 w1",
+                   "> reply no w1 still has 1 attempts and 0 publications that only it can end: "
+                   "`farm worker drain w1` first, or --discard to give them up\n");
+    history_expect(h, "remove x2 w1 discard",
+                   "worker-moved worker=1 to=removed who=ann\n"
+                   "attempt-ended token={epoch=1 number=1} outcome=lost...\n"
+                   "job-ready job=1 cause=host-lost detail=\"its worker was removed\"\n"
+                   "peer-revoked worker=1 name=w1 public_key=key-of-w1 role=worker\n"
+                   "request-known request_id=x2\n"
+                   "> peers\n> reply ok\n");
+    history_expect(h, "hello w1 x86_64-linux",
+                   "> refuse 1 for ever: this worker was removed from the farm: enrol it anew to "
+                   "use it\n");
+    history_expect(h, "enrol w1",
+                   "> reply no this key was revoked: make a new one\n");
+    history_end(h);
+}
+
+static void keys_and_names_are_unique(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_expect(h, "enrol w1",
+                   "peer-enrolled worker=1 name=w1 public_key=key-of-w1 role=worker\n"
+                   "> peers\n> reply ok\n");
+    history_expect(h, "enrol w1", "> peers\n> reply ok\n");
+    history_expect(h, "enrol w1 key=other",
+                   "> reply no there is a worker w1 with another key already: choose another name, "
+                   "or revoke that key first\n");
+    history_expect(h, "viewer bob key=key-of-w1",
+                   "> reply no this key is enrolled already, as worker w1: revoke it first\n");
+    history_expect(h, "revoke nobody",
+                   "> reply no this key is not enrolled: see `farm key list`\n");
+    history_expect(h, "viewer bob\nrevoke bob",
+                   "peer-enrolled name=bob public_key=key-of-bob role=viewer\n> peers\n> reply ok\n"
+                   "peer-revoked name=bob public_key=key-of-bob role=viewer\n> peers\n> reply ok\n");
+    history_end(h);
+}
+
+static void a_log_may_be_stored_before_the_end_is_known(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 running build");
+    history_expect(h, "sealed 1.1 77", "attempt-sealed token={epoch=1 number=1} log_bytes=77\n");
+    history_expect(h, "status w1 : 1.1 ended ok",
+                   "attempt-ended...\n"
+                   "attempt-sealed token={epoch=1 number=1} log_bytes=77\n"
+                   "job-closed job=1 verdict=ok\n"
+                   "run-closed run=1\n> orders 1\n");
+    assert_int_equal(ordered(h, 1, 1), ORDER_FORGET);
+    history_expect(h, "sealed 1.1 77\nsealed 1.99 5", "");
+    history_end(h);
+}
+
+static void foreign_attempts_take_slots(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1 : 1.50 running build pkg=q");
+    history_expect(h, "submit r1\nresolved 1 a x86_64-linux",
+                   "run-submitted...\n> reply ok run=1\n> resolve 1\n"
+                   "run-resolved run=1\njob-planned...\nrun-opened run=1\n");
+    history_expect(h, "status w1 : 1.50 ended stopped",
+                   "lease-offered...\n> orders 1\n> expect-log 1.1 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_offer_is_repeated_until_it_is_shown),
+        cmocka_unit_test(a_stale_status_renews_nothing),
+        cmocka_unit_test(a_host_that_comes_back_within_the_grace_keeps_its_build),
+        cmocka_unit_test(a_host_that_comes_back_too_late_stops_and_forgets),
+        cmocka_unit_test(an_offer_nobody_took_goes_elsewhere_at_once),
+        cmocka_unit_test(what_a_worker_lost_sight_of_is_lost),
+        cmocka_unit_test(a_failed_send_is_a_lost_session),
+        cmocka_unit_test(a_restored_journal_adopts_what_it_does_not_know),
+        cmocka_unit_test(a_gap_extends_all_leases),
+        cmocka_unit_test(a_restart_gives_every_lease_a_full_term),
+        cmocka_unit_test(a_restart_owes_what_was_owed),
+        cmocka_unit_test(two_workers_with_one_key_are_told),
+        cmocka_unit_test(other_systems_than_at_first_are_quarantined),
+        cmocka_unit_test(a_draining_worker_ends_what_it_has),
+        cmocka_unit_test(removing_a_host_that_owes_something_is_refused),
+        cmocka_unit_test(keys_and_names_are_unique),
+        cmocka_unit_test(a_log_may_be_stored_before_the_end_is_known),
+        cmocka_unit_test(foreign_attempts_take_slots),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* What this host says of itself, and who may check what. */
+#include "proto/base/io.h"
+#include "tests/unit/folders.h"
+#include "worker/probe.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct capabilities probe(struct place *place, struct probe_limits limits)
+{
+    struct capabilities host;
+    limits.home = place->path;
+    probe_host(&limits, &host, &place->arena);
+    return host;
+}
+
+static bool lists(const char **items, size_t count, const char *begin)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(items[i], begin, strlen(begin)) == 0)
+            return true;
+    return false;
+}
+
+/* Programs that print a line, first on PATH or alone on it. */
+static void put_program(struct place *place, const char *name, const char *script)
+{
+    const char *path = place_path(place, name);
+    place_write(place, name, arena_print(&place->arena, "#!/bin/sh\n%s\n", script));
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+static char *saved_path;
+
+static void use_path(struct place *place, bool alone)
+{
+    saved_path = mem_text(getenv("PATH"));
+    setenv("PATH",
+           alone ? place->path : arena_print(&place->arena, "%s:%s", place->path, saved_path), 1);
+}
+
+static void restore_path(void)
+{
+    setenv("PATH", saved_path, 1);
+    free(saved_path);
+}
+
+/* ---- */
+
+static void a_host_says_what_it_is(void **state)
+{
+    struct place *place = *state;
+    struct capabilities host = probe(place, (struct probe_limits){.emulate = ""});
+#if defined(__x86_64__)
+    assert_string_equal(host.systems[0], "x86_64-linux");
+    assert_true(lists(host.features, host.features_count, "sse2"));
+#elif defined(__aarch64__)
+    assert_string_equal(host.systems[0], "aarch64-linux");
+    assert_true(lists(host.features, host.features_count, "asimd"));
+#endif
+    assert_int_equal(host.systems_count, 1);
+    assert_true(*host.hostname && *host.machine_id);
+    assert_true(host.cores > 0 && host.memory_bytes > 0);
+    assert_true(lists(host.builders, host.builders_count, "command"));
+    assert_string_equal(host.problem, "");
+    assert_true(*host.git_version >= '1' && *host.git_version <= '9');
+    assert_false(host.may_publish);
+}
+
+static void its_owner_sets_the_limits(void **state)
+{
+    struct place *place = *state;
+    struct capabilities host =
+        probe(place, (struct probe_limits){
+                         .slots = 7, .heavy_slots = 9, .memory_bytes = 12345, .may_publish = true});
+    assert_int_equal(host.slots, 7);
+    assert_int_equal(host.heavy_slots, 7); /* no more than there are slots */
+    assert_int_equal(host.memory_bytes, 12345);
+    assert_true(host.may_publish);
+    host = probe(place, (struct probe_limits){.slots = 100000});
+    assert_int_equal(host.slots, 256);
+    assert_int_equal(host.heavy_slots, 1);
+}
+
+static void each_file_system_is_there_once(void **state)
+{
+    struct place *place = *state;
+    struct capabilities host = probe(place, (struct probe_limits){.nix_store = place->path});
+    assert_int_equal(host.filesystems_count, 1);
+    assert_true(host.filesystems[0].is_store && host.filesystems[0].is_build &&
+                host.filesystems[0].is_state);
+    assert_true(host.filesystems[0].free_bytes > 0);
+    assert_true(host.filesystems[0].total_bytes >= host.filesystems[0].free_bytes);
+    host = probe(place, (struct probe_limits){.nix_store = "/proc/no/store/here"});
+    assert_int_equal(host.filesystems_count, 2);
+}
+
+static void free_bytes_are_asked_again(void **state)
+{
+    struct place *place = *state;
+    struct pressure pressure;
+    struct capabilities host = probe(place, (struct probe_limits){.nix_store = place->path});
+    struct filesystem now[3];
+    uint64_t free_bytes = host.filesystems[0].free_bytes;
+    host.filesystems[0].free_bytes = 1;
+    probe_now(&host, now, &pressure);
+    assert_string_equal(now[0].id, host.filesystems[0].id);
+    assert_true(now[0].is_store);
+    assert_true(now[0].free_bytes > free_bytes / 2);
+    assert_true(pressure.cpu_some <= 10000 && pressure.io_full <= 10000);
+}
+
+static void programs_are_asked_for_their_versions(void **state)
+{
+    struct place *place = *state;
+    put_program(place, "flox", "echo 1.14.1-g0a1b2c3");
+    put_program(place, "nix-store", "echo 'nix-store (Nix) 2.8.0'");
+    put_program(place, "nvidia-smi", "echo 'NVIDIA H100 80GB HBM3, 9.0'; echo 'NVIDIA L4, 8.9'");
+    use_path(place, false);
+    struct capabilities host = probe(place, (struct probe_limits){0});
+    restore_path();
+    assert_true(lists(host.builders, host.builders_count, "flox 1.14.1-g0a1b2c3"));
+    assert_true(lists(host.builders, host.builders_count, "nix 2.8.0"));
+    assert_int_equal(host.gpus_count, 2);
+    assert_string_equal(host.gpus[0].name, "NVIDIA H100 80GB HBM3");
+    assert_string_equal(host.gpus[0].compute, "9.0");
+    assert_string_equal(host.gpus[1].compute, "8.9");
+}
+
+static void what_is_missing_or_old_is_left_out(void **state)
+{
+    struct place *place = *state;
+    put_program(place, "flox", "echo 1.9.0");
+    put_program(place, "nix-store", "exit 1");
+    put_program(place, "nvidia-smi", "echo 'NVIDIA-SMI has failed' ; exit 9");
+    use_path(place, true);
+    struct capabilities host = probe(place, (struct probe_limits){0});
+    restore_path();
+    assert_false(lists(host.builders, host.builders_count, "flox"));
+    assert_false(lists(host.builders, host.builders_count, "nix"));
+    assert_int_equal(host.gpus_count, 0);
+    assert_string_equal(host.git_version, "");
+    assert_non_null(strstr(host.problem, "git is missing"));
+}
+
+/* ---- checks ------------------------------------------------------------------------------- */
+
+static const char *x86_system[] = {"x86_64-linux"}, *arm_system[] = {"aarch64-linux"};
+static const char *avx512_features[] = {"avx",     "avx2",     "fma",      "f16c",
+                                        "avx512f", "avx512dq", "avx512bw", "avx512vl"};
+static const char *arm_features[] = {"asimdhp", "asimddp", "sve2"};
+static struct gpu hopper[] = {{.name = "H100", .compute = "9.0"}};
+static struct gpu blackwell[] = {{.name = "B", .compute = "12.0"}};
+
+static void who_can_check_what(void **state)
+{
+    (void)state;
+    struct capabilities x86 = {.systems = x86_system,
+                               .systems_count = 1,
+                               .features = avx512_features,
+                               .features_count = 8,
+                               .gpus = hopper,
+                               .gpus_count = 1};
+    struct capabilities arm = {.systems = arm_system,
+                               .systems_count = 1,
+                               .features = arm_features,
+                               .features_count = 3,
+                               .gpus = blackwell,
+                               .gpus_count = 1};
+    static const struct {
+        const char *system, *isa, *gpu;
+        enum checked x86, arm;
+    } rows[] = {
+        {"x86_64-linux", "avx2", "cpu", CHECKED_CPU, CHECKED_NONE},
+        {"x86_64-linux", "avx512", "sm90", CHECKED_GPU, CHECKED_NONE},
+        {"x86_64-linux", "avx512", "sm120", CHECKED_CPU, CHECKED_NONE},
+        {"x86_64-linux", "avx512bf16", "sm90", CHECKED_NONE, CHECKED_NONE},
+        {"aarch64-linux", "armv9", "sm120", CHECKED_NONE, CHECKED_GPU},
+        {"aarch64-linux", "armv8_2", "sm121", CHECKED_NONE, CHECKED_CPU},
+        {"aarch64-darwin", "mps", "darwin", CHECKED_NONE, CHECKED_NONE},
+        {"x86_64-linux", "avx1024", "cpu", CHECKED_NONE, CHECKED_NONE},
+        {"x86_64-linux", "", "", CHECKED_CPU, CHECKED_NONE},
+        {"", "", "sm", CHECKED_CPU, CHECKED_CPU},
+        {"", "avx2", "sm12345", CHECKED_CPU, CHECKED_NONE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct variant variant;
+        shape_init(&variant_shape, &variant);
+        variant.system = rows[i].system;
+        variant.isa = rows[i].isa;
+        variant.gpu = rows[i].gpu;
+        assert_int_equal(probe_can_check(&x86, &variant), rows[i].x86);
+        assert_int_equal(probe_can_check(&arm, &variant), rows[i].arm);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_host_says_what_it_is),
+        TEST(its_owner_sets_the_limits),
+        TEST(each_file_system_is_there_once),
+        TEST(free_bytes_are_asked_again),
+        TEST(programs_are_asked_for_their_versions),
+        TEST(what_is_missing_or_old_is_left_out),
+        TEST(who_can_check_what),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -2,14 +2,16 @@
 /* config.c - reading farm.yaml.
  *
  * libyaml makes a tree of nodes that know their line and column; one walk over the table of options
- * (options.c) moves it into struct config; then what the keys mean together is checked. Where each
- * value stood is remembered until the end, so that every complaint names its line and column.
+ * (options.c) moves it into struct config; then config_check looks at what the values mean
+ * together. Where each value stood is remembered until the end, so that every complaint names its
+ * line and column.
  *
  * Refuses: unknown and repeated keys, values of a wrong kind, a second document, lists beyond
- * ITEMS_MAX, URLs that git would run as a program or that carry a password.
+ * ITEMS_MAX.
  */
 #include "coordinator/config.h"
 
+#include "coordinator/config_check.h"
 #include "coordinator/names.h"
 #include "coordinator/options.h"
 #include "proto/base/io.h"
@@ -261,235 +263,6 @@ static int read_mapping(struct reader *reader, const struct option *options, con
     return 0;
 }
 
-/* ---- what the values mean ------------------------------------------------------------------- */
-
-static int check_name(struct reader *reader, const char *const *name)
-{
-    if (name_is_plain(*name))
-        return 0;
-    err_set(reader->err,
-            "\"%.100s\" is no name: letters, digits, '.', '_' and '-', at most %d, not first '.' "
-            "or '-'",
-            *name, LIMIT_NAME_BYTES);
-    return at_member(reader, name);
-}
-
-static bool has_blank(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text <= ' ' || *text == 0x7f)
-            return true;
-    return false;
-}
-
-/* A user name may stand in a URL, a password not: everybody on the farm sees it. */
-static bool has_password(const char *url)
-{
-    const char *host = strstr(url, "://");
-    if (!host)
-        return false;
-    host += 3;
-    size_t authority = strcspn(host, "/");
-    const char *at = memchr(host, '@', authority), *colon = memchr(host, ':', authority);
-    return at && colon && colon < at;
-}
-
-/* What git takes and does not run as a program (ext::, a leading '-'). */
-static bool is_git_url(const char *url)
-{
-    static const char *const schemes[] = {"https://", "http://",  "ssh://",
-                                          "git://",   "file:///", NULL};
-    for (size_t i = 0; schemes[i]; i++)
-        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
-            return url[strlen(schemes[i])] != '\0';
-    if (*url == '/')
-        return true;
-    /* user@host:path */
-    const char *colon = strchr(url, ':'), *at = strchr(url, '@');
-    return *url != '-' && colon && at && at < colon && colon[1] != ':' && !strchr("/", url[0]);
-}
-
-int config_check_url(const char *url, struct err *err)
-{
-    if (has_password(url))
-        return err_set(err, "url: carries a password, which everybody on the farm would see; use "
-                            "git's credential helpers instead");
-    if (!is_git_url(url) || has_blank(url))
-        return err_set(err,
-                       "url: expected https://..., ssh://..., git://..., file:///..., "
-                       "user@host:path or an absolute path, not \"%.200s\"",
-                       url);
-    return 0;
-}
-
-static int check_target(struct reader *reader, struct config_target *target)
-{
-    const struct config *config = reader->config;
-    if (check_name(reader, &target->name) < 0)
-        return -1;
-    if (config_target(config, target->name) != &target->target) {
-        err_set(reader->err, "a second target is called \"%s\"", target->name);
-        return at_member(reader, &target->name);
-    }
-    const char *needed = target->kind == TARGET_NIX_CACHE ? target->location
-                         : target->kind == TARGET_COMMAND ? target->command
-                                                          : target->name;
-    if (!*needed) {
-        err_set(reader->err, "a target of kind %s needs \"%s\"", target_kind_names[target->kind],
-                target->kind == TARGET_NIX_CACHE ? "location" : "command");
-        return at_member(reader, &target->kind);
-    }
-    if (target->kind == TARGET_FLOX && *target->org && check_name(reader, &target->org) < 0)
-        return -1;
-    return *target->secret ? check_name(reader, &target->secret) : 0;
-}
-
-/* The target as the farm sees it: a Flox target is known by its organisation. */
-static void settle_target(struct config_target *row)
-{
-    bool is_flox = row->kind == TARGET_FLOX;
-    row->target = (struct target){
-        .kind = row->kind,
-        .name = is_flox && *row->org ? row->org : row->name,
-        .location = row->kind == TARGET_NIX_CACHE ? row->location
-                    : row->kind == TARGET_COMMAND ? row->command
-                                                  : "",
-        .secret = row->secret,
-        .no_rebuild = row->no_rebuild,
-    };
-}
-
-static int check_globs(struct reader *reader, const char *const *globs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (*globs[i] && strlen(globs[i]) <= LIMIT_PACKAGE_BYTES && !has_blank(globs[i]))
-            continue;
-        err_set(reader->err, "\"%.200s\" is no package name or glob", globs[i]);
-        return at_member(reader, &globs[i]);
-    }
-    return 0;
-}
-
-static int check_publish(struct reader *reader, const struct config_branch *branch)
-{
-    struct config *config = reader->config;
-    if (!*branch->publish || config_target(config, branch->publish))
-        return 0;
-    const char **names = arena_new(&config->arena, config->targets_count * sizeof *names);
-    for (size_t i = 0; i < config->targets_count; i++)
-        names[i] = config->targets[i].name;
-    const char *nearest =
-        names_nearest(branch->publish, names, config->targets_count, &config->arena);
-    if (*nearest)
-        err_set(reader->err, "publish: no target is called \"%.100s\"; did you mean %s?",
-                branch->publish, nearest);
-    else
-        err_set(reader->err, "publish: no target is called \"%.100s\"; add it under targets",
-                branch->publish);
-    return at_member(reader, &branch->publish);
-}
-
-static int check_branch(struct reader *reader, const struct config_project *project,
-                        const struct config_branch *branch)
-{
-    if (!*branch->name || *branch->name == '-' || strlen(branch->name) > LIMIT_BRANCH_BYTES ||
-        has_blank(branch->name)) {
-        err_set(reader->err, "\"%.100s\" is no name of a branch", branch->name);
-        return at_member(reader, &branch->name);
-    }
-    for (const struct config_branch *other = project->branches; other < branch; other++)
-        if (strcmp(other->name, branch->name) == 0) {
-            err_set(reader->err, "the branch \"%.100s\" stands here a second time", branch->name);
-            return at_member(reader, &branch->name);
-        }
-    if (check_publish(reader, branch) < 0)
-        return -1;
-    return check_globs(reader, branch->wins, branch->wins_count) < 0 ||
-                   check_globs(reader, branch->include, branch->include_count) < 0 ||
-                   check_globs(reader, branch->exclude, branch->exclude_count) < 0
-               ? -1
-               : 0;
-}
-
-static int check_system(struct reader *reader, const struct config_project *project)
-{
-    const char *dash = strchr(project->system, '-');
-    if (!*project->system || (name_is_plain(project->system) && dash && dash[1]))
-        return 0;
-    err_set(reader->err, "system: expected one like x86_64-linux or aarch64-linux, not \"%.100s\"",
-            project->system);
-    return at_member(reader, &project->system);
-}
-
-static int check_builder(struct reader *reader, const struct config_project *project)
-{
-    bool is_command = project->builder == BUILDER_COMMAND;
-    if (is_command && !*project->command) {
-        err_set(reader->err, "the builder \"command\" needs the key \"command\" beside it");
-        return at_member(reader, &project->builder);
-    }
-    if (!is_command && *project->command) {
-        err_set(reader->err, "command: only for the builder \"command\"");
-        return at_member(reader, &project->command);
-    }
-    if (!is_command && !project->checkout) {
-        err_set(reader->err, "checkout: only the builder \"command\" can do without");
-        return at_member(reader, &project->checkout);
-    }
-    return 0;
-}
-
-static int check_project(struct reader *reader, const struct config_project *project)
-{
-    if (check_name(reader, &project->name) < 0)
-        return -1;
-    if (config_project(reader->config, project->name) != project) {
-        err_set(reader->err, "a second project is called \"%s\"", project->name);
-        return at_member(reader, &project->name);
-    }
-    if (config_check_url(project->url, reader->err) < 0)
-        return at_member(reader, &project->url);
-    if (check_system(reader, project) < 0 || check_builder(reader, project) < 0)
-        return -1;
-    for (size_t i = 0; i < project->branches_count; i++)
-        if (check_branch(reader, project, &project->branches[i]) < 0)
-            return -1;
-    return 0;
-}
-
-static int check_endpoint(struct reader *reader, const char *const *endpoint)
-{
-    const char *port = strrchr(*endpoint, ':');
-    if (strncmp(*endpoint, "tcp://", 6) == 0 && port > *endpoint + 5 && !has_blank(*endpoint))
-        return 0;
-    err_set(reader->err, "expected tcp://ADDRESS:PORT, not \"%.200s\"", *endpoint);
-    return at_member(reader, endpoint);
-}
-
-static int check_all(struct reader *reader)
-{
-    struct config *config = reader->config;
-    struct policy *policy = &config->policy;
-    if (check_name(reader, &config->name) < 0 ||
-        check_endpoint(reader, &config->listen.control) < 0 ||
-        check_endpoint(reader, &config->listen.log) < 0)
-        return -1;
-    if (policy->lease_ttl_ms < 2 * policy->heartbeat_ms) {
-        err_set(reader->err, "lease_ttl: at least two heartbeats (%llu ms)",
-                2 * (unsigned long long)policy->heartbeat_ms);
-        return at_member(reader, &policy->lease_ttl_ms);
-    }
-    for (size_t i = 0; i < config->targets_count; i++)
-        settle_target(&config->targets[i]);
-    for (size_t i = 0; i < config->targets_count; i++)
-        if (check_target(reader, &config->targets[i]) < 0)
-            return -1;
-    for (size_t i = 0; i < config->projects_count; i++)
-        if (check_project(reader, &config->projects[i]) < 0)
-            return -1;
-    return 0;
-}
-
 /* ---- the file ------------------------------------------------------------------------------- */
 
 /* libyaml tells the place of what it cannot scan by a mark, of bytes that are no text by an offset.
@@ -530,7 +303,8 @@ static int read_document(struct reader *reader, yaml_parser_t *parser, struct by
     }
     if (read_mapping(reader, config_options, "farm.yaml", root, reader->config) < 0)
         return -1;
-    return check_all(reader);
+    const void *member = config_check(reader->config, reader->err);
+    return member ? at_member(reader, member) : 0;
 }
 
 int config_parse(struct bytes text, const char *path, struct config *config, struct err *err)

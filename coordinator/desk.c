@@ -24,7 +24,8 @@ struct contact {
     link_peer heard_peer; /* where its last message came from */
     link_peer hello_peer; /* a hello under way */
     uint64_t hello_session;
-    bool has_orders; /* named by EFFECT_ORDERS in this turn */
+    uint64_t told_ms; /* when it last heard from us */
+    bool has_orders;  /* named by EFFECT_ORDERS in this turn, or due to hear that we live */
 };
 
 struct reader {
@@ -186,6 +187,21 @@ static void take_hello(struct desk *desk, const struct received *received,
     shell_step(desk->shell, &input);
 }
 
+static void note_orders(struct desk *desk, struct contact *contact, uint64_t worker)
+{
+    if (contact->has_orders)
+        return;
+    contact->has_orders = true;
+    MEM_GROW(desk->ordered, desk->ordered_count, desk->ordered_capacity);
+    desk->ordered[desk->ordered_count++] = worker;
+}
+
+/* A worker tells a silent coordinator from a dead one: it hears from us once a heartbeat. */
+static bool is_due(const struct desk *desk, const struct contact *contact)
+{
+    return desk->shell->now_ms - contact->told_ms >= desk->shell->config.policy.heartbeat_ms;
+}
+
 static void take_status(struct desk *desk, const struct received *received,
                         const struct peer_view *peer)
 {
@@ -194,6 +210,8 @@ static void take_status(struct desk *desk, const struct received *received,
     /* A reconnected worker has a new connection but the old session. */
     if (contact->session && received->message.status.session == contact->session)
         contact->peer = received->peer;
+    if (is_due(desk, contact))
+        note_orders(desk, contact, peer->worker);
     struct input input = {.kind = INPUT_STATUS,
                           .status = {.worker = peer->worker, .status = received->message.status}};
     shell_step(desk->shell, &input);
@@ -319,15 +337,9 @@ void desk_perform(struct desk *desk, const struct effect *effect)
         send_to(desk, contact_of(desk, effect->worker)->heard_peer, &message, 0);
         break;
     }
-    case EFFECT_ORDERS: {
-        struct contact *contact = contact_of(desk, effect->worker);
-        if (!contact->has_orders) {
-            contact->has_orders = true;
-            MEM_GROW(desk->ordered, desk->ordered_count, desk->ordered_capacity);
-            desk->ordered[desk->ordered_count++] = effect->worker;
-        }
+    case EFFECT_ORDERS:
+        note_orders(desk, contact_of(desk, effect->worker), effect->worker);
         break;
-    }
     case EFFECT_REPLY:
         reply(desk, effect);
         break;
@@ -390,8 +402,9 @@ static void send_orders(struct desk *desk, uint64_t worker)
         if (complete_order(desk, &message.orders.orders[i]))
             message.orders.orders[kept++] = message.orders.orders[i];
     message.orders.orders_count = kept;
-    if (!kept)
+    if (!kept && !is_due(desk, contact))
         return;
+    contact->told_ms = desk->shell->now_ms;
     enum link_result result = send_to(desk, contact->peer, &message, 0);
     forget_secrets(&message.orders);
     if (result != LINK_OK) {

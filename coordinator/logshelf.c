@@ -105,18 +105,19 @@ static bool idle(const struct shelved *log)
     return !expected && !log->dirty && log->readers == 0;
 }
 
+/* A few at a time, oldest first; one that must stay goes to the end, so that the next call looks at
+ * others and a shelf full of logs that are still expected costs nothing more. */
 static void evict(struct logshelf *shelf)
 {
-    struct shelved *log, *next;
-    size_t too_many = HASH_COUNT(shelf->table);
-    too_many = too_many > ENTRIES_KEPT ? too_many - ENTRIES_KEPT : 0;
-    HASH_ITER(hh, shelf->table, log, next)
-    {
-        if (too_many == 0)
-            return;
-        too_many--; /* also for one that stays: looking is bounded */
-        if (idle(log))
+    enum { LOOKED_AT = 4 };
+    for (int i = 0; i < LOOKED_AT && HASH_COUNT(shelf->table) > ENTRIES_KEPT; i++) {
+        struct shelved *log = shelf->table;
+        if (idle(log)) {
             discard(shelf, log);
+        } else {
+            HASH_DEL(shelf->table, log);
+            insert(shelf, log);
+        }
     }
 }
 

@@ -202,8 +202,10 @@ static int watch(struct link *link, void *zmq_context)
     const struct option options[] = {
         {ZMQ_LINGER, 0}, {ZMQ_RCVHWM, 0}, /* libzmq's thread must never wait for us to read */
     };
+    /* Counted, not the link's address: libzmq frees the name of a closed link some time later. */
+    static _Atomic unsigned long long watched;
     char name[64];
-    snprintf(name, sizeof name, "inproc://farm.link.%p", (void *)link);
+    snprintf(name, sizeof name, "inproc://farm.link.%llu", ++watched);
     link->events = zmq_socket(zmq_context, ZMQ_PAIR);
     if (!link->events || set_options(link->events, options, 2) < 0)
         return -1;

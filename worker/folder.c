@@ -141,7 +141,7 @@ static int check_format(const char *path, const struct buf *file, struct bytes *
 static int unpack_order(const char *path, const struct buf *file, struct order *order,
                         struct arena *arena, struct err *err)
 {
-    struct bytes rest;
+    struct bytes rest = {0};
     if (check_format(path, file, &rest, err) < 0)
         return -1;
     if (codec_unpack(order_codec(), rest, order, arena, err) < 0)

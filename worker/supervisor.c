@@ -4,9 +4,10 @@
  *   running ──command ended, or TERM, or a limit──▶ ending ──grace over──▶ killing
  *      └───────────────┴────────── no child is left ──────────┴──▶ gone: exit facts are written
  *
- * Being subreaper of all descendants makes "no child is left" (ECHILD) mean that the whole tree is
- * gone, however its members forked, changed session or cleared their environment. The command, not
- * the supervisor, enters the cgroups: so cgroup.kill and the OOM killer leave the supervisor alone.
+ * Being subreaper of all descendants (a kernel's gift; qemu-user has it not) makes "no child is
+ * left" (ECHILD) mean that the whole tree is gone, however its members forked, changed session or
+ * cleared their environment. The command, not the supervisor, enters the cgroups: so cgroup.kill
+ * and the OOM killer leave the supervisor alone.
  */
 #include "worker/supervisor.h"
 #include "proto/limits.h"
@@ -70,6 +71,9 @@ struct run {
     unsigned long long started_ms, output_ms, ending_since_ms, killed_ms;
     unsigned kills;
     bool timed_out, silent;
+    bool is_subreaper; /* where it is not (qemu-user 7.2), orphans are known by their environment */
+    bool is_childless; /* no child is left; strays may be */
+    char marker[4200];
 };
 
 static unsigned long long now_ms(void)
@@ -412,10 +416,11 @@ static void start_command(struct run *run)
 
 /* ---- ending the tree ---------------------------------------------------------------------- */
 
-static void signal_tree(int number)
+/* Signals all descendants; returns how many there are. */
+static size_t signal_tree(const struct run *run, int number)
 {
-    struct tree_wish wish = {.root = getpid()};
-    tree_signal(&wish, number);
+    struct tree_wish wish = {.root = getpid(), .marker = run->is_subreaper ? NULL : run->marker};
+    return tree_signal(&wish, number);
 }
 
 static void begin_ending(struct run *run)
@@ -424,7 +429,7 @@ static void begin_ending(struct run *run)
         return;
     run->stage = ENDING;
     run->ending_since_ms = now_ms();
-    signal_tree(SIGTERM);
+    signal_tree(run, SIGTERM);
 }
 
 static void kill_tree(struct run *run)
@@ -434,7 +439,13 @@ static void kill_tree(struct run *run)
     run->kills++;
     for (int i = 0; i < run->options.cgroup_count; i++)
         tree_kill_cgroup(run->options.cgroups[i]);
-    signal_tree(SIGKILL);
+    signal_tree(run, SIGKILL);
+}
+
+static void look_for_strays(struct run *run)
+{
+    if (run->is_subreaper || signal_tree(run, 0) == 0)
+        run->stage = GONE;
 }
 
 /* Collects who ended. Whatever outlives the command is ended: nobody would wait for it. */
@@ -443,8 +454,7 @@ static void reap(struct run *run)
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, WNOHANG);
-        if (pid < 0 && errno == ECHILD)
-            run->stage = GONE;
+        run->is_childless = pid < 0 && errno == ECHILD;
         if (pid <= 0)
             break;
         if (pid == run->command) {
@@ -452,6 +462,8 @@ static void reap(struct run *run)
             run->command = 0;
         }
     }
+    if (run->is_childless)
+        look_for_strays(run);
     if (run->command == 0)
         begin_ending(run);
 }
@@ -490,6 +502,8 @@ static void check_limits(struct run *run)
     } else if (now >= kill_at_ms(run)) {
         kill_tree(run);
     }
+    if (run->is_childless)
+        look_for_strays(run); /* of their end no signal tells */
 }
 
 static unsigned long long sooner(unsigned long long a, unsigned long long b)
@@ -508,6 +522,8 @@ static int patience_ms(const struct run *run)
         at = sooner(at, run->output_ms + options->silence_ms);
     if (run->stage != RUNNING)
         at = kill_at_ms(run);
+    if (run->is_childless)
+        at = sooner(at, now + KILL_AGAIN_MS);
     if (at == ~0ull)
         return -1;
     return at <= now ? 0 : (int)sooner(at - now, 3600 * 1000);
@@ -598,6 +614,13 @@ static void write_exit(const struct run *run, unsigned long long lost)
 
 /* ---- main --------------------------------------------------------------------------------- */
 
+/* The text by which the agent, and where need be we, know who belongs to this attempt. */
+static void mark_environment(struct run *run)
+{
+    snprintf(run->marker, sizeof run->marker, "FARM_ATTEMPT=%s", run->options.folder);
+    export_text(run, "FARM_ATTEMPT", run->options.folder);
+}
+
 int supervisor_main(int argc, char **argv)
 {
     struct run *run = calloc(1, sizeof *run);
@@ -607,10 +630,12 @@ int supervisor_main(int argc, char **argv)
     if (!parse(&run->options, argc, argv)) {
         fprintf(stderr, "usage: farm-supervisor --folder DIR --phase NAME [OPTION...] "
                         "-- COMMAND [ARG...]\n");
+        free(run);
         return EXIT_USAGE;
     }
     setsid(); /* refused to who is a leader already: fine */
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    run->is_subreaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+    mark_environment(run);
     prctl(PR_SET_DUMPABLE, run->options.secret_env || run->options.secret_fd_env ? 0 : 1, 0, 0, 0);
     block_signals(run);
     read_secret(run);

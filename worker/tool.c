@@ -4,6 +4,7 @@
 #include "proto/base/io.h"
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -37,13 +38,12 @@ static void add(struct texts *texts, const char *text)
 
 static char *print(struct arena *arena, const char *format, va_list args)
 {
-    va_list again;
-    va_copy(again, args);
-    int size = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    char *text = arena_new(arena, (size_t)size + 1);
-    vsnprintf(text, (size_t)size + 1, format, args);
-    return text;
+    char *text;
+    int size = vasprintf(&text, format, args);
+    assert(size >= 0 && "out of memory");
+    char *copy = arena_text(arena, text);
+    free(text);
+    return copy;
 }
 
 void texts_add(struct texts *texts, const char *format, ...)

@@ -27,14 +27,28 @@ struct processes {
 /* ---- reading /proc ------------------------------------------------------------------------ */
 
 /* The beginning of a small file, NUL-terminated; its size or -1. */
-static ssize_t read_small(const char *path, char *out, size_t size)
+static ssize_t read_small(int folder, const char *path, char *out, size_t size)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int file = openat(folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (file < 0)
         return -1;
     ssize_t n = read(file, out, size - 1);
     close(file);
     out[n > 0 ? n : 0] = '\0';
+    return n;
+}
+
+/* /proc/PID/stat. By way of its folder: qemu-user invents that file, and another start time in it,
+ * for a process that opens its own by the whole path; the two sides must agree on the kernel's. */
+static ssize_t read_stat(pid_t pid, char *out, size_t size)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d", pid);
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return -1;
+    ssize_t n = read_small(folder, "stat", out, size);
+    close(folder);
     return n;
 }
 
@@ -54,9 +68,8 @@ static unsigned long long stat_field(const char *state, int field)
 /* False for one that is gone or a zombie. */
 static bool read_process(pid_t pid, struct process *process)
 {
-    char path[40], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    if (read_small(path, text, sizeof text) <= 0)
+    char text[1024];
+    if (read_stat(pid, text, sizeof text) <= 0)
         return false;
     const char *state = strrchr(text, ')'); /* the name may contain anything, also ")" */
     if (!state || state[1] != ' ' || !state[2] || strchr("ZX", state[2]))
@@ -169,6 +182,8 @@ static void mark(struct processes *all, const struct tree_wish *wish)
 static void signal_one(const struct process *process, int signal)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+    if (pidfd < 0 && errno == ENOSYS && tree_start_time(process->pid) == process->start_time)
+        kill(process->pid, signal); /* an old kernel: as good as it gets there */
     if (pidfd < 0)
         return;
     if (tree_start_time(process->pid) == process->start_time)
@@ -220,7 +235,7 @@ bool tree_read_number(const char *folder, const char *file, const char *key,
 {
     char path[4400], text[2048];
     snprintf(path, sizeof path, "%s/%s", folder, file);
-    if (read_small(path, text, sizeof text) <= 0)
+    if (read_small(AT_FDCWD, path, text, sizeof text) <= 0)
         return false;
     if (!*key)
         return take_number(text, value);
@@ -237,7 +252,7 @@ size_t tree_kill_cgroup(const char *cgroup)
 {
     char path[4400], text[4096];
     snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
-    if (read_small(path, text, sizeof text) <= 0)
+    if (read_small(AT_FDCWD, path, text, sizeof text) <= 0)
         return 0;
     bool at_once = tree_write(cgroup, "cgroup.kill", "1");
     size_t count = 0;

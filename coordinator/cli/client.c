@@ -440,6 +440,16 @@ enum client_news client_next(struct client *client, uint64_t timeout_ms, json_t 
 
 /* ---- where the logs are -------------------------------------------------------------------- */
 
+enum { TCP_BYTES = sizeof "tcp://" - 1 };
+
+/* ":7472" of "tcp://host:7472"; NULL when it is no such endpoint. */
+static const char *tcp_port(const char *endpoint)
+{
+    const char *port = strrchr(endpoint, ':');
+    bool is_tcp = !strncmp(endpoint, "tcp://", TCP_BYTES);
+    return is_tcp && port >= endpoint + TCP_BYTES ? port : NULL;
+}
+
 static bool is_own_name(const char *host, size_t size)
 {
     static const char *const names[] = {"0.0.0.0", "127.0.0.1", "localhost", "*", "[::]", "[::1]"};
@@ -452,13 +462,9 @@ static bool is_own_name(const char *host, size_t size)
 const char *client_log_endpoint(struct arena *arena, const struct client_address *address,
                                 const char *log_endpoint)
 {
-    const char *prefix = "tcp://";
-    const char *port = strrchr(log_endpoint, ':');
-    const char *own_port = strrchr(address->endpoint, ':');
-    if (!address->is_remote || strncmp(log_endpoint, prefix, 6) ||
-        strncmp(address->endpoint, prefix, 6) || port < log_endpoint + 6 ||
-        own_port < address->endpoint + 6 ||
-        !is_own_name(log_endpoint + 6, (size_t)(port - log_endpoint) - 6))
+    const char *port = tcp_port(log_endpoint), *own_port = tcp_port(address->endpoint);
+    if (!address->is_remote || !port || !own_port ||
+        !is_own_name(log_endpoint + TCP_BYTES, (size_t)(port - log_endpoint) - TCP_BYTES))
         return arena_text(arena, log_endpoint);
     return arena_print(arena, "%.*s%s", (int)(own_port - address->endpoint), address->endpoint,
                        port);

@@ -69,7 +69,7 @@ static bool name_is(const char *name, int count, char **words)
 {
     const char *blank = strchr(name, ' ');
     size_t size = blank ? (size_t)(blank - name) : strlen(name);
-    if (count < 1 || strlen(words[0]) != size || strncmp(words[0], name, size))
+    if (count < 1 || strlen(words[0]) != size || strncmp(words[0], name, size) != 0)
         return false;
     return !blank || (count > 1 && !strcmp(words[1], blank + 1));
 }

@@ -217,8 +217,9 @@ static enum weight print_line(struct teller *teller, const struct row *row, cons
             buf_print(out, "%s%s", i ? ": " : " ", text);
     }
     buf_print(out, "\n");
-    if (!strcmp(row->kind, "job-closed") && strcmp(verdict, "ok") && strcmp(verdict, "skipped") &&
-        strcmp(verdict, "cancelled"))
+    bool fine =
+        !strcmp(verdict, "ok") || !strcmp(verdict, "skipped") || !strcmp(verdict, "cancelled");
+    if (!strcmp(row->kind, "job-closed") && !fine)
         return EVENT_BAD;
     return row->weight;
 }

@@ -83,11 +83,11 @@ static int unpack(struct reading *reading, const struct log_piece *piece, struct
  * and is complete otherwise. */
 static void next_window(struct reading *reading)
 {
-    if (reading->follows)
-        reading->ended = true;
-    else if (reading->wanted - reading->window_start >= WINDOW_BYTES)
+    bool full = !reading->follows && reading->wanted - reading->window_start >= WINDOW_BYTES;
+    bool then_follow = !reading->follows && reading->request->follow;
+    if (full)
         ask(reading, false);
-    else if (reading->request->follow)
+    else if (then_follow)
         ask(reading, true);
     else
         reading->ended = true;

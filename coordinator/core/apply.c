@@ -3,8 +3,8 @@
  *
  * One function a kind of record. None of them decides: what a record means is fixed for ever, so
  * that a journal replays to the farm that wrote it. A record that contradicts the farm is a bug and
- * asserts: the move has no row in state.c, or what it speaks of does not exist. Counters, queues and
- * reservations are kept in step here, each in one place.
+ * asserts: the move has no row in state.c, or what it speaks of does not exist. Counters, queues
+ * and reservations are kept in step here, each in one place.
  */
 #include "coordinator/core/farm_state.h"
 #include "coordinator/core/state.h"
@@ -50,14 +50,26 @@ static void farm_paused(struct farm *farm, const struct record *record)
     set_text(&farm->paused_reason, record->paused.reason);
 }
 
+static void farm_resumed(struct farm *farm, const struct record *record)
+{
+    (void)record;
+    farm->paused = false;
+}
+
+static void policy_set(struct farm *farm, const struct record *record)
+{
+    farm->policy = record->policy_set;
+}
+
 static void intake_set(struct farm *farm, const struct record *record)
 {
     farm->intake_closed = !record->intake.open;
     set_text(&farm->intake_reason, record->intake.reason);
 }
 
-static void clock_jumped(struct farm *farm, uint64_t gap_ms)
+static void clock_jumped(struct farm *farm, const struct record *record)
 {
+    uint64_t gap_ms = record->clock.gap_ms;
     for (struct worker *worker = farm->workers; worker; worker = worker->hh.next) {
         worker->heard_ms += gap_ms;
         for (struct attempt *live = worker->live_first; live; live = live->live_next)
@@ -65,9 +77,15 @@ static void clock_jumped(struct farm *farm, uint64_t gap_ms)
     }
 }
 
-static void counters_set(struct farm *farm, const struct record_counters *to)
+static void clock_set(struct farm *farm, const struct record *record)
+{
+    farm->offset_ms = record->clock.offset_ms;
+}
+
+static void counters_set(struct farm *farm, const struct record *record)
 {
     struct record_counters *counters = &farm->counters;
+    const struct record_counters *to = &record->counters;
     counters->run = higher(counters->run, to->run);
     counters->job = higher(counters->job, to->job);
     counters->publication = higher(counters->publication, to->publication);
@@ -97,8 +115,9 @@ static void worker_created(struct farm *farm, struct peer *peer)
     HASH_ADD(hh, farm->workers, id, sizeof worker->id, worker);
 }
 
-static void peer_enrolled(struct farm *farm, const struct record_peer *body)
+static void peer_enrolled(struct farm *farm, const struct record *record)
 {
+    const struct record_peer *body = &record->peer;
     struct peer *peer = find_peer(farm, body->public_key);
     bool known = peer != NULL;
     if (!known)
@@ -110,9 +129,9 @@ static void peer_enrolled(struct farm *farm, const struct record_peer *body)
         worker_created(farm, peer);
 }
 
-static void peer_revoked(struct farm *farm, const struct record_peer *body)
+static void peer_revoked(struct farm *farm, const struct record *record)
 {
-    struct peer *peer = find_peer(farm, body->public_key);
+    struct peer *peer = find_peer(farm, record->peer.public_key);
     assert(peer && "a key was revoked that was never enrolled");
     peer->revoked = true;
 }
@@ -232,8 +251,7 @@ static void note_finished(struct farm *farm, struct run *run)
 {
     size_t unresolved = run->publications - run->publications_by_state[PUBLICATION_PUBLISHED] -
                         run->publications_by_state[PUBLICATION_FAILED];
-    bool finished =
-        run->state == RUN_OPEN && run->by_state[JOB_CLOSED] == run->jobs && !unresolved;
+    bool finished = run->state == RUN_OPEN && run->by_state[JOB_CLOSED] == run->jobs && !unresolved;
     if (finished == run->finished)
         return;
     run->finished = finished;
@@ -263,7 +281,7 @@ static void move_run(struct farm *farm, struct run *run, const struct record *re
     note_finished(farm, run);
 }
 
-static void request_known(struct farm *farm, const char *id, uint64_t run)
+static void know_request(struct farm *farm, const char *id, uint64_t run)
 {
     if (!id || !*id)
         return;
@@ -292,7 +310,24 @@ static void run_submitted(struct farm *farm, const struct record *record)
     HASH_ADD(hh, farm->runs, id, sizeof run->id, run);
     farm->runs_open++;
     farm->counters.run = higher(farm->counters.run, run->id);
-    request_known(farm, body->request_id, run->id);
+    know_request(farm, body->request_id, run->id);
+}
+
+static void run_resolved(struct farm *farm, const struct record *record)
+{
+    move_run(farm, existing_run(farm, record->run.run), record, RUN_PREFLIGHT);
+}
+
+static void run_refused(struct farm *farm, const struct record *record)
+{
+    struct run *run = existing_run(farm, record->run.run);
+    run->reason = arena_text(&run->arena, record->run.reason);
+    move_run(farm, run, record, RUN_REFUSED);
+}
+
+static void run_closed(struct farm *farm, const struct record *record)
+{
+    move_run(farm, existing_run(farm, record->run.run), record, RUN_CLOSED);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
@@ -326,8 +361,9 @@ static void share_texts(const struct shape *shape, void *to, const void *from, c
         } else if (field->type == FIELD_TEXT) {
             const char *text = *(const char *const *)(const void *)source;
             const char *old = earlier ? *(const char *const *)(const void *)earlier : NULL;
-            const char *kept = !text || !*text ? ""
-                               : old && strcmp(old, text) == 0 ? old : arena_text(arena, text);
+            const char *kept = !text || !*text                 ? ""
+                               : old && strcmp(old, text) == 0 ? old
+                                                               : arena_text(arena, text);
             memcpy(slot, &kept, sizeof kept);
         }
     }
@@ -773,8 +809,9 @@ static void forget_job(struct farm *farm, struct job *job)
 }
 
 /* Ledger, learned facts and the request id stay. */
-static void run_archived(struct farm *farm, struct run *run)
+static void run_archived(struct farm *farm, const struct record *record)
 {
+    struct run *run = existing_run(farm, record->run.run);
     assert(!run_is_open(run->state) && "an open run was archived");
     struct publication *publication, *next;
     HASH_ITER(hh, farm->publications, publication, next)
@@ -814,8 +851,9 @@ static void ledger_entered(struct farm *farm, const struct record *record)
     newest->index = farm->ledger_count++;
 }
 
-static void learned(struct farm *farm, const struct record_learned *body)
+static void learned(struct farm *farm, const struct record *record)
 {
+    const struct record_learned *body = &record->learned;
     buf_clear(&farm->scratch);
     buf_print(&farm->scratch, "%s\n%s\n%s", body->project, body->package, body->system);
     struct learned *found;
@@ -831,136 +869,69 @@ static void learned(struct farm *farm, const struct record_learned *body)
     found->is.disk_bytes = body->disk_bytes;
 }
 
+static void request_known(struct farm *farm, const struct record *record)
+{
+    know_request(farm, record->request_known.request_id, record->request_known.run);
+}
+
 /* ---- dispatch ------------------------------------------------------------------------------ */
+
+typedef void (*applier)(struct farm *farm, const struct record *record);
+
+/* One row a kind. */
+static const applier appliers[] = {
+    [RECORD_FARM_STARTED] = farm_started,
+    [RECORD_POLICY_SET] = policy_set,
+    [RECORD_FARM_PAUSED] = farm_paused,
+    [RECORD_FARM_RESUMED] = farm_resumed,
+    [RECORD_COUNTERS_SET] = counters_set,
+    [RECORD_INTAKE_SET] = intake_set,
+    [RECORD_CLOCK_JUMPED] = clock_jumped,
+    [RECORD_CLOCK_SET] = clock_set,
+    [RECORD_PEER_ENROLLED] = peer_enrolled,
+    [RECORD_PEER_REVOKED] = peer_revoked,
+    [RECORD_WORKER_JOINED] = worker_joined,
+    [RECORD_WORKER_HEARD] = worker_heard,
+    [RECORD_WORKER_LOST] = worker_lost,
+    [RECORD_WORKER_MOVED] = worker_moved,
+    [RECORD_RUN_SUBMITTED] = run_submitted,
+    [RECORD_RUN_RESOLVED] = run_resolved,
+    [RECORD_RUN_OPENED] = run_opened,
+    [RECORD_RUN_REFUSED] = run_refused,
+    [RECORD_RUN_CLOSED] = run_closed,
+    [RECORD_RUN_ARCHIVED] = run_archived,
+    [RECORD_JOB_PLANNED] = job_planned,
+    [RECORD_JOB_READY] = job_ready,
+    [RECORD_JOB_DELAYED] = job_delayed,
+    [RECORD_JOB_CLOSED] = job_closed,
+    [RECORD_JOB_JOINED] = job_joined,
+    [RECORD_LEASE_OFFERED] = lease_offered,
+    [RECORD_ATTEMPT_MOVED] = attempt_moved,
+    [RECORD_ATTEMPT_STOPPING] = attempt_stopping,
+    [RECORD_ATTEMPT_ENDED] = attempt_ended,
+    [RECORD_ATTEMPT_SEALED] = attempt_sealed,
+    [RECORD_ATTEMPT_ADOPTED] = attempt_adopted,
+    [RECORD_PUBLICATION_WANTED] = publication_wanted,
+    [RECORD_PUBLICATION_HELD] = publication_moved,
+    [RECORD_PUBLICATION_RELEASED] = publication_moved,
+    [RECORD_PUBLICATION_GRANTED] = publication_moved,
+    [RECORD_PUBLICATION_RUNNING] = publication_moved,
+    [RECORD_PUBLICATION_UNKNOWN] = publication_moved,
+    [RECORD_PUBLICATION_RETRIED] = publication_moved,
+    [RECORD_PUBLICATION_PUBLISHED] = publication_moved,
+    [RECORD_PUBLICATION_FAILED] = publication_moved,
+    [RECORD_PUBLICATION_SEALED] = publication_sealed,
+    [RECORD_LEDGER_ENTERED] = ledger_entered,
+    [RECORD_LEARNED] = learned,
+    [RECORD_REQUEST_KNOWN] = request_known,
+};
 
 void farm_apply(struct farm *farm, const struct record *record)
 {
+    size_t kind = (size_t)record->kind;
+    bool known = kind < sizeof appliers / sizeof appliers[0] && appliers[kind];
+    assert(known && "a record of an unknown kind");
     farm->now_ms = higher(farm->now_ms, record->at_ms);
     farm->wall_ms = higher(farm->wall_ms, record->wall_ms);
-    switch (record->kind) {
-    case RECORD_FARM_STARTED:
-        farm_started(farm, record);
-        return;
-    case RECORD_POLICY_SET:
-        farm->policy = record->policy_set;
-        return;
-    case RECORD_FARM_PAUSED:
-        farm_paused(farm, record);
-        return;
-    case RECORD_FARM_RESUMED:
-        farm->paused = false;
-        return;
-    case RECORD_COUNTERS_SET:
-        counters_set(farm, &record->counters);
-        return;
-    case RECORD_INTAKE_SET:
-        intake_set(farm, record);
-        return;
-    case RECORD_CLOCK_JUMPED:
-        clock_jumped(farm, record->clock.gap_ms);
-        return;
-    case RECORD_CLOCK_SET:
-        farm->offset_ms = record->clock.offset_ms;
-        return;
-    case RECORD_PEER_ENROLLED:
-        peer_enrolled(farm, &record->peer);
-        return;
-    case RECORD_PEER_REVOKED:
-        peer_revoked(farm, &record->peer);
-        return;
-    case RECORD_WORKER_JOINED:
-        worker_joined(farm, record);
-        return;
-    case RECORD_WORKER_HEARD:
-        worker_heard(farm, record);
-        return;
-    case RECORD_WORKER_LOST:
-        worker_lost(farm, record);
-        return;
-    case RECORD_WORKER_MOVED:
-        worker_moved(farm, record);
-        return;
-    case RECORD_RUN_SUBMITTED:
-        run_submitted(farm, record);
-        return;
-    case RECORD_RUN_RESOLVED:
-        move_run(farm, existing_run(farm, record->run.run), record, RUN_PREFLIGHT);
-        return;
-    case RECORD_RUN_OPENED:
-        run_opened(farm, record);
-        return;
-    case RECORD_RUN_REFUSED: {
-        struct run *run = existing_run(farm, record->run.run);
-        run->reason = arena_text(&run->arena, record->run.reason);
-        move_run(farm, run, record, RUN_REFUSED);
-        return;
-    }
-    case RECORD_RUN_CLOSED:
-        move_run(farm, existing_run(farm, record->run.run), record, RUN_CLOSED);
-        return;
-    case RECORD_RUN_ARCHIVED:
-        run_archived(farm, existing_run(farm, record->run.run));
-        return;
-    case RECORD_JOB_PLANNED:
-        job_planned(farm, record);
-        return;
-    case RECORD_JOB_READY:
-        job_ready(farm, record);
-        return;
-    case RECORD_JOB_DELAYED:
-        job_delayed(farm, record);
-        return;
-    case RECORD_JOB_CLOSED:
-        job_closed(farm, record);
-        return;
-    case RECORD_JOB_JOINED:
-        job_joined(farm, record);
-        return;
-    case RECORD_LEASE_OFFERED:
-        lease_offered(farm, record);
-        return;
-    case RECORD_ATTEMPT_MOVED:
-        attempt_moved(farm, record);
-        return;
-    case RECORD_ATTEMPT_STOPPING:
-        attempt_stopping(farm, record);
-        return;
-    case RECORD_ATTEMPT_ENDED:
-        attempt_ended(farm, record);
-        return;
-    case RECORD_ATTEMPT_SEALED:
-        attempt_sealed(farm, record);
-        return;
-    case RECORD_ATTEMPT_ADOPTED:
-        attempt_adopted(farm, record);
-        return;
-    case RECORD_PUBLICATION_WANTED:
-        publication_wanted(farm, record);
-        return;
-    case RECORD_PUBLICATION_HELD:
-    case RECORD_PUBLICATION_RELEASED:
-    case RECORD_PUBLICATION_GRANTED:
-    case RECORD_PUBLICATION_RUNNING:
-    case RECORD_PUBLICATION_UNKNOWN:
-    case RECORD_PUBLICATION_RETRIED:
-    case RECORD_PUBLICATION_PUBLISHED:
-    case RECORD_PUBLICATION_FAILED:
-        publication_moved(farm, record);
-        return;
-    case RECORD_PUBLICATION_SEALED:
-        publication_sealed(farm, record);
-        return;
-    case RECORD_LEDGER_ENTERED:
-        ledger_entered(farm, record);
-        return;
-    case RECORD_LEARNED:
-        learned(farm, &record->learned);
-        return;
-    case RECORD_REQUEST_KNOWN:
-        request_known(farm, record->request_known.request_id, record->request_known.run);
-        return;
-    case RECORD_NONE:
-        break;
-    }
-    assert(!"a record of an unknown kind");
+    appliers[kind](farm, record);
 }

@@ -92,10 +92,10 @@ static void check_machine(const struct farm *farm, const struct machine *machine
 /* One grant a place: publications of one (target, package, system) are never under way together. */
 static void check_publication(const struct publication *publication)
 {
-    bool unresolved =
-        publication->state == PUBLICATION_GRANTED || publication->state == PUBLICATION_RUNNING ||
-        publication->state == PUBLICATION_UNKNOWN ||
-        (publication->in_doubt && publication_is_open(publication));
+    bool unresolved = publication->state == PUBLICATION_GRANTED ||
+                      publication->state == PUBLICATION_RUNNING ||
+                      publication->state == PUBLICATION_UNKNOWN ||
+                      (publication->in_doubt && publication_is_open(publication));
     if (unresolved)
         assert(publication->slot->count == 1 && publication->slot->holder == publication->id);
     if (publication->state >= PUBLICATION_GRANTED && publication->state <= PUBLICATION_UNKNOWN)

@@ -26,8 +26,10 @@ void ask(struct step *step, const struct effect *effect);
 
 /* The answer to a request. */
 void reply_ok(struct step *step, const struct asked *asked, uint64_t run, const char *note);
-void reply_no(struct step *step, const struct asked *asked, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Refuses a request: one sentence that says what to do, in step->arena or for ever. */
+void reply_refused(struct step *step, const struct asked *asked, const char *text);
+#define reply_no(step, asked, ...)                                                                 \
+    reply_refused(step, asked, arena_print((step)->arena, __VA_ARGS__))
 /* Answers a request that was carried out, and remembers its id. */
 void reply_done(struct step *step, const struct asked *asked, uint64_t run, const char *note);
 

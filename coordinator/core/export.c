@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* export.c - the farm as records again, and as one number.
  *
- * Export writes the shortest history that leads to the same farm: what was passed through on the way
- * (a retried job's waits, a worker's earlier sessions) is left out, what can be asked about (every
- * attempt, every try of a publication) is kept. The digest reads the structs, not the export, so that
- * whatever export forgets is found by comparing digests.
+ * Export writes the shortest history that leads to the same farm: what was passed through on the
+ * way (a retried job's waits, a worker's earlier sessions) is left out, what can be asked about
+ * (every attempt, every try of a publication) is kept. The digest reads the structs, not the
+ * export, so that whatever export forgets is found by comparing digests.
  */
 #include "coordinator/core/farm_state.h"
 
 #include <string.h>
 
-struct export {
+struct export
+{
     const struct farm *farm;
     struct farm_outcome *outcome;
     bool (*drop_run)(void *context, uint64_t run);
@@ -126,9 +127,8 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
                          .lease = lease});
     if (attempt->phase != lease.phase)
         put(export, attempt->offered_ms, attempt->offered_wall_ms,
-            &(struct record){
-                .kind = RECORD_ATTEMPT_MOVED,
-                .attempt_moved = {.token = attempt->token, .phase = attempt->phase}});
+            &(struct record){.kind = RECORD_ATTEMPT_MOVED,
+                             .attempt_moved = {.token = attempt->token, .phase = attempt->phase}});
     if (attempt->stopping_ms || attempt->state == ATTEMPT_STOPPING)
         put(export, attempt->stopping_ms, attempt->offered_wall_ms,
             &(struct record){
@@ -153,7 +153,8 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
 /* The job is ready when its run is open; between attempts it was ready again. */
 static void put_job_rest(struct export *export, const struct job *job)
 {
-    for (const struct attempt *attempt = job->attempts_first; attempt; attempt = attempt->job_next) {
+    for (const struct attempt *attempt = job->attempts_first; attempt;
+         attempt = attempt->job_next) {
         put_attempt(export, attempt);
         struct record ready = job_record(RECORD_JOB_READY, job);
         if (attempt->job_next || job->state == JOB_READY)
@@ -197,7 +198,10 @@ static void put_move(struct export *export, const struct publication *publicatio
         record.publication.rebuilt = publication->rebuilt;
     }
     bool closed = last && !publication_is_open(publication);
-    put(export, closed ? publication->closed_ms : one ? one->granted_ms : publication->wanted_ms,
+    put(export,
+        closed ? publication->closed_ms
+        : one  ? one->granted_ms
+               : publication->wanted_ms,
         closed ? publication->closed_wall_ms
         : one  ? one->granted_wall_ms
                : publication->wanted_wall_ms,

@@ -11,10 +11,6 @@
 #include "coordinator/core/decide.h"
 #include "coordinator/core/farm_state.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
 /* Longer than this between two inputs: nobody was looking. */
 static const uint64_t gap_ms = 1000;
 /* While a lease can expire, somebody looks at least this often. */
@@ -92,16 +88,11 @@ void reply_ok(struct step *step, const struct asked *asked, uint64_t run, const 
                                .text = arena_text(step->arena, note)});
 }
 
-void reply_no(struct step *step, const struct asked *asked, const char *format, ...)
+void reply_refused(struct step *step, const struct asked *asked, const char *text)
 {
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     ask(step, &(struct effect){.kind = EFFECT_REPLY,
                                .request_id = arena_text(step->arena, asked->request_id),
-                               .text = arena_text(step->arena, text)});
+                               .text = text});
 }
 
 void reply_done(struct step *step, const struct asked *asked, uint64_t run, const char *note)
@@ -304,9 +295,8 @@ static bool routes_changed(const struct farm_outcome *outcome, size_t first)
 {
     for (size_t i = first; i < outcome->record_count; i++) {
         enum record_kind kind = outcome->records[i].kind;
-        if (kind == RECORD_JOB_READY || kind == RECORD_RUN_OPENED ||
-            kind == RECORD_WORKER_JOINED || kind == RECORD_WORKER_MOVED ||
-            kind == RECORD_PEER_ENROLLED)
+        if (kind == RECORD_JOB_READY || kind == RECORD_RUN_OPENED || kind == RECORD_WORKER_JOINED ||
+            kind == RECORD_WORKER_MOVED || kind == RECORD_PEER_ENROLLED)
             return true;
     }
     return false;

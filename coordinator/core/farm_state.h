@@ -4,10 +4,10 @@
  * Included by apply.c and keep.c (which write), farm.c, export.c, check.c, view.c and peek.c (which
  * read). Deciders include decide.h and peek.h instead, so that the compiler enforces who may write.
  *
- * Ownership: a run owns an arena in which its jobs, attempts and publications live with their texts;
- * everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates in order
- * of insertion, and ids are given in order, so iteration is by id. Fields marked (passing) come from
- * records that are not written; nothing durable is derived from them.
+ * Ownership: a run owns an arena in which its jobs, attempts and publications live with their
+ * texts; everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates
+ * in order of insertion, and ids are given in order, so iteration is by id. Fields marked (passing)
+ * come from records that are not written; nothing durable is derived from them.
  */
 #ifndef FARM_STATE_STRUCTS_H
 #define FARM_STATE_STRUCTS_H
@@ -152,7 +152,8 @@ struct attempt {
 };
 
 /* One try of a publication; its token names its log. */
-struct try {
+struct
+try {
     UT_hash_handle hh;
     struct token_key key;
     struct token token;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* intake.c - requests of people. Each carries an id that its client drew: a request that was carried
- * out is answered again, not carried out again. A refusal is one sentence that says what to do. */
+/* intake.c - requests of people. Each carries an id that its client drew: a request that was
+ * carried out is answered again, not carried out again. A refusal is one sentence that says what to
+ * do. */
 #include "coordinator/core/plan.h"
 
 #include <string.h>
@@ -21,9 +22,9 @@ static void submit(struct step *step, const struct input_submit *input)
         return;
     }
     uint64_t run = peek_counters(step->farm).run + 1;
-    decide(step, &(struct record){.kind = RECORD_RUN_SUBMITTED,
-                                  .run_submitted = {run, input->asked.request_id,
-                                                    input->asked.who, *options}});
+    decide(step, &(struct record){
+                     .kind = RECORD_RUN_SUBMITTED,
+                     .run_submitted = {run, input->asked.request_id, input->asked.who, *options}});
     reply_ok(step, &input->asked, run, "");
     ask(step, &(struct effect){.kind = EFFECT_RESOLVE, .run = run});
 }

@@ -116,7 +116,8 @@ bool publication_is_open(const struct publication *publication)
 /* ---- queues -------------------------------------------------------------------------------- */
 
 /* Everything that decides whether a host fits, and nothing that does not. A collision of hashes
- * only costs precision of the order: each job is looked at with its own item before it is leased. */
+ * only costs precision of the order: each job is looked at with its own item before it is leased.
+ */
 static uint64_t class_key(const struct job *job)
 {
     const struct plan_item *item = &job->item;
@@ -258,9 +259,9 @@ void reserve(struct farm *farm, struct attempt *attempt)
     worker->live_last = attempt;
     attempt->machine = worker->machine ? worker->machine : machine_of(farm, worker);
     attempt->machine->heavy += job->item.needs.heavy;
-    attempt->memory_reserved =
-        job->memory_bytes > job->item.needs.memory_bytes ? job->memory_bytes
-                                                         : job->item.needs.memory_bytes;
+    attempt->memory_reserved = job->memory_bytes > job->item.needs.memory_bytes
+                                   ? job->memory_bytes
+                                   : job->item.needs.memory_bytes;
     attempt->machine->memory_reserved += attempt->memory_reserved;
     const struct filesystem *filesystem = build_filesystem(worker);
     attempt->volume = filesystem ? volume_of(farm, attempt->machine, filesystem->id) : NULL;

@@ -25,9 +25,8 @@ void stop_attempt(struct step *step, struct token token, const char *reason)
                                   .attempt_moved = {.token = token, .reason = reason}});
     struct worker_view worker;
     if (view_worker(step->farm, attempt.worker, &worker) && worker.session)
-        ask(step, &(struct effect){.kind = EFFECT_ORDERS,
-                                   .worker = worker.worker,
-                                   .session = worker.session});
+        ask(step, &(struct effect){
+                      .kind = EFFECT_ORDERS, .worker = worker.worker, .session = worker.session});
 }
 
 /* Records the end, and that its log is stored if that is known already or there is none. */
@@ -110,8 +109,7 @@ static bool adopt(struct step *step, uint64_t worker, const struct item *item)
     enum phase phase = item->phase == PHASE_PUBLISH ? PHASE_NONE : item->phase;
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_ADOPTED,
                                   .lease = {item->token, id, worker, phase}});
-    ask(step, &(struct effect){
-                  .kind = EFFECT_EXPECT_LOG, .worker = worker, .token = item->token});
+    ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = item->token});
     return true;
 }
 
@@ -129,9 +127,9 @@ static void decide_attempt_item(struct step *step, uint64_t worker, const struct
     if (item->state == ITEM_ENDED)
         end_attempt(step, item);
     else if (item->state == ITEM_RUNNING && is_moved(&attempt, item->phase))
-        decide(step, &(struct record){.kind = RECORD_ATTEMPT_MOVED,
-                                      .attempt_moved = {.token = item->token,
-                                                        .phase = item->phase}});
+        decide(step,
+               &(struct record){.kind = RECORD_ATTEMPT_MOVED,
+                                .attempt_moved = {.token = item->token, .phase = item->phase}});
 }
 
 /* ---- what a status does not show ----------------------------------------------------------- */
@@ -177,7 +175,8 @@ struct told {
 
 static void hear(struct step *step, const struct told *told)
 {
-    struct sighting *sightings = arena_new(step->arena, (told->items_count + 1) * sizeof *sightings);
+    struct sighting *sightings =
+        arena_new(step->arena, (told->items_count + 1) * sizeof *sightings);
     for (size_t i = 0; i < told->items_count; i++)
         sightings[i] = (struct sighting){told->items[i].token, told->items[i].is_publication,
                                          told->items[i].state};
@@ -281,12 +280,14 @@ static void check_systems(struct step *step, const struct worker_view *before,
     const struct capabilities *baseline = peek_baseline(step->farm, before->worker);
     if (same_systems(baseline, now))
         return;
-    const char *reason = arena_print(
-        step->arena,
-        "it builds for %s now and built for %s when it joined: `farm worker resume %s` accepts that",
-        list_systems(now, step->arena), list_systems(baseline, step->arena), before->name);
-    decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
-                                  .worker_moved = {before->worker, WORKER_QUARANTINED, reason, ""}});
+    const char *reason = arena_print(step->arena,
+                                     "it builds for %s now and built for %s when it joined: `farm "
+                                     "worker resume %s` accepts that",
+                                     list_systems(now, step->arena),
+                                     list_systems(baseline, step->arena), before->name);
+    decide(step,
+           &(struct record){.kind = RECORD_WORKER_MOVED,
+                            .worker_moved = {before->worker, WORKER_QUARANTINED, reason, ""}});
 }
 
 static void welcome(struct step *step, const struct input_hello *input,
@@ -341,8 +342,7 @@ void decide_hello(struct step *step, const struct input_hello *input)
  * once, and its token keeps this one's result from counting. */
 static void lose_worker(struct step *step, uint64_t worker)
 {
-    decide(step,
-           &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {.worker = worker}});
+    decide(step, &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {.worker = worker}});
     struct token *live;
     size_t count = peek_live(step->farm, worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
@@ -413,6 +413,6 @@ void decide_sealed(struct step *step, const struct input_sealed *input)
     }
     if (view_worker(step->farm, owner, &worker) && worker.session &&
         peek_has_orders(step->farm, owner))
-        ask(step, &(struct effect){
-                      .kind = EFFECT_ORDERS, .worker = owner, .session = worker.session});
+        ask(step,
+            &(struct effect){.kind = EFFECT_ORDERS, .worker = owner, .session = worker.session});
 }

@@ -183,8 +183,7 @@ uint64_t peek_unresolved(const struct farm *farm, uint64_t publication)
     return slot->count ? slot->holder : 0;
 }
 
-bool peek_publication_next(const struct farm *farm, uint64_t *cursor,
-                           struct publication_view *out)
+bool peek_publication_next(const struct farm *farm, uint64_t *cursor, struct publication_view *out)
 {
     const struct publication *at = farm->publications;
     if (*cursor)
@@ -213,8 +212,7 @@ const struct record_learned *peek_learned(const struct farm *farm, const struct 
 
 size_t peek_expected_logs(const struct farm *farm, struct expected_log **out, struct arena *arena)
 {
-    *out = arena_new(arena,
-                     (HASH_COUNT(farm->attempts) + HASH_COUNT(farm->tries)) * sizeof **out);
+    *out = arena_new(arena, (HASH_COUNT(farm->attempts) + HASH_COUNT(farm->tries)) * sizeof **out);
     size_t count = 0;
     for (const struct attempt *at = farm->attempts; at; at = at->hh.next)
         if (!at->log_stored)

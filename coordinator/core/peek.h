@@ -21,8 +21,8 @@ uint64_t peek_due_job(const struct farm *farm, uint64_t now_ms);
 /* An open run with nothing left to do, or 0. */
 uint64_t peek_finished_run(const struct farm *farm);
 
-/* Ready jobs by class: within one, hosts take or refuse all alike (but for hosts that are backed off
- * for seasoned ones). NULL is the first class. */
+/* Ready jobs by class: within one, hosts take or refuse all alike (but for hosts that are backed
+ * off for seasoned ones). NULL is the first class. */
 struct ready_class;
 struct ready_view {
     const struct ready_class *class;
@@ -45,8 +45,7 @@ struct want {
 bool peek_want(const struct farm *farm, uint64_t job, struct want *out);
 
 /* ---- workers ---- */
-size_t peek_live(const struct farm *farm, uint64_t worker, struct token **out,
-                 struct arena *arena);
+size_t peek_live(const struct farm *farm, uint64_t worker, struct token **out, struct arena *arena);
 bool peek_any_pinned(const struct farm *farm, uint64_t worker);
 /* Open publications pinned to a worker, oldest first. */
 size_t peek_pinned(const struct farm *farm, uint64_t worker, uint64_t **out, struct arena *arena);
@@ -64,8 +63,7 @@ bool peek_held(const struct farm *farm, const struct target *target);
 /* The unresolved publication of the same (target, package, system), or 0. */
 uint64_t peek_unresolved(const struct farm *farm, uint64_t publication);
 /* Every open publication, by id. */
-bool peek_publication_next(const struct farm *farm, uint64_t *cursor,
-                           struct publication_view *out);
+bool peek_publication_next(const struct farm *farm, uint64_t *cursor, struct publication_view *out);
 /* Which attempt built what a publication publishes. */
 struct token peek_built_by(const struct farm *farm, uint64_t publication);
 

@@ -67,11 +67,11 @@ enum disposition plan_disposition(const struct farm *farm, const struct run_opti
     }
     *joins = joinable(farm, options, item);
     if (*joins) {
-        *reason =
-            arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
+        *reason = arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
         return PLAN_JOIN;
     }
-    if (!routable(farm, &(struct want){item, publishes(options, item), 0, options->worker}, reason, arena))
+    if (!routable(farm, &(struct want){item, publishes(options, item), 0, options->worker}, reason,
+                  arena))
         return PLAN_UNROUTABLE;
     return PLAN_BUILD;
 }
@@ -98,8 +98,8 @@ static void sort_by_place(const struct plan_item **items, const struct plan_item
     sort_by_place(items, scratch, half);
     sort_by_place(items + half, scratch, count - half);
     while (left < half && right < count)
-        scratch[out++] = compare_places(items[right], items[left]) < 0 ? items[right++]
-                                                                       : items[left++];
+        scratch[out++] =
+            compare_places(items[right], items[left]) < 0 ? items[right++] : items[left++];
     while (left < half)
         scratch[out++] = items[left++];
     while (right < count)
@@ -124,7 +124,8 @@ size_t plan_collisions(const struct run_options *options, const struct plan_item
     sort_by_place(places, arena_new(arena, (count + 1) * sizeof *places), place_count);
     *out = arena_new(arena, (2 * place_count + 1) * sizeof **out);
     for (size_t i = 1; i < place_count; i++)
-        if (compare_places(places[i - 1], places[i]) == 0 && !same_branch(places[i - 1], places[i])) {
+        if (compare_places(places[i - 1], places[i]) == 0 &&
+            !same_branch(places[i - 1], places[i])) {
             (*out)[2 * found] = places[i - 1];
             (*out)[2 * found + 1] = places[i];
             found++;
@@ -171,8 +172,8 @@ static void plan_job(struct step *step, uint64_t run, const struct run_options *
     const char *reason;
     enum disposition disposition =
         plan_disposition(step->farm, options, item, &joins, &reason, step->arena);
-    decide(step, &(struct record){.kind = RECORD_JOB_PLANNED,
-                                  .job_planned = {job, run, joins, *item}});
+    decide(step,
+           &(struct record){.kind = RECORD_JOB_PLANNED, .job_planned = {job, run, joins, *item}});
     if (disposition == PLAN_SKIP)
         close_job(step, job, VERDICT_SKIPPED, CAUSE_NONE, reason);
     else if (disposition == PLAN_PROBLEM)
@@ -199,8 +200,7 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
     if (!*problem && !input->items_count)
         problem = "nothing matches this filter: `farm matrix` lists what there is";
     if (*problem) {
-        decide(step,
-               &(struct record){.kind = RECORD_RUN_REFUSED, .run = {input->run, problem}});
+        decide(step, &(struct record){.kind = RECORD_RUN_REFUSED, .run = {input->run, problem}});
         return;
     }
     struct run_options options = run.options;
@@ -252,8 +252,7 @@ static void hand_on(struct step *step, const uint64_t *followers, size_t count)
     if (run.state == RUN_OPEN)
         decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = first.job}});
     else
-        decide(step,
-               &(struct record){.kind = RECORD_JOB_JOINED, .job_joined = {first.job, 0}});
+        decide(step, &(struct record){.kind = RECORD_JOB_JOINED, .job_joined = {first.job, 0}});
     for (size_t i = 1; i < count; i++)
         decide(step, &(struct record){.kind = RECORD_JOB_JOINED,
                                       .job_joined = {followers[i], first.job}});

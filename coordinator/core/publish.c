@@ -2,8 +2,8 @@
 /* publish.c - publications: the duty to publish what a job built, from wanted to the ledger.
  *
  * Rules it keeps: a grant never expires; while one is unresolved nobody else is granted the same
- * (target, package, system); only the host that built may publish; a failed publish is tried again as
- * a publish, never as a build; what may have happened is asked again of the same worker, and the
+ * (target, package, system); only the host that built may publish; a failed publish is tried again
+ * as a publish, never as a build; what may have happened is asked again of the same worker, and the
  * target's own "already published" settles it; a rejected account holds all publications of its
  * kind until a person releases them, while builds go on.
  */
@@ -70,8 +70,8 @@ void want_publication(struct step *step, uint64_t job)
 
 static bool is_due(const struct step *step, const struct publication_view *publication)
 {
-    bool waits = publication->state == PUBLICATION_WANTED ||
-                 publication->state == PUBLICATION_UNKNOWN;
+    bool waits =
+        publication->state == PUBLICATION_WANTED || publication->state == PUBLICATION_UNKNOWN;
     return waits && publication->not_before_ms <= step->now_ms;
 }
 
@@ -120,9 +120,8 @@ void decide_grants(struct step *step, const struct worker_view *worker)
         any = true;
     }
     if (any)
-        ask(step, &(struct effect){.kind = EFFECT_ORDERS,
-                                   .worker = worker->worker,
-                                   .session = worker->session});
+        ask(step, &(struct effect){
+                      .kind = EFFECT_ORDERS, .worker = worker->worker, .session = worker->session});
 }
 
 /* ---- what a worker reports ----------------------------------------------------------------- */
@@ -229,8 +228,8 @@ static enum consequence consequence_of(const struct item *item)
     return TRY_AGAIN;
 }
 
-/* After a try that may have published, failures of later tries prove nothing: it stays unknown until
- * the target or a person answers. */
+/* After a try that may have published, failures of later tries prove nothing: it stays unknown
+ * until the target or a person answers. */
 static void unpublished(struct step *step, const struct publication_view *publication,
                         const struct item *item)
 {
@@ -261,9 +260,9 @@ void decide_publication_item(struct step *step, uint64_t worker, const struct it
     if (!id || !view_publication(step->farm, id, &publication) || publication.worker != worker ||
         publication.state >= PUBLICATION_PUBLISHED)
         return;
-    bool current = token_equal(publication.token, item->token) &&
-                   (publication.state == PUBLICATION_GRANTED ||
-                    publication.state == PUBLICATION_RUNNING);
+    bool current =
+        token_equal(publication.token, item->token) &&
+        (publication.state == PUBLICATION_GRANTED || publication.state == PUBLICATION_RUNNING);
     if (item->state == ITEM_ENDED && item->outcome == OUTCOME_OK)
         published(step, &publication, item->already_published, item->rebuilt,
                   product_of(&publication, item)); /* whichever try it was: it is published */
@@ -304,8 +303,7 @@ void drop_publication(struct step *step, uint64_t id, const char *detail)
 /* ---- requests ------------------------------------------------------------------------------ */
 
 /* Why a job has nothing to publish, or NULL. */
-static const char *not_publishable(const struct step *step, uint64_t id,
-                                   struct attempt_view *built)
+static const char *not_publishable(const struct step *step, uint64_t id, struct attempt_view *built)
 {
     struct job_view job;
     struct run_view run;
@@ -325,10 +323,11 @@ static const char *not_publishable(const struct step *step, uint64_t id,
                            "published: push it and rebuild",
                            number, package);
     if (job.item->target.kind == TARGET_NONE)
-        return arena_print(arena,
-                           "branch %s had no `publish` in farm.yaml when job %llu (%s) was planned: "
-                           "set it and rebuild",
-                           job.item->variant.branch, number, package);
+        return arena_print(
+            arena,
+            "branch %s had no `publish` in farm.yaml when job %llu (%s) was planned: "
+            "set it and rebuild",
+            job.item->variant.branch, number, package);
     if (!find_product(step->farm, id, built))
         return arena_print(arena, "what job %llu (%s) built is not known any more: rebuild it",
                            number, package);
@@ -430,8 +429,8 @@ void decide_release(struct step *step, const struct input_release *input)
     size_t released = 0;
     while (peek_publication_next(step->farm, &cursor, &publication)) {
         const struct target *target = publication.target;
-        bool meant = strcmp(target->secret, input->secret) == 0 ||
-                     strcmp(target->name, input->secret) == 0;
+        bool meant =
+            strcmp(target->secret, input->secret) == 0 || strcmp(target->name, input->secret) == 0;
         if (publication.state != PUBLICATION_HELD || !meant)
             continue;
         move(step, RECORD_PUBLICATION_RELEASED, &publication, CAUSE_NONE, "", 0);
@@ -446,8 +445,8 @@ void decide_import(struct step *step, const struct input_ledger_import *input)
     size_t entered = 0;
     for (size_t i = 0; i < input->entries_count; i++) {
         const struct ledger_entry *entry = &input->entries[i];
-        const struct ledger_entry *newest = view_ledger(
-            step->farm, entry->target, entry->variant.package, entry->variant.system);
+        const struct ledger_entry *newest =
+            view_ledger(step->farm, entry->target, entry->variant.package, entry->variant.system);
         if (newest && strcmp(newest->variant.commit, entry->variant.commit) == 0 &&
             strcmp(newest->inputs, entry->inputs) == 0)
             continue;

@@ -249,8 +249,14 @@ static const struct shape request_known_shape =
 
 /* ---- kinds --------------------------------------------------------------------------------- */
 
-#define DURABLE(kind, name, shape) {kind, name, &(shape), false}
-#define PASSING(kind, name, shape) {kind, name, &(shape), true}
+#define DURABLE(kind, name, shape)                                                                 \
+    {                                                                                              \
+        kind, name, &(shape), false                                                                \
+    }
+#define PASSING(kind, name, shape)                                                                 \
+    {                                                                                              \
+        kind, name, &(shape), true                                                                 \
+    }
 
 /* In order of kind. */
 static const struct record_info rows[] = {

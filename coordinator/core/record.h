@@ -15,41 +15,41 @@ enum record_kind {
     RECORD_NONE = 0,
 
     /* the farm */
-    RECORD_FARM_STARTED = 1,   /* a coordinator begins to act on this journal */
-    RECORD_POLICY_SET = 2,     /* the numbers that decisions use, from farm.yaml */
-    RECORD_FARM_PAUSED = 3,    /* no new attempts or grants; what runs goes on */
+    RECORD_FARM_STARTED = 1, /* a coordinator begins to act on this journal */
+    RECORD_POLICY_SET = 2,   /* the numbers that decisions use, from farm.yaml */
+    RECORD_FARM_PAUSED = 3,  /* no new attempts or grants; what runs goes on */
     RECORD_FARM_RESUMED = 4,
-    RECORD_COUNTERS_SET = 5,   /* farm_export: ids go on from here */
-    RECORD_INTAKE_SET = 6,     /* passing: the coordinator's own disk allows new work, or not */
-    RECORD_CLOCK_JUMPED = 7,   /* passing: nobody looked for this long; all leases are extended */
+    RECORD_COUNTERS_SET = 5, /* farm_export: ids go on from here */
+    RECORD_INTAKE_SET = 6,   /* passing: the coordinator's own disk allows new work, or not */
+    RECORD_CLOCK_JUMPED = 7, /* passing: nobody looked for this long; all leases are extended */
 
     /* who may speak, and workers */
     RECORD_PEER_ENROLLED = 8,
     RECORD_PEER_REVOKED = 9,
-    RECORD_WORKER_JOINED = 10,  /* said hello and was welcomed: capabilities */
-    RECORD_WORKER_HEARD = 11,   /* passing: a status; renews the leases it shows */
-    RECORD_WORKER_LOST = 12,    /* not heard of for lease_ttl_ms: offline, its leases run on */
-    RECORD_WORKER_MOVED = 13,   /* drained, resumed, quarantined, removed */
-    RECORD_CLOCK_SET = 14,      /* passing: how core time follows from the shell's boot time */
+    RECORD_WORKER_JOINED = 10, /* said hello and was welcomed: capabilities */
+    RECORD_WORKER_HEARD = 11,  /* passing: a status; renews the leases it shows */
+    RECORD_WORKER_LOST = 12,   /* not heard of for lease_ttl_ms: offline, its leases run on */
+    RECORD_WORKER_MOVED = 13,  /* drained, resumed, quarantined, removed */
+    RECORD_CLOCK_SET = 14,     /* passing: how core time follows from the shell's boot time */
 
     /* runs and jobs */
     RECORD_RUN_SUBMITTED = 16,
-    RECORD_RUN_RESOLVED = 17,   /* discovery answered; jobs follow */
+    RECORD_RUN_RESOLVED = 17, /* discovery answered; jobs follow */
     RECORD_RUN_OPENED = 18,
     RECORD_RUN_REFUSED = 19,
     RECORD_RUN_CLOSED = 20,
     RECORD_JOB_PLANNED = 21,
     RECORD_JOB_READY = 22,
-    RECORD_JOB_DELAYED = 23,    /* back to waiting until a time: retry after a back-off */
+    RECORD_JOB_DELAYED = 23, /* back to waiting until a time: retry after a back-off */
     RECORD_JOB_CLOSED = 24,
-    RECORD_RUN_ARCHIVED = 25,   /* its records moved to the archive: the farm forgets run, jobs,
-                                   attempts and publications; ledger and request id stay (body run) */
-    RECORD_JOB_JOINED = 26,     /* waits for another job from now on, or for none */
+    RECORD_RUN_ARCHIVED = 25, /* its records moved to the archive: the farm forgets run, jobs,
+                                 attempts and publications; ledger and request id stay (body run) */
+    RECORD_JOB_JOINED = 26,   /* waits for another job from now on, or for none */
 
     /* attempts */
     RECORD_LEASE_OFFERED = 32,
-    RECORD_ATTEMPT_MOVED = 33,   /* the worker reports a phase */
-    RECORD_ATTEMPT_STOPPING = 34,/* its job no longer wants it; the worker is being told */
+    RECORD_ATTEMPT_MOVED = 33,    /* the worker reports a phase */
+    RECORD_ATTEMPT_STOPPING = 34, /* its job no longer wants it; the worker is being told */
     RECORD_ATTEMPT_ENDED = 35,
     RECORD_ATTEMPT_SEALED = 36,  /* its whole log is stored: the worker may forget it */
     RECORD_ATTEMPT_ADOPTED = 37, /* a worker has it, we did not (restored journal): ours again */
@@ -60,16 +60,16 @@ enum record_kind {
     RECORD_PUBLICATION_RELEASED = 50,
     RECORD_PUBLICATION_GRANTED = 51,
     RECORD_PUBLICATION_RUNNING = 52,
-    RECORD_PUBLICATION_UNKNOWN = 53,  /* may have happened: the same worker is to ask again */
-    RECORD_PUBLICATION_RETRIED = 54,  /* this try certainly failed: wanted again after a back-off */
+    RECORD_PUBLICATION_UNKNOWN = 53, /* may have happened: the same worker is to ask again */
+    RECORD_PUBLICATION_RETRIED = 54, /* this try certainly failed: wanted again after a back-off */
     RECORD_PUBLICATION_PUBLISHED = 55,
     RECORD_PUBLICATION_FAILED = 56,
-    RECORD_PUBLICATION_SEALED = 57,   /* the log of a try is stored */
+    RECORD_PUBLICATION_SEALED = 57, /* the log of a try is stored */
 
     /* what outlives runs */
     RECORD_LEDGER_ENTERED = 64,
-    RECORD_LEARNED = 65,        /* how long, how much memory and disk a package took */
-    RECORD_REQUEST_KNOWN = 66   /* farm_export: this request id was answered with this run */
+    RECORD_LEARNED = 65,      /* how long, how much memory and disk a package took */
+    RECORD_REQUEST_KNOWN = 66 /* farm_export: this request id was answered with this run */
 };
 
 struct record_farm_started {
@@ -81,13 +81,13 @@ struct record_farm_started {
 /* All times in ms. Defaults and reasons: coordinator/config.h. */
 struct policy {
     uint64_t heartbeat_ms;
-    uint64_t lease_ttl_ms;      /* not heard for this long: the worker is offline */
-    uint64_t lost_grace_ms;     /* offline for this long beyond it: its attempts are lost */
-    uint64_t retry_delay_ms;    /* first back-off; doubles, with a cap of 32 times */
-    uint32_t attempts_max;      /* of one job in all */
-    uint32_t lost_max;          /* a job that lost this many hosts stops: a poison job */
+    uint64_t lease_ttl_ms;   /* not heard for this long: the worker is offline */
+    uint64_t lost_grace_ms;  /* offline for this long beyond it: its attempts are lost */
+    uint64_t retry_delay_ms; /* first back-off; doubles, with a cap of 32 times */
+    uint32_t attempts_max;   /* of one job in all */
+    uint32_t lost_max;       /* a job that lost this many hosts stops: a poison job */
     uint32_t publish_tries_max;
-    uint64_t disk_floor_bytes;  /* a host keeps this much free beyond reservations */
+    uint64_t disk_floor_bytes; /* a host keeps this much free beyond reservations */
 };
 
 struct record_paused {
@@ -110,7 +110,7 @@ struct record_counters {
 };
 
 struct record_peer {
-    uint64_t worker;        /* role WORKER: its id in the farm, for ever; else 0 */
+    uint64_t worker; /* role WORKER: its id in the farm, for ever; else 0 */
     const char *name;
     const char *public_key; /* Z85 */
     enum role role;
@@ -164,18 +164,18 @@ struct record_worker_moved {
 };
 
 struct run_options {
-    const char *project;  /* "" all */
-    const char *filter;   /* as typed; resolved by the shell */
+    const char *project; /* "" all */
+    const char *filter;  /* as typed; resolved by the shell */
     bool publish;
-    bool force;           /* build also what is unchanged */
-    int64_t priority;     /* higher first */
-    uint64_t retry_of;    /* a run, or 0 */
-    bool failed;          /* retry: only jobs that did not end ok */
-    const char *at;       /* retry: a branch whose tip to take, "" the same commits */
-    bool local;           /* `farm build --from`: never publishes, goes first */
-    const char *commit;   /* local: the commit to build; "" otherwise */
-    const char *bundle;   /* local: name of the git bundle that has it, "" when it is pushed */
-    const char *worker;   /* local: the only worker that may take it, "" any */
+    bool force;         /* build also what is unchanged */
+    int64_t priority;   /* higher first */
+    uint64_t retry_of;  /* a run, or 0 */
+    bool failed;        /* retry: only jobs that did not end ok */
+    const char *at;     /* retry: a branch whose tip to take, "" the same commits */
+    bool local;         /* `farm build --from`: never publishes, goes first */
+    const char *commit; /* local: the commit to build; "" otherwise */
+    const char *bundle; /* local: name of the git bundle that has it, "" when it is pushed */
+    const char *worker; /* local: the only worker that may take it, "" any */
 };
 
 struct record_run_submitted {
@@ -199,9 +199,9 @@ struct record_job_planned {
 
 struct record_job {
     uint64_t job;
-    uint64_t until_ms;     /* DELAYED: core time */
-    enum verdict verdict;  /* CLOSED */
-    enum cause cause;      /* DELAYED, CLOSED */
+    uint64_t until_ms;    /* DELAYED: core time */
+    enum verdict verdict; /* CLOSED */
+    enum cause cause;     /* DELAYED, CLOSED */
     const char *detail;
 };
 
@@ -242,7 +242,7 @@ struct record_sealed {
 struct record_publication_wanted {
     uint64_t publication;
     uint64_t job;
-    uint64_t worker;       /* the host that built, and the only one that may publish it */
+    uint64_t worker; /* the host that built, and the only one that may publish it */
     struct token built_by;
     struct target target;
     struct product product;
@@ -250,19 +250,19 @@ struct record_publication_wanted {
 
 struct record_publication {
     uint64_t publication;
-    struct token token;   /* of the try: GRANTED and what follows it */
-    uint64_t until_ms;    /* RETRIED: not before, core time */
+    struct token token; /* of the try: GRANTED and what follows it */
+    uint64_t until_ms;  /* RETRIED: not before, core time */
     enum cause cause;
     const char *detail;
-    bool already;         /* PUBLISHED: the target had it */
-    bool rebuilt;         /* PUBLISHED: not what was checked; people are told */
+    bool already; /* PUBLISHED: the target had it */
+    bool rebuilt; /* PUBLISHED: not what was checked; people are told */
 };
 
 /* One row of the ledger: what is published, from what, checked how. */
 struct ledger_entry {
-    const char *target;  /* org or target name */
+    const char *target; /* org or target name */
     struct variant variant;
-    const char *inputs;  /* hash, "" unknown (imported) */
+    const char *inputs; /* hash, "" unknown (imported) */
     struct product product;
     struct token attempt;
     const char *worker;
@@ -307,7 +307,7 @@ struct record {
         struct record_job_planned job_planned;
         struct record_job job; /* READY, DELAYED, CLOSED */
         struct record_job_joined job_joined;
-        struct record_lease lease; /* OFFERED, ADOPTED */
+        struct record_lease lease;                 /* OFFERED, ADOPTED */
         struct record_attempt_moved attempt_moved; /* MOVED, STOPPING */
         struct record_attempt_ended attempt_ended;
         struct record_sealed sealed; /* ATTEMPT_SEALED, PUBLICATION_SEALED */

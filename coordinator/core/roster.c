@@ -136,9 +136,9 @@ void decide_revoke(struct step *step, const struct input_revoke *input)
 static void move_worker(struct step *step, const struct input_worker_admin *input,
                         enum worker_state to)
 {
-    decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
-                                  .worker_moved = {input->worker, to, input->reason,
-                                                   input->asked.who}});
+    decide(step,
+           &(struct record){.kind = RECORD_WORKER_MOVED,
+                            .worker_moved = {input->worker, to, input->reason, input->asked.who}});
 }
 
 static void drain(struct step *step, const struct input_worker_admin *input,
@@ -165,10 +165,11 @@ static void try_remove(struct step *step, const struct input_worker_admin *input
     size_t owed = peek_pinned(step->farm, worker->worker, &pinned, step->arena);
     size_t running = peek_live(step->farm, worker->worker, &live, step->arena);
     if ((owed || running) && !input->discard) {
-        reply_no(step, &input->asked,
-                 "%s still has %zu attempts and %zu publications that only it can end: `farm worker "
-                 "drain %s` first, or --discard to give them up",
-                 worker->name, running, owed, worker->name);
+        reply_no(
+            step, &input->asked,
+            "%s still has %zu attempts and %zu publications that only it can end: `farm worker "
+            "drain %s` first, or --discard to give them up",
+            worker->name, running, owed, worker->name);
         return;
     }
     remove_worker(step, worker, input->reason, input->asked.who);

@@ -9,13 +9,12 @@
  */
 #include "coordinator/core/plan.h"
 
-#include <stdio.h>
 #include <string.h>
 
-const char *const fit_names[] = {"yes",          "offline", "draining", "quarantined", "system",
-                                 "builder",      "check",   "publish",  "memory-total", "slots",
-                                 "heavy",        "memory",  "disk",     "backoff",     "problem",
-                                 "worker",       NULL};
+const char *const fit_names[] = {"yes",     "offline", "draining", "quarantined",  "system",
+                                 "builder", "check",   "publish",  "memory-total", "slots",
+                                 "heavy",   "memory",  "disk",     "backoff",      "problem",
+                                 "worker",  NULL};
 
 /* ---- what a host can ever do --------------------------------------------------------------- */
 
@@ -62,19 +61,21 @@ static bool runs_isa(const struct capabilities *host, const char *isa)
 }
 
 /* "sm90" and "sm90a" run on compute capability 9.0, "sm120" on 12.0. */
+static bool is_capability(const char *compute, const char *digits, size_t major)
+{
+    return strncmp(compute, digits, major) == 0 && compute[major] == '.' &&
+           compute[major + 1] == digits[major] && compute[major + 2] == '\0';
+}
+
 static bool runs_gpu(const struct capabilities *host, const char *gpu)
 {
     if (strncmp(gpu, "sm", 2) != 0)
         return true;
-    char compute[32];
-    int digits = 0;
-    while (digits < 8 && gpu[2 + digits] >= '0' && gpu[2 + digits] <= '9')
-        digits++;
+    size_t digits = strspn(gpu + 2, "0123456789");
     if (digits < 2)
         return true;
-    snprintf(compute, sizeof compute, "%.*s.%c", digits - 1, gpu + 2, gpu[1 + digits]);
     for (size_t i = 0; i < host->gpus_count; i++)
-        if (strcmp(host->gpus[i].compute, compute) == 0)
+        if (is_capability(host->gpus[i].compute, gpu + 2, digits - 1))
             return true;
     return false;
 }
@@ -255,8 +256,7 @@ static bool is_backed_off(const struct farm *farm, uint64_t job, const struct wo
     struct job_view view;
     struct attempt_view newest;
     struct farm_view state;
-    if (!view_job(farm, job, &view) || !view.attempts ||
-        !view_attempt(farm, view.attempt, &newest))
+    if (!view_job(farm, job, &view) || !view.attempts || !view_attempt(farm, view.attempt, &newest))
         return false;
     view_farm(farm, &state);
     if (failed_here(farm, job, worker->worker)) {
@@ -321,9 +321,8 @@ static void fill(struct step *step, struct worker_view *worker, uint64_t floor_b
         view_worker(step->farm, worker->worker, worker);
     }
     if (any)
-        ask(step, &(struct effect){.kind = EFFECT_ORDERS,
-                                   .worker = worker->worker,
-                                   .session = worker->session});
+        ask(step, &(struct effect){
+                      .kind = EFFECT_ORDERS, .worker = worker->worker, .session = worker->session});
 }
 
 void decide_schedule(struct step *step)
@@ -355,8 +354,8 @@ static const char *isa_or_gpu(const struct capabilities *host, const struct vari
     return runs_isa(host, variant->isa) ? variant->gpu : variant->isa;
 }
 
-static const char *fit_text(enum fit fit, const struct worker_view *worker,
-                            const struct want *want, uint64_t floor_bytes, struct arena *arena)
+static const char *fit_text(enum fit fit, const struct worker_view *worker, const struct want *want,
+                            uint64_t floor_bytes, struct arena *arena)
 {
     const struct capabilities *host = worker->capabilities;
     const struct plan_item *item = want->item;
@@ -369,8 +368,8 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker,
         return arena_print(arena, worker->joined ? "%s is offline" : "%s never said hello",
                            worker->name);
     case FIT_DRAINING:
-        return arena_print(arena, "%s is draining: `farm worker resume %s` ends that",
-                           worker->name, worker->name);
+        return arena_print(arena, "%s is draining: `farm worker resume %s` ends that", worker->name,
+                           worker->name);
     case FIT_QUARANTINED:
         return arena_print(arena, "%s is quarantined: %s", worker->name, worker->reason);
     case FIT_SYSTEM:
@@ -457,8 +456,9 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
     size_t seen = 0;
     const char *why = NULL;
     if (!*want->item->variant.system) {
-        *reason = arena_print(arena, "nothing tells which system %s is for: set `system` in farm.yaml",
-                              want->item->variant.package);
+        *reason =
+            arena_print(arena, "nothing tells which system %s is for: set `system` in farm.yaml",
+                        want->item->variant.package);
         return false;
     }
     while (view_worker_next(farm, &cursor, &worker)) {
@@ -468,7 +468,8 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
         enum fit fit = worker.joined ? never_fits(&worker, want) : FIT_YES;
         if (fit == FIT_YES)
             return true;
-        if (!why || (fit != FIT_SYSTEM && fit != FIT_WORKER)) /* the host that comes closest says the most */
+        if (!why || (fit != FIT_SYSTEM &&
+                     fit != FIT_WORKER)) /* the host that comes closest says the most */
             why = fit_text(fit, &worker, want, 0, arena);
     }
     if (!seen)
@@ -480,6 +481,5 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
 bool could_take(const struct farm *farm, uint64_t worker, const struct want *want)
 {
     struct worker_view view;
-    return view_worker(farm, worker, &view) && view.joined &&
-           never_fits(&view, want) == FIT_YES;
+    return view_worker(farm, worker, &view) && view.joined && never_fits(&view, want) == FIT_YES;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* state.c - how things may move. Each table stands below its picture, which docs/states.md shows
- * too. Invariant: a state exists only if something can wait in it, and what is final has no row out.
+ * too. Invariant: a state exists only if something can wait in it, and what is final has no row
+ * out.
  */
 #include "coordinator/core/state.h"
 
@@ -119,7 +120,8 @@ static const char publication_picture[] =
     "                         |          v\n"
     "                         '------ unknown\n"
     "\n"
-    "a person may settle each of them; only a report, a probe or a person ends granted, running and\n"
+    "a person may settle each of them; only a report, a probe or a person ends granted, running "
+    "and\n"
     "unknown: time never does\n";
 
 static const struct state_row publication_rows[] = {
@@ -217,8 +219,7 @@ void state_print(const struct state_table *table, struct buf *out)
               table->picture);
     for (size_t i = 0; i < table->row_count; i++) {
         const struct state_row *row = &table->rows[i];
-        buf_print(out, "| %s | %s | %s |\n",
-                  row->from == STATE_NEW ? "" : table->states[row->from],
+        buf_print(out, "| %s | %s | %s |\n", row->from == STATE_NEW ? "" : table->states[row->from],
                   record_info(row->by)->name, table->states[row->to]);
     }
     buf_print(out, "\n");

@@ -2,9 +2,10 @@
 /* verdict.c - what follows the end of an attempt: the retry policy, as a table.
  *
  * A compile error is the code's own fault and is told at once; a lost host or a broken line is the
- * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max, by the
- * cause's own bound, by lost_max for hosts that went away, and by LIMIT_ATTEMPTS_PER_JOB in all.
- * Which host goes first in a retry is schedule.c's (a host that is to blame lets others go first).
+ * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max, by
+ * the cause's own bound, by lost_max for hosts that went away, and by LIMIT_ATTEMPTS_PER_JOB in
+ * all. Which host goes first in a retry is schedule.c's (a host that is to blame lets others go
+ * first).
  */
 #include "coordinator/core/decide.h"
 
@@ -156,8 +157,8 @@ static void learn(struct step *step, const struct attempt_view *attempt)
 static void quarantine(struct step *step, const struct attempt_view *attempt)
 {
     struct worker_view worker;
-    if (!view_worker(step->farm, attempt->worker, &worker) ||
-        worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
+    if (!view_worker(step->farm, attempt->worker, &worker) || worker.state == WORKER_QUARANTINED ||
+        worker.state == WORKER_REMOVED)
         return;
     const char *reason =
         arena_print(step->arena, "attempt %u.%llu found that it lacks what it claimed: %s",

@@ -451,8 +451,7 @@ static void order_sighting(const struct farm *farm, struct order_list *list,
     }
 }
 
-void view_orders(const struct farm *farm, uint64_t worker, struct orders *out,
-                 struct arena *arena)
+void view_orders(const struct farm *farm, uint64_t worker, struct orders *out, struct arena *arena)
 {
     *out = (struct orders){.incarnation = farm->incarnation};
     const struct worker *of = find_worker(farm, worker);

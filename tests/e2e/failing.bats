@@ -83,7 +83,7 @@ has() {
 	farm status 2 --json | jq -e '.run.retry_of == 1'
 	# Fixed on the branch.
 	git clone --quiet "$repository" "$checkout"
-	sed 's/-compile-error//' "$checkout/.flox/pkgs/$short-avx2.nix" \
+	sed 's/sm90-avx2/sm90-avx2-compile-error/' "$checkout/.flox/pkgs/$short-avx2.nix" \
 		>"$checkout/.flox/pkgs/$short-avx2-compile-error.nix"
 	git -C "$checkout" commit --quiet --all --message "Make it compile"
 	git -C "$checkout" push --quiet
@@ -102,6 +102,7 @@ has() {
 	has wrong-host $short-avx2-no-feature
 	farm worker list --json | jq -e '.[0].state == "quarantined"'
 	farm rebuild --detach sm90-avx2-noisy
+	wait_until 30 run_is open
 	run farm why sm90-avx2-noisy
 	says quarantined
 	farm worker resume one

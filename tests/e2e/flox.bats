@@ -8,10 +8,11 @@ load farm
 
 setup() {
 	farm_setup
+	nix_setup
 	fixture sample
 	farm_make "$url"
 	catalog=$top/catalog
-	mkdir -p "$top/flox" "$catalog" "$top/faults/.farm-fake" "$top/store"
+	mkdir -p "$top/flox" "$catalog" "$top/faults/.farm-fake"
 	ln -s "$source_dir/tests/standins/flox/flox" "$top/flox/flox"
 	export PATH=$top/flox:$PATH
 }
@@ -27,7 +28,6 @@ play() {
 	{
 		echo "FAKE_FLOX_VERSION=$version"
 		echo "FARM_FAKE_CATALOG=$catalog"
-		echo "FARM_FAKE_STORE=$top/store"
 		echo "FARM_FAKE_FAULTS=$top/faults"
 		echo "FARM_FAKE_CALLS=$top/calls"
 		[ $# -eq 0 ] || printf '%s\n' "$@"
@@ -72,8 +72,8 @@ project() {
 
 farm_ready() {
 	project
-	token "${1:-86400}" | farm secret set floxhub
 	farm_up
+	token "${1:-86400}" | farm secret set floxhub
 	worker_up one --slots 4 --may-publish
 	wait_until 20 workers_online 1
 }
@@ -107,6 +107,26 @@ story() {
 
 @test "1.15.0: builds and publishes" {
 	story 1.15.0
+}
+
+@test "the whole matrix on both architectures: 67 ok, 0 failed, 67 published" {
+	local programs=$binary_dir/../$other/bin
+	[ -x "$programs/farm-worker" ] || skip "no worker for $other in $programs"
+	play 1.14.1
+	farm_ready
+	# What flox on an $other host says its system is.
+	mkdir "$top/flox-there"
+	ln -s "$source_dir/tests/standins/flox/flox" "$top/flox-there/flox"
+	{ cat "$top/flox/flox.env" && echo "FARM_FAKE_SYSTEM=$other-linux"; } >"$top/flox-there/flox.env"
+	PATH=$top/flox-there:$PATH farm worker start two --slots 4 --may-publish \
+		--program "$programs/farm-worker" --supervisor "$programs/farm-supervisor"
+	wait_until 20 workers_online 2
+	run farm rebuild --publish
+	[ "$status" -eq 0 ]
+	says "67 ok, 0 failed, 67 published"
+	[ "$(published)" -eq 67 ]
+	farm status --json | jq -e --arg there "$other-linux" \
+		'all(.run.jobs[]; .worker == (if .system == $there then "two" else "one" end))'
 }
 
 @test "1.9.0 is too old: no host can take the jobs, and it says why" {
@@ -181,8 +201,8 @@ publications_held() {
 	secret=$(token 86400)
 	part=$(cut -d. -f2 <<<"$secret")
 	project
-	printf %s "$secret" | farm secret set floxhub
 	farm_up
+	printf %s "$secret" | farm secret set floxhub
 	worker_up one --slots 1 --may-publish
 	farm rebuild --publish 'gpu=sm90 isa=avx512'
 	[ "$(published)" -eq 1 ]

@@ -223,8 +223,7 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->already_published = has(&words, "already");
     item->unsure = has(&words, "unsure");
     item->rebuilt = has(&words, "rebuilt");
-    item->failed_phase =
-        (enum phase)shape_enum_value(phase_names, value(&words, "at", "none"));
+    item->failed_phase = (enum phase)shape_enum_value(phase_names, value(&words, "at", "none"));
     item->detail = value(&words, "detail", "");
     item->variant.project = value(&words, "project", "p");
     item->variant.branch = value(&words, "branch", "main");
@@ -444,12 +443,11 @@ static void do_settle(struct history *history, const struct words *words)
 {
     struct input input = {.kind = INPUT_SETTLE};
     const char *how = words->at[3];
-    input.settle = (struct input_settle){
-        {words->at[1], "ann"},
-        strtoull(words->at[2], NULL, 10),
-        strcmp(how, "published") == 0 ? SETTLE_PUBLISHED
-        : strcmp(how, "not") == 0     ? SETTLE_NOT_PUBLISHED
-                                      : SETTLE_GIVE_UP};
+    input.settle = (struct input_settle){{words->at[1], "ann"},
+                                         strtoull(words->at[2], NULL, 10),
+                                         strcmp(how, "published") == 0 ? SETTLE_PUBLISHED
+                                         : strcmp(how, "not") == 0     ? SETTLE_NOT_PUBLISHED
+                                                                       : SETTLE_GIVE_UP};
     history_step(history, &input);
 }
 
@@ -632,7 +630,8 @@ struct history *history_begin(void)
     history->farm = farm_create();
     history->boot_ms = 5000000;
     history->wall_ms = 1700000000000;
-    history_do(history, "start\npolicy ttl=30000 grace=60000 delay=10000 attempts=4 lost=3 tries=3");
+    history_do(history,
+               "start\npolicy ttl=30000 grace=60000 delay=10000 attempts=4 lost=3 tries=3");
     buf_clear(&history->said);
     return history;
 }

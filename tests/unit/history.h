@@ -20,9 +20,9 @@
  * ITEMS of a status, by commas: TOKEN accepted|running PHASE|ended OUTCOME [CAUSE] [at=PHASE]
  * [bytes=N] [already] [unsure] [pkg=P] [system=S]; a TOKEN with a p before it is a publication's.
  *
- * After each step farm_check runs. Passing records but clock-jumped are not shown. Effects are shown
- * as "> kind ..." behind the records of their step. A farm that is replayed from the durable records
- * must have the same digest; history_restart goes on with it.
+ * After each step farm_check runs. Passing records but clock-jumped are not shown. Effects are
+ * shown as "> kind ..." behind the records of their step. A farm that is replayed from the durable
+ * records must have the same digest; history_restart goes on with it.
  */
 #ifndef FARM_HISTORY_H
 #define FARM_HISTORY_H

@@ -37,15 +37,16 @@ static void happy_path_with_publish(void **state)
     history_expect(h, "status w1 : 1.1 running build",
                    "attempt-moved token={epoch=1 number=1} phase=build\n");
     history_do(h, "tick 5000");
-    history_expect(h, "status w1 : 1.1 ended ok",
-                   "attempt-ended token={epoch=1 number=1} outcome=ok log_bytes=10 "
-                   "product={derivation=/nix/store/x.drv paths=[/nix/store/out]}\n"
-                   "learned project=p package=a system=x86_64-linux build_ms=5000\n"
-                   "job-closed job=1 verdict=ok\n"
-                   "publication-wanted publication=1 job=1 worker=1 built_by={epoch=1 number=1}...\n"
-                   "publication-granted publication=1 token={epoch=1 number=2}\n"
-                   "> expect-log 1.2 from 1\n"
-                   "> orders 1\n");
+    history_expect(
+        h, "status w1 : 1.1 ended ok",
+        "attempt-ended token={epoch=1 number=1} outcome=ok log_bytes=10 "
+        "product={derivation=/nix/store/x.drv paths=[/nix/store/out]}\n"
+        "learned project=p package=a system=x86_64-linux build_ms=5000\n"
+        "job-closed job=1 verdict=ok\n"
+        "publication-wanted publication=1 job=1 worker=1 built_by={epoch=1 number=1}...\n"
+        "publication-granted publication=1 token={epoch=1 number=2}\n"
+        "> expect-log 1.2 from 1\n"
+        "> orders 1\n");
     history_expect(h, "sealed 1.1 10",
                    "attempt-sealed token={epoch=1 number=1} log_bytes=10\n"
                    "> orders 1\n"); /* the grant was not shown yet; the folder stays pinned */

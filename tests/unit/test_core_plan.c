@@ -96,11 +96,12 @@ static void collisions_are_refused_by_name(void **state)
     (void)state;
     struct history *h = history_begin();
     history_do(h, "submit r1 publish\nsubmit r2");
-    history_expect(h,
-                   "resolved 1 cpu x86_64-linux org=acme, b x86_64-linux org=acme, "
-                   "cpu x86_64-linux org=acme branch=cuda, cpu aarch64-linux org=acme branch=cuda",
-                   "run-refused run=1 reason=\"cpu for x86_64-linux would be published to acme from "
-                   "main and from cuda: name the branch that wins under `wins` in farm.yaml\"\n");
+    history_expect(
+        h,
+        "resolved 1 cpu x86_64-linux org=acme, b x86_64-linux org=acme, "
+        "cpu x86_64-linux org=acme branch=cuda, cpu aarch64-linux org=acme branch=cuda",
+        "run-refused run=1 reason=\"cpu for x86_64-linux would be published to acme from "
+        "main and from cuda: name the branch that wins under `wins` in farm.yaml\"\n");
     history_do(h, "resolved 2 cpu x86_64-linux org=acme, cpu x86_64-linux org=acme branch=cuda");
     assert_int_equal(job_of(h, 1).state, JOB_READY); /* nothing is published: both are built */
     assert_int_equal(job_of(h, 2).state, JOB_READY);
@@ -133,10 +134,11 @@ static void a_joined_job_publishes_what_the_other_built(void **state)
                   "submit r1\nresolved 1 a x86_64-linux org=acme\n"
                   "submit r2 publish\nresolved 2 a x86_64-linux org=acme\npreflighted 2");
     assert_int_equal(job_of(h, 2).joins, 1);
-    history_expect(h, "status w1 : 1.1 ended ok",
-                   "attempt-ended...\njob-closed job=1 verdict=ok\njob-closed job=2 verdict=ok\n"
-                   "publication-wanted publication=1 job=2 worker=1 built_by={epoch=1 number=1}...\n"
-                   "publication-granted...\nrun-closed run=1\n> expect-log...\n> orders 1\n");
+    history_expect(
+        h, "status w1 : 1.1 ended ok",
+        "attempt-ended...\njob-closed job=1 verdict=ok\njob-closed job=2 verdict=ok\n"
+        "publication-wanted publication=1 job=2 worker=1 built_by={epoch=1 number=1}...\n"
+        "publication-granted...\nrun-closed run=1\n> expect-log...\n> orders 1\n");
     history_end(h);
 }
 
@@ -255,8 +257,9 @@ static void unroutable_is_not_waiting(void **state)
     assert_int_equal(job_of(h, 1).state, JOB_READY);
     history_do(h, "hello w2 aarch64-linux");
     assert_int_equal(job_of(h, 1).verdict, VERDICT_UNROUTABLE);
-    assert_string_equal(job_of(h, 1).detail,
-                        "no worker can take it: w1 builds for x86_64-linux, not for aarch64-darwin");
+    assert_string_equal(
+        job_of(h, 1).detail,
+        "no worker can take it: w1 builds for x86_64-linux, not for aarch64-darwin");
     assert_int_equal(job_of(h, 2).state, JOB_LEASED);
     history_do(h, "submit r2\nresolved 2 q x86_64-linux mem=900");
     assert_int_equal(job_of(h, 4).verdict, VERDICT_UNROUTABLE);
@@ -369,8 +372,8 @@ static void a_plan_is_what_a_rebuild_does(void **state)
     static const char *const names[] = {"s", "j", "b1", "b2", "d", "x"};
     for (size_t i = 0; i < 6; i++) {
         shape_init(&plan_item_shape, &items[i]);
-        items[i].variant = (struct variant){"p", "main", "c1", names[i], "x86_64-linux",
-                                            "",  "",     "",   ""};
+        items[i].variant =
+            (struct variant){"p", "main", "c1", names[i], "x86_64-linux", "", "", "", ""};
         items[i].recipe.builder = BUILDER_NIX;
         items[i].inputs = (struct inputs){"same", true};
         items[i].target.kind = TARGET_FLOX;

@@ -218,10 +218,11 @@ static void cancelling_leaves_a_running_publication_alone(void **state)
     assert_int_equal(state_of(h, 1), PUBLICATION_RUNNING);
     history_do(h, "status w1 : p1.4 ended failed network at=publish, p1.2 running publish");
     assert_int_equal(state_of(h, 2), PUBLICATION_WANTED);
-    history_expect(h, "cancel c2 run=2",
-                   "publication-failed publication=2 token={epoch=1 number=4} detail=\"cancelled by "
-                   "ann\"\n"
-                   "request-known request_id=c2 run=2\nrun-closed run=2\n> reply ok run=2\n");
+    history_expect(
+        h, "cancel c2 run=2",
+        "publication-failed publication=2 token={epoch=1 number=4} detail=\"cancelled by "
+        "ann\"\n"
+        "request-known request_id=c2 run=2\nrun-closed run=2\n> reply ok run=2\n");
     history_end(h);
 }
 
@@ -232,9 +233,10 @@ static void publishing_what_an_earlier_run_built(void **state)
     history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish\nsubmit r1\n"
                   "resolved 1 a x86_64-linux org=acme, b x86_64-linux\n"
                   "status w1 : 1.1 ended ok, 1.2 ended ok\n");
-    history_expect(h, "publish q1 1 2",
-                   "> reply no branch main had no `publish` in farm.yaml when job 2 (b) was planned: "
-                   "set it and rebuild\n");
+    history_expect(
+        h, "publish q1 1 2",
+        "> reply no branch main had no `publish` in farm.yaml when job 2 (b) was planned: "
+        "set it and rebuild\n");
     history_expect(h, "publish q1 1 7", "> reply no there is no job 7: see `farm status`\n");
     history_expect(h, "publish q1 1",
                    "publication-wanted publication=1 job=1 worker=1...\n"
@@ -246,8 +248,7 @@ static void publishing_what_an_earlier_run_built(void **state)
     history_expect(h, "publish q2 1",
                    "request-known request_id=q2\n"
                    "> reply ok 0 to publish, 1 were published or waiting already\n");
-    history_expect(h, "status w1 : p1.3 ended ok",
-                   "publication-published...\nledger-entered...\n");
+    history_expect(h, "status w1 : p1.3 ended ok", "publication-published...\nledger-entered...\n");
     history_end(h);
 }
 
@@ -278,8 +279,7 @@ static void removing_the_host_gives_up_its_publications(void **state)
 {
     (void)state;
     struct history *h = granted();
-    history_expect(h, "remove x w1",
-                   "> reply no w1 still has 0 attempts and 1 publications...\n");
+    history_expect(h, "remove x w1", "> reply no w1 still has 0 attempts and 1 publications...\n");
     history_expect(h, "remove x w1 discard",
                    "worker-moved...\n"
                    "publication-failed publication=1 token={epoch=1 number=2} cause=host-lost "

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Random histories: workers that obey, forget, lie and vanish, people who cancel, pause and remove,
- * a coordinator that is killed. farm_check after every step; replay and export must lead to the same
- * digest; and once everything heals, every run must close. The seed is printed when one fails. */
+ * a coordinator that is killed. farm_check after every step; replay and export must lead to the
+ * same digest; and once everything heals, every run must close. The seed is printed when one fails.
+ */
 #include "tests/unit/history.h"
 
 #include "coordinator/core/peek.h"
@@ -207,13 +208,12 @@ static void enrol(struct world *world, struct robot *robot)
 {
     unsigned long long name = ++world->names;
     struct input input = {.kind = INPUT_ENROL};
-    input.enrol = (struct input_enrol){
-        ask_new(world), arena_print(&world->arena, "w%llu", name),
-        arena_print(&world->arena, "key%llu", name), ROLE_WORKER, true};
+    input.enrol =
+        (struct input_enrol){ask_new(world), arena_print(&world->arena, "w%llu", name),
+                             arena_print(&world->arena, "key%llu", name), ROLE_WORKER, true};
     step(world, input);
-    *robot = (struct robot){.id = peek_counters(farm_of(world)).worker,
-                            .enrolled = true,
-                            .stale = true};
+    *robot =
+        (struct robot){.id = peek_counters(farm_of(world)).worker, .enrolled = true, .stale = true};
 }
 
 static const char *system_of(const struct robot *robot)
@@ -225,8 +225,8 @@ static void worker_acts(struct world *world)
 {
     struct robot *robot = &world->robots[draw(world, WORKERS)];
     struct worker_view view;
-    if (!robot->enrolled || (view_worker(farm_of(world), robot->id, &view) &&
-                             view.state == WORKER_REMOVED))
+    if (!robot->enrolled ||
+        (view_worker(farm_of(world), robot->id, &view) && view.state == WORKER_REMOVED))
         enrol(world, robot);
     else if (robot->stale)
         say_hello(world, robot, system_of(robot));
@@ -297,8 +297,8 @@ static void resolve(struct world *world, uint64_t run)
         item->target.kind = draw(world, 3) ? TARGET_FLOX : TARGET_NONE;
         item->target.name = draw(world, 2) ? "acme" : "beta";
     }
-    input.resolved = (struct input_resolved){run, draw(world, 12) ? "" : "no such branch", items,
-                                             count};
+    input.resolved =
+        (struct input_resolved){run, draw(world, 12) ? "" : "no such branch", items, count};
     step(world, input);
 }
 
@@ -321,8 +321,8 @@ static void seal(struct world *world, struct robot *robot)
 {
     for (size_t i = 0; i < robot->count; i++)
         if (robot->items[i].state == ITEM_ENDED)
-            step(world, (struct input){.kind = INPUT_LOG_SEALED,
-                                       .sealed = {robot->items[i].token, 7}});
+            step(world,
+                 (struct input){.kind = INPUT_LOG_SEALED, .sealed = {robot->items[i].token, 7}});
 }
 
 static uint64_t any_of(struct world *world, uint64_t newest)
@@ -335,9 +335,9 @@ static void person_moves_worker(struct world *world)
     struct robot *robot = &world->robots[draw(world, WORKERS)];
     struct input input = {.kind = INPUT_WORKER_ADMIN};
     input.worker_admin = (struct input_worker_admin){
-        ask_new(world), robot->id, draw(world, 12) ? draw(world, 2) ? WORKER_RESUME : WORKER_DRAIN
-                                                   : WORKER_REMOVE,
-        "because", draw(world, 2)};
+        ask_new(world), robot->id,
+        draw(world, 12) ? draw(world, 2) ? WORKER_RESUME : WORKER_DRAIN : WORKER_REMOVE, "because",
+        draw(world, 2)};
     step(world, input);
 }
 
@@ -447,17 +447,16 @@ static void heal_people(struct world *world)
     step(world, (struct input){.kind = INPUT_RELEASE, .release = {ask_new(world), "acme"}});
     step(world, (struct input){.kind = INPUT_RELEASE, .release = {ask_new(world), "beta"}});
     for (size_t i = 0; i < WORKERS; i++)
-        step(world, (struct input){
-                        .kind = INPUT_WORKER_ADMIN,
-                        .worker_admin = {ask_new(world), world->robots[i].id, WORKER_RESUME, "",
-                                         false}});
+        step(world, (struct input){.kind = INPUT_WORKER_ADMIN,
+                                   .worker_admin = {ask_new(world), world->robots[i].id,
+                                                    WORKER_RESUME, "", false}});
 }
 
 static void heal_robot(struct world *world, struct robot *robot)
 {
     struct worker_view view;
-    if (!robot->enrolled || (view_worker(farm_of(world), robot->id, &view) &&
-                             view.state == WORKER_REMOVED))
+    if (!robot->enrolled ||
+        (view_worker(farm_of(world), robot->id, &view) && view.state == WORKER_REMOVED))
         enrol(world, robot);
     if (robot->stale)
         say_hello(world, robot, system_of(robot));

@@ -187,8 +187,9 @@ static void a_restart_gives_every_lease_a_full_term(void **state)
     history_do(h, "status w1 : 1.1 running build\ntick 29000");
     history_said(h);
     history_restart(h);
-    assert_string_equal(history_said(h), "farm-started epoch=1 incarnation=2 program=\"farmd test\"\n"
-                                         "> peers\n> expect-log 1.1 from 1\n");
+    assert_string_equal(history_said(h),
+                        "farm-started epoch=1 incarnation=2 program=\"farmd test\"\n"
+                        "> peers\n> expect-log 1.1 from 1\n");
     history_expect(h, "status w1 : 1.1 running check", "> hello-again 1\n");
     history_expect(h, "tick 29999", "");
     history_expect(h, "hello w1 x86_64-linux : 1.1 running check",
@@ -205,8 +206,9 @@ static void a_restart_owes_what_was_owed(void **state)
     history_do(h, "submit r1\nsubmit r2 publish\nresolved 2 a x86_64-linux org=acme");
     history_said(h);
     history_restart(h);
-    assert_string_equal(history_said(h), "farm-started epoch=1 incarnation=2 program=\"farmd test\"\n"
-                                         "> peers\n> resolve 1\n> preflight 2\n");
+    assert_string_equal(history_said(h),
+                        "farm-started epoch=1 incarnation=2 program=\"farmd test\"\n"
+                        "> peers\n> resolve 1\n> preflight 2\n");
     history_expect(h, "submit r1", "> reply ok run=1\n");
     history_end(h);
 }
@@ -288,8 +290,7 @@ static void removing_a_host_that_owes_something_is_refused(void **state)
     history_expect(h, "hello w1 x86_64-linux",
                    "> refuse 1 for ever: this worker was removed from the farm: enrol it anew to "
                    "use it\n");
-    history_expect(h, "enrol w1",
-                   "> reply no this key was revoked: make a new one\n");
+    history_expect(h, "enrol w1", "> reply no this key was revoked: make a new one\n");
     history_end(h);
 }
 
@@ -308,9 +309,10 @@ static void keys_and_names_are_unique(void **state)
                    "> reply no this key is enrolled already, as worker w1: revoke it first\n");
     history_expect(h, "revoke nobody",
                    "> reply no this key is not enrolled: see `farm key list`\n");
-    history_expect(h, "viewer bob\nrevoke bob",
-                   "peer-enrolled name=bob public_key=key-of-bob role=viewer\n> peers\n> reply ok\n"
-                   "peer-revoked name=bob public_key=key-of-bob role=viewer\n> peers\n> reply ok\n");
+    history_expect(
+        h, "viewer bob\nrevoke bob",
+        "peer-enrolled name=bob public_key=key-of-bob role=viewer\n> peers\n> reply ok\n"
+        "peer-revoked name=bob public_key=key-of-bob role=viewer\n> peers\n> reply ok\n");
     history_end(h);
 }
 

@@ -369,7 +369,7 @@ json_t *render_workers(const struct farm *farm)
     return workers;
 }
 
-static json_t *ledger_row(const struct ledger_entry *entry)
+json_t *render_ledger_entry(const struct ledger_entry *entry)
 {
     json_t *object = json_object();
     set_text(object, "target", entry->target);
@@ -384,15 +384,6 @@ static json_t *ledger_row(const struct ledger_entry *entry)
     set_flag(object, "already", entry->already);
     set_flag(object, "rebuilt", entry->rebuilt);
     return object;
-}
-
-json_t *render_ledger(const struct farm *farm)
-{
-    json_t *ledger = json_array();
-    const struct ledger_entry *entry;
-    for (size_t index = 0; view_ledger_next(farm, &index, &entry);)
-        json_array_append_new(ledger, ledger_row(entry));
-    return ledger;
 }
 
 json_t *render_peers(const struct farm *farm)

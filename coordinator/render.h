@@ -23,7 +23,7 @@ json_t *render_attempts(const struct farm *farm,
  * closed one how it failed: attempts with cause, phase, detail. */
 json_t *render_why(const struct farm *farm, uint64_t job);
 json_t *render_workers(const struct farm *farm);
-json_t *render_ledger(const struct farm *farm);
+json_t *render_ledger_entry(const struct ledger_entry *entry);
 json_t *render_peers(const struct farm *farm);
 /* `farm matrix` and `farm plan`: items as discovered; plan adds disposition, reason, worker, start.
  */

@@ -123,8 +123,20 @@ static void serve_peers(struct shell *shell, const struct asker *asker, const js
 
 static void serve_ledger(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
-    (void)arguments;
-    answer(shell, asker, with("ledger", render_ledger(shell->farm)));
+    struct err err;
+    struct filter *filter = filter_parse(json_get_text(arguments, "filter", ""), &err);
+    if (!filter) {
+        desk_refuse(shell->desk, asker, 2, "%s", err.text);
+        return;
+    }
+    json_t *list = json_array();
+    const struct ledger_entry *entry;
+    size_t index = 0;
+    while (view_ledger_next(shell->farm, &index, &entry))
+        if (filter_matches(filter, &entry->variant))
+            json_array_append_new(list, render_ledger_entry(entry));
+    filter_destroy(filter);
+    answer(shell, asker, with("ledger", list));
 }
 
 static void serve_eta(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -570,7 +582,7 @@ static const struct verb verbs[] = {
      serve_why},
     {{"workers", ROLE_VIEWER, "{}", "{workers}"}, READ, serve_workers},
     {{"peers", ROLE_VIEWER, "{}", "{peers}: enrolled keys"}, READ, serve_peers},
-    {{"ledger", ROLE_VIEWER, "{}", "{ledger}: what is published"}, READ, serve_ledger},
+    {{"ledger", ROLE_VIEWER, "{filter?}", "{ledger}: what is published"}, READ, serve_ledger},
     {{"eta", ROLE_VIEWER, "{run?}", "{eta_ms}"}, READ, serve_eta},
     {{"logs", ROLE_VIEWER, "{job, attempt?, kind?}", "{token, state, sealed, log_endpoint}"},
      READ,

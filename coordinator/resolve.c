@@ -278,18 +278,10 @@ static void answered(void *context, uint64_t tag, struct bytes bytes, const char
         return;
     struct discover_answer answer = {.problem = problem};
     struct err err;
-    json_error_t json_error;
-    json_t *object = NULL;
-    if (!*problem) {
-        object = json_loadb((const char *)bytes.data, bytes.size, 0, &json_error);
-        if (!object ||
-            json_to_shape(&discover_answer_shape, object, &answer, &resolver->shell->arena, &err)) {
-            log_error("discovery answered what is no answer: %s",
-                      object ? err.text : json_error.text);
-            answer = (struct discover_answer){
-                .problem = "discovery failed; the coordinator's log says why"};
-        }
-        json_decref(object);
+    if (!*problem && discover_parse(bytes, &answer, &resolver->shell->arena, &err)) {
+        log_error("discovery answered what is no answer: %s", err.text);
+        answer =
+            (struct discover_answer){.problem = "discovery failed; the coordinator's log says why"};
     }
     for (size_t i = 0; i < answer.warnings_count; i++)
         log_warn("%s", answer.warnings[i]);

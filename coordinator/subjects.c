@@ -58,11 +58,34 @@ static int parse_wanted(const char *text, struct wanted *wanted, struct err *err
     return 0;
 }
 
-/* All jobs of a run that fit; an exact name beats parts of names. */
+/* How well a name fits what was typed. A closer fit beats the others: "sm90-avx512" means the
+ * package that ends so, not its siblings with avx512bf16. */
+enum closeness { FITS_NOT, FITS_ANYWHERE, FITS_PARTS, FITS_EXACTLY };
+
+static bool ends_part(char c)
+{
+    return c == '-' || c == '\0';
+}
+
+static enum closeness closeness_of(const char *package, const char *part)
+{
+    enum closeness best = FITS_NOT;
+    size_t size = strlen(part);
+    for (const char *at = package; (at = strstr(at, part)); at++) {
+        bool whole = (at == package || at[-1] == '-') && ends_part(at[size]);
+        if (whole && at == package && !at[size])
+            return FITS_EXACTLY;
+        if (best < FITS_PARTS)
+            best = whole ? FITS_PARTS : FITS_ANYWHERE;
+    }
+    return best;
+}
+
+/* The jobs of a run that fit closest. */
 struct matches {
     uint64_t jobs[4]; /* enough to name some in an error */
     size_t count;
-    bool exact;
+    enum closeness closeness;
 };
 
 static void find_in_run(const struct farm *farm, uint64_t run, const struct wanted *wanted,
@@ -74,11 +97,11 @@ static void find_in_run(const struct farm *farm, uint64_t run, const struct want
         const struct variant *variant = &job.item->variant;
         if (*wanted->branch && strcmp(wanted->branch, variant->branch) != 0)
             continue;
-        bool exact = !strcmp(variant->package, wanted->part);
-        if ((matches->exact && !exact) || !strstr(variant->package, wanted->part))
+        enum closeness closeness = closeness_of(variant->package, wanted->part);
+        if (closeness == FITS_NOT || closeness < matches->closeness)
             continue;
-        if (exact && !matches->exact)
-            *matches = (struct matches){.exact = true};
+        if (closeness > matches->closeness)
+            *matches = (struct matches){.closeness = closeness};
         if (matches->count < sizeof matches->jobs / sizeof matches->jobs[0])
             matches->jobs[matches->count] = job.job;
         matches->count++;

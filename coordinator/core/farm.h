@@ -50,7 +50,7 @@ uint64_t farm_deadline_ms(const struct farm *farm);
  * publication of theirs is unresolved. `drop_run` may be NULL: nothing is left out. Each record has
  * the time of its fact, so times may fall from one to the next. The last ones are passing records
  * (clock, what workers last said): a farm rebuilt from all of them can take the place of this one
- * in the same process; the journal leaves them out as ever. */
+ * in the same process; a journal leaves them out as ever, and is not harmed by them. */
 void farm_export(const struct farm *farm, bool (*drop_run)(void *context, uint64_t run),
                  void *context, struct farm_outcome *outcome);
 

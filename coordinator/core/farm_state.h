@@ -263,6 +263,7 @@ uint64_t hash_text(uint64_t hash, const char *text);
 uint64_t hash_number(uint64_t hash, uint64_t number);
 uint64_t variant_key(const struct variant *variant);
 bool attempt_is_live(const struct attempt *attempt);
+bool job_publishes(const struct job *job);
 bool publication_is_open(const struct publication *publication);
 
 void queue_ready(struct farm *farm, struct job *job);   /* into its class */

@@ -106,10 +106,14 @@ static bool is_settled(const struct farm *farm, const struct job_view *job)
 {
     struct attempt_view attempt;
     struct publication_view publication;
+    struct worker_view worker;
     size_t index = 0;
-    while (view_attempt_next(farm, job->job, &index, &attempt))
-        if (attempt.state != ATTEMPT_SEALED)
+    while (view_attempt_next(farm, job->job, &index, &attempt)) {
+        bool gone = attempt.state == ATTEMPT_ENDED && view_worker(farm, attempt.worker, &worker) &&
+                    worker.state == WORKER_REMOVED; /* nobody brings the rest of its log */
+        if (attempt.state != ATTEMPT_SEALED && !gone)
             return false;
+    }
     return !job->publication || (view_publication(farm, job->publication, &publication) &&
                                  publication.state >= PUBLICATION_PUBLISHED);
 }

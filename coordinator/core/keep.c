@@ -113,6 +113,13 @@ bool publication_is_open(const struct publication *publication)
     return publication->state < PUBLICATION_PUBLISHED;
 }
 
+/* What was built from somebody's checkout is never published. */
+bool job_publishes(const struct job *job)
+{
+    const struct run_options *options = &job->run->options;
+    return options->publish && !options->local && job->item.target.kind != TARGET_NONE;
+}
+
 /* ---- queues -------------------------------------------------------------------------------- */
 
 /* Everything that decides whether a host fits, and nothing that does not. A collision of hashes
@@ -128,7 +135,7 @@ static uint64_t class_key(const struct job *job)
     hash = hash_number(hash, job->memory_bytes);
     hash = hash_number(hash, item->needs.disk_bytes);
     hash = hash_text(hash, job->run->options.worker);
-    hash = hash_number(hash, job->run->options.publish && item->target.kind != TARGET_NONE);
+    hash = hash_number(hash, job_publishes(job));
     if (item->recipe.check == CHECK_REQUIRED) {
         hash = hash_text(hash, item->variant.isa);
         hash = hash_text(hash, item->variant.gpu);

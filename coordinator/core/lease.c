@@ -303,6 +303,11 @@ static void welcome(struct step *step, const struct input_hello *input,
         .program = hello->program,
         .capabilities = hello->capabilities,
     };
+    struct capabilities *host = &record.worker_joined.capabilities;
+    if (host->slots > LIMIT_SLOTS)
+        host->slots = LIMIT_SLOTS;
+    if (host->heavy_slots > LIMIT_SLOTS)
+        host->heavy_slots = LIMIT_SLOTS;
     decide(step, &record);
     check_systems(step, before, &hello->capabilities);
     ask(step, &(struct effect){

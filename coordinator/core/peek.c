@@ -105,7 +105,7 @@ bool peek_want(const struct farm *farm, uint64_t job, struct want *out)
         return false;
     *out = (struct want){
         .item = &found->item,
-        .publish = found->run->options.publish && found->item.target.kind != TARGET_NONE,
+        .publish = job_publishes(found),
         .memory_bytes = found->memory_bytes > found->item.needs.memory_bytes
                             ? found->memory_bytes
                             : found->item.needs.memory_bytes,

@@ -260,8 +260,7 @@ static void hand_on(struct step *step, const uint64_t *followers, size_t count)
 
 static bool is_result(enum verdict verdict)
 {
-    return verdict == VERDICT_OK || verdict == VERDICT_FAILED || verdict == VERDICT_TIMED_OUT ||
-           verdict == VERDICT_UNROUTABLE;
+    return verdict == VERDICT_OK || verdict == VERDICT_FAILED || verdict == VERDICT_TIMED_OUT;
 }
 
 void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause cause,

@@ -101,6 +101,7 @@ void buf_reserve(struct buf *buf, size_t more)
     while (capacity < need)
         capacity *= 2;
     buf->data = mem_resize(buf->data, capacity);
+    buf->data[buf->size] = '\0';
     buf->capacity = capacity;
 }
 

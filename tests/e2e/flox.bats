@@ -110,7 +110,8 @@ story() {
 }
 
 @test "the whole matrix on both architectures: 67 ok, 0 failed, 67 published" {
-	local programs=$binary_dir/../$other/bin
+	local programs
+	programs=$(dirname "$binary_dir")/$other/bin
 	[ -x "$programs/farm-worker" ] || skip "no worker for $other in $programs"
 	play 1.14.1
 	farm_ready
@@ -122,6 +123,7 @@ story() {
 		--program "$programs/farm-worker" --supervisor "$programs/farm-supervisor"
 	wait_until 20 workers_online 2
 	run farm rebuild --publish
+	echo "$output"
 	[ "$status" -eq 0 ]
 	says "67 ok, 0 failed, 67 published"
 	[ "$(published)" -eq 67 ]

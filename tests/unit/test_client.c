@@ -110,7 +110,7 @@ static void answer_question(struct server *server, const struct received *receiv
 static void send_piece(struct server *server, const struct received *received, uint64_t offset,
                        size_t size, bool last)
 {
-    uint8_t raw[1000], packed[2000];
+    uint8_t raw[1000] = {0}, packed[2000];
     for (size_t i = 0; i < size; i++)
         raw[i] = (uint8_t)((offset + i) % 251);
     size_t packed_size = ZSTD_compress(packed, sizeof packed, raw, size, 1);

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-static char *printed(void (*print)(FILE *))
+static __attribute__((noinline)) char *printed(void (*print)(FILE *))
 {
     char *text = NULL;
     size_t size = 0;

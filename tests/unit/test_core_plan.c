@@ -2,6 +2,8 @@
 /* From items to jobs: skipped, joined, refused, unroutable; and what a host takes, and why not. */
 #include "tests/unit/history.h"
 
+#include "proto/limits.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -266,6 +268,32 @@ static void unroutable_is_not_waiting(void **state)
     history_end(h);
 }
 
+static void slots_have_a_limit(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=4000000000 heavy=4000000000");
+    struct worker_view worker;
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.capabilities->slots, LIMIT_SLOTS);
+    assert_int_equal(worker.capabilities->heavy_slots, LIMIT_SLOTS);
+    history_end(h);
+}
+
+static void whoever_joined_an_unroutable_job_is_asked_itself(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    /* Nothing is known of w1 yet, so that run 1 waits for a host that may publish. */
+    history_do(h, "enrol w1\nsubmit r1 publish\nresolved 1 a x86_64-linux org=acme\npreflighted 1\n"
+                  "submit r2\nresolved 2 a x86_64-linux org=acme");
+    assert_int_equal(job_of(h, 2).joins, 1);
+    history_do(h, "hello w1 x86_64-linux");
+    assert_int_equal(job_of(h, 1).verdict, VERDICT_UNROUTABLE);
+    assert_int_equal(job_of(h, 2).state, JOB_LEASED);
+    history_end(h);
+}
+
 static void urgent_jobs_go_first(void **state)
 {
     (void)state;
@@ -443,6 +471,8 @@ int main(void)
         cmocka_unit_test(a_delayed_job_can_be_cancelled),
         cmocka_unit_test(nothing_begins_while_paused_or_full),
         cmocka_unit_test(unroutable_is_not_waiting),
+        cmocka_unit_test(slots_have_a_limit),
+        cmocka_unit_test(whoever_joined_an_unroutable_job_is_asked_itself),
         cmocka_unit_test(urgent_jobs_go_first),
         cmocka_unit_test(a_run_for_one_worker_goes_nowhere_else),
         cmocka_unit_test(the_longest_goes_first),

@@ -519,7 +519,7 @@ static void report_open(const struct world *world)
 static void play(uint64_t seed)
 {
     struct world world = {.history = history_begin(), .chance = seed};
-    fprintf(stderr, "\r%llu ", (unsigned long long)seed);
+    fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
     for (size_t i = 0; i < STEPS; i++)
         act(&world);
     heal(&world);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim/swarm.h"
+
+static const char *const fault_names[] = {
+    "cut",         "reconnect",     "farmd-crash", "farmd-stall", "farmd-boot", "commit",
+    "restore",     "compact",       "intake",      "agent-crash", "agent-upgrade", "reboot",
+    "suspend",     "starve",        "supervisor",  "disk",        "wipe",       "wall",
+    "lie",         "builds",        "targets",     "tokens"};
+
+uint64_t swarm_next(uint64_t *random)
+{
+    uint64_t z = *random += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static uint64_t between(uint64_t *random, uint64_t least, uint64_t most)
+{
+    return least + swarm_next(random) % (most - least + 1);
+}
+
+static uint32_t few(uint64_t *random, uint32_t least, uint32_t most)
+{
+    return (uint32_t)between(random, least, most);
+}
+
+/* Off in half of the worlds. */
+static uint32_t maybe(uint64_t *random, uint32_t most)
+{
+    uint32_t value = few(random, 1, most);
+    return swarm_next(random) % 2 ? value : 0;
+}
+
+void swarm_calm(struct swarm *swarm)
+{
+    *swarm = (struct swarm){
+        .fault_every_ms = 1000,
+        .fault_lasts_ms = 1000,
+        .hosts = 1,
+        .machines = 1,
+        .slots = 2,
+        .heavy_slots = 1,
+        .packages = 16,
+        .items_most = 4,
+        .orgs = 1,
+        .delay_least_ms = 1,
+        .delay_most_ms = 1,
+        .probe_ms = 2000,
+        .build_least_ms = 10000,
+        .build_most_ms = 10000,
+        .log_most_bytes = 1000,
+        .person_every_ms = 1000,
+        .check_every = 1,
+        .policy = {.heartbeat_ms = 5000,
+                   .lease_ttl_ms = 30000,
+                   .lost_grace_ms = 3600000,
+                   .retry_delay_ms = 60000,
+                   .attempts_max = 4,
+                   .lost_max = 3,
+                   .publish_tries_max = 5,
+                   .disk_floor_bytes = (uint64_t)5 << 30},
+    };
+}
+
+static void draw_policy(struct policy *policy, uint64_t *random)
+{
+    policy->heartbeat_ms = between(random, 2000, 8000);
+    policy->lease_ttl_ms = policy->heartbeat_ms * between(random, 3, 6);
+    policy->lost_grace_ms = between(random, 1000, 90000);
+    policy->retry_delay_ms = between(random, 200, 2000);
+    policy->attempts_max = few(random, 2, 6);
+    policy->lost_max = few(random, 1, 4);
+    policy->publish_tries_max = few(random, 1, 6);
+    policy->disk_floor_bytes = (uint64_t)1 << 30;
+}
+
+static void draw_people(struct swarm *swarm, uint64_t *random)
+{
+    swarm->person_every_ms = between(random, 3000, 15000);
+    swarm->submit_weight = 8;
+    swarm->cancel_weight = maybe(random, 6);
+    swarm->pause_weight = maybe(random, 2);
+    swarm->drain_weight = maybe(random, 3);
+    swarm->remove_weight = maybe(random, 1);
+    swarm->publish_weight = maybe(random, 3);
+    swarm->settle_weight = maybe(random, 3);
+    swarm->runs_most = few(random, 2, 8);
+}
+
+void swarm_draw(struct swarm *swarm, uint64_t *random)
+{
+    swarm_calm(swarm);
+    swarm->faults = (uint32_t)(swarm_next(random) & ((1u << FAULTS) - 1));
+    swarm->fault_every_ms = between(random, 3000, 25000);
+    swarm->fault_lasts_ms = between(random, 2000, 60000);
+    swarm->unrest_ms = between(random, 60000, 240000);
+    swarm->hosts = few(random, 1, 4);
+    swarm->machines = few(random, 1, swarm->hosts);
+    swarm->arm_hosts = swarm->hosts > 1 ? few(random, 0, 1) : 0;
+    swarm->slots = few(random, 1, 3);
+    swarm->heavy_slots = few(random, 0, 2);
+    swarm->packages = few(random, 3, 24);
+    swarm->items_most = few(random, 1, 8);
+    swarm->orgs = few(random, 1, 2);
+    swarm->lost_permille = maybe(random, 150);
+    swarm->twice_permille = maybe(random, 100);
+    swarm->delay_most_ms = swarm_next(random) % 3 ? between(random, 1, 200) : 4000;
+    swarm->reorders = swarm_next(random) % 2;
+    swarm->holds = swarm_next(random) % 2;
+    swarm->farmd_slow_ms = maybe(random, 300);
+    swarm->agent_slow_ms = maybe(random, 300);
+    swarm->probe_ms = 5000;
+    swarm->build_least_ms = between(random, 100, 2000);
+    swarm->build_most_ms = swarm->build_least_ms + between(random, 1000, 60000);
+    swarm->log_most_bytes = between(random, 0, 5000);
+    swarm->bad_build_permille = swarm_has(swarm, FAULT_BUILDS) ? few(random, 50, 500) : 0;
+    swarm->bad_publish_permille = swarm_has(swarm, FAULT_TARGETS) ? few(random, 50, 500) : 0;
+    swarm->check_every = 8;
+    draw_people(swarm, random);
+    draw_policy(&swarm->policy, random);
+}
+
+void swarm_print(const struct swarm *swarm, struct buf *out)
+{
+    buf_print(out, "hosts=%u machines=%u lost=%u twice=%u delay=%llu faults=", swarm->hosts,
+              swarm->machines, swarm->lost_permille, swarm->twice_permille,
+              (unsigned long long)swarm->delay_most_ms);
+    for (int i = 0; i < FAULTS; i++)
+        if (swarm_has(swarm, (enum fault)i))
+            buf_print(out, "%s,", fault_names[i]);
+    buf_print(out, "\n");
+}

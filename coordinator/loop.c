@@ -40,6 +40,8 @@ struct loop {
     struct zap *zap;
     int signals;
     bool ends;
+    uint64_t commits;   /* transactions since the start */
+    uint64_t committed; /* sequence number of the newest record in one */
     uint64_t housekeeping_at_ms;
 };
 
@@ -166,6 +168,9 @@ static void gather(struct loop *loop)
 static void commit(struct loop *loop)
 {
     struct err err;
+    uint64_t before = loop->committed;
+    loop->committed = loop->shell.sequence;
+    loop->commits += loop->committed != before;
     if (journal_commit(loop->shell.journal, &err))
         give_up("the turn cannot be committed", &err);
 }
@@ -440,7 +445,9 @@ int loop_run(const struct loop_options *options, struct err *err)
             turn(&loop);
         char *endpoints = shell_path(&loop.shell, "run/endpoints");
         unlink(endpoints);
-        log_info("told to stop: builds on the workers go on");
+        log_info("told to stop after %llu transactions, the journal at record %llu; builds on the "
+                 "workers go on",
+                 (unsigned long long)loop.commits, (unsigned long long)loop.committed);
     }
     finish(&loop);
     return result;

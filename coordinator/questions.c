@@ -100,8 +100,19 @@ static int collect_event(void *context, uint64_t sequence, const struct record *
     return 0;
 }
 
+/* A client that asks again (it was not sure to be heard) follows once, not twice. */
+static void unfollow(struct questions *questions, const struct asker *asker)
+{
+    for (size_t i = questions->follower_count; i-- > 0;) {
+        const struct asker *other = &questions->followers[i].asker;
+        if (other->peer == asker->peer && other->correlation == asker->correlation)
+            questions->followers[i] = questions->followers[--questions->follower_count];
+    }
+}
+
 static void follow(struct questions *questions, const struct question *question)
 {
+    unfollow(questions, &question->asker);
     if (questions->follower_count == LIMIT_FOLLOWERS) {
         desk_refuse(questions->shell->desk, &question->asker, 3,
                     "%d clients follow already: try again when one has ended", LIMIT_FOLLOWERS);

@@ -297,9 +297,24 @@ static void answered(void *context, uint64_t tag, struct bytes bytes, const char
     ticket_destroy(ticket);
 }
 
+/* The same request again while its child runs: the answer goes to where it was asked last. */
+static bool is_asked_already(struct resolver *resolver, const struct asker *asker)
+{
+    for (size_t i = 0; i < resolver->ticket_count; i++) {
+        struct ticket *ticket = resolver->tickets[i];
+        if (ticket->run || strcmp(ticket->asker.request_id, asker->request_id) != 0)
+            continue;
+        ticket->asker = *asker;
+        return true;
+    }
+    return false;
+}
+
 void resolver_list(struct resolver *resolver, const struct asker *asker, const char *project,
                    const char *filter, const struct run_options *options)
 {
+    if (is_asked_already(resolver, asker))
+        return;
     struct ticket *ticket = ticket_create(resolver);
     ticket->asker = *asker;
     ticket->is_plan = options != NULL;

@@ -52,7 +52,7 @@ static int parse_wanted(const char *text, struct wanted *wanted, struct err *err
     if (!*text || strlen(text) >= sizeof wanted->part)
         return err_set(err, "name a job by a part of its package's name, of 1 to %d characters",
                        LIMIT_PACKAGE_BYTES);
-    strcpy(wanted->part, text);
+    memcpy(wanted->part, text, strlen(text) + 1);
     for (char *at = wanted->part; (at = strstr(at, "armv8.2"));)
         at[5] = '_';
     return 0;

@@ -803,9 +803,20 @@ static void forget_job(struct farm *farm, struct job *job)
 {
     for (struct attempt *attempt = job->attempts_first; attempt; attempt = attempt->job_next) {
         assert(!attempt_is_live(attempt) && "a run with live attempts was archived");
+        assert(farm->attempts);
         HASH_DELETE(hh, farm->attempts, attempt);
     }
+    assert(farm->jobs);
     HASH_DELETE(hh, farm->jobs, job);
+}
+
+static void forget_publication(struct farm *farm, struct publication *publication)
+{
+    for (struct try *one = publication->tries_first; one; one = one->next) {
+        assert(farm->tries);
+        HASH_DELETE(hh, farm->tries, one);
+    }
+    HASH_DELETE(hh, farm->publications, publication);
 }
 
 /* Ledger, learned facts and the request id stay. */
@@ -819,9 +830,7 @@ static void run_archived(struct farm *farm, const struct record *record)
         if (publication->job->run != run)
             continue;
         assert(!publication_is_open(publication) && "an open publication was archived");
-        for (struct try *one = publication->tries_first; one; one = one->next)
-            HASH_DELETE(hh, farm->tries, one);
-        HASH_DELETE(hh, farm->publications, publication);
+        forget_publication(farm, publication);
     }
     for (struct job *job = run->jobs_first; job; job = job->run_next)
         forget_job(farm, job);

@@ -114,13 +114,43 @@ struct farm *farm_create(void)
     return farm;
 }
 
-static void destroy_worker(struct worker *worker)
+/* In each of these the map goes first: then what hangs together by its handles is freed. */
+static void destroy_workers(struct worker *worker)
 {
-    free(worker->reason);
-    free(worker->sightings);
-    arena_clear(&worker->about_arena);
-    arena_clear(&worker->baseline_arena);
-    free(worker);
+    struct worker *map = worker;
+    HASH_CLEAR(hh, map);
+    while (worker) {
+        struct worker *next = worker->hh.next;
+        free(worker->reason);
+        free(worker->sightings);
+        arena_clear(&worker->about_arena);
+        arena_clear(&worker->baseline_arena);
+        free(worker);
+        worker = next;
+    }
+}
+
+static void destroy_runs(struct run *run)
+{
+    struct run *map = run;
+    HASH_CLEAR(hh, map);
+    while (run) {
+        struct run *next = run->hh.next;
+        arena_clear(&run->arena);
+        free(run);
+        run = next;
+    }
+}
+
+static void destroy_classes(struct ready_class *class)
+{
+    struct ready_class *map = class;
+    HASH_CLEAR(hh, map);
+    while (class) {
+        struct ready_class *next = class->hh.next;
+        free(class);
+        class = next;
+    }
 }
 
 /* The maps first: their handles are inside what is freed then. */
@@ -145,25 +175,9 @@ void farm_destroy(struct farm *farm)
     if (!farm)
         return;
     clear_maps(farm);
-    struct ready_class *class, *next_class;
-    HASH_ITER(hh, farm->classes, class, next_class)
-    {
-        HASH_DELETE(hh, farm->classes, class);
-        free(class);
-    }
-    struct run *run, *next_run;
-    HASH_ITER(hh, farm->runs, run, next_run)
-    {
-        HASH_DELETE(hh, farm->runs, run);
-        arena_clear(&run->arena);
-        free(run);
-    }
-    struct worker *worker, *next_worker;
-    HASH_ITER(hh, farm->workers, worker, next_worker)
-    {
-        HASH_DELETE(hh, farm->workers, worker);
-        destroy_worker(worker);
-    }
+    destroy_classes(farm->classes);
+    destroy_runs(farm->runs);
+    destroy_workers(farm->workers);
     arena_clear(&farm->arena);
     buf_release(&farm->scratch);
     free(farm->ledger);

@@ -11,6 +11,7 @@
 
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* ---- wanted -------------------------------------------------------------------------------- */
@@ -32,6 +33,7 @@ static bool find_product(const struct farm *farm, uint64_t job, struct attempt_v
 static uint64_t want(struct step *step, const struct job_view *job,
                      const struct attempt_view *built)
 {
+    assert(built->product && "nothing was built");
     uint64_t id = peek_counters(step->farm).publication + 1;
     struct record record = {.kind = RECORD_PUBLICATION_WANTED};
     record.publication_wanted = (struct record_publication_wanted){
@@ -350,7 +352,7 @@ static bool is_published_or_wanted(const struct step *step, uint64_t id)
 
 void decide_publish_request(struct step *step, const struct input_publish *input)
 {
-    struct attempt_view built;
+    struct attempt_view built = {0};
     size_t wanted = 0;
     uint64_t run = 0;
     for (size_t i = 0; i < input->jobs_count; i++) {

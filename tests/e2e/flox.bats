@@ -115,11 +115,10 @@ story() {
 	[ -x "$programs/farm-worker" ] || skip "no worker for $other in $programs"
 	play 1.14.1
 	farm_ready
-	# What flox on an $other host says its system is.
-	mkdir "$top/flox-there"
-	ln -s "$source_dir/tests/standins/flox/flox" "$top/flox-there/flox"
-	{ cat "$top/flox/flox.env" && echo "FARM_FAKE_SYSTEM=$other-linux"; } >"$top/flox-there/flox.env"
-	PATH=$top/flox-there:$PATH farm worker start two --slots 4 --may-publish \
+	# The nix of an $other host: by itself it builds for that.
+	cp -r "$NIX_CONF_DIR" "$top/nix-there"
+	echo "system = $other-linux" >>"$top/nix-there/nix.conf"
+	NIX_CONF_DIR=$top/nix-there farm worker start two --slots 4 --may-publish \
 		--program "$programs/farm-worker" --supervisor "$programs/farm-supervisor"
 	wait_until 20 workers_online 2
 	run farm rebuild --publish

@@ -45,6 +45,13 @@ static struct words split(char *line, const char *separators)
     return words;
 }
 
+/* A word that is not there is empty. */
+static const char *word(const struct words *words, size_t index)
+{
+    const char *text = index < words->count ? words->at[index] : NULL;
+    return text ? text : "";
+}
+
 static bool has(const struct words *words, const char *word)
 {
     for (size_t i = 0; i < words->count; i++)
@@ -216,9 +223,9 @@ static void read_item(struct history *history, char *text, struct item *item)
     struct words words = split(text, " ");
     shape_init(&item_shape, item);
     assert_true(words.count >= 2);
-    item->token = token_of(words.at[0]);
-    item->is_publication = words.at[0][0] == 'p';
-    item->state = (enum item_state)shape_enum_value(item_state_names, words.at[1]);
+    item->token = token_of(word(&words, 0));
+    item->is_publication = *word(&words, 0) == 'p';
+    item->state = (enum item_state)shape_enum_value(item_state_names, word(&words, 1));
     item->log_bytes = number(&words, "bytes", 10);
     item->already_published = has(&words, "already");
     item->unsure = has(&words, "unsure");
@@ -232,12 +239,12 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->variant.system = value(&words, "system", "x86_64-linux");
     item->facts.memory_peak = number(&words, "peak", 0);
     if (item->state == ITEM_RUNNING)
-        item->phase = (enum phase)shape_enum_value(phase_names, words.at[2]);
+        item->phase = (enum phase)shape_enum_value(phase_names, word(&words, 2));
     if (item->state != ITEM_ENDED)
         return;
-    item->outcome = (enum outcome)shape_enum_value(outcome_names, words.at[2]);
+    item->outcome = (enum outcome)shape_enum_value(outcome_names, word(&words, 2));
     assert_int_not_equal((int)item->outcome, -1);
-    int cause = words.count > 3 ? shape_enum_value(cause_names, words.at[3]) : -1;
+    int cause = words.count > 3 ? shape_enum_value(cause_names, word(&words, 3)) : -1;
     item->cause = cause >= 0 ? (enum cause)cause : CAUSE_NONE;
     if (item->outcome == OUTCOME_OK) {
         item->product.paths = list(history, "/nix/store/out", &item->product.paths_count);
@@ -274,17 +281,17 @@ static void do_hello(struct history *history, char *line)
     shape_init(&hello_shape, hello);
     hello->items = read_items(history, line, &hello->items_count);
     struct words words = split(line, " ");
-    input.hello.worker = worker_of(history, words.at[1]);
+    input.hello.worker = worker_of(history, word(&words, 1));
     input.hello.session = ++history->session;
     history->sequences[input.hello.worker] = 0;
     hello->major = 1;
     hello->program = "farm-worker test";
-    hello->instance = value(&words, "instance", words.at[1]);
+    hello->instance = value(&words, "instance", word(&words, 1));
     hello->boot_id = "boot";
     struct capabilities *host = &hello->capabilities;
-    host->hostname = words.at[1];
-    host->machine_id = value(&words, "machine", words.at[1]);
-    host->systems = list(history, words.at[2], &host->systems_count);
+    host->hostname = word(&words, 1);
+    host->machine_id = value(&words, "machine", word(&words, 1));
+    host->systems = list(history, word(&words, 2), &host->systems_count);
     host->features = list(history, value(&words, "features", ""), &host->features_count);
     host->builders = list(history, value(&words, "builders", "nix+command"), &host->builders_count);
     if (value(&words, "gpu", NULL)) {
@@ -312,7 +319,7 @@ static void do_status(struct history *history, char *line)
     shape_init(&status_shape, status);
     status->items = read_items(history, line, &status->items_count);
     struct words words = split(line, " ");
-    input.status.worker = worker_of(history, words.at[1]);
+    input.status.worker = worker_of(history, word(&words, 1));
     view_worker(history->farm, input.status.worker, &worker);
     view_farm(history->farm, &farm);
     status->session = number(&words, "session", worker.session);
@@ -329,7 +336,7 @@ static void do_status(struct history *history, char *line)
 
 static void do_enrol(struct history *history, const struct words *words, enum role role)
 {
-    const char *name = words->at[1];
+    const char *name = word(words, 1);
     struct input input = {.kind = INPUT_ENROL};
     input.enrol = (struct input_enrol){
         .asked = {value(words, "id", ""), "ann"},
@@ -350,8 +357,8 @@ static void read_plan_item(char *text, struct plan_item *item)
     item->variant.project = value(&words, "project", "p");
     item->variant.branch = value(&words, "branch", "main");
     item->variant.commit = value(&words, "commit", "c1");
-    item->variant.package = words.at[0];
-    item->variant.system = words.count > 1 && !strchr(words.at[1], '=') ? words.at[1] : "";
+    item->variant.package = word(&words, 0);
+    item->variant.system = words.count > 1 && !strchr(word(&words, 1), '=') ? word(&words, 1) : "";
     item->variant.isa = value(&words, "isa", "");
     item->variant.gpu = value(&words, "gpu", "");
     item->recipe.builder = BUILDER_NIX;
@@ -390,7 +397,7 @@ static void do_resolved(struct history *history, char *line)
 static void do_submit(struct history *history, const struct words *words)
 {
     struct input input = {.kind = INPUT_SUBMIT};
-    input.submit.asked = (struct asked){words->at[1], "ann"};
+    input.submit.asked = (struct asked){word(words, 1), "ann"};
     struct run_options *options = &input.submit.options;
     shape_init(&run_options_shape, options);
     options->publish = has(words, "publish");
@@ -423,8 +430,11 @@ static void do_worker_admin(struct history *history, const struct words *words,
                             enum worker_verb verb)
 {
     struct input input = {.kind = INPUT_WORKER_ADMIN};
-    input.worker_admin = (struct input_worker_admin){
-        {words->at[1], "ann"}, worker_of(history, words->at[2]), verb, "", has(words, "discard")};
+    input.worker_admin = (struct input_worker_admin){{word(words, 1), "ann"},
+                                                     worker_of(history, word(words, 2)),
+                                                     verb,
+                                                     "",
+                                                     has(words, "discard")};
     history_step(history, &input);
 }
 
@@ -432,7 +442,7 @@ static void do_publish(struct history *history, const struct words *words)
 {
     struct input input = {.kind = INPUT_PUBLISH};
     uint64_t jobs[WORDS_MAX];
-    input.publish.asked = (struct asked){words->at[1], "ann"};
+    input.publish.asked = (struct asked){word(words, 1), "ann"};
     for (size_t i = 2; i < words->count; i++)
         jobs[input.publish.jobs_count++] = strtoull(words->at[i], NULL, 10);
     input.publish.jobs = jobs;
@@ -442,9 +452,9 @@ static void do_publish(struct history *history, const struct words *words)
 static void do_settle(struct history *history, const struct words *words)
 {
     struct input input = {.kind = INPUT_SETTLE};
-    const char *how = words->at[3];
-    input.settle = (struct input_settle){{words->at[1], "ann"},
-                                         strtoull(words->at[2], NULL, 10),
+    const char *how = word(words, 3);
+    input.settle = (struct input_settle){{word(words, 1), "ann"},
+                                         strtoull(word(words, 2), NULL, 10),
                                          strcmp(how, "published") == 0 ? SETTLE_PUBLISHED
                                          : strcmp(how, "not") == 0     ? SETTLE_NOT_PUBLISHED
                                                                        : SETTLE_GIVE_UP};
@@ -456,19 +466,19 @@ static void do_import(struct history *history, const struct words *words)
     struct input input = {.kind = INPUT_LEDGER_IMPORT};
     struct ledger_entry entry;
     shape_init(&ledger_entry_shape, &entry);
-    entry.target = words->at[2];
-    entry.variant.package = words->at[3];
-    entry.variant.system = words->at[4];
-    entry.variant.commit = words->at[5];
-    entry.inputs = words->count > 6 ? words->at[6] : "";
-    input.ledger_import = (struct input_ledger_import){{words->at[1], "ann"}, &entry, 1};
+    entry.target = word(words, 2);
+    entry.variant.package = word(words, 3);
+    entry.variant.system = word(words, 4);
+    entry.variant.commit = word(words, 5);
+    entry.inputs = words->count > 6 ? word(words, 6) : "";
+    input.ledger_import = (struct input_ledger_import){{word(words, 1), "ann"}, &entry, 1};
     history_step(history, &input);
 }
 
 static bool do_request(struct history *history, const struct words *words)
 {
-    const char *verb = words->at[0];
-    struct asked asked = {words->count > 1 ? words->at[1] : "", "ann"};
+    const char *verb = word(words, 0);
+    struct asked asked = {words->count > 1 ? word(words, 1) : "", "ann"};
     struct input input = {.kind = INPUT_NONE};
     if (strcmp(verb, "cancel") == 0) {
         input.kind = INPUT_CANCEL;
@@ -479,11 +489,11 @@ static bool do_request(struct history *history, const struct words *words)
         input.pause = (struct input_paused){asked, ""};
     } else if (strcmp(verb, "release") == 0) {
         input.kind = INPUT_RELEASE;
-        input.release = (struct input_release){asked, words->at[2]};
+        input.release = (struct input_release){asked, word(words, 2)};
     } else if (strcmp(verb, "revoke") == 0) {
         input.kind = INPUT_REVOKE;
         input.revoke = (struct input_revoke){
-            {"", "ann"}, arena_print(&history->arena, "key-of-%s", words->at[1])};
+            {"", "ann"}, arena_print(&history->arena, "key-of-%s", word(words, 1))};
     } else {
         return false;
     }
@@ -493,7 +503,7 @@ static bool do_request(struct history *history, const struct words *words)
 
 static bool do_shell(struct history *history, const struct words *words, char *line)
 {
-    const char *verb = words->at[0];
+    const char *verb = word(words, 0);
     struct input input = {.kind = INPUT_NONE};
     if (strcmp(verb, "start") == 0) {
         input.kind = INPUT_START;
@@ -502,20 +512,20 @@ static bool do_shell(struct history *history, const struct words *words, char *l
         input.kind = INPUT_PREFLIGHTED;
         char *text = strchr(strchr(line, ' ') + 1, ' ');
         input.preflighted =
-            (struct input_preflighted){strtoull(words->at[1], NULL, 10), text ? text + 1 : ""};
+            (struct input_preflighted){strtoull(word(words, 1), NULL, 10), text ? text + 1 : ""};
     } else if (strcmp(verb, "sealed") == 0) {
         input.kind = INPUT_LOG_SEALED;
         input.sealed =
-            (struct input_sealed){token_of(words->at[1]), strtoull(words->at[2], NULL, 10)};
+            (struct input_sealed){token_of(word(words, 1)), strtoull(word(words, 2), NULL, 10)};
     } else if (strcmp(verb, "failed") == 0) {
         input.kind = INPUT_SEND_FAILED;
-        input.send_failed = worker_of(history, words->at[1]);
+        input.send_failed = worker_of(history, word(words, 1));
     } else if (strcmp(verb, "intake") == 0) {
         input.kind = INPUT_INTAKE;
         input.intake = (struct input_intake){has(words, "open"), "disk-full"};
     } else if (strcmp(verb, "archive") == 0) {
         input.kind = INPUT_ARCHIVE;
-        input.archive = strtoull(words->at[1], NULL, 10);
+        input.archive = strtoull(word(words, 1), NULL, 10);
     } else {
         return false;
     }
@@ -525,10 +535,10 @@ static bool do_shell(struct history *history, const struct words *words, char *l
 
 static bool do_time(struct history *history, const struct words *words)
 {
-    if (strcmp(words->at[0], "tick") == 0) {
-        tick(history, strtoull(words->at[1], NULL, 10));
-    } else if (strcmp(words->at[0], "jump") == 0) {
-        history_advance(history, strtoull(words->at[1], NULL, 10));
+    if (strcmp(word(words, 0), "tick") == 0) {
+        tick(history, strtoull(word(words, 1), NULL, 10));
+    } else if (strcmp(word(words, 0), "jump") == 0) {
+        history_advance(history, strtoull(word(words, 1), NULL, 10));
         history_step(history, &(struct input){.kind = INPUT_TICK});
     } else {
         return false;
@@ -538,7 +548,7 @@ static bool do_time(struct history *history, const struct words *words)
 
 static bool do_words(struct history *history, const struct words *words)
 {
-    const char *verb = words->at[0];
+    const char *verb = word(words, 0);
     if (strcmp(verb, "enrol") == 0)
         do_enrol(history, words, ROLE_WORKER);
     else if (strcmp(verb, "viewer") == 0)
@@ -571,11 +581,11 @@ static void do_line(struct history *history, const char *text)
     struct words words = split(arena_text(&history->arena, text), " ");
     if (!words.count)
         return;
-    if (strcmp(words.at[0], "hello") == 0)
+    if (strcmp(word(&words, 0), "hello") == 0)
         do_hello(history, line);
-    else if (strcmp(words.at[0], "status") == 0)
+    else if (strcmp(word(&words, 0), "status") == 0)
         do_status(history, line);
-    else if (strcmp(words.at[0], "resolved") == 0)
+    else if (strcmp(word(&words, 0), "resolved") == 0)
         do_resolved(history, line);
     else if (!do_time(history, &words) && !do_words(history, &words) &&
              !do_request(history, &words) && !do_shell(history, &words, line))
@@ -655,6 +665,9 @@ static void assert_same(const struct farm *wanted, const struct farm *found)
     print_export(wanted, &a);
     print_export(found, &b);
     const char *at = (const char *)a.data, *bt = (const char *)b.data;
+    assert_true(at && bt); /* an export is never empty */
+    if (!at || !bt)
+        return;
     size_t line = strcspn(at, "\n");
     while (*at && strncmp(at, bt, line + 1) == 0) {
         at += line + 1;

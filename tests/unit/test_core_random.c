@@ -286,8 +286,7 @@ static void resolve(struct world *world, uint64_t run)
         item->variant.project = "p";
         item->variant.branch = "main";
         item->variant.commit = draw(world, 3) ? "c1" : "c2";
-        item->variant.package =
-            arena_print(&world->arena, "k%llu", (unsigned long long)(first + i));
+        item->variant.package = arena_print(&world->arena, "k%zu", (size_t)first + i);
         item->variant.system = draw(world, 4) ? "x86_64-linux" : "aarch64-linux";
         item->recipe.builder = BUILDER_NIX;
         item->needs.heavy = draw(world, 2);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* check.h - who watches. None of them asks the core: they read records as they are committed, bytes
+ * as they are sent, and what really happened on hosts and targets.
+ *
+ * Each rule has a name, under which a failure is reported:
+ *   lease     a job has one lease-holder; a token is given once          check_lease.c
+ *   closed    what is closed stays closed; a result closes its own job
+ *   truth     what is recorded of an attempt is what its host did
+ *   expiry    a lease ends by silence only, and then it does end         check_time.c
+ *   stale     an old session's or overtaken status changes nothing
+ *   capacity  offers fit the host as it was known                        check_capacity.c
+ *   grant     one unresolved grant a place; one publish at a time        check_publish.c
+ *   publish   what is published was built there and passed its check; the ledger tells the truth
+ *   durable   nothing is sent that is not committed                      check_shell.c
+ *   request   an acknowledged request survives, and is carried out once
+ *   replay    the journal replays to the same farm, and so does its export
+ *   log       a sealed log is the worker's file; nothing is forgotten before that
+ *   liveness  everything closes once everything is healed
+ */
+#ifndef SIM_CHECK_H
+#define SIM_CHECK_H
+
+#include "coordinator/core/farm.h"
+#include "tests/sim/facts.h"
+#include "tests/sim/host.h"
+#include "tests/sim/journal.h"
+#include "tests/sim/people.h"
+
+struct checks *checks_create(void);
+void checks_destroy(struct checks *checks);
+
+/* ---- the coordinator ---- */
+/* A step was taken; nothing of it is durable yet. */
+void checks_step(struct world *world, const struct input *input, const struct record *records,
+                 size_t count);
+/* A turn begins at this boot time of its machine. */
+void checks_turn(struct world *world, uint64_t boot_ms);
+/* These records are durable now; `farm` is the farm they belong to. */
+void checks_commit(struct world *world, const struct record *records, size_t count,
+                   const struct farm *farm);
+/* A new coordinator has replayed `journal` into `farm`. */
+void checks_replayed(struct world *world, const struct journal_bytes *journal,
+                     const struct farm *farm);
+/* A backup took the place of the journal. */
+void checks_restored(struct world *world, const struct journal_bytes *journal);
+void checks_orders(struct world *world, const struct orders *orders);
+void checks_reply(struct world *world, const struct ask *ask, bool ok, uint64_t run);
+
+/* ---- hosts and the log store ---- */
+void checks_phase(struct world *world, const struct host *host, const struct folder *folder,
+                  enum phase phase);
+/* The target is about to take it. */
+void checks_publish(struct world *world, const struct host *host, const struct folder *folder);
+void checks_forgot(struct world *world, const struct host *host, const struct folder *folder);
+void checks_sealed(struct world *world, struct token token, uint64_t bytes);
+
+/* ---- the end ---- */
+/* Whether everything that was asked for is over; else names what is not, if `open` is not NULL. */
+bool checks_all_closed(struct world *world, struct buf *open);
+/* The last look. `farm` may be NULL. */
+void checks_end(struct world *world, const struct journal_bytes *journal, const struct farm *farm);
+
+/* ---- by file ---- */
+struct host *host_of_worker(const struct world *world, uint64_t worker);
+void check_lease(struct world *world, const struct record *record);
+void check_capacity(struct world *world, const struct record *record);
+void check_publications(struct world *world, const struct record *record);
+
+struct lease_clock; /* check_time.c */
+void check_time_step(struct world *world, const struct input *input, const struct record *records,
+                     size_t count);
+void check_time_turn(struct world *world, uint64_t boot_ms);
+struct lease_clock *lease_clock_create(void);
+void lease_clock_destroy(struct lease_clock *clock);
+
+struct checks {
+    struct lease_clock *clock;
+    uint64_t commits;
+    struct farm *shadow; /* replays each record as it is committed, from its bytes */
+    struct arena scratch;
+    bool restored; /* an old backup took over at least once */
+};
+
+#endif

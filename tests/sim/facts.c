@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim/facts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct facts *facts_create(void)
+{
+    return mem_new(sizeof(struct facts));
+}
+
+void facts_destroy(struct facts *facts)
+{
+    if (!facts)
+        return;
+    HASH_CLEAR(hh, facts->attempts);
+    HASH_CLEAR(hh, facts->tries);
+    HASH_CLEAR(hh, facts->requests);
+    for (size_t i = 0; i < facts->worker_room; i++)
+        arena_clear(&facts->workers[i].arena);
+    free(facts->jobs);
+    free(facts->runs);
+    free(facts->publications);
+    free(facts->workers);
+    arena_clear(&facts->arena);
+    free(facts);
+}
+
+/* ---- finding -------------------------------------------------------------------------------- */
+
+struct fact_attempt *facts_attempt(const struct facts *facts, struct token token)
+{
+    struct fact_key key = {token.epoch, token.number};
+    struct fact_attempt *found;
+    HASH_FIND(hh, facts->attempts, &key, sizeof key, found);
+    return found;
+}
+
+struct fact_try *facts_try(const struct facts *facts, struct token token)
+{
+    struct fact_key key = {token.epoch, token.number};
+    struct fact_try *found;
+    HASH_FIND(hh, facts->tries, &key, sizeof key, found);
+    return found;
+}
+
+struct fact_job *facts_job(const struct facts *facts, uint64_t id)
+{
+    return id < facts->job_room && facts->jobs[id].known ? &facts->jobs[id] : NULL;
+}
+
+struct fact_run *facts_run(const struct facts *facts, uint64_t id)
+{
+    return id < facts->run_room && facts->runs[id].known ? &facts->runs[id] : NULL;
+}
+
+struct fact_publication *facts_publication(const struct facts *facts, uint64_t id)
+{
+    return id < facts->publication_room && facts->publications[id].known ? &facts->publications[id]
+                                                                         : NULL;
+}
+
+struct fact_worker *facts_worker(const struct facts *facts, uint64_t id)
+{
+    return id < facts->worker_room && facts->workers[id].known ? &facts->workers[id] : NULL;
+}
+
+struct fact_request *facts_request(const struct facts *facts, const char *id)
+{
+    struct fact_request *found;
+    HASH_FIND_STR(facts->requests, id, found);
+    return found;
+}
+
+bool facts_same_place(const struct facts *facts, const struct fact_publication *a,
+                      const struct fact_publication *b)
+{
+    const struct variant *left = &facts_job(facts, a->job)->item.variant;
+    const struct variant *right = &facts_job(facts, b->job)->item.variant;
+    return strcmp(a->target.name, b->target.name) == 0 &&
+           strcmp(left->package, right->package) == 0 && strcmp(left->system, right->system) == 0;
+}
+
+/* ---- lists by id ---------------------------------------------------------------------------- */
+
+/* Room for `id`; what is new is zero. */
+static void *room(void *list, size_t *rooms, size_t item_size, uint64_t id)
+{
+    if (id < *rooms)
+        return list;
+    size_t wanted = (size_t)id * 2 + 16;
+    list = mem_resize(list, wanted * item_size);
+    memset((char *)list + *rooms * item_size, 0, (wanted - *rooms) * item_size);
+    *rooms = wanted;
+    return list;
+}
+
+static void add_worker(struct facts *facts, const struct record_peer *peer)
+{
+    if (peer->role != ROLE_WORKER)
+        return;
+    facts->workers =
+        room(facts->workers, &facts->worker_room, sizeof *facts->workers, peer->worker);
+    struct fact_worker *worker = &facts->workers[peer->worker];
+    if (worker->known)
+        return;
+    worker->known = true;
+    worker->id = peer->worker;
+    worker->key = arena_text(&facts->arena, peer->public_key);
+    worker->name = arena_text(&facts->arena, peer->name);
+    shape_init(&capabilities_shape, &worker->capabilities);
+}
+
+static void add_run(struct facts *facts, const struct record_run_submitted *body)
+{
+    facts->runs = room(facts->runs, &facts->run_room, sizeof *facts->runs, body->run);
+    struct fact_run *run = &facts->runs[body->run];
+    *run = (struct fact_run){.id = body->run, .known = true};
+    shape_copy(&run_options_shape, &run->options, &body->options, &facts->arena);
+}
+
+static void add_job(struct facts *facts, const struct record_job_planned *body)
+{
+    facts->jobs = room(facts->jobs, &facts->job_room, sizeof *facts->jobs, body->job);
+    struct fact_job *job = &facts->jobs[body->job];
+    *job = (struct fact_job){
+        .id = body->job, .run = body->run, .joins = body->joins, .known = true};
+    shape_copy(&plan_item_shape, &job->item, &body->item, &facts->arena);
+    const struct fact_run *run = facts_run(facts, body->run);
+    job->publishes = run && run->options.publish && job->item.target.kind != TARGET_NONE;
+}
+
+static void add_attempt(struct facts *facts, const struct record *record)
+{
+    const struct record_lease *body = &record->lease;
+    if (facts_attempt(facts, body->token))
+        return;
+    struct fact_attempt *attempt = arena_new(&facts->arena, sizeof *attempt);
+    attempt->key = (struct fact_key){body->token.epoch, body->token.number};
+    attempt->token = body->token;
+    attempt->job = body->job;
+    attempt->worker = body->worker;
+    attempt->adopted = record->kind == RECORD_ATTEMPT_ADOPTED;
+    HASH_ADD(hh, facts->attempts, key, sizeof attempt->key, attempt);
+    facts->jobs[body->job].holder = body->token;
+}
+
+static void add_publication(struct facts *facts, const struct record_publication_wanted *body)
+{
+    facts->publications = room(facts->publications, &facts->publication_room,
+                               sizeof *facts->publications, body->publication);
+    struct fact_publication *publication = &facts->publications[body->publication];
+    *publication = (struct fact_publication){.id = body->publication,
+                                             .job = body->job,
+                                             .worker = body->worker,
+                                             .known = true,
+                                             .built_by = body->built_by};
+    shape_copy(&target_shape, &publication->target, &body->target, &facts->arena);
+    shape_copy(&product_shape, &publication->product, &body->product, &facts->arena);
+    facts->jobs[body->job].publication = body->publication;
+}
+
+static void add_request(struct facts *facts, const char *id, uint64_t run)
+{
+    if (!*id || facts_request(facts, id))
+        return;
+    struct fact_request *request = arena_new(&facts->arena, sizeof *request);
+    request->id = arena_text(&facts->arena, id);
+    request->run = run;
+    HASH_ADD_KEYPTR(hh, facts->requests, request->id, strlen(request->id), request);
+}
+
+/* ---- moves ---------------------------------------------------------------------------------- */
+
+static void joined(struct facts *facts, const struct record_worker_joined *body)
+{
+    struct fact_worker *worker = &facts->workers[body->worker];
+    arena_clear(&worker->arena);
+    shape_copy(&capabilities_shape, &worker->capabilities, &body->capabilities, &worker->arena);
+    worker->joined = true;
+}
+
+static void heard(struct facts *facts, const struct record_worker_heard *body)
+{
+    struct capabilities *host = &facts->workers[body->worker].capabilities;
+    for (size_t i = 0; i < body->filesystems_count; i++)
+        for (size_t j = 0; j < host->filesystems_count; j++)
+            if (strcmp(host->filesystems[j].id, body->filesystems[i].id) == 0)
+                host->filesystems[j].free_bytes = body->filesystems[i].free_bytes;
+}
+
+static void attempt_over(struct facts *facts, struct token token, enum fact_life life)
+{
+    struct fact_attempt *attempt = facts_attempt(facts, token);
+    struct fact_job *job = facts_job(facts, attempt->job);
+    attempt->life = life;
+    if (job && token_equal(job->holder, token))
+        job->holder = (struct token){0};
+}
+
+static void granted(struct facts *facts, const struct record_publication *body)
+{
+    struct fact_publication *publication = &facts->publications[body->publication];
+    publication->token = body->token;
+    publication->unresolved = true;
+    if (facts_try(facts, body->token))
+        return;
+    struct fact_try *one = arena_new(&facts->arena, sizeof *one);
+    one->key = (struct fact_key){body->token.epoch, body->token.number};
+    one->publication = body->publication;
+    HASH_ADD(hh, facts->tries, key, sizeof one->key, one);
+}
+
+/* A try that failed before an unsure one says nothing about that one: what is unresolved stays so
+ * through HELD; RETRIED says that it certainly did not happen. */
+static void publication_moved(struct facts *facts, const struct record *record)
+{
+    const struct record_publication *body = &record->publication;
+    struct fact_publication *publication = &facts->publications[body->publication];
+    switch ((int)record->kind) {
+    case RECORD_PUBLICATION_GRANTED:
+        granted(facts, body);
+        return;
+    case RECORD_PUBLICATION_HELD:
+        publication->held = true;
+        return;
+    case RECORD_PUBLICATION_RELEASED:
+        publication->held = false;
+        return;
+    case RECORD_PUBLICATION_RETRIED:
+        publication->held = publication->unresolved = false;
+        return;
+    case RECORD_PUBLICATION_PUBLISHED:
+    case RECORD_PUBLICATION_FAILED:
+        publication->unresolved = publication->held = false;
+        publication->closed = true;
+        publication->published = record->kind == RECORD_PUBLICATION_PUBLISHED;
+        return;
+    default:
+        return;
+    }
+}
+
+static void archived(struct facts *facts, uint64_t run)
+{
+    struct fact_attempt *attempt, *next;
+    HASH_ITER(hh, facts->attempts, attempt, next)
+    {
+        if (facts->jobs[attempt->job].run == run)
+            HASH_DELETE(hh, facts->attempts, attempt);
+    }
+    struct fact_try *one, *next_one;
+    HASH_ITER(hh, facts->tries, one, next_one)
+    {
+        if (facts->jobs[facts->publications[one->publication].job].run == run)
+            HASH_DELETE(hh, facts->tries, one);
+    }
+    for (size_t i = 0; i < facts->publication_room; i++)
+        if (facts->publications[i].known && facts->jobs[facts->publications[i].job].run == run)
+            facts->publications[i].known = false;
+    for (size_t i = 0; i < facts->job_room; i++)
+        if (facts->jobs[i].run == run)
+            facts->jobs[i].known = false;
+    facts->runs[run].known = false;
+}
+
+void facts_apply(struct facts *facts, const struct record *record)
+{
+    switch ((int)record->kind) {
+    case RECORD_FARM_STARTED:
+        facts->epoch = record->farm_started.epoch;
+        facts->incarnation = record->farm_started.incarnation;
+        return;
+    case RECORD_POLICY_SET:
+        facts->policy = record->policy_set;
+        return;
+    case RECORD_PEER_ENROLLED:
+        add_worker(facts, &record->peer);
+        return;
+    case RECORD_WORKER_JOINED:
+        joined(facts, &record->worker_joined);
+        return;
+    case RECORD_WORKER_HEARD:
+        heard(facts, &record->worker_heard);
+        return;
+    case RECORD_WORKER_MOVED:
+        if (record->worker_moved.to == WORKER_REMOVED)
+            facts->workers[record->worker_moved.worker].removed = true;
+        return;
+    case RECORD_RUN_SUBMITTED:
+        add_run(facts, &record->run_submitted);
+        add_request(facts, record->run_submitted.request_id, record->run_submitted.run);
+        return;
+    case RECORD_RUN_OPENED:
+        facts->runs[record->run.run].opened = true;
+        return;
+    case RECORD_RUN_REFUSED:
+    case RECORD_RUN_CLOSED:
+        facts->runs[record->run.run].over = true;
+        return;
+    case RECORD_RUN_ARCHIVED:
+        archived(facts, record->run.run);
+        return;
+    case RECORD_JOB_PLANNED:
+        add_job(facts, &record->job_planned);
+        return;
+    case RECORD_JOB_CLOSED:
+        facts->jobs[record->job.job].closed = true;
+        facts->jobs[record->job.job].verdict = record->job.verdict;
+        return;
+    case RECORD_JOB_JOINED:
+        facts->jobs[record->job_joined.job].joins = record->job_joined.joins;
+        return;
+    case RECORD_LEASE_OFFERED:
+    case RECORD_ATTEMPT_ADOPTED:
+        add_attempt(facts, record);
+        return;
+    case RECORD_ATTEMPT_STOPPING:
+        attempt_over(facts, record->attempt_moved.token, FACT_STOPPING);
+        return;
+    case RECORD_ATTEMPT_ENDED:
+        attempt_over(facts, record->attempt_ended.token, FACT_ENDED);
+        facts_attempt(facts, record->attempt_ended.token)->outcome = record->attempt_ended.outcome;
+        return;
+    case RECORD_ATTEMPT_SEALED:
+        facts_attempt(facts, record->sealed.token)->sealed = true;
+        return;
+    case RECORD_PUBLICATION_WANTED:
+        add_publication(facts, &record->publication_wanted);
+        return;
+    case RECORD_PUBLICATION_SEALED:
+        facts_try(facts, record->sealed.token)->sealed = true;
+        return;
+    case RECORD_REQUEST_KNOWN:
+        add_request(facts, record->request_known.request_id, record->request_known.run);
+        return;
+    default:
+        publication_moved(facts, record);
+        return;
+    }
+}

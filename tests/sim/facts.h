@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* facts.h - what the journal says, read a second time and in another way.
+ *
+ * The checkers keep their own books: from committed records alone, in plain lists, without the
+ * core's code. Texts live in the arena. Ids are dense, so that a list is found by id.
+ */
+#ifndef SIM_FACTS_H
+#define SIM_FACTS_H
+
+#include "tests/sim/world.h"
+
+#include <assert.h>
+#define uthash_fatal(text) assert(!(text))
+#include <uthash.h>
+
+struct fact_key {
+    uint64_t epoch, number;
+};
+
+enum fact_life { FACT_LIVE, FACT_STOPPING, FACT_ENDED };
+
+struct fact_attempt {
+    UT_hash_handle hh;
+    struct fact_key key;
+    struct token token;
+    uint64_t job, worker;
+    enum fact_life life;
+    enum outcome outcome;
+    bool sealed, adopted;
+};
+
+struct fact_try {
+    UT_hash_handle hh;
+    struct fact_key key;
+    uint64_t publication;
+    bool sealed;
+};
+
+struct fact_job {
+    uint64_t id, run, joins;
+    bool known, closed, publishes;
+    enum verdict verdict;
+    struct plan_item item;
+    struct token holder; /* the attempt that has its lease, or none */
+    uint64_t publication;
+};
+
+struct fact_run {
+    uint64_t id;
+    bool known, over, opened;
+    struct run_options options;
+};
+
+/* Unresolved: granted, and neither its worker nor the target nor a person has said how it ended. */
+struct fact_publication {
+    uint64_t id, job, worker;
+    bool known, closed, published, unresolved, held;
+    struct token built_by, token;
+    struct target target;
+    struct product product;
+};
+
+struct fact_worker {
+    uint64_t id;
+    bool known, joined, removed;
+    const char *key, *name;
+    struct capabilities capabilities; /* with the newest free bytes */
+    struct arena arena;               /* of them */
+};
+
+struct fact_request {
+    UT_hash_handle hh;
+    const char *id;
+    uint64_t run;
+};
+
+struct facts {
+    struct arena arena;
+    uint32_t epoch;
+    uint64_t incarnation;
+    struct policy policy;
+    struct fact_attempt *attempts; /* uthash, in order of arrival */
+    struct fact_try *tries;
+    struct fact_request *requests;
+    struct fact_job *jobs;
+    struct fact_run *runs;
+    struct fact_publication *publications;
+    struct fact_worker *workers;
+    size_t job_room, run_room, publication_room, worker_room; /* highest id + 1 that fits */
+};
+
+struct facts *facts_create(void);
+void facts_destroy(struct facts *facts);
+void facts_apply(struct facts *facts, const struct record *record);
+
+/* NULL when there is none. */
+struct fact_attempt *facts_attempt(const struct facts *facts, struct token token);
+struct fact_try *facts_try(const struct facts *facts, struct token token);
+struct fact_job *facts_job(const struct facts *facts, uint64_t id);
+struct fact_run *facts_run(const struct facts *facts, uint64_t id);
+struct fact_publication *facts_publication(const struct facts *facts, uint64_t id);
+struct fact_worker *facts_worker(const struct facts *facts, uint64_t id);
+struct fact_request *facts_request(const struct facts *facts, const char *id);
+bool facts_same_place(const struct facts *facts, const struct fact_publication *a,
+                      const struct fact_publication *b);
+
+#endif

@@ -343,7 +343,7 @@ int git_tree(const struct git *git, const char *commit, struct git_entry **entri
     if (run_git(git, ARGUMENTS("ls-tree", "-r", "-t", "-z", "--full-tree", commit), NO_INPUT, &out,
                 err) < 0)
         return -1;
-    size_t lines = 0;
+    size_t lines = 1; /* one more, should the last have no end */
     for (size_t i = 0; i < out.size; i++)
         lines += !out.data[i];
     char *text = arena_new(arena, out.size + 1);

@@ -145,39 +145,53 @@ static void serve_eta(struct shell *shell, const struct asker *asker, const json
     answer(shell, asker, with("eta_ms", json_integer((json_int_t)view_eta_ms(shell->farm, run))));
 }
 
-/* The token whose log is meant: an attempt by its ordinal, or the newest; or the publication's. */
-static int find_log(const struct subject *subject, const json_t *arguments, struct token *token,
-                    const char **state, struct err *err)
+/* A log that is meant: an attempt's by its ordinal, or the newest; or the publication's. */
+struct meant_log {
+    struct token token;
+    const char *state;
+    bool is_empty; /* it ended without a word: the store has no file for it */
+};
+
+static int find_publish_log(const struct subject *subject, const struct job_view *job,
+                            struct meant_log *log, struct err *err)
+{
+    struct publication_view publication;
+    if (!job->publication || !view_publication(subject->farm, job->publication, &publication) ||
+        token_none(publication.token))
+        return err_set(err, "%s was not published (yet): there is no such log",
+                       job->item->variant.package);
+    *log = (struct meant_log){.token = publication.token,
+                              .state = publication_state_names[publication.state]};
+    return 0;
+}
+
+static int find_log(const struct subject *subject, const json_t *arguments, struct meant_log *log,
+                    struct err *err)
 {
     struct job_view job;
     view_job(subject->farm, subject->job, &job);
-    if (!strcmp(json_get_text(arguments, "kind", ""), "publish")) {
-        struct publication_view publication;
-        if (!job.publication || !view_publication(subject->farm, job.publication, &publication) ||
-            token_none(publication.token))
-            return err_set(err, "%s was not published (yet): there is no such log",
-                           job.item->variant.package);
-        *token = publication.token;
-        *state = publication_state_names[publication.state];
-        return 0;
-    }
+    if (!strcmp(json_get_text(arguments, "kind", ""), "publish"))
+        return find_publish_log(subject, &job, log, err);
+    const char *package = job.item->variant.package;
     uint64_t ordinal = json_get_u64(arguments, "attempt", 0);
     struct attempt_view attempt;
     size_t index = 0;
     bool found = false;
     while (view_attempt_next(subject->farm, job.joins ? job.joins : job.job, &index, &attempt)) {
-        *token = attempt.token;
-        *state = attempt_state_names[attempt.state];
+        *log =
+            (struct meant_log){.token = attempt.token,
+                               .state = attempt_state_names[attempt.state],
+                               .is_empty = attempt.state == ATTEMPT_SEALED && !attempt.log_bytes};
         found = true;
         if (ordinal && attempt.ordinal == ordinal)
             return 0;
     }
     if (ordinal && found)
-        return err_set(err, "%s has no attempt %llu; it has %zu", job.item->variant.package,
+        return err_set(err, "%s has no attempt %llu; it has %zu", package,
                        (unsigned long long)ordinal, job.attempts);
     if (!found)
-        return err_set(err, "%s has not begun: `farm why %s` says what it waits for",
-                       job.item->variant.package, job.item->variant.package);
+        return err_set(err, "%s has not begun: `farm why %s` says what it waits for", package,
+                       package);
     return 0;
 }
 
@@ -185,19 +199,19 @@ static void serve_logs(struct shell *shell, const struct asker *asker, const jso
 {
     struct subject subject;
     struct err err;
-    struct token token = {0};
-    const char *state = "";
+    struct meant_log log = {0};
     if (subject_job(shell, json_get_text(arguments, "job", ""), &subject, &err) ||
-        find_log(&subject, arguments, &token, &state, &err)) {
+        find_log(&subject, arguments, &log, &err)) {
         desk_refuse(shell->desk, asker, 3, "%s", err.text);
         subject_release(&subject);
         return;
     }
     char text[48];
-    snprintf(text, sizeof text, "%u.%llu", token.epoch, (unsigned long long)token.number);
+    snprintf(text, sizeof text, "%u.%llu", log.token.epoch, (unsigned long long)log.token.number);
     json_t *body = with("token", json_string(text));
-    json_object_set_new(body, "state", json_string(state));
-    json_object_set_new(body, "sealed", json_boolean(!strcmp(state, "sealed")));
+    json_object_set_new(body, "state", json_string(log.state));
+    json_object_set_new(body, "sealed", json_boolean(!strcmp(log.state, "sealed")));
+    json_object_set_new(body, "empty", json_boolean(log.is_empty));
     json_object_set_new(body, "log_endpoint", json_text(logstore_endpoint(shell->logs)));
     answer(shell, asker, body);
     subject_release(&subject);
@@ -584,7 +598,7 @@ static const struct verb verbs[] = {
     {{"peers", ROLE_VIEWER, "{}", "{peers}: enrolled keys"}, READ, serve_peers},
     {{"ledger", ROLE_VIEWER, "{filter?}", "{ledger}: what is published"}, READ, serve_ledger},
     {{"eta", ROLE_VIEWER, "{run?}", "{eta_ms}"}, READ, serve_eta},
-    {{"logs", ROLE_VIEWER, "{job, attempt?, kind?}", "{token, state, sealed, log_endpoint}"},
+    {{"logs", ROLE_VIEWER, "{job, attempt?, kind?}", "{token, state, sealed, empty, log_endpoint}"},
      READ,
      serve_logs},
     {{"events", ROLE_VIEWER, "{since?}", "{events, next}, again and again"}, READ, NULL},

@@ -75,6 +75,10 @@ static enum exit_code read_once(struct invocation *invocation, struct output *ou
     enum exit_code code = locate(invocation, &body);
     if (code != EXIT_FINE)
         return code;
+    if (json_get_flag(body, "empty")) {
+        json_decref(body);
+        return EXIT_FINE;
+    }
     if (!fill_request(invocation, body, request, &err))
         end = log_read_all(request, write_out, output, &request->offset, &err);
     json_decref(body);

@@ -66,11 +66,11 @@ static bool is_moved(const struct attempt_view *attempt, enum phase phase)
     return known && phase > attempt->phase && attempt->state < ATTEMPT_STOPPING;
 }
 
-/* What never began has no log to wait for. */
+/* The length of an ended item's log is final: nothing was printed, so there is nothing to wait for.
+ */
 static bool has_no_log(const struct item *item)
 {
-    return (item->outcome == OUTCOME_REFUSED || item->outcome == OUTCOME_STOPPED) &&
-           item->failed_phase == PHASE_NONE && item->log_bytes == 0;
+    return item->log_bytes == 0;
 }
 
 static void end_attempt(struct step *step, const struct item *item)

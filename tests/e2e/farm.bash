@@ -10,6 +10,8 @@
 # coordinator's and the workers' logs.
 
 bats_require_minimum_version 1.5.0
+# jq is content with no input: a farm that does not answer must fail the condition.
+set -o pipefail
 
 source_dir=${FARM_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 binary_dir=${FARM_BINARY_DIR:-$source_dir/build/release}

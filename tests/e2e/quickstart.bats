@@ -22,8 +22,11 @@ setup() {
 }
 
 teardown_file() {
-	"${FARM_SOURCE_DIR:-$BATS_TEST_DIRNAME/../..}/deploy/quickstart" --dir "$QUICKSTART_DIR" --down || true
-	chmod -R u+w "$QUICKSTART_DIR" || true
+	local script=${FARM_SOURCE_DIR:-$BATS_TEST_DIRNAME/../..}/deploy/quickstart dir
+	for dir in "$QUICKSTART_DIR" "$BATS_FILE_TMPDIR/killed"; do
+		"$script" --dir "$dir" --down || true
+		chmod -R u+w "$dir" || true
+	done
 }
 
 quickstart() {
@@ -113,6 +116,31 @@ in_farm() {
 	quickstart --down
 	run quickstart
 	says "67 ok, 0 failed, 67 published"
+}
+
+@test "kill -9 of the coordinator in the middle: started again, the same line, nothing built twice" {
+	dir=$BATS_FILE_TMPDIR/killed
+	quickstart >"$BATS_TEST_TMPDIR/said" 2>&1 &
+	local script=$! pid
+	wait_until 120 published_at_least 10
+	read -r pid _ <"$dir/farm/run/farmd.pid"
+	kill -KILL "$pid"
+	wait_until 10 gone "$pid"
+	published_fewer_than 67
+	in_farm up --no-worker
+	wait "$script"
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/said")" = "67 ok, 0 failed, 67 published" ]
+	in_farm status --json | jq -e 'all(.run.jobs[]; .attempts == 1) and .run.run == 1'
+	[ "$(find "$dir/cache" -name '*.narinfo' | wc -l)" -eq 67 ]
+	quickstart --down
+}
+
+published_at_least() {
+	in_farm status --json | jq -e --argjson number "$1" '.run.published.done >= $number' >/dev/null
+}
+
+published_fewer_than() {
+	[ "$(find "$dir/cache" -name '*.narinfo' | wc -l)" -lt "$1" ]
 }
 
 @test "a folder that Nix cannot have its store in is refused with the reason" {

@@ -35,9 +35,10 @@ void checks_step(struct world *world, const struct input *input, const struct re
                  size_t count);
 /* A turn begins at this boot time of its machine. */
 void checks_turn(struct world *world, uint64_t boot_ms);
-/* These records are durable now; `farm` is the farm they belong to. */
-void checks_commit(struct world *world, const struct record *records, size_t count,
-                   const struct farm *farm);
+/* These records are about to be durable: what is in the journal and not committed yet is their
+ * bytes. `farm` is the farm they belong to. */
+void checks_commit(struct world *world, const struct journal_bytes *journal,
+                   const struct record *records, size_t count, const struct farm *farm);
 /* A new coordinator has replayed `journal` into `farm`. */
 void checks_replayed(struct world *world, const struct journal_bytes *journal,
                      const struct farm *farm);

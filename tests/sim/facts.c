@@ -334,8 +334,15 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_REQUEST_KNOWN:
         add_request(facts, record->request_known.request_id, record->request_known.run);
         return;
-    default:
+    case RECORD_PUBLICATION_HELD:
+    case RECORD_PUBLICATION_RELEASED:
+    case RECORD_PUBLICATION_GRANTED:
+    case RECORD_PUBLICATION_RETRIED:
+    case RECORD_PUBLICATION_PUBLISHED:
+    case RECORD_PUBLICATION_FAILED:
         publication_moved(facts, record);
+        return;
+    default:
         return;
     }
 }

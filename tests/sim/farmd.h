@@ -11,6 +11,8 @@
 #include "coordinator/core/view.h"
 #include "tests/sim/network.h"
 
+struct journal_bytes;
+
 struct farmd *farmd_create(struct world *world);
 void farmd_destroy(struct farmd *farmd);
 
@@ -21,6 +23,7 @@ void farmd_sealed(struct world *world, struct token token, uint64_t bytes);
 
 /* NULL while it is down. For people who look at `farm status`, and for the end. */
 const struct farm *farmd_farm(const struct world *world);
+const struct journal_bytes *farmd_journal(const struct world *world);
 
 /* ---- faults ---- */
 void farmd_crash(struct world *world, uint64_t back_in_ms);

@@ -79,9 +79,10 @@ struct host {
     /* the agent's process */
     struct agent *agent; /* NULL while it is down */
     uint64_t life;
-    uint32_t upgrades;
+    uint32_t upgrades, wipes;
     uint64_t crash_in; /* places left until it dies; 0: it does not */
-    uint64_t wake_ms, probe_at_ms;
+    uint64_t wake_ms, mail_ms, probe_at_ms;
+    bool phase_over; /* a supervisor ended: it is to be told soon */
     bool tail_on; /* it knows where the log store is */
     bool tail_awake;
     struct agent_input *pending;

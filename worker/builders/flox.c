@@ -7,6 +7,7 @@
  * code is 1 for everything, so its words are read: words, never icons, which changed twice.
  */
 #include "proto/base/io.h"
+#include "worker/builders/flox_words.h"
 #include "worker/builders/tools.h"
 
 #include <dirent.h>
@@ -173,16 +174,11 @@ const struct builder_row builder_flox = {
 
 /* ---- publishing --------------------------------------------------------------------------- */
 
-struct reading {
-    struct publish_finding *finding;
-    bool published;
-};
-
 /* Contract 2.2 (j, n, o) and 1.6. A publish that builds is no store hit: what is published is then
  * not what was checked. */
-static void read_line(void *context, const char *line)
+void flox_read_line(void *context, const char *line)
 {
-    struct reading *reading = context;
+    struct flox_reading *reading = context;
     if (strstr(line, "Package already published."))
         reading->finding->already = true;
     if (strstr(line, "Package published successfully."))
@@ -219,7 +215,7 @@ static void forbid_building(struct texts *environment)
               config && *config ? "\n" : "");
 }
 
-static int run_publish(const struct phase_context *context, struct reading *reading,
+static int run_publish(const struct phase_context *context, struct flox_reading *reading,
                        struct err *err)
 {
     const struct order *order = context->order;
@@ -237,7 +233,7 @@ static int run_publish(const struct phase_context *context, struct reading *read
     return tool_run(&(struct tool){.argv = argv,
                                    .environment = environment.items,
                                    .folder = context->worktree,
-                                   .line = read_line,
+                                   .line = flox_read_line,
                                    .context = reading},
                     err);
 }
@@ -246,7 +242,7 @@ static int flox_publish(const struct phase_context *context, struct publish_find
                         struct err *err)
 {
     struct timespec since;
-    struct reading reading = {.finding = finding};
+    struct flox_reading reading = {.finding = finding};
     if (check_version(context->arena, err) < 0)
         return -1;
     clock_gettime(CLOCK_REALTIME_COARSE, &since);

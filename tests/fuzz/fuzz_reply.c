@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON that a coordinator answers, of another version or broken, as the CLI shows it. */
+#include "tests/fuzz/fuzz.h"
+
+#include "coordinator/cli/events.h"
+#include "coordinator/cli/grid.h"
+
+static void show(const json_t *body, struct buf *out)
+{
+    const json_t *run = json_object_get(body, "run");
+    struct teller *teller = teller_create();
+    size_t index;
+    json_t *event;
+    grid_print(run, false, out);
+    grid_counts(run, true, out);
+    grid_failures(run, false, out);
+    run_summary(run, out);
+    run_is_over(run);
+    run_went_well(run);
+    teller_learn(teller, run, json_object_get(body, "workers"));
+    json_array_foreach(json_object_get(body, "events"), index, event)
+        teller_tell(teller, event, 0, out);
+    teller_destroy(teller);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct buf out = {0};
+    json_t *body = json_loadb((const char *)data, size, 0, NULL);
+    if (body)
+        show(body, &out);
+    json_decref(body);
+    buf_release(&out);
+    return 0;
+}

@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim/farmd.h"
+
+#include "proto/base/seeded.h"
+#include "proto/codec.h"
+#include "tests/sim/check.h"
+#include "tests/sim/logs.h"
+#include "tests/sim/story.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    WORKERS_MOST = 64,
+    KEEP_CLOSED_RUNS = 1,
+    BACK_AFTER_MS = 2000, /* a coordinator that died by itself is started again */
+};
+
+/* What waits for the next turn. */
+struct letter {
+    sim_peer from;
+    uint8_t *bytes;
+    size_t size;
+};
+
+struct sealed_log {
+    struct token token;
+    uint64_t bytes;
+};
+
+/* What discovery or a preflight will answer. */
+struct answer {
+    enum input_kind kind;
+    uint64_t run;
+};
+
+/* As in coordinator/desk.c. */
+struct contact {
+    sim_peer peer, hello_peer, heard_peer;
+    uint64_t session, hello_session;
+    bool has_orders;
+};
+
+struct asker {
+    sim_peer peer;
+    uint64_t correlation;
+    char request_id[33];
+};
+
+struct farmd {
+    /* what outlives the process */
+    struct journal_bytes journal, backup;
+    uint32_t epoch;
+    uint64_t boot_ms; /* world time at which the machine's boot clock was 0 */
+    int64_t wall_jump_ms;
+    uint64_t stalled_until_ms;
+    uint64_t sessions;
+    bool disk_full;
+
+    /* the process */
+    struct farm *farm; /* NULL while it is down */
+    uint64_t life;
+    struct farm_outcome outcome;
+    size_t committed; /* records of this turn that are durable */
+    uint64_t turn_at_ms;
+    struct letter *inbox;
+    size_t inbox_count, inbox_capacity;
+    struct sealed_log *sealed;
+    size_t sealed_count, sealed_capacity;
+    struct answer *answers;
+    size_t answer_count, answer_capacity;
+    struct asker *expected;
+    size_t expected_count, expected_capacity;
+    struct contact contacts[WORKERS_MOST];
+    uint64_t ordered[WORKERS_MOST];
+    size_t ordered_count;
+    uint64_t now_ms, wall_ms;
+    uint64_t steps;
+    bool intake_told, compact, fail_commit;
+    uint64_t crash_in; /* places left until it dies; 0: it does not */
+    struct arena arena; /* of a turn's messages */
+};
+
+static void start(struct world *world);
+static void plan_turn(struct world *world, uint64_t in_ms);
+
+/* ---- dying ---------------------------------------------------------------------------------- */
+
+static void start_again(struct world *world, const struct event *event)
+{
+    if (event->life == world->farmd->life && !world->farmd->farm)
+        start(world);
+}
+
+static void drop_process(struct farmd *farmd)
+{
+    farm_destroy(farmd->farm);
+    farmd->farm = NULL;
+    farmd->life++;
+    farm_outcome_release(&farmd->outcome);
+    arena_clear(&farmd->arena);
+    for (size_t i = 0; i < farmd->inbox_count; i++)
+        free(farmd->inbox[i].bytes);
+    farmd->inbox_count = farmd->sealed_count = farmd->answer_count = 0;
+    farmd->expected_count = farmd->ordered_count = 0;
+    memset(farmd->contacts, 0, sizeof farmd->contacts);
+    farmd->crash_in = 0;
+    farmd->fail_commit = farmd->compact = farmd->intake_told = false;
+    farmd->turn_at_ms = 0;
+}
+
+static void die(struct world *world, uint64_t back_in_ms)
+{
+    struct farmd *farmd = world->farmd;
+    TRACE(world, "farmd dies");
+    journal_lose(&farmd->journal);
+    drop_process(farmd);
+    logs_crash(world);
+    network_reconnect_all(world);
+    world_in(world, back_in_ms, &(struct event){.act = start_again, .life = farmd->life});
+}
+
+/* One of the places where it can die. */
+static bool dies_here(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    if (!farmd->farm)
+        return true;
+    if (!farmd->crash_in || --farmd->crash_in)
+        return false;
+    die(world, draw_between(world, 100, BACK_AFTER_MS));
+    return true;
+}
+
+/* ---- stepping ------------------------------------------------------------------------------- */
+
+static void step(struct world *world, struct input *input)
+{
+    struct farmd *farmd = world->farmd;
+    input->now_ms = farmd->now_ms;
+    input->wall_ms = farmd->wall_ms;
+    size_t first = farmd->outcome.record_count;
+    farm_step(farmd->farm, input, &farmd->outcome);
+    if (++farmd->steps % world->swarm.check_every == 0)
+        farm_check(farmd->farm);
+    for (size_t i = first; i < farmd->outcome.record_count; i++)
+        journal_add(&farmd->journal, &farmd->outcome.records[i]);
+    checks_step(world, input, farmd->outcome.records + first, farmd->outcome.record_count - first);
+}
+
+/* False: the process is gone. */
+static bool commit(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    if (dies_here(world))
+        return false;
+    size_t first = farmd->committed, count = farmd->outcome.record_count - first;
+    bool fails = farmd->fail_commit && farmd->journal.count > farmd->journal.committed;
+    if (fails && draw(world, 2)) {
+        die(world, BACK_AFTER_MS); /* and nothing was written */
+        return false;
+    }
+    if (count) {
+        farmd->committed = farmd->outcome.record_count;
+        story_records(world, farmd->outcome.records + first, count);
+        checks_commit(world, &farmd->journal, farmd->outcome.records + first, count, farmd->farm);
+        journal_durable(&farmd->journal);
+    }
+    if (fails) { /* it was written, and nobody could tell */
+        die(world, BACK_AFTER_MS);
+        return false;
+    }
+    return !dies_here(world);
+}
+
+/* ---- messages in (coordinator/desk.c) ------------------------------------------------------- */
+
+static struct contact *contact_of(struct farmd *farmd, uint64_t worker)
+{
+    assert(worker && worker < WORKERS_MOST);
+    return &farmd->contacts[worker];
+}
+
+static void take_hello(struct world *world, sim_peer from, const struct message *message,
+                       uint64_t worker)
+{
+    struct contact *contact = contact_of(world->farmd, worker);
+    contact->hello_peer = from;
+    contact->hello_session = ++world->farmd->sessions;
+    step(world, &(struct input){.kind = INPUT_HELLO,
+                                .hello = {.worker = worker,
+                                          .session = contact->hello_session,
+                                          .hello = message->hello}});
+}
+
+static void take_status(struct world *world, sim_peer from, const struct message *message,
+                        uint64_t worker)
+{
+    struct contact *contact = contact_of(world->farmd, worker);
+    contact->heard_peer = from;
+    if (contact->session && message->status.session == contact->session)
+        contact->peer = from;
+    step(world, &(struct input){.kind = INPUT_STATUS,
+                                .status = {.worker = worker, .status = message->status}});
+}
+
+static void take_request(struct world *world, sim_peer from, const struct message *message,
+                         uint64_t correlation)
+{
+    struct farmd *farmd = world->farmd;
+    const struct ask *ask = people_ask(world, message->request.id);
+    assert(ask);
+    MEM_GROW(farmd->expected, farmd->expected_count, farmd->expected_capacity);
+    struct asker *asker = &farmd->expected[farmd->expected_count++];
+    asker->peer = from;
+    asker->correlation = correlation;
+    memcpy(asker->request_id, ask->id, sizeof asker->request_id);
+    struct input input = ask->input;
+    step(world, &input);
+}
+
+static void refuse(struct world *world, sim_peer to, const char *reason, bool permanent)
+{
+    struct message message = {.kind = MESSAGE_REFUSED,
+                              .refused = {.reason = reason, .permanent = permanent}};
+    network_down(world, to, &message, 0);
+}
+
+static void take_worker(struct world *world, sim_peer from, const struct message *message)
+{
+    const struct host *host = world->hosts[peer_link(from)];
+    struct peer_view peer;
+    if (!view_peer(world->farmd->farm, host->key, &peer)) {
+        refuse(world, from, "your key is not enrolled here (or was revoked)", true);
+        return;
+    }
+    if (message->kind == MESSAGE_HELLO)
+        take_hello(world, from, message, peer.worker);
+    else if (message->kind == MESSAGE_STATUS)
+        take_status(world, from, message, peer.worker);
+}
+
+static void take(struct world *world, const struct letter *letter)
+{
+    struct message message;
+    uint64_t correlation;
+    struct err err;
+    struct bytes bytes = {letter->bytes, letter->size};
+    enum message_fault fault =
+        message_decode(bytes, &message, &correlation, &world->farmd->arena, &err);
+    assert(fault == MESSAGE_FINE);
+    if (peer_link(letter->from) < world->host_count)
+        take_worker(world, letter->from, &message);
+    else if (message.kind == MESSAGE_REQUEST)
+        take_request(world, letter->from, &message, correlation);
+}
+
+void farmd_receive(struct world *world, sim_peer from, struct bytes bytes)
+{
+    struct farmd *farmd = world->farmd;
+    if (!farmd->farm)
+        return;
+    MEM_GROW(farmd->inbox, farmd->inbox_count, farmd->inbox_capacity);
+    struct letter *letter = &farmd->inbox[farmd->inbox_count++];
+    letter->from = from;
+    letter->bytes = memcpy(mem_new(bytes.size), bytes.data, bytes.size);
+    letter->size = bytes.size;
+    plan_turn(world, draw_between(world, 0, world->healed ? 0 : world->swarm.farmd_slow_ms));
+}
+
+void farmd_sealed(struct world *world, struct token token, uint64_t bytes)
+{
+    struct farmd *farmd = world->farmd;
+    if (!farmd->farm)
+        return;
+    MEM_GROW(farmd->sealed, farmd->sealed_count, farmd->sealed_capacity);
+    farmd->sealed[farmd->sealed_count++] = (struct sealed_log){token, bytes};
+    plan_turn(world, 0);
+}
+
+/* ---- effects out ---------------------------------------------------------------------------- */
+
+static void welcome(struct world *world, const struct effect *effect)
+{
+    struct farmd *farmd = world->farmd;
+    struct contact *contact = contact_of(farmd, effect->worker);
+    if (contact->hello_session != effect->session)
+        return; /* a later hello overtook it */
+    contact->peer = contact->hello_peer;
+    contact->session = effect->session;
+    struct farm_view farm;
+    struct worker_view worker;
+    view_farm(farmd->farm, &farm);
+    view_worker(farmd->farm, effect->worker, &worker);
+    struct message message = {.kind = MESSAGE_WELCOME,
+                              .welcome = {.session = effect->session,
+                                          .incarnation = farm.incarnation,
+                                          .heartbeat_ms = farm.policy.heartbeat_ms,
+                                          .lost_grace_ms = farm.policy.lost_grace_ms,
+                                          .worker = worker.name,
+                                          .log_endpoint = "tcp://farm:1"}};
+    network_down(world, contact->peer, &message, 0);
+}
+
+static void reply(struct world *world, const struct effect *effect)
+{
+    struct farmd *farmd = world->farmd;
+    for (size_t i = farmd->expected_count; i-- > 0;) {
+        struct asker asker = farmd->expected[i];
+        if (strcmp(asker.request_id, effect->request_id) != 0)
+            continue;
+        struct buf body = {0};
+        buf_print(&body, "{\"run\":%llu}", (unsigned long long)effect->run);
+        struct message message = {.kind = MESSAGE_REPLY,
+                                  .reply = {.id = asker.request_id,
+                                            .ok = effect->ok,
+                                            .error = effect->ok ? "" : effect->text,
+                                            .body = (const char *)body.data}};
+        checks_reply(world, people_ask(world, asker.request_id), effect->ok, effect->run);
+        network_down(world, asker.peer, &message, asker.correlation);
+        buf_release(&body);
+        farmd->expected[i] = farmd->expected[--farmd->expected_count];
+    }
+}
+
+static void expect_log(struct world *world, const struct effect *effect)
+{
+    struct worker_view worker;
+    if (view_worker(world->farmd->farm, effect->worker, &worker))
+        logs_expect(world, effect->token, worker.public_key);
+}
+
+static void want_orders(struct farmd *farmd, uint64_t worker)
+{
+    struct contact *contact = contact_of(farmd, worker);
+    if (!contact->has_orders)
+        farmd->ordered[farmd->ordered_count++] = worker;
+    contact->has_orders = true;
+}
+
+static void answer_arrives(struct world *world, const struct event *event)
+{
+    struct farmd *farmd = world->farmd;
+    if (event->life != farmd->life)
+        return;
+    MEM_GROW(farmd->answers, farmd->answer_count, farmd->answer_capacity);
+    farmd->answers[farmd->answer_count++] =
+        (struct answer){(enum input_kind)event->what, event->a};
+    plan_turn(world, 0);
+}
+
+static void ask_child(struct world *world, enum input_kind kind, uint64_t run)
+{
+    uint64_t delay_ms = world->scripted ? 10 : draw_between(world, 10, 3000);
+    world_in(world, delay_ms,
+             &(struct event){
+                 .act = answer_arrives, .what = kind, .life = world->farmd->life, .a = run});
+}
+
+static void perform(struct world *world, const struct effect *effect)
+{
+    struct farmd *farmd = world->farmd;
+    switch (effect->kind) {
+    case EFFECT_RESOLVE:
+        ask_child(world, INPUT_RESOLVED, effect->run);
+        break;
+    case EFFECT_PREFLIGHT:
+        ask_child(world, INPUT_PREFLIGHTED, effect->run);
+        break;
+    case EFFECT_EXPECT_LOG:
+        expect_log(world, effect);
+        break;
+    case EFFECT_REPLY:
+        reply(world, effect);
+        break;
+    case EFFECT_WELCOME:
+        welcome(world, effect);
+        break;
+    case EFFECT_REFUSE: {
+        struct contact *contact = contact_of(farmd, effect->worker);
+        if (contact->hello_session == effect->session)
+            refuse(world, contact->hello_peer, effect->text, effect->permanent);
+        break;
+    }
+    case EFFECT_HELLO_AGAIN:
+        network_down(world, contact_of(farmd, effect->worker)->heard_peer,
+                     &(struct message){.kind = MESSAGE_HELLO_AGAIN}, 0);
+        break;
+    case EFFECT_ORDERS:
+        want_orders(farmd, effect->worker);
+        break;
+    case EFFECT_PEERS:
+    case EFFECT_NONE:
+        break;
+    }
+}
+
+static void send_orders(struct world *world, uint64_t worker)
+{
+    struct farmd *farmd = world->farmd;
+    struct contact *contact = contact_of(farmd, worker);
+    contact->has_orders = false;
+    if (!contact->session)
+        return; /* it will say hello */
+    struct message message = {.kind = MESSAGE_ORDERS};
+    view_orders(farmd->farm, worker, &message.orders, &farmd->arena);
+    for (size_t i = 0; i < message.orders.orders_count; i++)
+        if (message.orders.orders[i].kind == ORDER_GRANT)
+            message.orders.orders[i].secret = (struct bytes){(const uint8_t *)"secret", 6};
+    if (!message.orders.orders_count)
+        return;
+    checks_orders(world, &message.orders);
+    if (!network_down(world, contact->peer, &message, 0))
+        step(world, &(struct input){.kind = INPUT_SEND_FAILED, .send_failed = worker});
+}
+
+/* False: the process is gone. */
+static bool send_all_orders(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    for (size_t i = 0; i < farmd->ordered_count; i++) {
+        if (dies_here(world))
+            return false;
+        send_orders(world, farmd->ordered[i]);
+    }
+    farmd->ordered_count = 0;
+    return true;
+}
+
+/* ---- the turn (coordinator/loop.c) ---------------------------------------------------------- */
+
+static bool perform_all(struct world *world, size_t *done)
+{
+    struct farmd *farmd = world->farmd;
+    while (*done < farmd->outcome.effect_count) {
+        struct effect effect = farmd->outcome.effects[(*done)++];
+        if (dies_here(world))
+            return false;
+        perform(world, &effect);
+    }
+    return send_all_orders(world);
+}
+
+static bool commit_and_perform(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    size_t done = 0;
+    if (SEEDED_BUG(ACT_BEFORE_COMMIT) && !perform_all(world, &done))
+        return false;
+    do {
+        if (!commit(world) || !perform_all(world, &done))
+            return false;
+    } while (done < farmd->outcome.effect_count);
+    return commit(world); /* failed sends of the last orders */
+}
+
+static void end_turn(struct farmd *farmd)
+{
+    farm_outcome_clear(&farmd->outcome);
+    farmd->committed = 0;
+    arena_clear(&farmd->arena);
+}
+
+static void look_at_clocks(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    farmd->now_ms = world->now_ms - farmd->boot_ms;
+    farmd->wall_ms = 1700000000000u + world->now_ms + (uint64_t)farmd->wall_jump_ms;
+    checks_turn(world, farmd->now_ms);
+}
+
+static bool take_letters(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    for (size_t i = 0; i < farmd->inbox_count; i++) {
+        struct letter letter = farmd->inbox[i];
+        take(world, &letter);
+        if (dies_here(world))
+            return false;
+    }
+    for (size_t i = 0; i < farmd->inbox_count; i++)
+        free(farmd->inbox[i].bytes);
+    farmd->inbox_count = 0;
+    return true;
+}
+
+static void take_sealed(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    for (size_t i = 0; i < farmd->sealed_count; i++)
+        step(world, &(struct input){.kind = INPUT_LOG_SEALED,
+                                    .sealed = {farmd->sealed[i].token, farmd->sealed[i].bytes}});
+    farmd->sealed_count = 0;
+}
+
+static void tell_resolved(struct world *world, uint64_t run)
+{
+    struct run_view view;
+    struct input input = {.kind = INPUT_RESOLVED, .resolved = {.run = run, .problem = ""}};
+    if (!view_run(world->farmd->farm, run, &view))
+        return;
+    input.resolved.items_count =
+        people_plan(world, &view.options, &input.resolved.items, &world->farmd->arena);
+    step(world, &input);
+}
+
+static void take_answers(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    for (size_t i = 0; i < farmd->answer_count; i++) {
+        uint64_t run = farmd->answers[i].run;
+        if (farmd->answers[i].kind == INPUT_RESOLVED)
+            tell_resolved(world, run);
+        else
+            step(world,
+                 &(struct input){.kind = INPUT_PREFLIGHTED, .preflighted = {run, ""}});
+    }
+    farmd->answer_count = 0;
+}
+
+static void watch_disk(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    if (farmd->intake_told == farmd->disk_full)
+        return;
+    farmd->intake_told = farmd->disk_full;
+    step(world, &(struct input){.kind = INPUT_INTAKE, .intake = {!farmd->disk_full, "full"}});
+}
+
+/* False: the process is gone. */
+static bool gather(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    look_at_clocks(world);
+    if (!take_letters(world))
+        return false;
+    take_sealed(world);
+    take_answers(world);
+    watch_disk(world);
+    if (farmd->now_ms >= farm_deadline_ms(farmd->farm))
+        step(world, &(struct input){.kind = INPUT_TICK});
+    return !dies_here(world);
+}
+
+/* As coordinator/archive.c does it, but sooner. False: the process is gone. */
+static bool compact(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    struct run_view run;
+    uint64_t cursor = 0, over[64];
+    size_t count = 0;
+    farmd->compact = false;
+    while (count < 64 && view_run_next(farmd->farm, &cursor, &run))
+        if (run.state == RUN_CLOSED || run.state == RUN_REFUSED)
+            over[count++] = run.run;
+    for (size_t i = 0; i + KEEP_CLOSED_RUNS < count; i++)
+        step(world, &(struct input){.kind = INPUT_ARCHIVE, .archive = over[i]});
+    if (!commit(world))
+        return false;
+    TRACE(world, "farmd compacts its journal");
+    struct farm_outcome snapshot = {0};
+    farm_export(farmd->farm, NULL, NULL, &snapshot);
+    journal_clear(&farmd->journal);
+    for (size_t i = 0; i < snapshot.record_count; i++)
+        journal_add(&farmd->journal, &snapshot.records[i]);
+    journal_durable(&farmd->journal);
+    farm_outcome_release(&snapshot);
+    return true;
+}
+
+static void turn(struct world *world, const struct event *event)
+{
+    struct farmd *farmd = world->farmd;
+    if (event->life != farmd->life || event->at_ms != farmd->turn_at_ms)
+        return;
+    farmd->turn_at_ms = 0;
+    if (farmd->stalled_until_ms > world->now_ms) {
+        plan_turn(world, farmd->stalled_until_ms - world->now_ms);
+        return;
+    }
+    if (!gather(world) || (farmd->compact && !compact(world)) || !commit_and_perform(world))
+        return;
+    end_turn(farmd);
+    uint64_t deadline_ms = farm_deadline_ms(farmd->farm);
+    if (deadline_ms != FARM_NEVER)
+        plan_turn(world, deadline_ms > farmd->now_ms ? deadline_ms - farmd->now_ms : 0);
+}
+
+/* The earliest wish counts. */
+static void plan_turn(struct world *world, uint64_t in_ms)
+{
+    struct farmd *farmd = world->farmd;
+    uint64_t at_ms = world->now_ms + in_ms;
+    if (farmd->turn_at_ms && farmd->turn_at_ms <= at_ms)
+        return;
+    farmd->turn_at_ms = at_ms;
+    world_in(world, in_ms, &(struct event){.act = turn, .life = farmd->life});
+}
+
+/* ---- beginning ------------------------------------------------------------------------------ */
+
+static void replay(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    farmd->farm = farm_create();
+    for (size_t i = 0; i < farmd->journal.count; i++) {
+        struct record record;
+        journal_read(&farmd->journal, i, &record, &farmd->arena);
+        farm_apply(farmd->farm, &record);
+    }
+    farm_check(farmd->farm);
+    checks_replayed(world, &farmd->journal, farmd->farm);
+}
+
+static void start(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    TRACE(world, "farmd starts with %zu records", farmd->journal.count);
+    replay(world);
+    look_at_clocks(world);
+    step(world, &(struct input){.kind = INPUT_START,
+                                .start = {.epoch = farmd->epoch, .program = "sim"}});
+    struct input policy = {.kind = INPUT_POLICY};
+    policy.policy = world->swarm.policy;
+    step(world, &policy);
+    if (!SEEDED_BUG(RESUME_OWES_NOTHING))
+        farm_resume(farmd->farm, &farmd->outcome);
+    if (!commit_and_perform(world))
+        return;
+    end_turn(farmd);
+    plan_turn(world, 0);
+}
+
+struct farmd *farmd_create(struct world *world)
+{
+    struct farmd *farmd = mem_new(sizeof *farmd);
+    farmd->epoch = 1;
+    world->farmd = farmd;
+    world_in(world, 0, &(struct event){.act = start_again});
+    return farmd;
+}
+
+void farmd_destroy(struct farmd *farmd)
+{
+    if (!farmd)
+        return;
+    drop_process(farmd);
+    free(farmd->inbox);
+    free(farmd->sealed);
+    free(farmd->answers);
+    free(farmd->expected);
+    journal_release(&farmd->journal);
+    journal_release(&farmd->backup);
+    free(farmd);
+}
+
+const struct farm *farmd_farm(const struct world *world)
+{
+    return world->farmd->farm;
+}
+
+const struct journal_bytes *farmd_journal(const struct world *world)
+{
+    return &world->farmd->journal;
+}
+
+/* ---- faults --------------------------------------------------------------------------------- */
+
+void farmd_crash(struct world *world, uint64_t back_in_ms)
+{
+    if (world->farmd->farm)
+        die(world, back_in_ms);
+}
+
+void farmd_crash_soon(struct world *world, uint64_t places)
+{
+    world->farmd->crash_in = places;
+}
+
+void farmd_fail_commit(struct world *world)
+{
+    world->farmd->fail_commit = true;
+}
+
+void farmd_stall(struct world *world, uint64_t for_ms)
+{
+    TRACE(world, "farmd stalls for %llu ms", (unsigned long long)for_ms);
+    world->farmd->stalled_until_ms = world->now_ms + for_ms;
+}
+
+void farmd_boot(struct world *world)
+{
+    farmd_crash(world, draw_between(world, 1000, 20000));
+    world->farmd->boot_ms = world->now_ms;
+}
+
+void farmd_jump_wall(struct world *world, int64_t by_ms)
+{
+    world->farmd->wall_jump_ms += by_ms;
+}
+
+void farmd_backup(struct world *world)
+{
+    journal_copy(&world->farmd->backup, &world->farmd->journal);
+}
+
+/* Down, the journal replaced, its epoch raised, up again. */
+void farmd_restore(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    if (!farmd->backup.count)
+        return;
+    farmd_crash(world, draw_between(world, 1000, 20000));
+    TRACE(world, "a backup of %zu records is restored", farmd->backup.count);
+    journal_copy(&farmd->journal, &farmd->backup);
+    farmd->epoch++;
+    checks_restored(world, &farmd->journal);
+}
+
+void farmd_compact_soon(struct world *world)
+{
+    world->farmd->compact = true;
+}
+
+void farmd_set_intake(struct world *world, bool open)
+{
+    world->farmd->disk_full = !open;
+}

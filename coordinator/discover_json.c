@@ -89,7 +89,7 @@ static int parse_items(const char *text, struct discover_answer *answer, struct 
         text += size + (text[size] == '\n');
     }
     answer->items = arena_new(arena, answer->items_count * sizeof *items);
-    if (answer->items_count)
+    if (items)
         memcpy(answer->items, items, answer->items_count * sizeof *items);
     free(items);
     if (result == 0 && strncmp(text, "]}", 2) != 0)

@@ -7,10 +7,14 @@
  *   farmd discover --init URL [--home DIR]      print a farm.yaml for a repository
  *   farmd config-check [--home DIR]             is farm.yaml right?
  *   farmd config-explain                        docs/config.md
+ *   farmd requests                              the table of requests in docs/protocol.md
+ *   farmd states                                docs/states.md
  */
 #include "coordinator/config.h"
+#include "coordinator/core/state.h"
 #include "coordinator/discover.h"
 #include "coordinator/loop.h"
+#include "coordinator/requests.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
 
@@ -23,10 +27,12 @@
 
 const char *argp_program_version = "farmd " FARM_VERSION;
 
+struct task;
+
 struct arguments {
     const char *home;
     const char *init_url;
-    const char *task; /* NULL: coordinate */
+    const struct task *task; /* NULL: coordinate */
     bool verbose;
 };
 
@@ -37,13 +43,72 @@ static const struct argp_option options[] = {
     {"verbose", 'v', 0, 0, "Say more in the log", 0},
     {0}};
 
-static bool is_task(const char *word)
+/* What it does instead of coordinating. */
+struct task {
+    const char *name;
+    int (*run)(const struct arguments *arguments, const char *home);
+};
+
+static int run_discover(const struct arguments *arguments, const char *home)
 {
-    static const char *const tasks[] = {"discover", "config-check", "config-explain", NULL};
-    for (size_t i = 0; tasks[i]; i++)
-        if (strcmp(tasks[i], word) == 0)
-            return true;
-    return false;
+    return arguments->init_url ? discover_init_main(arguments->init_url, home) : discover_main();
+}
+
+static int run_config_check(const struct arguments *arguments, const char *home)
+{
+    (void)arguments;
+    return config_check_main(home);
+}
+
+static int run_config_explain(const struct arguments *arguments, const char *home)
+{
+    (void)arguments, (void)home;
+    return config_explain_main();
+}
+
+static int run_states(const struct arguments *arguments, const char *home)
+{
+    (void)arguments, (void)home;
+    struct buf out = {0};
+    buf_print(&out,
+              "# States\n\nHow things may move, made from the tables in "
+              "`coordinator/core/state.c` by `farmd states`. A state exists\nonly if something "
+              "can wait in it; a move that has no row is a bug and ends the process.\n");
+    for (size_t i = 0; state_table_at(i); i++) {
+        buf_print(&out, "\n");
+        state_print(state_table_at(i), &out);
+    }
+    fwrite(out.data, 1, out.size, stdout);
+    buf_release(&out);
+    return 0;
+}
+
+static int run_requests(const struct arguments *arguments, const char *home)
+{
+    (void)arguments, (void)home;
+    printf("| request | role | arguments | answer |\n|---|---|---|---|\n");
+    for (size_t i = 0; request_row_at(i); i++) {
+        const struct request_row *row = request_row_at(i);
+        printf("| %s | %s | `%s` | `%s` |\n", row->verb, role_names[row->role], row->arguments,
+               row->answer);
+    }
+    return 0;
+}
+
+static const struct task tasks[] = {
+    {"discover", run_discover},
+    {"config-check", run_config_check},
+    {"config-explain", run_config_explain},
+    {"requests", run_requests},
+    {"states", run_states},
+};
+
+static const struct task *find_task(const char *word)
+{
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
+        if (strcmp(tasks[i].name, word) == 0)
+            return &tasks[i];
+    return NULL;
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -60,9 +125,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->verbose = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (state->arg_num || !is_task(value))
+        arguments->task = state->arg_num ? NULL : find_task(value);
+        if (!arguments->task)
             argp_error(state, "unknown argument \"%s\"", value);
-        arguments->task = value;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -92,20 +157,11 @@ static char *own_path(struct arena *arena)
     return arena_text(arena, path);
 }
 
-static int run_task(const struct arguments *arguments, const char *home)
-{
-    if (strcmp(arguments->task, "config-check") == 0)
-        return config_check_main(home);
-    if (strcmp(arguments->task, "config-explain") == 0)
-        return config_explain_main();
-    return arguments->init_url ? discover_init_main(arguments->init_url, home) : discover_main();
-}
-
 int main(int argc, char **argv)
 {
     static const struct argp argp = {options,
                                      parse,
-                                     "[discover|config-check|config-explain]",
+                                     "[TASK]",
                                      "The coordinator of a floxfarm. People use the program farm; "
                                      "this one runs in the background.",
                                      0,
@@ -118,7 +174,7 @@ int main(int argc, char **argv)
     char *home = arguments.home ? arena_text(&arena, arguments.home) : default_home(&arena);
     int status;
     if (arguments.task) {
-        status = run_task(&arguments, home);
+        status = arguments.task->run(&arguments, home);
     } else {
         char *absolute = realpath(home, NULL);
         struct loop_options loop = {.home = absolute, .program = own_path(&arena)};

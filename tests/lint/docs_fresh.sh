@@ -1,18 +1,41 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# docs_fresh.sh [--write] [FARM]: docs/cli.md is what `FARM help --markdown` prints; --write makes it so.
+# docs_fresh.sh [--write] [BIN]: the pages that programs print are what they print; --write makes them so.
+# BIN is the folder of the programs, default $FARM_BINARY_DIR/bin.
 set -eu
 write=
 [ "${1-}" != --write ] || { write=1 && shift; }
-farm=${1:-${FARM_BINARY_DIR:-.}/bin/farm}
-page=$(dirname "$0")/../../docs/cli.md
-[ -x "$farm" ] || { echo "there is no $farm: build it, or name it" >&2 && exit 77; }
-if [ "$write" ]; then
-	"$farm" help --markdown >"$page.new"
-	mv "$page.new" "$page"
-	exit 0
-fi
-"$farm" help --markdown | diff -u "$page" - || {
-	echo "docs/cli.md is not what the commands say: tests/lint/docs_fresh.sh --write $farm" >&2
-	exit 1
+bin=${1:-${FARM_BINARY_DIR:-.}/bin}
+[ ! -f "$bin" ] || bin=$(dirname "$bin")
+docs=$(dirname "$0")/../../docs
+[ -x "$bin/farm" ] || { echo "there is no $bin/farm: build it, or name its folder" >&2 && exit 77; }
+status=0
+
+# page FILE COMMAND...: FILE is what the command prints.
+page() {
+	local file=$docs/$1
+	shift
+	if [ "$write" ]; then
+		"$@" >"$file.new"
+		mv "$file.new" "$file"
+	elif ! "$@" | diff -u "$file" -; then
+		echo "$file is not what the programs say: tests/lint/docs_fresh.sh --write $bin" >&2
+		status=1
+	fi
 }
+
+# part FILE COMMAND...: what the command prints stands in FILE, between the lines "<!-- made:" and "<!-- end -->".
+part() {
+	local file=$docs/$1
+	shift
+	page "$(basename "$file")" awk -v command="$*" '
+		/^<!-- made:/ { print; while ((command | getline line) > 0) print line; skip = 1; next }
+		/^<!-- end -->/ { skip = 0 }
+		!skip { print }' "$file"
+}
+
+page cli.md "$bin/farm" help --markdown
+page config.md "$bin/farmd" config-explain
+page states.md "$bin/farmd" states
+part protocol.md "$bin/farmd" requests
+exit $status

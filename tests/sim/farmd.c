@@ -250,7 +250,9 @@ static void take(struct world *world, const struct letter *letter)
     enum message_fault fault =
         message_decode(bytes, &message, &correlation, &world->farmd->arena, &err);
     assert(fault == MESSAGE_FINE);
-    if (peer_link(letter->from) < world->host_count)
+    if (message.kind == MESSAGE_LOG_DATA || message.kind == MESSAGE_LOG_RESUME)
+        logs_receive(world, letter->from, &message); /* a thread of its own, in truth */
+    else if (peer_link(letter->from) < world->host_count)
         take_worker(world, letter->from, &message);
     else if (message.kind == MESSAGE_REQUEST)
         take_request(world, letter->from, &message, correlation);

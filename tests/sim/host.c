@@ -130,8 +130,6 @@ void host_phase_over(struct host *host, struct folder *folder)
     if (!host->agent || !folder->on_disk)
         return;
     push_ended(host, folder, folder->phase);
-    host->probe_at_ms = host->probe_at_ms < host->world->now_ms ? host->probe_at_ms
-                                                                : host->world->now_ms;
     plan_wake(host);
 }
 
@@ -266,10 +264,8 @@ static bool settle(struct host *host)
         struct agent_input input = host->pending[i];
         lives = step(host, &input);
     }
-    if (lives) {
+    if (lives)
         host->pending_count = 0;
-        arena_clear(&host->turn_arena);
-    }
     return lives;
 }
 
@@ -303,7 +299,7 @@ static void plan_wake(struct host *host)
     uint64_t at_ms = agent_deadline_ms(host->agent) + host->boot_ms;
     if (host->probe_at_ms < at_ms)
         at_ms = host->probe_at_ms;
-    if (at_ms <= world->now_ms)
+    if (at_ms <= world->now_ms || host->pending_count)
         at_ms = world->now_ms + 1;
     if (host->wake_ms && host->wake_ms <= at_ms)
         return;
@@ -598,7 +594,6 @@ void host_destroy(struct host *host)
     }
     free(host->folders);
     free(host->pending);
-    arena_clear(&host->turn_arena);
     arena_clear(&host->arena);
     free(host);
 }

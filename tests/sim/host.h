@@ -13,6 +13,13 @@
 #include "tests/sim/world.h"
 #include "worker/agent.h"
 
+/* How a publish is going to go. */
+enum publishing {
+    PUBLISHING_WELL,
+    PUBLISHING_UNSURE,  /* it waits for a confirmation that does not come */
+    PUBLISHING_BADLY    /* it fails before it did anything, for cause */
+};
+
 /* One phase under its supervisor. */
 struct phase_run {
     bool begun, lives, over; /* over: its exit is written */
@@ -21,6 +28,7 @@ struct phase_run {
     struct exit_facts facts;
     enum cause cause;
     uint64_t number; /* of the supervisor, world-wide */
+    enum publishing publishing;
     bool already, rebuilt, unsure;
 };
 
@@ -82,12 +90,10 @@ struct host {
     uint32_t upgrades, wipes;
     uint64_t crash_in; /* places left until it dies; 0: it does not */
     uint64_t wake_ms, mail_ms, probe_at_ms;
-    bool phase_over; /* a supervisor ended: it is to be told soon */
     bool tail_on; /* it knows where the log store is */
     bool tail_awake;
     struct agent_input *pending;
     size_t pending_count, pending_capacity;
-    struct arena turn_arena;
 };
 
 struct host *host_create(struct world *world, size_t index);

@@ -10,6 +10,7 @@
 #include "coordinator/packages.h"
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -230,6 +231,7 @@ static int look_at_branches(const struct site *site, const struct config_branch 
                             const struct git_branch *branches, size_t count)
 {
     size_t found = 0;
+    assert(branch);
     for (size_t i = 0; i < count; i++) {
         if (branch_for(site->project, branches[i].name) != branch)
             continue;

@@ -77,6 +77,7 @@ static int parse_items(const char *text, struct discover_answer *answer, struct 
     size_t capacity = 0;
     struct plan_item *items = NULL;
     int result = 0;
+    answer->items_count = 0; /* the head has none of its own */
     while (result == 0 && *text == '{') {
         size_t size = strcspn(text, "\n");
         size_t object = size - (size > 0 && text[size - 1] == ',');

@@ -5,11 +5,12 @@
  *                                 {magic, raw offset, raw bytes, zstd bytes, wall ms, checksum}
  *   HOME/logs/EPOCH/NUMBER.open   there while the log is not sealed
  *
- * Stores what workers send verbatim, acknowledges an offset when it is on disk (fdatasync, batched),
- * serves readers by offset while it grows, and tells the loop when a log is sealed. Accepts a log
- * only from the worker that the loop named for its token; bytes beyond a gap are refused, bytes seen
- * before are ignored; a sealed log is immutable. When the disk is short it stops acknowledging and
- * says so; nothing acknowledged is lost. A torn frame at the end of a file is cut off at start.
+ * Stores what workers send verbatim, acknowledges an offset when it is on disk (fdatasync,
+ * batched), serves readers by offset while it grows, and tells the loop when a log is sealed.
+ * Accepts a log only from the worker that the loop named for its token; bytes beyond a gap are
+ * refused, bytes seen before are ignored; a sealed log is immutable. When the disk is short it
+ * stops acknowledging and says so; nothing acknowledged is lost. A torn frame at the end of a file
+ * is cut off at start.
  */
 #ifndef FARM_LOGSTORE_H
 #define FARM_LOGSTORE_H
@@ -21,12 +22,12 @@
 struct logstore;
 
 struct logstore_options {
-    void *zmq_context;             /* with a ZAP handler already running */
-    const char *endpoint;          /* tcp://addr:port, port may be * */
-    const char *local_endpoint;    /* ipc://..., for clients on this machine; "" none */
+    void *zmq_context;          /* with a ZAP handler already running */
+    const char *endpoint;       /* tcp://addr:port, port may be * */
+    const char *local_endpoint; /* ipc://..., for clients on this machine; "" none */
     struct key_pair server;
-    const char *folder;            /* HOME/logs */
-    uint64_t free_floor_bytes;     /* below this free space nothing is acknowledged */
+    const char *folder;        /* HOME/logs */
+    uint64_t free_floor_bytes; /* below this free space nothing is acknowledged */
     /* Whether this key may read logs (viewer or above). Called on the store's thread. */
     bool (*may_read)(void *context, const char *public_key);
     void *may_read_context;

@@ -9,6 +9,7 @@
 
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +235,7 @@ static void scan_paths(const char *text, struct recipe_facts *facts, struct aren
                 if (old)
                     memcpy(paths, old, facts->path_count * sizeof *paths);
             }
+            assert(paths && "room was made above");
             paths[facts->path_count++] = arena_print(arena, "%.*s", (int)size, at);
         }
         at += size ? size : 1;

@@ -199,7 +199,7 @@ static void serve_logs(struct shell *shell, const struct asker *asker, const jso
 {
     struct subject subject;
     struct err err;
-    struct meant_log log = {0};
+    struct meant_log log = {.state = ""};
     if (subject_job(shell, json_get_text(arguments, "job", ""), &subject, &err) ||
         find_log(&subject, arguments, &log, &err)) {
         desk_refuse(shell->desk, asker, 3, "%s", err.text);

@@ -112,6 +112,9 @@ static int base64url_decode(const char *text, size_t size, struct buf *out)
     return 0;
 }
 
+/* The year 33658: a later end is none that anybody has to know. */
+#define LATEST_S 1e12
+
 uint64_t secret_expiry_s(struct bytes secret)
 {
     const char *text = (const char *)secret.data;
@@ -127,8 +130,9 @@ uint64_t secret_expiry_s(struct bytes secret)
     if (!base64url_decode(first + 1, (size_t)(second - first - 1), &claims) && claims.size) {
         json_t *object = json_loadb((char *)claims.data, claims.size, 0, NULL);
         json_t *exp = json_object_get(object, "exp");
-        if (json_is_number(exp) && json_number_value(exp) > 0)
-            expiry = (uint64_t)json_number_value(exp);
+        double end_s = json_number_value(exp);
+        if (end_s > 0)
+            expiry = end_s < LATEST_S ? (uint64_t)end_s : (uint64_t)LATEST_S;
         json_decref(object);
     }
     buf_release(&claims);

@@ -123,7 +123,7 @@ static struct charge *add_charge(struct loop *loop, const struct order *order)
 
 static void drop_charge(struct loop *loop, struct charge *charge)
 {
-    HASH_DELETE(hh, loop->charges, charge);
+    HASH_DELETE(hh, loop->charges, charge); /* NOLINT(clang-analyzer-unix.Malloc): uthash */
     custody_release(charge->custody);
     arena_clear(&charge->arena);
     free(charge);

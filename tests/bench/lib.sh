@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # lib.sh - what the benchmarks share: a farm of their own in a temporary folder, and ratios.
 #

@@ -189,20 +189,33 @@ static void heard(struct facts *facts, const struct record_worker_heard *body)
                 host->filesystems[j].free_bytes = body->filesystems[i].free_bytes;
 }
 
-static void attempt_over(struct facts *facts, struct token token, enum fact_life life)
+static void stopping(struct facts *facts, struct token token)
 {
     struct fact_attempt *attempt = facts_attempt(facts, token);
     struct fact_job *job = facts_job(facts, attempt->job);
-    attempt->life = life;
+    attempt->life = FACT_STOPPING;
     if (job && token_equal(job->holder, token))
         job->holder = (struct token){0};
+}
+
+static void ended(struct facts *facts, const struct record_attempt_ended *body)
+{
+    struct fact_attempt *attempt = facts_attempt(facts, body->token);
+    struct fact_job *job = facts_job(facts, attempt->job);
+    attempt->life = FACT_ENDED;
+    attempt->outcome = body->outcome;
+    if (!job || !token_equal(job->holder, body->token))
+        return;
+    job->holder = (struct token){0};
+    if (body->outcome == OUTCOME_OK)
+        job->result = body->token;
 }
 
 static void granted(struct facts *facts, const struct record_publication *body)
 {
     struct fact_publication *publication = &facts->publications[body->publication];
     publication->token = body->token;
-    publication->unresolved = true;
+    publication->granted = true;
     if (facts_try(facts, body->token))
         return;
     struct fact_try *one = arena_new(&facts->arena, sizeof *one);
@@ -211,34 +224,22 @@ static void granted(struct facts *facts, const struct record_publication *body)
     HASH_ADD(hh, facts->tries, key, sizeof one->key, one);
 }
 
-/* A try that failed before an unsure one says nothing about that one: what is unresolved stays so
- * through HELD; RETRIED says that it certainly did not happen. */
 static void publication_moved(struct facts *facts, const struct record *record)
 {
     const struct record_publication *body = &record->publication;
     struct fact_publication *publication = &facts->publications[body->publication];
-    switch ((int)record->kind) {
-    case RECORD_PUBLICATION_GRANTED:
+    enum record_kind kind = record->kind;
+    if (kind == RECORD_PUBLICATION_GRANTED) {
         granted(facts, body);
         return;
-    case RECORD_PUBLICATION_HELD:
-        publication->held = true;
-        return;
-    case RECORD_PUBLICATION_RELEASED:
-        publication->held = false;
-        return;
-    case RECORD_PUBLICATION_RETRIED:
-        publication->held = publication->unresolved = false;
-        return;
-    case RECORD_PUBLICATION_PUBLISHED:
-    case RECORD_PUBLICATION_FAILED:
-        publication->unresolved = publication->held = false;
-        publication->closed = true;
-        publication->published = record->kind == RECORD_PUBLICATION_PUBLISHED;
-        return;
-    default:
-        return;
     }
+    publication->granted = false;
+    publication->held = kind == RECORD_PUBLICATION_HELD;
+    publication->doubt |= kind == RECORD_PUBLICATION_UNKNOWN;
+    publication->published = kind == RECORD_PUBLICATION_PUBLISHED;
+    publication->closed = publication->published || kind == RECORD_PUBLICATION_FAILED;
+    if (publication->closed || kind == RECORD_PUBLICATION_RETRIED)
+        publication->doubt = false;
 }
 
 static void archived(struct facts *facts, uint64_t run)
@@ -316,11 +317,10 @@ void facts_apply(struct facts *facts, const struct record *record)
         add_attempt(facts, record);
         return;
     case RECORD_ATTEMPT_STOPPING:
-        attempt_over(facts, record->attempt_moved.token, FACT_STOPPING);
+        stopping(facts, record->attempt_moved.token);
         return;
     case RECORD_ATTEMPT_ENDED:
-        attempt_over(facts, record->attempt_ended.token, FACT_ENDED);
-        facts_attempt(facts, record->attempt_ended.token)->outcome = record->attempt_ended.outcome;
+        ended(facts, &record->attempt_ended);
         return;
     case RECORD_ATTEMPT_SEALED:
         facts_attempt(facts, record->sealed.token)->sealed = true;
@@ -337,6 +337,7 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_PUBLICATION_HELD:
     case RECORD_PUBLICATION_RELEASED:
     case RECORD_PUBLICATION_GRANTED:
+    case RECORD_PUBLICATION_UNKNOWN:
     case RECORD_PUBLICATION_RETRIED:
     case RECORD_PUBLICATION_PUBLISHED:
     case RECORD_PUBLICATION_FAILED:

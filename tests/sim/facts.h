@@ -42,6 +42,7 @@ struct fact_job {
     enum verdict verdict;
     struct plan_item item;
     struct token holder; /* the attempt that has its lease, or none */
+    struct token result; /* the attempt that ended ok while it had the lease, or none */
     uint64_t publication;
 };
 
@@ -51,10 +52,13 @@ struct fact_run {
     struct run_options options;
 };
 
-/* Unresolved: granted, and neither its worker nor the target nor a person has said how it ended. */
+/* Unresolved while it is granted or in doubt: neither its worker nor the target nor a person has
+ * said how it ended. */
 struct fact_publication {
     uint64_t id, job, worker;
-    bool known, closed, published, unresolved, held;
+    bool known, closed, published, held;
+    bool granted;
+    bool doubt; /* an earlier try may have happened */
     struct token built_by, token;
     struct target target;
     struct product product;

@@ -615,6 +615,17 @@ static void replay(struct world *world)
     checks_replayed(world, &farmd->journal, farmd->farm);
 }
 
+/* A new farm knows its hosts from the beginning. */
+static void enrol_hosts(struct world *world)
+{
+    for (size_t i = 0; i < world->host_count; i++) {
+        const struct host *host = world->hosts[i];
+        struct input input = {.kind = INPUT_ENROL};
+        input.enrol = (struct input_enrol){{"", "ann"}, host->name, host->key, ROLE_WORKER, true};
+        step(world, &input);
+    }
+}
+
 static void start(struct world *world)
 {
     struct farmd *farmd = world->farmd;
@@ -626,6 +637,8 @@ static void start(struct world *world)
     struct input policy = {.kind = INPUT_POLICY};
     policy.policy = world->swarm.policy;
     step(world, &policy);
+    if (!farmd->journal.committed)
+        enrol_hosts(world);
     if (!SEEDED_BUG(RESUME_OWES_NOTHING))
         farm_resume(farmd->farm, &farmd->outcome);
     if (!commit_and_perform(world))

@@ -514,7 +514,8 @@ static void init_writes_a_config_that_works(void **state)
 {
     struct rig *rig = *state;
     const char *url = fixture(rig, "sample");
-    shell(rig, "git -C build-torchvision.git branch empty $(git -C build-torchvision.git "
+    shell(rig, "git -C build-torchvision.git branch empty $(git -c user.name=Maintainer "
+               "-c user.email=maintainer@vision.example -C build-torchvision.git "
                "commit-tree -m x $(git -C build-torchvision.git mktree </dev/null))");
     const char *argv[] = {"/proc/self/exe", "--init", url, rig->home, NULL};
     struct buf out = {0};

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim/people.h"
+
+#include "proto/codec.h"
+#include "tests/sim/facts.h"
+#include "tests/sim/host.h"
+#include "tests/sim/network.h"
+#include "tests/sim/targets.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GIB ((uint64_t)1 << 30)
+
+enum { ASK_AGAIN_MS = 4000, MEND_EVERY_MS = 5000 };
+
+struct people {
+    struct arena arena; /* of all texts */
+    struct ask **asks;
+    size_t count, capacity;
+    uint64_t runs, tip;
+};
+
+static const char *const orgs[] = {"acme", "beta"};
+static const char *const secrets[] = {"acme-token", "beta-token"};
+
+/* ---- the matrix ----------------------------------------------------------------------------- */
+
+static void fill_needs(struct plan_item *item, unsigned index)
+{
+    item->needs.heavy = index % 3 == 0;
+    item->needs.memory_bytes = (1 + index % 4) * 4 * GIB;
+    item->needs.disk_bytes = (1 + index % 3) * 8 * GIB;
+}
+
+static void fill_target(const struct swarm *swarm, struct plan_item *item, unsigned index)
+{
+    if (index % 3 == 2)
+        return;
+    item->target.kind = TARGET_FLOX;
+    item->target.name = orgs[index % swarm->orgs];
+    item->target.secret = secrets[index % swarm->orgs];
+}
+
+static void fill_item(const struct swarm *swarm, struct plan_item *item, unsigned index,
+                      unsigned tip, struct arena *arena)
+{
+    shape_init(&plan_item_shape, item);
+    item->variant.project = "tv";
+    item->variant.branch = tip % 2 ? "main" : "next";
+    item->variant.commit = arena_print(arena, "c%u", tip);
+    item->variant.package = arena_print(arena, "p%u", index);
+    item->variant.system = index % 13 == 12 ? "riscv64-linux"
+                           : index % 5 == 4 ? "aarch64-linux"
+                                            : "x86_64-linux";
+    item->variant.isa = index % 4 == 1 ? "avx512" : index % 4 == 2 ? "avx2" : "";
+    item->recipe.builder = BUILDER_NIX;
+    item->recipe.url = "https://example.org/tv.git";
+    item->recipe.path = arena_print(arena, ".flox/pkgs/p%u.nix", index);
+    item->recipe.checkout = true;
+    item->recipe.has_check = index % 2 == 0;
+    item->inputs.hash = arena_print(arena, "h%u.%u", index, tip / 2);
+    item->inputs.pinned = index % 7 != 6;
+    fill_needs(item, index);
+    fill_target(swarm, item, index);
+}
+
+size_t people_plan(const struct world *world, const struct run_options *options,
+                   struct plan_item **items, struct arena *arena)
+{
+    unsigned first = 0, count = 0, tip = 0;
+    int read = sscanf(options->filter, "first=%u count=%u tip=%u", &first, &count, &tip);
+    assert(read == 3);
+    *items = arena_new(arena, (count + 1) * sizeof **items);
+    for (unsigned i = 0; i < count; i++)
+        fill_item(&world->swarm, &(*items)[i], (first + i) % world->swarm.packages, tip, arena);
+    return count;
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+const struct ask *people_ask(const struct world *world, const char *id)
+{
+    unsigned long long number;
+    if (sscanf(id, "ask%llu", &number) != 1 || number >= world->people->count)
+        return NULL;
+    return world->people->asks[number];
+}
+
+size_t people_asks(const struct world *world, struct ask *const **asks)
+{
+    *asks = world->people->asks;
+    return world->people->count;
+}
+
+static void send(struct world *world, const struct event *event)
+{
+    struct ask *ask = world->people->asks[event->a];
+    if (ask->answered && !event->what)
+        return;
+    struct message message = {.kind = MESSAGE_REQUEST,
+                              .request = {.id = ask->id, .verb = "sim", .arguments = "{}"}};
+    ask->sends++;
+    network_up(world, world->host_count, &message, event->a);
+    if (!event->what)
+        world_in(world, ASK_AGAIN_MS, event);
+}
+
+void people_request(struct world *world, const struct input *input)
+{
+    struct people *people = world->people;
+    struct ask *ask = mem_new(sizeof *ask);
+    snprintf(ask->id, sizeof ask->id, "ask%zu", people->count);
+    ask->input = *input;
+    ask->input.submit.asked = (struct asked){ask->id, "ann"}; /* every request begins with it */
+    MEM_GROW(people->asks, people->count, people->capacity);
+    people->asks[people->count++] = ask;
+    struct event event = {.act = send, .a = people->count - 1};
+    world_in(world, 0, &event);
+    if (!world->scripted && !draw(world, 4)) { /* and again, though it may be answered by then */
+        event.what = 1;
+        world_in(world, draw(world, 20000), &event);
+    }
+}
+
+void people_receive(struct world *world, struct bytes bytes)
+{
+    struct arena arena = {0};
+    struct message message;
+    uint64_t correlation;
+    struct err err;
+    enum message_fault fault = message_decode(bytes, &message, &correlation, &arena, &err);
+    assert(fault == MESSAGE_FINE);
+    if (message.kind == MESSAGE_REPLY && correlation < world->people->count) {
+        struct ask *ask = world->people->asks[correlation];
+        ask->answered = true;
+        ask->ok = message.reply.ok;
+        TRACE(world, "answer to %s: %s", ask->id, ask->ok ? "yes" : message.reply.error);
+    }
+    arena_clear(&arena);
+}
+
+/* ---- what they ask for ---------------------------------------------------------------------- */
+
+static void submit(struct world *world, uint64_t first, uint64_t count, uint64_t tip, bool publish)
+{
+    struct people *people = world->people;
+    struct input input = {.kind = INPUT_SUBMIT};
+    struct run_options *options = &input.submit.options;
+    shape_init(&run_options_shape, options);
+    options->project = "tv";
+    options->filter = arena_print(&people->arena, "first=%u count=%u tip=%u", (unsigned)first,
+                                  (unsigned)count, (unsigned)tip);
+    options->publish = publish;
+    people->runs++;
+    if (!world->scripted) {
+        options->force = draw(world, 3) == 0;
+        options->priority = (int64_t)draw(world, 3);
+        options->local = draw(world, 12) == 0;
+    }
+    people_request(world, &input);
+}
+
+void people_submit(struct world *world, uint64_t first, uint64_t count, bool publish)
+{
+    submit(world, first, count, world->people->tip, publish);
+}
+
+static void asks_for_run(struct world *world)
+{
+    const struct swarm *swarm = &world->swarm;
+    if (world->people->runs >= swarm->runs_most)
+        return;
+    world->people->tip += draw(world, 3) == 0;
+    submit(world, draw(world, swarm->packages), draw_between(world, 1, swarm->items_most),
+           world->people->tip, draw(world, 4) != 0);
+}
+
+static void cancels(struct world *world)
+{
+    const struct facts *facts = world->facts;
+    struct input input = {.kind = INPUT_CANCEL};
+    if (draw(world, 3))
+        input.cancel.job = draw(world, facts->job_room + 1);
+    else
+        input.cancel.run = draw(world, facts->run_room + 1);
+    if (input.cancel.job || input.cancel.run)
+        people_request(world, &input);
+}
+
+static void pauses(struct world *world)
+{
+    struct input input = {.kind = draw(world, 3) ? INPUT_RESUME : INPUT_PAUSE};
+    input.pause.reason = "lunch";
+    people_request(world, &input);
+}
+
+static uint64_t some_worker(struct world *world)
+{
+    const struct facts *facts = world->facts;
+    uint64_t id = draw(world, facts->worker_room + 1);
+    const struct fact_worker *worker = facts_worker(facts, id);
+    return worker && !worker->removed ? id : 0;
+}
+
+static void moves_worker(struct world *world, enum worker_verb verb)
+{
+    struct input input = {.kind = INPUT_WORKER_ADMIN};
+    input.worker_admin.worker = some_worker(world);
+    input.worker_admin.verb = verb;
+    input.worker_admin.reason = "because";
+    input.worker_admin.discard = draw(world, 2);
+    if (input.worker_admin.worker)
+        people_request(world, &input);
+}
+
+static void publishes(struct world *world)
+{
+    uint64_t *job = arena_new(&world->people->arena, sizeof *job);
+    struct input input = {.kind = INPUT_PUBLISH};
+    *job = draw(world, world->facts->job_room + 1);
+    input.publish.jobs = job;
+    input.publish.jobs_count = 1;
+    people_request(world, &input);
+}
+
+/* Looks at the target first, and never at what may be under way. */
+static void settles(struct world *world)
+{
+    const struct facts *facts = world->facts;
+    const struct fact_publication *publication =
+        facts_publication(facts, draw(world, facts->publication_room + 1));
+    if (!publication || !publication->doubt || publication->granted)
+        return;
+    struct input input = {.kind = INPUT_SETTLE};
+    input.settle.publication = publication->id;
+    bool there = targets_has(world, publication->target.name,
+                             &facts_job(facts, publication->job)->item.variant);
+    input.settle.settlement = there             ? SETTLE_PUBLISHED
+                              : draw(world, 2) ? SETTLE_NOT_PUBLISHED
+                                               : SETTLE_GIVE_UP;
+    people_request(world, &input);
+}
+
+static void renews_token(struct world *world, size_t org)
+{
+    struct input input = {.kind = INPUT_RELEASE};
+    targets_set_token(world, orgs[org], true);
+    input.release.secret = secrets[org];
+    people_request(world, &input);
+}
+
+static void one_thing(struct world *world)
+{
+    const struct swarm *swarm = &world->swarm;
+    const struct {
+        uint32_t weight;
+        int what;
+    } wishes[] = {{swarm->submit_weight, 0},  {swarm->cancel_weight, 1}, {swarm->pause_weight, 2},
+                  {swarm->drain_weight, 3},   {swarm->remove_weight, 4}, {swarm->publish_weight, 5},
+                  {swarm->settle_weight, 6},  {2, 7}};
+    uint32_t sum = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++)
+        sum += wishes[i].weight;
+    uint64_t dice = draw(world, sum);
+    while (dice >= wishes[at].weight)
+        dice -= wishes[at++].weight;
+    switch (wishes[at].what) {
+    case 0:
+        asks_for_run(world);
+        return;
+    case 1:
+        cancels(world);
+        return;
+    case 2:
+        pauses(world);
+        return;
+    case 3:
+        moves_worker(world, draw(world, 2) ? WORKER_DRAIN : WORKER_RESUME);
+        return;
+    case 4:
+        moves_worker(world, WORKER_REMOVE);
+        return;
+    case 5:
+        publishes(world);
+        return;
+    case 6:
+        settles(world);
+        return;
+    default:
+        renews_token(world, draw(world, swarm->orgs));
+        return;
+    }
+}
+
+static void acts(struct world *world, const struct event *event)
+{
+    if (world->healed)
+        return;
+    one_thing(world);
+    world_in(world, draw(world, 2 * world->swarm.person_every_ms), event);
+}
+
+/* ---- mending -------------------------------------------------------------------------------- */
+
+/* A host whose worker was removed joins anew, under another key and name. */
+static void bring_back(struct world *world)
+{
+    for (size_t i = 1; i < world->facts->worker_room; i++) {
+        const struct fact_worker *worker = &world->facts->workers[i];
+        size_t index;
+        if (!worker->known || !worker->removed || sscanf(worker->key, "h%zu.", &index) != 1 ||
+            strcmp(world->hosts[index]->key, worker->key) != 0)
+            continue;
+        struct host *host = world->hosts[index];
+        host_new_key(host);
+        struct input input = {.kind = INPUT_ENROL};
+        input.enrol.name = arena_text(&world->people->arena, host->name);
+        input.enrol.public_key = arena_text(&world->people->arena, host->key);
+        input.enrol.role = ROLE_WORKER;
+        input.enrol.may_publish = true;
+        people_request(world, &input);
+    }
+}
+
+static void mends(struct world *world, const struct event *event)
+{
+    struct input input = {.kind = INPUT_RESUME};
+    bring_back(world);
+    if (world->healed) {
+        input.pause.reason = "";
+        people_request(world, &input);
+        for (size_t i = 0; i < world->swarm.orgs; i++)
+            renews_token(world, i);
+        for (size_t i = 1; i < world->facts->worker_room; i++) {
+            const struct fact_worker *worker = facts_worker(world->facts, i);
+            input = (struct input){.kind = INPUT_WORKER_ADMIN};
+            input.worker_admin.worker = i;
+            input.worker_admin.verb = WORKER_RESUME;
+            input.worker_admin.reason = "";
+            if (worker && !worker->removed)
+                people_request(world, &input);
+        }
+    }
+    world_in(world, (world->healed ? 6 : 1) * MEND_EVERY_MS, event);
+}
+
+void people_heal(struct world *world)
+{
+    mends(world, &(struct event){.act = mends});
+}
+
+struct people *people_create(struct world *world)
+{
+    struct people *people = mem_new(sizeof *people);
+    people->tip = 1;
+    world->people = people;
+    if (!world->scripted) {
+        world_in(world, 1000, &(struct event){.act = acts});
+        world_in(world, MEND_EVERY_MS, &(struct event){.act = mends});
+    }
+    return people;
+}
+
+void people_destroy(struct people *people)
+{
+    if (!people)
+        return;
+    for (size_t i = 0; i < people->count; i++)
+        free(people->asks[i]);
+    free(people->asks);
+    arena_clear(&people->arena);
+    free(people);
+}

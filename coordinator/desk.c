@@ -333,7 +333,8 @@ void desk_perform(struct desk *desk, const struct effect *effect)
         break;
     }
     case EFFECT_HELLO_AGAIN: {
-        struct message message = {.kind = MESSAGE_HELLO_AGAIN};
+        struct message message = {.kind = MESSAGE_HELLO_AGAIN,
+                                  .hello_again = {.session = effect->session}};
         send_to(desk, contact_of(desk, effect->worker)->heard_peer, &message, 0);
         break;
     }
@@ -390,11 +391,12 @@ static void forget_secrets(struct orders *orders)
                            orders->orders[i].secret.size);
 }
 
-static void send_orders(struct desk *desk, uint64_t worker)
+/* False: it cannot be reached. */
+static bool send_orders(struct desk *desk, uint64_t worker)
 {
     struct contact *contact = contact_of(desk, worker);
     if (!contact->session)
-        return; /* it will say hello */
+        return true; /* it will say hello */
     struct message message = {.kind = MESSAGE_ORDERS};
     view_orders(desk->shell->farm, worker, &message.orders, &desk->shell->arena);
     size_t kept = 0;
@@ -403,23 +405,29 @@ static void send_orders(struct desk *desk, uint64_t worker)
             message.orders.orders[kept++] = message.orders.orders[i];
     message.orders.orders_count = kept;
     if (!kept && !is_due(desk, contact))
-        return;
+        return true;
     contact->told_ms = desk->shell->now_ms;
     enum link_result result = send_to(desk, contact->peer, &message, 0);
     forget_secrets(&message.orders);
-    if (result != LINK_OK) {
-        struct input input = {.kind = INPUT_SEND_FAILED, .send_failed = worker};
-        shell_step(desk->shell, &input);
-    }
+    return result == LINK_OK;
 }
 
+/* Who could not be reached is told behind all sends: the core may give its jobs to others at once,
+ * and nobody is to hear of a lease before it is committed. */
 void desk_send_orders(struct desk *desk)
 {
+    size_t failed = 0;
     for (size_t i = 0; i < desk->ordered_count; i++) {
-        contact_of(desk, desk->ordered[i])->has_orders = false;
-        send_orders(desk, desk->ordered[i]);
+        uint64_t worker = desk->ordered[i];
+        contact_of(desk, worker)->has_orders = false;
+        if (!send_orders(desk, worker))
+            desk->ordered[failed++] = worker;
     }
     desk->ordered_count = 0;
+    for (size_t i = 0; i < failed; i++) {
+        struct input input = {.kind = INPUT_SEND_FAILED, .send_failed = desk->ordered[i]};
+        shell_step(desk->shell, &input);
+    }
 }
 
 /* ---- clients -------------------------------------------------------------------------------- */

@@ -278,12 +278,15 @@ uint32_t journal_epoch(const struct journal *journal)
     return journal->epoch;
 }
 
-int journal_raise_epoch(struct journal *journal, struct err *err)
+int journal_raise_epoch(struct journal *journal, uint32_t above, struct err *err)
 {
     assert(!journal->in_transaction);
-    if (set_meta(journal, "epoch", (uint64_t)journal->epoch + 1, err) < 0)
+    uint64_t epoch = 1 + (uint64_t)(above > journal->epoch ? above : journal->epoch);
+    if (epoch > UINT32_MAX)
+        return err_set(err, "%s has no epoch left", journal->path);
+    if (set_meta(journal, "epoch", epoch, err) < 0)
         return -1;
-    journal->epoch++;
+    journal->epoch = (uint32_t)epoch;
     return 0;
 }
 

@@ -27,9 +27,10 @@ struct journal;
 int journal_open(const char *folder, struct journal **out, struct err *err);
 void journal_close(struct journal *journal); /* NULL is fine; what was not committed is gone */
 
-/* The epoch this journal is in: 1 for a new one; raised by journal_raise_epoch (restore, move). */
+/* The epoch this journal is in: 1 for a new one; raised by journal_raise_epoch (restore, move) by
+ * one, or to one more than `above` where that is higher. */
 uint32_t journal_epoch(const struct journal *journal);
-int journal_raise_epoch(struct journal *journal, struct err *err);
+int journal_raise_epoch(struct journal *journal, uint32_t above, struct err *err);
 
 typedef int (*journal_visit)(void *context, uint64_t sequence, const struct record *record,
                              struct err *err);

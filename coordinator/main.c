@@ -10,6 +10,7 @@
  *   farmd requests                              the table of requests in docs/protocol.md
  *   farmd states                                docs/states.md
  */
+#include "coordinator/backup.h"
 #include "coordinator/config.h"
 #include "coordinator/core/state.h"
 #include "coordinator/discover.h"
@@ -181,7 +182,7 @@ int main(int argc, char **argv)
         struct err err;
         if (!absolute)
             err_set(&err, "%s: %s; make a farm with `farm init URL`", home, strerror(errno));
-        status = !absolute || loop_run(&loop, &err) ? 1 : 0;
+        status = !absolute || backup_check_here(absolute, &err) || loop_run(&loop, &err) ? 1 : 0;
         if (status)
             log_error("%s", err.text);
         free(absolute);

@@ -25,7 +25,7 @@ static const struct kind kinds[] = {
     {MESSAGE_STATUS, "status", &status_shape, &farm__v1__status__descriptor},
     {MESSAGE_WELCOME, "welcome", &welcome_shape, &farm__v1__welcome__descriptor},
     {MESSAGE_REFUSED, "refused", &refused_shape, &farm__v1__refused__descriptor},
-    {MESSAGE_HELLO_AGAIN, "hello-again", NULL, NULL},
+    {MESSAGE_HELLO_AGAIN, "hello-again", &hello_again_shape, &farm__v1__hello_again__descriptor},
     {MESSAGE_ORDERS, "orders", &orders_shape, &farm__v1__orders__descriptor},
     {MESSAGE_LOG_DATA, "log-data", &log_data_shape, &farm__v1__log_data__descriptor},
     {MESSAGE_LOG_RESUME, "log-resume", &log_resume_shape, &farm__v1__log_resume__descriptor},

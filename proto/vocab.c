@@ -174,6 +174,7 @@ static const struct field hello_fields[] = {
     SHAPE_FIELD(struct hello, TEXT, program),
     SHAPE_FIELD(struct hello, TEXT, instance),
     SHAPE_FIELD(struct hello, TEXT, boot_id),
+    SHAPE_FIELD(struct hello, U64, at_ms),
     SHAPE_STRUCT(struct hello, capabilities, capabilities_shape),
     SHAPE_LIST(struct hello, items, item_shape),
 };
@@ -183,6 +184,7 @@ static const struct field status_fields[] = {
     SHAPE_FIELD(struct status, U64, session),
     SHAPE_FIELD(struct status, U64, sequence),
     SHAPE_FIELD(struct status, U64, incarnation),
+    SHAPE_FIELD(struct status, U64, at_ms),
     SHAPE_LIST(struct status, items, item_shape),
     SHAPE_LIST(struct status, filesystems, filesystem_shape),
     SHAPE_STRUCT(struct status, pressure, pressure_shape),
@@ -197,6 +199,11 @@ static const struct field welcome_fields[] = {
     SHAPE_FIELD(struct welcome, TEXT, worker),      SHAPE_FIELD(struct welcome, TEXT, log_endpoint),
 };
 const struct shape welcome_shape = SHAPE(struct welcome, welcome_fields);
+
+static const struct field hello_again_fields[] = {
+    SHAPE_FIELD(struct hello_again, U64, session),
+};
+const struct shape hello_again_shape = SHAPE(struct hello_again, hello_again_fields);
 
 static const struct field refused_fields[] = {
     SHAPE_FIELD(struct refused, TEXT, reason),

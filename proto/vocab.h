@@ -269,6 +269,7 @@ struct hello {
     const char *program;  /* version text of the agent, for people */
     const char *instance; /* random, kept in the worker's home: tells two workers with one key */
     const char *boot_id;
+    uint64_t at_ms; /* boot time of the host: what was said later in one boot counts */
     struct capabilities capabilities;
     struct item *items;
     size_t items_count;
@@ -279,6 +280,7 @@ struct status {
     uint64_t session;     /* from welcome */
     uint64_t sequence;    /* rises by one a status within a session */
     uint64_t incarnation; /* the coordinator's, from welcome */
+    uint64_t at_ms;       /* as in hello */
     struct item *items;
     size_t items_count;
     struct filesystem *filesystems; /* free bytes as of now */
@@ -296,6 +298,12 @@ struct welcome {
     const char *worker;     /* the name it is enrolled under */
     const char
         *log_endpoint; /* "" : same host as the control endpoint, port from the client config */
+};
+
+/* Your session is unknown here: say hello. Without its name an answer to an older session would end
+ * the new one, and over a slow line so for ever. */
+struct hello_again {
+    uint64_t session; /* of the status that this answers; 0: whichever it was */
 };
 
 struct refused {
@@ -405,7 +413,7 @@ enum message_kind {
     MESSAGE_STATUS = 2,
     MESSAGE_WELCOME = 16,
     MESSAGE_REFUSED = 17,
-    MESSAGE_HELLO_AGAIN = 18, /* no fields: your session is unknown here, say hello */
+    MESSAGE_HELLO_AGAIN = 18,
     MESSAGE_ORDERS = 19,
     MESSAGE_LOG_DATA = 32,
     MESSAGE_LOG_RESUME = 33,
@@ -423,6 +431,7 @@ struct message {
         struct status status;
         struct welcome welcome;
         struct refused refused;
+        struct hello_again hello_again;
         struct orders orders;
         struct log_data log_data;
         struct log_resume log_resume;
@@ -437,7 +446,7 @@ struct message {
 extern const struct shape token_shape, variant_shape, target_shape, recipe_shape, needs_shape,
     inputs_shape, plan_item_shape, filesystem_shape, gpu_shape, pressure_shape, capabilities_shape,
     exit_facts_shape, product_shape, item_shape, hello_shape, status_shape, welcome_shape,
-    refused_shape, order_shape, orders_shape, log_data_shape, log_resume_shape, log_ack_shape,
-    log_read_shape, log_piece_shape, request_shape, reply_shape;
+    refused_shape, hello_again_shape, order_shape, orders_shape, log_data_shape, log_resume_shape,
+    log_ack_shape, log_read_shape, log_piece_shape, request_shape, reply_shape;
 
 #endif

@@ -19,6 +19,7 @@
  */
 #include "worker/agent.h"
 
+#include "proto/base/seeded.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
 
@@ -402,6 +403,8 @@ static void prepared_in_vain(struct agent *agent, size_t at, const struct told *
 
 static bool ended_well(const struct agent_phase_ended *ended)
 {
+    if (SEEDED_BUG(AGENT_TRUSTS_EXITS))
+        return true;
     return !ended->supervisor_lost && ended->cause == CAUSE_NONE && ended->facts.status == 0 &&
            ended->facts.signal == 0 && !ended->facts.timed_out && !ended->facts.silent;
 }
@@ -513,7 +516,7 @@ static void take_order(struct agent *agent, const struct order *order,
     switch (order->kind) {
     case ORDER_OFFER:
     case ORDER_GRANT:
-        if (!known)
+        if (!known || SEEDED_BUG(AGENT_STARTS_TWICE))
             begin(agent, order, outcome);
         break;
     case ORDER_STOP:
@@ -548,6 +551,7 @@ static void send_hello(struct agent *agent, struct agent_outcome *outcome)
                           .program = agent->program,
                           .instance = agent->instance,
                           .boot_id = agent->boot_id,
+                          .at_ms = agent->now_ms,
                           .capabilities = agent->host,
                           .items = agent->items,
                           .items_count = agent->count};
@@ -565,6 +569,7 @@ static void send_status(struct agent *agent, struct agent_outcome *outcome)
     struct status status = {.session = agent->welcome.session,
                             .sequence = ++agent->sequence,
                             .incarnation = agent->welcome.incarnation,
+                            .at_ms = agent->now_ms,
                             .items = agent->items,
                             .items_count = agent->count,
                             .filesystems = agent->host.filesystems,
@@ -759,6 +764,9 @@ void agent_step(struct agent *agent, const struct agent_input *input, struct age
         take_welcome(agent, &input->welcome);
         break;
     case AGENT_INPUT_HELLO_AGAIN:
+        if (input->hello_again.session == 0 || input->hello_again.session == agent->welcome.session)
+            lose_session(agent);
+        break;
     case AGENT_INPUT_DISCONNECTED:
         lose_session(agent);
         break;

@@ -62,6 +62,7 @@ struct agent_input {
         struct agent_found found;
         struct welcome welcome;
         struct refused refused;
+        struct hello_again hello_again;
         struct orders orders;
         struct {
             struct token token;

@@ -423,6 +423,7 @@ static void take_message(struct loop *loop, const struct message *message)
         break;
     case MESSAGE_HELLO_AGAIN:
         input.kind = AGENT_INPUT_HELLO_AGAIN;
+        input.hello_again = message->hello_again;
         break;
     case MESSAGE_ORDERS:
         input.kind = AGENT_INPUT_ORDERS;
@@ -565,10 +566,9 @@ static int find_all_again(struct loop *loop, struct err *err)
     size_t count;
     if (folder_list(loop->options->home, &tokens, &count, err) < 0)
         return -1;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         find_again(loop, tokens[i]);
-        settle(loop);
-    }
+    settle(loop); /* behind all of them: a hello that shows only some would cost the others */
     if (count > 0)
         log_info("found %zu attempts of before", count);
     free(tokens);

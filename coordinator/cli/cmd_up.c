@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_up.c - a farm on this machine, started and stopped. What runs already is left as it is. */
+#include "coordinator/backup.h"
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/local.h"
@@ -107,6 +108,9 @@ enum exit_code cmd_up(struct invocation *invocation)
     struct farm_paths paths = paths_of(invocation);
     if (!io_exists(paths.yaml))
         return fail(EXIT_REFUSED, "there is no %s: write one with farm init URL", paths.yaml);
+    struct err err;
+    if (backup_check_here(invocation->home, &err))
+        return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = ensure_coordinator(invocation, &paths);
     if (code != EXIT_FINE || option_given(invocation, "no-worker"))
         return code;

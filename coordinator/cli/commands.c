@@ -107,6 +107,14 @@ static const struct command_option key_add_options[] = {
     {"role", 0, "ROLE", "viewer, operator (default), admin or worker"},
     {"may-publish", 0, NULL, "A worker that may publish"},
     OPTION_END};
+static const struct command_option restore_options[] = {
+    {"back", 0, NULL, "Also where the farm was moved away from: it comes back"},
+    {"complete", 0, NULL, "Do not pause the farm: it did nothing after the backup was made"},
+    OPTION_END};
+static const struct command_option move_options[] = {
+    {"to", 0, "DIR", "The farm's folder there (default: what farm takes there)"},
+    {"program", 0, "PATH", "The farm program there (default: by PATH)"},
+    OPTION_END};
 static const struct command_option help_options[] = {
     {"markdown", 0, NULL, "All commands as docs/cli.md"},
     {"man", 0, NULL, "All commands as a man page"},
@@ -198,6 +206,20 @@ static const struct command commands[] = {
      false, false, cmd_key_list},
     {"key revoke", "KEY|NAME", "Shut a key out, at once", "", no_options, 1, 1,
      "farm key revoke anna", false, false, cmd_key_revoke},
+    {"backup", "FILE", "Write what the farm knows to a file; the coordinator may run",
+     "A tar file of the journal, farm.yaml and keys, readable by you alone. Logs and secrets are "
+     "not in it.",
+     no_options, 1, 1, "farm backup farm-monday.tar", false, true, cmd_backup},
+    {"restore", "FILE", "Put a backup back, while the coordinator is down",
+     "Into an empty folder, or the farm's own: what is there is kept in aside-*. Builds that "
+     "workers "
+     "began since the backup become the farm's again; nothing is built twice for it.",
+     restore_options, 1, 1, "farm restore farm-monday.tar", false, true, cmd_restore},
+    {"move", "USER@HOST", "Move the coordinator to another host, over ssh",
+     "Stops it here, copies journal, farm.yaml, keys, logs and secrets, and starts it there. "
+     "Builds "
+     "go on. The farm program must be there already. Here it does not start any more.",
+     move_options, 1, 1, "farm move farm@coordinator.example", false, true, cmd_move},
     {"help", "[COMMAND...]", "Say what a command does", "", help_options, 0, 2, "farm help rebuild",
      false, true, cmd_help},
 };

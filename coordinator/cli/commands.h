@@ -36,6 +36,9 @@ enum exit_code cmd_secret_set(struct invocation *invocation);
 enum exit_code cmd_key_add(struct invocation *invocation);
 enum exit_code cmd_key_list(struct invocation *invocation);
 enum exit_code cmd_key_revoke(struct invocation *invocation);
+enum exit_code cmd_backup(struct invocation *invocation);
+enum exit_code cmd_restore(struct invocation *invocation);
+enum exit_code cmd_move(struct invocation *invocation);
 enum exit_code cmd_help(struct invocation *invocation);
 
 #endif

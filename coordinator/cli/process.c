@@ -203,3 +203,32 @@ int process_capture(const char *const *argv, size_t bytes_max, struct buf *out, 
         return -1;
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
+
+static int await(pid_t pid)
+{
+    int status = 0;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int process_pipe(const char *const *from, const char *const *to, struct err *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC))
+        return err_set(err, "cannot make a pipe: %s", strerror(errno));
+    struct io_spawn writer = {
+        .argv = from, .stdin_fd = -1, .stdout_fd = ends[1], .stderr_fd = STDERR_FILENO};
+    struct io_spawn reader = {
+        .argv = to, .stdin_fd = ends[0], .stdout_fd = STDERR_FILENO, .stderr_fd = STDERR_FILENO};
+    pid_t reading = io_spawn(&reader, err);
+    pid_t writing = reading > 0 ? io_spawn(&writer, err) : -1;
+    close(ends[0]);
+    close(ends[1]);
+    int wrote = await(writing), read = await(reading);
+    if (reading < 0 || writing < 0)
+        return -1;
+    if (read)
+        return err_set(err, "%s failed; it said why above", to[0]);
+    return wrote ? err_set(err, "%s failed; it said why above", from[0]) : 0;
+}

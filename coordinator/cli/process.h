@@ -40,4 +40,8 @@ const char *process_last_line(struct arena *arena, const char *log_file);
  * Returns the exit code, or -1. */
 int process_capture(const char *const *argv, size_t bytes_max, struct buf *out, struct err *err);
 
+/* Runs one program into another (`from | to`), what they say going to our standard error. 0 when
+ * both ended well. */
+int process_pipe(const char *const *from, const char *const *to, struct err *err);
+
 #endif

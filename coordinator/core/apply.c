@@ -155,6 +155,7 @@ static void worker_joined(struct farm *farm, const struct record *record)
         keep_baseline(worker);
     worker->joined = true;
     worker->session = body->session;
+    worker->said_at_ms = body->said_at_ms;
     worker->sequence = 0;
     worker->sighting_count = 0;
     worker->foreign = 0;
@@ -198,6 +199,7 @@ static void worker_heard(struct farm *farm, const struct record *record)
     struct worker *worker = existing_worker(farm, body->worker);
     worker->heard_ms = record->at_ms;
     worker->sequence = body->sequence;
+    worker->said_at_ms = higher(worker->said_at_ms, body->said_at_ms);
     worker->pressure = body->pressure;
     refresh_filesystems(&worker->about.capabilities, body);
     worker->foreign = 0;
@@ -478,7 +480,7 @@ static void set_cause(struct job *job, const struct record_job *body)
 static void job_ready(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
-    if (record->job.cause != CAUSE_NONE)
+    if (record->job.cause != CAUSE_NONE || (record->job.detail && *record->job.detail))
         set_cause(job, &record->job);
     ready_job(farm, job, record->kind);
 }

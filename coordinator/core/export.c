@@ -7,6 +7,7 @@
  * export, so that whatever export forgets is found by comparing digests.
  */
 #include "coordinator/core/farm_state.h"
+#include "proto/base/seeded.h"
 
 #include <string.h>
 
@@ -239,6 +240,8 @@ static void put_standing(struct export *export, const struct publication *public
         }
         return;
     case PUBLICATION_HELD:
+        if (SEEDED_BUG(EXPORT_DROPS_HELD))
+            return;
         put_move(export, publication, RECORD_PUBLICATION_HELD, last, true);
         return;
     case PUBLICATION_GRANTED:
@@ -386,6 +389,7 @@ static uint64_t mix_workers(uint64_t hash, const struct farm *farm)
         hash = mix(hash_text(hash, worker->reason), worker->joined);
         hash = hash_text(hash, worker->about.instance);
         hash = hash_text(hash_text(hash, worker->about.boot_id), worker->about.program);
+        hash = mix(hash, worker->about.said_at_ms);
         hash = mix_capabilities(hash, &worker->about.capabilities);
         hash = mix_capabilities(hash, &worker->baseline);
         hash = mix(mix(mix(hash, worker->running), worker->running_heavy), worker->publishing);

@@ -63,7 +63,8 @@ struct worker {
     struct arena baseline_arena;
     struct capabilities baseline; /* as first joined, or as a person last accepted it */
     struct machine *machine;
-    uint64_t heard_ms; /* (passing) and the next four */
+    uint64_t heard_ms;   /* (passing) and the next four */
+    uint64_t said_at_ms; /* (passing) boot time of the host when it said the newest that we heard */
     uint64_t sequence;
     struct pressure pressure;
     struct sighting *sightings;

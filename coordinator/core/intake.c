@@ -4,6 +4,8 @@
  * do. */
 #include "coordinator/core/plan.h"
 
+#include "proto/base/seeded.h"
+
 #include <string.h>
 
 static void submit(struct step *step, const struct input_submit *input)
@@ -22,6 +24,10 @@ static void submit(struct step *step, const struct input_submit *input)
         return;
     }
     uint64_t run = peek_counters(step->farm).run + 1;
+    if (SEEDED_BUG(DROP_SUBMIT) && run % 2 == 0) {
+        reply_ok(step, &input->asked, run, "");
+        return;
+    }
     decide(step, &(struct record){
                      .kind = RECORD_RUN_SUBMITTED,
                      .run_submitted = {run, input->asked.request_id, input->asked.who, *options}});
@@ -145,7 +151,7 @@ void decide_request(struct step *step, const struct input *input)
     const struct asked *asked = asked_of(input);
     uint64_t run;
     if (asked->request_id && *asked->request_id &&
-        peek_request_known(step->farm, asked->request_id, &run)) {
+        peek_request_known(step->farm, asked->request_id, &run) && !SEEDED_BUG(REPEAT_REQUEST)) {
         reply_ok(step, asked, run, "");
         return;
     }

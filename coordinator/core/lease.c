@@ -9,6 +9,7 @@
  */
 #include "coordinator/core/decide.h"
 
+#include "proto/base/seeded.h"
 #include "proto/limits.h"
 
 #include <string.h>
@@ -19,7 +20,7 @@ void stop_attempt(struct step *step, struct token token, const char *reason)
 {
     struct attempt_view attempt;
     view_attempt(step->farm, token, &attempt);
-    if (attempt.state >= ATTEMPT_STOPPING)
+    if (attempt.state >= ATTEMPT_STOPPING || SEEDED_BUG(NO_STOP))
         return;
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_STOPPING,
                                   .attempt_moved = {.token = token, .reason = reason}});
@@ -101,9 +102,10 @@ static bool adopt(struct step *step, uint64_t worker, const struct item *item)
         return false;
     uint64_t id = peek_building(step->farm, &item->variant);
     struct run_view run;
-    bool wanted = id && view_job(step->farm, id, &job) &&
-                  (job.state == JOB_READY || job.state == JOB_WAITING) &&
-                  view_run(step->farm, job.run, &run) && run.state == RUN_OPEN;
+    bool wanted =
+        id && view_job(step->farm, id, &job) &&
+        (job.state == JOB_READY || job.state == JOB_WAITING || SEEDED_BUG(ADOPT_OVER_LEASE)) &&
+        view_run(step->farm, job.run, &run) && run.state == RUN_OPEN;
     if (!wanted)
         return false;
     enum phase phase = item->phase == PHASE_PUBLISH ? PHASE_NONE : item->phase;
@@ -122,7 +124,8 @@ static void decide_attempt_item(struct step *step, uint64_t worker, const struct
         if (!adopted || !view_attempt(step->farm, item->token, &attempt))
             return; /* view_orders tells it to stop, or to forget */
     }
-    if (attempt.worker != worker || attempt.state >= ATTEMPT_ENDED)
+    bool other = attempt.worker != worker && !SEEDED_BUG(SKIP_FENCE);
+    if (other || attempt.state >= ATTEMPT_ENDED)
         return; /* an old fencing token: acknowledged by view_orders, ignored here */
     if (item->state == ITEM_ENDED)
         end_attempt(step, item);
@@ -135,17 +138,21 @@ static void decide_attempt_item(struct step *step, uint64_t worker, const struct
 /* ---- what a status does not show ----------------------------------------------------------- */
 
 /* An offer may still be under way, and a stop is repeated until it is answered. Whatever began and
- * is not there any more is gone. */
+ * is not there any more is gone; and so is an offer of an earlier epoch, which a restored journal
+ * knows while its worker may have ended and forgotten it since. */
 static void miss_attempts(struct step *step, uint64_t worker)
 {
     struct token *live;
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
     size_t count = peek_live(step->farm, worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt;
         if (peek_shown(step->farm, live[i]) || !view_attempt(step->farm, live[i], &attempt))
             continue;
         bool began = attempt.state > ATTEMPT_OFFERED && attempt.state < ATTEMPT_STOPPING;
-        if (began)
+        bool of_old = attempt.state == ATTEMPT_OFFERED && live[i].epoch < farm.epoch;
+        if (began || (of_old && !SEEDED_BUG(OFFER_AGAIN)))
             lose_attempt(step, live[i], "its worker does not have it any more");
     }
 }
@@ -153,11 +160,16 @@ static void miss_attempts(struct step *step, uint64_t worker)
 static void miss_publications(struct step *step, uint64_t worker)
 {
     uint64_t *pinned;
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
     size_t count = peek_pinned(step->farm, worker, &pinned, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct publication_view publication;
         view_publication(step->farm, pinned[i], &publication);
-        if (publication.state == PUBLICATION_RUNNING && !peek_shown(step->farm, publication.token))
+        bool began =
+            publication.state == PUBLICATION_RUNNING ||
+            (publication.state == PUBLICATION_GRANTED && publication.token.epoch < farm.epoch);
+        if (began && !peek_shown(step->farm, publication.token))
             decide_publication_gone(step, pinned[i]);
     }
 }
@@ -171,6 +183,7 @@ struct told {
     struct filesystem *filesystems;
     size_t filesystems_count;
     struct pressure pressure;
+    uint64_t at_ms; /* boot time of the host */
 };
 
 static void hear(struct step *step, const struct told *told)
@@ -189,6 +202,7 @@ static void hear(struct step *step, const struct told *told)
         .pressure = told->pressure,
         .sightings = sightings,
         .sightings_count = told->items_count,
+        .said_at_ms = told->at_ms,
     };
     decide(step, &record);
 }
@@ -222,7 +236,7 @@ void decide_status(struct step *step, const struct input_status *input)
                                    .session = status->session});
         return;
     }
-    if (status->sequence <= worker.sequence)
+    if (status->sequence <= worker.sequence && !SEEDED_BUG(RENEW_BY_STALE))
         return; /* overtaken by a newer one */
     reconcile(step, &(struct told){
                         .worker = input->worker,
@@ -233,6 +247,7 @@ void decide_status(struct step *step, const struct input_status *input)
                         .filesystems = status->filesystems,
                         .filesystems_count = status->filesystems_count,
                         .pressure = status->pressure,
+                        .at_ms = status->at_ms,
                     });
 }
 
@@ -302,6 +317,7 @@ static void welcome(struct step *step, const struct input_hello *input,
         .boot_id = hello->boot_id,
         .program = hello->program,
         .capabilities = hello->capabilities,
+        .said_at_ms = hello->at_ms,
     };
     struct capabilities *host = &record.worker_joined.capabilities;
     if (host->slots > LIMIT_SLOTS)
@@ -317,6 +333,7 @@ static void welcome(struct step *step, const struct input_hello *input,
                         .session = input->session,
                         .items = hello->items,
                         .items_count = hello->items_count,
+                        .at_ms = hello->at_ms,
                     });
 }
 
@@ -327,6 +344,8 @@ void decide_hello(struct step *step, const struct input_hello *input)
         refuse(step, input, "this worker was removed from the farm: enrol it anew to use it", true);
         return;
     }
+    if (peek_is_overtaken(step->farm, &input->hello, input->worker))
+        return; /* it shows less than what was said since; that one was answered */
     bool live = worker.session && worker.session != input->session;
     if (live && strcmp(worker.instance, input->hello.instance) != 0) {
         refuse(step, input,

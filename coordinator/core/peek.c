@@ -3,6 +3,7 @@
 #include "coordinator/core/peek.h"
 
 #include "coordinator/core/farm_state.h"
+#include "proto/base/seeded.h"
 
 #include <string.h>
 
@@ -13,7 +14,8 @@ struct record_counters peek_counters(const struct farm *farm)
 
 struct token peek_next_token(const struct farm *farm)
 {
-    return (struct token){farm->epoch, farm->counters.token + 1};
+    bool again = SEEDED_BUG(REUSE_TOKEN) && farm->counters.token % 8 == 7;
+    return (struct token){farm->epoch, farm->counters.token + !again};
 }
 
 bool peek_request_known(const struct farm *farm, const char *request_id, uint64_t *run)
@@ -157,6 +159,13 @@ bool peek_shown(const struct farm *farm, struct token token)
 const struct capabilities *peek_baseline(const struct farm *farm, uint64_t worker)
 {
     return &find_worker(farm, worker)->baseline;
+}
+
+bool peek_is_overtaken(const struct farm *farm, const struct hello *hello, uint64_t worker)
+{
+    const struct worker *of = find_worker(farm, worker);
+    return !SEEDED_BUG(HEAR_OLD_HELLO) && hello->at_ms && hello->at_ms <= of->said_at_ms &&
+           strcmp(hello->boot_id, of->about.boot_id) == 0;
 }
 
 /* ---- publications -------------------------------------------------------------------------- */

@@ -52,6 +52,8 @@ size_t peek_pinned(const struct farm *farm, uint64_t worker, uint64_t **out, str
 /* Whether the worker's newest status in this session showed the attempt or try. */
 bool peek_shown(const struct farm *farm, struct token token);
 const struct capabilities *peek_baseline(const struct farm *farm, uint64_t worker);
+/* Whether the host said something newer after this hello, in the same boot. */
+bool peek_is_overtaken(const struct farm *farm, const struct hello *hello, uint64_t worker);
 /* Whether view_orders() would list any. */
 bool peek_has_orders(const struct farm *farm, uint64_t worker);
 

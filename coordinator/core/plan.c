@@ -6,6 +6,8 @@
  */
 #include "coordinator/core/plan.h"
 
+#include "proto/base/seeded.h"
+
 #include <string.h>
 
 /* ---- what becomes of an item --------------------------------------------------------------- */
@@ -271,7 +273,7 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
     decide(step, &(struct record){
                      .kind = RECORD_JOB_CLOSED,
                      .job = {.job = job, .verdict = verdict, .cause = cause, .detail = detail}});
-    if (verdict == VERDICT_OK)
+    if (verdict == VERDICT_OK || (verdict == VERDICT_FAILED && SEEDED_BUG(PUBLISH_UNBUILT)))
         want_publication(step, job);
     if (!count)
         return;

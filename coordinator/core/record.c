@@ -77,6 +77,7 @@ static const struct field worker_joined_fields[] = {
     SHAPE_FIELD(struct record_worker_joined, TEXT, boot_id),
     SHAPE_FIELD(struct record_worker_joined, TEXT, program),
     SHAPE_STRUCT(struct record_worker_joined, capabilities, capabilities_shape),
+    SHAPE_FIELD(struct record_worker_joined, U64, said_at_ms),
 };
 static const struct shape worker_joined_shape =
     SHAPE(struct record_worker_joined, worker_joined_fields);
@@ -94,6 +95,7 @@ static const struct field worker_heard_fields[] = {
     SHAPE_LIST(struct record_worker_heard, filesystems, filesystem_shape),
     SHAPE_STRUCT(struct record_worker_heard, pressure, pressure_shape),
     SHAPE_LIST(struct record_worker_heard, sightings, sighting_shape),
+    SHAPE_FIELD(struct record_worker_heard, U64, said_at_ms),
 };
 static const struct shape worker_heard_shape =
     SHAPE(struct record_worker_heard, worker_heard_fields);

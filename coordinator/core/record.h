@@ -124,6 +124,7 @@ struct record_worker_joined {
     const char *boot_id;
     const char *program;
     struct capabilities capabilities;
+    uint64_t said_at_ms; /* boot time of the host when it said hello */
 };
 
 /* One line of a worker's status, as far as it decides what the worker is to be told. */
@@ -141,6 +142,7 @@ struct record_worker_heard {
     struct pressure pressure;
     struct sighting *sightings; /* live attempts among them are renewed */
     size_t sightings_count;
+    uint64_t said_at_ms; /* boot time of the host */
 };
 
 struct record_worker_lost {

@@ -9,6 +9,8 @@
  */
 #include "coordinator/core/plan.h"
 
+#include "proto/base/seeded.h"
+
 #include <string.h>
 
 const char *const fit_names[] = {"yes",     "offline", "draining", "quarantined",  "system",
@@ -147,10 +149,12 @@ static enum fit busy_fits(const struct worker_view *worker, const struct want *w
     const struct capabilities *host = worker->capabilities;
     if (worker->running >= host->slots)
         return FIT_SLOTS;
-    if (want->item->needs.heavy && worker->host_heavy >= host->heavy_slots)
+    uint32_t heavy = SEEDED_BUG(OVERCOMMIT_HEAVY) ? worker->running_heavy : worker->host_heavy;
+    if (want->item->needs.heavy && heavy >= host->heavy_slots)
         return FIT_HEAVY;
     uint64_t memory = reserved_memory(worker, want);
-    if (memory && worker->memory_reserved + memory > host->memory_bytes)
+    if (memory && worker->memory_reserved + memory > host->memory_bytes &&
+        !SEEDED_BUG(OVERCOMMIT_MEMORY))
         return FIT_MEMORY;
     if (full_filesystem(worker, want, floor_bytes))
         return FIT_DISK;

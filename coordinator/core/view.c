@@ -2,6 +2,7 @@
 /* view.c - what may be read of the farm. Fills plain structs, decides nothing. */
 #include "coordinator/core/farm_state.h"
 #include "coordinator/core/peek.h"
+#include "proto/base/seeded.h"
 
 #include <string.h>
 
@@ -421,7 +422,8 @@ static bool may_forget(const struct farm *farm, const struct worker *worker, str
 {
     const struct attempt *attempt = find_attempt(farm, token);
     if (attempt && attempt->worker == worker)
-        return attempt->state == ATTEMPT_SEALED && !attempt->pins;
+        return (attempt->state == ATTEMPT_SEALED || SEEDED_BUG(FORGET_UNSEALED)) &&
+               (!attempt->pins || SEEDED_BUG(KEEP_PINS_NOT));
     const struct try *one = find_try(farm, token);
     if (one && one->publication->worker == worker)
         return one->sealed;

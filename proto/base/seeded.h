@@ -2,7 +2,8 @@
 /* seeded.h - bugs that are planted on purpose, to prove that the simulator finds them.
  *
  * SEEDED_BUG(NAME) is 0 in everything that is installed. Only tests/sim/sim_bugs is compiled with
- * FARM_SEEDED_BUGS; there one of the bugs is alive at a time. `sim_bugs --list` says what each does.
+ * FARM_SEEDED_BUGS; there one of the bugs is alive at a time. `sim_bugs --list` says what each
+ * does.
  */
 #ifndef FARM_BASE_SEEDED_H
 #define FARM_BASE_SEEDED_H
@@ -28,10 +29,14 @@ enum seeded_bug {
     SEEDED_UNSURE_IS_FAILED,
     SEEDED_REPEAT_REQUEST,
     SEEDED_AGENT_STARTS_TWICE,
-    SEEDED_AGENT_FORGETS_LIVE,
+    SEEDED_AGENT_TRUSTS_EXITS,
     SEEDED_RESUME_OWES_NOTHING,
     SEEDED_NO_STOP,
     SEEDED_KEEP_PINS_NOT,
+    SEEDED_HEAR_OLD_HELLO,
+    SEEDED_STEP_BETWEEN_SENDS,
+    SEEDED_HELLO_OF_SOME,
+    SEEDED_OFFER_AGAIN,
     SEEDED_BUGS
 };
 

@@ -103,3 +103,16 @@ now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
 # rate COUNT MS: a second.
 rate() { awk -v n="$1" -v ms="$2" 'BEGIN { printf "%.1f", n * 1000 / ms }'; }
+
+# bench_make_log MB FILE: lines like a C++ compiler's, with numbers that change so that it compresses like a real log.
+bench_make_log() {
+    awk -v bytes=$(($1 * 1048576)) 'BEGIN {
+        srand(7)
+        while (size < bytes) {
+            n++
+            line = sprintf("[%d/712] /nix/store/%08x-gcc-12.2.0/bin/g++ -DUSE_CUDA -I/build/source/torch/csrc/%x -O2 -march=skylake-avx512 -c ../torch/csrc/autograd/generated/Functions_%d.cpp -o obj/%d.o\n../aten/src/ATen/native/cuda/Loops.cuh:%d:%d: warning: unused variable %c%d [-Wunused-variable]", n % 712, rand() * 4294967295, rand() * 65535, n % 97, n, rand() * 900, rand() * 80, 97 + n % 26, n)
+            print line
+            size += length(line) + 1
+        }
+    }' >"$2"
+}

@@ -75,11 +75,11 @@ has() {
 	attempts_max=1 project
 	run farm rebuild 'package=*-compile-error,*-sm90-avx2'
 	[ "$status" -eq 1 ]
-	[ "$(counts 1)" = "1 ok, 1 failed, 0 published" ]
+	ended_as "1 ok, 1 failed, 0 published" 1
 	# The same commit: the same end.
 	run farm retry 1 --failed
 	[ "$status" -eq 1 ]
-	[ "$(counts 2)" = "0 ok, 1 failed, 0 published" ]
+	ended_as "0 ok, 1 failed, 0 published" 2
 	farm status 2 --json | jq -e '.run.retry_of == 1'
 	# Fixed on the branch.
 	git clone --quiet "$repository" "$checkout"
@@ -88,9 +88,9 @@ has() {
 	git -C "$checkout" commit --quiet --all --message "Make it compile"
 	git -C "$checkout" push --quiet
 	farm retry 1 --failed --at main
-	[ "$(counts 3)" = "1 ok, 0 failed, 0 published" ]
+	ended_as "1 ok, 0 failed, 0 published" 3
 	# Every earlier attempt and log stays.
-	[ "$(counts 1)" = "1 ok, 1 failed, 0 published" ]
+	ended_as "1 ok, 1 failed, 0 published" 1
 	farm logs 1/compile-error | grep -a error:
 	farm logs 3/compile-error | grep -a '^installed '
 }
@@ -107,5 +107,5 @@ has() {
 	says quarantined
 	farm worker resume one
 	wait_until 60 run_is closed
-	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
+	ended_as "1 ok, 0 failed, 0 published"
 }

@@ -139,6 +139,19 @@ counts() {
 		jq -r '"\(.run.counts.ok) ok, \(.run.counts.failed) failed, \(.run.published.done) published"'
 }
 
+# ended_as TEXT [RUN]: counts says TEXT; shows the run when not.
+ended_as() {
+	local said
+	said=$(counts ${2:+"$2"})
+	[ "$said" = "$1" ] || {
+		printf 'expected: %s\nbut: %s\n' "$1" "$said"
+		farm status ${2:+"$2"}
+		farm status ${2:+"$2"} --json | jq -c '.run.jobs[] | select(.verdict != "ok") |
+			{package, state, verdict, cause, detail, attempts, worker}'
+		return 1
+	} >&2
+}
+
 # ---- asserting --------------------------------------------------------------------------------
 
 # says TEXT: the output of the last `run` has it.

@@ -86,7 +86,7 @@ story() {
 	play "$1"
 	farm_ready
 	farm rebuild --publish 'gpu=sm90,sm103 isa=avx512*'
-	[ "$(counts)" = "6 ok, 0 failed, 6 published" ]
+	ended_as "6 ok, 0 failed, 6 published"
 	[ "$(published)" -eq 6 ]
 	jq -es 'all(.uploads == 1 and .org == "vision-org")' "$catalog"/entries/*.json
 	# Published from the commits that the run pinned.
@@ -149,7 +149,7 @@ story() {
 	run ! grep -F '"build"' "$top/calls"
 	# Building alone needs no token.
 	farm rebuild 'gpu=sm90 isa=avx512'
-	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
+	ended_as "1 ok, 0 failed, 0 published"
 }
 
 @test "a token that FloxHub rejects holds the organisation's publications; a new one releases them" {
@@ -160,7 +160,7 @@ story() {
 	play 1.14.1
 	token 86400 | farm secret set floxhub
 	wait_until 60 run_is closed
-	[ "$(counts)" = "2 ok, 0 failed, 2 published" ]
+	ended_as "2 ok, 0 failed, 2 published"
 }
 
 publications_held() {
@@ -171,7 +171,7 @@ publications_held() {
 	play 1.14.1 FARM_FAKE_CONFIRM_TIMEOUT=1
 	farm_ready
 	farm rebuild --publish 'gpu=sm90 isa=avx512'
-	[ "$(counts)" = "1 ok, 0 failed, 1 published" ]
+	ended_as "1 ok, 0 failed, 1 published"
 	jq -es 'length == 1 and all(.uploads == 1)' "$catalog"/entries/*.json
 }
 
@@ -179,7 +179,7 @@ publications_held() {
 	play 1.14.1 FARM_FAKE_NETWORK=upload:1
 	farm_ready
 	farm rebuild --publish 'gpu=sm90 isa=avx512'
-	[ "$(counts)" = "1 ok, 0 failed, 1 published" ]
+	ended_as "1 ok, 0 failed, 1 published"
 	job_is torchvision-python313-cuda12_8-sm90-avx512 attempts 1
 }
 

@@ -57,7 +57,7 @@ at_gate() {
 		farm_up
 	done
 	wait_until 120 run_is closed
-	[ "$(counts)" = "67 ok, 0 failed, 0 published" ]
+	ended_as "67 ok, 0 failed, 0 published"
 	[ "$(sort "$built" | uniq -d)" = "" ]
 	[ "$(wc -l <"$built")" -eq 67 ]
 	farm status --json | jq -e 'all(.run.jobs[]; .attempts == 1)'
@@ -77,7 +77,7 @@ built_at_least() {
 	touch "$gate"
 	worker_up one --slots 1
 	wait_until 30 run_is closed
-	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
+	ended_as "1 ok, 0 failed, 0 published"
 	[ "$(wc -l <"$built")" -eq 1 ]
 	run farm logs sm90-avx2
 	says begun
@@ -96,7 +96,7 @@ built_at_least() {
 	farm_up
 	worker_up one --slots 1
 	wait_until 30 run_is closed
-	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
+	ended_as "1 ok, 0 failed, 0 published"
 	[ "$(wc -l <"$built")" -eq 1 ]
 }
 
@@ -113,7 +113,7 @@ built_at_least() {
 	wait_until 20 gone "$pid"
 	touch "$gate"
 	wait_until 60 run_is closed
-	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
+	ended_as "1 ok, 0 failed, 0 published"
 	job_is torchvision-python313-cuda12_8-sm90-avx2 attempts 2
 }
 
@@ -145,7 +145,7 @@ built_at_least() {
 	says drain
 	farm worker resume one
 	wait_until 30 run_is closed
-	[ "$(counts)" = "2 ok, 0 failed, 0 published" ]
+	ended_as "2 ok, 0 failed, 0 published"
 }
 
 jobs_closed() {
@@ -169,7 +169,7 @@ jobs_closed() {
 	# The first one comes back with its late result: acknowledged, and ignored.
 	worker_up one --slots 1
 	wait_until 20 workers_online 2
-	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
+	ended_as "1 ok, 0 failed, 0 published"
 }
 
 @test "two workers with one key: the second is told, the first works on" {
@@ -187,7 +187,7 @@ jobs_closed() {
 	grep -i 'key' "$top/thief.log"
 	farm worker list --json | jq -e 'length == 1 and .[0].state == "online"'
 	farm rebuild 'gpu=sm90 isa=avx2'
-	[ "$(counts)" = "1 ok, 0 failed, 0 published" ]
+	ended_as "1 ok, 0 failed, 0 published"
 }
 
 @test "pause starts nothing new, resume goes on" {

@@ -91,7 +91,9 @@ static inline const char *fuzz_folder(void)
 static inline void fuzz_write(const char *path, struct bytes content)
 {
     FILE *file = fopen(path, "w");
-    if (!file || fwrite(content.data, 1, content.size, file) != content.size || fclose(file))
+    /* No bytes may have no address either. */
+    if (!file || (content.size && fwrite(content.data, 1, content.size, file) != content.size) ||
+        fclose(file))
         abort();
 }
 

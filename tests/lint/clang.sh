@@ -8,7 +8,7 @@ need clang
 need jq
 
 # What gcc was told, without what only gcc knows and without outputs.
-jq -r '.[] | select(.file | contains(".pb-c.") | not) | .directory, .file, .command' \
+jq -r 'unique_by(.file)[] | select(.file | contains(".pb-c.") | not) | .directory, .file, .command' \
 	"$binary_dir/compile_commands.json" |
 	while read -r folder && read -r file && read -r command; do
 		command=$(sed -E 's/^[^ ]+ //; s/ -o [^ ]+//; s/ -c / /' <<<"$command")

@@ -37,7 +37,7 @@ look_at() {
 }
 export -f look_at
 
-findings < <(jq -r '.[] | select(.file | contains(".pb-c.") | not) | .directory, .file, .command' \
+findings < <(jq -r 'unique_by(.file)[] | select(.file | contains(".pb-c.") | not) | .directory, .file, .command' \
 	"$binary_dir/compile_commands.json" |
 	tr '\n' '\0' | xargs -0 -P "$(nproc)" -n 3 bash -c 'look_at "$@"' look_at)
 find "$cache" -type f -mtime +30 -delete

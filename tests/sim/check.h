@@ -44,7 +44,7 @@ void checks_replayed(struct world *world, const struct journal_bytes *journal,
                      const struct farm *farm);
 /* A backup took the place of the journal. */
 void checks_restored(struct world *world, const struct journal_bytes *journal);
-void checks_orders(struct world *world, const struct orders *orders);
+void checks_orders(struct world *world, uint64_t worker, const struct orders *orders);
 void checks_reply(struct world *world, const struct ask *ask, bool ok, uint64_t run);
 
 /* ---- hosts and the log store ---- */

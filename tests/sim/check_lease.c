@@ -69,15 +69,10 @@ static void check_success(struct world *world, const struct fact_attempt *attemp
                     token_text(attempt->token));
 }
 
-/* A hello that overtakes a status shows less than that did: where messages keep their order, what
- * a host has is never taken for gone. */
 static void check_loss(struct world *world, const struct fact_attempt *attempt, const char *detail)
 {
-    const struct swarm *swarm = &world->swarm;
     const struct folder *folder = folder_of(world, attempt);
-    bool ordered = !swarm->reorders && !swarm->twice_permille;
-    if (ordered && strcmp(detail, "its worker does not have it any more") == 0 && folder &&
-        folder->on_disk)
+    if (strcmp(detail, "its worker does not have it any more") == 0 && folder && folder->on_disk)
         world_wrong(world, "truth", "%s is given up as gone, and its host has it",
                     token_text(attempt->token));
 }
@@ -158,8 +153,7 @@ static void check_run_over(struct world *world, const struct record *record)
     const struct facts *facts = world->facts;
     const struct fact_run *run = facts_run(facts, record->run.run);
     if (!run || run->over) {
-        world_wrong(world, "closed", "run %llu is over again",
-                    (unsigned long long)record->run.run);
+        world_wrong(world, "closed", "run %llu is over again", (unsigned long long)record->run.run);
         return;
     }
     for (size_t i = 0; i < facts->job_room; i++)

@@ -42,8 +42,7 @@ static bool was_settled(const struct world *world, uint64_t publication)
     struct ask *const *asks;
     size_t count = people_asks(world, &asks);
     for (size_t i = 0; i < count; i++)
-        if (asks[i]->input.kind == INPUT_SETTLE &&
-            asks[i]->input.settle.publication == publication)
+        if (asks[i]->input.kind == INPUT_SETTLE && asks[i]->input.settle.publication == publication)
             return true;
     return false;
 }
@@ -51,8 +50,7 @@ static bool was_settled(const struct world *world, uint64_t publication)
 /* "Certainly not published" must be so. */
 static void check_retried(struct world *world, const struct record_publication *body)
 {
-    const struct fact_publication *publication =
-        facts_publication(world->facts, body->publication);
+    const struct fact_publication *publication = facts_publication(world->facts, body->publication);
     if (!publication || was_settled(world, body->publication))
         return;
     const struct folder *folder = folder_of(world, publication, publication->token);
@@ -66,8 +64,7 @@ static void check_retried(struct world *world, const struct record_publication *
 
 static void check_published(struct world *world, const struct record_publication *body)
 {
-    const struct fact_publication *publication =
-        facts_publication(world->facts, body->publication);
+    const struct fact_publication *publication = facts_publication(world->facts, body->publication);
     if (!publication || publication->closed)
         world_wrong(world, "closed", "publication %llu is published again",
                     (unsigned long long)body->publication);
@@ -176,7 +173,8 @@ void checks_publish(struct world *world, const struct host *host, const struct f
     if (!fine)
         world_wrong(world, "publish", "%s publishes what %s did not build and check here",
                     token_text(folder->token), token_text(folder->order.built_by));
-    else if (!built->on_disk)
-        world_wrong(world, "publish", "%s publishes outputs of %s, which are not kept any more",
+    else if (!built->on_disk && !folder->runs[PHASE_PUBLISH].rebuilt)
+        world_wrong(world, "publish",
+                    "%s publishes outputs of %s, which are gone, and does not say so",
                     token_text(folder->token), token_text(folder->order.built_by));
 }

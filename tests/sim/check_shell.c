@@ -28,11 +28,36 @@ void checks_destroy(struct checks *checks)
 
 /* ---- replay --------------------------------------------------------------------------------- */
 
-static void compare(struct world *world, const struct farm *a, const struct farm *b,
+static void print_export(const struct farm *farm, struct buf *out)
+{
+    struct farm_outcome export = {0};
+    farm_export(farm, NULL, NULL, &export);
+    for (size_t i = 0; i < export.record_count; i++)
+        if (!record_info(export.records[i].kind)->is_passing)
+            record_print(&export.records[i], out);
+    farm_outcome_release(&export);
+}
+
+/* Equal by digest; else says where their exports begin to differ. */
+static void compare(struct world *world, const struct farm *wanted, const struct farm *found,
                     const char *what)
 {
-    if (farm_digest(a) != farm_digest(b))
-        world_wrong(world, "replay", "%s is another farm", what);
+    if (farm_digest(wanted) == farm_digest(found))
+        return;
+    struct buf a = {0}, b = {0};
+    print_export(wanted, &a);
+    print_export(found, &b);
+    const char *at = (const char *)a.data, *bt = (const char *)b.data;
+    size_t line = strcspn(at, "\n");
+    while (*at && strncmp(at, bt, line + 1) == 0) {
+        at += line + 1;
+        bt += line + 1;
+        line = strcspn(at, "\n");
+    }
+    world_wrong(world, "replay", "%s is another farm: %.*s became %.*s", what, (int)line, at,
+                (int)strcspn(bt, "\n"), bt);
+    buf_release(&a);
+    buf_release(&b);
 }
 
 static void check_export(struct world *world, const struct farm *farm)
@@ -151,31 +176,49 @@ static bool is_pinned(const struct facts *facts, struct token token)
     return false;
 }
 
-static void check_forget(struct world *world, struct token token)
+/* What others run is not this worker's: it may forget that it ever claimed it. */
+static void check_forget(struct world *world, uint64_t worker, struct token token)
 {
-    const struct fact_attempt *attempt = facts_attempt(world->facts, token);
-    const struct fact_try *one = facts_try(world->facts, token);
+    const struct facts *facts = world->facts;
+    const struct fact_attempt *attempt = facts_attempt(facts, token);
+    const struct fact_try *one = facts_try(facts, token);
+    if ((attempt && attempt->worker != worker) ||
+        (one && facts->publications[one->publication].worker != worker))
+        return;
     if ((attempt && !attempt->sealed) || (one && !one->sealed))
         world_wrong(world, "log", "%s is to be forgotten before its log is stored",
                     token_text(token));
-    else if (attempt && is_pinned(world->facts, token))
+    else if (attempt && is_pinned(facts, token))
         world_wrong(world, "publish", "%s is to be forgotten before it is published",
                     token_text(token));
 }
 
-void checks_orders(struct world *world, const struct orders *orders)
+/* What was run, reported and forgotten is not to be run again under the same token. */
+static void check_offer(struct world *world, uint64_t worker, struct token token)
+{
+    const struct host *host = host_of_worker(world, worker);
+    const struct folder *folder = host ? host_folder(host, token) : NULL;
+    if (folder && folder->starts[PHASE_CHECKOUT] && !folder->on_disk)
+        world_wrong(world, "lease", "%s is offered again to the host that has run and forgotten it",
+                    token_text(token));
+}
+
+void checks_orders(struct world *world, uint64_t worker, const struct orders *orders)
 {
     for (size_t i = 0; i < orders->orders_count && world->ending == ENDING_FINE; i++) {
         const struct order *order = &orders->orders[i];
         TRACE(world, "order %s %s", order_kind_names[order->kind], token_text(order->token));
-        bool durable = order->kind == ORDER_OFFER   ? facts_attempt(world->facts, order->token) != NULL
+        bool durable = order->kind == ORDER_OFFER
+                           ? facts_attempt(world->facts, order->token) != NULL
                        : order->kind == ORDER_GRANT ? facts_try(world->facts, order->token) != NULL
                                                     : true;
         if (!durable)
             world_wrong(world, "durable", "%s is ordered, and no committed record says so",
                         token_text(order->token));
+        if (order->kind == ORDER_OFFER)
+            check_offer(world, worker, order->token);
         if (order->kind == ORDER_FORGET)
-            check_forget(world, order->token);
+            check_forget(world, worker, order->token);
     }
 }
 
@@ -201,7 +244,7 @@ static const struct folder *folder_anywhere(const struct world *world, struct to
 {
     for (size_t i = 0; i < world->host_count; i++) {
         const struct folder *folder = host_folder(world->hosts[i], token);
-        if (folder && (folder->on_disk || folder->log_bytes))
+        if (folder && (folder->on_disk || folder->log_bytes || folder->wiped))
             return folder;
     }
     return NULL;
@@ -211,7 +254,7 @@ void checks_sealed(struct world *world, struct token token, uint64_t bytes)
 {
     const struct folder *folder = folder_anywhere(world, token);
     uint64_t truth = folder ? folder->log_bytes : 0;
-    if (bytes != truth)
+    if (bytes != truth && !(folder && folder->wiped))
         world_wrong(world, "log", "the log of %s is sealed with %llu of %llu bytes",
                     token_text(token), (unsigned long long)bytes, (unsigned long long)truth);
 }
@@ -224,7 +267,8 @@ void checks_forgot(struct world *world, const struct host *host, const struct fo
         world_wrong(world, "truth", "host %zu forgets %s while it runs", host->index,
                     token_text(folder->token));
     const struct fact_attempt *attempt = facts_attempt(world->facts, folder->token);
-    bool ours = attempt && host_of_worker(world, attempt->worker) == host;
+    const struct fact_worker *worker = attempt ? facts_worker(world->facts, attempt->worker) : NULL;
+    bool ours = worker && !worker->removed && host_of_worker(world, attempt->worker) == host;
     if (folder->on_disk && folder->log_bytes && !sealed && ours && !world->checks->restored)
         world_wrong(world, "log", "host %zu forgets %s before its log is stored", host->index,
                     token_text(folder->token));
@@ -253,8 +297,19 @@ static bool is_open(struct buf *open, const char *what, uint64_t id)
     return true;
 }
 
-static bool any_record_open(const struct facts *facts, struct buf *open)
+/* Its worker was removed, or lost the file: that log never comes. */
+static bool is_log_lost(const struct world *world, const struct fact_attempt *attempt)
 {
+    const struct fact_worker *worker = facts_worker(world->facts, attempt->worker);
+    const struct host *host = host_of_worker(world, attempt->worker);
+    const struct folder *folder = host ? host_folder(host, attempt->token) : NULL;
+    bool is_gone = !folder || folder->wiped || (attempt->adopted && !folder->on_disk);
+    return attempt->outcome == OUTCOME_LOST || !worker || worker->removed || is_gone;
+}
+
+static bool any_record_open(const struct world *world, struct buf *open)
+{
+    const struct facts *facts = world->facts;
     bool any = false;
     for (size_t i = 0; i < facts->run_room; i++)
         if (facts->runs[i].known && !facts->runs[i].over)
@@ -265,12 +320,9 @@ static bool any_record_open(const struct facts *facts, struct buf *open)
     for (size_t i = 0; i < facts->publication_room; i++)
         if (facts->publications[i].known && !facts->publications[i].closed)
             any = is_open(open, "publication", i);
-    for (const struct fact_attempt *at = facts->attempts; at; at = at->hh.next) {
-        const struct fact_worker *worker = facts_worker(facts, at->worker);
-        bool nobody = worker && worker->removed; /* its log never comes */
-        if (at->life != FACT_ENDED || (!at->sealed && at->outcome != OUTCOME_LOST && !nobody))
+    for (const struct fact_attempt *at = facts->attempts; at; at = at->hh.next)
+        if (at->life != FACT_ENDED || (!at->sealed && !is_log_lost(world, at)))
             any = is_open(open, "attempt", at->token.number);
-    }
     return any;
 }
 
@@ -297,7 +349,7 @@ static bool any_request_open(const struct world *world, struct buf *open)
 
 bool checks_all_closed(struct world *world, struct buf *open)
 {
-    bool records = any_record_open(world->facts, open);
+    bool records = any_record_open(world, open);
     bool folders = any_folder_left(world, open);
     bool requests = any_request_open(world, open);
     return !records && !folders && !requests;

@@ -123,8 +123,8 @@ static void add_job(struct facts *facts, const struct record_job_planned *body)
 {
     facts->jobs = room(facts->jobs, &facts->job_room, sizeof *facts->jobs, body->job);
     struct fact_job *job = &facts->jobs[body->job];
-    *job = (struct fact_job){
-        .id = body->job, .run = body->run, .joins = body->joins, .known = true};
+    *job =
+        (struct fact_job){.id = body->job, .run = body->run, .joins = body->joins, .known = true};
     shape_copy(&plan_item_shape, &job->item, &body->item, &facts->arena);
     const struct fact_run *run = facts_run(facts, body->run);
     job->publishes = run && run->options.publish && job->item.target.kind != TARGET_NONE;
@@ -234,6 +234,7 @@ static void publication_moved(struct facts *facts, const struct record *record)
         return;
     }
     publication->granted = false;
+    publication->cause = body->cause;
     publication->held = kind == RECORD_PUBLICATION_HELD;
     publication->doubt |= kind == RECORD_PUBLICATION_UNKNOWN;
     publication->published = kind == RECORD_PUBLICATION_PUBLISHED;

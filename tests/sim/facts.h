@@ -58,7 +58,8 @@ struct fact_publication {
     uint64_t id, job, worker;
     bool known, closed, published, held;
     bool granted;
-    bool doubt; /* an earlier try may have happened */
+    bool doubt;       /* an earlier try may have happened */
+    enum cause cause; /* of the newest move */
     struct token built_by, token;
     struct target target;
     struct product product;

@@ -78,7 +78,7 @@ struct farmd {
     uint64_t now_ms, wall_ms;
     uint64_t steps;
     bool intake_told, compact, fail_commit;
-    uint64_t crash_in; /* places left until it dies; 0: it does not */
+    uint64_t crash_in;  /* places left until it dies; 0: it does not */
     struct arena arena; /* of a turn's messages */
 };
 
@@ -99,6 +99,7 @@ static void drop_process(struct farmd *farmd)
     farmd->farm = NULL;
     farmd->life++;
     farm_outcome_release(&farmd->outcome);
+    farmd->committed = 0;
     arena_clear(&farmd->arena);
     for (size_t i = 0; i < farmd->inbox_count; i++)
         free(farmd->inbox[i].bytes);
@@ -347,17 +348,16 @@ static void answer_arrives(struct world *world, const struct event *event)
     if (event->life != farmd->life)
         return;
     MEM_GROW(farmd->answers, farmd->answer_count, farmd->answer_capacity);
-    farmd->answers[farmd->answer_count++] =
-        (struct answer){(enum input_kind)event->what, event->a};
+    farmd->answers[farmd->answer_count++] = (struct answer){(enum input_kind)event->what, event->a};
     plan_turn(world, 0);
 }
 
 static void ask_child(struct world *world, enum input_kind kind, uint64_t run)
 {
     uint64_t delay_ms = world->scripted ? 10 : draw_between(world, 10, 3000);
-    world_in(world, delay_ms,
-             &(struct event){
-                 .act = answer_arrives, .what = kind, .life = world->farmd->life, .a = run});
+    world_in(
+        world, delay_ms,
+        &(struct event){.act = answer_arrives, .what = kind, .life = world->farmd->life, .a = run});
 }
 
 static void perform(struct world *world, const struct effect *effect)
@@ -387,7 +387,9 @@ static void perform(struct world *world, const struct effect *effect)
     }
     case EFFECT_HELLO_AGAIN:
         network_down(world, contact_of(farmd, effect->worker)->heard_peer,
-                     &(struct message){.kind = MESSAGE_HELLO_AGAIN}, 0);
+                     &(struct message){.kind = MESSAGE_HELLO_AGAIN,
+                                       .hello_again = {.session = effect->session}},
+                     0);
         break;
     case EFFECT_ORDERS:
         want_orders(farmd, effect->worker);
@@ -398,35 +400,44 @@ static void perform(struct world *world, const struct effect *effect)
     }
 }
 
-static void send_orders(struct world *world, uint64_t worker)
+/* False: it cannot be reached. */
+static bool send_orders(struct world *world, uint64_t worker)
 {
     struct farmd *farmd = world->farmd;
     struct contact *contact = contact_of(farmd, worker);
     contact->has_orders = false;
     if (!contact->session)
-        return; /* it will say hello */
+        return true; /* it will say hello */
     struct message message = {.kind = MESSAGE_ORDERS};
     view_orders(farmd->farm, worker, &message.orders, &farmd->arena);
     for (size_t i = 0; i < message.orders.orders_count; i++)
         if (message.orders.orders[i].kind == ORDER_GRANT)
             message.orders.orders[i].secret = (struct bytes){(const uint8_t *)"secret", 6};
     if (!message.orders.orders_count)
-        return;
-    checks_orders(world, &message.orders);
-    if (!network_down(world, contact->peer, &message, 0))
-        step(world, &(struct input){.kind = INPUT_SEND_FAILED, .send_failed = worker});
+        return true;
+    checks_orders(world, worker, &message.orders);
+    return network_down(world, contact->peer, &message, 0);
 }
 
 /* False: the process is gone. */
 static bool send_all_orders(struct world *world)
 {
     struct farmd *farmd = world->farmd;
+    size_t failed = 0;
     for (size_t i = 0; i < farmd->ordered_count; i++) {
+        uint64_t worker = farmd->ordered[i];
         if (dies_here(world))
             return false;
-        send_orders(world, farmd->ordered[i]);
+        if (send_orders(world, worker))
+            continue;
+        if (SEEDED_BUG(STEP_BETWEEN_SENDS))
+            step(world, &(struct input){.kind = INPUT_SEND_FAILED, .send_failed = worker});
+        else
+            farmd->ordered[failed++] = worker;
     }
     farmd->ordered_count = 0;
+    for (size_t i = 0; i < failed; i++)
+        step(world, &(struct input){.kind = INPUT_SEND_FAILED, .send_failed = farmd->ordered[i]});
     return true;
 }
 
@@ -515,8 +526,7 @@ static void take_answers(struct world *world)
         if (farmd->answers[i].kind == INPUT_RESOLVED)
             tell_resolved(world, run);
         else
-            step(world,
-                 &(struct input){.kind = INPUT_PREFLIGHTED, .preflighted = {run, ""}});
+            step(world, &(struct input){.kind = INPUT_PREFLIGHTED, .preflighted = {run, ""}});
     }
     farmd->answer_count = 0;
 }
@@ -632,8 +642,8 @@ static void start(struct world *world)
     TRACE(world, "farmd starts with %zu records", farmd->journal.count);
     replay(world);
     look_at_clocks(world);
-    step(world, &(struct input){.kind = INPUT_START,
-                                .start = {.epoch = farmd->epoch, .program = "sim"}});
+    step(world,
+         &(struct input){.kind = INPUT_START, .start = {.epoch = farmd->epoch, .program = "sim"}});
     struct input policy = {.kind = INPUT_POLICY};
     policy.policy = world->swarm.policy;
     step(world, &policy);

@@ -16,13 +16,14 @@
 /* How a publish is going to go. */
 enum publishing {
     PUBLISHING_WELL,
-    PUBLISHING_UNSURE,  /* it waits for a confirmation that does not come */
-    PUBLISHING_BADLY    /* it fails before it did anything, for cause */
+    PUBLISHING_UNSURE, /* it waits for a confirmation that does not come */
+    PUBLISHING_BADLY   /* it fails before it did anything, for cause */
 };
 
 /* One phase under its supervisor. */
 struct phase_run {
     bool begun, lives, over; /* over: its exit is written */
+    bool stopped;            /* told to end: prints no more */
     uint64_t begun_ms, ends_ms;
     uint64_t log_from, log_bytes; /* what it prints in all */
     struct exit_facts facts;

@@ -226,22 +226,34 @@ static void publishes(struct world *world)
     people_request(world, &input);
 }
 
-/* Looks at the target first, and never at what may be under way. */
-static void settles(struct world *world)
+/* Looks at the target first, and never touches what may be under way. */
+static void settle(struct world *world, const struct fact_publication *publication)
 {
     const struct facts *facts = world->facts;
-    const struct fact_publication *publication =
-        facts_publication(facts, draw(world, facts->publication_room + 1));
     if (!publication || !publication->doubt || publication->granted)
         return;
     struct input input = {.kind = INPUT_SETTLE};
     input.settle.publication = publication->id;
     bool there = targets_has(world, publication->target.name,
                              &facts_job(facts, publication->job)->item.variant);
-    input.settle.settlement = there             ? SETTLE_PUBLISHED
+    input.settle.settlement = there            ? SETTLE_PUBLISHED
                               : draw(world, 2) ? SETTLE_NOT_PUBLISHED
                                                : SETTLE_GIVE_UP;
     people_request(world, &input);
+}
+
+static void settles(struct world *world)
+{
+    settle(world, facts_publication(world->facts, draw(world, world->facts->publication_room + 1)));
+}
+
+/* In doubt, and its outputs are gone: neither its host nor the target can ever answer. */
+static void settle_hopeless(struct world *world)
+{
+    for (size_t i = 0; i < world->facts->publication_room; i++)
+        if (world->facts->publications[i].known &&
+            world->facts->publications[i].cause == CAUSE_STALE)
+            settle(world, &world->facts->publications[i]);
 }
 
 static void renews_token(struct world *world, size_t org)
@@ -258,9 +270,10 @@ static void one_thing(struct world *world)
     const struct {
         uint32_t weight;
         int what;
-    } wishes[] = {{swarm->submit_weight, 0},  {swarm->cancel_weight, 1}, {swarm->pause_weight, 2},
-                  {swarm->drain_weight, 3},   {swarm->remove_weight, 4}, {swarm->publish_weight, 5},
-                  {swarm->settle_weight, 6},  {2, 7}};
+    } wishes[] = {{swarm->submit_weight, 0}, {swarm->cancel_weight, 1},
+                  {swarm->pause_weight, 2},  {swarm->drain_weight, 3},
+                  {swarm->remove_weight, 4}, {swarm->publish_weight, 5},
+                  {swarm->settle_weight, 6}, {2, 7}};
     uint32_t sum = 0;
     size_t at = 0;
     for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++)
@@ -306,45 +319,78 @@ static void acts(struct world *world, const struct event *event)
 
 /* ---- mending -------------------------------------------------------------------------------- */
 
-/* A host whose worker was removed joins anew, under another key and name. */
-static void bring_back(struct world *world)
+static bool is_enrolled(const struct world *world, const char *key)
 {
-    for (size_t i = 1; i < world->facts->worker_room; i++) {
-        const struct fact_worker *worker = &world->facts->workers[i];
-        size_t index;
-        if (!worker->known || !worker->removed || sscanf(worker->key, "h%zu.", &index) != 1 ||
-            strcmp(world->hosts[index]->key, worker->key) != 0)
-            continue;
-        struct host *host = world->hosts[index];
+    for (size_t i = 0; i < world->facts->worker_room; i++) {
+        const struct fact_worker *worker = facts_worker(world->facts, i);
+        if (worker && !worker->removed && strcmp(worker->key, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool was_removed(const struct world *world, const char *key)
+{
+    for (size_t i = 0; i < world->facts->worker_room; i++)
+        if (world->facts->workers[i].known && world->facts->workers[i].removed &&
+            strcmp(world->facts->workers[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* A host whose worker was removed joins anew, under another key and name. One that a restored
+ * journal does not know is enrolled again. */
+static void bring_back(struct world *world, struct host *host)
+{
+    struct arena *arena = &world->people->arena;
+    if (is_enrolled(world, host->key))
+        return;
+    if (was_removed(world, host->key))
         host_new_key(host);
-        struct input input = {.kind = INPUT_ENROL};
-        input.enrol.name = arena_text(&world->people->arena, host->name);
-        input.enrol.public_key = arena_text(&world->people->arena, host->key);
-        input.enrol.role = ROLE_WORKER;
-        input.enrol.may_publish = true;
-        people_request(world, &input);
+    struct input input = {.kind = INPUT_ENROL};
+    input.enrol.name = arena_text(arena, host->name);
+    input.enrol.public_key = arena_text(arena, host->key);
+    input.enrol.role = ROLE_WORKER;
+    input.enrol.may_publish = true;
+    people_request(world, &input);
+}
+
+/* Drained and quarantined ones go on; one that a restored journal brought back, and whose host has
+ * another key by now, is given up. */
+static void mend_worker(struct world *world, const struct fact_worker *worker)
+{
+    struct input input = {.kind = INPUT_WORKER_ADMIN};
+    bool is_ghost = true;
+    for (size_t i = 0; i < world->host_count; i++)
+        is_ghost &= strcmp(world->hosts[i]->key, worker->key) != 0;
+    input.worker_admin.worker = worker->id;
+    input.worker_admin.verb = is_ghost ? WORKER_REMOVE : WORKER_RESUME;
+    input.worker_admin.reason = "";
+    input.worker_admin.discard = true;
+    people_request(world, &input);
+}
+
+static void mend_all(struct world *world)
+{
+    struct input input = {.kind = INPUT_RESUME};
+    input.pause.reason = "";
+    people_request(world, &input);
+    settle_hopeless(world);
+    for (size_t i = 0; i < world->swarm.orgs; i++)
+        renews_token(world, i);
+    for (size_t i = 0; i < world->facts->worker_room; i++) {
+        const struct fact_worker *worker = facts_worker(world->facts, i);
+        if (worker && !worker->removed)
+            mend_worker(world, worker);
     }
 }
 
 static void mends(struct world *world, const struct event *event)
 {
-    struct input input = {.kind = INPUT_RESUME};
-    bring_back(world);
-    if (world->healed) {
-        input.pause.reason = "";
-        people_request(world, &input);
-        for (size_t i = 0; i < world->swarm.orgs; i++)
-            renews_token(world, i);
-        for (size_t i = 1; i < world->facts->worker_room; i++) {
-            const struct fact_worker *worker = facts_worker(world->facts, i);
-            input = (struct input){.kind = INPUT_WORKER_ADMIN};
-            input.worker_admin.worker = i;
-            input.worker_admin.verb = WORKER_RESUME;
-            input.worker_admin.reason = "";
-            if (worker && !worker->removed)
-                people_request(world, &input);
-        }
-    }
+    for (size_t i = 0; i < world->host_count; i++)
+        bring_back(world, world->hosts[i]);
+    if (world->healed)
+        mend_all(world);
     world_in(world, (world->healed ? 6 : 1) * MEND_EVERY_MS, event);
 }
 

@@ -23,7 +23,8 @@ void people_receive(struct world *world, struct bytes bytes);
 /* What a request that came over the wire asks for. NULL for an id that nobody has. */
 const struct ask *people_ask(const struct world *world, const char *id);
 size_t people_asks(const struct world *world, struct ask *const **asks);
-/* Sends a new request; the input's texts live as long as the world. Its `asked` is filled in here. */
+/* Sends a new request; the input's texts live as long as the world. Its `asked` is filled in here.
+ */
 void people_request(struct world *world, const struct input *input);
 /* A run of `count` packages from `first` on. */
 void people_submit(struct world *world, uint64_t first, uint64_t count, bool publish);

@@ -56,6 +56,9 @@ void story_records(struct world *world, const struct record *records, size_t cou
             continue;
         struct buf line = {0};
         story_line(&records[i], &line);
+        if (world->told)
+            buf_print(world->told, "[%8.3f] %s\n", (double)records[i].at_ms / 1000,
+                      (const char *)line.data);
         world_trace(world, "* %s", (const char *)line.data);
         buf_release(&line);
     }

@@ -19,7 +19,7 @@ bool supervisor_lives(const struct folder *folder)
 static uint64_t printed(const struct host *host, const struct phase_run *run)
 {
     uint64_t now_ms = host->world->now_ms;
-    if (now_ms >= run->ends_ms)
+    if (now_ms >= run->ends_ms || run->stopped)
         return run->log_bytes;
     return run->log_bytes * (now_ms - run->begun_ms) / (run->ends_ms - run->begun_ms + 1);
 }
@@ -86,8 +86,8 @@ static void phase_ends(struct world *world, const struct event *event)
     end_run(host, folder, true);
 }
 
-static struct event event_of(const struct host *host, const struct folder *folder,
-                             event_act *act, enum phase phase)
+static struct event event_of(const struct host *host, const struct folder *folder, event_act *act,
+                             enum phase phase)
 {
     size_t at = 0;
     while (host->folders[at] != folder)
@@ -109,6 +109,7 @@ void supervisor_stop(struct host *host, struct folder *folder)
     if (world->now_ms + in_ms >= run->ends_ms)
         return; /* it ends by itself before that */
     run->log_bytes = printed(host, run);
+    run->stopped = true;
     run->ends_ms = world->now_ms + in_ms;
     run->facts = (struct exit_facts){.status = -1, .signal = SIGNAL_TERM};
     run->cause = CAUSE_UNKNOWN;
@@ -177,6 +178,8 @@ static void reaches_target(struct world *world, const struct event *event)
         fail(run, CAUSE_AUTH);
         return;
     }
+    /* Forgotten before somebody asked for it to be published: it builds once more, and says so. */
+    run->rebuilt |= !host_folder(host, folder->order.built_by)->on_disk;
     if (run->publishing == PUBLISHING_WELL || draw(world, 2))
         put(host, folder);
     if (run->publishing == PUBLISHING_UNSURE) {
@@ -191,10 +194,9 @@ static void reaches_target(struct world *world, const struct event *event)
  * away from everybody. */
 static enum cause bad_build(struct world *world)
 {
-    static const enum cause causes[] = {CAUSE_COMPILE, CAUSE_COMPILE,   CAUSE_OOM,
-                                        CAUSE_NETWORK, CAUSE_DISK_FULL, CAUSE_SILENT,
-                                        CAUSE_TIMEOUT, CAUSE_STORE,     CAUSE_EVAL,
-                                        CAUSE_UNKNOWN, CAUSE_CONFIG};
+    static const enum cause causes[] = {
+        CAUSE_COMPILE, CAUSE_COMPILE, CAUSE_OOM,  CAUSE_NETWORK, CAUSE_DISK_FULL, CAUSE_SILENT,
+        CAUSE_TIMEOUT, CAUSE_STORE,   CAUSE_EVAL, CAUSE_UNKNOWN, CAUSE_CONFIG};
     if (draw_permille(world, 10))
         return CAUSE_WRONG_HOST;
     return causes[draw(world, sizeof causes / sizeof causes[0])];
@@ -242,6 +244,9 @@ static void plan_publish(struct host *host, struct folder *folder)
     struct phase_run *run = &folder->runs[PHASE_PUBLISH];
     if (!world->healed && draw_permille(world, world->swarm.bad_publish_permille))
         publish_badly(world, run);
+    if (world->next_publish_unsure)
+        run->publishing = PUBLISHING_UNSURE;
+    world->next_publish_unsure = false;
     run->rebuilt = draw_permille(world, world->swarm.bad_publish_permille / 4);
     uint64_t took_ms = run->ends_ms - run->begun_ms;
     struct event event = event_of(host, folder, reaches_target, PHASE_PUBLISH);

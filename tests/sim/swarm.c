@@ -2,10 +2,10 @@
 #include "tests/sim/swarm.h"
 
 static const char *const fault_names[] = {
-    "cut",         "reconnect",     "farmd-crash", "farmd-stall", "farmd-boot", "commit",
-    "restore",     "compact",       "intake",      "agent-crash", "agent-upgrade", "reboot",
-    "suspend",     "starve",        "supervisor",  "disk",        "wipe",       "wall",
-    "lie",         "builds",        "targets",     "tokens"};
+    "cut",     "reconnect", "farmd-crash", "farmd-stall", "farmd-boot",    "commit",
+    "restore", "compact",   "intake",      "agent-crash", "agent-upgrade", "reboot",
+    "suspend", "starve",    "supervisor",  "disk",        "wipe",          "wall",
+    "lie",     "builds",    "targets",     "tokens"};
 
 uint64_t swarm_next(uint64_t *random)
 {

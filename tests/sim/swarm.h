@@ -65,8 +65,8 @@ struct swarm {
 
     /* people */
     uint64_t person_every_ms;
-    uint32_t submit_weight, cancel_weight, pause_weight, drain_weight, remove_weight, publish_weight,
-        settle_weight;
+    uint32_t submit_weight, cancel_weight, pause_weight, drain_weight, remove_weight,
+        publish_weight, settle_weight;
     uint32_t runs_most;
 
     struct policy policy;

@@ -69,9 +69,7 @@ void targets_put(struct world *world, const char *org, const struct variant *var
 {
     struct targets *targets = world->targets;
     MEM_GROW(targets->list, targets->count, targets->capacity);
-    targets->list[targets->count++] =
-        (struct shelved){arena_text(&targets->arena, org),
-                         arena_text(&targets->arena, variant->package),
-                         arena_text(&targets->arena, variant->system),
-                         arena_text(&targets->arena, variant->commit)};
+    targets->list[targets->count++] = (struct shelved){
+        arena_text(&targets->arena, org), arena_text(&targets->arena, variant->package),
+        arena_text(&targets->arena, variant->system), arena_text(&targets->arena, variant->commit)};
 }

@@ -52,6 +52,8 @@ struct world {
     uint64_t now_ms;
     bool healed; /* the faults are over, everything that closes must close now */
     bool scripted;
+    bool next_publish_unsure; /* scenarios */
+    struct buf *told;         /* scenarios: records, one a line */
 
     struct event *heap;
     size_t heap_count, heap_capacity;

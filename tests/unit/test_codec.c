@@ -24,12 +24,18 @@ static const struct {
     enum message_kind kind;
     const struct shape *shape;
 } kinds[] = {
-    {MESSAGE_HELLO, &hello_shape},         {MESSAGE_STATUS, &status_shape},
-    {MESSAGE_WELCOME, &welcome_shape},     {MESSAGE_REFUSED, &refused_shape},
-    {MESSAGE_HELLO_AGAIN, NULL},           {MESSAGE_ORDERS, &orders_shape},
-    {MESSAGE_LOG_DATA, &log_data_shape},   {MESSAGE_LOG_RESUME, &log_resume_shape},
-    {MESSAGE_LOG_ACK, &log_ack_shape},     {MESSAGE_LOG_READ, &log_read_shape},
-    {MESSAGE_LOG_PIECE, &log_piece_shape}, {MESSAGE_REQUEST, &request_shape},
+    {MESSAGE_HELLO, &hello_shape},
+    {MESSAGE_STATUS, &status_shape},
+    {MESSAGE_WELCOME, &welcome_shape},
+    {MESSAGE_REFUSED, &refused_shape},
+    {MESSAGE_HELLO_AGAIN, &hello_again_shape},
+    {MESSAGE_ORDERS, &orders_shape},
+    {MESSAGE_LOG_DATA, &log_data_shape},
+    {MESSAGE_LOG_RESUME, &log_resume_shape},
+    {MESSAGE_LOG_ACK, &log_ack_shape},
+    {MESSAGE_LOG_READ, &log_read_shape},
+    {MESSAGE_LOG_PIECE, &log_piece_shape},
+    {MESSAGE_REQUEST, &request_shape},
     {MESSAGE_REPLY, &reply_shape},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0], CORRELATION = 0x11223344 };

@@ -6,6 +6,7 @@
  * FARM_GOLDEN_WRITE set a file that is missing there is made. */
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
+#include "worker/custody.h"
 #include "worker/folder.h"
 #include "worker/supervisor.h"
 
@@ -355,6 +356,54 @@ static void todays_bytes_are_the_golden_ones(void **state)
     equals_golden(place, "result");
 }
 
+/* The files that are there, into a folder of today's home. */
+static void copy_golden(struct place *place, const char *const *names)
+{
+    struct err err;
+    assert_int_equal(io_make_folders(place_path(place, "attempts/1.42"), 0755, &err), 0);
+    for (; *names; names++) {
+        struct buf golden = {0};
+        assert_int_equal(io_read_file(arena_print(&place->arena, "%s/tests/golden/v1/folder/%s",
+                                                  FARM_SOURCE_DIR, *names),
+                                      65536, &golden, &err),
+                         0);
+        const char *path = arena_print(&place->arena, "%s/attempts/1.42/%s", place->path, *names);
+        assert_int_equal(io_write_file(path, golden.data, golden.size, 0644, false, &err), 0);
+        buf_release(&golden);
+    }
+}
+
+static void a_folder_of_the_first_version_opens(void **state)
+{
+    static const char *const while_it_ran[] = {"order", "product", "build.run", NULL};
+    static const char *const ended[] = {"result", NULL};
+    struct place *place = *state;
+    struct order order = sample_order();
+    struct product product = sample_product();
+    struct item item = sample_item();
+    struct exit_facts facts;
+    struct err err;
+    bool lost;
+    order.secret = (struct bytes){0};
+    copy_golden(place, while_it_ran);
+    struct agent_found found = found_in(place);
+    assert_int_equal(found.state, ITEM_RUNNING);
+    assert_int_equal(found.phase, PHASE_BUILD);
+    assert_false(found.supervisor_gone);
+    assert_true(shape_equal(&order_shape, &found.order, &order));
+    assert_true(shape_equal(&product_shape, &found.result.product, &product));
+    const char *folder = place_path(place, "attempts/1.42");
+    assert_int_equal(custody_log_from(folder, PHASE_BUILD), 7);
+    assert_int_equal(custody_facts(folder, PHASE_BUILD, &facts, &lost, &err), 0);
+    assert_false(lost);
+    assert_int_equal(facts.status, 3);
+    assert_int_equal(facts.wall_ms, 9);
+    copy_golden(place, ended);
+    found = found_in(place);
+    assert_int_equal(found.state, ITEM_ENDED);
+    assert_true(shape_equal(&item_shape, &found.result, &item));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
@@ -374,6 +423,7 @@ int main(void)
         TEST(a_home_lists_its_tokens_and_nothing_else),
         TEST(a_removed_folder_is_gone),
         TEST(todays_bytes_are_the_golden_ones),
+        TEST(a_folder_of_the_first_version_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

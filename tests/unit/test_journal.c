@@ -321,10 +321,15 @@ static void the_epoch_rises_and_stays(void **state)
 {
     struct rig *rig = *state;
     open_journal(rig);
-    fine(rig, journal_raise_epoch(rig->journal, &rig->err));
+    fine(rig, journal_raise_epoch(rig->journal, 0, &rig->err));
     assert_int_equal(journal_epoch(rig->journal), 2);
     reopen(rig);
     assert_int_equal(journal_epoch(rig->journal), 2);
+    fine(rig, journal_raise_epoch(rig->journal, 6, &rig->err));
+    fine(rig, journal_raise_epoch(rig->journal, 3, &rig->err));
+    reopen(rig);
+    assert_int_equal(journal_epoch(rig->journal), 8);
+    assert_int_equal(journal_raise_epoch(rig->journal, UINT32_MAX, &rig->err), -1);
 }
 
 /* ---- crashes and strangers ------------------------------------------------------------------ */

@@ -169,7 +169,7 @@ static int checkpoint(struct play *play)
 
 static int raise_epoch(struct play *play)
 {
-    return journal_raise_epoch(play->journal, &play->err);
+    return journal_raise_epoch(play->journal, 0, &play->err);
 }
 
 static int compact(struct play *play)

@@ -1,0 +1,137 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What is published, what is not, and what is not built again: with a publish target that is a shell
+# command and writes down what it was called with.
+
+load farm
+
+setup() {
+	farm_setup
+	shelf=$top/shelf
+	: >"$shelf"
+}
+
+teardown() {
+	farm_teardown
+}
+
+# project FIXTURE [WORKER_OPTION...]: the fixture's branches, all published to the shelf; `winner`
+# names the branch that wins.
+project() {
+	fixture "$1"
+	shift
+	farm_make "$url"
+	{
+		cat <<-EOT
+			projects:
+			  - name: vision
+			    url: $url
+			    builder: ${builder:-command}
+			    command: ${command-echo built}
+			    heavy: false
+			    memory: 1M
+			    disk: 1M
+			    check: "off"
+			    branches:
+		EOT
+		git --git-dir="$repository" for-each-ref --format='%(refname:short)' refs/heads |
+			while read -r branch; do
+				printf '      - name: %s\n        publish: shelf\n' "$branch"
+				[ "$branch" != "${winner:-}" ] || printf '        wins: ["*"]\n'
+			done
+		cat <<-EOT
+			targets:
+			  - name: shelf
+			    kind: command
+			    command: echo \$FARM_PACKAGE >>$shelf
+		EOT
+	} | farm_config
+	farm_up
+	worker_up one --slots 4 "$@"
+	wait_until 20 workers_online 1
+}
+
+shelved() {
+	sort "$shelf" | uniq -c | awk '{ print $1, $2 }'
+}
+
+# commit_to BRANCH MESSAGE COMMAND...: in a clone, pushed.
+commit_to() {
+	local branch=$1 message=$2 checkout=$top/checkout
+	shift 2
+	[ -d "$checkout" ] || git clone --quiet "$url" "$checkout"
+	git -C "$checkout" checkout --quiet "$branch"
+	(cd "$checkout" && "$@")
+	git -C "$checkout" add --all --force
+	git -C "$checkout" commit --quiet --message "$message"
+	git -C "$checkout" push --quiet origin "$branch"
+}
+
+change_two() {
+	local isa
+	for isa in avx2 avx512; do
+		sed -i 's/0\.23\.0/0.24.0/' ".flox/pkgs/torchvision-python313-cuda12_8-sm90-$isa.nix"
+	done
+}
+
+@test "what has not changed since it was published is not built again" {
+	# The recipe decides; of a command nobody knows what it looks at.
+	nix_setup
+	builder=nix command='' project sample --may-publish
+	farm rebuild --publish gpu=sm90 "isa=avx*"
+	ended_as "4 ok, 0 failed, 4 published"
+	# A commit that touches no recipe.
+	commit_to main "Tell more" sh -c 'echo more >>README.md'
+	farm rebuild --publish gpu=sm90 "isa=avx*"
+	farm status --json | jq -e '.run.counts.skipped == 4 and .run.counts.ok == 0'
+	# One that touches two of the four.
+	commit_to main "Next version" change_two
+	farm rebuild --publish gpu=sm90 "isa=avx*"
+	farm status --json | jq -e '.run.counts.skipped == 2 and .run.counts.ok == 2'
+	farm rebuild --publish --force gpu=sm90 isa=avx2
+	farm status --json | jq -e '.run.counts.skipped == 0 and .run.counts.ok == 1'
+	[ "$(shelved | head -n 1)" = "3 torchvision-python313-cuda12_8-sm90-avx2" ]
+}
+
+@test "what was built without publishing can be published later, without building" {
+	project sample --may-publish
+	farm rebuild gpu=sm90 "isa=avx*"
+	ended_as "4 ok, 0 failed, 0 published"
+	farm publish 1
+	wait_until 30 ledger_has 4
+	[ "$(shelved | wc -l)" -eq 4 ]
+	farm status 1 --json | jq -e 'all(.run.jobs[]; .attempts == 1)'
+}
+
+ledger_has() {
+	farm ledger --json | jq -e --argjson number "$1" 'length == $number' >/dev/null
+}
+
+@test "one package on two branches: neither is published until the config says which wins" {
+	project collide --may-publish
+	run farm plan --publish
+	says collide
+	run farm rebuild --publish "isa=avx*"
+	echo "$output"
+	[ "$status" -ne 0 ]
+	[ "$(shelved | awk '$1 > 1' | wc -l)" -eq 0 ]
+	farm ledger --json | jq -e '[.[].package] | length == (unique | length)'
+}
+
+@test "of two branches with one package the one that wins publishes" {
+	winner=cuda-13_0 project collide --may-publish
+	run farm rebuild --publish gpu=sm121 isa=avx2
+	echo "$output"
+	[ "$(shelved)" = "1 torchvision-python313-cuda12_8-sm121-avx2" ]
+	farm ledger --json | jq -e '.[0].branch == "cuda-13_0"'
+}
+
+@test "workers that may not publish are given none of it, and it is said" {
+	project sample
+	run farm rebuild --publish gpu=sm90 isa=avx2
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[ "$(shelved)" = "" ]
+	run farm why sm90-avx2
+	says publish
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim/bugs.h"
+
+#include "proto/base/io.h"
+#include "proto/base/seeded.h"
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SEEDS_MOST = 1000, TIMEOUT_MS = 300 * 1000 };
+
+struct bug {
+    enum seeded_bug number;
+    const char *name, *what;
+};
+
+static const struct bug bugs[] = {
+    {SEEDED_SKIP_FENCE, "skip-fence", "a worker may report on what another one runs"},
+    {SEEDED_ACT_BEFORE_COMMIT, "act-before-commit", "effects precede the commit"},
+    {SEEDED_FORGET_A_LEASE, "forget-a-lease", "some leases are not written to the journal"},
+    {SEEDED_ACCEPT_LATE_RESULT, "accept-late-result", "a cancelled job's result is taken for good"},
+    {SEEDED_REUSE_TOKEN, "reuse-token", "a fencing token is given twice"},
+    {SEEDED_RENEW_BY_STALE, "renew-by-stale", "a status of an old session renews leases"},
+    {SEEDED_EXPIRE_ON_JUMP, "expire-on-jump", "a clock jump counts as silence"},
+    {SEEDED_LOSE_LAST_FRAME, "lose-last-frame", "the last piece of a log is not stored"},
+    {SEEDED_SECOND_GRANT, "second-grant", "a grant is given while another is unresolved"},
+    {SEEDED_PUBLISH_UNBUILT, "publish-unbuilt", "a failed job is published"},
+    {SEEDED_FORGET_UNSEALED, "forget-unsealed", "a folder is forgotten before its log is stored"},
+    {SEEDED_DROP_SUBMIT, "drop-submit", "a run is acknowledged before it is written"},
+    {SEEDED_OVERCOMMIT_HEAVY, "overcommit-heavy", "heavy slots are counted per worker, not host"},
+    {SEEDED_OVERCOMMIT_MEMORY, "overcommit-memory", "memory reservations are not looked at"},
+    {SEEDED_ADOPT_OVER_LEASE, "adopt-over-lease", "an attempt is adopted by a job that has one"},
+    {SEEDED_EXPORT_DROPS_HELD, "export-drops-held", "an export forgets that publications are held"},
+    {SEEDED_UNSURE_IS_FAILED, "unsure-is-failed", "a publish that may have happened is repeated"},
+    {SEEDED_REPEAT_REQUEST, "repeat-request", "a request is carried out once more"},
+    {SEEDED_AGENT_STARTS_TWICE, "agent-starts-twice", "an order is begun although it is known"},
+    {SEEDED_AGENT_TRUSTS_EXITS, "agent-trusts-exits", "a phase that ended badly ended well"},
+    {SEEDED_RESUME_OWES_NOTHING, "resume-owes-nothing", "nothing is resumed after a restart"},
+    {SEEDED_NO_STOP, "no-stop", "cancelled attempts are not told to stop"},
+    {SEEDED_KEEP_PINS_NOT, "keep-pins-not", "outputs are forgotten before they are published"},
+    {SEEDED_HEAR_OLD_HELLO, "hear-old-hello", "a hello that was overtaken is believed"},
+    {SEEDED_STEP_BETWEEN_SENDS, "step-between-sends", "new leases are sent before their commit"},
+    {SEEDED_HELLO_OF_SOME, "hello-of-some", "a new agent speaks before it found all folders"},
+    {SEEDED_OFFER_AGAIN, "offer-again", "a restored journal repeats offers that ended since"},
+};
+enum { BUG_COUNT = sizeof bugs / sizeof bugs[0] };
+
+#ifdef FARM_SEEDED_BUGS
+int farm_seeded_bug;
+
+bool bugs_plant(const char *name)
+{
+    for (size_t i = 0; i < BUG_COUNT; i++)
+        if (strcmp(bugs[i].name, name) == 0)
+            farm_seeded_bug = (int)bugs[i].number;
+    return farm_seeded_bug != SEEDED_NONE;
+}
+#else
+bool bugs_plant(const char *name)
+{
+    (void)name;
+    return false;
+}
+#endif
+
+/* The last line that begins with "caught". */
+static bool find_catch(const char *said, unsigned long long *seed, char checker[32])
+{
+    const char *line = NULL;
+    for (const char *at = said; at && (at = strstr(at, "caught ")) != NULL; at++)
+        line = at;
+    return line && sscanf(line, "caught %llu %31s", seed, checker) == 2;
+}
+
+static bool hunt(const struct bug *bug)
+{
+    char seeds[32], checker[32] = "";
+    unsigned long long seed = 0;
+    struct buf said = {0};
+    struct err err = {""};
+    snprintf(seeds, sizeof seeds, "1..%d", SEEDS_MOST);
+    const char *argv[] = {"/proc/self/exe", "--bug", bug->name, "--brief", "--seeds", seeds, NULL};
+    int code = io_run(argv, NULL, 1 << 20, TIMEOUT_MS, &said, &err);
+    bool caught = code >= ENDING_CRASH && code <= ENDING_WRONG &&
+                  find_catch((const char *)said.data, &seed, checker);
+    if (caught)
+        printf("%-20s %5llu  %-9s %s\n", bug->name, seed, checker, bug->what);
+    else
+        printf("%-20s     -  NOT CAUGHT (%d) %s %s\n", bug->name, code, bug->what, err.text);
+    fflush(stdout);
+    buf_release(&said);
+    return caught;
+}
+
+int bugs_hunt(void)
+{
+    size_t caught = 0;
+    printf("%-20s %5s  %-9s %s\n", "bug", "seeds", "checker", "what it does");
+    for (size_t i = 0; i < BUG_COUNT; i++)
+        caught += hunt(&bugs[i]);
+    printf("%zu of %d bugs were caught\n", caught, (int)BUG_COUNT);
+    return caught == BUG_COUNT ? ENDING_FINE : ENDING_WRONG;
+}

@@ -210,14 +210,14 @@ static void hear(struct step *step, const struct told *told)
 static void reconcile(struct step *step, const struct told *told)
 {
     hear(step, told);
+    miss_attempts(step, told->worker); /* first: what it has instead may be adopted then */
+    miss_publications(step, told->worker);
     for (size_t i = 0; i < told->items_count; i++) {
         if (told->items[i].is_publication)
             decide_publication_item(step, told->worker, &told->items[i]);
         else
             decide_attempt_item(step, told->worker, &told->items[i]);
     }
-    miss_attempts(step, told->worker);
-    miss_publications(step, told->worker);
     if (peek_has_orders(step->farm, told->worker))
         ask(step, &(struct effect){
                       .kind = EFFECT_ORDERS, .worker = told->worker, .session = told->session});

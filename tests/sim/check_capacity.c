@@ -46,7 +46,7 @@ void check_capacity(struct world *world, const struct record *record)
     const char *what = load.slots + 1 > has->slots                             ? "slots"
                        : needs->heavy && load.heavy + 1 > has->heavy_slots     ? "heavy slots"
                        : load.memory + needs->memory_bytes > has->memory_bytes ? "memory"
-                       : load.disk + needs->disk_bytes + facts->policy.disk_floor_bytes >
+                       : load.disk + needs->disk_bytes + world->swarm.policy.disk_floor_bytes >
                                has->filesystems[0].free_bytes
                            ? "disk"
                            : NULL;

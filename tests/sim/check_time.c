@@ -82,7 +82,7 @@ static void renew(struct lease_clock *clock, uint64_t worker, const struct item 
 
 static uint64_t term_ms(const struct world *world)
 {
-    const struct policy *policy = &world->facts->policy;
+    const struct policy *policy = &world->swarm.policy;
     return policy->lease_ttl_ms + policy->lost_grace_ms;
 }
 

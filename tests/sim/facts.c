@@ -273,9 +273,6 @@ void facts_apply(struct facts *facts, const struct record *record)
         facts->epoch = record->farm_started.epoch;
         facts->incarnation = record->farm_started.incarnation;
         return;
-    case RECORD_POLICY_SET:
-        facts->policy = record->policy_set;
-        return;
     case RECORD_PEER_ENROLLED:
         add_worker(facts, &record->peer);
         return;

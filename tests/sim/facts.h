@@ -83,7 +83,6 @@ struct facts {
     struct arena arena;
     uint32_t epoch;
     uint64_t incarnation;
-    struct policy policy;
     struct fact_attempt *attempts; /* uthash, in order of arrival */
     struct fact_try *tries;
     struct fact_request *requests;

@@ -39,6 +39,7 @@ struct answer {
 struct contact {
     sim_peer peer, hello_peer, heard_peer;
     uint64_t session, hello_session;
+    uint64_t told_ms; /* when it last heard from us */
     bool has_orders;
 };
 
@@ -195,6 +196,20 @@ static void take_hello(struct world *world, sim_peer from, const struct message 
                                           .hello = message->hello}});
 }
 
+static void want_orders(struct farmd *farmd, uint64_t worker)
+{
+    struct contact *contact = contact_of(farmd, worker);
+    if (!contact->has_orders)
+        farmd->ordered[farmd->ordered_count++] = worker;
+    contact->has_orders = true;
+}
+
+/* It hears from us once a heartbeat, so that it knows a silent coordinator from a dead one. */
+static bool is_due(const struct world *world, const struct contact *contact)
+{
+    return world->farmd->now_ms - contact->told_ms >= world->swarm.policy.heartbeat_ms;
+}
+
 static void take_status(struct world *world, sim_peer from, const struct message *message,
                         uint64_t worker)
 {
@@ -202,6 +217,8 @@ static void take_status(struct world *world, sim_peer from, const struct message
     contact->heard_peer = from;
     if (contact->session && message->status.session == contact->session)
         contact->peer = from;
+    if (is_due(world, contact))
+        want_orders(world->farmd, worker);
     step(world, &(struct input){.kind = INPUT_STATUS,
                                 .status = {.worker = worker, .status = message->status}});
 }
@@ -262,8 +279,8 @@ static void take(struct world *world, const struct letter *letter)
 void farmd_receive(struct world *world, sim_peer from, struct bytes bytes)
 {
     struct farmd *farmd = world->farmd;
-    if (!farmd->farm)
-        return;
+    if (!farmd->farm || (farmd->stalled_until_ms > world->now_ms && !world->swarm.holds))
+        return; /* nobody takes it: a machine that sleeps loses its connections */
     MEM_GROW(farmd->inbox, farmd->inbox_count, farmd->inbox_capacity);
     struct letter *letter = &farmd->inbox[farmd->inbox_count++];
     letter->from = from;
@@ -332,14 +349,6 @@ static void expect_log(struct world *world, const struct effect *effect)
     struct worker_view worker;
     if (view_worker(world->farmd->farm, effect->worker, &worker))
         logs_expect(world, effect->token, worker.public_key);
-}
-
-static void want_orders(struct farmd *farmd, uint64_t worker)
-{
-    struct contact *contact = contact_of(farmd, worker);
-    if (!contact->has_orders)
-        farmd->ordered[farmd->ordered_count++] = worker;
-    contact->has_orders = true;
 }
 
 static void answer_arrives(struct world *world, const struct event *event)
@@ -413,8 +422,9 @@ static bool send_orders(struct world *world, uint64_t worker)
     for (size_t i = 0; i < message.orders.orders_count; i++)
         if (message.orders.orders[i].kind == ORDER_GRANT)
             message.orders.orders[i].secret = (struct bytes){(const uint8_t *)"secret", 6};
-    if (!message.orders.orders_count)
+    if (!message.orders.orders_count && !is_due(world, contact))
         return true;
+    contact->told_ms = farmd->now_ms;
     checks_orders(world, worker, &message.orders);
     return network_down(world, contact->peer, &message, 0);
 }

@@ -148,7 +148,8 @@ static void lie(struct host *host, struct message *message, struct arena *arena)
     if (of->token.epoch != world->facts->epoch)
         return; /* what nobody here knows may be claimed: a worker is trusted with that */
     struct item *items = arena_new(arena, (status->items_count + 1) * sizeof *items);
-    memcpy(items, status->items, status->items_count * sizeof *items);
+    for (size_t i = 0; i < status->items_count; i++)
+        items[i] = status->items[i];
     struct item *claim = &items[status->items_count];
     shape_init(&item_shape, claim);
     claim->token = of->token;
@@ -327,10 +328,12 @@ static void wake(struct world *world, const struct event *event)
     if (event->life != host->life || event->at_ms != host->wake_ms)
         return;
     host->wake_ms = 0;
-    uint64_t until_ms = busy_until_ms(host);
+    uint64_t until_ms = event->what ? host->suspended_until_ms : busy_until_ms(host);
     if (until_ms > world->now_ms) {
+        struct event later = *event;
+        later.what = 1; /* it was kept waiting */
         host->wake_ms = until_ms;
-        world_in(world, until_ms - world->now_ms, event);
+        world_in(world, until_ms - world->now_ms, &later);
         return;
     }
     if (!settle(host))

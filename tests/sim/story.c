@@ -10,6 +10,7 @@ static void shorten(struct record *record)
     case RECORD_WORKER_JOINED:
         shape_init(&capabilities_shape, &record->worker_joined.capabilities);
         record->worker_joined.instance = record->worker_joined.program = "";
+        record->worker_joined.said_at_ms = 0;
         return;
     case RECORD_JOB_PLANNED: {
         struct plan_item *item = &record->job_planned.item;

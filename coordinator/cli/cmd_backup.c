@@ -25,8 +25,9 @@ static int run_tar(const char *const *argv, struct err *err)
 {
     struct buf said = {0};
     int code = io_run(argv, NULL, LIMIT_CONFIG_BYTES, TAR_WAIT_MS, &said, err);
+    const char *text = said.size ? (const char *)said.data : "it did not say why it failed";
     if (code > 0)
-        err_set(err, "tar: %.*s", (int)strcspn((char *)said.data, "\n"), (char *)said.data);
+        err_set(err, "tar: %.*s", (int)strcspn(text, "\n"), text);
     buf_release(&said);
     return code ? -1 : 0;
 }
@@ -86,13 +87,12 @@ static const char *absolute(struct arena *arena, const char *path)
 static int make_private(const char *path, struct err *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 || fchmod(fd, 0600) < 0)
+    int failed = fd < 0 || fchmod(fd, 0600) < 0;
+    if (failed)
         err_set(err, "cannot write %s: %s", path, strerror(errno));
-    else
-        return close(fd);
     if (fd >= 0)
         close(fd);
-    return -1;
+    return failed ? -1 : 0;
 }
 
 static int put_in_place(const char *part, const char *path, struct err *err)
@@ -195,7 +195,7 @@ enum exit_code cmd_restore(struct invocation *invocation)
     if (result == 0)
         result = backup_restore(&wish, &invocation->arena, &restored, &err);
     tarball_drop(stage);
-    if (result < 0)
+    if (result)
         return fail(EXIT_REFUSED, "not restored: %s", err.text);
     tell_restored(invocation, &restored);
     return EXIT_FINE;

@@ -196,7 +196,7 @@ enum exit_code cmd_move(struct invocation *invocation)
                         .host = invocation->arguments[0],
                         .program = quote(&invocation->arena, program)};
     struct err err;
-    int lock;
+    int lock = -1;
     if (backup_check_here(invocation->home, &err) < 0 || look(&move, &err) < 0 ||
         stop_here(&move, &lock, &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);

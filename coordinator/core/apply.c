@@ -699,8 +699,7 @@ static void count_publication(struct farm *farm, struct publication *publication
         publication->worker->publishing += (uint32_t)one;
     if (granted || state == PUBLICATION_UNKNOWN || (open && publication->in_doubt)) {
         publication->slot->count += one;
-        if (add)
-            publication->slot->holder = publication->id;
+        publication->slot->holder += add ? publication->id : -publication->id;
     }
 }
 

@@ -170,7 +170,7 @@ struct tally {
     UT_hash_handle hh;
     uint64_t key;
     size_t count;
-    uint64_t holder; /* the newest publication that counts */
+    uint64_t holder; /* sum of the ids of the publications that count: of one, the one */
 };
 
 struct publication {

@@ -34,7 +34,7 @@ quickstart() {
 }
 
 in_farm() {
-	"$build/release/bin/farm" --home "$dir/farm" "$@"
+	"$dir/programs/farm" --home "$dir/farm" "$@"
 }
 
 @test "it ends with 67 ok, 0 failed, 67 published" {

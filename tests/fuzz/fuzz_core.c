@@ -8,7 +8,14 @@
 #include "coordinator/core/farm.h"
 #include "coordinator/core/view.h"
 
-enum { WORKERS = 3, ITEMS_MAX = 6, PLANNED_MAX = 4, STEPS_MAX = 200 };
+enum { WORKERS = 3, ITEMS_MAX = 6, PLANNED_MAX = 4, STEPS_MAX = 100, ORDERS_KEPT = 16 };
+
+/* What some worker was ordered: half of what workers say is about that. */
+struct ordered {
+    struct token token;
+    bool is_publication;
+    struct variant variant; /* in the history's arena */
+};
 
 struct play {
     struct bytes input;
@@ -20,6 +27,8 @@ struct play {
     size_t count, capacity;
     uint64_t now_ms, requests, sessions, sequence;
     uint64_t session[WORKERS + 1];
+    struct ordered ordered[ORDERS_KEPT];
+    size_t ordered_count;
     uint32_t epoch;
 };
 
@@ -51,13 +60,27 @@ static void note_sessions(struct play *play)
     }
 }
 
+static void keep_order(struct play *play, const struct order *order)
+{
+    for (size_t i = 0; i < play->ordered_count && i < ORDERS_KEPT; i++)
+        if (token_equal(play->ordered[i].token, order->token))
+            return;
+    struct ordered *kept = &play->ordered[play->ordered_count++ % ORDERS_KEPT];
+    kept->token = order->token;
+    kept->is_publication = order->is_publication;
+    shape_copy(&variant_shape, &kept->variant, &order->variant, &play->history);
+}
+
 static void show_orders(struct play *play)
 {
     for (uint64_t worker = 1; worker <= WORKERS; worker++) {
         struct worker_view view;
         struct orders orders;
-        if (view_worker(play->farm, worker, &view))
-            view_orders(play->farm, worker, &orders, &play->arena);
+        if (!view_worker(play->farm, worker, &view))
+            continue;
+        view_orders(play->farm, worker, &orders, &play->arena);
+        for (size_t i = 0; i < orders.orders_count; i++)
+            keep_order(play, &orders.orders[i]);
     }
 }
 
@@ -84,8 +107,18 @@ static struct asked ask(struct play *play)
 /* ---- nouns ------------------------------------------------------------------------------------
  */
 
+/* NULL: something that nobody ordered. */
+static const struct ordered *draw_ordered(struct play *play)
+{
+    size_t count = play->ordered_count < ORDERS_KEPT ? play->ordered_count : ORDERS_KEPT;
+    return count && draw(play, 4) ? &play->ordered[draw(play, count)] : NULL;
+}
+
 static struct token draw_token(struct play *play)
 {
+    const struct ordered *ordered = draw_ordered(play);
+    if (ordered)
+        return ordered->token;
     return (struct token){(uint32_t)draw(play, 4), draw(play, 12)};
 }
 
@@ -112,11 +145,12 @@ static void draw_product(struct play *play, struct product *product)
 static void draw_item(struct play *play, struct item *item)
 {
     uint64_t flags = draw(play, 256);
+    const struct ordered *ordered = draw_ordered(play);
     shape_init(&item_shape, item);
-    item->token = draw_token(play);
+    item->token = ordered ? ordered->token : draw_token(play);
     item->state = (enum item_state)draw(play, 4);
     item->phase = (enum phase)draw(play, 5);
-    item->is_publication = flags & 1;
+    item->is_publication = ordered ? ordered->is_publication ^ (flags % 8 == 1) : flags & 1;
     item->already_published = flags & 2;
     item->rebuilt = flags & 4;
     item->unsure = flags & 8;
@@ -128,6 +162,8 @@ static void draw_item(struct play *play, struct item *item)
     item->facts.memory_peak = flags & 128 ? UINT64_MAX : 1 << 20;
     draw_product(play, &item->product);
     draw_variant(play, &item->variant);
+    if (ordered)
+        item->variant = ordered->variant;
 }
 
 static struct item *draw_items(struct play *play, size_t *count)
@@ -335,6 +371,39 @@ static void release(struct play *play)
     step(play, &input);
 }
 
+static void revoke_key(struct play *play)
+{
+    struct input input = {.kind = INPUT_REVOKE, .revoke.asked = ask(play)};
+    input.revoke.public_key =
+        arena_print(&play->arena, "%040llu", (unsigned long long)draw(play, WORKERS + 1));
+    step(play, &input);
+}
+
+static void enrol_again(struct play *play)
+{
+    enrol(play, 1 + draw(play, WORKERS + 1));
+}
+
+static void import_ledger(struct play *play)
+{
+    struct ledger_entry entry;
+    shape_init(&ledger_entry_shape, &entry);
+    entry.target = "org";
+    entry.inputs = draw(play, 2) ? "aa" : "";
+    draw_variant(play, &entry.variant);
+    draw_product(play, &entry.product);
+    struct input input = {
+        .kind = INPUT_LEDGER_IMPORT,
+        .ledger_import = {.asked = ask(play), .entries = &entry, .entries_count = 1}};
+    step(play, &input);
+}
+
+static void open_or_close_intake(struct play *play)
+{
+    struct input input = {.kind = INPUT_INTAKE, .intake = {.open = draw(play, 3), .reason = ""}};
+    step(play, &input);
+}
+
 static void archive(struct play *play)
 {
     struct input input = {.kind = INPUT_ARCHIVE, .archive = draw(play, 5)};
@@ -388,14 +457,35 @@ static void restart(struct play *play)
 }
 
 static void (*const deeds[])(struct play *play) = {
-    say_hello, send_status, send_status,     seal_log,      fail_to_send, submit, resolve,
-    preflight, cancel,      pause_or_resume, manage_worker, publish,      settle, release,
-    archive,   wait,        restart,
+    say_hello,       send_status,
+    send_status,     send_status,
+    seal_log,        fail_to_send,
+    submit,          resolve,
+    preflight,       cancel,
+    publish,         settle,
+    release,         archive,
+    revoke_key,      enrol_again,
+    import_ledger,   wait,
+    restart,         manage_worker,
+    pause_or_resume, open_or_close_intake,
 };
+
+/* What a compaction writes leads to an equal farm, too. */
+static void export(struct play *play)
+{
+    struct farm *farm = farm_create();
+    farm_export(play->farm, NULL, NULL, &play->outcome);
+    for (size_t i = 0; i < play->outcome.record_count; i++)
+        farm_apply(farm, &play->outcome.records[i]);
+    assert(farm_digest(farm) == farm_digest(play->farm));
+    farm_check(farm);
+    farm_destroy(farm);
+}
 
 static void finish(struct play *play)
 {
     farm_destroy(replay(play));
+    export(play);
     farm_destroy(play->farm);
     farm_outcome_release(&play->outcome);
     arena_clear(&play->arena);

@@ -266,6 +266,61 @@ static void archived(struct facts *facts, uint64_t run)
     facts->runs[run].known = false;
 }
 
+static void apply_publication(struct facts *facts, const struct record *record)
+{
+    switch ((int)record->kind) {
+    case RECORD_PUBLICATION_WANTED:
+        add_publication(facts, &record->publication_wanted);
+        return;
+    case RECORD_PUBLICATION_SEALED:
+        facts_try(facts, record->sealed.token)->sealed = true;
+        return;
+    case RECORD_PUBLICATION_HELD:
+    case RECORD_PUBLICATION_RELEASED:
+    case RECORD_PUBLICATION_GRANTED:
+    case RECORD_PUBLICATION_UNKNOWN:
+    case RECORD_PUBLICATION_RETRIED:
+    case RECORD_PUBLICATION_PUBLISHED:
+    case RECORD_PUBLICATION_FAILED:
+        publication_moved(facts, record);
+        return;
+    default:
+        return;
+    }
+}
+
+static void apply_job(struct facts *facts, const struct record *record)
+{
+    switch ((int)record->kind) {
+    case RECORD_JOB_PLANNED:
+        add_job(facts, &record->job_planned);
+        return;
+    case RECORD_JOB_CLOSED:
+        facts->jobs[record->job.job].closed = true;
+        facts->jobs[record->job.job].verdict = record->job.verdict;
+        return;
+    case RECORD_JOB_JOINED:
+        facts->jobs[record->job_joined.job].joins = record->job_joined.joins;
+        return;
+    case RECORD_LEASE_OFFERED:
+    case RECORD_ATTEMPT_ADOPTED:
+        add_attempt(facts, record);
+        return;
+    case RECORD_ATTEMPT_STOPPING:
+        stopping(facts, record->attempt_moved.token);
+        return;
+    case RECORD_ATTEMPT_ENDED:
+        ended(facts, &record->attempt_ended);
+        return;
+    case RECORD_ATTEMPT_SEALED:
+        facts_attempt(facts, record->sealed.token)->sealed = true;
+        return;
+    default:
+        apply_publication(facts, record);
+        return;
+    }
+}
+
 void facts_apply(struct facts *facts, const struct record *record)
 {
     switch ((int)record->kind) {
@@ -300,48 +355,11 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_RUN_ARCHIVED:
         archived(facts, record->run.run);
         return;
-    case RECORD_JOB_PLANNED:
-        add_job(facts, &record->job_planned);
-        return;
-    case RECORD_JOB_CLOSED:
-        facts->jobs[record->job.job].closed = true;
-        facts->jobs[record->job.job].verdict = record->job.verdict;
-        return;
-    case RECORD_JOB_JOINED:
-        facts->jobs[record->job_joined.job].joins = record->job_joined.joins;
-        return;
-    case RECORD_LEASE_OFFERED:
-    case RECORD_ATTEMPT_ADOPTED:
-        add_attempt(facts, record);
-        return;
-    case RECORD_ATTEMPT_STOPPING:
-        stopping(facts, record->attempt_moved.token);
-        return;
-    case RECORD_ATTEMPT_ENDED:
-        ended(facts, &record->attempt_ended);
-        return;
-    case RECORD_ATTEMPT_SEALED:
-        facts_attempt(facts, record->sealed.token)->sealed = true;
-        return;
-    case RECORD_PUBLICATION_WANTED:
-        add_publication(facts, &record->publication_wanted);
-        return;
-    case RECORD_PUBLICATION_SEALED:
-        facts_try(facts, record->sealed.token)->sealed = true;
-        return;
     case RECORD_REQUEST_KNOWN:
         add_request(facts, record->request_known.request_id, record->request_known.run);
         return;
-    case RECORD_PUBLICATION_HELD:
-    case RECORD_PUBLICATION_RELEASED:
-    case RECORD_PUBLICATION_GRANTED:
-    case RECORD_PUBLICATION_UNKNOWN:
-    case RECORD_PUBLICATION_RETRIED:
-    case RECORD_PUBLICATION_PUBLISHED:
-    case RECORD_PUBLICATION_FAILED:
-        publication_moved(facts, record);
-        return;
     default:
+        apply_job(facts, record);
         return;
     }
 }

@@ -751,6 +751,7 @@ void farmd_restore(struct world *world)
     journal_copy(&farmd->journal, &farmd->backup);
     farmd->epoch++;
     checks_restored(world, &farmd->journal);
+    people_restored(world);
 }
 
 void farmd_compact_soon(struct world *world)

@@ -145,8 +145,9 @@ static void lie(struct host *host, struct message *message, struct arena *arena)
     if (other == host || !other->folder_count)
         return;
     const struct folder *of = other->folders[draw(world, other->folder_count)];
-    if (of->token.epoch != world->facts->epoch)
-        return; /* what nobody here knows may be claimed: a worker is trusted with that */
+    /* Of its own, and of what nobody here knows, a worker is believed. */
+    if (of->token.epoch != world->facts->epoch || host_folder(host, of->token))
+        return;
     struct item *items = arena_new(arena, (status->items_count + 1) * sizeof *items);
     for (size_t i = 0; i < status->items_count; i++)
         items[i] = status->items[i];
@@ -523,7 +524,8 @@ void host_suspend(struct host *host, uint64_t for_ms)
 {
     TRACE(host->world, "host %zu is suspended for %llu ms", host->index,
           (unsigned long long)for_ms);
-    host->suspended_until_ms = host->world->now_ms + for_ms;
+    if (host->suspended_until_ms < host->world->now_ms + for_ms)
+        host->suspended_until_ms = host->world->now_ms + for_ms;
 }
 
 /* Its deeds stay done. */

@@ -98,7 +98,7 @@ size_t people_asks(const struct world *world, struct ask *const **asks)
 static void send(struct world *world, const struct event *event)
 {
     struct ask *ask = world->people->asks[event->a];
-    if (ask->answered && !event->what)
+    if (ask->given_up || (ask->answered && !event->what))
         return;
     struct message message = {.kind = MESSAGE_REQUEST,
                               .request = {.id = ask->id, .verb = "sim", .arguments = "{}"}};
@@ -123,6 +123,12 @@ void people_request(struct world *world, const struct input *input)
         event.what = 1;
         world_in(world, draw(world, 20000), &event);
     }
+}
+
+void people_restored(struct world *world)
+{
+    for (size_t i = 0; i < world->people->count; i++)
+        world->people->asks[i]->given_up = world->people->asks[i]->input.kind != INPUT_SUBMIT;
 }
 
 void people_receive(struct world *world, struct bytes bytes)

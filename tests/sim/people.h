@@ -12,6 +12,7 @@ struct ask {
     char id[33];
     struct input input;
     bool answered, ok;
+    bool given_up;     /* it names things by numbers that mean others since a backup was restored */
     bool acknowledged; /* a yes was sent */
     uint64_t run;      /* as acknowledged */
     uint64_t sends;
@@ -30,6 +31,8 @@ void people_request(struct world *world, const struct input *input);
 void people_submit(struct world *world, uint64_t first, uint64_t count, bool publish);
 /* Everything that a person can mend is mended, and will be. */
 void people_heal(struct world *world);
+/* An old journal was restored: nobody repeats a request that names a job or a publication. */
+void people_restored(struct world *world);
 /* What discovery finds for a run with this filter. */
 size_t people_plan(const struct world *world, const struct run_options *options,
                    struct plan_item **items, struct arena *arena);

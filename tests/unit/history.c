@@ -288,6 +288,7 @@ static void do_hello(struct history *history, char *line)
     hello->program = "farm-worker test";
     hello->instance = value(&words, "instance", word(&words, 1));
     hello->boot_id = "boot";
+    hello->at_ms = number(&words, "at", 0);
     struct capabilities *host = &hello->capabilities;
     host->hostname = word(&words, 1);
     host->machine_id = value(&words, "machine", word(&words, 1));
@@ -325,6 +326,7 @@ static void do_status(struct history *history, char *line)
     status->session = number(&words, "session", worker.session);
     status->sequence = number(&words, "seq", history->sequences[input.status.worker] + 1);
     status->incarnation = number(&words, "inc", farm.incarnation);
+    status->at_ms = number(&words, "at", 0);
     if (status->sequence > history->sequences[input.status.worker])
         history->sequences[input.status.worker] = status->sequence;
     if (value(&words, "free", NULL)) {

@@ -6,8 +6,8 @@
  *   start | tick MS | jump MS (nobody looks meanwhile) | policy NAME=VALUE...
  *   enrol NAME [publish] | viewer NAME | revoke NAME
  *   hello NAME SYSTEM[+SYSTEM...] [slots=N] [heavy=N] [mem=GIB] [disk=GIB] [instance=TEXT]
- *         [machine=TEXT] [features=A+B] [gpu=9.0] [problem=TEXT] [publish] [: ITEMS]
- *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [: ITEMS]
+ *         [machine=TEXT] [features=A+B] [gpu=9.0] [problem=TEXT] [publish] [at=MS] [: ITEMS]
+ *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [at=MS] [: ITEMS]
  *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N]
  *   resolved RUN ITEM[, ITEM...] | resolved RUN problem TEXT | preflighted RUN [TEXT]
  *       ITEM of a plan: PACKAGE SYSTEM [branch=B] [commit=C] [org=O] [secret=S] [inputs=H] [heavy]

@@ -6,7 +6,7 @@
  * 1):
  *
  *   +MS                                        time passes (no input of its own)
- *   tick | again | disconnected | refused | refused-forever
+ *   tick | again | again-late | disconnected | refused | refused-forever
  *   welcome SESSION INCARNATION                heartbeat 1000 ms
  *   offer T [heavy] [checkout] [check]         in the session that was welcomed last
  *   grant T [flox|cache|command] [checkout] [secret]
@@ -314,6 +314,14 @@ static void in_again(struct play *play)
     step(play, &(struct agent_input){.kind = AGENT_INPUT_HELLO_AGAIN});
 }
 
+/* The answer to a status of an earlier session. */
+static void in_again_late(struct play *play)
+{
+    struct agent_input input = {.kind = AGENT_INPUT_HELLO_AGAIN};
+    input.hello_again.session = play->session - 1;
+    step(play, &input);
+}
+
 static void in_disconnected(struct play *play)
 {
     step(play, &(struct agent_input){.kind = AGENT_INPUT_DISCONNECTED});
@@ -342,6 +350,7 @@ static const struct {
 } inputs[] = {
     {"tick", in_tick},
     {"again", in_again},
+    {"again-late", in_again_late},
     {"disconnected", in_disconnected},
     {"refused", in_refused},
     {"refused-forever", in_refused_forever},
@@ -743,6 +752,9 @@ static void losing_the_coordinator(void **state)
                             "  hello 1:ended-ok\n"
                             "welcome 9 2\n"
                             "  status 1 1:ended-ok\n"
+                            "again-late\n"
+                            "+100\n"
+                            "tick\n"
                             "welcome 5 1\n" /* of a coordinator that is no more */
                             "+500\n"
                             "disconnected\n"

@@ -28,6 +28,22 @@ static enum publication_state state_of(struct history *h, uint64_t publication)
     return view.state;
 }
 
+/* Of two publications of one place the older one is open longer: in an export it comes first. */
+static void an_export_keeps_who_holds_a_place(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "submit r2 publish force\nresolved 2 a x86_64-linux org=acme commit=c2\n"
+                  "preflighted 2\nstatus w1 : 1.1 ended ok, p1.2 ended failed network, 1.3 ended ok\n"
+                  "status w1 : p1.4 ended ok\ntick 10000\n"
+                  "status w1 : p1.5 ended failed publish unsure");
+    assert_int_equal(state_of(h, 1), PUBLICATION_UNKNOWN);
+    assert_int_equal(state_of(h, 2), PUBLICATION_PUBLISHED);
+    history_rebuild(h);
+    history_expect(h, "tick 20000", "publication-granted publication=1...\n...\n...\n");
+    history_end(h);
+}
+
 static void already_published_is_success(void **state)
 {
     (void)state;
@@ -304,6 +320,7 @@ static void imports_are_idempotent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_export_keeps_who_holds_a_place),
         cmocka_unit_test(already_published_is_success),
         cmocka_unit_test(a_grant_never_expires),
         cmocka_unit_test(one_grant_a_place),

@@ -169,6 +169,41 @@ static void a_restored_journal_adopts_what_it_does_not_know(void **state)
     history_end(h);
 }
 
+/* What was offered before the backup may have ended and been forgotten since: it is not offered
+ * under the same token again, and what the worker has instead is adopted. */
+static void a_restored_journal_does_not_repeat_its_offers(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "start epoch=2");
+    history_expect(h, "hello w1 x86_64-linux slots=1 : 1.7 running build pkg=a",
+                   "worker-joined...\n"
+                   "attempt-ended token={epoch=1 number=1} outcome=lost...\n"
+                   "job-ready job=1...\n"
+                   "attempt-adopted token={epoch=1 number=7} job=1 worker=1 phase=build\n"
+                   "> welcome 1\n"
+                   "> expect-log 1.7 from 1\n");
+    assert_int_equal(ordered(h, 1, 1), ORDER_NONE);
+    assert_int_equal(ordered(h, 1, 7), ORDER_NONE);
+    history_end(h);
+}
+
+/* It was sent before the build began, and came after a status that shows it. */
+static void a_hello_that_was_overtaken_is_ignored(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux at=100\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux\nstatus w1 at=300 : 1.1 running build");
+    history_expect(h, "hello w1 x86_64-linux at=100", "");
+    history_expect(h, "hello w1 x86_64-linux at=200", "");
+    assert_int_equal(attempt_state(h, 1), ATTEMPT_BUILDING);
+    history_expect(h, "hello w1 x86_64-linux at=301 : 1.1 running build",
+                   "worker-joined...\n> welcome 1\n");
+    assert_int_equal(attempt_state(h, 1), ATTEMPT_BUILDING);
+    history_end(h);
+}
+
 static void a_gap_extends_all_leases(void **state)
 {
     (void)state;
@@ -356,6 +391,8 @@ int main(void)
         cmocka_unit_test(what_a_worker_lost_sight_of_is_lost),
         cmocka_unit_test(a_failed_send_is_a_lost_session),
         cmocka_unit_test(a_restored_journal_adopts_what_it_does_not_know),
+        cmocka_unit_test(a_restored_journal_does_not_repeat_its_offers),
+        cmocka_unit_test(a_hello_that_was_overtaken_is_ignored),
         cmocka_unit_test(a_gap_extends_all_leases),
         cmocka_unit_test(a_restart_gives_every_lease_a_full_term),
         cmocka_unit_test(a_restart_owes_what_was_owed),

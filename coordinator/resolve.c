@@ -270,6 +270,21 @@ static void note_bundle(struct resolver *resolver, uint64_t run, struct discover
     }
 }
 
+/* Publishing is opt-in for each branch. Who asks for it where no chosen branch has opted in would
+ * wait for hours for nothing, so that is said at once. "" when it is fine. */
+static const char *publish_problem(struct resolver *resolver, uint64_t run,
+                                   const struct discover_answer *answer)
+{
+    struct run_view view;
+    if (!view_run(resolver->shell->farm, run, &view) || !view.options.publish)
+        return "";
+    for (size_t i = 0; i < answer->items_count; i++)
+        if (answer->items[i].target.kind != TARGET_NONE)
+            return "";
+    return "no branch that was chosen publishes anywhere: give it `publish: TARGET` in farm.yaml, "
+           "or leave --publish out";
+}
+
 static void answered(void *context, uint64_t tag, struct bytes bytes, const char *problem)
 {
     struct resolver *resolver = context;
@@ -287,6 +302,8 @@ static void answered(void *context, uint64_t tag, struct bytes bytes, const char
         log_warn("%s", answer.warnings[i]);
     if (ticket->run) {
         note_bundle(resolver, ticket->run, &answer);
+        if (!*answer.problem)
+            answer.problem = publish_problem(resolver, ticket->run, &answer);
         tell_resolved(resolver, ticket->run, answer.problem, answer.items, answer.items_count);
     } else if (*answer.problem) {
         desk_refuse(resolver->shell->desk, &ticket->asker, 3, "%s", answer.problem);

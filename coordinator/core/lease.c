@@ -135,46 +135,8 @@ static void decide_attempt_item(struct step *step, uint64_t worker, const struct
                                 .attempt_moved = {.token = item->token, .phase = item->phase}});
 }
 
-/* ---- what a status does not show ----------------------------------------------------------- */
-
-/* An offer may still be under way, and a stop is repeated until it is answered. Whatever began and
- * is not there any more is gone; and so is an offer of an earlier epoch, which a restored journal
- * knows while its worker may have ended and forgotten it since. */
-static void miss_attempts(struct step *step, uint64_t worker)
-{
-    struct token *live;
-    struct farm_view farm;
-    view_farm(step->farm, &farm);
-    size_t count = peek_live(step->farm, worker, &live, step->arena);
-    for (size_t i = 0; i < count; i++) {
-        struct attempt_view attempt;
-        if (peek_shown(step->farm, live[i]) || !view_attempt(step->farm, live[i], &attempt))
-            continue;
-        bool began = attempt.state > ATTEMPT_OFFERED && attempt.state < ATTEMPT_STOPPING;
-        bool of_old = attempt.state == ATTEMPT_OFFERED && live[i].epoch < farm.epoch;
-        if (began || (of_old && !SEEDED_BUG(OFFER_AGAIN)))
-            lose_attempt(step, live[i], "its worker does not have it any more");
-    }
-}
-
-static void miss_publications(struct step *step, uint64_t worker)
-{
-    uint64_t *pinned;
-    struct farm_view farm;
-    view_farm(step->farm, &farm);
-    size_t count = peek_pinned(step->farm, worker, &pinned, step->arena);
-    for (size_t i = 0; i < count; i++) {
-        struct publication_view publication;
-        view_publication(step->farm, pinned[i], &publication);
-        bool began =
-            publication.state == PUBLICATION_RUNNING ||
-            (publication.state == PUBLICATION_GRANTED && publication.token.epoch < farm.epoch);
-        if (began && !peek_shown(step->farm, publication.token))
-            decide_publication_gone(step, pinned[i]);
-    }
-}
-
-/* ---- a status ------------------------------------------------------------------------------ */
+/* ---- what a worker says, in a hello or a status ------------------------------------------------
+ */
 
 struct told {
     uint64_t worker, session, sequence;
@@ -184,7 +146,53 @@ struct told {
     size_t filesystems_count;
     struct pressure pressure;
     uint64_t at_ms; /* boot time of the host */
+    bool new_home;  /* another one than at the last hello: what was there is gone */
 };
+
+/* ---- what a status does not show ----------------------------------------------------------- */
+
+/* What a worker was told and does not show may still be on its way to it: unless its home is
+ * another one than before, or the order is of an earlier epoch, which a restored journal knows
+ * while the worker may have ended and forgotten it since. */
+static bool may_be_on_its_way(const struct step *step, const struct told *told, struct token token)
+{
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    return !told->new_home && (token.epoch >= farm.epoch || SEEDED_BUG(OFFER_AGAIN));
+}
+
+/* A stop is repeated until it is answered. Whatever began and is not there any more is gone. */
+static void miss_attempts(struct step *step, const struct told *told)
+{
+    struct token *live;
+    size_t count = peek_live(step->farm, told->worker, &live, step->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct attempt_view attempt;
+        if (peek_shown(step->farm, live[i]) || !view_attempt(step->farm, live[i], &attempt))
+            continue;
+        bool is_offered = attempt.state == ATTEMPT_OFFERED;
+        bool began = !is_offered && attempt.state < ATTEMPT_STOPPING;
+        if (began || (is_offered && !may_be_on_its_way(step, told, live[i])))
+            lose_attempt(step, live[i], "its worker does not have it any more");
+    }
+}
+
+static void miss_publications(struct step *step, const struct told *told)
+{
+    uint64_t *pinned;
+    size_t count = peek_pinned(step->farm, told->worker, &pinned, step->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct publication_view publication;
+        view_publication(step->farm, pinned[i], &publication);
+        bool began = publication.state == PUBLICATION_RUNNING ||
+                     (publication.state == PUBLICATION_GRANTED &&
+                      !may_be_on_its_way(step, told, publication.token));
+        if (began && !peek_shown(step->farm, publication.token))
+            decide_publication_gone(step, pinned[i]);
+    }
+}
+
+/* ---- a status ------------------------------------------------------------------------------ */
 
 static void hear(struct step *step, const struct told *told)
 {
@@ -210,8 +218,8 @@ static void hear(struct step *step, const struct told *told)
 static void reconcile(struct step *step, const struct told *told)
 {
     hear(step, told);
-    miss_attempts(step, told->worker); /* first: what it has instead may be adopted then */
-    miss_publications(step, told->worker);
+    miss_attempts(step, told); /* first: what it has instead may be adopted then */
+    miss_publications(step, told);
     for (size_t i = 0; i < told->items_count; i++) {
         if (told->items[i].is_publication)
             decide_publication_item(step, told->worker, &told->items[i]);
@@ -309,6 +317,7 @@ static void welcome(struct step *step, const struct input_hello *input,
                     const struct worker_view *before)
 {
     const struct hello *hello = &input->hello;
+    bool new_home = before->joined && strcmp(before->instance, hello->instance) != 0;
     struct record record = {.kind = RECORD_WORKER_JOINED};
     record.worker_joined = (struct record_worker_joined){
         .worker = input->worker,
@@ -334,6 +343,7 @@ static void welcome(struct step *step, const struct input_hello *input,
                         .items = hello->items,
                         .items_count = hello->items_count,
                         .at_ms = hello->at_ms,
+                        .new_home = new_home,
                     });
 }
 

@@ -33,14 +33,30 @@ static void an_export_keeps_who_holds_a_place(void **state)
 {
     (void)state;
     struct history *h = granted();
-    history_do(h, "submit r2 publish force\nresolved 2 a x86_64-linux org=acme commit=c2\n"
-                  "preflighted 2\nstatus w1 : 1.1 ended ok, p1.2 ended failed network, 1.3 ended ok\n"
-                  "status w1 : p1.4 ended ok\ntick 10000\n"
-                  "status w1 : p1.5 ended failed publish unsure");
+    history_do(h,
+               "submit r2 publish force\nresolved 2 a x86_64-linux org=acme commit=c2\n"
+               "preflighted 2\nstatus w1 : 1.1 ended ok, p1.2 ended failed network, 1.3 ended ok\n"
+               "status w1 : p1.4 ended ok\ntick 10000\n"
+               "status w1 : p1.5 ended failed publish unsure");
     assert_int_equal(state_of(h, 1), PUBLICATION_UNKNOWN);
     assert_int_equal(state_of(h, 2), PUBLICATION_PUBLISHED);
     history_rebuild(h);
     history_expect(h, "tick 20000", "publication-granted publication=1...\n...\n...\n");
+    history_end(h);
+}
+
+/* A grant whose host lost its home may have been carried out before that. */
+static void a_grant_to_a_lost_home_is_unknown(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_expect(h, "hello w1 x86_64-linux publish slots=4 instance=another", "> refuse 1...\n");
+    history_do(h, "failed w1");
+    history_expect(h, "hello w1 x86_64-linux publish slots=4 instance=another",
+                   "worker-joined...\n"
+                   "publication-unknown publication=1 token={epoch=1 number=2}...\n"
+                   "publication-granted publication=1 token={epoch=1 number=3}\n"
+                   "> welcome 1\n> expect-log 1.3 from 1\n> orders 1\n");
     history_end(h);
 }
 
@@ -321,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_export_keeps_who_holds_a_place),
+        cmocka_unit_test(a_grant_to_a_lost_home_is_unknown),
         cmocka_unit_test(already_published_is_success),
         cmocka_unit_test(a_grant_never_expires),
         cmocka_unit_test(one_grant_a_place),

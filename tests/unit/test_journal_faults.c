@@ -34,7 +34,9 @@ static void start_afresh(struct play *play)
 static int setup(void **state)
 {
     struct play *play = mem_new(sizeof *play);
-    snprintf(play->folder, sizeof play->folder, "/tmp/farm-test-XXXXXX");
+    /* What is durable is the VFS's to say: in memory it is ten times as fast. */
+    snprintf(play->folder, sizeof play->folder, "%s/farm-test-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(play->folder));
     play->vfs = fault_vfs_create();
     *state = play;

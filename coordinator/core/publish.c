@@ -378,10 +378,12 @@ void decide_publish_request(struct step *step, const struct input_publish *input
                            wanted, input->jobs_count - wanted));
 }
 
-static bool runs_on_live_worker(const struct step *step, const struct publication_view *publication,
+/* Granted counts too: the order is on its way, and another one would be published beside it. */
+static bool is_with_live_worker(const struct step *step, const struct publication_view *publication,
                                 struct worker_view *worker)
 {
-    return publication->state == PUBLICATION_RUNNING &&
+    bool granted = publication->state == PUBLICATION_GRANTED;
+    return (granted || publication->state == PUBLICATION_RUNNING) &&
            view_worker(step->farm, publication->worker, worker) && worker->session;
 }
 
@@ -401,7 +403,7 @@ void decide_settle(struct step *step, const struct input_settle *input)
                  publication_state_names[publication.state]);
         return;
     }
-    if (runs_on_live_worker(step, &publication, &worker)) {
+    if (is_with_live_worker(step, &publication, &worker)) {
         reply_no(step, &input->asked, "%s is publishing it just now: wait for its report",
                  worker.name);
         return;

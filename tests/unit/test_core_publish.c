@@ -143,16 +143,25 @@ static void what_may_have_happened_is_asked_again_of_the_same_worker(void **stat
     for (int i = 0; i < 8; i++) {
         struct publication_view view;
         view_publication(history_farm(h), 1, &view);
-        char line[100];
-        snprintf(line, sizeof line, "status w1 : p1.%llu ended failed publish at=publish",
+        char said[100];
+        snprintf(said, sizeof said, "status w1 : p1.%llu ended failed publish at=publish",
                  (unsigned long long)view.token.number);
-        history_do(h, line);
+        history_do(h, said);
         assert_int_equal(state_of(h, 1), PUBLICATION_UNKNOWN);
         history_rebuild(h);
         for (int j = 0; j < 32; j++)
             history_do(h, "tick 10000\nstatus w1\nstatus w2");
         assert_int_equal(state_of(h, 1), PUBLICATION_GRANTED);
     }
+    /* Not while it is asked: another grant would be given beside this one. */
+    history_expect(h, "settle s0 1 not",
+                   "> reply no w1 is publishing it just now: wait for its report\n");
+    struct publication_view asked;
+    char line[100];
+    view_publication(history_farm(h), 1, &asked);
+    snprintf(line, sizeof line, "status w1 : p1.%llu ended failed publish at=publish",
+             (unsigned long long)asked.token.number);
+    history_do(h, line);
     history_expect(h, "settle s1 1 published",
                    "publication-published publication=1...\nledger-entered...\n"
                    "request-known request_id=s1 run=1\nrun-closed run=1\n> reply ok run=1\n");

@@ -256,18 +256,15 @@ farm_teardown() {
 # Whatever was started below this test's folder carries its name in the command line or in the
 # environment; its pid is looked up there, never guessed by name.
 end_what_is_left() {
-	local process pid
-	for process in /proc/[0-9]*; do
-		pid=${process#/proc/}
-		if names_this_test "$process" 2>/dev/null && ! is_ancestor "$pid"; then
-			kill -KILL "$pid" 2>/dev/null || true
-		fi
-	done
-}
-
-names_this_test() {
-	tr '\0' '\n' <"$1/cmdline" | grep -F "$top/" >/dev/null ||
-		tr '\0' '\n' <"$1/environ" | grep -F "FARM_HOME=$top/" >/dev/null
+	local file pid
+	while read -r file; do
+		pid=${file#/proc/}
+		pid=${pid%%/*}
+		is_ancestor "$pid" || kill -KILL "$pid" 2>/dev/null || true
+	done < <(
+		grep -lsaF -- "$top/" /proc/[0-9]*/cmdline
+		grep -lsazF -- "FARM_HOME=$top/" /proc/[0-9]*/environ
+	)
 }
 
 # is_ancestor PID: it is one of the processes that run this very test.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # includes.sh - include arrows point one way.
 #
-#   cli -> coordinator -> core -> proto;  worker -> proto;  deploy -> proto
+#   cli -> coordinator -> core -> proto;  worker -> proto;  cli -> deploy -> proto
 #
 # proto includes nothing of ours but proto; coordinator and worker never each other's; the pure
 # minds (coordinator/core, worker/agent.c) see no shell and no library that does something; who may
@@ -30,6 +30,7 @@ forbid '^worker/' '^(coordinator|deploy|tests)/' "a worker knows proto only"
 forbid '^coordinator/' '^(worker|deploy|tests)/' "a coordinator knows proto only"
 forbid '^deploy/' '^(coordinator|worker|tests)/' "deploy knows proto only"
 forbid '^coordinator/([^/]+|core/[^/]+)$' '^coordinator/cli/' "the CLI is a client: nothing includes it"
+forbid '^coordinator/([^/]+|core/[^/]+)$' '^deploy/' "only the CLI sets up hosts; a coordinator waits for none"
 forbid '^coordinator/core/' '^coordinator/[^/]+$' "the core never sees its shell"
 forbid '^coordinator/core/' '^proto/(codec|frame|link|keys|zap|json|base/(io|log|clock)).*\.h$' "the core is pure"
 forbid '^coordinator/core/' "$acts" "the core is pure: time, files and chance come in as inputs"

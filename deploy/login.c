@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* login.c - the ways into a host, one after the other: the agent's keys, key files, a password.
+ *
+ * RSA keys need the signatures rsa-sha2-256 or -512 at today's hosts, which libssh2 has from 1.11
+ * on. Below that they are left out rather than tried (each try counts against the host's limit),
+ * and the sentence at the end says so. */
+#include "deploy/ssh_private.h"
+#include "proto/base/io.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A person types a passphrase meanwhile; hosts close after their LoginGraceTime, 120 s. */
+#define LOGIN_LIMIT_MS  30000
+#define SECRET_LIMIT_MS 110000
+enum { PASSWORDS_MAX = 3, RSA_SHA2_SINCE = 0x010b00 };
+
+static bool rsa_works(void)
+{
+    return libssh2_version(RSA_SHA2_SINCE) != NULL;
+}
+
+static bool host_takes(const struct ssh *ssh, const char *method)
+{
+    return ssh->login.methods && strstr(ssh->login.methods, method);
+}
+
+static void forget_secret(struct login *login)
+{
+    if (login->secret)
+        explicit_bzero(login->secret, strlen(login->secret));
+    free(login->secret);
+    login->secret = NULL;
+}
+
+static int ask(struct ssh *ssh, const char *question)
+{
+    ssh->question = question;
+    return ssh_enter(ssh, SSH_ASKS_SECRET, SECRET_LIMIT_MS);
+}
+
+static int let_in(struct ssh *ssh)
+{
+    forget_secret(&ssh->login);
+    return ssh_enter(ssh, SSH_READY, UINT64_MAX);
+}
+
+static int go_on_with(struct ssh *ssh, enum login_way way)
+{
+    forget_secret(&ssh->login);
+    ssh->login.way = way;
+    return 1;
+}
+
+/* Hosts hang up on too many keys (MaxAuthTries) instead of saying no. */
+static int hung_up(struct ssh *ssh)
+{
+    return ssh_fail(ssh, SSH_REFUSED,
+                    "%s hung up after %u tr%s to log in as %s: name the right key with --identity "
+                    "FILE, or see that it takes new logins",
+                    ssh->to->alias, ssh->login.tried, ssh->login.tried == 1 ? "y" : "ies",
+                    ssh->to->user);
+}
+
+/* What a try said: in, not in (0 with *next), wait, or the end of the session. */
+static int tried(struct ssh *ssh, int said, bool *next)
+{
+    *next = false;
+    if (said == LIBSSH2_ERROR_EAGAIN)
+        return 0;
+    ssh->login.tried++;
+    if (said == 0)
+        return let_in(ssh);
+    if (said == LIBSSH2_ERROR_SOCKET_DISCONNECT || said == LIBSSH2_ERROR_SOCKET_RECV ||
+        said == LIBSSH2_ERROR_SOCKET_SEND)
+        return hung_up(ssh);
+    *next = true;
+    return 1;
+}
+
+/* ---- each way -------------------------------------------------------------------------------- */
+
+static int ask_methods(struct ssh *ssh)
+{
+    const char *user = ssh->to->user;
+    const char *list = libssh2_userauth_list(ssh->session, user, (unsigned)strlen(user));
+    if (list) {
+        ssh->login.methods = arena_text(&ssh->arena, list);
+        return go_on_with(ssh, host_takes(ssh, "publickey") ? LOGIN_AGENT : LOGIN_PASSWORD);
+    }
+    if (libssh2_userauth_authenticated(ssh->session))
+        return let_in(ssh);
+    if (libssh2_session_last_errno(ssh->session) == LIBSSH2_ERROR_EAGAIN)
+        return 0;
+    return ssh_fail(ssh, SSH_REFUSED, "%s does not let %s log in (%s)", ssh->to->alias, user,
+                    ssh_reason(ssh));
+}
+
+static bool is_rsa(const struct libssh2_agent_publickey *key)
+{
+    return key->blob_len > 11 && !memcmp(key->blob + 4, "ssh-rsa", 7);
+}
+
+/* The next key of the agent, or NULL. */
+static struct libssh2_agent_publickey *next_identity(struct login *login)
+{
+    struct libssh2_agent_publickey *next;
+    while (!libssh2_agent_get_identity(login->agent, &next, login->identity)) {
+        login->identity = next;
+        if (rsa_works() || !is_rsa(next))
+            return next;
+        login->rsa_left_out++;
+    }
+    return NULL;
+}
+
+static void drop_agent(struct login *login)
+{
+    if (!login->agent)
+        return;
+    libssh2_agent_disconnect(login->agent);
+    libssh2_agent_free(login->agent);
+    login->agent = NULL;
+    login->identity = NULL;
+}
+
+static bool open_agent(struct ssh *ssh)
+{
+    struct login *login = &ssh->login;
+    if (!getenv("SSH_AUTH_SOCK"))
+        return false;
+    login->agent = libssh2_agent_init(ssh->session);
+    if (login->agent && !libssh2_agent_connect(login->agent) &&
+        !libssh2_agent_list_identities(login->agent) && next_identity(login))
+        return true;
+    drop_agent(login);
+    return false;
+}
+
+static int try_agent(struct ssh *ssh)
+{
+    struct login *login = &ssh->login;
+    bool next;
+    if (!login->agent && !open_agent(ssh))
+        return go_on_with(ssh, LOGIN_FILES);
+    int result =
+        tried(ssh, libssh2_agent_userauth(login->agent, ssh->to->user, login->identity), &next);
+    if (!next || next_identity(login))
+        return result;
+    drop_agent(login);
+    return go_on_with(ssh, LOGIN_FILES);
+}
+
+static int next_file(struct ssh *ssh)
+{
+    forget_secret(&ssh->login);
+    ssh->login.file++;
+    ssh->login.asked = false;
+    return 1;
+}
+
+/* The file's public half, beside it, says the type; without one the private half of an old RSA key
+ * does. */
+static bool file_is_rsa(struct ssh *ssh, const char *path)
+{
+    struct buf text = {0};
+    io_read_file(arena_print(&ssh->arena, "%s.pub", path), 1 << 16, &text, NULL);
+    if (!text.size)
+        io_read_file(path, 1 << 16, &text, NULL);
+    bool rsa = text.size && (!strncmp((char *)text.data, "ssh-rsa ", 8) ||
+                             strstr((char *)text.data, "BEGIN RSA PRIVATE KEY"));
+    buf_release(&text);
+    return rsa;
+}
+
+/* The one word of an encrypted key that can be read: PEM says it, OpenSSH's form names its cipher
+ * in the first line behind the head ("none" is bm9uZQ in base64). */
+static bool file_is_encrypted(const char *path)
+{
+    struct buf text = {0};
+    io_read_file(path, 1 << 16, &text, NULL);
+    const char *body = text.size ? strstr((char *)text.data, "OPENSSH PRIVATE KEY-----\n") : NULL;
+    bool encrypted = body ? strncmp(body + 25, "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", 31) != 0
+                          : text.size && strstr((char *)text.data, "ENCRYPTED") != NULL;
+    buf_release(&text);
+    return encrypted;
+}
+
+static int try_file(struct ssh *ssh)
+{
+    struct login *login = &ssh->login;
+    const char *path = ssh->to->identities[login->file], *user = ssh->to->user;
+    bool next;
+    if (!path)
+        return go_on_with(ssh, LOGIN_PASSWORD);
+    if (!io_exists(path))
+        return next_file(ssh);
+    if (!rsa_works() && file_is_rsa(ssh, path)) {
+        login->rsa_left_out++;
+        return next_file(ssh);
+    }
+    if (!login->asked && file_is_encrypted(path)) {
+        login->asked = true;
+        return ask(ssh, arena_print(&ssh->arena, "Passphrase of %s: ", path));
+    }
+    if (login->asked && !login->secret)
+        return next_file(ssh);
+    int said = libssh2_userauth_publickey_fromfile_ex(ssh->session, user, (unsigned)strlen(user),
+                                                      NULL, path, login->secret);
+    login->unreadable += said == LIBSSH2_ERROR_FILE;
+    int result = tried(ssh, said, &next);
+    return next ? next_file(ssh) : result;
+}
+
+/* "keyboard-interactive" is what many hosts call their password. */
+static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_prompts)
+{
+    const struct ssh *ssh = *abstract;
+    (void)name, (void)name_len, (void)instruction, (void)instruction_len, (void)prompts;
+    for (int i = 0; i < num_prompts; i++) {
+        responses[i].text = mem_text(ssh->login.secret ? ssh->login.secret : "");
+        responses[i].length = (unsigned)strlen(responses[i].text);
+    }
+}
+
+static int try_password(struct ssh *ssh)
+{
+    struct login *login = &ssh->login;
+    const char *user = ssh->to->user;
+    unsigned size = (unsigned)strlen(user);
+    bool plain = host_takes(ssh, "password"), next;
+    if (!plain && !host_takes(ssh, "keyboard-interactive"))
+        return go_on_with(ssh, LOGIN_NONE);
+    if (!login->secret && login->asked)
+        return go_on_with(ssh, LOGIN_NONE);
+    if (!login->secret) {
+        login->asked = true;
+        return ask(ssh,
+                   arena_print(&ssh->arena, "%sPassword of %s at %s: ",
+                               login->passwords ? "That was not it. " : "", user, ssh->to->alias));
+    }
+    int said =
+        plain ? libssh2_userauth_password_ex(ssh->session, user, size, login->secret,
+                                             (unsigned)strlen(login->secret), NULL)
+              : libssh2_userauth_keyboard_interactive_ex(ssh->session, user, size, answer_prompts);
+    int result = tried(ssh, said, &next);
+    if (!next)
+        return result;
+    forget_secret(login);
+    login->asked = ++login->passwords == PASSWORDS_MAX;
+    return 1;
+}
+
+static int give_up(struct ssh *ssh)
+{
+    const struct login *login = &ssh->login;
+    const char *keys =
+        login->rsa_left_out
+            ? "; your RSA key was left out, because this libssh2 cannot sign with it "
+              "as hosts ask today: make another with ssh-keygen -t ed25519"
+        : login->unreadable ? "; a key file could not be read"
+                            : "";
+    return ssh_fail(ssh, SSH_REFUSED,
+                    "%s does not let %s log in with %s%s. Put your public key there with "
+                    "ssh-copy-id %s, or name the right one with --identity FILE",
+                    ssh->to->alias, ssh->to->user,
+                    login->tried ? "what was tried" : "any key, because there is none to try", keys,
+                    ssh->to->typed);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+int login_turn(struct ssh *ssh)
+{
+    static int (*const ways[])(struct ssh *) = {[LOGIN_METHODS] = ask_methods,
+                                                [LOGIN_AGENT] = try_agent,
+                                                [LOGIN_FILES] = try_file,
+                                                [LOGIN_PASSWORD] = try_password,
+                                                [LOGIN_NONE] = give_up};
+    return ways[ssh->login.way](ssh);
+}
+
+void ssh_answer_secret(struct ssh *ssh, const char *secret)
+{
+    forget_secret(&ssh->login);
+    ssh->login.secret = mem_text(secret);
+    ssh->question = NULL;
+    ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS);
+}
+
+void login_release(struct ssh *ssh)
+{
+    forget_secret(&ssh->login);
+    drop_agent(&ssh->login);
+}

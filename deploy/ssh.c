@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: MIT */
+/* ssh.c - a session's states; what each does until it would have to wait.
+ *
+ * libssh2 keeps what it could not send in the session: the call that said so must be the next one
+ * that sends. A turn therefore begins with the stage it stopped in, and a session has one command
+ * at a time; the held one is never written to. */
+#include "deploy/knownhosts.h"
+#include "deploy/ssh_private.h"
+#include "proto/base/clock.h"
+#include "proto/base/io.h"
+#include "proto/limits.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A host on the other side of the world answers within a second; a busy one after some. */
+#define CONNECT_LIMIT_MS   10000
+#define HANDSHAKE_LIMIT_MS 20000
+#define TRUST_LIMIT_MS     110000
+#define LOGIN_LIMIT_MS     30000
+
+/* ---- states ---------------------------------------------------------------------------------- */
+
+int ssh_fail(struct ssh *ssh, enum ssh_fault fault, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(ssh->err.text, sizeof ssh->err.text, format, arguments);
+    va_end(arguments);
+    ssh->fault = fault;
+    ssh->state = SSH_FAILED;
+    return -1;
+}
+
+int ssh_enter(struct ssh *ssh, enum ssh_state state, uint64_t limit_ms)
+{
+    ssh->state = state;
+    ssh->deadline_ms = limit_ms == UINT64_MAX ? UINT64_MAX : clock_boot_ms() + limit_ms;
+    return 1;
+}
+
+const char *ssh_reason(struct ssh *ssh)
+{
+    char *text = NULL;
+    libssh2_session_last_error(ssh->session, &text, NULL, 0);
+    return text ? text : "";
+}
+
+static int cut(struct ssh *ssh)
+{
+    return ssh_fail(ssh, SSH_CUT,
+                    "the connection to %s was cut: run the same command again, it goes on from "
+                    "where it stood",
+                    ssh->to->alias);
+}
+
+/* What a call of libssh2 said, where anything but success and EAGAIN is the connection's end. */
+static int ended_by(struct ssh *ssh, int said, const char *what)
+{
+    if (said == LIBSSH2_ERROR_EAGAIN)
+        return 0;
+    if (said == LIBSSH2_ERROR_SOCKET_DISCONNECT || said == LIBSSH2_ERROR_SOCKET_RECV ||
+        said == LIBSSH2_ERROR_SOCKET_SEND)
+        return cut(ssh);
+    return ssh_fail(ssh, SSH_CUT, "%s: %s (%s)", ssh->to->alias, what, ssh_reason(ssh));
+}
+
+/* ---- connecting ------------------------------------------------------------------------------ */
+
+static int try_address(struct ssh *ssh);
+
+static int next_address(struct ssh *ssh, int error)
+{
+    if (ssh->fd >= 0)
+        close(ssh->fd);
+    ssh->fd = -1;
+    ssh->address = ssh->address->ai_next;
+    if (ssh->address)
+        return try_address(ssh);
+    return ssh_fail(ssh, SSH_UNREACHABLE,
+                    "cannot reach %s on port %s: %s. See that the host is up and its sshd listens "
+                    "there",
+                    ssh->to->alias, ssh->to->port, strerror(error));
+}
+
+static int try_address(struct ssh *ssh)
+{
+    const struct addrinfo *to = ssh->address;
+    ssh->fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (ssh->fd < 0 || (connect(ssh->fd, to->ai_addr, to->ai_addrlen) < 0 && errno != EINPROGRESS))
+        return next_address(ssh, errno);
+    return ssh_enter(ssh, SSH_CONNECTING, CONNECT_LIMIT_MS);
+}
+
+static void begin(struct ssh *ssh)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    const struct destination *to = ssh->to;
+    int error = getaddrinfo(to->address, to->port, &hints, &ssh->addresses);
+    ssh->address = ssh->addresses;
+    if (error)
+        ssh_fail(ssh, SSH_UNREACHABLE, "there is no host %s (%s): see that the name is right",
+                 to->address, gai_strerror(error));
+    else
+        try_address(ssh);
+}
+
+static void note_own_address(struct ssh *ssh)
+{
+    struct sockaddr_storage own;
+    socklen_t size = sizeof own;
+    if (getsockname(ssh->fd, (struct sockaddr *)&own, &size) < 0)
+        return;
+    getnameinfo((struct sockaddr *)&own, size, ssh->own_address, sizeof ssh->own_address, NULL, 0,
+                NI_NUMERICHOST);
+}
+
+static const char *known_hosts_text(struct ssh *ssh, struct arena *arena);
+
+/* Of the kinds of keys that the host has, one that is written down is asked for first. */
+static void prefer_known_types(struct ssh *ssh)
+{
+    struct arena arena = {0};
+    const char *known =
+        knownhosts_types(known_hosts_text(ssh, &arena), ssh->to->alias, ssh->to->port, &arena);
+    const char *ours = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521";
+    const char *list =
+        arena_print(&arena, "%s%s%s%s", known, *known ? "," : "", ours,
+                    libssh2_version(0x010b00) ? ",rsa-sha2-512,rsa-sha2-256" : ",ssh-rsa");
+    libssh2_session_method_pref(ssh->session, LIBSSH2_METHOD_HOSTKEY, list);
+    arena_clear(&arena);
+}
+
+static int connecting(struct ssh *ssh)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    struct pollfd fd = {.fd = ssh->fd, .events = POLLOUT};
+    if (poll(&fd, 1, 0) == 0)
+        return 0;
+    getsockopt(ssh->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error)
+        return next_address(ssh, error);
+    note_own_address(ssh);
+    ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
+    assert(ssh->session);
+    libssh2_session_set_blocking(ssh->session, 0);
+    prefer_known_types(ssh);
+    return ssh_enter(ssh, SSH_HANDSHAKE, HANDSHAKE_LIMIT_MS);
+}
+
+/* ---- the host's key -------------------------------------------------------------------------- */
+
+static const char *known_hosts_text(struct ssh *ssh, struct arena *arena)
+{
+    const char *const files[] = {ssh->to->known_hosts, "/etc/ssh/ssh_known_hosts"};
+    struct buf text = {0};
+    for (size_t i = 0; i < 2; i++)
+        if (io_exists(files[i])) {
+            io_read_file(files[i], LIMIT_CONFIG_BYTES, &text, NULL);
+            buf_add(&text, "\n", 1);
+        }
+    const char *copy = arena_text(arena, text.size ? (char *)text.data : "");
+    buf_release(&text);
+    return copy;
+}
+
+static struct host_key key_of(struct ssh *ssh)
+{
+    size_t size = 0;
+    int type;
+    const char *blob = libssh2_session_hostkey(ssh->session, &size, &type);
+    return (struct host_key){.host = ssh->to->alias,
+                             .port = ssh->to->port,
+                             .blob = (const uint8_t *)blob,
+                             .size = blob ? size : 0};
+}
+
+/* Appends; in place of older keys of the host where it was installed anew. */
+static int pin(struct ssh *ssh, bool replaces)
+{
+    struct arena arena = {0};
+    struct err err;
+    struct host_key key = key_of(ssh);
+    const char *path = ssh->to->known_hosts, *slash = strrchr(path, '/');
+    struct buf text = {0};
+    int result =
+        slash && slash != path
+            ? io_make_folders(arena_print(&arena, "%.*s", (int)(slash - path), path), 0700, &err)
+            : 0;
+    if (result == 0 && io_exists(path))
+        result = io_read_file(path, LIMIT_CONFIG_BYTES, &text, &err);
+    const char *old = text.size ? (char *)text.data : "";
+    if (replaces)
+        old = knownhosts_without(old, ssh->to->alias, ssh->to->port, &arena);
+    bool open_end = *old && old[strlen(old) - 1] != '\n';
+    const char *all =
+        arena_print(&arena, "%s%s%s", old, open_end ? "\n" : "", knownhosts_line(&key, &arena));
+    if (result == 0)
+        result = io_write_file(path, all, strlen(all), 0600, true, &err);
+    buf_release(&text);
+    arena_clear(&arena);
+    return result == 0 ? ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS)
+                       : ssh_fail(ssh, SSH_WRONG_KEY, "cannot note the host's key: %s", err.text);
+}
+
+static int ask_trust(struct ssh *ssh, const struct host_key *key, bool changed)
+{
+    ssh->question =
+        arena_print(&ssh->arena, "%s %s the key %s %s. Is that its key?", ssh->to->alias,
+                    changed ? "was known by another key, and now has" : "is not known yet and has",
+                    hostkey_type(key, &ssh->arena), hostkey_fingerprint(key, &ssh->arena));
+    return ssh_enter(ssh, SSH_ASKS_TRUST, TRUST_LIMIT_MS);
+}
+
+/* Known, but by types of which the host shows none: libssh2 before 1.11 cannot ask for RSA keys as
+ * hosts sign today. */
+static int refuse_other_type(struct ssh *ssh, const struct host_key *key, const char *known)
+{
+    return ssh_fail(ssh, SSH_WRONG_KEY,
+                    "%s is known by a key of type %s only, and shows one of type %s (%s). Compare "
+                    "it there with ssh-keygen -lf, and let ssh note it, too: ssh -o "
+                    "HostKeyAlgorithms=%s %s",
+                    ssh->to->alias, known, hostkey_type(key, &ssh->arena),
+                    hostkey_fingerprint(key, &ssh->arena), hostkey_type(key, &ssh->arena),
+                    ssh->to->typed);
+}
+
+static int refuse_changed(struct ssh *ssh, const struct host_key *key, unsigned line)
+{
+    const char *known = knownhosts_types(known_hosts_text(ssh, &ssh->arena), ssh->to->alias,
+                                         ssh->to->port, &ssh->arena);
+    if (!strstr(known, hostkey_type(key, &ssh->arena)))
+        return refuse_other_type(ssh, key, known);
+    return ssh_fail(
+        ssh, SSH_WRONG_KEY,
+        "%s shows another key (%s) than %s line %u has: someone may stand between. If the host was "
+        "installed anew, say so with --replace NAME, or remove the line with ssh-keygen -R '%s'",
+        ssh->to->alias, hostkey_fingerprint(key, &ssh->arena), ssh->to->known_hosts, line,
+        !strcmp(ssh->to->port, "22")
+            ? ssh->to->alias
+            : arena_print(&ssh->arena, "[%s]:%s", ssh->to->alias, ssh->to->port));
+}
+
+static int look_at_key(struct ssh *ssh)
+{
+    struct host_key key = key_of(ssh);
+    unsigned line;
+    if (!key.size)
+        return ssh_fail(ssh, SSH_NO_AGREEMENT, "%s showed no key", ssh->to->alias);
+    switch (knownhosts_look(known_hosts_text(ssh, &ssh->arena), &key, &line)) {
+    case HOST_KNOWN:
+        return ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS);
+    case HOST_UNKNOWN:
+        return ssh->trust.accept_new ? pin(ssh, false) : ask_trust(ssh, &key, false);
+    case HOST_CHANGED:
+        if (!ssh->trust.replaces_key)
+            return refuse_changed(ssh, &key, line);
+        return ssh->trust.accept_new ? pin(ssh, true) : ask_trust(ssh, &key, true);
+    case HOST_REVOKED:
+        break;
+    }
+    return ssh_fail(ssh, SSH_WRONG_KEY, "the key that %s shows was revoked, says %s line %u",
+                    ssh->to->alias, ssh->to->known_hosts, line);
+}
+
+void ssh_answer_trust(struct ssh *ssh, bool trusted)
+{
+    assert(ssh->state == SSH_ASKS_TRUST);
+    struct host_key key = key_of(ssh);
+    if (trusted)
+        pin(ssh, ssh->trust.replaces_key);
+    else
+        ssh_fail(ssh, SSH_WRONG_KEY,
+                 "the key of %s (%s) is not known: confirm it on a terminal, or take it as it is "
+                 "with --accept-new",
+                 ssh->to->alias, hostkey_fingerprint(&key, &ssh->arena));
+    ssh->question = NULL;
+}
+
+/* ---- handshake ------------------------------------------------------------------------------- */
+
+static int handshake(struct ssh *ssh)
+{
+    int said = libssh2_session_handshake(ssh->session, ssh->fd);
+    switch (said) {
+    case 0:
+        return look_at_key(ssh);
+    case LIBSSH2_ERROR_EAGAIN:
+        return 0;
+    case LIBSSH2_ERROR_KEX_FAILURE:
+    case LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE:
+    case LIBSSH2_ERROR_HOSTKEY_INIT:
+    case LIBSSH2_ERROR_METHOD_NONE:
+        return ssh_fail(ssh, SSH_NO_AGREEMENT,
+                        "%s and libssh2 %s agree on no way to talk (%s). A host that has only an "
+                        "RSA key needs an Ed25519 one: there, as root, ssh-keygen -A",
+                        ssh->to->alias, libssh2_version(0), ssh_reason(ssh));
+    default:
+        return ssh_fail(ssh, SSH_NO_AGREEMENT,
+                        "what answers at %s port %s does not speak SSH with us (%s): see that its "
+                        "sshd listens there and takes new connections",
+                        ssh->to->alias, ssh->to->port, ssh_reason(ssh));
+    }
+}
+
+/* ---- a command ------------------------------------------------------------------------------- */
+
+/* Stages of a command; each is entered again until it need not wait. */
+enum stage { STAGE_OPEN, STAGE_EXEC, STAGE_STREAM, STAGE_CLOSE, STAGE_GONE };
+
+static void moved(struct ssh *ssh)
+{
+    ssh->deadline_ms = clock_boot_ms() + ssh->command.quiet_ms;
+}
+
+static int command_open(struct ssh *ssh)
+{
+    ssh->channel = libssh2_channel_open_session(ssh->session);
+    if (ssh->channel)
+        return 1;
+    int said = libssh2_session_last_errno(ssh->session);
+    if (said == LIBSSH2_ERROR_CHANNEL_FAILURE)
+        return ssh_fail(ssh, SSH_REFUSED,
+                        "%s lets %s log in, and run nothing: see MaxSessions and ForceCommand in "
+                        "its sshd_config",
+                        ssh->to->alias, ssh->to->user);
+    return ended_by(ssh, said, "cannot open a channel");
+}
+
+static int command_exec(struct ssh *ssh)
+{
+    const char *line = ssh->command.line;
+    int said =
+        libssh2_channel_process_startup(ssh->channel, "exec", 4, line, (unsigned)strlen(line));
+    return said ? ended_by(ssh, said, "cannot start a command") : 1;
+}
+
+/* 1 when there is nothing (more) to send. */
+static int feed(struct ssh *ssh)
+{
+    const struct bytes *input = &ssh->command.input;
+    while (!ssh->is_fed && ssh->sent < input->size) {
+        ssize_t wrote = libssh2_channel_write(ssh->channel, (const char *)input->data + ssh->sent,
+                                              input->size - ssh->sent);
+        if (wrote == LIBSSH2_ERROR_CHANNEL_CLOSED || wrote == LIBSSH2_ERROR_CHANNEL_EOF_SENT)
+            ssh->is_fed = true; /* it ended without reading all: its status says why */
+        else if (wrote < 0)
+            return ended_by(ssh, (int)wrote, "cannot send");
+        if (wrote < 0)
+            break;
+        ssh->sent += (size_t)wrote;
+        moved(ssh);
+    }
+    if (ssh->is_fed || ssh->command.hold)
+        return 1;
+    int said = libssh2_channel_send_eof(ssh->channel);
+    if (said == LIBSSH2_ERROR_EAGAIN || said == LIBSSH2_ERROR_SOCKET_SEND)
+        return ended_by(ssh, said, "cannot send");
+    ssh->is_fed = true;
+    return 1;
+}
+
+/* All there is of one stream. 1 when anything came, 0, or -1. */
+static int drain(struct ssh *ssh, int stream, struct buf *out)
+{
+    char bytes[16384];
+    bool any = false;
+    for (;;) {
+        ssize_t got = libssh2_channel_read_ex(ssh->channel, stream, bytes, sizeof bytes);
+        if (got == 0 || got == LIBSSH2_ERROR_EAGAIN)
+            return any;
+        if (got == LIBSSH2_ERROR_CHANNEL_CLOSED)
+            return any;
+        if (got < 0)
+            return ended_by(ssh, (int)got, "cannot read");
+        size_t room = SSH_OUTPUT_BYTES - out->size;
+        buf_add(out, bytes, (size_t)got < room ? (size_t)got : room);
+        moved(ssh);
+        any = true;
+    }
+}
+
+static int command_stream(struct ssh *ssh)
+{
+    struct ssh_result *result = &ssh->result;
+    int fed = feed(ssh);
+    /* What could not be sent is still the session's: nothing else may send now, and reading does
+     * (it opens the window). */
+    bool stuck = libssh2_session_block_directions(ssh->session) & LIBSSH2_SESSION_BLOCK_OUTBOUND;
+    if (fed < 0 || (fed == 0 && stuck))
+        return fed;
+    if (drain(ssh, 0, &result->out) < 0 || drain(ssh, SSH_EXTENDED_DATA_STDERR, &result->err) < 0)
+        return -1;
+    if (libssh2_channel_eof(ssh->channel))
+        return 1;
+    if (ssh->command.hold && result->out.size && memchr(result->out.data, '\n', result->out.size)) {
+        ssh->held = ssh->channel;
+        ssh->channel = NULL;
+        ssh->stage = STAGE_GONE;
+    }
+    return 0;
+}
+
+static int command_close(struct ssh *ssh)
+{
+    int said = libssh2_channel_close(ssh->channel);
+    if (said == 0)
+        said = libssh2_channel_wait_closed(ssh->channel);
+    if (said)
+        return ended_by(ssh, said, "cannot end a command");
+    char *signal_name = NULL;
+    size_t size = 0;
+    libssh2_channel_get_exit_signal(ssh->channel, &signal_name, &size, NULL, NULL, NULL, NULL);
+    ssh->result.status = signal_name ? 128 + 9 : libssh2_channel_get_exit_status(ssh->channel);
+    if (signal_name)
+        libssh2_free(ssh->session, signal_name);
+    return 1;
+}
+
+static int busy(struct ssh *ssh)
+{
+    static int (*const stages[])(struct ssh *) = {[STAGE_OPEN] = command_open,
+                                                  [STAGE_EXEC] = command_exec,
+                                                  [STAGE_STREAM] = command_stream,
+                                                  [STAGE_CLOSE] = command_close};
+    while (ssh->stage != STAGE_GONE) {
+        int result = stages[ssh->stage](ssh);
+        if (result <= 0 && ssh->stage != STAGE_GONE)
+            return result;
+        if (result > 0)
+            ssh->stage++;
+        moved(ssh);
+    }
+    if (ssh->channel)
+        libssh2_channel_free(ssh->channel);
+    ssh->channel = NULL;
+    return ssh_enter(ssh, SSH_READY, UINT64_MAX);
+}
+
+void ssh_run(struct ssh *ssh, const struct ssh_command *command)
+{
+    assert(ssh->state == SSH_READY && !ssh->channel && !(command->hold && ssh->held));
+    buf_clear(&ssh->result.out);
+    buf_clear(&ssh->result.err);
+    ssh->result.status = 0;
+    ssh->command = *command;
+    ssh->command.line = arena_text(&ssh->arena, command->line);
+    ssh->sent = 0;
+    ssh->is_fed = false;
+    ssh->stage = STAGE_OPEN;
+    ssh_enter(ssh, SSH_BUSY, command->quiet_ms);
+}
+
+/* ---- the session ----------------------------------------------------------------------------- */
+
+static void overdue(struct ssh *ssh)
+{
+    static const char *const texts[] = {
+        [SSH_CONNECTING] = "does not answer: see that the host is up, and that no firewall drops "
+                           "what we send",
+        [SSH_HANDSHAKE] = "answers, and then says nothing: see that it is an sshd that listens "
+                          "there, and that it is not overloaded",
+        [SSH_ASKS_TRUST] = "hangs up on those who think for long: run it again",
+        [SSH_LOGIN] = "does not finish the login: see its sshd's log",
+        [SSH_ASKS_SECRET] = "hangs up on those who think for long: run it again",
+        [SSH_BUSY] = "was silent for too long: see that it is up, then run the same command again",
+        [SSH_FAILED] = ""};
+    ssh_fail(ssh, ssh->state == SSH_CONNECTING ? SSH_UNREACHABLE : SSH_SILENT, "%s port %s %s",
+             ssh->to->alias, ssh->to->port, texts[ssh->state]);
+}
+
+enum ssh_state ssh_turn(struct ssh *ssh)
+{
+    static int (*const turns[])(struct ssh *) = {[SSH_CONNECTING] = connecting,
+                                                 [SSH_HANDSHAKE] = handshake,
+                                                 [SSH_LOGIN] = login_turn,
+                                                 [SSH_BUSY] = busy,
+                                                 [SSH_FAILED] = NULL};
+    while (turns[ssh->state] && turns[ssh->state](ssh) > 0)
+        ;
+    bool may_wait = ssh->state != SSH_READY && ssh->state != SSH_FAILED;
+    if (may_wait && clock_boot_ms() >= ssh->deadline_ms) {
+        if (ssh->state == SSH_CONNECTING)
+            next_address(ssh, ETIMEDOUT);
+        else
+            overdue(ssh);
+    }
+    return ssh->state;
+}
+
+void ssh_wait(const struct ssh *ssh, struct pollfd *fd, uint64_t *deadline_ms)
+{
+    int directions = ssh->session ? libssh2_session_block_directions(ssh->session) : 0;
+    *fd = (struct pollfd){.fd = ssh->state == SSH_FAILED ? -1 : ssh->fd, .events = POLLIN};
+    if (ssh->state == SSH_CONNECTING || directions & LIBSSH2_SESSION_BLOCK_OUTBOUND)
+        fd->events |= POLLOUT;
+    if (ssh->state == SSH_READY || ssh->state == SSH_ASKS_TRUST || ssh->state == SSH_ASKS_SECRET)
+        fd->fd = -1;
+    *deadline_ms = ssh->deadline_ms;
+}
+
+struct ssh *ssh_open(const struct destination *to, struct ssh_trust trust)
+{
+    struct ssh *ssh = mem_new(sizeof *ssh);
+    static bool ready;
+    if (!ready)
+        ready = libssh2_init(0) == 0;
+    assert(ready);
+    ssh->to = to;
+    ssh->trust = trust;
+    ssh->fd = -1;
+    begin(ssh);
+    return ssh;
+}
+
+/* Said and done without waiting: what the host still had to hear it learns from the socket's end.
+ */
+void ssh_close(struct ssh *ssh)
+{
+    if (!ssh)
+        return;
+    login_release(ssh);
+    if (ssh->fd >= 0) /* libssh2 would wait for answers while it frees channels */
+        shutdown(ssh->fd, SHUT_RDWR);
+    if (ssh->session)
+        libssh2_session_free(ssh->session);
+    if (ssh->fd >= 0)
+        close(ssh->fd);
+    if (ssh->addresses)
+        freeaddrinfo(ssh->addresses);
+    buf_release(&ssh->result.out);
+    buf_release(&ssh->result.err);
+    arena_clear(&ssh->arena);
+    free(ssh);
+}
+
+enum ssh_state ssh_state(const struct ssh *ssh)
+{
+    return ssh->state;
+}
+
+enum ssh_fault ssh_fault(const struct ssh *ssh)
+{
+    return ssh->fault;
+}
+
+const char *ssh_error(const struct ssh *ssh)
+{
+    return ssh->err.text;
+}
+
+const char *ssh_question(const struct ssh *ssh)
+{
+    return ssh->question;
+}
+
+const struct ssh_result *ssh_result(const struct ssh *ssh)
+{
+    return &ssh->result;
+}
+
+size_t ssh_sent(const struct ssh *ssh)
+{
+    return ssh->sent;
+}
+
+const char *ssh_own_address(const struct ssh *ssh)
+{
+    return ssh->own_address;
+}
+
+struct _LIBSSH2_SESSION *ssh_library_session(struct ssh *ssh)
+{
+    return ssh->session;
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions with a real sshd of our own, on a port of its own, with keys of its own. */
+#include "deploy/ssh.h"
+#include "proto/base/clock.h"
+#include "tests/unit/folders.h"
+
+#include <arpa/inet.h>
+#include <libssh2.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define SSHD     "/usr/sbin/sshd"
+#define BOUND_MS 20000
+
+struct rig {
+    struct arena arena;
+    char path[64];
+    pid_t sshd;
+    struct destination to;
+};
+
+static const char *at(struct rig *rig, const char *name)
+{
+    return arena_print(&rig->arena, "%s/%s", rig->path, name);
+}
+
+static void make_key(struct rig *rig, const char *name, const char *type, const char *passphrase)
+{
+    const char *argv[] = {"ssh-keygen", "-q", "-t",          type, "-N",
+                          passphrase,   "-f", at(rig, name), NULL};
+    struct buf said = {0};
+    struct err err = {""};
+    if (io_run(argv, NULL, 4096, BOUND_MS, &said, &err) != 0)
+        fail_msg("ssh-keygen: %s %s", err.text, said.size ? (char *)said.data : "");
+    buf_release(&said);
+}
+
+/* A socket that listens on a free port of loopback, or, with `keep` false, only the port. */
+static int listener(bool keep, int *port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof to;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&to, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &size), 0);
+    *port = ntohs(to.sin_port);
+    if (keep)
+        assert_int_equal(listen(fd, 4), 0);
+    else
+        close(fd);
+    return keep ? fd : -1;
+}
+
+static bool listens(int port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool there = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    close(fd);
+    return there;
+}
+
+static void write_text(struct rig *rig, const char *name, const char *text)
+{
+    struct err err;
+    assert_int_equal(io_write_file(at(rig, name), text, strlen(text), 0600, false, &err), 0);
+}
+
+static void start_sshd(struct rig *rig, int port)
+{
+    const char *config = arena_print(
+        &rig->arena,
+        "ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\n"
+        "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n"
+        "KbdInteractiveAuthentication no\nMaxAuthTries 20\n",
+        port, at(rig, "host"), at(rig, "authorized"));
+    write_text(rig, "sshd_config", config);
+    const char *argv[] = {SSHD, "-D", "-e", "-f", at(rig, "sshd_config"), NULL};
+    struct err err = {""};
+    int log = open(at(rig, "sshd.log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    struct io_spawn spawn = {.argv = argv, .stdin_fd = -1, .stdout_fd = log, .stderr_fd = log};
+    rig->sshd = io_spawn(&spawn, &err);
+    close(log);
+    uint64_t until_ms = clock_boot_ms() + BOUND_MS;
+    while (!listens(port)) {
+        if (clock_boot_ms() > until_ms || waitpid(rig->sshd, NULL, WNOHANG) != 0)
+            fail_msg("sshd does not start: see %s", at(rig, "sshd.log"));
+        poll(NULL, 0, 10);
+    }
+}
+
+static int set_up(void **state)
+{
+    struct rig *rig = mem_new(sizeof *rig);
+    int port;
+    struct buf key = {0};
+    struct err err;
+    if (geteuid() == 0) /* where it locks itself in */
+        io_make_folders("/run/sshd", 0755, NULL);
+    snprintf(rig->path, sizeof rig->path, "/tmp/farm-ssh-XXXXXX");
+    assert_non_null(mkdtemp(rig->path));
+    unsetenv("SSH_AUTH_SOCK");
+    make_key(rig, "host", "ed25519", "");
+    make_key(rig, "user", "ed25519", "");
+    assert_int_equal(io_read_file(at(rig, "user.pub"), 4096, &key, &err), 0);
+    write_text(rig, "authorized", (char *)key.data);
+    buf_release(&key);
+    listener(false, &port);
+    start_sshd(rig, port);
+    rig->to = (struct destination){.typed = "me@localhost",
+                                   .alias = "127.0.0.1",
+                                   .address = "127.0.0.1",
+                                   .user = arena_text(&rig->arena, getpwuid(geteuid())->pw_name),
+                                   .port = arena_print(&rig->arena, "%d", port),
+                                   .identities = {at(rig, "user")},
+                                   .known_hosts = at(rig, "ssh/known_hosts")};
+    *state = rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *rig = *state;
+    kill(rig->sshd, SIGTERM);
+    waitpid(rig->sshd, NULL, 0);
+    io_remove_tree(rig->path, NULL);
+    arena_clear(&rig->arena);
+    free(rig);
+    return 0;
+}
+
+/* ---- turning -----------------------------------------------------------------------------------
+ */
+
+static bool goes_on(enum ssh_state state)
+{
+    return state == SSH_CONNECTING || state == SSH_HANDSHAKE || state == SSH_LOGIN ||
+           state == SSH_BUSY;
+}
+
+static enum ssh_state turn_until_it_rests(struct ssh *ssh)
+{
+    uint64_t until_ms = clock_boot_ms() + BOUND_MS;
+    enum ssh_state state;
+    while (goes_on(state = ssh_turn(ssh))) {
+        struct pollfd fd;
+        uint64_t deadline_ms;
+        ssh_wait(ssh, &fd, &deadline_ms);
+        assert_true(clock_boot_ms() < until_ms);
+        poll(&fd, 1, 1000);
+    }
+    return state;
+}
+
+static struct ssh *open_ready(struct rig *rig)
+{
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){.accept_new = true});
+    if (turn_until_it_rests(ssh) != SSH_READY)
+        fail_msg("not ready: %s", ssh_error(ssh));
+    return ssh;
+}
+
+static const struct ssh_result *run(struct ssh *ssh, const char *line, struct bytes input)
+{
+    struct ssh_command command = {.line = line, .input = input, .quiet_ms = BOUND_MS};
+    ssh_run(ssh, &command);
+    if (turn_until_it_rests(ssh) != SSH_READY)
+        fail_msg("%s: %s", line, ssh_error(ssh));
+    return ssh_result(ssh);
+}
+
+/* ---- tests -------------------------------------------------------------------------------------
+ */
+
+static void test_commands_have_streams_and_a_status(void **state)
+{
+    struct ssh *ssh = open_ready(*state);
+    const struct ssh_result *result = run(ssh, "echo out; echo err >&2; exit 3", (struct bytes){0});
+    assert_int_equal(result->status, 3);
+    assert_string_equal((char *)result->out.data, "out\n");
+    assert_string_equal((char *)result->err.data, "err\n");
+    assert_int_equal(run(ssh, "kill -9 $$", (struct bytes){0})->status, 137);
+    assert_string_equal(ssh_own_address(ssh), "127.0.0.1");
+    ssh_close(ssh);
+}
+
+static void test_input_arrives_whole(void **state)
+{
+    struct ssh *ssh = open_ready(*state);
+    size_t size = 9 << 20;
+    uint8_t *data = mem_new(size);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)(i * 7 + (i >> 9));
+    struct bytes input = {data, size};
+    const struct ssh_result *result = run(ssh, "tee /dev/stderr | wc -c", input);
+    assert_int_equal(strtoul((char *)result->out.data, NULL, 10), size);
+    assert_int_equal(result->err.size, SSH_OUTPUT_BYTES);
+    assert_memory_equal(result->err.data, data, SSH_OUTPUT_BYTES);
+    assert_int_equal(ssh_sent(ssh), size);
+    /* One that does not read its input is not waited for. */
+    assert_int_equal(run(ssh, "exit 4", input)->status, 4);
+    free(data);
+    ssh_close(ssh);
+}
+
+static void test_a_held_command_stays_while_others_run(void **state)
+{
+    struct rig *rig = *state;
+    struct ssh *ssh = open_ready(rig), *second = open_ready(rig);
+    const char *line =
+        arena_print(&rig->arena, "flock -n %s -c 'echo mine; cat' || echo taken", at(rig, "lock"));
+    struct ssh_command hold = {.line = line, .quiet_ms = BOUND_MS, .hold = true};
+    ssh_run(ssh, &hold);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_READY);
+    assert_string_equal((char *)ssh_result(ssh)->out.data, "mine\n");
+    assert_string_equal((char *)run(ssh, "echo beside", (struct bytes){0})->out.data, "beside\n");
+    assert_string_equal((char *)run(second, line, (struct bytes){0})->out.data, "taken\n");
+    ssh_close(ssh); /* and with it the lock */
+    const char *wait = arena_print(&rig->arena, "flock -w 10 %s echo free", at(rig, "lock"));
+    assert_string_equal((char *)run(second, wait, (struct bytes){0})->out.data, "free\n");
+    ssh_close(second);
+}
+
+static void test_unknown_keys_are_asked_about_once(void **state)
+{
+    struct rig *rig = *state;
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){0});
+    assert_int_equal(turn_until_it_rests(ssh), SSH_ASKS_TRUST);
+    assert_non_null(strstr(ssh_question(ssh), "ssh-ed25519 SHA256:"));
+    ssh_answer_trust(ssh, false);
+    assert_int_equal(ssh_turn(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_WRONG_KEY);
+    assert_non_null(strstr(ssh_error(ssh), "--accept-new"));
+    ssh_close(ssh);
+    ssh = ssh_open(&rig->to, (struct ssh_trust){0});
+    turn_until_it_rests(ssh);
+    ssh_answer_trust(ssh, true);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_READY);
+    ssh_close(ssh);
+    ssh = ssh_open(&rig->to, (struct ssh_trust){0});
+    assert_int_equal(turn_until_it_rests(ssh), SSH_READY);
+    ssh_close(ssh);
+}
+
+/* Another key of the same host, in the file of those that are known. */
+static void know_another_key(struct rig *rig, const char *type)
+{
+    struct buf text = {0};
+    struct err err;
+    make_key(rig, type, type, "");
+    io_make_folders(at(rig, "ssh"), 0700, &err);
+    assert_int_equal(
+        io_read_file(arena_print(&rig->arena, "%s.pub", at(rig, type)), 4096, &text, &err), 0);
+    write_text(rig, "ssh/known_hosts",
+               arena_print(&rig->arena, "[127.0.0.1]:%s %s", rig->to.port, (char *)text.data));
+    buf_release(&text);
+}
+
+static void test_changed_keys_are_refused(void **state)
+{
+    struct rig *rig = *state;
+    know_another_key(rig, "ed25519");
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){.accept_new = true});
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_WRONG_KEY);
+    assert_non_null(strstr(ssh_error(ssh), "ssh/known_hosts line 1"));
+    assert_non_null(strstr(ssh_error(ssh), "--replace"));
+    ssh_close(ssh);
+    struct ssh_trust replaced = {.accept_new = true, .replaces_key = true};
+    ssh = ssh_open(&rig->to, replaced);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_READY);
+    ssh_close(ssh);
+    ssh_close(open_ready(rig)); /* the new one is known, the old one is not any more */
+}
+
+static void test_a_key_of_another_type_is_no_news(void **state)
+{
+    struct rig *rig = *state;
+    know_another_key(rig, "ecdsa");
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){.accept_new = true});
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_non_null(strstr(ssh_error(ssh), "known by a key of type ecdsa-sha2-nistp256 only"));
+    ssh_close(ssh);
+}
+
+static void test_refused_logins_say_what_to_do(void **state)
+{
+    struct rig *rig = *state;
+    make_key(rig, "stranger", "ed25519", "");
+    make_key(rig, "rsa", "rsa", "");
+    rig->to.identities[0] = at(rig, "stranger");
+    rig->to.identities[1] = at(rig, "rsa");
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){.accept_new = true});
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_REFUSED);
+    assert_non_null(strstr(ssh_error(ssh), "ssh-copy-id me@localhost"));
+    if (!libssh2_version(0x010b00)) /* newer ones sign as hosts ask */
+        assert_non_null(strstr(ssh_error(ssh), "your RSA key was left out"));
+    ssh_close(ssh);
+}
+
+static void test_passphrases_are_asked_for(void **state)
+{
+    struct rig *rig = *state;
+    struct buf key = {0};
+    make_key(rig, "locked", "ed25519", "open sesame");
+    io_read_file(at(rig, "locked.pub"), 4096, &key, NULL);
+    write_text(rig, "authorized", (char *)key.data);
+    buf_release(&key);
+    rig->to.identities[0] = at(rig, "locked");
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){.accept_new = true});
+    assert_int_equal(turn_until_it_rests(ssh), SSH_ASKS_SECRET);
+    assert_non_null(strstr(ssh_question(ssh), "locked"));
+    ssh_answer_secret(ssh, "open sesame");
+    assert_int_equal(turn_until_it_rests(ssh), SSH_READY);
+    ssh_close(ssh);
+    ssh = ssh_open(&rig->to, (struct ssh_trust){0});
+    turn_until_it_rests(ssh);
+    ssh_answer_secret(ssh, NULL);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_REFUSED);
+    ssh_close(ssh);
+}
+
+static void test_a_cut_connection_is_told(void **state)
+{
+    struct ssh *ssh = open_ready(*state);
+    struct ssh_command command = {.line = "kill -9 $PPID", .quiet_ms = BOUND_MS};
+    ssh_run(ssh, &command);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_CUT);
+    ssh_close(ssh);
+}
+
+static void test_nobody_and_somebody_else(void **state)
+{
+    struct rig *rig = *state;
+    int port, fd = listener(true, &port);
+    rig->to.port = arena_print(&rig->arena, "%d", port);
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){0});
+    while (ssh_turn(ssh) == SSH_CONNECTING)
+        ;
+    int peer = accept(fd, NULL, NULL);
+    assert_int_equal(write(peer, "HTTP/1.1 400 No\r\n\r\n", 19), 19);
+    close(peer);
+    close(fd);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_NO_AGREEMENT);
+    ssh_close(ssh);
+    ssh = ssh_open(&rig->to, (struct ssh_trust){0});
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_UNREACHABLE);
+    ssh_close(ssh);
+}
+
+int main(void)
+{
+    if (access(SSHD, X_OK) != 0) {
+        print_message("no %s: sessions are not tested\n", SSHD);
+        return 77;
+    }
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_commands_have_streams_and_a_status),
+        TEST(test_input_arrives_whole),
+        TEST(test_a_held_command_stays_while_others_run),
+        TEST(test_unknown_keys_are_asked_about_once),
+        TEST(test_changed_keys_are_refused),
+        TEST(test_a_key_of_another_type_is_no_news),
+        TEST(test_refused_logins_say_what_to_do),
+        TEST(test_passphrases_are_asked_for),
+        TEST(test_a_cut_connection_is_told),
+        TEST(test_nobody_and_somebody_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -256,6 +256,16 @@ static void take(struct desk *desk, const struct received *received)
                  message_kind_name(kind), peer.name, role_names[peer.role], short_key);
 }
 
+/* A host that lists more than anybody may is told so; what it has stays as it is known. */
+static void take_too_long(struct desk *desk, const struct received *received)
+{
+    if (received->message.kind == MESSAGE_HELLO)
+        refuse_worker(desk, received->peer, received->correlation,
+                      arena_print(&desk->shell->arena, "the coordinator cannot take that %s",
+                                  received->problem),
+                      true);
+}
+
 size_t desk_receive(struct desk *desk)
 {
     size_t taken = 0;
@@ -267,6 +277,8 @@ size_t desk_receive(struct desk *desk)
         taken++;
         if (result == LINK_OK)
             take(desk, &received);
+        else if (result == LINK_TOO_LONG)
+            take_too_long(desk, &received);
         else if (result == LINK_OTHER_MAJOR)
             refuse_worker(desk, received.peer, received.correlation,
                           "this coordinator speaks another major version of the protocol: install "

@@ -35,6 +35,8 @@ void message_encode(const struct message *message, uint64_t correlation, struct 
 enum message_fault {
     MESSAGE_FINE,
     MESSAGE_MALFORMED,   /* no frame, or its payload does not parse: drop and count */
+    MESSAGE_TOO_LONG,    /* a list is longer than limits.h allows: drop, count, and tell its sender
+                            where that helps; message->kind is set, the rest is not to be used */
     MESSAGE_OTHER_MAJOR, /* answer REFUSED */
     MESSAGE_UNKNOWN_KIND /* a newer minor's message: drop, do not count as malformed */
 };

@@ -346,6 +346,9 @@ static enum link_result decode(struct parts *parts, struct received *received, s
     switch (message_decode(bytes, &received->message, &received->correlation, arena, err)) {
     case MESSAGE_FINE:
         return LINK_OK;
+    case MESSAGE_TOO_LONG:
+        received->problem = arena_text(arena, err->text);
+        return LINK_TOO_LONG;
     case MESSAGE_OTHER_MAJOR:
         return LINK_OTHER_MAJOR;
     case MESSAGE_UNKNOWN_KIND:
@@ -409,7 +412,7 @@ enum link_result link_receive(struct link *link, struct received *received, stru
         result = LINK_MALFORMED;
     if (result == LINK_OK)
         result = decode(&parts, received, arena, &err);
-    if (result == LINK_MALFORMED)
+    if (result == LINK_MALFORMED || result == LINK_TOO_LONG)
         count_malformed(link, received, &err);
     if (result == LINK_EMPTY && !link->is_server)
         look_after(link);

@@ -62,6 +62,8 @@ enum link_result {
     LINK_BUSY,       /* send: the queue to this peer is full */
     LINK_GONE,       /* send: this peer is not connected */
     LINK_MALFORMED,  /* receive: a frame was dropped (counted, logged); go on receiving */
+    LINK_TOO_LONG,   /* receive: the same, for a list over its limit; `peer`, `correlation`,
+                        `message.kind` and `problem` are set */
     LINK_UNKNOWN,    /* receive: a newer minor's message was dropped; go on receiving */
     LINK_OTHER_MAJOR /* receive: `peer` and `correlation` are set; answer REFUSED or an error reply
                       */
@@ -72,6 +74,7 @@ struct received {
     char public_key[KEY_TEXT_BYTES]; /* server link: who sent it, by ZAP's word; else "" */
     uint64_t correlation;
     struct message message; /* lives in the arena given to link_receive */
+    const char *problem;    /* so does this; NULL unless LINK_TOO_LONG */
 };
 
 /* Takes one message. Never blocks. All it points to lives in the arena. */

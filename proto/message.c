@@ -148,7 +148,6 @@ enum message_fault message_decode(struct bytes bytes, struct message *message,
     message->kind = kind->number;
     if (check_limits(message, err) == 0)
         return MESSAGE_FINE;
-    message->kind = MESSAGE_NONE;
     err_prefix(err, "%s", kind->name);
-    return MESSAGE_MALFORMED;
+    return MESSAGE_TOO_LONG;
 }

@@ -263,6 +263,34 @@ static void two_workers_with_one_key_are_told(void **state)
     history_end(h);
 }
 
+/* Its attempts are lost at once and tried again, and nothing is guessed about what it published. */
+static void a_host_that_lost_its_home(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux, b x86_64-linux, c x86_64-linux org=o, d x86_64-linux "
+                  "org=o\npreflighted 1\n"
+                  "status w1 : 1.1 running build, 1.2 accepted, 1.3 ended ok, 1.4 ended ok\n"
+                  "status w1 : 1.1 running build, 1.2 accepted, p1.5 running publish\n"
+                  "pause p1\nfailed w1");
+    history_expect(h, "hello w1 x86_64-linux publish slots=4 instance=new",
+                   "worker-joined...\n"
+                   "attempt-ended token={epoch=1 number=1} outcome=lost cause=host-lost...\n"
+                   "job-ready job=1...\n"
+                   "attempt-ended token={epoch=1 number=2} outcome=lost cause=host-lost...\n"
+                   "job-ready job=2...\n"
+                   "publication-unknown publication=1 token={epoch=1 number=5}...\n"
+                   "publication-unknown publication=2 token={epoch=1 number=6}...\n"
+                   "> welcome 1\n");
+    history_do(h, "resume p2"); /* asked again: only the target or a person can tell */
+    history_expect(h, "status w1 : p1.7 ended failed stale at=publish, p1.8 ended ok already",
+                   "publication-unknown publication=1 token={epoch=1 number=7}...\n"
+                   "publication-published publication=2 token={epoch=1 number=8} already=true\n"
+                   "ledger-entered...\n> orders 1\n");
+    history_end(h);
+}
+
 static void other_systems_than_at_first_are_quarantined(void **state)
 {
     (void)state;
@@ -397,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_restart_gives_every_lease_a_full_term),
         cmocka_unit_test(a_restart_owes_what_was_owed),
         cmocka_unit_test(two_workers_with_one_key_are_told),
+        cmocka_unit_test(a_host_that_lost_its_home),
         cmocka_unit_test(other_systems_than_at_first_are_quarantined),
         cmocka_unit_test(a_draining_worker_ends_what_it_has),
         cmocka_unit_test(removing_a_host_that_owes_something_is_refused),

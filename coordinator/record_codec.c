@@ -48,6 +48,7 @@ static const ProtobufCMessageDescriptor *const messages[KIND_MAX] = {
     [RECORD_JOB_JOINED] = MESSAGE(record_job_joined),
     [RECORD_LEASE_OFFERED] = MESSAGE(record_lease),
     [RECORD_ATTEMPT_ADOPTED] = MESSAGE(record_lease),
+    [RECORD_ATTEMPT_HANDED] = MESSAGE(record_lease),
     [RECORD_ATTEMPT_MOVED] = MESSAGE(record_attempt_moved),
     [RECORD_ATTEMPT_STOPPING] = MESSAGE(record_attempt_moved),
     [RECORD_ATTEMPT_ENDED] = MESSAGE(record_attempt_ended),

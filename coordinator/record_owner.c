@@ -64,6 +64,14 @@ static uint64_t note_publication(struct owners *owners, const struct record_publ
     return run;
 }
 
+/* A record of the run that gives it away, which needs the other one from then on. */
+static uint64_t note_handed(struct owners *owners, const struct record_lease *body)
+{
+    uint64_t run = find(owners, attempt_key(body->token));
+    own(owners, attempt_key(body->token), find(owners, job_key(body->job)));
+    return run;
+}
+
 uint64_t owners_note(struct owners *owners, const struct record *record)
 {
     switch (record->kind) {
@@ -86,6 +94,8 @@ uint64_t owners_note(struct owners *owners, const struct record *record)
     case RECORD_ATTEMPT_ADOPTED:
         return own(owners, attempt_key(record->lease.token),
                    find(owners, job_key(record->lease.job)));
+    case RECORD_ATTEMPT_HANDED:
+        return note_handed(owners, &record->lease);
     case RECORD_ATTEMPT_MOVED:
     case RECORD_ATTEMPT_STOPPING:
         return find(owners, attempt_key(record->attempt_moved.token));
@@ -140,6 +150,8 @@ uint64_t record_joined_job(const struct record *record)
 {
     if (record->kind == RECORD_JOB_PLANNED)
         return record->job_planned.joins;
+    if (record->kind == RECORD_ATTEMPT_HANDED)
+        return record->lease.job;
     return record->kind == RECORD_JOB_JOINED ? record->job_joined.joins : 0;
 }
 

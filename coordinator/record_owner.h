@@ -18,7 +18,7 @@ struct owners {
 uint64_t owners_note(struct owners *owners, const struct record *record);
 /* The run of a job, 0 when unknown. */
 uint64_t owners_of_job(const struct owners *owners, uint64_t job);
-/* The job that this record makes its own job wait for, 0 for none. */
+/* The job that this record makes a job of its run wait for, 0 for none. */
 uint64_t record_joined_job(const struct record *record);
 void owners_clear(struct owners *owners);
 

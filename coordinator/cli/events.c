@@ -102,7 +102,8 @@ static void learn_event(struct teller *teller, const char *kind, const json_t *e
     if (!strcmp(kind, "job-planned"))
         learn_job(teller, json_get_u64(event, "job", 0), json_get_u64(event, "run", 0),
                   json_object_get(json_object_get(event, "item"), "variant"));
-    else if (!strcmp(kind, "lease-offered") || !strcmp(kind, "attempt-adopted"))
+    else if (!strcmp(kind, "lease-offered") || !strcmp(kind, "attempt-adopted") ||
+             !strcmp(kind, "attempt-handed"))
         learn_same(teller, token_key(teller, event), job);
     else if (!strcmp(kind, "publication-wanted"))
         learn_same(teller, publication, job);
@@ -140,6 +141,7 @@ static const struct row rows[] = {
     {"job-closed", OF_JOB, EVENT_USUAL, "ended", {"verdict", "cause", "detail"}},
     {"lease-offered", OF_JOB, EVENT_USUAL, "goes to", {"worker", NULL}},
     {"attempt-moved", OF_TOKEN, EVENT_USUAL, "phase", {"phase", NULL}},
+    {"attempt-handed", OF_JOB, EVENT_USUAL, "goes on with the build, on", {"worker", NULL}},
     {"attempt-stopping", OF_TOKEN, EVENT_USUAL, "is being stopped", {"reason", NULL}},
     {"publication-held", OF_PUBLICATION, EVENT_BAD, "publishing held", {"cause", "detail", NULL}},
     {"publication-running", OF_PUBLICATION, EVENT_USUAL, "publishing", {NULL}},

@@ -539,6 +539,18 @@ static enum attempt_state state_in(enum phase phase)
     return ATTEMPT_OFFERED;
 }
 
+/* As the newest of the job; reserves what that needs. */
+static void attach_attempt(struct farm *farm, struct attempt *attempt, struct job *job)
+{
+    attempt->job = job;
+    attempt->job_next = NULL;
+    attempt->ordinal = ++job->attempts;
+    *(job->attempts_last ? &job->attempts_last->job_next : &job->attempts_first) = attempt;
+    job->attempts_last = attempt;
+    HASH_ADD(hh, farm->attempts, key, sizeof attempt->key, attempt);
+    reserve(farm, attempt);
+}
+
 static struct attempt *begin_attempt(struct farm *farm, const struct record *record,
                                      enum attempt_state state)
 {
@@ -547,7 +559,6 @@ static struct attempt *begin_attempt(struct farm *farm, const struct record *rec
     struct attempt *attempt = arena_new(&job->run->arena, sizeof *attempt);
     attempt->token = body->token;
     attempt->key = (struct token_key){body->token.epoch, body->token.number};
-    attempt->job = job;
     attempt->worker = existing_worker(farm, body->worker);
     attempt->state = state_move(&attempt_table, STATE_NEW, record->kind, (int)state);
     attempt->phase = body->phase;
@@ -555,12 +566,8 @@ static struct attempt *begin_attempt(struct farm *farm, const struct record *rec
     attempt->product.derivation = "";
     attempt->offered_ms = attempt->renewed_ms = record->at_ms;
     attempt->offered_wall_ms = record->wall_ms;
-    attempt->ordinal = ++job->attempts;
-    *(job->attempts_last ? &job->attempts_last->job_next : &job->attempts_first) = attempt;
-    job->attempts_last = attempt;
-    HASH_ADD(hh, farm->attempts, key, sizeof attempt->key, attempt);
     farm->counters.token = higher(farm->counters.token, body->token.number);
-    reserve(farm, attempt);
+    attach_attempt(farm, attempt, job);
     return attempt;
 }
 
@@ -587,6 +594,55 @@ static void attempt_adopted(struct farm *farm, const struct record *record)
     if (attempt->worker->foreign)
         attempt->worker->foreign--;
     move_job(job, record->kind, state == ATTEMPT_OFFERED ? JOB_LEASED : JOB_RUNNING);
+}
+
+/* Out of its job, whose newest it is; the reservations are given back. */
+static void detach_attempt(struct farm *farm, struct attempt *attempt)
+{
+    struct job *job = attempt->job;
+    struct attempt **slot = &job->attempts_first, *before = NULL;
+    unreserve(farm, attempt);
+    HASH_DELETE(hh, farm->attempts, attempt);
+    while (*slot != attempt) {
+        before = *slot;
+        slot = &before->job_next;
+    }
+    *slot = NULL;
+    job->attempts_last = before;
+    job->attempts--;
+}
+
+/* `to` builds by itself from now on; `from` and all who waited for it wait for `to`. */
+static void change_leader(struct farm *farm, struct job *from, struct job *to)
+{
+    unfollow(to);
+    HASH_DELETE(hh_variant, farm->building, from);
+    to->joins = 0;
+    begin_building(farm, to);
+    to->followers = from->followers;
+    from->followers = NULL;
+    for (struct job *at = to->followers; at; at = at->follower_next) {
+        at->leader = to;
+        at->joins = to->id;
+    }
+    follow(from, to);
+}
+
+/* It moves to the other run's arena: its own may be archived while it runs. */
+static void attempt_handed(struct farm *farm, const struct record *record)
+{
+    struct attempt *old = existing_attempt(farm, record->lease.token);
+    struct job *from = old->job, *to = existing_job(farm, record->lease.job);
+    assert(old == from->attempts_last && old->state < ATTEMPT_STOPPING && to->leader == from);
+    struct attempt *attempt = arena_new(&to->run->arena, sizeof *attempt);
+    enum job_state state = from->state;
+    detach_attempt(farm, old);
+    *attempt = *old; /* a live one has no texts of its own */
+    to->memory_bytes = from->memory_bytes;
+    attach_attempt(farm, attempt, to);
+    change_leader(farm, from, to);
+    move_job(from, record->kind, JOB_WAITING);
+    move_job(to, record->kind, state);
 }
 
 static void attempt_moved(struct farm *farm, const struct record *record)
@@ -921,6 +977,7 @@ static const applier appliers[] = {
     [RECORD_ATTEMPT_ENDED] = attempt_ended,
     [RECORD_ATTEMPT_SEALED] = attempt_sealed,
     [RECORD_ATTEMPT_ADOPTED] = attempt_adopted,
+    [RECORD_ATTEMPT_HANDED] = attempt_handed,
     [RECORD_PUBLICATION_WANTED] = publication_wanted,
     [RECORD_PUBLICATION_HELD] = publication_moved,
     [RECORD_PUBLICATION_RELEASED] = publication_moved,

@@ -43,6 +43,9 @@ void decide_resolved(struct step *step, const struct input_resolved *input);
 void decide_preflighted(struct step *step, const struct input_preflighted *input);
 void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause cause,
                const char *detail);
+/* Closes a job without a result, and drops its publication while it is nobody's yet. What runs goes
+ * on for a job that joined it, if there is one, or is stopped. */
+void give_up_job(struct step *step, uint64_t job, enum verdict verdict, const char *reason);
 /* Closes ready jobs that no host can ever take: after the roster changed, or jobs became ready. */
 void close_unroutable(struct step *step);
 void close_finished_runs(struct step *step);

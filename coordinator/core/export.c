@@ -154,6 +154,11 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
 /* The job is ready when its run is open; between attempts it was ready again. */
 static void put_job_rest(struct export *export, const struct job *job)
 {
+    bool opened = job->run->state == RUN_OPEN || job->run->state == RUN_CLOSED;
+    if (job->attempts && (!opened || job->joins)) { /* not ready by its run's opening */
+        struct record ready = job_record(RECORD_JOB_READY, job);
+        put(export, job->planned_ms, job->planned_wall_ms, &ready);
+    }
     for (const struct attempt *attempt = job->attempts_first; attempt;
          attempt = attempt->job_next) {
         put_attempt(export, attempt);
@@ -161,6 +166,10 @@ static void put_job_rest(struct export *export, const struct job *job)
         if (attempt->job_next || job->state == JOB_READY)
             put(export, attempt->offered_ms, attempt->offered_wall_ms, &ready);
     }
+    bool waits_for_run = job->state == JOB_WAITING && !job->until_ms;
+    if (job->attempts && (waits_for_run || job->joins)) /* joins: its newest was handed over */
+        put(export, job->planned_ms, job->planned_wall_ms,
+            &(struct record){.kind = RECORD_JOB_JOINED, .job_joined = {job->id, job->joins}});
     if (job->state == JOB_WAITING && job->until_ms) {
         struct record delayed = job_record(RECORD_JOB_DELAYED, job);
         delayed.job.until_ms = job->until_ms;

@@ -37,23 +37,6 @@ static void submit(struct step *step, const struct input_submit *input)
 
 /* ---- cancel -------------------------------------------------------------------------------- */
 
-/* What runs is told to stop and keeps its slot until its worker says that it did. */
-static void cancel_job(struct step *step, uint64_t job, const char *reason)
-{
-    struct job_view view;
-    struct attempt_view attempt;
-    view_job(step->farm, job, &view);
-    if (view.publication)
-        drop_publication(step, view.publication, reason);
-    if (view.state == JOB_CLOSED)
-        return;
-    bool live = (view.state == JOB_LEASED || view.state == JOB_RUNNING) &&
-                view_attempt(step->farm, view.attempt, &attempt);
-    if (live)
-        stop_attempt(step, attempt.token, reason);
-    close_job(step, job, VERDICT_CANCELLED, CAUSE_NONE, reason);
-}
-
 static void cancel_run(struct step *step, const struct run_view *run, const char *reason)
 {
     struct job_view job;
@@ -63,7 +46,7 @@ static void cancel_run(struct step *step, const struct run_view *run, const char
         return;
     }
     while (view_job_next(step->farm, run->run, &cursor, &job))
-        cancel_job(step, job.job, reason);
+        give_up_job(step, job.job, VERDICT_CANCELLED, reason);
 }
 
 static void cancel(struct step *step, const struct input_cancel *input)
@@ -77,7 +60,7 @@ static void cancel(struct step *step, const struct input_cancel *input)
                      (unsigned long long)input->job);
             return;
         }
-        cancel_job(step, input->job, reason);
+        give_up_job(step, input->job, VERDICT_CANCELLED, reason);
         reply_done(step, &input->asked, job.run, "");
         return;
     }

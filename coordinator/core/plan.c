@@ -221,12 +221,8 @@ void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const cha
 {
     struct job_view job;
     uint64_t cursor = 0;
-    while (view_job_next(step->farm, run, &cursor, &job)) {
-        if (job.publication)
-            drop_publication(step, job.publication, reason);
-        if (job.state != JOB_CLOSED)
-            close_job(step, job.job, verdict, CAUSE_NONE, reason);
-    }
+    while (view_job_next(step->farm, run, &cursor, &job))
+        give_up_job(step, job.job, verdict, reason);
     decide(step, &(struct record){.kind = RECORD_RUN_REFUSED, .run = {run, reason}});
 }
 
@@ -283,6 +279,39 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
     }
     for (size_t i = 0; i < count; i++)
         close_job(step, followers[i], verdict, cause, detail);
+}
+
+/* A build that somebody else waits for goes on, for the first of them. */
+static bool hand_over(struct step *step, const struct job_view *job)
+{
+    uint64_t *followers;
+    size_t count = peek_followers(step->farm, job->job, &followers, step->arena);
+    if (!count || SEEDED_BUG(NO_HAND_OVER))
+        return false;
+    decide(step, &(struct record){.kind = RECORD_ATTEMPT_HANDED,
+                                  .lease = {job->attempt, followers[0], job->worker, PHASE_NONE}});
+    return true;
+}
+
+/* What runs and nobody else waits for is told to stop, and keeps its slot until its worker says
+ * that it did. */
+void give_up_job(struct step *step, uint64_t job, enum verdict verdict, const char *reason)
+{
+    struct job_view view;
+    view_job(step->farm, job, &view);
+    if (view.publication)
+        drop_publication(step, view.publication, reason);
+    if (view.state == JOB_CLOSED)
+        return;
+    bool runs = view.state == JOB_LEASED || view.state == JOB_RUNNING;
+    if (runs && hand_over(step, &view)) {
+        view_job(step->farm, job, &view);
+        reason = arena_print(step->arena, "%s; job %llu goes on with its build", reason,
+                             (unsigned long long)view.joins);
+    } else if (runs) {
+        stop_attempt(step, view.attempt, reason);
+    }
+    close_job(step, job, verdict, CAUSE_NONE, reason);
 }
 
 void close_finished_runs(struct step *step)

@@ -293,6 +293,7 @@ static const struct record_info rows[] = {
     DURABLE(RECORD_ATTEMPT_ENDED, "attempt-ended", attempt_ended_shape),
     DURABLE(RECORD_ATTEMPT_SEALED, "attempt-sealed", sealed_shape),
     DURABLE(RECORD_ATTEMPT_ADOPTED, "attempt-adopted", lease_shape),
+    DURABLE(RECORD_ATTEMPT_HANDED, "attempt-handed", lease_shape),
     DURABLE(RECORD_PUBLICATION_WANTED, "publication-wanted", publication_wanted_shape),
     DURABLE(RECORD_PUBLICATION_HELD, "publication-held", publication_shape),
     DURABLE(RECORD_PUBLICATION_RELEASED, "publication-released", publication_shape),

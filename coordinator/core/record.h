@@ -53,6 +53,8 @@ enum record_kind {
     RECORD_ATTEMPT_ENDED = 35,
     RECORD_ATTEMPT_SEALED = 36,  /* its whole log is stored: the worker may forget it */
     RECORD_ATTEMPT_ADOPTED = 37, /* a worker has it, we did not (restored journal): ours again */
+    RECORD_ATTEMPT_HANDED = 38,  /* its job is given up and another waits for that: the attempt is
+                                    this one's now, and all who waited wait for it */
 
     /* publications */
     RECORD_PUBLICATION_WANTED = 48,
@@ -309,7 +311,7 @@ struct record {
         struct record_job_planned job_planned;
         struct record_job job; /* READY, DELAYED, CLOSED */
         struct record_job_joined job_joined;
-        struct record_lease lease;                 /* OFFERED, ADOPTED */
+        struct record_lease lease;                 /* OFFERED, ADOPTED, HANDED */
         struct record_attempt_moved attempt_moved; /* MOVED, STOPPING */
         struct record_attempt_ended attempt_ended;
         struct record_sealed sealed; /* ATTEMPT_SEALED, PUBLICATION_SEALED */

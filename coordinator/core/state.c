@@ -43,7 +43,10 @@ static const char job_picture[] =
     "           v                                      |\n"
     "planned -> waiting -> ready -> leased -> running -+-> closed\n"
     "           (until its run   ^----- retried -------'\n"
-    "            opens, for another job, or for a time)      each of them may be closed\n";
+    "            opens, for another job, or for a time)      each of them may be closed\n"
+    "\n"
+    "a leased or running job that is given up while another waits for it changes places with that "
+    "one\nbefore it is closed, and the attempt goes on\n";
 
 static const struct state_row job_rows[] = {
     {STATE_NEW, RECORD_JOB_PLANNED, JOB_WAITING},
@@ -52,6 +55,10 @@ static const struct state_row job_rows[] = {
     {JOB_WAITING, RECORD_JOB_READY, JOB_READY},
     {JOB_WAITING, RECORD_ATTEMPT_ADOPTED, JOB_LEASED},
     {JOB_WAITING, RECORD_ATTEMPT_ADOPTED, JOB_RUNNING},
+    {JOB_WAITING, RECORD_ATTEMPT_HANDED, JOB_LEASED},
+    {JOB_WAITING, RECORD_ATTEMPT_HANDED, JOB_RUNNING},
+    {JOB_LEASED, RECORD_ATTEMPT_HANDED, JOB_WAITING},
+    {JOB_RUNNING, RECORD_ATTEMPT_HANDED, JOB_WAITING},
     {JOB_WAITING, RECORD_JOB_CLOSED, JOB_CLOSED},
     {JOB_READY, RECORD_LEASE_OFFERED, JOB_LEASED},
     {JOB_READY, RECORD_ATTEMPT_ADOPTED, JOB_LEASED},
@@ -60,9 +67,11 @@ static const struct state_row job_rows[] = {
     {JOB_LEASED, RECORD_ATTEMPT_MOVED, JOB_RUNNING},
     {JOB_LEASED, RECORD_JOB_READY, JOB_READY},
     {JOB_LEASED, RECORD_JOB_DELAYED, JOB_WAITING},
+    {JOB_LEASED, RECORD_JOB_JOINED, JOB_WAITING},
     {JOB_LEASED, RECORD_JOB_CLOSED, JOB_CLOSED},
     {JOB_RUNNING, RECORD_JOB_READY, JOB_READY},
     {JOB_RUNNING, RECORD_JOB_DELAYED, JOB_WAITING},
+    {JOB_RUNNING, RECORD_JOB_JOINED, JOB_WAITING},
     {JOB_RUNNING, RECORD_JOB_CLOSED, JOB_CLOSED},
 };
 TABLE(job, job_state_names);

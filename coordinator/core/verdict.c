@@ -102,6 +102,13 @@ static struct rule rule_of(const struct attempt_view *attempt)
     return rules[attempt->cause];
 }
 
+static bool is_open(const struct farm *farm, uint64_t job)
+{
+    struct job_view view;
+    struct run_view run;
+    return view_job(farm, job, &view) && view_run(farm, view.run, &run) && run.state == RUN_OPEN;
+}
+
 static void retry_or_close(struct step *step, const struct attempt_view *attempt)
 {
     struct farm_view farm;
@@ -110,6 +117,10 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
     struct past past = look_back(step->farm, attempt);
     if (rule.retry == RETRY_NEVER || is_spent(&past, &rule, attempt, &farm.policy)) {
         close_job(step, attempt->job, rule.verdict, attempt->cause, attempt->detail);
+        return;
+    }
+    if (!is_open(step->farm, attempt->job)) { /* handed over to it: it waits for its run again */
+        decide(step, &(struct record){.kind = RECORD_JOB_JOINED, .job_joined = {attempt->job, 0}});
         return;
     }
     struct record record = {.kind = RECORD_JOB_READY};

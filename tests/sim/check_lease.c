@@ -56,6 +56,30 @@ static void check_worker_fits(struct world *world, const struct record_lease *le
                     job->item.variant.system, worker->name);
 }
 
+/* ---- giving up ------------------------------------------------------------------------------ */
+
+static void check_handed(struct world *world, const struct record_lease *lease)
+{
+    const struct fact_attempt *attempt = facts_attempt(world->facts, lease->token);
+    const struct fact_job *from = attempt ? facts_job(world->facts, attempt->job) : NULL;
+    const struct fact_job *to = facts_job(world->facts, lease->job);
+    if (!from || !token_equal(from->holder, lease->token))
+        world_wrong(world, "lease", "%s is handed over and has no lease", token_text(lease->token));
+    else if (!to || to->closed || to->joins != from->id || !token_none(to->holder))
+        world_wrong(world, "closed", "%s is handed to job %llu, which does not wait for it",
+                    token_text(lease->token), (unsigned long long)lease->job);
+}
+
+static void check_stopping(struct world *world, struct token token)
+{
+    const struct facts *facts = world->facts;
+    const struct fact_attempt *attempt = facts_attempt(facts, token);
+    for (size_t i = 0; attempt && i < facts->job_room; i++)
+        if (facts->jobs[i].known && !facts->jobs[i].closed && facts->jobs[i].joins == attempt->job)
+            world_wrong(world, "lease", "%s is stopped, and job %zu waits for it",
+                        token_text(token), i);
+}
+
 /* ---- ends ----------------------------------------------------------------------------------- */
 
 static void check_success(struct world *world, const struct fact_attempt *attempt)
@@ -69,10 +93,16 @@ static void check_success(struct world *world, const struct fact_attempt *attemp
                     token_text(attempt->token));
 }
 
-static void check_loss(struct world *world, const struct fact_attempt *attempt, const char *detail)
+/* An offer from before a restore is taken back when its host does not show it; it may still arrive
+ * there, and is stopped then. */
+static void check_loss(struct world *world, const struct fact_attempt *attempt,
+                       const struct record_attempt_ended *body)
 {
     const struct folder *folder = folder_of(world, attempt);
-    if (strcmp(detail, "its worker does not have it any more") == 0 && folder && folder->on_disk)
+    bool is_gone = strcmp(body->detail, "its worker does not have it any more") == 0;
+    bool is_old_offer =
+        body->failed_phase == PHASE_NONE && attempt->token.epoch < world->facts->epoch;
+    if (is_gone && !is_old_offer && folder && folder->on_disk)
         world_wrong(world, "truth", "%s is given up as gone, and its host has it",
                     token_text(attempt->token));
 }
@@ -85,7 +115,7 @@ static void check_ended(struct world *world, const struct record_attempt_ended *
     else if (body->outcome == OUTCOME_OK)
         check_success(world, attempt);
     else if (body->outcome == OUTCOME_LOST)
-        check_loss(world, attempt, body->detail);
+        check_loss(world, attempt, body);
 }
 
 /* What never began has no log. */
@@ -169,6 +199,12 @@ void check_lease(struct world *world, const struct record *record)
     case RECORD_ATTEMPT_ADOPTED:
         check_offer(world, record);
         check_worker_fits(world, &record->lease);
+        return;
+    case RECORD_ATTEMPT_HANDED:
+        check_handed(world, &record->lease);
+        return;
+    case RECORD_ATTEMPT_STOPPING:
+        check_stopping(world, record->attempt_moved.token);
         return;
     case RECORD_ATTEMPT_ENDED:
         check_ended(world, &record->attempt_ended);

@@ -189,6 +189,21 @@ static void heard(struct facts *facts, const struct record_worker_heard *body)
                 host->filesystems[j].free_bytes = body->filesystems[i].free_bytes;
 }
 
+/* The attempt changes its job, and who waited for the one waits for the other. */
+static void handed(struct facts *facts, const struct record_lease *body)
+{
+    struct fact_attempt *attempt = facts_attempt(facts, body->token);
+    uint64_t from = attempt->job;
+    attempt->job = body->job;
+    for (size_t i = 0; i < facts->job_room; i++)
+        if (facts->jobs[i].known && facts->jobs[i].joins == from)
+            facts->jobs[i].joins = body->job;
+    facts->jobs[from].holder = (struct token){0};
+    facts->jobs[from].joins = body->job;
+    facts->jobs[body->job].holder = body->token;
+    facts->jobs[body->job].joins = 0;
+}
+
 static void stopping(struct facts *facts, struct token token)
 {
     struct fact_attempt *attempt = facts_attempt(facts, token);
@@ -305,6 +320,9 @@ static void apply_job(struct facts *facts, const struct record *record)
     case RECORD_LEASE_OFFERED:
     case RECORD_ATTEMPT_ADOPTED:
         add_attempt(facts, record);
+        return;
+    case RECORD_ATTEMPT_HANDED:
+        handed(facts, &record->lease);
         return;
     case RECORD_ATTEMPT_STOPPING:
         stopping(facts, record->attempt_moved.token);

@@ -157,25 +157,122 @@ static void a_publishing_run_does_not_join_a_host_that_may_not(void **state)
     history_end(h);
 }
 
-static void whoever_joined_goes_on_alone_when_the_other_is_cancelled(void **state)
+/* Three runs of one variant; the first builds it on w1. */
+static struct history *three_joined(void)
 {
-    (void)state;
     struct history *h = history_begin();
     history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux\n"
                   "submit r2\nresolved 2 a x86_64-linux\nsubmit r3\nresolved 3 a x86_64-linux\n"
                   "status w1 : 1.1 running build");
-    history_expect(h, "cancel c1 run=1",
+    return h;
+}
+
+/* Nothing that runs is lost, and the host notices nothing. */
+static void whoever_joined_goes_on_with_the_build_of_a_cancelled_job(void **state)
+{
+    (void)state;
+    struct history *h = three_joined();
+    history_expect(
+        h, "cancel c1 run=1",
+        "attempt-handed token={epoch=1 number=1} job=2 worker=1\n"
+        "job-closed job=1 verdict=cancelled detail=\"cancelled by ann; job 2 goes on with "
+        "its build\"\n"
+        "request-known request_id=c1 run=1\n"
+        "run-closed run=1\n> reply ok run=1\n");
+    assert_int_equal(job_of(h, 1).attempts, 0);
+    assert_int_equal(job_of(h, 2).attempts, 1);
+    assert_int_equal(job_of(h, 2).state, JOB_RUNNING);
+    assert_int_equal(job_of(h, 3).joins, 2);
+    history_rebuild(h);
+    history_expect(h, "status w1 : 1.1 running check",
+                   "attempt-moved token={epoch=1 number=1} phase=check\n");
+    history_expect(h, "cancel c2 job=2",
+                   "attempt-handed token={epoch=1 number=1} job=3...\n"
+                   "job-closed job=2...\n"
+                   "request-known...\nrun-closed run=2\n> reply ok run=2\n");
+    history_expect(h, "archive 1\narchive 2", "run-archived run=1\nrun-archived run=2\n");
+    history_restart(h);
+    history_do(h, "hello w1 x86_64-linux : 1.1 ended ok");
+    assert_int_equal(job_of(h, 3).verdict, VERDICT_OK);
+    history_end(h);
+}
+
+static void the_last_who_wanted_a_build_stops_it(void **state)
+{
+    (void)state;
+    struct history *h = three_joined();
+    history_do(h, "cancel c1 run=3\ncancel c2 run=1");
+    history_expect(h, "cancel c3 run=2",
                    "attempt-stopping token={epoch=1 number=1} reason=\"cancelled by ann\"\n"
+                   "job-closed job=2 verdict=cancelled detail=\"cancelled by ann\"\n"
+                   "request-known...\nrun-closed run=2\n> orders 1\n> reply ok run=2\n");
+    history_end(h);
+}
+
+/* The needs of the two may differ, if farm.yaml changed in between. */
+static void what_is_handed_over_holds_what_its_new_job_needs(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux mem=8\n"
+                  "submit r2\nresolved 2 a x86_64-linux heavy mem=4 disk=9\ncancel c1 run=1");
+    struct worker_view worker;
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.running_heavy, 1);
+    assert_int_equal(worker.disk_reserved >> 30, 9);
+    history_do(h, "status w1 : 1.1 ended ok");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.running_heavy + worker.memory_reserved + worker.disk_reserved, 0);
+    history_end(h);
+}
+
+/* Its run is still being looked at: a build that ends badly waits for that, like any other job. */
+static void a_run_that_is_not_open_yet_goes_on_with_a_build(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish\n"
+                  "submit r1 publish\nresolved 1 a x86_64-linux org=o\npreflighted 1\n"
+                  "submit r2 publish\nresolved 2 a x86_64-linux org=o\n"
+                  "submit r3 publish\nresolved 3 a x86_64-linux org=o");
+    history_expect(h, "cancel c1 job=1",
+                   "attempt-handed token={epoch=1 number=1} job=2 worker=1\n"
+                   "job-closed job=1...\nrequest-known...\nrun-closed run=1\n> reply ok run=1\n");
+    history_rebuild(h);
+    history_expect(h, "status w1 : 1.1 ended failed network bytes=0",
+                   "attempt-ended...\nattempt-sealed...\njob-joined job=2\n> orders 1\n");
+    history_rebuild(h);
+    history_expect(h, "tick 60000\npreflighted 2", "worker-lost worker=1\nrun-opened run=2\n");
+    history_expect(h, "hello w1 x86_64-linux publish : 1.1 ended failed network bytes=0",
+                   "worker-joined...\nlease-offered token={epoch=1 number=2} job=2...\n"
+                   "> welcome 1\n> orders 1\n> expect-log 1.2 from 1\n> orders 1\n");
+    history_expect(h, "cancel c2 run=2",
+                   "attempt-handed token={epoch=1 number=2} job=3 worker=1\n"
+                   "job-closed job=2...\nrequest-known...\nrun-closed run=2\n> reply ok run=2\n");
+    history_rebuild(h);
+    history_expect(h, "preflighted 3 no token",
+                   "attempt-stopping token={epoch=1 number=2} reason=\"no token\"\n"
+                   "job-closed job=3 verdict=blocked detail=\"no token\"\n"
+                   "run-refused run=3 reason=\"no token\"\n> orders 1\n");
+    history_end(h);
+}
+
+static void whoever_joined_goes_on_alone_when_the_other_is_cancelled(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\npause p1\nhello w1 x86_64-linux\n"
+                  "submit r1\nresolved 1 a x86_64-linux\n"
+                  "submit r2\nresolved 2 a x86_64-linux\nsubmit r3\nresolved 3 a x86_64-linux");
+    history_expect(h, "cancel c1 run=1",
                    "job-closed job=1 verdict=cancelled detail=\"cancelled by ann\"\n"
                    "job-ready job=2\n"
                    "job-joined job=3 joins=2\n"
                    "request-known request_id=c1 run=1\n"
-                   "lease-offered token={epoch=1 number=2} job=2 worker=1\n"
-                   "run-closed run=1\n"
-                   "> orders 1\n> reply ok run=1\n> expect-log 1.2 from 1\n> orders 1\n");
+                   "run-closed run=1\n> reply ok run=1\n");
     history_restart(h);
     history_rebuild(h);
-    history_do(h, "hello w1 x86_64-linux : 1.1 ended stopped, 1.2 ended ok");
+    history_do(h, "resume p2\nhello w1 x86_64-linux\nstatus w1 : 1.1 ended ok");
     assert_int_equal(job_of(h, 2).verdict, VERDICT_OK);
     assert_int_equal(job_of(h, 3).verdict, VERDICT_OK);
     history_end(h);
@@ -466,6 +563,10 @@ int main(void)
         cmocka_unit_test(the_same_variant_is_built_once),
         cmocka_unit_test(a_joined_job_publishes_what_the_other_built),
         cmocka_unit_test(a_publishing_run_does_not_join_a_host_that_may_not),
+        cmocka_unit_test(whoever_joined_goes_on_with_the_build_of_a_cancelled_job),
+        cmocka_unit_test(the_last_who_wanted_a_build_stops_it),
+        cmocka_unit_test(what_is_handed_over_holds_what_its_new_job_needs),
+        cmocka_unit_test(a_run_that_is_not_open_yet_goes_on_with_a_build),
         cmocka_unit_test(whoever_joined_goes_on_alone_when_the_other_is_cancelled),
         cmocka_unit_test(cancel_in_each_state),
         cmocka_unit_test(a_delayed_job_can_be_cancelled),

@@ -35,6 +35,7 @@ struct link {
     /* Client only. */
     void *events; /* where libzmq tells of the connection */
     bool is_up;
+    bool came_up;          /* since link_came_up was asked */
     uint64_t connected_ms; /* when we last asked for the connection */
 };
 
@@ -47,8 +48,8 @@ enum {
     HEARTBEAT_MS = 10000, /* half-open connections are noticed ... */
     HEARTBEAT_DEAD_MS = 30000, /* ... after this */
     RECONNECT_MS = 100,
-    RECONNECT_MAX_MS = 5000,
-    BACKLOG = 1024, /* a farm's workers all come back at once after a restart */
+    RECONNECT_MAX_MS = 800, /* a restarted coordinator has its workers back within two seconds */
+    BACKLOG = 1024,         /* a farm's workers all come back at once after a restart */
 };
 
 struct option {
@@ -242,13 +243,31 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
     return link;
 }
 
-int link_fd(const struct link *link)
+static int fd_of(void *socket)
 {
     int fd = -1;
     size_t size = sizeof fd;
-    int failed = zmq_getsockopt(link->socket, ZMQ_FD, &fd, &size);
+    int failed = zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
     assert(!failed);
     return fd;
+}
+
+int link_fd(const struct link *link)
+{
+    return fd_of(link->socket);
+}
+
+int link_events_fd(const struct link *link)
+{
+    assert(!link->is_server);
+    return fd_of(link->events);
+}
+
+bool link_came_up(struct link *link)
+{
+    bool came_up = link->came_up;
+    link->came_up = false;
+    return came_up;
 }
 
 uint64_t link_malformed_count(const struct link *link)
@@ -381,6 +400,7 @@ static void read_events(struct link *link)
         memcpy(&number, event, sizeof number);
         drain(link->events);
         link->is_up = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+        link->came_up |= link->is_up;
     }
 }
 

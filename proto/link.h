@@ -38,7 +38,7 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
 /* The endpoint it is bound to, with the port that was chosen; valid as long as the link. */
 const char *link_endpoint(const struct link *link, size_t index);
 
-/* Connects (in the background, for ever, with back-off from 100 ms to 5 s; that it is for ever
+/* Connects (in the background, for ever, with back-off from 100 ms to 0.8 s; that it is for ever
  * takes that the link is received from now and then). A key that is not admitted yet is let in
  * within some 10 s of its admission. */
 struct link *link_connect(void *zmq_context, const char *endpoint, const char *server_public_key,
@@ -52,6 +52,13 @@ void link_close(struct link *link, int linger_ms);
  * client's connection comes up: sends fail before). Edge-triggered as ZMQ_FD is, and link_send may
  * take the edge: before each wait, whatever woke the last one, receive until LINK_EMPTY. */
 int link_fd(const struct link *link);
+
+/* A client's: becomes readable when its connection comes up or goes down; receive until LINK_EMPTY
+ * then too. */
+int link_events_fd(const struct link *link);
+/* A client's: whether its connection came up since this was asked last. Whoever is at its other end
+ * may never have heard of us. Known after a receive that says LINK_EMPTY. */
+bool link_came_up(struct link *link);
 
 /* A peer of a server link. For a client link the only peer is 0. */
 typedef uint64_t link_peer;

@@ -595,6 +595,15 @@ static void lose_session(struct agent *agent)
         agent->hello_at_ms = earliest;
 }
 
+/* The same coordinator learns from a status where we are now; another one answers that it does not
+ * know the session. */
+static void take_connection(struct agent *agent)
+{
+    agent->changed = true;
+    if (agent->hello_at_ms > agent->now_ms + HELLO_APART_MS)
+        agent->hello_at_ms = agent->now_ms;
+}
+
 static void take_welcome(struct agent *agent, const struct welcome *welcome)
 {
     if (agent->session_state == SESSION_OPEN && welcome->incarnation < agent->welcome.incarnation)
@@ -767,8 +776,8 @@ void agent_step(struct agent *agent, const struct agent_input *input, struct age
         if (input->hello_again.session == 0 || input->hello_again.session == agent->welcome.session)
             lose_session(agent);
         break;
-    case AGENT_INPUT_DISCONNECTED:
-        lose_session(agent);
+    case AGENT_INPUT_CONNECTED:
+        take_connection(agent);
         break;
     case AGENT_INPUT_REFUSED:
         take_refused(agent, &input->refused);

@@ -24,7 +24,7 @@ enum agent_input_kind {
     AGENT_INPUT_WELCOME,
     AGENT_INPUT_HELLO_AGAIN,
     AGENT_INPUT_REFUSED,
-    AGENT_INPUT_DISCONNECTED, /* nothing was heard for long, or the link says so */
+    AGENT_INPUT_CONNECTED, /* a connection came up: who is there may not know of us */
     AGENT_INPUT_ORDERS,
     AGENT_INPUT_PREPARED,    /* the folder for a token is made (or could not be: problem) */
     AGENT_INPUT_PHASE_ENDED, /* a supervisor is gone; facts are final */

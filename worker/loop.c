@@ -455,6 +455,10 @@ static bool receive_all(struct loop *loop)
             take_message(loop, &received.message);
         arena_clear(&arena);
     }
+    if (link_came_up(loop->link)) {
+        step(loop, &(struct agent_input){.kind = AGENT_INPUT_CONNECTED});
+        some = true;
+    }
     return some;
 }
 
@@ -648,6 +652,7 @@ static int open_link(struct loop *loop, struct err *err)
         return -1;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = loop->link};
     int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, link_fd(loop->link), &event);
+    failed |= epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, link_events_fd(loop->link), &event);
     assert(!failed);
     return 0;
 }

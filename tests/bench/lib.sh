@@ -7,7 +7,7 @@
 set -euo pipefail
 
 bench_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-bench_bin=${FARM_BIN:-$bench_root/build/release/bin}
+bench_bin=$(realpath "${FARM_BIN:-$bench_root/build/release/bin}")
 bench_dir=$(mktemp -d "${TMPDIR:-/tmp}/farm-bench.XXXXXX")
 bench_pids=()
 
@@ -60,14 +60,14 @@ YAML
 
 # bench_start HOME: starts the coordinator and waits until it is ready.
 bench_start() {
-    local home=$1 tries=600
+    local home=$1 tries=3000
     "$bench_bin/farmd" --home "$home" 2>"$home/farmd.log" &
     bench_pid=$!
     bench_pids+=("$bench_pid")
     until [ -e "$home/run/endpoints" ]; do
         kill -0 "$bench_pid" 2>/dev/null || { cat "$home/farmd.log" >&2; return 1; }
         [ $((tries -= 1)) -gt 0 ] || { echo "the coordinator is not ready after 60 s" >&2; return 1; }
-        read -r -t 0.1 <> <(:) || true
+        read -r -t 0.02 <> <(:) || true
     done
 }
 

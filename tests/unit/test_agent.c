@@ -6,7 +6,7 @@
  * 1):
  *
  *   +MS                                        time passes (no input of its own)
- *   tick | again | again-late | disconnected | refused | refused-forever
+ *   tick | again | again-late | connected | refused | refused-forever
  *   welcome SESSION INCARNATION                heartbeat 1000 ms
  *   offer T [heavy] [checkout] [check]         in the session that was welcomed last
  *   grant T [flox|cache|command] [checkout] [secret]
@@ -322,9 +322,9 @@ static void in_again_late(struct play *play)
     step(play, &input);
 }
 
-static void in_disconnected(struct play *play)
+static void in_connected(struct play *play)
 {
-    step(play, &(struct agent_input){.kind = AGENT_INPUT_DISCONNECTED});
+    step(play, &(struct agent_input){.kind = AGENT_INPUT_CONNECTED});
 }
 
 static void refused(struct play *play, bool permanent)
@@ -351,7 +351,7 @@ static const struct {
     {"tick", in_tick},
     {"again", in_again},
     {"again-late", in_again_late},
-    {"disconnected", in_disconnected},
+    {"connected", in_connected},
     {"refused", in_refused},
     {"refused-forever", in_refused_forever},
     {"welcome", in_welcome},
@@ -757,7 +757,7 @@ static void losing_the_coordinator(void **state)
                             "tick\n"
                             "welcome 5 1\n" /* of a coordinator that is no more */
                             "+500\n"
-                            "disconnected\n"
+                            "again\n"
                             "  hello 1:ended-ok\n"
                             "refused-forever\n"
                             "+29999\n"
@@ -765,6 +765,24 @@ static void losing_the_coordinator(void **state)
                             "+31000\n"
                             "tick\n"
                             "  hello 1:ended-ok\n");
+}
+
+/* Who is there may be the same coordinator, which learns where we are now, or one that was started
+ * meanwhile, which asks for a hello: neither waits for a heartbeat. */
+static void a_new_connection_is_spoken_on_at_once(void **state)
+{
+    (void)state;
+    assert_history(WELCOMED "+500\n"
+                            "connected\n"
+                            "  status 2\n"
+                            "again\n"
+                            "  hello\n"
+                            "+10\n"
+                            "connected\n" /* one is under way */
+                            "refused-forever\n"
+                            "+500\n"
+                            "connected\n"
+                            "  hello\n");
 }
 
 /* A coordinator without orders is silent too: it is not asked for ever. */
@@ -844,7 +862,7 @@ static void any_sequence_is_survived(void **state)
                                         "stale 3 3 offer %d",
                                         "tick",
                                         "again",
-                                        "disconnected",
+                                        "connected",
                                         "welcome 7 1",
                                         "refused",
                                         "+700",
@@ -940,6 +958,7 @@ int main(void)
         cmocka_unit_test(heartbeats),
         cmocka_unit_test(a_changed_host_says_hello),
         cmocka_unit_test(losing_the_coordinator),
+        cmocka_unit_test(a_new_connection_is_spoken_on_at_once),
         cmocka_unit_test(silence_is_asked_after_less_and_less),
         cmocka_unit_test(any_sequence_is_survived),
         cmocka_unit_test(it_is_deterministic),

@@ -149,6 +149,48 @@ static void messages_go_both_ways(void **state)
     link_close(client, 0);
 }
 
+/* Bounded; what wakes it is the descriptor of the connection's events. */
+static void expect_came_up(struct fixture *fixture, struct link *client)
+{
+    struct pollfd wait = {.fd = link_events_fd(client), .events = POLLIN};
+    uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
+    struct received ignored;
+    for (;;) {
+        assert_int_equal(link_receive(client, &ignored, &fixture->arena), LINK_EMPTY);
+        if (link_came_up(client))
+            break;
+        poll(&wait, 1, PATIENCE_MS);
+        assert_true(clock_boot_ms() < give_up_ms);
+    }
+    assert_false(link_came_up(client));
+}
+
+/* libzmq closes in the background: the port may be taken for a moment. */
+static struct link *serve_again(struct fixture *fixture, const char *endpoint)
+{
+    uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
+    struct link *link = NULL;
+    while (!link && clock_boot_ms() < give_up_ms) {
+        link = link_serve(fixture->context, &endpoint, 1, &fixture->server_keys, &small, NULL);
+        poll(NULL, 0, link ? 0 : 10);
+    }
+    assert_non_null(link);
+    return link;
+}
+
+static void a_client_learns_that_its_server_is_another(void **state)
+{
+    struct fixture *fixture = *state;
+    struct link *client = join(fixture, &fixture->worker_keys);
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "%s", link_endpoint(fixture->server, 0));
+    expect_came_up(fixture, client);
+    link_close(fixture->server, 0);
+    fixture->server = serve_again(fixture, endpoint);
+    expect_came_up(fixture, client);
+    link_close(client, 0);
+}
+
 static void a_local_socket_serves_as_well(void **state)
 {
     struct fixture *fixture = *state;
@@ -513,6 +555,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CONNECTED(messages_go_both_ways),
+        CONNECTED(a_client_learns_that_its_server_is_another),
         CONNECTED(a_local_socket_serves_as_well),
         CONNECTED(an_unknown_key_stays_out_until_it_is_admitted),
         CONNECTED(a_revoked_key_does_not_come_back),

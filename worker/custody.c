@@ -491,34 +491,97 @@ static void offer(struct buf *list, const char *above)
     buf_print(list, "%s%s", list->size ? ":" : "", path);
 }
 
-/* The cgroup we are in, below a v2 mount: what a systemd unit with Delegate=yes may use. */
-static bool own_cgroup(const char *mount, char *out, size_t size)
+/* Controllers of v2 that builds and agent are told apart by; one that is not there stays off. */
+static const char *const controllers[] = {"memory", "cpu", "io", "pids"};
+
+static void switch_controllers(const char *cgroup, char sign)
+{
+    char word[16];
+    for (size_t i = 0; i < sizeof controllers / sizeof controllers[0]; i++) {
+        snprintf(word, sizeof word, "%c%s", sign, controllers[i]);
+        tree_write(cgroup, "cgroup.subtree_control", word);
+    }
+}
+
+static const char *unified_mount(void)
+{
+    if (io_exists("/sys/fs/cgroup/unified/cgroup.procs"))
+        return "/sys/fs/cgroup/unified";
+    return io_exists("/sys/fs/cgroup/cgroup.controllers") ? "/sys/fs/cgroup" : NULL;
+}
+
+static void cut_end(char *path, const char *end)
+{
+    size_t size = strlen(path), cut = strlen(end);
+    if (size > cut && strcmp(path + size - cut, end) == 0)
+        path[size - cut] = '\0';
+}
+
+/* The cgroup of the unit we are in, below a v2 mount: what Delegate=yes lets us use. `is_ours` when
+ * it is a unit of the worker, not a session that somebody started us from. */
+static bool unit_cgroup(const char *mount, char *out, size_t size, bool *is_ours)
 {
     struct buf text = {0};
     bool found = false;
-    if (io_read_file("/proc/self/cgroup", 65536, &text, NULL) == 0) {
+    if (mount && io_read_file("/proc/self/cgroup", 65536, &text, NULL) == 0) {
         const char *line = strstr((const char *)text.data, "0::/");
         found = line && (line == (const char *)text.data || line[-1] == '\n');
         if (found)
             snprintf(out, size, "%s%.*s", mount, (int)strcspn(line + 3, "\n"), line + 3);
     }
     buf_release(&text);
-    return found;
+    if (!found)
+        return false;
+    cut_end(out, "/agent"); /* where we moved to, or systemd did */
+    cut_end(out, "/.control");
+    *is_ours = strncmp(strrchr(out, '/'), "/floxfarm-worker", 16) == 0;
+    return true;
+}
+
+/* v2 lets a cgroup have controllers for its children only while no process is in itself, so the
+ * agent moves into a child; there it comes before its builds. */
+static void move_agent(const char *unit)
+{
+    char agent[PATH_MAX];
+    snprintf(agent, sizeof agent, "%s/agent", unit);
+    if (mkdir(agent, 0755) < 0 && errno != EEXIST)
+        return;
+    tree_write(agent, "cgroup.procs", "0");
+    switch_controllers(unit, '+');
+    tree_write(agent, "cpu.weight", "1000");
+    tree_write(agent, "io.weight", "1000");
+    tree_write(agent, "memory.low", "67108864");
 }
 
 const char *custody_cgroup_parent(struct arena *arena)
 {
     struct buf list = {0};
-    char own[PATH_MAX];
-    bool hybrid = io_exists("/sys/fs/cgroup/unified/cgroup.procs");
-    const char *unified = hybrid ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
-    if (hybrid || io_exists("/sys/fs/cgroup/cgroup.controllers"))
-        offer(&list, unified);
-    if (!list.size && own_cgroup(unified, own, sizeof own))
-        offer(&list, own);
+    char unit[PATH_MAX];
+    bool is_ours = false;
+    const char *mount = unified_mount();
+    bool in_unit = unit_cgroup(mount, unit, sizeof unit, &is_ours);
+    if (in_unit && is_ours) {
+        move_agent(unit);
+        offer(&list, unit);
+    }
+    if (!list.size && mount)
+        offer(&list, mount);
+    if (!list.size && in_unit)
+        offer(&list, unit);
     if (io_exists("/sys/fs/cgroup/memory/memory.oom_control"))
         offer(&list, "/sys/fs/cgroup/memory");
     const char *result = arena_text(arena, (const char *)list.data);
     buf_release(&list);
     return result;
+}
+
+void custody_cgroup_release(void)
+{
+    char unit[PATH_MAX], builds[PATH_MAX + 16];
+    bool is_ours = false;
+    if (!unit_cgroup(unified_mount(), unit, sizeof unit, &is_ours) || !is_ours)
+        return;
+    snprintf(builds, sizeof builds, "%s/floxfarm", unit);
+    switch_controllers(builds, '-'); /* from below: one that a child uses stays on */
+    switch_controllers(unit, '-');
 }

@@ -48,5 +48,8 @@ void custody_release(struct custody *custody); /* stops watching; never ends any
  * hierarchy that is of use (v2; v1 memory for its OOM counter) and drops empty leftovers there.
  * Parts are separated by ':'. "" when none is writable: then the tree is ended by /proc alone. */
 const char *custody_cgroup_parent(struct arena *arena);
+/* After the agent's end, in its unit: switches the controllers of the delegated cgroup off, because
+ * a process (the next agent) cannot be started in one that has them on. */
+void custody_cgroup_release(void);
 
 #endif

@@ -15,6 +15,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
+#include "proto/base/pidfile.h"
 #include "proto/limits.h"
 #include "proto/link.h"
 #include "worker/agent.h"
@@ -588,7 +589,8 @@ static int lock_home(struct loop *loop, struct err *err)
     if (flock(loop->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return err_set(err, "another worker runs in %s: stop it, or give this one its own --home",
                        loop->options->home);
-    return 0;
+    return pidfile_write(arena_print(&loop->host_arena, "%s/agent.pid", loop->options->home),
+                         getpid(), err);
 }
 
 /* Random, once: tells two workers that were given one key apart. */
@@ -660,13 +662,7 @@ static int open_link(struct loop *loop, struct err *err)
 static void probe_first(struct loop *loop)
 {
     const struct worker_options *options = loop->options;
-    const struct probe_limits limits = {.home = options->home,
-                                        .slots = (uint32_t)options->slots,
-                                        .heavy_slots = (uint32_t)options->heavy,
-                                        .memory_bytes = options->memory_bytes,
-                                        .may_publish = options->may_publish,
-                                        .emulate = options->emulate,
-                                        .nix_store = ""};
+    const struct probe_limits limits = options_probe_limits(options);
     probe_host(&limits, &loop->host, &loop->host_arena);
     loop->cgroup =
         options->cgroup[0] != '\0' ? options->cgroup : custody_cgroup_parent(&loop->host_arena);

@@ -3,6 +3,7 @@
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "worker/folder.h"
+#include "worker/host.h"
 #include "worker/loop.h"
 #include "worker/options.h"
 #include "worker/phase.h"
@@ -17,10 +18,10 @@ struct command {
     const char *name;
     const char *help;
     int options; /* 0: it reads its own arguments */
-    int (*run)(const struct worker_options *options, struct err *err);
+    int (*run)(struct worker_options *options, struct err *err);
 };
 
-static int print_keys(const struct worker_options *options, struct err *err)
+static int print_keys(struct worker_options *options, struct err *err)
 {
     struct arena arena = {0};
     struct key_pair key;
@@ -31,18 +32,12 @@ static int print_keys(const struct worker_options *options, struct err *err)
     return result;
 }
 
-static int print_probe(const struct worker_options *options, struct err *err)
+static int print_probe(struct worker_options *options, struct err *err)
 {
     struct arena arena = {0};
     struct capabilities host;
     struct buf text = {0};
-    const struct probe_limits limits = {.home = options->home,
-                                        .slots = (uint32_t)options->slots,
-                                        .heavy_slots = (uint32_t)options->heavy,
-                                        .memory_bytes = options->memory_bytes,
-                                        .may_publish = options->may_publish,
-                                        .emulate = options->emulate,
-                                        .nix_store = ""};
+    const struct probe_limits limits = options_probe_limits(options);
     (void)err;
     probe_host(&limits, &host, &arena);
     shape_print(&capabilities_shape, &host, &text);
@@ -68,7 +63,7 @@ static void print_folder(const char *home, struct token token, struct arena *are
            found.order.variant.package, (unsigned long long)found.log_bytes);
 }
 
-static int print_status(const struct worker_options *options, struct err *err)
+static int print_status(struct worker_options *options, struct err *err)
 {
     struct arena arena = {0};
     struct token *tokens;
@@ -82,8 +77,21 @@ static int print_status(const struct worker_options *options, struct err *err)
     return 0;
 }
 
+static int run_loop(struct worker_options *options, struct err *err)
+{
+    return loop_run(options, err);
+}
+
 static const struct command commands[] = {
-    {"run", "be a worker, until a signal", OPTIONS_RUN, loop_run},
+    {"enrol", "make this host a worker: key pair, configuration; prints the public key",
+     OPTIONS_ENROL, host_enrol},
+    {"service", "install, start, restart, stop, status or remove: keep the worker running",
+     OPTIONS_SERVICE, host_service},
+    {"doctor", "check what this host needs to build; a fix for each red line", OPTIONS_DOCTOR,
+     host_doctor},
+    {"run", "be a worker, until a signal", OPTIONS_RUN, run_loop},
+    {"keep", "be the background process that keeps a worker running (started by service)",
+     OPTIONS_HOME, host_keep},
     {"keys", "print this worker's public key; make it if there is none", OPTIONS_HOME, print_keys},
     {"probe", "print what this host has", OPTIONS_HOME, print_probe},
     {"status", "list the attempts in this worker's home", OPTIONS_HOME, print_status},

@@ -141,14 +141,68 @@ static void takes_a_key_or_the_file_of_one(void **state)
     assert_mistake(s, "40 characters");
 }
 
+static int save(struct state *s, const char *one, const char *two, const char *three, bool *changed)
+{
+    const char *words[] = {"enrol", "--home", s->home, one, two, three, NULL};
+    int argc = 3 + (one != NULL) + (two != NULL) + (three != NULL);
+    options_release(&s->options);
+    assert_int_equal(
+        options_read(argc, (char **)(uintptr_t)words, OPTIONS_ENROL, &s->options, &s->err), 0);
+    return options_save(&s->options, changed, &s->err);
+}
+
+static void assert_conf(struct state *s, const char *expected)
+{
+    char path[80];
+    struct buf text = {0};
+    snprintf(path, sizeof path, "%s/worker.conf", s->home);
+    assert_int_equal(io_read_file(path, 4096, &text, &s->err), 0);
+    assert_string_equal((const char *)text.data, expected);
+    buf_release(&text);
+}
+
+static void enrolment_writes_the_file_and_leaves_what_is_the_owners(void **state)
+{
+    struct state *s = *state;
+    bool changed;
+    write_conf(s, "# mine\n"
+                  "slots 2\n"
+                  "\n"
+                  "supervisor /opt/mine\n"
+                  "may-publish yes");
+    assert_int_equal(save(s, "--coordinator=tcp://h:1", "--name=arm", NULL, &changed), 0);
+    assert_true(changed);
+    assert_conf(s, "# mine\n"
+                   "slots 2\n"
+                   "\n"
+                   "supervisor /opt/mine\n"
+                   "may-publish yes\n"
+                   "connect tcp://h:1\n"
+                   "name arm\n");
+    assert_int_equal(save(s, "--coordinator=tcp://h:1", NULL, NULL, &changed), 0);
+    assert_false(changed);
+    assert_int_equal(save(s, "--coordinator=tcp://i:1", "--slots=0", "--memory=2G", &changed), 0);
+    assert_true(changed);
+    assert_conf(s, "# mine\n"
+                   "\n"
+                   "supervisor /opt/mine\n"
+                   "may-publish yes\n"
+                   "connect tcp://i:1\n"
+                   "name arm\n"
+                   "memory 2147483648\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(reads_the_command_line),         TEST(reads_the_file_but_the_command_line_wins),
-        TEST(says_what_is_missing),           TEST(says_where_the_mistake_is),
+        TEST(reads_the_command_line),
+        TEST(reads_the_file_but_the_command_line_wins),
+        TEST(says_what_is_missing),
+        TEST(says_where_the_mistake_is),
         TEST(takes_a_key_or_the_file_of_one),
+        TEST(enrolment_writes_the_file_and_leaves_what_is_the_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/base/pidfile.h"
+
+#include "proto/base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The text behind `count` blanks, or NULL. */
+static const char *behind_blanks(const char *text, int count)
+{
+    for (; text && count; count--) {
+        text = strchr(text, ' ');
+        text = text ? text + 1 : NULL;
+    }
+    return text;
+}
+
+/* Start time of a process in ticks, 0 when there is none or it is a zombie. The name in the second
+ * field of its stat may hold anything, so fields are counted behind the bracket that closes it:
+ * the state is the third, the start time the 22nd. */
+static unsigned long long start_time(pid_t pid)
+{
+    char path[64];
+    struct buf text = {0};
+    unsigned long long start = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    if (!io_read_file(path, 4096, &text, NULL) && text.size) {
+        const char *state = behind_blanks(strrchr((char *)text.data, ')'), 1);
+        const char *field = behind_blanks(state, 19);
+        if (field && *state != 'Z' && *state != 'X')
+            start = strtoull(field, NULL, 10);
+    }
+    buf_release(&text);
+    return start;
+}
+
+pid_t process_running(const char *pid_file)
+{
+    struct buf text = {0};
+    long pid = 0;
+    unsigned long long start = 0;
+    if (!io_read_file(pid_file, 256, &text, NULL) && text.size) {
+        char *rest;
+        pid = strtol((char *)text.data, &rest, 10);
+        start = *rest == ' ' ? strtoull(rest + 1, NULL, 10) : 0;
+    }
+    buf_release(&text);
+    return pid > 0 && start && start_time((pid_t)pid) == start ? (pid_t)pid : 0;
+}
+
+int pidfile_write(const char *pid_file, pid_t pid, struct err *err)
+{
+    char text[64];
+    int size = snprintf(text, sizeof text, "%ld %llu\n", (long)pid, start_time(pid));
+    return io_write_file(pid_file, text, (size_t)size, 0644, false, err);
+}
+
+/* ---- start and end ------------------------------------------------------------------------- */
+
+pid_t process_start(const struct process_start *start, struct err *err)
+{
+    int log = open(start->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    if (log < 0)
+        return err_set(err, "cannot open %s: %s", start->log_file, strerror(errno));
+    struct io_spawn spawn = {.argv = start->argv,
+                             .stdin_fd = -1,
+                             .stdout_fd = log,
+                             .stderr_fd = log,
+                             .new_session = true};
+    pid_t pid = io_spawn(&spawn, err);
+    close(log);
+    if (pid > 0 && pidfile_write(start->pid_file, pid, err)) {
+        kill(pid, SIGTERM);
+        return -1;
+    }
+    return pid;
+}
+
+bool process_ended(pid_t pid)
+{
+    int status;
+    return waitpid(pid, &status, WNOHANG) != 0;
+}
+
+/* The descriptor is taken first and the start time compared after: what the descriptor means cannot
+ * change any more then. */
+int process_stop(const char *pid_file, uint64_t wait_ms, struct err *err)
+{
+    pid_t pid = process_running(pid_file);
+    int pidfd = pid ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    if (pidfd < 0 || process_running(pid_file) != pid) {
+        if (pidfd >= 0)
+            close(pidfd);
+        unlink(pid_file);
+        return 1;
+    }
+    struct pollfd wait = {.fd = pidfd, .events = POLLIN};
+    syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+    int ended = poll(&wait, 1, (int)wait_ms);
+    close(pidfd);
+    if (ended != 1)
+        return err_set(err, "process %ld has not ended within %llu s", (long)pid,
+                       (unsigned long long)(wait_ms / 1000));
+    unlink(pid_file);
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* pidfile.h - programs in the background: started, looked after by pid file, asked to end.
+ *
+ * A pid file holds `PID START` (START: field 22 of /proc/PID/stat, in clock ticks since boot), so
+ * that a pid that was given to another program is never signalled. */
+#ifndef FARM_BASE_PIDFILE_H
+#define FARM_BASE_PIDFILE_H
+
+#include "proto/base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The process that a pid file names, 0 when it does not run (any more). */
+pid_t process_running(const char *pid_file);
+/* Names a process that runs, e.g. this one. */
+int pidfile_write(const char *pid_file, pid_t pid, struct err *err);
+
+struct process_start {
+    const char *const *argv;
+    const char *pid_file;
+    const char *log_file; /* its output is appended */
+};
+/* Starts it in a session of its own and writes the pid file. Returns the pid or -1. */
+pid_t process_start(const struct process_start *start, struct err *err);
+
+/* Whether a child we started has ended. */
+bool process_ended(pid_t pid);
+/* SIGTERM, then waits at most `wait_ms` for its end and removes the pid file. 1: it had not run;
+ * -1: it is still there. */
+int process_stop(const char *pid_file, uint64_t wait_ms, struct err *err);
+
+#endif

@@ -31,20 +31,16 @@ struct waiting {
 };
 
 struct children {
-    const char *const *argv;
-    children_done done;
-    void *context;
+    struct children_kind is;
     struct child running[LIMIT_DISCOVERY_CHILDREN];
     size_t running_count;
     struct waiting *first, **last;
 };
 
-struct children *children_create(const char *const *argv, children_done done, void *context)
+struct children *children_create(const struct children_kind *kind)
 {
     struct children *children = mem_new(sizeof *children);
-    children->argv = argv;
-    children->done = done;
-    children->context = context;
+    children->is = *kind;
     children->last = &children->first;
     return children;
 }
@@ -75,7 +71,7 @@ static int start(struct children *children, const struct waiting *waiting, struc
     /* The child writes in blocking mode: only our end must not block. */
     fcntl(pipe_fds[1], F_SETFL, 0);
     struct io_spawn spawn = {
-        .argv = children->argv,
+        .argv = children->is.argv,
         .stdin_fd = in,
         .stdout_fd = pipe_fds[1],
         .stderr_fd = STDERR_FILENO,
@@ -92,7 +88,7 @@ static int start(struct children *children, const struct waiting *waiting, struc
         (struct child){.tag = waiting->tag,
                        .pid = pid,
                        .output = pipe_fds[0],
-                       .deadline_ms = clock_boot_ms() + LIMIT_DISCOVERY_MS};
+                       .deadline_ms = clock_boot_ms() + children->is.timeout_ms};
     return 0;
 }
 
@@ -105,7 +101,7 @@ static void start_waiting(struct children *children)
             children->last = &children->first;
         struct err err;
         if (start(children, waiting, &err))
-            children->done(children->context, waiting->tag, (struct bytes){0}, err.text);
+            children->is.done(children->is.context, waiting->tag, (struct bytes){0}, err.text);
         free(waiting->question);
         free(waiting);
     }
@@ -146,11 +142,12 @@ static void finish(struct children *children, size_t index, const char *problem)
         ;
     char text[128] = "";
     if (!*problem && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
-        snprintf(text, sizeof text, "discovery ended with %s %d; its log is the coordinator's",
-                 WIFSIGNALED(status) ? "signal" : "status",
+        snprintf(text, sizeof text, "%s ended with %s %d; its log is the coordinator's",
+                 children->is.what, WIFSIGNALED(status) ? "signal" : "status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    children->done(children->context, child.tag,
-                   (struct bytes){child.answer.data, child.answer.size}, *problem ? problem : text);
+    children->is.done(children->is.context, child.tag,
+                      (struct bytes){child.answer.data, child.answer.size},
+                      *problem ? problem : text);
     buf_release(&child.answer);
 }
 
@@ -181,11 +178,9 @@ void children_work(struct children *children, uint64_t now_ms)
         if (ended)
             finish(children, i, "");
         else if (child->answer.size > LIMIT_DISCOVERY_BYTES)
-            finish(children, i, "discovery answered with more than limits.h allows");
+            finish(children, i, "it answered with more than limits.h allows");
         else if (now_ms >= child->deadline_ms)
-            finish(children, i,
-                   "discovery took longer than 30 minutes; see whether git can reach the "
-                   "repository from the coordinator's host");
+            finish(children, i, children->is.timeout_advice);
     }
     start_waiting(children);
 }

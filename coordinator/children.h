@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* children.h - bounded child processes of the coordinator: discovery, and nothing that decides.
+/* children.h - bounded child processes of the coordinator: discovery and notices, and nothing that
+ * decides.
  *
  * A child gets a question on standard input and prints an answer; it is killed when it takes too
  * long or prints too much. At most LIMIT_DISCOVERY_CHILDREN run at a time, the others wait in
@@ -23,7 +24,17 @@ struct children;
 typedef void (*children_done)(void *context, uint64_t tag, struct bytes answer,
                               const char *problem);
 
-struct children *children_create(const char *const *argv, children_done done, void *context);
+/* All borrowed. `what` names a child in its problems. */
+struct children_kind {
+    const char *const *argv;
+    const char *what;
+    uint64_t timeout_ms;
+    const char *timeout_advice; /* what to do when one took longer */
+    children_done done;
+    void *context;
+};
+
+struct children *children_create(const struct children_kind *kind);
 /* Ends whatever still runs. NULL is fine. */
 void children_destroy(struct children *children);
 /* Starts a child with this question, or lets it wait for its turn. `tag` comes back with the

@@ -61,6 +61,28 @@ struct config_target {
     struct target target;
 };
 
+/* Who is told, and how. */
+enum listener_kind {
+    LISTENER_NONE,
+    LISTENER_WEBHOOK, /* a POST of JSON, signed */
+    LISTENER_MAIL,    /* through sendmail */
+    LISTENER_COMMAND,
+    LISTENER_GITHUB /* a commit status a branch */
+};
+extern const char *const listener_kind_names[];
+
+struct config_listener {
+    const char *name;
+    enum listener_kind kind;
+    const char *url;     /* webhook: where to; github: its API */
+    const char *to;      /* mail */
+    const char *from;    /* mail, "" sendmail's own */
+    const char *command; /* command; mail: the sendmail to call */
+    const char *secret;  /* webhook: signs; github: the token */
+    const char **kinds;  /* notice_kind_names; empty: all but run-opened */
+    size_t kinds_count;
+};
+
 struct config {
     const char *name;
     struct config_listen listen;
@@ -69,6 +91,8 @@ struct config {
     size_t projects_count;
     struct config_target *targets;
     size_t targets_count;
+    struct config_listener *listeners;
+    size_t listeners_count;
     uint32_t keep_closed_runs; /* newer than these are archived */
     struct arena arena;        /* owns all of it */
 };

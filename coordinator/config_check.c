@@ -222,6 +222,76 @@ static const void *check_project(struct config *config, const struct config_proj
     return to_blame;
 }
 
+/* ---- notices -------------------------------------------------------------------------------- */
+
+static const void *check_web_address(const struct config_listener *listener, struct err *err)
+{
+    bool is_web =
+        strncmp(listener->url, "https://", 8) == 0 || strncmp(listener->url, "http://", 7) == 0;
+    if (is_web && !has_blank(listener->url) && !has_password(listener->url))
+        return NULL;
+    return blame(&listener->url, err,
+                 "url: expected https://... without a password, not \"%.200s\"", listener->url);
+}
+
+/* What goes into a mail's head must stay on its line (CWE-93). */
+static const void *check_mail(const struct config_listener *listener, struct err *err)
+{
+    if (!strchr(listener->to, '@') || strpbrk(listener->to, "\r\n"))
+        return blame(&listener->to, err, "to: expected an address like ann@example.org");
+    if (strpbrk(listener->from, "\r\n"))
+        return blame(&listener->from, err, "from: an address is one line");
+    return NULL;
+}
+
+static const void *check_notice_kinds(const struct config_listener *listener, struct err *err)
+{
+    for (size_t i = 0; i < listener->kinds_count; i++)
+        if (shape_enum_value(notice_kind_names, listener->kinds[i]) <= NOTICE_NONE)
+            return blame(&listener->kinds[i], err,
+                         "kinds: there is no notice \"%.100s\"; see docs/config.md",
+                         listener->kinds[i]);
+    return NULL;
+}
+
+static const void *check_means(const struct config_listener *listener, struct err *err)
+{
+    switch (listener->kind) {
+    case LISTENER_WEBHOOK:
+        return check_web_address(listener, err);
+    case LISTENER_MAIL:
+        return check_mail(listener, err);
+    case LISTENER_COMMAND:
+        return *listener->command
+                   ? NULL
+                   : blame(&listener->kind, err, "a notice of kind command needs \"command\"");
+    case LISTENER_GITHUB:
+        if (!*listener->secret)
+            return blame(&listener->kind, err,
+                         "a notice of kind github needs \"secret\": the name of its token");
+        return *listener->url ? check_web_address(listener, err) : NULL;
+    case LISTENER_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static const void *check_listener(const struct config *config,
+                                  const struct config_listener *listener, struct err *err)
+{
+    const void *to_blame = check_name(&listener->name, err);
+    for (const struct config_listener *other = config->listeners; !to_blame && other < listener;
+         other++)
+        if (strcmp(other->name, listener->name) == 0)
+            to_blame =
+                blame(&listener->name, err, "a second notice is called \"%s\"", listener->name);
+    if (!to_blame)
+        to_blame = check_means(listener, err);
+    if (!to_blame && *listener->secret)
+        to_blame = check_name(&listener->secret, err);
+    return to_blame ? to_blame : check_notice_kinds(listener, err);
+}
+
 /* ---- all ------------------------------------------------------------------------------------ */
 
 static const void *check_farm(const struct config *config, struct err *err)
@@ -247,5 +317,10 @@ const void *config_check(struct config *config, struct err *err)
         to_blame = check_target(config, &config->targets[i], err);
     for (size_t i = 0; !to_blame && i < config->projects_count; i++)
         to_blame = check_project(config, &config->projects[i], err);
+    if (!to_blame && config->listeners_count > LIMIT_LISTENERS)
+        to_blame = blame(&config->listeners, err, "notices: at most %d", LIMIT_LISTENERS);
+    for (size_t i = 0; !to_blame && i < config->listeners_count; i++)
+        to_blame = check_listener(config, &config->listeners[i], err);
+    config->policy.notices = config->listeners_count > 0;
     return to_blame;
 }

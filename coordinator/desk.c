@@ -361,6 +361,7 @@ void desk_perform(struct desk *desk, const struct effect *effect)
     case EFFECT_PREFLIGHT:
     case EFFECT_EXPECT_LOG:
     case EFFECT_PEERS:
+    case EFFECT_NOTIFY:
         assert(!"not the desk's effect");
     }
 }

@@ -6,6 +6,7 @@
 #include "coordinator/desk.h"
 #include "coordinator/journal.h"
 #include "coordinator/logstore.h"
+#include "coordinator/notifier.h"
 #include "coordinator/questions.h"
 #include "coordinator/resolve.h"
 #include "coordinator/shell.h"
@@ -83,6 +84,8 @@ static int wait_ms(struct loop *loop)
     uint64_t until = farm_deadline_ms(loop->shell.farm);
     if (loop->housekeeping_at_ms < until)
         until = loop->housekeeping_at_ms;
+    if (notifier_deadline_ms(loop->shell.notifier) < until)
+        until = notifier_deadline_ms(loop->shell.notifier);
     if (until <= now)
         return 0;
     return until - now > HOUSEKEEPING_MS ? HOUSEKEEPING_MS : (int)(until - now);
@@ -90,12 +93,13 @@ static int wait_ms(struct loop *loop)
 
 static void wait(struct loop *loop)
 {
-    struct pollfd polls[3 + LIMIT_DISCOVERY_CHILDREN] = {
+    struct pollfd polls[3 + 2 * LIMIT_DISCOVERY_CHILDREN] = {
         {.fd = desk_fd(loop->shell.desk), .events = POLLIN},
         {.fd = logstore_fd(loop->shell.logs), .events = POLLIN},
         {.fd = loop->signals, .events = POLLIN},
     };
     size_t count = 3 + resolver_poll(loop->shell.resolver, polls + 3);
+    count += notifier_poll(loop->shell.notifier, polls + count);
     if (poll(polls, count, wait_ms(loop)) < 0 && errno != EINTR)
         log_error("poll: %s", strerror(errno));
 }
@@ -154,6 +158,7 @@ static void gather(struct loop *loop)
     desk_receive(shell->desk);
     take_sealed_logs(loop);
     resolver_work(shell->resolver);
+    notifier_work(shell->notifier);
     if (shell->now_ms >= loop->housekeeping_at_ms) {
         watch_disk(loop);
         loop->housekeeping_at_ms = shell->now_ms + HOUSEKEEPING_MS;
@@ -199,6 +204,9 @@ static void perform_one(struct loop *loop, const struct effect *effect)
         break;
     case EFFECT_PEERS:
         desk_load_peers(shell->desk, loop->zap);
+        break;
+    case EFFECT_NOTIFY:
+        notifier_tell(shell->notifier, effect->notice);
         break;
     case EFFECT_REPLY:
     case EFFECT_WELCOME:
@@ -394,6 +402,7 @@ static int begin(struct loop *loop, struct err *err)
         return -1;
     shell->questions = questions_create(shell);
     shell->resolver = resolver_create(shell);
+    shell->notifier = notifier_create(shell);
     shell->now_ms = clock_boot_ms();
     shell->wall_ms = clock_wall_ms();
     shell->intake_open = true;
@@ -418,6 +427,7 @@ static void finish(struct loop *loop)
     if (shell->journal && journal_commit(shell->journal, &err))
         log_error("%s", err.text);
     resolver_destroy(shell->resolver);
+    notifier_destroy(shell->notifier);
     questions_destroy(shell->questions);
     logstore_stop(shell->logs);
     desk_close(shell->desk);

@@ -5,16 +5,17 @@
  *   farmd discover                              a child: question on standard input, answer on
  *                                               standard output
  *   farmd discover --init URL [--home DIR]      print a farm.yaml for a repository
- *   farmd config-check [--home DIR]             is farm.yaml right?
- *   farmd config-explain                        docs/config.md
- *   farmd requests                              the table of requests in docs/protocol.md
- *   farmd states                                docs/states.md
+ *   farmd notify                                a child: tells listeners; question and answer
+ * likewise farmd config-check [--home DIR]             is farm.yaml right? farmd config-explain
+ * docs/config.md farmd requests                              the table of requests in
+ * docs/protocol.md farmd states                                docs/states.md
  */
 #include "coordinator/backup.h"
 #include "coordinator/config.h"
 #include "coordinator/core/state.h"
 #include "coordinator/discover.h"
 #include "coordinator/loop.h"
+#include "coordinator/notify.h"
 #include "coordinator/requests.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
@@ -53,6 +54,12 @@ struct task {
 static int run_discover(const struct arguments *arguments, const char *home)
 {
     return arguments->init_url ? discover_init_main(arguments->init_url, home) : discover_main();
+}
+
+static int run_notify(const struct arguments *arguments, const char *home)
+{
+    (void)arguments, (void)home;
+    return notify_main();
 }
 
 static int run_config_check(const struct arguments *arguments, const char *home)
@@ -97,11 +104,9 @@ static int run_requests(const struct arguments *arguments, const char *home)
 }
 
 static const struct task tasks[] = {
-    {"discover", run_discover},
-    {"config-check", run_config_check},
-    {"config-explain", run_config_explain},
-    {"requests", run_requests},
-    {"states", run_states},
+    {"discover", run_discover},         {"notify", run_notify},
+    {"config-check", run_config_check}, {"config-explain", run_config_explain},
+    {"requests", run_requests},         {"states", run_states},
 };
 
 static const struct task *find_task(const char *word)

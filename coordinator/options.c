@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const listener_kind_names[] = {"none", "webhook", "mail", "command", "github", NULL};
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 #define AT(struct_type, member) .offset = offsetof(struct_type, member)
@@ -69,6 +71,32 @@ static const struct option target_options[] = {
      "Forbid a publish that would build again what was checked. Off until you have tried it with "
      "your flox.",
      OPTION_FLAG, AT(struct config_target, no_rebuild)},
+    END};
+
+static const struct option listener_options[] = {
+    {"name", NULL, "What the farm calls it.", OPTION_TEXT, AT(struct config_listener, name)},
+    {"kind", NULL,
+     "webhook: a POST of JSON; mail: through sendmail; command: run by sh -c with the JSON on its "
+     "standard input; github: a commit status for each branch of a run.",
+     OPTION_ENUM, AT(struct config_listener, kind), .names = listener_kind_names},
+    {"url", "", "webhook: where to; github: its API, https://api.github.com when not given.",
+     OPTION_TEXT, AT(struct config_listener, url)},
+    {"to", "", "mail: one or more addresses, by commas.", OPTION_TEXT,
+     AT(struct config_listener, to)},
+    {"from", "", "mail: the sender; sendmail's own when not given.", OPTION_TEXT,
+     AT(struct config_listener, from)},
+    {"command", "",
+     "command: what is run; mail: the sendmail to call, /usr/sbin/sendmail when not given.",
+     OPTION_TEXT, AT(struct config_listener, command)},
+    {"secret", "",
+     "Name of a secret: signs what a webhook gets (HMAC-SHA256, header X-Farm-Signature-256); "
+     "github's token.",
+     OPTION_TEXT, AT(struct config_listener, secret)},
+    {"kinds", NULL,
+     "Only these notices: run-opened, run-ended, publishing-held, publication-unknown, "
+     "worker-quarantined, intake-closed. When not given: all but run-opened; github always gets "
+     "the two of a run.",
+     OPTION_TEXTS, ITEMS(struct config_listener, kinds)},
     END};
 
 static const struct option branch_options[] = {
@@ -138,6 +166,10 @@ const struct option config_options[] = {
     {"targets", "", "Where packages may be published to.", OPTION_LIST,
      ITEMS(struct config, targets), .options = target_options,
      .item_size = sizeof(struct config_target)},
+    {"notices", "",
+     "Who is told when a run ends or a person is needed; `farm notice test` tries them.",
+     OPTION_LIST, ITEMS(struct config, listeners), .options = listener_options,
+     .item_size = sizeof(struct config_listener)},
     {"projects", "", "What is built: git repositories with recipes.", OPTION_LIST,
      ITEMS(struct config, projects), .options = project_options,
      .item_size = sizeof(struct config_project),

@@ -77,6 +77,7 @@ json_t *render_farm(const struct farm *farm)
     set_number(object, "attempts_live", view.attempts_live);
     set_number(object, "publications_open", view.publications_open);
     set_number(object, "workers_online", view.workers_online);
+    json_object_set_new(object, "notices", render_notices(farm));
     return object;
 }
 
@@ -147,6 +148,7 @@ json_t *render_run(const struct farm *farm, uint64_t run, bool with_jobs)
     if (!view_run(farm, run, &view))
         return json_null();
     json_t *object = run_from_view(farm, &view);
+    json_object_set_new(object, "branches", render_branches(farm, run));
     if (with_jobs)
         json_object_set_new(object, "jobs", run_jobs(farm, run));
     return object;
@@ -322,6 +324,31 @@ json_t *render_why(const struct farm *farm, uint64_t job)
     json_object_set_new(object, "hosts", waits ? hosts_for(farm, &view) : json_array());
     json_object_set_new(object, "tries", render_attempts(farm, job));
     return object;
+}
+
+/* ---- notices ------------------------------------------------------------------------------- */
+
+json_t *render_notice(const struct notice_view *notice)
+{
+    json_t *object = json_object();
+    set_number(object, "number", notice->notice);
+    set_text(object, "notice", notice_kind_names[notice->kind]);
+    set_text(object, "subject", notice->subject);
+    set_text(object, "text", notice->text);
+    set_text(object, "state", notice_state_names[notice->state]);
+    set_text(object, "problem", notice->problem);
+    set_number(object, "run", notice->run);
+    set_number(object, "at", notice->raised_wall_ms);
+    return object;
+}
+
+json_t *render_notices(const struct farm *farm)
+{
+    json_t *notices = json_array();
+    struct notice_view notice;
+    for (uint64_t cursor = 0; view_notice_next(farm, &cursor, &notice);)
+        json_array_append_new(notices, render_notice(&notice));
+    return notices;
 }
 
 /* ---- workers, ledger, peers ---------------------------------------------------------------- */

@@ -10,8 +10,11 @@
 
 json_t *render_farm(const struct farm *farm); /* {name, epoch, paused, ..., runs_open, ...} */
 /* {run, state, ..., counts:{waiting,...,ok,failed,...}, published:{wanted,done,failed,held},
- *  eta_ms, jobs:[job...]}; jobs only with `with_jobs`. */
+ *  eta_ms, branches:[{project, branch, commit, total, ok, failed, ..., published, summary}...],
+ *  jobs:[job...]}; jobs only with `with_jobs`. */
 json_t *render_run(const struct farm *farm, uint64_t run, bool with_jobs);
+/* The branches of a run, as in render_run (render_branches.c). */
+json_t *render_branches(const struct farm *farm, uint64_t run);
 json_t *render_runs(const struct farm *farm); /* [run without jobs...] */
 /* {job, run, project, branch, commit, package, system, gpu, isa, cuda, python, state, verdict,
  * cause, detail, worker, attempts, attempt:"1.42", log:"1.42", publication:{state, cause, detail,
@@ -22,6 +25,9 @@ json_t *render_attempts(const struct farm *farm,
 /* `farm why`: for a waiting or ready job one row a host with the scheduler's own reason; for a
  * closed one how it failed: attempts with cause, phase, detail. */
 json_t *render_why(const struct farm *farm, uint64_t job);
+/* {notice, subject, text, state, problem, run, at}; a list of those whose subject is not over. */
+json_t *render_notice(const struct notice_view *notice);
+json_t *render_notices(const struct farm *farm);
 json_t *render_workers(const struct farm *farm);
 json_t *render_ledger_entry(const struct ledger_entry *entry);
 json_t *render_peers(const struct farm *farm);

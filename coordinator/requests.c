@@ -6,6 +6,7 @@
 #include "coordinator/desk.h"
 #include "coordinator/filter.h"
 #include "coordinator/logstore.h"
+#include "coordinator/notifier.h"
 #include "coordinator/render.h"
 #include "coordinator/resolve.h"
 #include "coordinator/secrets.h"
@@ -580,6 +581,17 @@ static void serve_ledger_import(struct shell *shell, const struct asker *asker,
     act(shell, asker, &input);
 }
 
+static void serve_notify_test(struct shell *shell, const struct asker *asker,
+                              const json_t *arguments)
+{
+    (void)arguments;
+    if (shell->config.listeners_count)
+        notifier_test(shell->notifier, asker);
+    else
+        desk_refuse(shell->desk, asker, 3,
+                    "nobody is to be told: add somebody under `notices` in farm.yaml");
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 #define READ true
@@ -613,6 +625,9 @@ static const struct verb verbs[] = {
      ACT,
      serve_build},
     {{"retry", ROLE_OPERATOR, "{run, failed?, filter?, at?}", "{run}"}, ACT, serve_retry},
+    {{"notify-test", ROLE_OPERATOR, "{}", "{told, failed: [{name, problem}]}"},
+     ACT,
+     serve_notify_test},
     {{"cancel", ROLE_OPERATOR, "{subject, kind: run or job}", "{}"}, ACT, serve_cancel},
     {{"publish", ROLE_OPERATOR, "{subject}", "{}"}, ACT, serve_publish},
     {{"settle", ROLE_OPERATOR, "{publication, as: published, not-published or give-up}", "{}"},

@@ -12,6 +12,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
+#include "proto/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +46,15 @@ struct resolver *resolver_create(struct shell *shell)
     resolver->argv[0] = shell->program;
     resolver->argv[1] = "discover";
     resolver->next_tag = 1;
-    resolver->children = children_create(resolver->argv, answered, resolver);
+    resolver->children = children_create(&(struct children_kind){
+        .argv = resolver->argv,
+        .what = "discovery",
+        .timeout_ms = LIMIT_DISCOVERY_MS,
+        .timeout_advice = "discovery took longer than 30 minutes; see whether git can reach the "
+                          "repository from the coordinator's host",
+        .done = answered,
+        .context = resolver,
+    });
     return resolver;
 }
 

@@ -29,6 +29,7 @@ struct shell {
     struct desk *desk;
     struct questions *questions;
     struct resolver *resolver;
+    struct notifier *notifier;
     struct logstore *logs;
 };
 

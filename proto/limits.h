@@ -76,6 +76,12 @@
 #define LIMIT_INPUTS_PER_TURN 1024
 /* Attempts a job may have before it closes `failed`, whatever the cause. */
 #define LIMIT_ATTEMPTS_PER_JOB 12
+/* Handing one notice to everybody who is to hear it: a slow mail server or web hook. */
+#define LIMIT_NOTIFY_MS (2u * 60 * 1000)
+/* How long a notice that cannot be handed over is tried: over a night without network. */
+#define LIMIT_NOTIFY_TRIES_MS (24ull * 3600 * 1000)
+/* People or programs a farm tells. */
+#define LIMIT_LISTENERS 32
 /* Nesting of messages and of JSON: nothing we speak is deeper than 6. */
 #define LIMIT_NESTING 16
 /* Memory one message or record of `size` bytes may take while it is decoded. Small messages grow

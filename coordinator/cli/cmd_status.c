@@ -28,6 +28,20 @@ static enum exit_code ask_status(struct invocation *invocation, json_t **body)
 
 /* ---- status -------------------------------------------------------------------------------- */
 
+/* What stays open until a person acts. */
+static void print_needs(const json_t *notices, struct arena *arena, bool colours, struct buf *out)
+{
+    size_t index;
+    json_t *notice;
+    json_array_foreach(notices, index, notice)
+    {
+        if (!strncmp(json_get_text(notice, "notice", ""), "run-", 4))
+            continue;
+        ink_add(out, colours, INK_BAD, "needs you");
+        buf_print(out, ": %s\n", text_safe(arena, json_get_text(notice, "text", "")));
+    }
+}
+
 static void print_farm(const json_t *farm, bool colours, struct buf *out)
 {
     struct arena arena = {0};
@@ -40,6 +54,7 @@ static void print_farm(const json_t *farm, bool colours, struct buf *out)
         ink_add(out, colours, INK_BAD, "takes no new work");
         buf_print(out, ": %s\n", text_safe(&arena, json_get_text(farm, "intake_reason", "")));
     }
+    print_needs(json_object_get(farm, "notices"), &arena, colours, out);
     if (json_get_u64(farm, "workers_online", 0) == 0)
         buf_print(out, "no worker is online: farm worker list, farm worker start NAME\n");
     arena_clear(&arena);

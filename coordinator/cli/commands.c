@@ -197,6 +197,11 @@ static const struct command commands[] = {
      "farm worker remove old --discard", false, false, cmd_worker_remove},
     {"ledger", "[FILTER...]", "List what is published, and from which commit", "", ledger_options,
      0, -1, "farm ledger --json", false, false, cmd_ledger},
+    {"notice list", "", "List what a person is needed for, and what is on its way to people", "",
+     json_options, 0, 0, "farm notice list", false, false, cmd_notice_list},
+    {"notice test", "", "Tell everybody under `notices` in farm.yaml, now",
+     "Says who could not be told, and why.", no_options, 0, 0, "farm notice test", false, false,
+     cmd_notice_test},
     {"secret set", "NAME", "Store a secret that publishing needs",
      "Its value is read from standard input, or asked for without echo; never from the command "
      "line. What was held for it goes on.",

@@ -31,6 +31,8 @@ enum exit_code cmd_worker_start(struct invocation *invocation);
 enum exit_code cmd_worker_drain(struct invocation *invocation);
 enum exit_code cmd_worker_resume(struct invocation *invocation);
 enum exit_code cmd_worker_remove(struct invocation *invocation);
+enum exit_code cmd_notice_list(struct invocation *invocation);
+enum exit_code cmd_notice_test(struct invocation *invocation);
 enum exit_code cmd_ledger(struct invocation *invocation);
 enum exit_code cmd_secret_set(struct invocation *invocation);
 enum exit_code cmd_key_add(struct invocation *invocation);

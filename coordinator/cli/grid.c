@@ -306,6 +306,18 @@ void run_summary(const json_t *run, struct buf *out)
     add_count(out, published_of(run, "held"), "held");
 }
 
+/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line a branch. */
+static void add_branches(const json_t *branches, struct arena *arena, struct buf *out)
+{
+    size_t index;
+    json_t *branch;
+    json_array_foreach(branches, index, branch)
+    {
+        buf_print(out, "  %s %s\n", text_safe(arena, json_get_text(branch, "branch", "")),
+                  json_get_text(branch, "summary", ""));
+    }
+}
+
 void grid_counts(const json_t *run, bool colours, struct buf *out)
 {
     struct arena arena = {0};
@@ -325,6 +337,7 @@ void grid_counts(const json_t *run, bool colours, struct buf *out)
     buf_print(out, "\n");
     if (*json_get_text(run, "reason", ""))
         buf_print(out, "%s\n", text_safe(&arena, json_get_text(run, "reason", "")));
+    add_branches(json_object_get(run, "branches"), &arena, out);
     arena_clear(&arena);
 }
 

@@ -91,6 +91,7 @@ static void counters_set(struct farm *farm, const struct record *record)
     counters->publication = higher(counters->publication, to->publication);
     counters->worker = higher(counters->worker, to->worker);
     counters->token = higher(counters->token, to->token);
+    counters->notice = higher(counters->notice, to->notice);
 }
 
 /* ---- peers and workers --------------------------------------------------------------------- */
@@ -940,6 +941,48 @@ static void request_known(struct farm *farm, const struct record *record)
     know_request(farm, record->request_known.request_id, record->request_known.run);
 }
 
+/* ---- notices ------------------------------------------------------------------------------- */
+
+static struct notice *existing_notice(const struct farm *farm, uint64_t id)
+{
+    struct notice *notice = find_notice(farm, id);
+    assert(notice && "a record about an unknown notice");
+    return notice;
+}
+
+static void notice_raised(struct farm *farm, const struct record *record)
+{
+    const struct record_notice *body = &record->notice;
+    struct notice *notice = mem_new(sizeof *notice);
+    notice->id = body->notice;
+    notice->kind = body->kind;
+    notice->state = state_move(&notice_table, STATE_NEW, record->kind, NOTICE_RAISED);
+    notice->run = body->run;
+    notice->raised_ms = record->at_ms;
+    notice->raised_wall_ms = record->wall_ms;
+    notice->subject = arena_text(&notice->arena, body->subject);
+    notice->text = arena_text(&notice->arena, body->text);
+    notice->problem = "";
+    HASH_ADD(hh, farm->notices, id, sizeof notice->id, notice);
+    farm->counters.notice = higher(farm->counters.notice, notice->id);
+}
+
+static void notice_told(struct farm *farm, const struct record *record)
+{
+    struct notice *notice = existing_notice(farm, record->notice.notice);
+    notice->state = state_move(&notice_table, (int)notice->state, record->kind, NOTICE_TOLD);
+    notice->problem = arena_text(&notice->arena, record->notice.text);
+}
+
+static void notice_ended(struct farm *farm, const struct record *record)
+{
+    struct notice *notice = existing_notice(farm, record->notice.notice);
+    state_move(&notice_table, (int)notice->state, record->kind, NOTICE_ENDED);
+    HASH_DELETE(hh, farm->notices, notice);
+    arena_clear(&notice->arena);
+    free(notice);
+}
+
 /* ---- dispatch ------------------------------------------------------------------------------ */
 
 typedef void (*applier)(struct farm *farm, const struct record *record);
@@ -991,6 +1034,9 @@ static const applier appliers[] = {
     [RECORD_LEDGER_ENTERED] = ledger_entered,
     [RECORD_LEARNED] = learned,
     [RECORD_REQUEST_KNOWN] = request_known,
+    [RECORD_NOTICE_RAISED] = notice_raised,
+    [RECORD_NOTICE_TOLD] = notice_told,
+    [RECORD_NOTICE_ENDED] = notice_ended,
 };
 
 void farm_apply(struct farm *farm, const struct record *record)

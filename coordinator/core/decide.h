@@ -79,4 +79,8 @@ void decide_enrol(struct step *step, const struct input_enrol *input);
 void decide_revoke(struct step *step, const struct input_revoke *input);
 void decide_worker_admin(struct step *step, const struct input_worker_admin *input);
 
+/* notices.c: what people are told, read off the records of the step since `first`. */
+void decide_notices(struct step *step, size_t first);
+void decide_notified(struct step *step, const struct input_notified *input);
+
 #endif

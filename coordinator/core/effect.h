@@ -16,7 +16,8 @@ enum effect_kind {
     EFFECT_RESOLVE,     /* discover the variants of a run; answer INPUT_RESOLVED */
     EFFECT_PREFLIGHT,   /* look what would stop it later; answer INPUT_PREFLIGHTED */
     EFFECT_EXPECT_LOG,  /* the log store may take this log from this worker */
-    EFFECT_PEERS        /* who may connect has changed: view_peers() */
+    EFFECT_PEERS,       /* who may connect has changed: view_peers() */
+    EFFECT_NOTIFY       /* tell people view_notice(); answer INPUT_NOTIFIED */
 };
 
 struct effect {
@@ -24,6 +25,7 @@ struct effect {
     uint64_t worker;
     uint64_t session;
     uint64_t run;           /* RESOLVE, PREFLIGHT; REPLY: the run it was about, or 0 */
+    uint64_t notice;        /* NOTIFY */
     struct token token;     /* EXPECT_LOG */
     const char *request_id; /* REPLY */
     bool ok;                /* REPLY */

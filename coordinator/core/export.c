@@ -296,6 +296,18 @@ static void put_lasting(struct export *export)
             &(struct record){.kind = RECORD_REQUEST_KNOWN, .request_known = {at->id, at->run}});
 }
 
+static void put_notice(struct export *export, const struct notice *notice)
+{
+    struct record_notice body = {notice->id, notice->kind, notice->subject, notice->run,
+                                 notice->text};
+    put(export, notice->raised_ms, notice->raised_wall_ms,
+        &(struct record){.kind = RECORD_NOTICE_RAISED, .notice = body});
+    body.text = notice->problem;
+    if (notice->state == NOTICE_TOLD)
+        put(export, notice->raised_ms, notice->raised_wall_ms,
+            &(struct record){.kind = RECORD_NOTICE_TOLD, .notice = body});
+}
+
 static void put_runs(struct export *export)
 {
     const struct farm *farm = export->farm;
@@ -354,6 +366,8 @@ void farm_export(const struct farm *farm, bool (*drop_run)(void *context, uint64
         put_worker(&export, worker);
     put_lasting(&export);
     put_runs(&export);
+    for (const struct notice *at = farm->notices; at; at = at->hh.next)
+        put_notice(&export, at);
     put(&export, farm->now_ms, farm->wall_ms,
         &(struct record){.kind = RECORD_COUNTERS_SET, .counters = farm->counters});
     put_passing(&export);
@@ -475,6 +489,11 @@ static uint64_t mix_lasting(uint64_t hash, const struct farm *farm)
         hash = mix_shape(hash, record_info(RECORD_LEARNED)->shape, &at->is);
     for (const struct known_request *at = farm->requests; at; at = at->hh.next)
         hash = mix(hash_text(hash, at->id), at->run);
+    for (const struct notice *at = farm->notices; at; at = at->hh.next) {
+        hash = mix(mix(mix(mix(hash, at->id), at->kind), at->state), at->run);
+        hash = hash_text(hash_text(hash_text(hash, at->subject), at->text), at->problem);
+        hash = mix(hash, at->raised_wall_ms);
+    }
     return hash;
 }
 

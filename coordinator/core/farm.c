@@ -154,6 +154,18 @@ static void destroy_classes(struct ready_class *class)
     }
 }
 
+static void destroy_notices(struct notice *notice)
+{
+    struct notice *map = notice;
+    HASH_CLEAR(hh, map);
+    while (notice) {
+        struct notice *next = notice->hh.next;
+        arena_clear(&notice->arena);
+        free(notice);
+        notice = next;
+    }
+}
+
 /* The maps first: their handles are inside what is freed then. */
 static void clear_maps(struct farm *farm)
 {
@@ -179,6 +191,7 @@ void farm_destroy(struct farm *farm)
     destroy_classes(farm->classes);
     destroy_runs(farm->runs);
     destroy_workers(farm->workers);
+    destroy_notices(farm->notices);
     arena_clear(&farm->arena);
     buf_release(&farm->scratch);
     free(farm->ledger);
@@ -270,6 +283,9 @@ static void dispatch(struct step *step, const struct input *input)
     case INPUT_LOG_SEALED:
         decide_sealed(step, &input->sealed);
         return;
+    case INPUT_NOTIFIED:
+        decide_notified(step, &input->notified);
+        return;
     case INPUT_ARCHIVE:
         decide_archive(step, input->archive);
         return;
@@ -339,6 +355,7 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
         close_unroutable(step);
     decide_schedule(step);
     close_finished_runs(step);
+    decide_notices(step, first);
 }
 
 /* ---- after a restart ----------------------------------------------------------------------- */
@@ -352,6 +369,9 @@ void farm_resume(const struct farm *farm, struct farm_outcome *outcome)
         if (run->state == RUN_PREFLIGHT)
             append_effect(outcome, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = run->id});
     }
+    for (const struct notice *at = farm->notices; at; at = at->hh.next)
+        if (at->state == NOTICE_RAISED)
+            append_effect(outcome, &(struct effect){.kind = EFFECT_NOTIFY, .notice = at->id});
     struct expected_log *logs;
     size_t count = peek_expected_logs(farm, &logs, &outcome->arena);
     for (size_t i = 0; i < count; i++)

@@ -206,6 +206,17 @@ struct learned {
     struct record_learned is;
 };
 
+struct notice {
+    UT_hash_handle hh;
+    uint64_t id;
+    enum notice_kind kind;
+    enum notice_state state;
+    uint64_t run;
+    uint64_t raised_ms, raised_wall_ms;
+    struct arena arena; /* owns the texts */
+    const char *subject, *text, *problem;
+};
+
 struct known_request {
     UT_hash_handle hh;
     const char *id;
@@ -242,6 +253,7 @@ struct farm {
     struct ledger_newest *ledger_newest;
     struct learned *learned;
     struct known_request *requests;
+    struct notice *notices;
     size_t runs_open, jobs_open, jobs_ready, attempts_live, publications_open;
     struct buf scratch; /* keys are put together here */
 };
@@ -254,6 +266,7 @@ struct job *find_job(const struct farm *farm, uint64_t id);
 struct attempt *find_attempt(const struct farm *farm, struct token token);
 struct try *find_try(const struct farm *farm, struct token token);
 struct publication *find_publication(const struct farm *farm, uint64_t id);
+struct notice *find_notice(const struct farm *farm, uint64_t id);
 struct peer *find_peer(const struct farm *farm, const char *public_key);
 const struct learned *find_learned(const struct farm *farm, const char *project,
                                    const char *package, const char *system);

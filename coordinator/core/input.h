@@ -30,8 +30,9 @@ enum input_kind {
     INPUT_SETTLE,  /* a person says what became of an unresolved publication */
     INPUT_RELEASE, /* a secret was set: what it held may try again */
     INPUT_LEDGER_IMPORT,
-    INPUT_INTAKE, /* the coordinator's own disk: may new work begin? */
-    INPUT_ARCHIVE /* forget a closed run whose attempts are all sealed; others are left alone */
+    INPUT_INTAKE,   /* the coordinator's own disk: may new work begin? */
+    INPUT_NOTIFIED, /* a notice was handed over, or will not be */
+    INPUT_ARCHIVE   /* forget a closed run whose attempts are all sealed; others are left alone */
 };
 
 /* What every request of a person carries. */
@@ -142,6 +143,11 @@ struct input_intake {
     const char *reason;
 };
 
+struct input_notified {
+    uint64_t notice;
+    const char *problem; /* "" or why not everybody could be told */
+};
+
 struct input {
     enum input_kind kind;
     uint64_t now_ms; /* boot time, as read; farm_step makes core time of it */
@@ -166,6 +172,7 @@ struct input {
         struct input_release release;
         struct input_ledger_import ledger_import;
         struct input_intake intake;
+        struct input_notified notified;
         uint64_t archive; /* run */
     };
 };

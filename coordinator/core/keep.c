@@ -53,6 +53,13 @@ struct publication *find_publication(const struct farm *farm, uint64_t id)
     return found;
 }
 
+struct notice *find_notice(const struct farm *farm, uint64_t id)
+{
+    struct notice *found;
+    HASH_FIND(hh, farm->notices, &id, sizeof id, found);
+    return found;
+}
+
 struct peer *find_peer(const struct farm *farm, const char *public_key)
 {
     struct peer *found;

@@ -27,6 +27,14 @@ bool peek_request_known(const struct farm *farm, const char *request_id, uint64_
     return known;
 }
 
+uint64_t peek_notice(const struct farm *farm, enum notice_kind kind, const char *subject)
+{
+    for (const struct notice *at = farm->notices; at; at = at->hh.next)
+        if (at->kind == kind && strcmp(at->subject, subject) == 0)
+            return at->id;
+    return 0;
+}
+
 bool peek_key_revoked(const struct farm *farm, const char *public_key)
 {
     const struct peer *peer = find_peer(farm, public_key);

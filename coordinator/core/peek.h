@@ -57,6 +57,9 @@ bool peek_is_overtaken(const struct farm *farm, const struct hello *hello, uint6
 /* Whether view_orders() would list any. */
 bool peek_has_orders(const struct farm *farm, uint64_t worker);
 
+/* The open notice of this kind about this subject, or 0. */
+uint64_t peek_notice(const struct farm *farm, enum notice_kind kind, const char *subject);
+
 /* ---- publications ---- */
 /* The publication a try belongs to, or 0; *sealed, if not NULL, whether its log is stored. */
 uint64_t peek_try(const struct farm *farm, struct token token, bool *sealed);

@@ -11,6 +11,14 @@
 
 const char *const worker_state_names[] = {"offline",     "online",  "draining",
                                           "quarantined", "removed", NULL};
+const char *const notice_kind_names[] = {"none",
+                                         "run-opened",
+                                         "run-ended",
+                                         "publishing-held",
+                                         "publication-unknown",
+                                         "worker-quarantined",
+                                         "intake-closed",
+                                         NULL};
 
 /* ---- shapes of bodies ---------------------------------------------------------------------- */
 
@@ -31,6 +39,7 @@ static const struct field policy_fields[] = {
     SHAPE_FIELD(struct policy, U32, lost_max),
     SHAPE_FIELD(struct policy, U32, publish_tries_max),
     SHAPE_FIELD(struct policy, U64, disk_floor_bytes),
+    SHAPE_FIELD(struct policy, FLAG, notices),
 };
 const struct shape policy_shape = SHAPE(struct policy, policy_fields);
 
@@ -58,6 +67,7 @@ static const struct field counters_fields[] = {
     SHAPE_FIELD(struct record_counters, U64, publication),
     SHAPE_FIELD(struct record_counters, U64, worker),
     SHAPE_FIELD(struct record_counters, U64, token),
+    SHAPE_FIELD(struct record_counters, U64, notice),
 };
 static const struct shape counters_shape = SHAPE(struct record_counters, counters_fields);
 
@@ -249,6 +259,15 @@ static const struct field request_known_fields[] = {
 static const struct shape request_known_shape =
     SHAPE(struct record_request_known, request_known_fields);
 
+static const struct field notice_fields[] = {
+    SHAPE_FIELD(struct record_notice, U64, notice),
+    SHAPE_ENUM(struct record_notice, kind, notice_kind_names),
+    SHAPE_FIELD(struct record_notice, TEXT, subject),
+    SHAPE_FIELD(struct record_notice, U64, run),
+    SHAPE_FIELD(struct record_notice, TEXT, text),
+};
+static const struct shape notice_shape = SHAPE(struct record_notice, notice_fields);
+
 /* ---- kinds --------------------------------------------------------------------------------- */
 
 #define DURABLE(kind, name, shape)                                                                 \
@@ -307,6 +326,9 @@ static const struct record_info rows[] = {
     DURABLE(RECORD_LEDGER_ENTERED, "ledger-entered", ledger_entry_shape),
     DURABLE(RECORD_LEARNED, "learned", learned_shape),
     DURABLE(RECORD_REQUEST_KNOWN, "request-known", request_known_shape),
+    DURABLE(RECORD_NOTICE_RAISED, "notice-raised", notice_shape),
+    DURABLE(RECORD_NOTICE_TOLD, "notice-told", notice_shape),
+    DURABLE(RECORD_NOTICE_ENDED, "notice-ended", notice_shape),
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 

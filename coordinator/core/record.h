@@ -70,8 +70,13 @@ enum record_kind {
 
     /* what outlives runs */
     RECORD_LEDGER_ENTERED = 64,
-    RECORD_LEARNED = 65,      /* how long, how much memory and disk a package took */
-    RECORD_REQUEST_KNOWN = 66 /* farm_export: this request id was answered with this run */
+    RECORD_LEARNED = 65,       /* how long, how much memory and disk a package took */
+    RECORD_REQUEST_KNOWN = 66, /* farm_export: this request id was answered with this run */
+
+    /* what people are told */
+    RECORD_NOTICE_RAISED = 72,
+    RECORD_NOTICE_TOLD = 73, /* handed over, or nobody listens, or given up with a reason */
+    RECORD_NOTICE_ENDED = 74 /* what it said is over: the farm forgets it */
 };
 
 struct record_farm_started {
@@ -90,6 +95,7 @@ struct policy {
     uint32_t lost_max;       /* a job that lost this many hosts stops: a poison job */
     uint32_t publish_tries_max;
     uint64_t disk_floor_bytes; /* a host keeps this much free beyond reservations */
+    bool notices;              /* farm.yaml names somebody to tell */
 };
 
 struct record_paused {
@@ -108,7 +114,7 @@ struct record_clock {
 };
 
 struct record_counters {
-    uint64_t run, job, publication, worker, token;
+    uint64_t run, job, publication, worker, token, notice;
 };
 
 struct record_peer {
@@ -290,6 +296,27 @@ struct record_request_known {
     uint64_t run;
 };
 
+/* Why somebody is told: a run's beginning and end, or that a person is needed. The last kinds stay
+ * open until what they say is over, and are raised once as long as they are open. */
+enum notice_kind {
+    NOTICE_NONE,
+    NOTICE_RUN_OPENED,
+    NOTICE_RUN_ENDED,
+    NOTICE_PUBLISHING_HELD,     /* an account: nothing goes there until a secret is set */
+    NOTICE_PUBLICATION_UNKNOWN, /* asked as often as is allowed: a person must look */
+    NOTICE_WORKER_QUARANTINED,
+    NOTICE_INTAKE_CLOSED /* the coordinator's disk */
+};
+extern const char *const notice_kind_names[];
+
+struct record_notice {
+    uint64_t notice;
+    enum notice_kind kind; /* RAISED; and the next three */
+    const char *subject;   /* what it is about, as people name it: "run 3", "builder1" */
+    uint64_t run;          /* 0: of no run */
+    const char *text;      /* RAISED: one sentence that says what to do; TOLD: why not all heard */
+};
+
 struct record {
     enum record_kind kind;
     uint64_t at_ms;   /* core time, never falls */
@@ -320,6 +347,7 @@ struct record {
         struct ledger_entry ledger_entered;
         struct record_learned learned;
         struct record_request_known request_known;
+        struct record_notice notice; /* RAISED, TOLD, ENDED */
     };
 };
 

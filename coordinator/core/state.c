@@ -15,6 +15,7 @@ const char *const attempt_state_names[] = {"offered",  "checkout", "building", "
                                            "stopping", "ended",    "sealed",   NULL};
 const char *const publication_state_names[] = {"wanted",  "held",      "granted", "running",
                                                "unknown", "published", "failed",  NULL};
+const char *const notice_state_names[] = {"raised", "told", "ended", NULL};
 
 #define TABLE(thing, state_names)                                                                  \
     const struct state_table thing##_table = {#thing, thing##_picture, state_names, thing##_rows,  \
@@ -197,12 +198,27 @@ static const struct state_row worker_rows[] = {
 };
 TABLE(worker, worker_state_names);
 
+/* ---- notice -------------------------------------------------------------------------------- */
+
+static const char notice_picture[] = "raised -> told -> ended\n"
+                                     "   \\________________^\n"
+                                     "\n"
+                                     "what was over before anybody could be told is not told\n";
+
+static const struct state_row notice_rows[] = {
+    {STATE_NEW, RECORD_NOTICE_RAISED, NOTICE_RAISED},
+    {NOTICE_RAISED, RECORD_NOTICE_TOLD, NOTICE_TOLD},
+    {NOTICE_RAISED, RECORD_NOTICE_ENDED, NOTICE_ENDED},
+    {NOTICE_TOLD, RECORD_NOTICE_ENDED, NOTICE_ENDED},
+};
+TABLE(notice, notice_state_names);
+
 /* ---- the mover ----------------------------------------------------------------------------- */
 
 const struct state_table *state_table_at(size_t index)
 {
-    static const struct state_table *const tables[] = {&run_table, &job_table, &attempt_table,
-                                                       &publication_table, &worker_table};
+    static const struct state_table *const tables[] = {
+        &run_table, &job_table, &attempt_table, &publication_table, &worker_table, &notice_table};
     return index < sizeof tables / sizeof tables[0] ? tables[index] : NULL;
 }
 

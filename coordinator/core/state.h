@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* state.h - the transition tables of run, job, attempt, publication and worker, and the only mover.
+/* state.h - the transition tables of run, job, attempt, publication, worker and notice, and the
+ * only mover.
  *
  * A row (from, record, to) says that this record may move a thing so. A move without a row is a bug
  * and asserts. docs/states.md is made from these tables.
@@ -26,8 +27,8 @@ struct state_table {
     size_t row_count;
 };
 extern const struct state_table run_table, job_table, attempt_table, publication_table,
-    worker_table;
-/* All five; NULL behind the last. */
+    worker_table, notice_table;
+/* All of them; NULL behind the last. */
 const struct state_table *state_table_at(size_t index);
 
 /* The new state. Asserts that the table has the row. */

@@ -90,6 +90,42 @@ uint64_t view_request(const struct farm *farm, const char *request_id)
     return known ? known->run : 0;
 }
 
+/* ---- notices ------------------------------------------------------------------------------- */
+
+static void fill_notice(const struct notice *notice, struct notice_view *out)
+{
+    *out = (struct notice_view){
+        .notice = notice->id,
+        .kind = notice->kind,
+        .state = notice->state,
+        .subject = notice->subject,
+        .text = notice->text,
+        .problem = notice->problem,
+        .run = notice->run,
+        .raised_wall_ms = notice->raised_wall_ms,
+    };
+}
+
+bool view_notice(const struct farm *farm, uint64_t notice, struct notice_view *out)
+{
+    const struct notice *found = find_notice(farm, notice);
+    if (found)
+        fill_notice(found, out);
+    return found;
+}
+
+bool view_notice_next(const struct farm *farm, uint64_t *cursor, struct notice_view *out)
+{
+    const struct notice *notice = farm->notices;
+    while (notice && notice->id <= *cursor)
+        notice = notice->hh.next;
+    if (!notice)
+        return false;
+    *cursor = notice->id;
+    fill_notice(notice, out);
+    return true;
+}
+
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
 static void fill_job(const struct job *job, struct job_view *out)

@@ -32,8 +32,10 @@ enum publication_state {
     PUBLICATION_PUBLISHED,
     PUBLICATION_FAILED
 };
+enum notice_state { NOTICE_RAISED, NOTICE_TOLD, NOTICE_ENDED };
 extern const char *const run_state_names[],
-    *const job_state_names[], *const attempt_state_names[], *const publication_state_names[];
+    *const job_state_names[], *const attempt_state_names[], *const publication_state_names[],
+                                                                *const notice_state_names[];
 
 struct farm_view {
     uint32_t epoch;
@@ -143,6 +145,19 @@ struct worker_view {
 bool view_worker(const struct farm *farm, uint64_t worker, struct worker_view *out);
 bool view_worker_next(const struct farm *farm, uint64_t *cursor, struct worker_view *out);
 uint64_t view_worker_by_name(const struct farm *farm, const char *name); /* 0: none */
+
+/* Notices whose subject is not over, or of which nobody was told yet; oldest first. */
+struct notice_view {
+    uint64_t notice;
+    enum notice_kind kind;
+    enum notice_state state;
+    const char *subject, *text;
+    const char *problem; /* told: why not everybody heard, or "" */
+    uint64_t run;
+    uint64_t raised_wall_ms;
+};
+bool view_notice(const struct farm *farm, uint64_t notice, struct notice_view *out);
+bool view_notice_next(const struct farm *farm, uint64_t *cursor, struct notice_view *out);
 
 /* Every enrolled, unrevoked key. */
 struct peer_view {

@@ -32,7 +32,7 @@ struct sealed_log {
 /* What discovery or a preflight will answer. */
 struct answer {
     enum input_kind kind;
-    uint64_t run;
+    uint64_t about; /* the run, the notice */
 };
 
 /* As in coordinator/desk.c. */
@@ -361,12 +361,12 @@ static void answer_arrives(struct world *world, const struct event *event)
     plan_turn(world, 0);
 }
 
-static void ask_child(struct world *world, enum input_kind kind, uint64_t run)
+static void ask_child(struct world *world, enum input_kind kind, uint64_t about)
 {
     uint64_t delay_ms = world->scripted ? 10 : draw_between(world, 10, 3000);
-    world_in(
-        world, delay_ms,
-        &(struct event){.act = answer_arrives, .what = kind, .life = world->farmd->life, .a = run});
+    world_in(world, delay_ms,
+             &(struct event){
+                 .act = answer_arrives, .what = kind, .life = world->farmd->life, .a = about});
 }
 
 static void perform(struct world *world, const struct effect *effect)
@@ -402,6 +402,9 @@ static void perform(struct world *world, const struct effect *effect)
         break;
     case EFFECT_ORDERS:
         want_orders(farmd, effect->worker);
+        break;
+    case EFFECT_NOTIFY:
+        ask_child(world, INPUT_NOTIFIED, effect->notice);
         break;
     case EFFECT_PEERS:
     case EFFECT_NONE:
@@ -532,11 +535,13 @@ static void take_answers(struct world *world)
 {
     struct farmd *farmd = world->farmd;
     for (size_t i = 0; i < farmd->answer_count; i++) {
-        uint64_t run = farmd->answers[i].run;
+        uint64_t about = farmd->answers[i].about;
         if (farmd->answers[i].kind == INPUT_RESOLVED)
-            tell_resolved(world, run);
+            tell_resolved(world, about);
+        else if (farmd->answers[i].kind == INPUT_NOTIFIED)
+            step(world, &(struct input){.kind = INPUT_NOTIFIED, .notified = {about, ""}});
         else
-            step(world, &(struct input){.kind = INPUT_PREFLIGHTED, .preflighted = {run, ""}});
+            step(world, &(struct input){.kind = INPUT_PREFLIGHTED, .preflighted = {about, ""}});
     }
     farmd->answer_count = 0;
 }

@@ -158,6 +158,9 @@ static void say_effect(struct history *history, const struct effect *effect)
     case EFFECT_PEERS:
         buf_print(said, "> peers\n");
         return;
+    case EFFECT_NOTIFY:
+        buf_print(said, "> notify %llu\n", (unsigned long long)effect->notice);
+        return;
     case EFFECT_NONE:
         break;
     }
@@ -424,6 +427,7 @@ static void do_policy(struct history *history, const struct words *words)
     policy.attempts_max = (uint32_t)number(words, "attempts", policy.attempts_max);
     policy.lost_max = (uint32_t)number(words, "lost", policy.lost_max);
     policy.publish_tries_max = (uint32_t)number(words, "tries", policy.publish_tries_max);
+    policy.notices = number(words, "notices", policy.notices);
     struct input input = {.kind = INPUT_POLICY, .policy = policy};
     history_step(history, &input);
 }
@@ -525,6 +529,10 @@ static bool do_shell(struct history *history, const struct words *words, char *l
     } else if (strcmp(verb, "intake") == 0) {
         input.kind = INPUT_INTAKE;
         input.intake = (struct input_intake){has(words, "open"), "disk-full"};
+    } else if (strcmp(verb, "notified") == 0) {
+        input.kind = INPUT_NOTIFIED;
+        input.notified.notice = strtoull(word(words, 1), NULL, 10);
+        input.notified.problem = words->count > 2 ? word(words, 2) : "";
     } else if (strcmp(verb, "archive") == 0) {
         input.kind = INPUT_ARCHIVE;
         input.archive = strtoull(word(words, 1), NULL, 10);

@@ -15,7 +15,7 @@
  *   cancel ID run=N|job=N | pause ID | resume ID | drain ID NAME | undrain ID NAME
  *   remove ID NAME [discard] | publish ID JOB... | settle ID PUBLICATION published|not|giveup
  *   release ID SECRET | import ID TARGET PACKAGE SYSTEM COMMIT INPUTS | sealed TOKEN BYTES
- *   failed NAME | intake open|closed | archive RUN
+ *   failed NAME | intake open|closed | archive RUN | notified NOTICE [PROBLEM]
  *
  * ITEMS of a status, by commas: TOKEN accepted|running PHASE|ended OUTCOME [CAUSE] [at=PHASE]
  * [bytes=N] [already] [unsure] [pkg=P] [system=S]; a TOKEN with a p before it is a publication's.

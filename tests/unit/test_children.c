@@ -44,12 +44,24 @@ static void run_until(struct children *children, const struct answers *answers, 
     }
 }
 
+static const struct children_kind *kind_of(const char *const *argv, struct answers *answers)
+{
+    static struct children_kind kind;
+    kind = (struct children_kind){.argv = argv,
+                                  .what = "the child",
+                                  .timeout_ms = 60000,
+                                  .timeout_advice = "it took too long",
+                                  .done = note,
+                                  .context = answers};
+    return &kind;
+}
+
 static void an_answer_is_the_output_for_the_question(void **state)
 {
     (void)state;
     const char *argv[] = {"cat", NULL};
     struct answers answers = {0};
-    struct children *children = children_create(argv, note, &answers);
+    struct children *children = children_create(kind_of(argv, &answers));
     for (uint64_t i = 0; i < 9; i++) {
         char question[32];
         snprintf(question, sizeof question, "question %d", (int)i);
@@ -70,7 +82,7 @@ static void a_child_that_fails_is_a_problem(void **state)
     (void)state;
     const char *argv[] = {"sh", "-c", "exit 7", NULL};
     struct answers answers = {0};
-    struct children *children = children_create(argv, note, &answers);
+    struct children *children = children_create(kind_of(argv, &answers));
     children_ask(children, 1, "");
     run_until(children, &answers, 1);
     assert_non_null(strstr(answers.problem[0], "status 7"));
@@ -82,7 +94,7 @@ static void a_program_that_is_not_there_is_a_problem(void **state)
     (void)state;
     const char *argv[] = {"/nonexistent/program", NULL};
     struct answers answers = {0};
-    struct children *children = children_create(argv, note, &answers);
+    struct children *children = children_create(kind_of(argv, &answers));
     children_ask(children, 1, "");
     run_until(children, &answers, 1);
     assert_true(*answers.problem[0]);
@@ -94,13 +106,13 @@ static void a_child_that_never_ends_is_killed_in_time(void **state)
     (void)state;
     const char *argv[] = {"sh", "-c", "exec sleep 1000", NULL};
     struct answers answers = {0};
-    struct children *children = children_create(argv, note, &answers);
+    struct children *children = children_create(kind_of(argv, &answers));
     children_ask(children, 1, "");
     children_work(children, clock_boot_ms());
     assert_int_equal(answers.count, 0);
     children_work(children, clock_boot_ms() + LIMIT_DISCOVERY_MS + 1);
     assert_int_equal(answers.count, 1);
-    assert_non_null(strstr(answers.problem[0], "30 minutes"));
+    assert_non_null(strstr(answers.problem[0], "it took too long"));
     children_destroy(children);
 }
 
@@ -109,7 +121,7 @@ static void what_still_runs_ends_with_the_owner(void **state)
     (void)state;
     const char *argv[] = {"sh", "-c", "sleep 1000 & exec sleep 1000", NULL};
     struct answers answers = {0};
-    struct children *children = children_create(argv, note, &answers);
+    struct children *children = children_create(kind_of(argv, &answers));
     for (uint64_t i = 0; i < 6; i++)
         children_ask(children, i, "");
     uint64_t begin = clock_boot_ms();

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* notices.c - what people are told, and when they are told no more.
+ *
+ * Owns the question "does this deserve somebody's attention?": once when a run ends, once when a
+ * person is needed, never once a variant. It reads the records of the step that just ended, so that
+ * no decider need think of it. Invariant: of one (kind, subject) at most one notice is open,
+ * however many publications wait for the same token; it ends by itself when what it says is over.
+ * Nothing is raised while farm.yaml names nobody to tell. The runs of `farm build` are their
+ * maintainer's own and tell nobody.
+ */
+#include "coordinator/core/decide.h"
+
+#include <string.h>
+
+static void raise(struct step *step, enum notice_kind kind, const char *subject, uint64_t run,
+                  const char *text)
+{
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    if (!farm.policy.notices || peek_notice(step->farm, kind, subject))
+        return;
+    uint64_t id = peek_counters(step->farm).notice + 1;
+    decide(
+        step,
+        &(struct record){
+            .kind = RECORD_NOTICE_RAISED,
+            .notice = {.notice = id, .kind = kind, .subject = subject, .run = run, .text = text}});
+    ask(step, &(struct effect){.kind = EFFECT_NOTIFY, .notice = id});
+}
+
+static void end(struct step *step, enum notice_kind kind, const char *subject)
+{
+    uint64_t id = peek_notice(step->farm, kind, subject);
+    if (id)
+        decide(step, &(struct record){.kind = RECORD_NOTICE_ENDED, .notice = {.notice = id}});
+}
+
+/* ---- runs ---------------------------------------------------------------------------------- */
+
+static const char *subject_of_run(struct step *step, uint64_t run)
+{
+    return arena_print(step->arena, "run %llu", (unsigned long long)run);
+}
+
+/* ": 60 ok, 3 failed, 4 blocked", in the order of the verdicts. */
+static const char *verdicts_of(struct step *step, const struct run_view *run)
+{
+    const char *text = "";
+    for (size_t i = VERDICT_OK; i < sizeof run->by_verdict / sizeof run->by_verdict[0]; i++)
+        if (run->by_verdict[i])
+            text = arena_print(step->arena, "%s%s %zu %s", text, *text ? "," : ":",
+                               run->by_verdict[i], verdict_names[i]);
+    return text;
+}
+
+static bool went_well(const struct run_view *run)
+{
+    return run->by_verdict[VERDICT_OK] + run->by_verdict[VERDICT_SKIPPED] == run->jobs &&
+           !run->publish_failed;
+}
+
+static const char *end_of_run(struct step *step, const struct run_view *run)
+{
+    const char *text = arena_print(step->arena, "run %llu ended%s", (unsigned long long)run->run,
+                                   verdicts_of(step, run));
+    if (run->publications_wanted)
+        text = arena_print(step->arena, "%s; %zu of %zu published", text, run->published,
+                           run->publications_wanted);
+    return went_well(run) ? text
+                          : arena_print(step->arena, "%s; `farm why %llu` says what to fix", text,
+                                        (unsigned long long)run->run);
+}
+
+static void note_run(struct step *step, enum record_kind kind, uint64_t id)
+{
+    struct run_view run;
+    view_run(step->farm, id, &run);
+    if (run.options.local)
+        return;
+    const char *subject = subject_of_run(step, id);
+    if (kind == RECORD_RUN_OPENED)
+        raise(step, NOTICE_RUN_OPENED, subject, id,
+              arena_print(step->arena, "%s began: %zu jobs", subject, run.jobs));
+    else if (kind == RECORD_RUN_CLOSED)
+        raise(step, NOTICE_RUN_ENDED, subject, id, end_of_run(step, &run));
+    else
+        raise(step, NOTICE_RUN_ENDED, subject, id,
+              arena_print(step->arena, "%s was refused: %s", subject, run.reason));
+}
+
+/* ---- publications -------------------------------------------------------------------------- */
+
+static const char *account_of(struct step *step, const struct target *target)
+{
+    return *target->secret
+               ? arena_print(step->arena, "%s (secret %s)", target->name, target->secret)
+               : target->name;
+}
+
+static const char *subject_of_publication(struct step *step, uint64_t publication)
+{
+    return arena_print(step->arena, "publication %llu", (unsigned long long)publication);
+}
+
+static void note_held(struct step *step, const struct publication_view *publication)
+{
+    const struct target *target = publication->target;
+    if (publication->cause != CAUSE_AUTH && publication->cause != CAUSE_DENIED)
+        return;
+    raise(step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
+          arena_print(step->arena,
+                      "publishing to %s is held, builds go on: %s; `farm secret set %s` lets it go "
+                      "on",
+                      target->name, publication->detail,
+                      *target->secret ? target->secret : target->name));
+}
+
+static void note_unknown(struct step *step, const struct publication_view *publication)
+{
+    struct farm_view farm;
+    struct job_view job;
+    view_farm(step->farm, &farm);
+    if (publication->tries < farm.policy.publish_tries_max)
+        return;
+    view_job(step->farm, publication->job, &job);
+    unsigned long long id = (unsigned long long)publication->publication;
+    raise(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id), job.run,
+          arena_print(step->arena,
+                      "nobody can tell whether %s is published to %s: look there, then `farm "
+                      "settle %llu --as published` or `--as not-published`",
+                      job.item->variant.package, publication->target->name, id));
+}
+
+static void note_publication(struct step *step, enum record_kind kind, uint64_t id)
+{
+    struct publication_view publication;
+    view_publication(step->farm, id, &publication);
+    if (kind == RECORD_PUBLICATION_HELD)
+        note_held(step, &publication);
+    else if (!peek_held(step->farm, publication.target))
+        end(step, NOTICE_PUBLISHING_HELD, account_of(step, publication.target));
+    if (kind == RECORD_PUBLICATION_UNKNOWN)
+        note_unknown(step, &publication);
+    else if (!publication.in_doubt)
+        end(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id));
+}
+
+/* ---- workers and the disk ------------------------------------------------------------------ */
+
+static void note_worker(struct step *step, uint64_t id)
+{
+    struct worker_view worker;
+    view_worker(step->farm, id, &worker);
+    if (worker.state == WORKER_QUARANTINED)
+        raise(step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
+              arena_print(step->arena,
+                          "%s is quarantined: %s; `farm worker resume %s` when it is mended",
+                          worker.name, worker.reason, worker.name));
+    else
+        end(step, NOTICE_WORKER_QUARANTINED, worker.name);
+}
+
+static void note_intake(struct step *step)
+{
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    if (farm.intake_open)
+        end(step, NOTICE_INTAKE_CLOSED, "coordinator");
+    else
+        raise(step, NOTICE_INTAKE_CLOSED, "coordinator", 0,
+              arena_print(step->arena, "no new work is taken: %s", farm.intake_reason));
+}
+
+/* ---- the records of a step ----------------------------------------------------------------- */
+
+/* Raising may move the array that the record is in: it is read before, and never after. */
+static void note(struct step *step, const struct record *record)
+{
+    enum record_kind kind = record->kind;
+    if (kind == RECORD_RUN_OPENED || kind == RECORD_RUN_CLOSED || kind == RECORD_RUN_REFUSED)
+        note_run(step, kind, record->run.run);
+    else if (kind >= RECORD_PUBLICATION_HELD && kind <= RECORD_PUBLICATION_FAILED)
+        note_publication(step, kind, record->publication.publication);
+    else if (kind == RECORD_WORKER_MOVED)
+        note_worker(step, record->worker_moved.worker);
+    else if (kind == RECORD_INTAKE_SET || kind == RECORD_FARM_STARTED)
+        note_intake(step);
+}
+
+void decide_notices(struct step *step, size_t first)
+{
+    size_t last = step->outcome->record_count;
+    for (size_t i = first; i < last; i++)
+        note(step, &step->outcome->records[i]);
+}
+
+/* A run's beginning and end are over when they were told. */
+void decide_notified(struct step *step, const struct input_notified *input)
+{
+    struct notice_view notice;
+    if (!view_notice(step->farm, input->notice, &notice) || notice.state != NOTICE_RAISED)
+        return;
+    bool momentary = notice.kind == NOTICE_RUN_OPENED || notice.kind == NOTICE_RUN_ENDED;
+    decide(step, &(struct record){.kind = RECORD_NOTICE_TOLD,
+                                  .notice = {.notice = input->notice, .text = input->problem}});
+    if (momentary)
+        decide(step,
+               &(struct record){.kind = RECORD_NOTICE_ENDED, .notice = {.notice = input->notice}});
+}

@@ -94,7 +94,7 @@ int archive_compact(struct shell *shell, struct err *err)
     if (old.count) {
         forget(shell, &old);
         struct farm_outcome snapshot = {0};
-        farm_export(shell->farm, NULL, NULL, &snapshot);
+        farm_export(shell->farm, &snapshot);
         result = journal_commit(shell->journal, err);
         if (!result)
             result = journal_compact(shell->journal, old.runs, old.count, snapshot.records,

@@ -14,7 +14,7 @@
 static void set_text(char **slot, const char *text)
 {
     free(*slot);
-    *slot = mem_text(text ? text : "");
+    *slot = mem_text(text);
 }
 
 static uint64_t higher(uint64_t a, uint64_t b)
@@ -227,7 +227,7 @@ static void worker_moved(struct farm *farm, const struct record *record)
 {
     const struct record_worker_moved *body = &record->worker_moved;
     struct worker *worker = existing_worker(farm, body->worker);
-    if (worker->state == WORKER_QUARANTINED && body->to != WORKER_REMOVED && worker->joined)
+    if (worker->state == WORKER_QUARANTINED && body->to != WORKER_REMOVED)
         keep_baseline(worker); /* a person accepts what it is now */
     worker->state = state_move(&worker_table, worker->state, record->kind, (int)body->to);
     set_text(&worker->reason, body->reason);
@@ -286,7 +286,7 @@ static void move_run(struct farm *farm, struct run *run, const struct record *re
 
 static void know_request(struct farm *farm, const char *id, uint64_t run)
 {
-    if (!id || !*id)
+    if (!*id)
         return;
     struct known_request *known;
     HASH_FIND(hh, farm->requests, id, strlen(id), known);
@@ -428,7 +428,8 @@ static void job_planned(struct farm *farm, const struct record *record)
     farm->counters.job = higher(farm->counters.job, job->id);
     struct job *leader = body->joins ? find_job(farm, body->joins) : NULL;
     job->joins = body->joins;
-    if (leader && leader->state != JOB_CLOSED)
+    assert((!leader || leader->state != JOB_CLOSED) && "it waits for a job that is closed");
+    if (leader)
         follow(job, leader);
     else if (!job->joins)
         begin_building(farm, job);
@@ -467,7 +468,7 @@ static void run_opened(struct farm *farm, const struct record *record)
 {
     struct run *run = existing_run(farm, record->run.run);
     for (struct job *job = run->jobs_first; job; job = job->run_next)
-        if (job->state == JOB_WAITING && !job->joins && !job->until_ms)
+        if (job->state == JOB_WAITING && !job->joins)
             ready_job(farm, job, record->kind);
     move_run(farm, run, record, RUN_OPEN);
 }
@@ -475,13 +476,13 @@ static void run_opened(struct farm *farm, const struct record *record)
 static void set_cause(struct job *job, const struct record_job *body)
 {
     job->cause = body->cause;
-    job->detail = body->detail && *body->detail ? arena_text(&job->run->arena, body->detail) : "";
+    job->detail = *body->detail ? arena_text(&job->run->arena, body->detail) : "";
 }
 
 static void job_ready(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
-    if (record->job.cause != CAUSE_NONE || (record->job.detail && *record->job.detail))
+    if (record->job.cause != CAUSE_NONE || *record->job.detail)
         set_cause(job, &record->job);
     ready_job(farm, job, record->kind);
 }
@@ -491,7 +492,8 @@ static void job_delayed(struct farm *farm, const struct record *record)
     struct job *job = existing_job(farm, record->job.job);
     move_job(job, record->kind, JOB_WAITING);
     set_cause(job, &record->job);
-    job->until_ms = record->job.until_ms ? record->job.until_ms : 1;
+    job->until_ms = record->job.until_ms;
+    assert(job->until_ms);
     queue_timer(farm, job);
 }
 
@@ -526,18 +528,12 @@ static struct attempt *existing_attempt(const struct farm *farm, struct token to
 
 static enum attempt_state state_in(enum phase phase)
 {
-    switch (phase) {
-    case PHASE_CHECKOUT:
-        return ATTEMPT_CHECKOUT;
-    case PHASE_BUILD:
-        return ATTEMPT_BUILDING;
-    case PHASE_CHECK:
-        return ATTEMPT_CHECKING;
-    case PHASE_NONE:
-    case PHASE_PUBLISH:
-        break;
-    }
-    return ATTEMPT_OFFERED;
+    static const enum attempt_state states[] = {[PHASE_NONE] = ATTEMPT_OFFERED,
+                                                [PHASE_CHECKOUT] = ATTEMPT_CHECKOUT,
+                                                [PHASE_BUILD] = ATTEMPT_BUILDING,
+                                                [PHASE_CHECK] = ATTEMPT_CHECKING};
+    assert((size_t)phase < sizeof states / sizeof states[0] && "no phase of an attempt");
+    return states[phase];
 }
 
 /* As the newest of the job; reserves what that needs. */
@@ -652,7 +648,8 @@ static void attempt_moved(struct farm *farm, const struct record *record)
     attempt->state = state_move(&attempt_table, (int)attempt->state, record->kind,
                                 (int)state_in(record->attempt_moved.phase));
     attempt->phase = record->attempt_moved.phase;
-    if (attempt->job->state == JOB_LEASED && attempt->job->attempts_last == attempt)
+    assert(attempt->job->attempts_last == attempt);
+    if (attempt->job->state == JOB_LEASED)
         move_job(attempt->job, record->kind, JOB_RUNNING);
 }
 
@@ -675,7 +672,7 @@ static void attempt_ended(struct farm *farm, const struct record *record)
     attempt->outcome = body->outcome;
     attempt->cause = body->cause;
     attempt->failed_phase = body->failed_phase;
-    if (body->detail && *body->detail)
+    if (*body->detail)
         attempt->detail = arena_text(arena, body->detail);
     if (!attempt->log_stored)
         attempt->log_bytes = body->log_bytes;
@@ -736,7 +733,8 @@ static void unpin(struct farm *farm, struct publication *publication)
         publication->pinned_prev;
     publication->pinned_prev = publication->pinned_next = NULL;
     struct attempt *built_by = find_attempt(farm, publication->built_by);
-    if (built_by && built_by->pins)
+    assert(!built_by || built_by->pins);
+    if (built_by)
         built_by->pins--;
 }
 
@@ -836,9 +834,8 @@ static void publication_moved(struct farm *farm, const struct record *record)
     publication->already = body->already;
     publication->rebuilt = body->rebuilt;
     publication->cause = body->cause;
-    publication->detail = body->detail && *body->detail
-                              ? arena_text(&publication->job->run->arena, body->detail)
-                              : "";
+    publication->detail =
+        *body->detail ? arena_text(&publication->job->run->arena, body->detail) : "";
     if (!publication_is_open(publication)) {
         unpin(farm, publication);
         publication->closed_ms = record->at_ms;
@@ -1042,8 +1039,7 @@ static const applier appliers[] = {
 void farm_apply(struct farm *farm, const struct record *record)
 {
     size_t kind = (size_t)record->kind;
-    bool known = kind < sizeof appliers / sizeof appliers[0] && appliers[kind];
-    assert(known && "a record of an unknown kind");
+    assert(kind < sizeof appliers / sizeof appliers[0] && appliers[kind] && "an unknown record");
     farm->now_ms = higher(farm->now_ms, record->at_ms);
     farm->wall_ms = higher(farm->wall_ms, record->wall_ms);
     appliers[kind](farm, record);

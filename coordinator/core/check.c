@@ -94,8 +94,7 @@ static void check_publication(const struct publication *publication)
 {
     bool unresolved = publication->state == PUBLICATION_GRANTED ||
                       publication->state == PUBLICATION_RUNNING ||
-                      publication->state == PUBLICATION_UNKNOWN ||
-                      (publication->in_doubt && publication_is_open(publication));
+                      publication->state == PUBLICATION_UNKNOWN || publication->in_doubt;
     if (unresolved)
         assert(publication->slot->count == 1 && publication->slot->holder == publication->id);
     if (publication->state >= PUBLICATION_GRANTED && publication->state <= PUBLICATION_UNKNOWN)

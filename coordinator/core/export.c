@@ -15,8 +15,6 @@ struct export
 {
     const struct farm *farm;
     struct farm_outcome *outcome;
-    bool (*drop_run)(void *context, uint64_t run);
-    void *context;
 };
 
 static void put(struct export *export, uint64_t at_ms, uint64_t wall_ms, struct record *record)
@@ -86,14 +84,6 @@ static void put_worker(struct export *export, const struct worker *worker)
 }
 
 /* ---- runs ---------------------------------------------------------------------------------- */
-
-static bool is_dropped(const struct export *export, const struct run *run)
-{
-    size_t unresolved = run->publications - run->publications_by_state[PUBLICATION_PUBLISHED] -
-                        run->publications_by_state[PUBLICATION_FAILED];
-    bool over = run->state == RUN_CLOSED || run->state == RUN_REFUSED;
-    return over && !unresolved && export->drop_run && export->drop_run(export->context, run->id);
-}
 
 static void put_run_begin(struct export *export, const struct run *run)
 {
@@ -235,38 +225,29 @@ static void put_tries(struct export *export, const struct publication *publicati
     }
 }
 
-/* From where the last try left it, or from the beginning, to where it stands. */
+/* What brings a try to where its publication stands; a grant is in the try. */
+static const enum record_kind arrived_by[] = {
+    [PUBLICATION_WANTED] = RECORD_PUBLICATION_RETRIED,
+    [PUBLICATION_HELD] = RECORD_PUBLICATION_HELD,
+    [PUBLICATION_GRANTED] = RECORD_NONE,
+    [PUBLICATION_RUNNING] = RECORD_PUBLICATION_RUNNING,
+    [PUBLICATION_UNKNOWN] = RECORD_PUBLICATION_UNKNOWN,
+    [PUBLICATION_PUBLISHED] = RECORD_PUBLICATION_PUBLISHED,
+    [PUBLICATION_FAILED] = RECORD_PUBLICATION_FAILED,
+};
+
+/* From where the last try left it, or from the beginning, to where it stands. What is wanted while
+ * in doubt was held and released. */
 static void put_standing(struct export *export, const struct publication *publication)
 {
     const struct try *last = publication->tries_last;
-    switch (publication->state) {
-    case PUBLICATION_WANTED:
-        if (last && publication->in_doubt) { /* held while in doubt, then released */
-            put_move(export, publication, RECORD_PUBLICATION_HELD, last, false);
-            put_move(export, publication, RECORD_PUBLICATION_RELEASED, last, true);
-        } else if (last) {
-            put_move(export, publication, RECORD_PUBLICATION_RETRIED, last, true);
-        }
-        return;
-    case PUBLICATION_HELD:
-        if (SEEDED_BUG(EXPORT_DROPS_HELD))
-            return;
-        put_move(export, publication, RECORD_PUBLICATION_HELD, last, true);
-        return;
-    case PUBLICATION_GRANTED:
-        return;
-    case PUBLICATION_RUNNING:
-        put_move(export, publication, RECORD_PUBLICATION_RUNNING, last, true);
-        return;
-    case PUBLICATION_UNKNOWN:
-        put_move(export, publication, RECORD_PUBLICATION_UNKNOWN, last, true);
-        return;
-    case PUBLICATION_PUBLISHED:
-        put_move(export, publication, RECORD_PUBLICATION_PUBLISHED, last, true);
-        return;
-    case PUBLICATION_FAILED:
-        put_move(export, publication, RECORD_PUBLICATION_FAILED, last, true);
-        return;
+    enum record_kind kind = arrived_by[publication->state];
+    if (publication->state == PUBLICATION_WANTED && publication->in_doubt) {
+        put_move(export, publication, RECORD_PUBLICATION_HELD, last, false);
+        put_move(export, publication, RECORD_PUBLICATION_RELEASED, last, true);
+    } else if (kind && (last || publication->state != PUBLICATION_WANTED) &&
+               !(SEEDED_BUG(EXPORT_DROPS_HELD) && kind == RECORD_PUBLICATION_HELD)) {
+        put_move(export, publication, kind, last, true);
     }
 }
 
@@ -312,24 +293,19 @@ static void put_runs(struct export *export)
 {
     const struct farm *farm = export->farm;
     for (const struct run *run = farm->runs; run; run = run->hh.next)
-        if (!is_dropped(export, run))
-            put_run_begin(export, run);
+        put_run_begin(export, run);
     for (const struct job *job = farm->jobs; job; job = job->hh.next)
-        if (!is_dropped(export, job->run))
-            put_planned(export, job);
+        put_planned(export, job);
     for (const struct run *run = farm->runs; run; run = run->hh.next)
-        if ((run->state == RUN_OPEN || run->state == RUN_CLOSED) && !is_dropped(export, run))
+        if (run->state == RUN_OPEN || run->state == RUN_CLOSED)
             put(export, run->submitted_ms, run->submitted_wall_ms,
                 &(struct record){.kind = RECORD_RUN_OPENED, .run = {run->id, ""}});
     for (const struct job *job = farm->jobs; job; job = job->hh.next)
-        if (!is_dropped(export, job->run))
-            put_job_rest(export, job);
+        put_job_rest(export, job);
     for (const struct publication *at = farm->publications; at; at = at->hh.next)
-        if (!is_dropped(export, at->job->run))
-            put_publication(export, at);
+        put_publication(export, at);
     for (const struct run *run = farm->runs; run; run = run->hh.next)
-        if (!is_dropped(export, run))
-            put_run_end(export, run);
+        put_run_end(export, run);
 }
 
 /* What is not durable, for a farm that takes the place of this one in the same process. */
@@ -356,10 +332,9 @@ static void put_passing(struct export *export)
     }
 }
 
-void farm_export(const struct farm *farm, bool (*drop_run)(void *context, uint64_t run),
-                 void *context, struct farm_outcome *outcome)
+void farm_export(const struct farm *farm, struct farm_outcome *outcome)
 {
-    struct export export = {farm, outcome, drop_run, context};
+    struct export export = {farm, outcome};
     put_farm(&export);
     put_peers(&export);
     for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)

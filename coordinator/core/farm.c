@@ -98,9 +98,7 @@ void reply_refused(struct step *step, const struct asked *asked, const char *tex
 
 void reply_done(struct step *step, const struct asked *asked, uint64_t run, const char *note)
 {
-    uint64_t known;
-    if (asked->request_id && *asked->request_id &&
-        !peek_request_known(step->farm, asked->request_id, &known))
+    if (*asked->request_id)
         decide(step, &(struct record){.kind = RECORD_REQUEST_KNOWN,
                                       .request_known = {asked->request_id, run}});
     reply_ok(step, asked, run, note);
@@ -309,9 +307,8 @@ static void dispatch(struct step *step, const struct input *input)
         decide_request(step, input);
         return;
     case INPUT_NONE:
-        break;
+        assert(!"an input of an unknown kind");
     }
-    assert(!"an input of an unknown kind");
 }
 
 static void release_due(struct step *step)
@@ -378,9 +375,4 @@ void farm_resume(const struct farm *farm, struct farm_outcome *outcome)
         append_effect(outcome, &(struct effect){.kind = EFFECT_EXPECT_LOG,
                                                 .worker = logs[i].worker,
                                                 .token = logs[i].token});
-    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)
-        if (worker->session)
-            append_effect(outcome, &(struct effect){.kind = EFFECT_ORDERS,
-                                                    .worker = worker->id,
-                                                    .session = worker->session});
 }

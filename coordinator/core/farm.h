@@ -45,14 +45,11 @@ void farm_resume(const struct farm *farm, struct farm_outcome *outcome);
 /* When to send INPUT_TICK at the latest, in the shell's boot time as of the last input. */
 uint64_t farm_deadline_ms(const struct farm *farm);
 
-/* Records that rebuild an equal farm, in an order farm_apply accepts. Closed runs for which
- * `drop_run` says true are left out (ledger, learned facts and request ids carry over), unless a
- * publication of theirs is unresolved. `drop_run` may be NULL: nothing is left out. Each record has
- * the time of its fact, so times may fall from one to the next. The last ones are passing records
- * (clock, what workers last said): a farm rebuilt from all of them can take the place of this one
- * in the same process; a journal leaves them out as ever, and is not harmed by them. */
-void farm_export(const struct farm *farm, bool (*drop_run)(void *context, uint64_t run),
-                 void *context, struct farm_outcome *outcome);
+/* Records that rebuild an equal farm, in an order farm_apply accepts. Each has the time of its
+ * fact, so times may fall from one to the next. The last ones are passing records (clock, what
+ * workers last said): a farm rebuilt from all of them can take the place of this one in the same
+ * process; a journal leaves them out as ever, and is not harmed by them. */
+void farm_export(const struct farm *farm, struct farm_outcome *outcome);
 
 /* A number that equal farms share, over everything durable. */
 uint64_t farm_digest(const struct farm *farm);

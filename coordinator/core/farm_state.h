@@ -279,6 +279,8 @@ uint64_t variant_key(const struct variant *variant);
 bool attempt_is_live(const struct attempt *attempt);
 bool job_publishes(const struct job *job);
 bool publication_is_open(const struct publication *publication);
+/* Whether the worker's newest status in this session is the one with this number. */
+bool is_shown(const struct worker *worker, uint64_t hearing);
 
 void queue_ready(struct farm *farm, struct job *job);   /* into its class */
 void unqueue_ready(struct farm *farm, struct job *job); /* out of it */

@@ -127,9 +127,9 @@ static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
         uint64_t cursor = 0, worker, start_ms = 0;
         bool open = run.state == RUN_OPEN || run.state == RUN_PREFLIGHT;
         while (open && view_job_next(forecast->farm, run.run, &cursor, &job)) {
-            bool queued = (job.state == JOB_READY || job.state == JOB_WAITING) && !job.joins;
-            if (!queued || !peek_want(forecast->farm, job.job, &want))
+            if ((job.state != JOB_READY && job.state != JOB_WAITING) || job.joins)
                 continue;
+            peek_want(forecast->farm, job.job, &want);
             uint64_t takes_ms = duration_of(forecast->farm, job.item);
             if (place(forecast, &want, takes_ms, &worker, &start_ms) && run.run == watched &&
                 start_ms + takes_ms > last_ms)
@@ -172,8 +172,8 @@ void view_plan(const struct farm *farm, const struct run_options *options,
     }
     mark_collisions(options, items, count, out, arena);
     for (size_t i = 0; i < count; i++) {
-        bool publish = options->publish && !options->local && items[i].target.kind != TARGET_NONE;
-        struct want want = {&items[i], publish, items[i].needs.memory_bytes, options->worker};
+        struct want want = {&items[i], plan_publishes(options, &items[i]),
+                            items[i].needs.memory_bytes, options->worker};
         if (out[i].disposition != PLAN_BUILD)
             continue;
         out[i].duration_ms = duration_of(farm, &items[i]);
@@ -188,14 +188,13 @@ static uint64_t running_end_ms(const struct farm *farm, uint64_t run, uint64_t n
     struct job_view job;
     uint64_t cursor = 0, last_ms = 0;
     while (view_job_next(farm, run, &cursor, &job)) {
-        struct attempt_view attempt;
-        uint64_t building = job.joins ? job.joins : job.job;
-        struct job_view leader;
-        if (job.state == JOB_CLOSED || !view_job(farm, building, &leader) ||
-            (leader.state != JOB_LEASED && leader.state != JOB_RUNNING) ||
-            !view_attempt(farm, leader.attempt, &attempt))
+        if (job.state == JOB_CLOSED)
             continue;
-        uint64_t takes_ms = duration_of(farm, job.item), gone_ms = now_ms - attempt.offered_ms;
+        struct job_view leader = peek_job(farm, job.joins ? job.joins : job.job);
+        if (leader.state != JOB_LEASED && leader.state != JOB_RUNNING)
+            continue;
+        uint64_t takes_ms = duration_of(farm, job.item);
+        uint64_t gone_ms = now_ms - peek_attempt(farm, leader.attempt).offered_ms;
         /* Past its time already: nobody knows, but it is not over. */
         uint64_t left_ms = takes_ms > gone_ms ? takes_ms - gone_ms : takes_ms / 10 + 1;
         if (left_ms > last_ms)

@@ -6,6 +6,7 @@
 
 #include "proto/base/seeded.h"
 
+#include <assert.h>
 #include <string.h>
 
 static void submit(struct step *step, const struct input_submit *input)
@@ -94,17 +95,15 @@ static void pause_or_resume(struct step *step, const struct input *input)
 static bool is_settled(const struct farm *farm, const struct job_view *job)
 {
     struct attempt_view attempt;
-    struct publication_view publication;
-    struct worker_view worker;
     size_t index = 0;
     while (view_attempt_next(farm, job->job, &index, &attempt)) {
-        bool gone = attempt.state == ATTEMPT_ENDED && view_worker(farm, attempt.worker, &worker) &&
-                    worker.state == WORKER_REMOVED; /* nobody brings the rest of its log */
+        bool gone = attempt.state == ATTEMPT_ENDED && /* nobody brings the rest of its log */
+                    peek_worker(farm, attempt.worker).state == WORKER_REMOVED;
         if (attempt.state != ATTEMPT_SEALED && !gone)
             return false;
     }
-    return !job->publication || (view_publication(farm, job->publication, &publication) &&
-                                 publication.state >= PUBLICATION_PUBLISHED);
+    return !job->publication ||
+           peek_publication(farm, job->publication).state >= PUBLICATION_PUBLISHED;
 }
 
 void decide_archive(struct step *step, uint64_t run)
@@ -133,8 +132,8 @@ void decide_request(struct step *step, const struct input *input)
 {
     const struct asked *asked = asked_of(input);
     uint64_t run;
-    if (asked->request_id && *asked->request_id &&
-        peek_request_known(step->farm, asked->request_id, &run) && !SEEDED_BUG(REPEAT_REQUEST)) {
+    if (*asked->request_id && peek_request_known(step->farm, asked->request_id, &run) &&
+        !SEEDED_BUG(REPEAT_REQUEST)) {
         reply_ok(step, asked, run, "");
         return;
     }
@@ -170,7 +169,7 @@ void decide_request(struct step *step, const struct input *input)
     case INPUT_LEDGER_IMPORT:
         decide_import(step, &input->ledger_import);
         return;
-    default: /* farm.c sends requests only */
-        return;
+    default:
+        assert(!"not a request");
     }
 }

@@ -101,6 +101,11 @@ uint64_t hash_number(uint64_t hash, uint64_t number)
     return hash ^ (hash >> 31);
 }
 
+bool is_shown(const struct worker *worker, uint64_t hearing)
+{
+    return worker->hearing && worker->hearing == hearing;
+}
+
 uint64_t variant_key(const struct variant *variant)
 {
     uint64_t hash = hash_text(0, variant->project);
@@ -223,7 +228,7 @@ struct machine *machine_of(struct farm *farm, const struct worker *worker)
 {
     const char *id = worker->about.capabilities.machine_id;
     buf_clear(&farm->scratch);
-    if (id && *id)
+    if (*id)
         buf_print(&farm->scratch, "%s", id);
     else /* a host that does not say which it is shares with nobody */
         buf_print(&farm->scratch, "worker %llu", (unsigned long long)worker->id);
@@ -271,7 +276,8 @@ void reserve(struct farm *farm, struct attempt *attempt)
     attempt->live_prev = worker->live_last;
     *(worker->live_last ? &worker->live_last->live_next : &worker->live_first) = attempt;
     worker->live_last = attempt;
-    attempt->machine = worker->machine ? worker->machine : machine_of(farm, worker);
+    assert(worker->machine && "an attempt of a worker that never joined");
+    attempt->machine = worker->machine;
     attempt->machine->heavy += job->item.needs.heavy;
     attempt->memory_reserved = job->memory_bytes > job->item.needs.memory_bytes
                                    ? job->memory_bytes

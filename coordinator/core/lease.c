@@ -19,13 +19,13 @@
 void stop_attempt(struct step *step, struct token token, const char *reason)
 {
     struct attempt_view attempt;
-    view_attempt(step->farm, token, &attempt);
-    if (attempt.state >= ATTEMPT_STOPPING || SEEDED_BUG(NO_STOP))
+    if (SEEDED_BUG(NO_STOP))
         return;
+    view_attempt(step->farm, token, &attempt);
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_STOPPING,
                                   .attempt_moved = {.token = token, .reason = reason}});
-    struct worker_view worker;
-    if (view_worker(step->farm, attempt.worker, &worker) && worker.session)
+    struct worker_view worker = peek_worker(step->farm, attempt.worker);
+    if (worker.session)
         ask(step, &(struct effect){
                       .kind = EFFECT_ORDERS, .worker = worker.worker, .session = worker.session});
 }
@@ -96,17 +96,16 @@ static void end_attempt(struct step *step, const struct item *item)
 static bool adopt(struct step *step, uint64_t worker, const struct item *item)
 {
     struct farm_view farm;
-    struct job_view job;
     view_farm(step->farm, &farm);
     if (item->token.epoch >= farm.epoch)
         return false;
     uint64_t id = peek_building(step->farm, &item->variant);
-    struct run_view run;
-    bool wanted =
-        id && view_job(step->farm, id, &job) &&
-        (job.state == JOB_READY || job.state == JOB_WAITING || SEEDED_BUG(ADOPT_OVER_LEASE)) &&
-        view_run(step->farm, job.run, &run) && run.state == RUN_OPEN;
-    if (!wanted)
+    if (!id)
+        return false;
+    struct job_view job = peek_job(step->farm, id);
+    bool waits = job.state == JOB_READY || job.state == JOB_WAITING;
+    if ((!waits && !SEEDED_BUG(ADOPT_OVER_LEASE)) ||
+        peek_run(step->farm, job.run).state != RUN_OPEN)
         return false;
     enum phase phase = item->phase == PHASE_PUBLISH ? PHASE_NONE : item->phase;
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_ADOPTED,
@@ -120,9 +119,9 @@ static void decide_attempt_item(struct step *step, uint64_t worker, const struct
     struct attempt_view attempt;
     bool known = view_attempt(step->farm, item->token, &attempt);
     if (!known) {
-        bool adopted = !peek_try(step->farm, item->token, NULL) && adopt(step, worker, item);
-        if (!adopted || !view_attempt(step->farm, item->token, &attempt))
+        if (peek_try(step->farm, item->token, NULL) || !adopt(step, worker, item))
             return; /* view_orders tells it to stop, or to forget */
+        attempt = peek_attempt(step->farm, item->token);
     }
     bool other = attempt.worker != worker && !SEEDED_BUG(SKIP_FENCE);
     if (other || attempt.state >= ATTEMPT_ENDED)
@@ -167,8 +166,8 @@ static void miss_attempts(struct step *step, const struct told *told)
     struct token *live;
     size_t count = peek_live(step->farm, told->worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct attempt_view attempt;
-        if (peek_shown(step->farm, live[i]) || !view_attempt(step->farm, live[i], &attempt))
+        struct attempt_view attempt = peek_attempt(step->farm, live[i]);
+        if (peek_shown(step->farm, live[i]))
             continue;
         bool is_offered = attempt.state == ATTEMPT_OFFERED;
         bool began = !is_offered && attempt.state < ATTEMPT_STOPPING;
@@ -356,8 +355,7 @@ void decide_hello(struct step *step, const struct input_hello *input)
     }
     if (peek_is_overtaken(step->farm, &input->hello, input->worker))
         return; /* it shows less than what was said since; that one was answered */
-    bool live = worker.session && worker.session != input->session;
-    if (live && strcmp(worker.instance, input->hello.instance) != 0) {
+    if (worker.session && strcmp(worker.instance, input->hello.instance) != 0) {
         refuse(step, input,
                arena_print(step->arena,
                            "another worker is connected as %s with the same key, on %s: give each "
@@ -366,8 +364,7 @@ void decide_hello(struct step *step, const struct input_hello *input)
                false);
         return;
     }
-    if (worker.session != input->session)
-        welcome(step, input, &worker);
+    welcome(step, input, &worker);
 }
 
 /* ---- silence ------------------------------------------------------------------------------- */
@@ -417,8 +414,7 @@ void decide_expiry(struct step *step)
 /* The desk cannot reach it: its next word, if any, begins a new session. */
 void decide_send_failed(struct step *step, uint64_t worker)
 {
-    struct worker_view view;
-    if (view_worker(step->farm, worker, &view) && view.session)
+    if (peek_worker(step->farm, worker).session)
         lose_worker(step, worker);
 }
 
@@ -427,8 +423,6 @@ void decide_send_failed(struct step *step, uint64_t worker)
 void decide_sealed(struct step *step, const struct input_sealed *input)
 {
     struct attempt_view attempt;
-    struct publication_view publication;
-    struct worker_view worker;
     bool sealed = false;
     uint64_t owner = 0;
     if (view_attempt(step->farm, input->token, &attempt)) {
@@ -439,14 +433,14 @@ void decide_sealed(struct step *step, const struct input_sealed *input)
         owner = attempt.worker;
     } else {
         uint64_t id = peek_try(step->farm, input->token, &sealed);
-        if (!id || sealed || !view_publication(step->farm, id, &publication))
+        if (!id || sealed)
             return;
         decide(step, &(struct record){.kind = RECORD_PUBLICATION_SEALED,
                                       .sealed = {input->token, input->log_bytes}});
-        owner = publication.worker;
+        owner = peek_publication(step->farm, id).worker;
     }
-    if (view_worker(step->farm, owner, &worker) && worker.session &&
-        peek_has_orders(step->farm, owner))
+    struct worker_view worker = peek_worker(step->farm, owner);
+    if (worker.session && peek_has_orders(step->farm, owner))
         ask(step,
             &(struct effect){.kind = EFFECT_ORDERS, .worker = owner, .session = worker.session});
 }

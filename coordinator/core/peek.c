@@ -41,6 +41,48 @@ bool peek_key_revoked(const struct farm *farm, const char *public_key)
     return peer && peer->revoked;
 }
 
+/* ---- what is known to be there ------------------------------------------------------------- */
+
+struct run_view peek_run(const struct farm *farm, uint64_t run)
+{
+    struct run_view view;
+    bool known = view_run(farm, run, &view);
+    assert(known && "no such run");
+    return view;
+}
+
+struct job_view peek_job(const struct farm *farm, uint64_t job)
+{
+    struct job_view view;
+    bool known = view_job(farm, job, &view);
+    assert(known && "no such job");
+    return view;
+}
+
+struct attempt_view peek_attempt(const struct farm *farm, struct token token)
+{
+    struct attempt_view view;
+    bool known = view_attempt(farm, token, &view);
+    assert(known && "no such attempt");
+    return view;
+}
+
+struct publication_view peek_publication(const struct farm *farm, uint64_t publication)
+{
+    struct publication_view view;
+    bool known = view_publication(farm, publication, &view);
+    assert(known && "no such publication");
+    return view;
+}
+
+struct worker_view peek_worker(const struct farm *farm, uint64_t worker)
+{
+    struct worker_view view;
+    bool known = view_worker(farm, worker, &view);
+    assert(known && "no such worker");
+    return view;
+}
+
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
 uint64_t peek_building(const struct farm *farm, const struct variant *variant)
@@ -108,11 +150,9 @@ int peek_urgency(const struct farm *farm, uint64_t a, uint64_t b)
     return rank_compare(&find_job(farm, a)->rank, &find_job(farm, b)->rank);
 }
 
-bool peek_want(const struct farm *farm, uint64_t job, struct want *out)
+void peek_want(const struct farm *farm, uint64_t job, struct want *out)
 {
     const struct job *found = find_job(farm, job);
-    if (!found)
-        return false;
     *out = (struct want){
         .item = &found->item,
         .publish = job_publishes(found),
@@ -121,7 +161,6 @@ bool peek_want(const struct farm *farm, uint64_t job, struct want *out)
                             : found->item.needs.memory_bytes,
         .worker = found->run->options.worker,
     };
-    return true;
 }
 
 /* ---- workers ------------------------------------------------------------------------------- */
@@ -158,10 +197,9 @@ bool peek_shown(const struct farm *farm, struct token token)
 {
     const struct attempt *attempt = find_attempt(farm, token);
     if (attempt)
-        return attempt->worker->hearing && attempt->worker->hearing == attempt->hearing;
+        return is_shown(attempt->worker, attempt->hearing);
     const struct try *one = find_try(farm, token);
-    const struct worker *worker = one ? one->publication->worker : NULL;
-    return worker && worker->hearing && worker->hearing == one->hearing;
+    return is_shown(one->publication->worker, one->hearing);
 }
 
 const struct capabilities *peek_baseline(const struct farm *farm, uint64_t worker)

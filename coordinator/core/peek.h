@@ -12,6 +12,13 @@ struct token peek_next_token(const struct farm *farm);
 bool peek_request_known(const struct farm *farm, const char *request_id, uint64_t *run);
 bool peek_key_revoked(const struct farm *farm, const char *public_key);
 
+/* ---- what the farm itself names: an assert when it is not there ---- */
+struct run_view peek_run(const struct farm *farm, uint64_t run);
+struct job_view peek_job(const struct farm *farm, uint64_t job);
+struct attempt_view peek_attempt(const struct farm *farm, struct token token);
+struct publication_view peek_publication(const struct farm *farm, uint64_t publication);
+struct worker_view peek_worker(const struct farm *farm, uint64_t worker);
+
 /* ---- jobs ---- */
 /* The open job that builds this variant itself, or 0. */
 uint64_t peek_building(const struct farm *farm, const struct variant *variant);
@@ -42,14 +49,14 @@ struct want {
     uint64_t memory_bytes; /* to reserve: needed or learned */
     const char *worker;    /* the only one that may take it, "" any */
 };
-bool peek_want(const struct farm *farm, uint64_t job, struct want *out);
+void peek_want(const struct farm *farm, uint64_t job, struct want *out);
 
 /* ---- workers ---- */
 size_t peek_live(const struct farm *farm, uint64_t worker, struct token **out, struct arena *arena);
 bool peek_any_pinned(const struct farm *farm, uint64_t worker);
 /* Open publications pinned to a worker, oldest first. */
 size_t peek_pinned(const struct farm *farm, uint64_t worker, uint64_t **out, struct arena *arena);
-/* Whether the worker's newest status in this session showed the attempt or try. */
+/* Whether the worker's newest status in this session showed the attempt or try (one of both). */
 bool peek_shown(const struct farm *farm, struct token token);
 const struct capabilities *peek_baseline(const struct farm *farm, uint64_t worker);
 /* Whether the host said something newer after this hello, in the same boot. */

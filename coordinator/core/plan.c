@@ -12,7 +12,7 @@
 
 /* ---- what becomes of an item --------------------------------------------------------------- */
 
-static bool publishes(const struct run_options *options, const struct plan_item *item)
+bool plan_publishes(const struct run_options *options, const struct plan_item *item)
 {
     return options->publish && !options->local && item->target.kind != TARGET_NONE;
 }
@@ -38,17 +38,16 @@ static uint64_t joinable(const struct farm *farm, const struct run_options *opti
 {
     uint64_t job = peek_building(farm, &item->variant);
     struct want want;
-    if (!job || !peek_want(farm, job, &want))
+    if (!job)
         return 0;
+    peek_want(farm, job, &want);
     if (strcmp(want.worker, options->worker) != 0)
         return 0;
-    if (!publishes(options, item) || want.publish)
+    if (!plan_publishes(options, item) || want.publish)
         return job;
-    struct job_view view;
-    struct worker_view worker;
-    view_job(farm, job, &view);
+    struct job_view view = peek_job(farm, job);
     bool under_way = view.state == JOB_LEASED || view.state == JOB_RUNNING;
-    return under_way && view_worker(farm, view.worker, &worker) && worker.may_publish ? job : 0;
+    return under_way && peek_worker(farm, view.worker).may_publish ? job : 0;
 }
 
 enum disposition plan_disposition(const struct farm *farm, const struct run_options *options,
@@ -72,8 +71,8 @@ enum disposition plan_disposition(const struct farm *farm, const struct run_opti
         *reason = arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
         return PLAN_JOIN;
     }
-    if (!routable(farm, &(struct want){item, publishes(options, item), 0, options->worker}, reason,
-                  arena))
+    if (!routable(farm, &(struct want){item, plan_publishes(options, item), 0, options->worker},
+                  reason, arena))
         return PLAN_UNROUTABLE;
     return PLAN_BUILD;
 }
@@ -121,7 +120,7 @@ size_t plan_collisions(const struct run_options *options, const struct plan_item
     const struct plan_item **places = arena_new(arena, (count + 1) * sizeof *places);
     size_t place_count = 0, found = 0;
     for (size_t i = 0; i < count; i++)
-        if (publishes(options, &items[i]) && !*items[i].problem)
+        if (plan_publishes(options, &items[i]) && !*items[i].problem)
             places[place_count++] = &items[i];
     sort_by_place(places, arena_new(arena, (count + 1) * sizeof *places), place_count);
     *out = arena_new(arena, (2 * place_count + 1) * sizeof **out);
@@ -188,7 +187,7 @@ static bool anything_to_publish(const struct run_options *options,
                                 const struct input_resolved *input)
 {
     for (size_t i = 0; i < input->items_count; i++)
-        if (publishes(options, &input->items[i]))
+        if (plan_publishes(options, &input->items[i]))
             return true;
     return false;
 }
@@ -198,7 +197,7 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
     struct run_view run;
     if (!view_run(step->farm, input->run, &run) || run.state != RUN_RESOLVING)
         return; /* cancelled meanwhile, or told twice */
-    const char *problem = input->problem ? input->problem : "";
+    const char *problem = input->problem;
     if (!*problem && !input->items_count)
         problem = "nothing matches this filter: `farm matrix` lists what there is";
     if (*problem) {
@@ -231,7 +230,7 @@ void decide_preflighted(struct step *step, const struct input_preflighted *input
     struct run_view run;
     if (!view_run(step->farm, input->run, &run) || run.state != RUN_PREFLIGHT)
         return;
-    if (input->problem && *input->problem)
+    if (*input->problem)
         refuse_run(step, input->run, VERDICT_BLOCKED, input->problem);
     else
         decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});

@@ -5,6 +5,8 @@
 
 #include "coordinator/core/decide.h"
 
+/* Whether a run with these options publishes the item. */
+bool plan_publishes(const struct run_options *options, const struct plan_item *item);
 /* Collisions concern several items and are not told here. *joins is the job to join, or 0; *reason
  * lives in the arena. */
 enum disposition plan_disposition(const struct farm *farm, const struct run_options *options,

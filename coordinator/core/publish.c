@@ -17,17 +17,18 @@
 
 /* ---- wanted -------------------------------------------------------------------------------- */
 
-/* The attempt whose product a job has: its own, or that of the job it joined. */
+/* The attempt whose product a job has: its own, or that of the job it joined, which may be archived
+ * by now. */
 static bool find_product(const struct farm *farm, uint64_t job, struct attempt_view *out)
 {
-    struct job_view view;
-    size_t index = 0;
-    if (!view_job(farm, job, &view))
-        return false;
-    while (view_attempt_next(farm, job, &index, out))
-        if (out->outcome == OUTCOME_OK || SEEDED_BUG(PUBLISH_UNBUILT))
-            return true;
-    return view.joins && find_product(farm, view.joins, out);
+    struct job_view view = {.joins = job};
+    while (view_job(farm, view.joins, &view)) {
+        size_t index = 0;
+        while (view_attempt_next(farm, view.job, &index, out))
+            if (out->outcome == OUTCOME_OK || SEEDED_BUG(PUBLISH_UNBUILT))
+                return true;
+    }
+    return false;
 }
 
 /* Held from the beginning when others of the same account are. */
@@ -58,13 +59,15 @@ static uint64_t want(struct step *step, const struct job_view *job,
 
 void want_publication(struct step *step, uint64_t job)
 {
-    struct job_view view;
+    struct job_view view = peek_job(step->farm, job);
     struct want wish;
     struct attempt_view built;
-    view_job(step->farm, job, &view);
     peek_want(step->farm, job, &wish);
-    if (wish.publish && find_product(step->farm, job, &built))
-        want(step, &view, &built);
+    if (!wish.publish)
+        return;
+    bool found = find_product(step->farm, job, &built);
+    assert(found && "it ended well without a product");
+    want(step, &view, &built);
 }
 
 /* ---- grants -------------------------------------------------------------------------------- */
@@ -78,10 +81,8 @@ static bool is_due(const struct step *step, const struct publication_view *publi
 
 static bool run_is_under_way(const struct step *step, uint64_t job)
 {
-    struct job_view view;
-    struct run_view run;
-    return view_job(step->farm, job, &view) && view_run(step->farm, view.run, &run) &&
-           (run.state == RUN_OPEN || run.state == RUN_CLOSED);
+    enum run_state state = peek_run(step->farm, peek_job(step->farm, job).run).state;
+    return state == RUN_OPEN || state == RUN_CLOSED;
 }
 
 static bool may_grant(const struct step *step, uint64_t id)
@@ -105,8 +106,8 @@ static void grant(struct step *step, uint64_t id, uint64_t worker)
 /* Draining waits for publications, so a draining host goes on with them. */
 void decide_grants(struct step *step, const struct worker_view *worker)
 {
-    bool able = worker->session && worker->may_publish &&
-                (worker->state == WORKER_ONLINE || worker->state == WORKER_DRAINING);
+    bool able =
+        worker->may_publish && (worker->state == WORKER_ONLINE || worker->state == WORKER_DRAINING);
     if (!able || !peek_any_pinned(step->farm, worker->worker))
         return;
     uint64_t *pinned;
@@ -144,7 +145,7 @@ static uint64_t next_try_ms(const struct step *step, const struct publication_vi
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    size_t doublings = publication->tries ? publication->tries - 1 : 0;
+    size_t doublings = publication->tries - 1; /* what is retried was tried */
     if (doublings > PUBLISH_DOUBLINGS_MAX)
         doublings = PUBLISH_DOUBLINGS_MAX;
     return step->now_ms + (farm.policy.retry_delay_ms << doublings);
@@ -256,10 +257,11 @@ static const struct product *product_of(const struct publication_view *publicati
 
 void decide_publication_item(struct step *step, uint64_t worker, const struct item *item)
 {
-    struct publication_view publication;
     uint64_t id = peek_try(step->farm, item->token, NULL);
-    if (!id || !view_publication(step->farm, id, &publication) || publication.worker != worker ||
-        publication.state >= PUBLICATION_PUBLISHED)
+    if (!id)
+        return;
+    struct publication_view publication = peek_publication(step->farm, id);
+    if (publication.worker != worker || publication.state >= PUBLICATION_PUBLISHED)
         return;
     bool current =
         token_equal(publication.token, item->token) &&
@@ -332,7 +334,8 @@ static const char *not_publishable(const struct step *step, uint64_t id, struct 
     if (!find_product(step->farm, id, built))
         return arena_print(arena, "what job %llu (%s) built is not known any more: rebuild it",
                            number, package);
-    if (!view_worker(step->farm, built->worker, &worker) || worker.state == WORKER_REMOVED)
+    worker = peek_worker(step->farm, built->worker);
+    if (worker.state == WORKER_REMOVED)
         return arena_print(arena, "the host that built job %llu (%s) left the farm: rebuild it",
                            number, package);
     if (!worker.may_publish)
@@ -344,11 +347,8 @@ static const char *not_publishable(const struct step *step, uint64_t id, struct 
 
 static bool is_published_or_wanted(const struct step *step, uint64_t id)
 {
-    struct job_view job;
-    struct publication_view publication;
-    return view_job(step->farm, id, &job) && job.publication &&
-           view_publication(step->farm, job.publication, &publication) &&
-           publication.state != PUBLICATION_FAILED;
+    uint64_t publication = peek_job(step->farm, id).publication;
+    return publication && peek_publication(step->farm, publication).state != PUBLICATION_FAILED;
 }
 
 void decide_publish_request(struct step *step, const struct input_publish *input)
@@ -364,11 +364,10 @@ void decide_publish_request(struct step *step, const struct input_publish *input
         }
     }
     for (size_t i = 0; i < input->jobs_count; i++) {
-        struct job_view job;
-        if (is_published_or_wanted(step, input->jobs[i]) ||
-            not_publishable(step, input->jobs[i], &built))
+        if (is_published_or_wanted(step, input->jobs[i]))
             continue;
-        view_job(step->farm, input->jobs[i], &job);
+        struct job_view job = peek_job(step->farm, input->jobs[i]);
+        find_product(step->farm, job.job, &built);
         want(step, &job, &built);
         run = job.run;
         wanted++;
@@ -379,18 +378,16 @@ void decide_publish_request(struct step *step, const struct input_publish *input
 }
 
 /* Granted counts too: the order is on its way, and another one would be published beside it. */
-static bool is_with_live_worker(const struct step *step, const struct publication_view *publication,
-                                struct worker_view *worker)
+static bool is_under_way(const struct publication_view *publication,
+                         const struct worker_view *worker)
 {
     bool granted = publication->state == PUBLICATION_GRANTED;
-    return (granted || publication->state == PUBLICATION_RUNNING) &&
-           view_worker(step->farm, publication->worker, worker) && worker->session;
+    return (granted || publication->state == PUBLICATION_RUNNING) && worker->session;
 }
 
 void decide_settle(struct step *step, const struct input_settle *input)
 {
     struct publication_view publication;
-    struct worker_view worker;
     unsigned long long number = (unsigned long long)input->publication;
     if (!view_publication(step->farm, input->publication, &publication)) {
         reply_no(step, &input->asked, "there is no publication %llu: see `farm status`", number);
@@ -403,7 +400,8 @@ void decide_settle(struct step *step, const struct input_settle *input)
                  publication_state_names[publication.state]);
         return;
     }
-    if (is_with_live_worker(step, &publication, &worker)) {
+    struct worker_view worker = peek_worker(step->farm, publication.worker);
+    if (is_under_way(&publication, &worker)) {
         reply_no(step, &input->asked, "%s is publishing it just now: wait for its report",
                  worker.name);
         return;

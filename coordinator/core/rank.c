@@ -20,10 +20,10 @@ static uint64_t weight(const struct rank_node *node)
 
 int rank_compare(const struct rank_node *a, const struct rank_node *b)
 {
-    for (int i = 0; i < RANK_KEYS; i++)
-        if (a->key[i] != b->key[i])
-            return a->key[i] < b->key[i] ? -1 : 1;
-    return 0;
+    int last = 0;
+    while (last < RANK_KEYS - 1 && a->key[last] == b->key[last])
+        last++;
+    return a->key[last] < b->key[last] ? -1 : a->key[last] > b->key[last];
 }
 
 /* Puts `node` where `old` hangs below its parent. */

@@ -356,7 +356,7 @@ void record_print(const struct record *record, struct buf *out)
     assert(info && "a record of an unknown kind");
     buf_print(out, "[%8llu] %s ", (unsigned long long)record->at_ms, info->name);
     shape_print(info->shape, record_body(record), out);
-    while (out->size && out->data[out->size - 1] == ' ')
+    while (out->data[out->size - 1] == ' ') /* it has no fields, or none that is set */
         out->data[--out->size] = '\0';
     buf_add(out, "\n", 1);
 }

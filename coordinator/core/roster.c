@@ -8,6 +8,7 @@
 
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* ---- keys ---------------------------------------------------------------------------------- */
@@ -106,14 +107,14 @@ static void remove_worker(struct step *step, const struct worker_view *worker, c
     decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
                                   .worker_moved = {worker->worker, WORKER_REMOVED, reason, who}});
     discard(step, worker);
-    if (view_peer(step->farm, worker->public_key, &peer))
-        revoke(step, &peer);
+    bool enrolled = view_peer(step->farm, worker->public_key, &peer);
+    assert(enrolled && "a worker whose key was revoked is removed");
+    revoke(step, &peer);
 }
 
 void decide_revoke(struct step *step, const struct input_revoke *input)
 {
     struct peer_view peer;
-    struct worker_view worker;
     if (!view_peer(step->farm, input->public_key, &peer)) {
         bool revoked = peek_key_revoked(step->farm, input->public_key);
         if (revoked)
@@ -122,12 +123,12 @@ void decide_revoke(struct step *step, const struct input_revoke *input)
             reply_no(step, &input->asked, "this key is not enrolled: see `farm key list`");
         return;
     }
-    bool is_worker = peer.worker && view_worker(step->farm, peer.worker, &worker) &&
-                     worker.state != WORKER_REMOVED;
-    if (is_worker)
+    if (peer.worker) {
+        struct worker_view worker = peek_worker(step->farm, peer.worker);
         remove_worker(step, &worker, "its key was revoked", input->asked.who);
-    else
+    } else {
         revoke(step, &peer);
+    }
     reply_done(step, &input->asked, 0, "");
 }
 

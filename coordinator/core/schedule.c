@@ -11,6 +11,7 @@
 
 #include "proto/base/seeded.h"
 
+#include <assert.h>
 #include <string.h>
 
 const char *const fit_names[] = {"yes",     "offline", "draining", "quarantined",  "system",
@@ -257,19 +258,18 @@ enum { BACKOFF_STEPS_MAX = 32 };
 static bool is_backed_off(const struct farm *farm, uint64_t job, const struct worker_view *worker,
                           const struct want *want)
 {
-    struct job_view view;
-    struct attempt_view newest;
+    struct job_view view = peek_job(farm, job);
     struct farm_view state;
-    if (!view_job(farm, job, &view) || !view.attempts || !view_attempt(farm, view.attempt, &newest))
+    if (!view.attempts)
         return false;
+    struct attempt_view newest = peek_attempt(farm, view.attempt);
     view_farm(farm, &state);
     if (failed_here(farm, job, worker->worker)) {
         uint64_t until_ms = newest.ended_ms + BACKOFF_STEPS_MAX * state.policy.retry_delay_ms;
         return state.now_ms < until_ms && another_could(farm, job, worker->worker, want);
     }
-    struct worker_view holder;
+    struct worker_view holder = peek_worker(farm, newest.worker);
     return newest.worker != worker->worker && !blames_host(&newest) &&
-           view_worker(farm, newest.worker, &holder) &&
            fits(&holder, want, state.policy.disk_floor_bytes) == FIT_YES;
 }
 
@@ -405,10 +405,11 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            gib(reserved_memory(worker, want)));
     case FIT_DISK:
         full = full_filesystem(worker, want, floor_bytes);
+        assert(full && "no disk is full");
         return arena_print(arena,
                            "%.1f GiB are free on %s of %s, %.1f are reserved, it needs %.1f and "
                            "%.1f stay free",
-                           gib(full ? full->free_bytes : 0), full ? full->id : "?", worker->name,
+                           gib(full->free_bytes), full->id, worker->name,
                            gib(worker->disk_reserved), gib(item->needs.disk_bytes),
                            gib(floor_bytes));
     case FIT_BACKOFF:
@@ -417,9 +418,9 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
     case FIT_PROBLEM:
         return arena_print(arena, "%s takes no builds: %s", worker->name, host->problem);
     case FIT_WORKER:
-        return arena_print(arena, "this run is for %s, not for %s", want->worker, worker->name);
+        break;
     }
-    return "";
+    return arena_print(arena, "this run is for %s, not for %s", want->worker, worker->name);
 }
 
 static bool is_never(enum fit fit, const struct worker_view *worker, const struct want *want)
@@ -484,6 +485,6 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
 
 bool could_take(const struct farm *farm, uint64_t worker, const struct want *want)
 {
-    struct worker_view view;
-    return view_worker(farm, worker, &view) && view.joined && never_fits(&view, want) == FIT_YES;
+    struct worker_view view = peek_worker(farm, worker);
+    return view.joined && never_fits(&view, want) == FIT_YES;
 }

@@ -45,7 +45,8 @@ static const struct rule rules[] = {
     [CAUSE_UNKNOWN] = {RETRY_LATER, 2, VERDICT_FAILED},
 };
 
-/* What happened so far. An offer that no worker ever took is not held against the job. */
+/* What happened so far, all of it ended. An offer that no worker ever took is not held against the
+ * job. */
 struct past {
     uint32_t ended;      /* that count */
     uint32_t same_cause; /* of them, with the newest one's cause */
@@ -61,7 +62,7 @@ static struct past look_back(const struct farm *farm, const struct attempt_view 
     while (view_attempt_next(farm, newest->job, &index, &attempt)) {
         past.all++;
         bool began = attempt.phase != PHASE_NONE || attempt.outcome != OUTCOME_LOST;
-        if (attempt.state < ATTEMPT_ENDED || !began)
+        if (!began)
             continue;
         past.ended++;
         past.same_cause += attempt.cause == newest->cause;
@@ -85,7 +86,7 @@ enum { BACKOFF_DOUBLINGS_MAX = 5 };
 
 static uint64_t backoff_ms(const struct policy *policy, uint32_t times)
 {
-    uint32_t doublings = times ? times - 1 : 0;
+    uint32_t doublings = times - 1;
     if (doublings > BACKOFF_DOUBLINGS_MAX)
         doublings = BACKOFF_DOUBLINGS_MAX;
     return policy->retry_delay_ms << doublings;
@@ -104,9 +105,7 @@ static struct rule rule_of(const struct attempt_view *attempt)
 
 static bool is_open(const struct farm *farm, uint64_t job)
 {
-    struct job_view view;
-    struct run_view run;
-    return view_job(farm, job, &view) && view_run(farm, view.run, &run) && run.state == RUN_OPEN;
+    return peek_run(farm, peek_job(farm, job).run).state == RUN_OPEN;
 }
 
 static void retry_or_close(struct step *step, const struct attempt_view *attempt)
@@ -146,10 +145,9 @@ static uint64_t mean(uint64_t old, uint64_t now)
 static void learn(struct step *step, const struct attempt_view *attempt)
 {
     uint64_t took_ms = attempt->ended_ms - attempt->offered_ms;
-    struct job_view job;
-    if (took_ms < LEARN_FROM_MS || !view_job(step->farm, attempt->job, &job))
+    if (took_ms < LEARN_FROM_MS)
         return;
-    const struct variant *variant = &job.item->variant;
+    const struct variant *variant = &peek_job(step->farm, attempt->job).item->variant;
     const struct record_learned *known = peek_learned(step->farm, variant);
     struct record record = {.kind = RECORD_LEARNED};
     record.learned = (struct record_learned){
@@ -168,9 +166,8 @@ static void learn(struct step *step, const struct attempt_view *attempt)
 /* A host that lacks what it claimed would fail every job of that kind. */
 static void quarantine(struct step *step, const struct attempt_view *attempt)
 {
-    struct worker_view worker;
-    if (!view_worker(step->farm, attempt->worker, &worker) || worker.state == WORKER_QUARANTINED ||
-        worker.state == WORKER_REMOVED)
+    struct worker_view worker = peek_worker(step->farm, attempt->worker);
+    if (worker.state == WORKER_QUARANTINED)
         return;
     const char *reason =
         arena_print(step->arena, "attempt %u.%llu found that it lacks what it claimed: %s",
@@ -188,8 +185,7 @@ void decide_ended(struct step *step, struct token token)
     view_job(step->farm, attempt.job, &job);
     if (attempt.cause == CAUSE_WRONG_HOST)
         quarantine(step, &attempt);
-    bool late = job.state == JOB_CLOSED || !token_equal(job.attempt, token);
-    if (late && !SEEDED_BUG(ACCEPT_LATE_RESULT))
+    if (job.state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
     if (attempt.outcome != OUTCOME_OK) {
         retry_or_close(step, &attempt);

@@ -386,7 +386,7 @@ uint64_t view_duration_ms(const struct farm *farm, const char *project, const ch
                           const char *system)
 {
     const struct learned *learned = find_learned(farm, project, package, system);
-    return learned && learned->is.build_ms ? learned->is.build_ms : default_build_ms;
+    return learned ? learned->is.build_ms : default_build_ms;
 }
 
 /* ---- orders -------------------------------------------------------------------------------- */
@@ -406,12 +406,6 @@ static struct order *add_order(struct order_list *list, enum order_kind kind, st
     order->kind = kind;
     order->token = token;
     return order;
-}
-
-/* Whether the worker's newest status in this session showed it. */
-static bool is_shown(const struct worker *worker, uint64_t hearing)
-{
-    return worker->hearing && worker->hearing == hearing;
 }
 
 static bool is_offer_due(const struct worker *worker, const struct attempt *attempt)

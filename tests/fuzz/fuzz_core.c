@@ -474,7 +474,7 @@ static void (*const deeds[])(struct play *play) = {
 static void export(struct play *play)
 {
     struct farm *farm = farm_create();
-    farm_export(play->farm, NULL, NULL, &play->outcome);
+    farm_export(play->farm, &play->outcome);
     for (size_t i = 0; i < play->outcome.record_count; i++)
         farm_apply(farm, &play->outcome.records[i]);
     assert(farm_digest(farm) == farm_digest(play->farm));

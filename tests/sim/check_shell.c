@@ -31,7 +31,7 @@ void checks_destroy(struct checks *checks)
 static void print_export(const struct farm *farm, struct buf *out)
 {
     struct farm_outcome export = {0};
-    farm_export(farm, NULL, NULL, &export);
+    farm_export(farm, &export);
     for (size_t i = 0; i < export.record_count; i++)
         if (!record_info(export.records[i].kind)->is_passing)
             record_print(&export.records[i], out);
@@ -66,7 +66,7 @@ static void check_export(struct world *world, const struct farm *farm)
     struct journal_bytes bytes = {0};
     struct arena arena = {0};
     struct farm *rebuilt = farm_create();
-    farm_export(farm, NULL, NULL, &snapshot);
+    farm_export(farm, &snapshot);
     for (size_t i = 0; i < snapshot.record_count; i++)
         journal_add(&bytes, &snapshot.records[i]);
     for (size_t i = 0; i < bytes.count; i++) {

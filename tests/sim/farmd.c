@@ -587,7 +587,7 @@ static bool compact(struct world *world)
         return false;
     TRACE(world, "farmd compacts its journal");
     struct farm_outcome snapshot = {0};
-    farm_export(farmd->farm, NULL, NULL, &snapshot);
+    farm_export(farmd->farm, &snapshot);
     journal_clear(&farmd->journal);
     for (size_t i = 0; i < snapshot.record_count; i++)
         journal_add(&farmd->journal, &snapshot.records[i]);

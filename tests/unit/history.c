@@ -270,10 +270,23 @@ static struct item *read_items(struct history *history, char *line, size_t *coun
     return items;
 }
 
-static struct filesystem *filesystem(struct history *history, uint64_t free_bytes)
+/* fs=USES/ID/GIB+..., else one that serves all, with `free_bytes`. */
+static struct filesystem *filesystems(struct history *history, const struct words *words,
+                                      uint64_t free_bytes, size_t *count)
 {
-    struct filesystem *out = arena_new(&history->arena, sizeof *out);
-    *out = (struct filesystem){"8:1", true, true, true, free_bytes, (uint64_t)1 << 50};
+    const char **texts = list(history, value(words, "fs", "bst/8:1/0"), count);
+    struct filesystem *out = arena_new(&history->arena, *count * sizeof *out);
+    for (size_t i = 0; i < *count; i++) {
+        struct words parts = split(arena_text(&history->arena, texts[i]), "/");
+        const char *uses = word(&parts, 0);
+        uint64_t given = strtoull(word(&parts, 2), NULL, 10) << 30;
+        out[i] = (struct filesystem){.id = word(&parts, 1),
+                                     .is_store = strchr(uses, 's'),
+                                     .is_build = strchr(uses, 'b'),
+                                     .is_state = strchr(uses, 't'),
+                                     .free_bytes = given ? given : free_bytes,
+                                     .total_bytes = (uint64_t)1 << 50};
+    }
     return out;
 }
 
@@ -303,8 +316,8 @@ static void do_hello(struct history *history, char *line)
         *host->gpus = (struct gpu){"gpu", value(&words, "gpu", "")};
         host->gpus_count = 1;
     }
-    host->filesystems = filesystem(history, gib(&words, "disk", 1000));
-    host->filesystems_count = 1;
+    host->filesystems =
+        filesystems(history, &words, gib(&words, "disk", 1000), &host->filesystems_count);
     host->cores = 8;
     host->memory_bytes = gib(&words, "mem", 64);
     host->slots = (uint32_t)number(&words, "slots", 2);
@@ -332,10 +345,9 @@ static void do_status(struct history *history, char *line)
     status->at_ms = number(&words, "at", 0);
     if (status->sequence > history->sequences[input.status.worker])
         history->sequences[input.status.worker] = status->sequence;
-    if (value(&words, "free", NULL)) {
-        status->filesystems = filesystem(history, gib(&words, "free", 0));
-        status->filesystems_count = 1;
-    }
+    if (value(&words, "free", NULL) || value(&words, "fs", NULL))
+        status->filesystems =
+            filesystems(history, &words, gib(&words, "free", 0), &status->filesystems_count);
     history_step(history, &input);
 }
 
@@ -373,9 +385,11 @@ static void read_plan_item(char *text, struct plan_item *item)
     item->needs.memory_bytes = gib(&words, "mem", 0);
     item->needs.disk_bytes = gib(&words, "disk", 0);
     item->inputs.hash = value(&words, "inputs", "");
-    item->inputs.pinned = *item->inputs.hash != '\0';
-    item->target.name = value(&words, "org", "");
-    item->target.kind = *item->target.name ? TARGET_FLOX : TARGET_NONE;
+    item->inputs.pinned = *item->inputs.hash || has(&words, "pinned");
+    item->target.name = value(&words, "org", value(&words, "cache", ""));
+    item->target.kind = !*item->target.name            ? TARGET_NONE
+                        : value(&words, "cache", NULL) ? TARGET_NIX_CACHE
+                                                       : TARGET_FLOX;
     item->target.secret = value(&words, "secret", "");
     item->problem = value(&words, "problem", "");
 }
@@ -659,7 +673,7 @@ struct history *history_begin(void)
 static void print_export(const struct farm *farm, struct buf *out)
 {
     struct farm_outcome export = {0};
-    farm_export(farm, NULL, NULL, &export);
+    farm_export(farm, &export);
     for (size_t i = 0; i < export.record_count; i++)
         if (!record_info(export.records[i].kind)->is_passing)
             record_print(&export.records[i], out);
@@ -702,7 +716,7 @@ static struct farm *rebuilt(const struct history *history)
 {
     struct farm_outcome export = {0};
     struct farm *farm = farm_create();
-    farm_export(history->farm, NULL, NULL, &export);
+    farm_export(history->farm, &export);
     for (size_t i = 0; i < export.record_count; i++)
         farm_apply(farm, &export.records[i]);
     farm_check(farm);

@@ -6,12 +6,14 @@
  *   start | tick MS | jump MS (nobody looks meanwhile) | policy NAME=VALUE...
  *   enrol NAME [publish] | viewer NAME | revoke NAME
  *   hello NAME SYSTEM[+SYSTEM...] [slots=N] [heavy=N] [mem=GIB] [disk=GIB] [instance=TEXT]
- *         [machine=TEXT] [features=A+B] [gpu=9.0] [problem=TEXT] [publish] [at=MS] [: ITEMS]
- *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [at=MS] [: ITEMS]
+ *         [machine=TEXT] [features=A+B] [gpu=9.0] [problem=TEXT] [publish] [at=MS]
+ *         [fs=USES/ID/GIB+...] [: ITEMS]   (USES of a file system: b build, s store, t state)
+ *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [fs=...] [at=MS] [: ITEMS]
  *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N]
  *   resolved RUN ITEM[, ITEM...] | resolved RUN problem TEXT | preflighted RUN [TEXT]
- *       ITEM of a plan: PACKAGE SYSTEM [branch=B] [commit=C] [org=O] [secret=S] [inputs=H] [heavy]
- *                       [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [check] [problem=TEXT]
+ *       ITEM of a plan: PACKAGE SYSTEM [project=P] [branch=B] [commit=C] [org=O|cache=C] [secret=S]
+ *                       [inputs=H] [pinned] [heavy] [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [check]
+ *                       [problem=TEXT]
  *   cancel ID run=N|job=N | pause ID | resume ID | drain ID NAME | undrain ID NAME
  *   remove ID NAME [discard] | publish ID JOB... | settle ID PUBLICATION published|not|giveup
  *   release ID SECRET | import ID TARGET PACKAGE SYSTEM COMMIT INPUTS | sealed TOKEN BYTES

@@ -30,6 +30,10 @@ json_t *render_notice(const struct notice_view *notice);
 json_t *render_notices(const struct farm *farm);
 json_t *render_workers(const struct farm *farm);
 json_t *render_ledger_entry(const struct ledger_entry *entry);
+/* [{the variant, standing: current|older|never, target, published_commit, published_at, run,
+ * verdict}...]: every variant that is or would be published (render_standing.c). */
+struct filter;
+json_t *render_standing(const struct farm *farm, const struct filter *filter);
 json_t *render_peers(const struct farm *farm);
 /* `farm matrix` and `farm plan`: items as discovered; plan adds disposition, reason, worker, start.
  */

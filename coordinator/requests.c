@@ -122,6 +122,17 @@ static void serve_peers(struct shell *shell, const struct asker *asker, const js
     answer(shell, asker, with("peers", render_peers(shell->farm)));
 }
 
+static json_t *ledger_entries(const struct farm *farm, const struct filter *filter)
+{
+    json_t *list = json_array();
+    const struct ledger_entry *entry;
+    size_t index = 0;
+    while (view_ledger_next(farm, &index, &entry))
+        if (filter_matches(filter, &entry->variant))
+            json_array_append_new(list, render_ledger_entry(entry));
+    return list;
+}
+
 static void serve_ledger(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     struct err err;
@@ -130,14 +141,11 @@ static void serve_ledger(struct shell *shell, const struct asker *asker, const j
         desk_refuse(shell->desk, asker, 2, "%s", err.text);
         return;
     }
-    json_t *list = json_array();
-    const struct ledger_entry *entry;
-    size_t index = 0;
-    while (view_ledger_next(shell->farm, &index, &entry))
-        if (filter_matches(filter, &entry->variant))
-            json_array_append_new(list, render_ledger_entry(entry));
+    json_t *reply = json_get_flag(arguments, "matrix")
+                        ? with("matrix", render_standing(shell->farm, filter))
+                        : with("ledger", ledger_entries(shell->farm, filter));
     filter_destroy(filter);
-    answer(shell, asker, with("ledger", list));
+    answer(shell, asker, reply);
 }
 
 static void serve_eta(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -608,7 +616,10 @@ static const struct verb verbs[] = {
      serve_why},
     {{"workers", ROLE_VIEWER, "{}", "{workers}"}, READ, serve_workers},
     {{"peers", ROLE_VIEWER, "{}", "{peers}: enrolled keys"}, READ, serve_peers},
-    {{"ledger", ROLE_VIEWER, "{filter?}", "{ledger}: what is published"}, READ, serve_ledger},
+    {{"ledger", ROLE_VIEWER, "{filter?, matrix?}",
+      "{ledger}: what is published; {matrix}: the newest of each variant"},
+     READ,
+     serve_ledger},
     {{"eta", ROLE_VIEWER, "{run?}", "{eta_ms}"}, READ, serve_eta},
     {{"logs", ROLE_VIEWER, "{job, attempt?, kind?}", "{token, state, sealed, empty, log_endpoint}"},
      READ,

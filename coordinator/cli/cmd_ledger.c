@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/grid.h"
 #include "coordinator/cli/print.h"
 #include "proto/base/io.h"
 #include "proto/json.h"
@@ -42,52 +43,56 @@ static void print_list(const json_t *ledger, struct arena *arena, bool colours, 
     table_destroy(table);
 }
 
-/* package -> system -> the newest entry's commit; the ledger is oldest first. */
-static json_t *by_package(const json_t *ledger, json_t *systems)
+/* ---- the matrix ---------------------------------------------------------------------------- */
+
+static const char *short_commit(struct arena *arena, const json_t *row)
 {
-    json_t *packages = json_object(), *entry;
-    size_t index;
-    json_array_foreach(ledger, index, entry)
-    {
-        const char *package = json_get_text(entry, "package", ""),
-                   *system = json_get_text(entry, "system", "");
-        json_t *row = json_object_get(packages, package);
-        if (!row) {
-            row = json_object();
-            json_object_set_new(packages, package, row);
-        }
-        json_object_set(row, system, json_object_get(entry, "commit"));
-        json_object_set_new(systems, system, json_true());
-    }
-    return packages;
+    const char *commit = json_get_text(row, "published_commit", "");
+    return *commit ? arena_print(arena, "`%.7s`", commit) : "-";
 }
 
-static void print_matrix(const json_t *ledger, struct arena *arena, bool colours, struct buf *out)
+/* One table for all branches: what a README shows. */
+static void print_markdown(const json_t *rows, struct arena *arena, struct buf *out)
 {
-    json_t *systems = json_object(), *row, *mark;
-    json_t *packages = by_package(ledger, systems);
-    size_t count = json_object_size(systems) + 1, at = 1;
-    struct column *columns = arena_new(arena, count * sizeof *columns);
-    const char *key, *system;
-    columns[0].title = "package";
-    json_object_foreach(systems, key, mark)
+    size_t index;
+    json_t *row;
+    buf_print(out, "| branch | package | system | published | on | standing |\n"
+                   "|---|---|---|---|---|---|\n");
+    json_array_foreach(rows, index, row)
     {
-        columns[at++].title = text_safe(arena, key);
+        const char *cells[] = {json_get_text(row, "branch", ""),
+                               json_get_text(row, "package", ""),
+                               json_get_text(row, "system", ""),
+                               short_commit(arena, row),
+                               format_time(arena, json_get_u64(row, "published_at", 0)),
+                               json_get_text(row, "standing", "")};
+        buf_print(out, "|");
+        for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+            markdown_cell(out, arena, cells[i]);
+        buf_print(out, "\n");
     }
-    struct table *table = table_create(columns, count);
-    json_object_foreach(packages, key, row)
-    {
-        table_cell(table, INK_BOLD, key);
-        json_object_foreach(systems, system, mark)
-        {
-            const char *commit = json_get_text(row, system, "");
-            table_cell(table, INK_GOOD, arena_print(arena, "%.12s", commit));
-        }
-    }
-    table_print(table, colours, out);
-    table_destroy(table);
-    json_decref(packages);
-    json_decref(systems);
+}
+
+static enum exit_code matrix(struct invocation *invocation, json_t *arguments)
+{
+    json_t *body = NULL;
+    struct buf text = {0};
+    struct screen screen = screen_of(stdout);
+    json_object_set_new(arguments, "matrix", json_true());
+    enum exit_code code = invocation_ask(invocation, "ledger", arguments, &body);
+    if (code != EXIT_FINE)
+        return code;
+    const json_t *rows = json_object_get(body, "matrix");
+    if (option_given(invocation, "json"))
+        print_json(json_incref(json_object_get(body, "matrix")));
+    else if (option_given(invocation, "markdown"))
+        print_markdown(rows, &invocation->arena, &text);
+    else
+        grid_ledger(rows, screen.colours, &text);
+    screen_write(&screen, &text);
+    buf_release(&text);
+    json_decref(body);
+    return EXIT_FINE;
 }
 
 /* ---- importing ----------------------------------------------------------------------------- */
@@ -152,6 +157,8 @@ enum exit_code cmd_ledger(struct invocation *invocation)
         return import(invocation, option_text(invocation, "import"));
     }
     json_object_set_new(arguments, "filter", json_text(arguments_joined(invocation, 0)));
+    if (option_given(invocation, "matrix") || option_given(invocation, "markdown"))
+        return matrix(invocation, arguments);
     enum exit_code code = invocation_ask(invocation, "ledger", arguments, &body);
     if (code != EXIT_FINE)
         return code;
@@ -159,8 +166,6 @@ enum exit_code cmd_ledger(struct invocation *invocation)
     if (option_given(invocation, "json"))
         print_json(json_object_get(body, "ledger") ? json_incref(json_object_get(body, "ledger"))
                                                    : json_array());
-    else if (option_given(invocation, "matrix"))
-        print_matrix(ledger, &invocation->arena, screen.colours, &text);
     else
         print_list(ledger, &invocation->arena, screen.colours, &text);
     screen_write(&screen, &text);

@@ -57,15 +57,6 @@ static void add_variant(struct table *table, struct arena *arena, const json_t *
     table_cell(table, INK_BAD, json_get_text(item, "problem", ""));
 }
 
-/* `|` ends a cell in Markdown. */
-static void markdown_cell(struct buf *out, struct arena *arena, const char *text)
-{
-    buf_print(out, " ");
-    for (const char *at = text_safe(arena, text); *at; at++)
-        buf_print(out, *at == '|' ? "\\%c" : "%c", *at);
-    buf_print(out, " |");
-}
-
 static void print_markdown(const json_t *items, struct buf *out)
 {
     struct arena arena = {0};

@@ -98,7 +98,8 @@ static const struct command_option worker_drain_options[] = {
 static const struct command_option worker_remove_options[] = {
     {"discard", 0, NULL, "Give up what only this host could still publish"}, OPTION_END};
 static const struct command_option ledger_options[] = {
-    {"matrix", 0, NULL, "One row a package, one column a system"},
+    {"matrix", 0, NULL, "The newest published commit of every variant, as a grid a branch"},
+    {"markdown", 0, NULL, "The same as a Markdown table, for a README"},
     {"import", 0, "FILE", "Adopt what was published before: a JSON list as --json prints it"},
     OPTION_JSON,
     OPTION_END};

@@ -67,6 +67,41 @@ static const struct mark *mark_of(const json_t *job)
     return mark;
 }
 
+/* How a variant stands in the ledger; its word is the published commit. */
+static const struct standing {
+    const char *standing;
+    enum ink ink;
+    const char *meaning;
+} standings[] = {
+    {"current", INK_GOOD, "published as the newest run saw it"},
+    {"older", INK_NOTE, "published before its recipe changed"},
+    {"never", INK_BAD, "never published"},
+};
+enum { STANDING_COUNT = sizeof standings / sizeof standings[0], SHORT_COMMIT = 7 };
+
+static const struct standing *standing_of(const json_t *row)
+{
+    const char *word = json_get_text(row, "standing", "");
+    for (size_t i = 0; i < STANDING_COUNT; i++)
+        if (!strcmp(standings[i].standing, word))
+            return &standings[i];
+    return NULL;
+}
+
+/* What stands in the cell of a job, or of a row of the ledger's matrix. */
+static const char *word_of(const json_t *job, enum ink *ink, struct arena *arena)
+{
+    const struct standing *standing = standing_of(job);
+    if (!standing) {
+        const struct mark *mark = mark_of(job);
+        *ink = mark->ink;
+        return mark->word;
+    }
+    const char *commit = json_get_text(job, "published_commit", "");
+    *ink = standing->ink;
+    return *commit ? arena_print(arena, "%.*s", SHORT_COMMIT, commit) : "-";
+}
+
 /* ---- sets of names in natural order -------------------------------------------------------- */
 
 struct names {
@@ -133,11 +168,11 @@ static struct branch *branch_of(struct branches *branches, const json_t *job)
     return &branches->list[branches->count++];
 }
 
-static void group(const json_t *run, struct branches *branches)
+static void group(const json_t *jobs, struct branches *branches)
 {
     size_t index;
     json_t *job;
-    json_array_foreach(json_object_get(run, "jobs"), index, job)
+    json_array_foreach(jobs, index, job)
     {
         struct branch *branch = branch_of(branches, job);
         bool placed = *json_get_text(job, "gpu", "") && *json_get_text(job, "isa", "");
@@ -168,10 +203,11 @@ static const char *cell_text(const json_t *jobs, const char *gpu, const char *is
                     !strcmp(json_get_text(job, "isa", ""), isa);
         if (!here)
             continue;
-        const struct mark *mark = mark_of(job);
-        if (!*text || mark->ink == INK_BAD)
-            *ink = mark->ink;
-        text = *text ? arena_print(arena, "%s,%s", text, mark->word) : mark->word;
+        enum ink own;
+        const char *word = word_of(job, &own, arena);
+        if (!*text || own == INK_BAD)
+            *ink = own;
+        text = *text ? arena_print(arena, "%s,%s", text, word) : word;
     }
     return text;
 }
@@ -214,6 +250,7 @@ static void print_cells(const struct branch *branch, bool colours, struct buf *o
 static void print_others(const json_t *jobs, bool colours, struct buf *out)
 {
     static const struct column columns[] = {{"package", false}, {"system", false}, {"", false}};
+    struct arena arena = {0};
     size_t index, count = json_array_size(jobs);
     json_t *job;
     struct table *table = table_create(columns, 3);
@@ -221,13 +258,15 @@ static void print_others(const json_t *jobs, bool colours, struct buf *out)
     {
         if (index == OTHERS_MAX)
             break;
-        const struct mark *mark = mark_of(job);
+        enum ink ink;
+        const char *word = word_of(job, &ink, &arena);
         table_cell(table, INK_PLAIN, json_get_text(job, "package", ""));
         table_cell(table, INK_DIM, json_get_text(job, "system", ""));
-        table_cell(table, mark->ink, mark->word);
+        table_cell(table, ink, word);
     }
     table_print(table, colours, out);
     table_destroy(table);
+    arena_clear(&arena);
     if (count > OTHERS_MAX)
         buf_print(out, "and %zu more (farm status --json lists all)\n", count - OTHERS_MAX);
 }
@@ -251,11 +290,14 @@ static void print_legend(const json_t *run, bool colours, struct buf *out)
     buf_print(out, "%s", shown ? "\n" : "");
 }
 
-void grid_print(const json_t *run, bool colours, struct buf *out)
+/* A grid a branch; `under`, where there is one, says a line below each. */
+static void print_branches(const json_t *jobs, bool colours,
+                           void (*under)(const struct branch *branch, struct buf *out),
+                           struct buf *out)
 {
     struct arena arena = {0};
     struct branches branches = {0};
-    group(run, &branches);
+    group(jobs, &branches);
     for (size_t i = 0; i < branches.count; i++) {
         const struct branch *branch = &branches.list[i];
         const char *title = *branch->branch ? branch->branch : "no branch";
@@ -267,11 +309,60 @@ void grid_print(const json_t *run, bool colours, struct buf *out)
             print_cells(branch, colours, out);
         if (json_array_size(branch->others))
             print_others(branch->others, colours, out);
+        if (under)
+            under(branch, out);
         buf_print(out, "\n");
     }
-    print_legend(run, colours, out);
     branches_release(&branches);
     arena_clear(&arena);
+}
+
+void grid_print(const json_t *run, bool colours, struct buf *out)
+{
+    print_branches(json_object_get(run, "jobs"), colours, NULL, out);
+    print_legend(run, colours, out);
+}
+
+/* ---- the ledger's matrix ------------------------------------------------------------------- */
+
+static void count_standings(const json_t *rows, size_t counts[STANDING_COUNT])
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(rows, index, row)
+    {
+        const struct standing *standing = standing_of(row);
+        if (standing)
+            counts[standing - standings]++;
+    }
+}
+
+/* "43 of 49 published, 3 of them older" */
+static void print_standings(const struct branch *branch, struct buf *out)
+{
+    size_t counts[STANDING_COUNT] = {0};
+    count_standings(branch->placed, counts);
+    count_standings(branch->others, counts);
+    size_t published = counts[0] + counts[1];
+    buf_print(out, "%zu of %zu published", published, published + counts[2]);
+    if (counts[1])
+        buf_print(out, ", %zu of them older", counts[1]);
+    buf_print(out, "\n");
+}
+
+void grid_ledger(const json_t *rows, bool colours, struct buf *out)
+{
+    size_t counts[STANDING_COUNT] = {0}, shown = 0;
+    print_branches(rows, colours, print_standings, out);
+    count_standings(rows, counts);
+    for (size_t i = 0; i < STANDING_COUNT; i++) {
+        if (!counts[i])
+            continue;
+        buf_print(out, "%s", shown++ ? " · " : "");
+        ink_add(out, colours, standings[i].ink, standings[i].standing);
+        buf_print(out, " %s", standings[i].meaning);
+    }
+    buf_print(out, shown ? "\n" : "nothing is published, and nothing would be\n");
 }
 
 /* ---- numbers ------------------------------------------------------------------------------- */

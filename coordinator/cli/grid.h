@@ -12,6 +12,8 @@
 
 /* Appends the grid of a run with its jobs. Variants without GPU or ISA in their name are listed. */
 void grid_print(const json_t *run, bool colours, struct buf *out);
+/* Appends the ledger's matrix (`ledger` with matrix): the published commit of each variant. */
+void grid_ledger(const json_t *rows, bool colours, struct buf *out);
 /* Appends "run 3 is open: 41 of 67 done, ..." */
 void grid_counts(const json_t *run, bool colours, struct buf *out);
 /* Appends one line for each job or publication that ended badly or is held. */

@@ -181,3 +181,13 @@ void table_print(const struct table *table, bool colours, struct buf *out)
     free(widths);
     free(titles);
 }
+
+/* ---- Markdown ------------------------------------------------------------------------------ */
+
+void markdown_cell(struct buf *out, struct arena *arena, const char *text)
+{
+    buf_print(out, " ");
+    for (const char *at = text_safe(arena, text); *at; at++)
+        buf_print(out, *at == '|' ? "\\%c" : "%c", *at);
+    buf_print(out, " |");
+}

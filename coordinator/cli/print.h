@@ -41,6 +41,9 @@ const char *format_bytes(struct arena *arena, uint64_t bytes);
 /* Local time, "2026-01-31 17:05"; "" for 0. */
 const char *format_time(struct arena *arena, uint64_t wall_ms);
 
+/* Appends " TEXT |", made safe; `|` ends a cell in Markdown and is escaped. */
+void markdown_cell(struct buf *out, struct arena *arena, const char *text);
+
 struct column {
     const char *title;
     bool right; /* numbers */

@@ -86,11 +86,35 @@ change_two() {
 	farm status --json | jq -e '.run.counts.skipped == 4 and .run.counts.ok == 0'
 	# One that touches two of the four.
 	commit_to main "Next version" change_two
+	farm rebuild gpu=sm90 "isa=avx*"
+	standing "2 current, 2 older"
 	farm rebuild --publish gpu=sm90 "isa=avx*"
+	standing "4 current, 0 older"
 	farm status --json | jq -e '.run.counts.skipped == 2 and .run.counts.ok == 2'
 	farm rebuild --publish --force gpu=sm90 isa=avx2
 	farm status --json | jq -e '.run.counts.skipped == 0 and .run.counts.ok == 1'
 	[ "$(shelved | head -n 1)" = "3 torchvision-python313-cuda12_8-sm90-avx2" ]
+}
+
+# standing TEXT: of the variants on the shelf.
+standing() {
+	[ "$(farm ledger --matrix --json | jq -r 'map(.standing) |
+		"\(map(select(. == "current")) | length) current, \(map(select(. == "older")) | length) older"')" = "$1" ]
+}
+
+@test "the matrix of what is published, over runs: as a grid, and for a README" {
+	project sample --may-publish
+	farm rebuild --publish gpu=sm90 isa=avx512
+	run farm rebuild gpu=sm90 "isa=avx*"
+	run farm ledger --matrix
+	echo "$output"
+	says "1 of 4 published"
+	says "never published"
+	says "$(git -C "$repository" rev-parse main | cut -c 1-7)"
+	run farm ledger --markdown isa=avx512
+	says "| branch | package | system | published | on | standing |"
+	says "| main | torchvision-python313-cuda12_8-sm90-avx512 | x86_64-linux | \`$(git -C "$repository" rev-parse main | cut -c 1-7)\` |"
+	[ "$(grep -c '^| main' <<<"$output")" -eq 1 ]
 }
 
 @test "what was built without publishing can be published later, without building" {

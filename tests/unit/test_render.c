@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Views as JSON: the members that `--json` promises, through the life of a run. */
+#include "coordinator/filter.h"
 #include "coordinator/render.h"
 #include "proto/json.h"
 #include "tests/unit/history.h"
@@ -139,6 +140,59 @@ static void a_published_job_is_in_the_ledger(void **state)
     history_end(h);
 }
 
+static void assert_standing(const struct history *h, const char *package, const char *standing)
+{
+    struct err err;
+    struct filter *filter = filter_parse("", &err);
+    json_t *rows = render_standing(history_farm(h), filter), *row;
+    size_t index, found = 0;
+    json_array_foreach(rows, index, row)
+    {
+        if (strcmp(text(row, "package"), package) != 0)
+            continue;
+        assert_string_equal(text(row, "standing"), standing);
+        found++;
+    }
+    assert_int_equal(found, *standing != 0);
+    json_decref(rows);
+    filter_destroy(filter);
+}
+
+/* What is published is measured by the newest run that saw the recipe; a build-only branch has no
+ * standing. */
+static void a_variant_stands_by_its_newest_entry(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, WORKER RUN);
+    assert_standing(h, "a", "never");
+    assert_standing(h, "b", "");
+    history_do(h, "status w1 : 1.1 ended ok\nstatus w1 : 1.1 ended ok, p1.2 ended ok\n");
+    assert_standing(h, "a", "current");
+    history_do(h, "submit r2\nresolved 2 a x86_64-linux org=acme inputs=i2 commit=c2\n");
+    assert_standing(h, "a", "older");
+    history_end(h);
+}
+
+static void a_branch_is_one_line(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, WORKER "submit r1 publish\n"
+                         "resolved 1 a x86_64-linux org=acme, b x86_64-linux org=acme, "
+                         "c x86_64-linux org=acme branch=other\npreflighted 1\n"
+                         "status w1 : 1.1 ended ok, 1.2 ended failed compile detail=no\n");
+    json_t *branches = render_branches(history_farm(h), 1);
+    assert_int_equal(json_array_size(branches), 2);
+    assert_string_equal(text(json_array_get(branches, 0), "branch"), "main");
+    assert_string_equal(text(json_array_get(branches, 0), "summary"),
+                        "0/2 published, 1 failed (1 cause)");
+    assert_int_equal(number(json_array_get(branches, 0), "ok"), 1);
+    assert_string_equal(text(json_array_get(branches, 1), "branch"), "other");
+    json_decref(branches);
+    history_end(h);
+}
+
 static void why_names_each_host(void **state)
 {
     (void)state;
@@ -256,6 +310,8 @@ int main(void)
         cmocka_unit_test(a_farm_before_anything),
         cmocka_unit_test(jobs_have_what_is_promised),
         cmocka_unit_test(a_published_job_is_in_the_ledger),
+        cmocka_unit_test(a_variant_stands_by_its_newest_entry),
+        cmocka_unit_test(a_branch_is_one_line),
         cmocka_unit_test(why_names_each_host),
         cmocka_unit_test(failed_attempts_are_told),
         cmocka_unit_test(workers_and_peers),

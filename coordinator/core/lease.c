@@ -414,7 +414,8 @@ void decide_expiry(struct step *step)
 /* The desk cannot reach it: its next word, if any, begins a new session. */
 void decide_send_failed(struct step *step, uint64_t worker)
 {
-    if (peek_worker(step->farm, worker).session)
+    struct worker_view view;
+    if (view_worker(step->farm, worker, &view) && view.session)
         lose_worker(step, worker);
 }
 

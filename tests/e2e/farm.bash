@@ -184,12 +184,12 @@ farm_make() {
 }
 
 # farm_config < PROJECTS_AND_TARGETS: farm.yaml with this test's ports and short times. Variables
-# set for the call: heartbeat, lease_ttl, lost_grace, retry_delay, attempts_max.
+# set for the call: listen_on, heartbeat, lease_ttl, lost_grace, retry_delay, attempts_max, lost_max.
 farm_config() {
 	cat >"$FARM_HOME/farm.yaml" <<-EOT
 		listen:
-		  control: tcp://127.0.0.1:$control_port
-		  log: tcp://127.0.0.1:$log_port
+		  control: tcp://${listen_on:-127.0.0.1}:$control_port
+		  log: tcp://${listen_on:-127.0.0.1}:$log_port
 		timing:
 		  heartbeat: ${heartbeat:-500ms}
 		  lease_ttl: ${lease_ttl:-5s}
@@ -197,6 +197,7 @@ farm_config() {
 		  retry_delay: ${retry_delay:-1s}
 		retry:
 		  attempts_max: ${attempts_max:-3}
+		  lost_max: ${lost_max:-3}
 		disk_floor: 1M
 	EOT
 	cat >>"$FARM_HOME/farm.yaml"
@@ -262,8 +263,8 @@ end_what_is_left() {
 		pid=${pid%%/*}
 		is_ancestor "$pid" || kill -KILL "$pid" 2>/dev/null || true
 	done < <(
-		grep -lsaF -- "$top/" /proc/[0-9]*/cmdline
-		grep -lsazF -- "FARM_HOME=$top/" /proc/[0-9]*/environ
+		grep -lsaF -- "$top/" /proc/[0-9]*/cmdline || true
+		grep -lsazF -- "FARM_HOME=$top/" /proc/[0-9]*/environ || true
 	)
 }
 

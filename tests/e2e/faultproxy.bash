@@ -13,8 +13,9 @@ proxy_up() {
 	shift 2
 	[ -x "$bin/faultproxy" ] || skip "no faultproxy in $bin: build it first"
 	mkfifo "$top/$name.commands"
-	${host:+net_on "$host"} "$bin/faultproxy" "$top/$name.commands" "$@" \
+	${host:+net_exec "$host"} "$bin/faultproxy" "$top/$name.commands" "$@" \
 		>"$top/$name.answers" 2>&1 </dev/null 3>&- &
+	disown
 	wait_until 10 grep -x '0 ready' "$top/$name.answers"
 }
 

@@ -12,6 +12,7 @@
 #   net_setup                  in setup(), after farm_setup; skips where the machine does not allow it
 #   net_host NAME              adds a host and plugs it in; ${net_address[NAME]} is its address
 #   net_on NAME COMMAND...     runs a command there
+#   net_exec NAME COMMAND... & the same in the background: $! is the command itself
 #   net_cut NAME               unplugs it: nothing in, nothing out, nobody is told
 #   net_silence FROM TO        what FROM sends to TO is lost; the other direction works
 #   net_mend NAME              plugs it in and ends what it was silent about
@@ -40,6 +41,7 @@ net_hold() {
 	setpriv --pdeathsig KILL unshare --net --uts bash -c 'hostname "$2" && exec -a "$1" sleep infinity' \
 		- "floxfarm-test-$$-$1" "$1" </dev/null >/dev/null 2>&1 3>&- &
 	net_holder[$1]=$!
+	disown
 	wait_until 10 net_is_held "$!" "$own"
 	net_namespace[$1]=$(readlink "/proc/$!/ns/net")
 }
@@ -65,6 +67,12 @@ net_on() {
 	local name=$1
 	shift
 	nsenter --target "${net_holder[$name]}" --net --uts -- "$@"
+}
+
+net_exec() {
+	local name=$1
+	shift
+	exec nsenter --target "${net_holder[$name]}" --net --uts -- "$@"
 }
 
 # The port of the switch that a host is plugged into.

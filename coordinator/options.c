@@ -47,8 +47,9 @@ static const struct option timing_options[] = {
     END};
 
 static const struct option retry_options[] = {
-    {"attempts_max", "4", "How often a job is tried in all, whatever the cause.", OPTION_U32,
-     AT(struct policy, attempts_max), .least = 1, .most = LIMIT_ATTEMPTS_PER_JOB},
+    {"attempts_max", "4",
+     "How often a job may fail for its own reasons, or for one and the same cause of another.",
+     OPTION_U32, AT(struct policy, attempts_max), .least = 1, .most = LIMIT_ATTEMPTS_PER_JOB},
     {"lost_max", "3", "A job that lost this many hosts is stopped: it may be what kills them.",
      OPTION_U32, AT(struct policy, lost_max), .least = 1, .most = LIMIT_ATTEMPTS_PER_JOB},
     {"publish_tries_max", "5", "How often a publish that certainly failed is tried in all.",

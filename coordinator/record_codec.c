@@ -69,6 +69,8 @@ static const ProtobufCMessageDescriptor *const messages[KIND_MAX] = {
     [RECORD_NOTICE_RAISED] = MESSAGE(record_notice),
     [RECORD_NOTICE_TOLD] = MESSAGE(record_notice),
     [RECORD_NOTICE_ENDED] = MESSAGE(record_notice),
+    [RECORD_WORKER_SUSPECTED] = MESSAGE(record_worker_suspected),
+    [RECORD_WORKER_CLEARED] = MESSAGE(record_worker_cleared),
 };
 
 /* Bindings are constants, made once for all threads. */

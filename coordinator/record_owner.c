@@ -133,6 +133,8 @@ uint64_t owners_note(struct owners *owners, const struct record *record)
     case RECORD_WORKER_HEARD:
     case RECORD_WORKER_LOST:
     case RECORD_WORKER_MOVED:
+    case RECORD_WORKER_SUSPECTED:
+    case RECORD_WORKER_CLEARED:
     case RECORD_LEDGER_ENTERED:
     case RECORD_LEARNED:
     case RECORD_REQUEST_KNOWN:

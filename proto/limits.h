@@ -72,6 +72,8 @@
 #define LIMIT_PUBLISH_MS (6ull * 3600 * 1000)
 /* End of a log that is searched for why a phase failed. */
 #define LIMIT_CAUSE_BYTES (256u << 10)
+/* The lines of a log that say why a phase failed, journalled with the attempt's end. */
+#define LIMIT_LINES_BYTES 1024
 /* Inputs stepped in one turn, so that one commit stays small and heartbeats are answered. */
 #define LIMIT_INPUTS_PER_TURN 1024
 /* Attempts a job may have before it closes `failed`, whatever the cause. */

@@ -136,6 +136,7 @@ static const struct field exit_facts_fields[] = {
     SHAPE_FIELD(struct exit_facts, U64, wall_ms),
     SHAPE_FIELD(struct exit_facts, FLAG, timed_out),
     SHAPE_FIELD(struct exit_facts, FLAG, silent),
+    SHAPE_FIELD(struct exit_facts, U64, disk_bytes),
 };
 const struct shape exit_facts_shape = SHAPE(struct exit_facts, exit_facts_fields);
 
@@ -163,6 +164,8 @@ static const struct field item_fields[] = {
     SHAPE_FIELD(struct item, FLAG, rebuilt),
     SHAPE_FIELD(struct item, FLAG, unsure),
     SHAPE_STRUCT(struct item, variant, variant_shape),
+    SHAPE_FIELD(struct item, U64, signature),
+    SHAPE_FIELD(struct item, TEXT, lines),
 };
 const struct shape item_shape = SHAPE(struct item, item_fields);
 

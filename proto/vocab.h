@@ -224,6 +224,7 @@ struct exit_facts {
     uint64_t wall_ms;
     bool timed_out;
     bool silent;
+    uint64_t disk_bytes; /* by how much the free space fell at most while it ran; 0 unknown */
 };
 
 /* What a successful build produced; a publication is held to it. */
@@ -260,6 +261,8 @@ struct item {
     bool rebuilt;           /* publication: the publish started to build, or ended elsewhere */
     bool unsure;            /* publication: may have happened; must be asked again */
     struct variant variant; /* what it works on, so that an unknown attempt can be adopted */
+    uint64_t signature;     /* equal for ends that look alike, whatever the variant; 0 none */
+    const char *lines;      /* those that say it, as they were printed, at most LIMIT_LINES_BYTES */
 };
 
 /* ---- worker -> coordinator ---------------------------------------------------------------- */

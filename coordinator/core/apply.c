@@ -227,12 +227,39 @@ static void worker_moved(struct farm *farm, const struct record *record)
 {
     const struct record_worker_moved *body = &record->worker_moved;
     struct worker *worker = existing_worker(farm, body->worker);
-    if (worker->state == WORKER_QUARANTINED && body->to != WORKER_REMOVED)
+    bool accepted = body->to != WORKER_REMOVED && body->to != WORKER_PROBATION;
+    if (worker->state == WORKER_QUARANTINED && accepted)
         keep_baseline(worker); /* a person accepts what it is now */
     worker->state = state_move(&worker_table, worker->state, record->kind, (int)body->to);
     set_text(&worker->reason, body->reason);
+    worker->until_ms = body->until_ms;
+    worker->strikes = body->strikes;
     if (worker->state == WORKER_REMOVED)
         worker->session = 0;
+}
+
+/* The oldest gives way. */
+static void worker_suspected(struct farm *farm, const struct record *record)
+{
+    struct worker *worker = existing_worker(farm, record->worker_suspected.worker);
+    struct arena arena = {0};
+    struct record_worker_suspected kept[SUSPECTS_MAX];
+    const struct shape *shape = record_info(record->kind)->shape;
+    size_t first = worker->suspects_count == SUSPECTS_MAX, count = 0;
+    for (size_t i = first; i < worker->suspects_count; i++)
+        shape_copy(shape, &kept[count++], &worker->suspects[i], &arena);
+    shape_copy(shape, &kept[count++], &record->worker_suspected, &arena);
+    memcpy(worker->suspects, kept, count * sizeof *kept);
+    worker->suspects_count = (uint32_t)count;
+    arena_clear(&worker->suspects_arena);
+    worker->suspects_arena = arena;
+}
+
+static void worker_cleared(struct farm *farm, const struct record *record)
+{
+    struct worker *worker = existing_worker(farm, record->worker_cleared.worker);
+    worker->suspects_count = 0;
+    arena_clear(&worker->suspects_arena);
 }
 
 /* ---- runs ---------------------------------------------------------------------------------- */
@@ -559,7 +586,7 @@ static struct attempt *begin_attempt(struct farm *farm, const struct record *rec
     attempt->worker = existing_worker(farm, body->worker);
     attempt->state = state_move(&attempt_table, STATE_NEW, record->kind, (int)state);
     attempt->phase = body->phase;
-    attempt->detail = "";
+    attempt->detail = attempt->lines = "";
     attempt->product.derivation = "";
     attempt->offered_ms = attempt->renewed_ms = record->at_ms;
     attempt->offered_wall_ms = record->wall_ms;
@@ -636,6 +663,7 @@ static void attempt_handed(struct farm *farm, const struct record *record)
     detach_attempt(farm, old);
     *attempt = *old; /* a live one has no texts of its own */
     to->memory_bytes = from->memory_bytes;
+    to->disk_bytes = from->disk_bytes;
     attach_attempt(farm, attempt, to);
     change_leader(farm, from, to);
     move_job(from, record->kind, JOB_WAITING);
@@ -678,6 +706,8 @@ static void attempt_ended(struct farm *farm, const struct record *record)
         attempt->log_bytes = body->log_bytes;
     attempt->facts = body->facts;
     shape_copy(&product_shape, &attempt->product, &body->product, arena);
+    attempt->signature = body->signature;
+    attempt->lines = body->lines && *body->lines ? arena_text(arena, body->lines) : "";
     attempt->ended_ms = record->at_ms;
     attempt->ended_wall_ms = record->wall_ms;
 }
@@ -931,6 +961,8 @@ static void learned(struct farm *farm, const struct record *record)
     found->is.build_ms = body->build_ms;
     found->is.memory_bytes = body->memory_bytes;
     found->is.disk_bytes = body->disk_bytes;
+    found->is.memory_floor_bytes = body->memory_floor_bytes;
+    found->is.disk_floor_bytes = body->disk_floor_bytes;
 }
 
 static void request_known(struct farm *farm, const struct record *record)
@@ -1034,6 +1066,8 @@ static const applier appliers[] = {
     [RECORD_NOTICE_RAISED] = notice_raised,
     [RECORD_NOTICE_TOLD] = notice_told,
     [RECORD_NOTICE_ENDED] = notice_ended,
+    [RECORD_WORKER_SUSPECTED] = worker_suspected,
+    [RECORD_WORKER_CLEARED] = worker_cleared,
 };
 
 void farm_apply(struct farm *farm, const struct record *record)

@@ -51,6 +51,14 @@ void close_unroutable(struct step *step);
 void close_finished_runs(struct step *step);
 /* schedule.c: who gets what. */
 void decide_schedule(struct step *step);
+/* Some connected host other than `worker`, that did not fail it either, takes the job sooner or
+ * later. */
+bool another_could_take(const struct farm *farm, uint64_t job, uint64_t worker);
+/* The most that one host of those that could take it has. */
+struct most {
+    uint64_t memory_bytes, disk_bytes; /* 0: no such host */
+};
+struct most most_room(const struct farm *farm, const struct want *want);
 /* lease.c: what workers say, and what they no longer say. */
 void decide_hello(struct step *step, const struct input_hello *input);
 void decide_status(struct step *step, const struct input_status *input);
@@ -61,6 +69,10 @@ void stop_attempt(struct step *step, struct token token, const char *reason);
 void lose_attempt(struct step *step, struct token token, const char *detail);
 /* verdict.c: what follows the end of an attempt. */
 void decide_ended(struct step *step, struct token token);
+/* suspect.c: hosts that break what they are given. */
+void judge_host(struct step *step, const struct attempt_view *attempt);
+void forgive_host(struct step *step, uint64_t worker); /* a person vouches for it */
+void decide_probations(struct step *step);
 /* publish.c: publications. */
 void want_publication(struct step *step, uint64_t job);
 void decide_publication_item(struct step *step, uint64_t worker, const struct item *item);

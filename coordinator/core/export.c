@@ -60,9 +60,18 @@ static void put_joined(struct export *export, const struct worker *worker,
     put(export, worker->heard_ms, 0, &record);
 }
 
+static void put_suspects(struct export *export, const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->suspects_count; i++)
+        put(export, 0, 0,
+            &(struct record){.kind = RECORD_WORKER_SUSPECTED,
+                             .worker_suspected = worker->suspects[i]});
+}
+
 static void put_worker(struct export *export, const struct worker *worker)
 {
     bool stays = worker->state == WORKER_ONLINE || worker->state == WORKER_OFFLINE;
+    put_suspects(export, worker);
     if (worker->joined) {
         if (!shape_equal(&capabilities_shape, &worker->baseline, &worker->about.capabilities))
             put_joined(export, worker, &worker->baseline);
@@ -74,7 +83,13 @@ static void put_worker(struct export *export, const struct worker *worker)
     if (stays && !*worker->reason)
         return;
     struct record record = {.kind = RECORD_WORKER_MOVED,
-                            .worker_moved = {worker->id, worker->state, worker->reason, ""}};
+                            .worker_moved = {worker->id, worker->state, worker->reason, "",
+                                             worker->until_ms, worker->strikes}};
+    if (worker->state == WORKER_PROBATION) {
+        record.worker_moved.to = WORKER_QUARANTINED;
+        put(export, worker->heard_ms, 0, &record);
+        record.worker_moved.to = WORKER_PROBATION;
+    }
     if (stays) { /* it was resumed, and the reason given then is still told */
         record.worker_moved.to = WORKER_DRAINING;
         put(export, worker->heard_ms, 0, &record);
@@ -134,8 +149,9 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
     }
     struct record ended = {.kind = RECORD_ATTEMPT_ENDED};
     ended.attempt_ended = (struct record_attempt_ended){
-        attempt->token,  attempt->outcome,   attempt->cause, attempt->failed_phase,
-        attempt->detail, attempt->log_bytes, attempt->facts, attempt->product};
+        attempt->token,     attempt->outcome,   attempt->cause, attempt->failed_phase,
+        attempt->detail,    attempt->log_bytes, attempt->facts, attempt->product,
+        attempt->signature, attempt->lines};
     put(export, attempt->ended_ms, attempt->ended_wall_ms, &ended);
     if (attempt->log_stored)
         put(export, attempt->ended_ms, attempt->ended_wall_ms, &sealed);
@@ -391,6 +407,10 @@ static uint64_t mix_workers(uint64_t hash, const struct farm *farm)
         hash = mix_capabilities(hash, &worker->about.capabilities);
         hash = mix_capabilities(hash, &worker->baseline);
         hash = mix(mix(mix(hash, worker->running), worker->running_heavy), worker->publishing);
+        hash = mix(mix(hash, worker->until_ms), worker->strikes);
+        for (size_t i = 0; i < worker->suspects_count; i++)
+            hash =
+                mix_shape(hash, record_info(RECORD_WORKER_SUSPECTED)->shape, &worker->suspects[i]);
     }
     return hash;
 }
@@ -407,6 +427,7 @@ static uint64_t mix_attempt(uint64_t hash, const struct attempt *attempt)
     hash = mix(mix(mix(hash, attempt->ended_wall_ms), attempt->log_bytes), attempt->log_stored);
     hash = mix(mix(hash, attempt->adopted), attempt->pins);
     hash = mix_shape(hash, &exit_facts_shape, &attempt->facts);
+    hash = hash_text(mix(hash, attempt->signature), attempt->lines);
     return mix_shape(hash, &product_shape, &attempt->product);
 }
 

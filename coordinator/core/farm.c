@@ -124,6 +124,7 @@ static void destroy_workers(struct worker *worker)
         free(worker->sightings);
         arena_clear(&worker->about_arena);
         arena_clear(&worker->baseline_arena);
+        arena_clear(&worker->suspects_arena);
         free(worker);
         worker = next;
     }
@@ -212,10 +213,20 @@ static bool may_expire(const struct farm *farm)
     return false;
 }
 
+/* When the first quarantine ends by itself, or FARM_NEVER. */
+static uint64_t probation_ms(const struct farm *farm)
+{
+    uint64_t first_ms = FARM_NEVER;
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)
+        if (worker->state == WORKER_QUARANTINED && worker->until_ms && worker->until_ms < first_ms)
+            first_ms = worker->until_ms;
+    return first_ms;
+}
+
 uint64_t farm_deadline_ms(const struct farm *farm)
 {
-    uint64_t deadline_ms = FARM_NEVER;
-    if (may_expire(farm))
+    uint64_t deadline_ms = probation_ms(farm);
+    if (may_expire(farm) && farm->now_ms + look_ms < deadline_ms)
         deadline_ms = farm->now_ms + look_ms;
     const struct rank_node *timer = rank_first(&farm->timers);
     if (timer && timer->key[0] < deadline_ms)
@@ -348,6 +359,7 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
     size_t first = outcome->record_count;
     dispatch(step, input);
     release_due(step);
+    decide_probations(step);
     if (routes_changed(outcome, first))
         close_unroutable(step);
     decide_schedule(step);

@@ -74,6 +74,11 @@ struct worker {
     struct attempt *live_first, *live_last;
     uint32_t running, running_heavy, publishing;
     struct publication *pinned_first, *pinned_last; /* open ones */
+    uint64_t until_ms; /* quarantined: its probation; 0 only a person ends it */
+    uint32_t strikes;
+    struct arena suspects_arena;
+    struct record_worker_suspected suspects[SUSPECTS_MAX]; /* the newest, oldest first */
+    uint32_t suspects_count;
 };
 
 struct run {
@@ -123,6 +128,7 @@ struct job {
     struct publication *publication; /* the newest */
     struct ready_class *ready_class;
     uint64_t memory_bytes; /* ready: what it will reserve: needed or learned */
+    uint64_t disk_bytes;   /* the same */
 };
 
 struct attempt {
@@ -147,9 +153,11 @@ struct attempt {
     bool adopted;
     struct exit_facts facts;
     struct product product;
+    uint64_t signature;
+    const char *lines;
     struct machine *machine; /* where it holds its reservations while it lives */
     struct volume *volume;
-    uint64_t memory_reserved;
+    uint64_t memory_reserved, disk_reserved;
 };
 
 /* One try of a publication; its token names its log. */

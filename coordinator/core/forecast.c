@@ -71,7 +71,8 @@ static void add_hosts(struct forecast *forecast)
     forecast->hosts = arena_new(forecast->arena, (peek_counters(forecast->farm).worker + 1) *
                                                      sizeof *forecast->hosts);
     while (view_worker_next(forecast->farm, &cursor, &worker)) {
-        if (worker.state != WORKER_ONLINE && worker.state != WORKER_OFFLINE)
+        if (worker.state != WORKER_ONLINE && worker.state != WORKER_OFFLINE &&
+            worker.state != WORKER_PROBATION)
             continue;
         struct lanes *host = &forecast->hosts[forecast->count++];
         host->worker = worker.worker;
@@ -172,8 +173,9 @@ void view_plan(const struct farm *farm, const struct run_options *options,
     }
     mark_collisions(options, items, count, out, arena);
     for (size_t i = 0; i < count; i++) {
-        struct want want = {&items[i], plan_publishes(options, &items[i]),
-                            items[i].needs.memory_bytes, options->worker};
+        const struct needs *needs = &items[i].needs;
+        struct want want = {&items[i], plan_publishes(options, &items[i]), needs->memory_bytes,
+                            needs->disk_bytes, options->worker};
         if (out[i].disposition != PLAN_BUILD)
             continue;
         out[i].duration_ms = duration_of(farm, &items[i]);

@@ -146,6 +146,7 @@ static uint64_t class_key(const struct job *job)
     hash = hash_number(hash, item->needs.memory_bytes);
     hash = hash_number(hash, job->memory_bytes);
     hash = hash_number(hash, item->needs.disk_bytes);
+    hash = hash_number(hash, job->disk_bytes);
     hash = hash_text(hash, job->run->options.worker);
     hash = hash_number(hash, job_publishes(job));
     if (item->recipe.check == CHECK_REQUIRED) {
@@ -168,18 +169,28 @@ static void set_urgency(const struct farm *farm, struct job *job)
     job->rank.key[3] = job->id;
 }
 
-static uint64_t memory_wish(const struct farm *farm, const struct job *job)
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What the configuration says it needs, or what it was seen to need. */
+static void set_wishes(const struct farm *farm, struct job *job)
 {
     const struct variant *variant = &job->item.variant;
     const struct learned *learned =
         find_learned(farm, variant->project, variant->package, variant->system);
-    uint64_t needed = job->item.needs.memory_bytes;
-    return learned && learned->is.memory_bytes > needed ? learned->is.memory_bytes : needed;
+    job->memory_bytes = job->item.needs.memory_bytes;
+    job->disk_bytes = job->item.needs.disk_bytes;
+    if (!learned)
+        return;
+    job->memory_bytes = higher(job->memory_bytes, learned->is.memory_bytes);
+    job->disk_bytes = higher(job->disk_bytes, learned->is.disk_bytes);
 }
 
 void queue_ready(struct farm *farm, struct job *job)
 {
-    job->memory_bytes = memory_wish(farm, job);
+    set_wishes(farm, job);
     set_urgency(farm, job);
     uint64_t key = class_key(job);
     struct ready_class *found;
@@ -279,14 +290,13 @@ void reserve(struct farm *farm, struct attempt *attempt)
     assert(worker->machine && "an attempt of a worker that never joined");
     attempt->machine = worker->machine;
     attempt->machine->heavy += job->item.needs.heavy;
-    attempt->memory_reserved = job->memory_bytes > job->item.needs.memory_bytes
-                                   ? job->memory_bytes
-                                   : job->item.needs.memory_bytes;
+    attempt->memory_reserved = higher(job->memory_bytes, job->item.needs.memory_bytes);
+    attempt->disk_reserved = higher(job->disk_bytes, job->item.needs.disk_bytes);
     attempt->machine->memory_reserved += attempt->memory_reserved;
     const struct filesystem *filesystem = build_filesystem(worker);
     attempt->volume = filesystem ? volume_of(farm, attempt->machine, filesystem->id) : NULL;
     if (attempt->volume)
-        attempt->volume->reserved += job->item.needs.disk_bytes;
+        attempt->volume->reserved += attempt->disk_reserved;
 }
 
 void unreserve(struct farm *farm, struct attempt *attempt)
@@ -304,7 +314,7 @@ void unreserve(struct farm *farm, struct attempt *attempt)
     attempt->machine->heavy -= job->item.needs.heavy;
     attempt->machine->memory_reserved -= attempt->memory_reserved;
     if (attempt->volume)
-        attempt->volume->reserved -= job->item.needs.disk_bytes;
+        attempt->volume->reserved -= attempt->disk_reserved;
     attempt->machine = NULL;
     attempt->volume = NULL;
 }

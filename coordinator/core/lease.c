@@ -87,6 +87,8 @@ static void end_attempt(struct step *step, const struct item *item)
         .log_bytes = item->log_bytes,
         .facts = item->facts,
         .product = item->product,
+        .signature = item->signature,
+        .lines = item->lines,
     };
     record_end(step, &record, !has_no_log(item));
 }
@@ -307,9 +309,11 @@ static void check_systems(struct step *step, const struct worker_view *before,
                                      "worker resume %s` accepts that",
                                      list_systems(now, step->arena),
                                      list_systems(baseline, step->arena), before->name);
-    decide(step,
-           &(struct record){.kind = RECORD_WORKER_MOVED,
-                            .worker_moved = {before->worker, WORKER_QUARANTINED, reason, ""}});
+    decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
+                                  .worker_moved = {.worker = before->worker,
+                                                   .to = WORKER_QUARANTINED,
+                                                   .reason = reason,
+                                                   .who = ""}});
 }
 
 static void welcome(struct step *step, const struct input_hello *input,

@@ -156,7 +156,7 @@ static void note_worker(struct step *step, uint64_t id)
               arena_print(step->arena,
                           "%s is quarantined: %s; `farm worker resume %s` when it is mended",
                           worker.name, worker.reason, worker.name));
-    else
+    else if (worker.state != WORKER_PROBATION) /* it may be back in quarantine in a minute */
         end(step, NOTICE_WORKER_QUARANTINED, worker.name);
 }
 

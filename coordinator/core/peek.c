@@ -159,6 +159,9 @@ void peek_want(const struct farm *farm, uint64_t job, struct want *out)
         .memory_bytes = found->memory_bytes > found->item.needs.memory_bytes
                             ? found->memory_bytes
                             : found->item.needs.memory_bytes,
+        .disk_bytes = found->disk_bytes > found->item.needs.disk_bytes
+                          ? found->disk_bytes
+                          : found->item.needs.disk_bytes,
         .worker = found->run->options.worker,
     };
 }
@@ -200,6 +203,41 @@ bool peek_shown(const struct farm *farm, struct token token)
         return is_shown(attempt->worker, attempt->hearing);
     const struct try *one = find_try(farm, token);
     return is_shown(one->publication->worker, one->hearing);
+}
+
+size_t peek_suspects(const struct farm *farm, uint64_t worker,
+                     const struct record_worker_suspected **out)
+{
+    const struct worker *of = find_worker(farm, worker);
+    *out = of->suspects;
+    return of->suspects_count;
+}
+
+/* Far more than are under way at a time; a failure on a farm with a long past stays cheap. */
+enum { LOOK_BACK = 4096 };
+
+static const struct attempt *newest_attempt(const struct farm *farm)
+{
+    const UT_hash_table *table = farm->attempts ? farm->attempts->hh.tbl : NULL;
+    return table ? ELMT_FROM_HH(table, table->tail) : NULL;
+}
+
+bool peek_seen_elsewhere(const struct farm *farm, uint64_t signature, uint64_t worker)
+{
+    const struct attempt *at = newest_attempt(farm);
+    for (size_t i = 0; at && i < LOOK_BACK; i++, at = at->hh.prev)
+        if (signature && at->signature == signature && at->worker->id != worker)
+            return true;
+    return false;
+}
+
+bool peek_built_elsewhere(const struct farm *farm, uint64_t since_ms, uint64_t worker)
+{
+    const struct attempt *at = newest_attempt(farm);
+    for (size_t i = 0; at && i < LOOK_BACK; i++, at = at->hh.prev)
+        if (at->outcome == OUTCOME_OK && at->ended_ms >= since_ms && at->worker->id != worker)
+            return true;
+    return false;
 }
 
 const struct capabilities *peek_baseline(const struct farm *farm, uint64_t worker)
@@ -261,6 +299,11 @@ const struct record_learned *peek_learned(const struct farm *farm, const struct 
     const struct learned *found =
         find_learned(farm, variant->project, variant->package, variant->system);
     return found ? &found->is : NULL;
+}
+
+uint64_t peek_lot(struct token token)
+{
+    return hash_number(hash_number(0, token.epoch), token.number);
 }
 
 /* ---- resuming ------------------------------------------------------------------------------ */

@@ -47,7 +47,8 @@ struct want {
     const struct plan_item *item;
     bool publish;          /* needs a host that may publish */
     uint64_t memory_bytes; /* to reserve: needed or learned */
-    const char *worker;    /* the only one that may take it, "" any */
+    uint64_t disk_bytes;
+    const char *worker; /* the only one that may take it, "" any */
 };
 void peek_want(const struct farm *farm, uint64_t job, struct want *out);
 
@@ -58,6 +59,13 @@ bool peek_any_pinned(const struct farm *farm, uint64_t worker);
 size_t peek_pinned(const struct farm *farm, uint64_t worker, uint64_t **out, struct arena *arena);
 /* Whether the worker's newest status in this session showed the attempt or try (one of both). */
 bool peek_shown(const struct farm *farm, struct token token);
+/* The ends that speak against a worker, oldest first; returns their number. */
+size_t peek_suspects(const struct farm *farm, uint64_t worker,
+                     const struct record_worker_suspected **out);
+/* Whether an attempt on another worker ended with this signature, among the newest few thousand. */
+bool peek_seen_elsewhere(const struct farm *farm, uint64_t signature, uint64_t worker);
+/* Whether an attempt on another worker ended well since then, among the newest few thousand. */
+bool peek_built_elsewhere(const struct farm *farm, uint64_t since_ms, uint64_t worker);
 const struct capabilities *peek_baseline(const struct farm *farm, uint64_t worker);
 /* Whether the host said something newer after this hello, in the same boot. */
 bool peek_is_overtaken(const struct farm *farm, const struct hello *hello, uint64_t worker);
@@ -80,6 +88,9 @@ bool peek_publication_next(const struct farm *farm, uint64_t *cursor, struct pub
 struct token peek_built_by(const struct farm *farm, uint64_t publication);
 
 const struct record_learned *peek_learned(const struct farm *farm, const struct variant *variant);
+
+/* A number by lot for what a token names: the same whenever it is asked for. */
+uint64_t peek_lot(struct token token);
 
 /* ---- resuming: all tokens whose logs may still come, with their workers ---- */
 struct expected_log {

@@ -8,6 +8,7 @@
  * kind until a person releases them, while builds go on.
  */
 #include "coordinator/core/decide.h"
+#include "coordinator/core/remedy.h"
 
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
@@ -192,42 +193,19 @@ static void hold(struct step *step, const struct publication_view *first, enum c
             move(step, RECORD_PUBLICATION_HELD, &other, cause, detail, 0);
 }
 
-enum consequence { TRY_AGAIN, HOLD_ALL, GIVE_UP, MAY_HAVE_HAPPENED };
-
 /* What a try that ended badly means. Whoever was killed while publishing may have published. */
-static enum consequence consequence_of(const struct item *item)
+static enum publishing consequence_of(const struct item *item)
 {
     bool before = item->failed_phase == PHASE_CHECKOUT || item->failed_phase == PHASE_NONE;
     if (item->unsure && !SEEDED_BUG(UNSURE_IS_FAILED))
-        return MAY_HAVE_HAPPENED;
-    switch (item->cause) {
-    case CAUSE_AUTH:
-    case CAUSE_DENIED:
-        return HOLD_ALL;
-    case CAUSE_CONFIG:
-    case CAUSE_STALE:
-    case CAUSE_EVAL:
-        return GIVE_UP;
-    case CAUSE_OOM:
-    case CAUSE_SILENT:
-    case CAUSE_TIMEOUT:
-    case CAUSE_HOST_LOST:
-        return before && item->outcome != OUTCOME_LOST ? TRY_AGAIN : MAY_HAVE_HAPPENED;
-    case CAUSE_NONE:
-        if (item->outcome == OUTCOME_STOPPED || item->outcome == OUTCOME_LOST)
-            return before && item->outcome == OUTCOME_STOPPED ? TRY_AGAIN : MAY_HAVE_HAPPENED;
-        return TRY_AGAIN;
-    case CAUSE_DISK_FULL:
-    case CAUSE_NETWORK:
-    case CAUSE_STORE:
-    case CAUSE_WRONG_HOST:
-    case CAUSE_PUBLISH:
-    case CAUSE_CHECK:
-    case CAUSE_COMPILE:
-    case CAUSE_UNKNOWN:
-        break;
-    }
-    return TRY_AGAIN;
+        return PUBLISH_DOUBT;
+    bool cut_short = item->outcome == OUTCOME_STOPPED || item->outcome == OUTCOME_LOST;
+    enum publishing publishing = remedy_of(item->cause)->publishing;
+    if (item->cause == CAUSE_NONE && cut_short)
+        publishing = PUBLISH_DOUBT;
+    if (publishing == PUBLISH_DOUBT && before && item->outcome != OUTCOME_LOST)
+        publishing = PUBLISH_AGAIN;
+    return publishing;
 }
 
 /* After a try that may have published, failures of later tries prove nothing: it stays unknown
@@ -237,13 +215,13 @@ static void unpublished(struct step *step, const struct publication_view *public
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    enum consequence consequence = consequence_of(item);
+    enum publishing consequence = consequence_of(item);
     uint64_t next_ms = next_try_ms(step, publication);
-    if (consequence == HOLD_ALL)
+    if (consequence == PUBLISH_HOLD)
         hold(step, publication, item->cause, item->detail);
-    else if (consequence == MAY_HAVE_HAPPENED || publication->in_doubt)
+    else if (consequence == PUBLISH_DOUBT || publication->in_doubt)
         move(step, RECORD_PUBLICATION_UNKNOWN, publication, item->cause, item->detail, next_ms);
-    else if (consequence == GIVE_UP || publication->tries >= farm.policy.publish_tries_max)
+    else if (consequence == PUBLISH_NEVER || publication->tries >= farm.policy.publish_tries_max)
         fail_publication(step, publication->publication, item->cause, item->detail);
     else
         move(step, RECORD_PUBLICATION_RETRIED, publication, item->cause, item->detail, next_ms);

@@ -9,8 +9,6 @@
 
 #include <assert.h>
 
-const char *const worker_state_names[] = {"offline",     "online",  "draining",
-                                          "quarantined", "removed", NULL};
 const char *const notice_kind_names[] = {"none",
                                          "run-opened",
                                          "run-ended",
@@ -19,6 +17,8 @@ const char *const notice_kind_names[] = {"none",
                                          "worker-quarantined",
                                          "intake-closed",
                                          NULL};
+const char *const worker_state_names[] = {"offline", "online",    "draining", "quarantined",
+                                          "removed", "probation", NULL};
 
 /* ---- shapes of bodies ---------------------------------------------------------------------- */
 
@@ -120,9 +120,29 @@ static const struct field worker_moved_fields[] = {
     SHAPE_ENUM(struct record_worker_moved, to, worker_state_names),
     SHAPE_FIELD(struct record_worker_moved, TEXT, reason),
     SHAPE_FIELD(struct record_worker_moved, TEXT, who),
+    SHAPE_FIELD(struct record_worker_moved, U64, until_ms),
+    SHAPE_FIELD(struct record_worker_moved, U32, strikes),
 };
 static const struct shape worker_moved_shape =
     SHAPE(struct record_worker_moved, worker_moved_fields);
+
+static const struct field worker_suspected_fields[] = {
+    SHAPE_FIELD(struct record_worker_suspected, U64, worker),
+    SHAPE_STRUCT(struct record_worker_suspected, token, token_shape),
+    SHAPE_FIELD(struct record_worker_suspected, TEXT, package),
+    SHAPE_FIELD(struct record_worker_suspected, TEXT, family),
+    SHAPE_ENUM(struct record_worker_suspected, cause, cause_names),
+    SHAPE_FIELD(struct record_worker_suspected, U64, signature),
+    SHAPE_FIELD(struct record_worker_suspected, FLAG, fast),
+};
+static const struct shape worker_suspected_shape =
+    SHAPE(struct record_worker_suspected, worker_suspected_fields);
+
+static const struct field worker_cleared_fields[] = {
+    SHAPE_FIELD(struct record_worker_cleared, U64, worker),
+};
+static const struct shape worker_cleared_shape =
+    SHAPE(struct record_worker_cleared, worker_cleared_fields);
 
 static const struct field run_options_fields[] = {
     SHAPE_FIELD(struct run_options, TEXT, project), SHAPE_FIELD(struct run_options, TEXT, filter),
@@ -197,6 +217,8 @@ static const struct field attempt_ended_fields[] = {
     SHAPE_FIELD(struct record_attempt_ended, U64, log_bytes),
     SHAPE_STRUCT(struct record_attempt_ended, facts, exit_facts_shape),
     SHAPE_STRUCT(struct record_attempt_ended, product, product_shape),
+    SHAPE_FIELD(struct record_attempt_ended, U64, signature),
+    SHAPE_FIELD(struct record_attempt_ended, TEXT, lines),
 };
 static const struct shape attempt_ended_shape =
     SHAPE(struct record_attempt_ended, attempt_ended_fields);
@@ -249,6 +271,8 @@ static const struct field learned_fields[] = {
     SHAPE_FIELD(struct record_learned, U64, build_ms),
     SHAPE_FIELD(struct record_learned, U64, memory_bytes),
     SHAPE_FIELD(struct record_learned, U64, disk_bytes),
+    SHAPE_FIELD(struct record_learned, U64, memory_floor_bytes),
+    SHAPE_FIELD(struct record_learned, U64, disk_floor_bytes),
 };
 static const struct shape learned_shape = SHAPE(struct record_learned, learned_fields);
 
@@ -329,6 +353,8 @@ static const struct record_info rows[] = {
     DURABLE(RECORD_NOTICE_RAISED, "notice-raised", notice_shape),
     DURABLE(RECORD_NOTICE_TOLD, "notice-told", notice_shape),
     DURABLE(RECORD_NOTICE_ENDED, "notice-ended", notice_shape),
+    DURABLE(RECORD_WORKER_SUSPECTED, "worker-suspected", worker_suspected_shape),
+    DURABLE(RECORD_WORKER_CLEARED, "worker-cleared", worker_cleared_shape),
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 

@@ -75,8 +75,12 @@ enum record_kind {
 
     /* what people are told */
     RECORD_NOTICE_RAISED = 72,
-    RECORD_NOTICE_TOLD = 73, /* handed over, or nobody listens, or given up with a reason */
-    RECORD_NOTICE_ENDED = 74 /* what it said is over: the farm forgets it */
+    RECORD_NOTICE_TOLD = 73,  /* handed over, or nobody listens, or given up with a reason */
+    RECORD_NOTICE_ENDED = 74, /* what it said is over: the farm forgets it */
+
+    /* what is thought of hosts */
+    RECORD_WORKER_SUSPECTED = 80, /* an attempt ended there as on a host that is broken */
+    RECORD_WORKER_CLEARED = 81    /* nothing speaks against it any more */
 };
 
 struct record_farm_started {
@@ -162,7 +166,8 @@ enum worker_state {
     WORKER_ONLINE,
     WORKER_DRAINING,
     WORKER_QUARANTINED,
-    WORKER_REMOVED
+    WORKER_REMOVED,
+    WORKER_PROBATION /* was quarantined: one job at a time, and a good end brings it back */
 };
 extern const char *const worker_state_names[];
 
@@ -171,6 +176,26 @@ struct record_worker_moved {
     enum worker_state to;
     const char *reason;
     const char *who;
+    uint64_t until_ms; /* QUARANTINED: core time of its probation; 0: only a person ends it */
+    uint32_t strikes;  /* QUARANTINED, PROBATION: how often in a row */
+};
+
+/* A host that broke is given no more jobs than these before it is quarantined. */
+enum { SUSPECTS_MAX = 3 };
+
+/* A bad end that may be its host's fault: what suspect.c compares. */
+struct record_worker_suspected {
+    uint64_t worker;
+    struct token token;
+    const char *package;
+    const char *family; /* what variants have in common that fail for one reason of their own */
+    enum cause cause;
+    uint64_t signature;
+    bool fast; /* in a small part of the time it should have taken */
+};
+
+struct record_worker_cleared {
+    uint64_t worker;
 };
 
 struct run_options {
@@ -242,6 +267,8 @@ struct record_attempt_ended {
     uint64_t log_bytes;
     struct exit_facts facts;
     struct product product;
+    uint64_t signature; /* as in struct item */
+    const char *lines;
 };
 
 struct record_sealed {
@@ -289,6 +316,9 @@ struct record_learned {
     uint64_t build_ms;
     uint64_t memory_bytes;
     uint64_t disk_bytes;
+    uint64_t
+        memory_floor_bytes; /* with less than this it ran out: what is learned never falls below */
+    uint64_t disk_floor_bytes;
 };
 
 struct record_request_known {
@@ -333,6 +363,8 @@ struct record {
         struct record_worker_heard worker_heard;
         struct record_worker_lost worker_lost;
         struct record_worker_moved worker_moved;
+        struct record_worker_suspected worker_suspected;
+        struct record_worker_cleared worker_cleared;
         struct record_run_submitted run_submitted;
         struct record_run run; /* RESOLVED, OPENED, REFUSED, CLOSED, ARCHIVED */
         struct record_job_planned job_planned;

@@ -105,7 +105,10 @@ static void remove_worker(struct step *step, const struct worker_view *worker, c
 {
     struct peer_view peer;
     decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
-                                  .worker_moved = {worker->worker, WORKER_REMOVED, reason, who}});
+                                  .worker_moved = {.worker = worker->worker,
+                                                   .to = WORKER_REMOVED,
+                                                   .reason = reason,
+                                                   .who = who}});
     discard(step, worker);
     bool enrolled = view_peer(step->farm, worker->public_key, &peer);
     assert(enrolled && "a worker whose key was revoked is removed");
@@ -137,9 +140,11 @@ void decide_revoke(struct step *step, const struct input_revoke *input)
 static void move_worker(struct step *step, const struct input_worker_admin *input,
                         enum worker_state to)
 {
-    decide(step,
-           &(struct record){.kind = RECORD_WORKER_MOVED,
-                            .worker_moved = {input->worker, to, input->reason, input->asked.who}});
+    decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
+                                  .worker_moved = {.worker = input->worker,
+                                                   .to = to,
+                                                   .reason = input->reason,
+                                                   .who = input->asked.who}});
 }
 
 static void drain(struct step *step, const struct input_worker_admin *input,
@@ -153,7 +158,9 @@ static void drain(struct step *step, const struct input_worker_admin *input,
 static void resume(struct step *step, const struct input_worker_admin *input,
                    const struct worker_view *worker)
 {
-    if (worker->state == WORKER_DRAINING || worker->state == WORKER_QUARANTINED)
+    forgive_host(step, worker->worker);
+    if (worker->state == WORKER_DRAINING || worker->state == WORKER_QUARANTINED ||
+        worker->state == WORKER_PROBATION)
         move_worker(step, input, worker->session ? WORKER_ONLINE : WORKER_OFFLINE);
     reply_done(step, &input->asked, 0, "");
 }

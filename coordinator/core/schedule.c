@@ -8,6 +8,7 @@
  * Ties are broken by id; nothing is ranked by floats.
  */
 #include "coordinator/core/plan.h"
+#include "coordinator/core/remedy.h"
 
 #include "proto/base/seeded.h"
 
@@ -17,7 +18,7 @@
 const char *const fit_names[] = {"yes",     "offline", "draining", "quarantined",  "system",
                                  "builder", "check",   "publish",  "memory-total", "slots",
                                  "heavy",   "memory",  "disk",     "backoff",      "problem",
-                                 "worker",  NULL};
+                                 "worker",  "suspect", NULL};
 
 /* ---- what a host can ever do --------------------------------------------------------------- */
 
@@ -120,6 +121,19 @@ static uint64_t reserved_memory(const struct worker_view *worker, const struct w
     return want->memory_bytes < total ? want->memory_bytes : total;
 }
 
+/* What was learned beyond the configured need may not ask for more than the disk can ever give: the
+ * only host is never excluded. */
+static uint64_t reserved_disk(const struct filesystem *at, const struct want *want,
+                              uint64_t floor_bytes)
+{
+    uint64_t needed = want->item->needs.disk_bytes, learned = want->disk_bytes;
+    uint64_t most = at->total_bytes / 10 * 9;
+    most = most > floor_bytes ? most - floor_bytes : 0;
+    if (learned > most)
+        learned = most;
+    return learned > needed ? learned : needed;
+}
+
 /* The file system that gives no room for this job beyond the floor, or NULL. Reservations are on
  * the one that builds use; the others only keep the floor. */
 static const struct filesystem *full_filesystem(const struct worker_view *worker,
@@ -135,7 +149,7 @@ static const struct filesystem *full_filesystem(const struct worker_view *worker
         bool builds = any_build ? at->is_build : at->is_store;
         uint64_t need = floor_bytes;
         if (builds && !charged) {
-            need += worker->disk_reserved + want->item->needs.disk_bytes;
+            need += worker->disk_reserved + reserved_disk(at, want, floor_bytes);
             charged = true;
         }
         if ((at->is_build || at->is_store) && at->free_bytes < need)
@@ -144,12 +158,24 @@ static const struct filesystem *full_filesystem(const struct worker_view *worker
     return NULL;
 }
 
+/* A host that may be broken breaks no more than SUSPECTS_MAX jobs. */
+static bool is_on_trial(const struct worker_view *worker)
+{
+    uint32_t most = worker->state == WORKER_PROBATION     ? 1
+                    : worker->suspects < SUSPECTS_MAX - 1 ? SUSPECTS_MAX - worker->suspects
+                                                          : 1;
+    bool suspected = worker->suspects || worker->state == WORKER_PROBATION;
+    return suspected && worker->running >= most;
+}
+
 static enum fit busy_fits(const struct worker_view *worker, const struct want *want,
                           uint64_t floor_bytes)
 {
     const struct capabilities *host = worker->capabilities;
     if (worker->running >= host->slots)
         return FIT_SLOTS;
+    if (is_on_trial(worker))
+        return FIT_SUSPECT;
     uint32_t heavy = SEEDED_BUG(OVERCOMMIT_HEAVY) ? worker->running_heavy : worker->host_heavy;
     if (want->item->needs.heavy && heavy >= host->heavy_slots)
         return FIT_HEAVY;
@@ -170,6 +196,7 @@ static enum fit state_fits(const struct worker_view *worker)
     case WORKER_QUARANTINED:
         return FIT_QUARANTINED;
     case WORKER_ONLINE:
+    case WORKER_PROBATION:
         return worker->session ? FIT_YES : FIT_OFFLINE;
     case WORKER_OFFLINE:
     case WORKER_REMOVED:
@@ -199,40 +226,29 @@ static enum fit fits(const struct worker_view *worker, const struct want *want,
 /* Whether the way an attempt ended speaks against its host, so that another one is tried first. */
 static bool blames_host(const struct attempt_view *attempt)
 {
-    if (attempt->outcome == OUTCOME_LOST || attempt->outcome == OUTCOME_REFUSED)
-        return true;
-    switch (attempt->cause) {
-    case CAUSE_OOM:
-    case CAUSE_DISK_FULL:
-    case CAUSE_SILENT:
-    case CAUSE_HOST_LOST:
-    case CAUSE_WRONG_HOST:
-    case CAUSE_UNKNOWN:
-        return true;
-    case CAUSE_NONE:
-    case CAUSE_TIMEOUT:
-    case CAUSE_NETWORK:
-    case CAUSE_STORE:
-    case CAUSE_EVAL:
-    case CAUSE_AUTH:
-    case CAUSE_DENIED:
-    case CAUSE_CONFIG:
-    case CAUSE_PUBLISH:
-    case CAUSE_STALE:
-    case CAUSE_CHECK:
-    case CAUSE_COMPILE:
-        break;
-    }
-    return false;
+    bool cut_short = attempt->outcome == OUTCOME_LOST || attempt->outcome == OUTCOME_REFUSED;
+    bool ended_well = attempt->cause == CAUSE_NONE;
+    return cut_short || (!ended_well && remedy_of(attempt->cause)->where != WHERE_WARM);
 }
 
+static uint64_t memory_of(const struct farm *farm, uint64_t worker)
+{
+    struct worker_view view;
+    return view_worker(farm, worker, &view) && view.joined ? view.capabilities->memory_bytes : 0;
+}
+
+/* It failed there, or on a host that has no less of what was missing. */
 static bool failed_here(const struct farm *farm, uint64_t job, uint64_t worker)
 {
     struct attempt_view attempt;
     size_t index = 0;
-    while (view_attempt_next(farm, job, &index, &attempt))
-        if (attempt.worker == worker && blames_host(&attempt))
+    while (view_attempt_next(farm, job, &index, &attempt)) {
+        bool roomier = remedy_of(attempt.cause)->where == WHERE_ROOMIER;
+        if (attempt.worker == worker
+                ? blames_host(&attempt)
+                : roomier && memory_of(farm, attempt.worker) > memory_of(farm, worker))
             return true;
+    }
     return false;
 }
 
@@ -248,6 +264,13 @@ static bool another_could(const struct farm *farm, uint64_t job, uint64_t worker
             !failed_here(farm, job, other.worker))
             return true;
     return false;
+}
+
+bool another_could_take(const struct farm *farm, uint64_t job, uint64_t worker)
+{
+    struct want want;
+    peek_want(farm, job, &want);
+    return another_could(farm, job, worker, &want);
 }
 
 /* Longest that a host which failed a job stands back for others. */
@@ -341,7 +364,8 @@ void decide_schedule(struct step *step)
         if (!worker.session)
             continue;
         decide_grants(step, &worker);
-        if (worker.state == WORKER_ONLINE && peek_ready_count(step->farm))
+        bool works = worker.state == WORKER_ONLINE || worker.state == WORKER_PROBATION;
+        if (works && peek_ready_count(step->farm))
             fill(step, &worker, farm.policy.disk_floor_bytes);
     }
 }
@@ -410,13 +434,20 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            "%.1f GiB are free on %s of %s, %.1f are reserved, it needs %.1f and "
                            "%.1f stay free",
                            gib(full->free_bytes), full->id, worker->name,
-                           gib(worker->disk_reserved), gib(item->needs.disk_bytes),
+                           gib(worker->disk_reserved), gib(reserved_disk(full, want, floor_bytes)),
                            gib(floor_bytes));
     case FIT_BACKOFF:
         return arena_print(arena, "%s lets another host go first after what happened before",
                            worker->name);
     case FIT_PROBLEM:
         return arena_print(arena, "%s takes no builds: %s", worker->name, host->problem);
+    case FIT_SUSPECT:
+        return arena_print(arena,
+                           worker->state == WORKER_PROBATION
+                               ? "%s is on probation after a quarantine: one job at a time"
+                               : "jobs failed on %s in a row: it is given few at a time until one "
+                                 "ends well",
+                           worker->name);
     case FIT_WORKER:
         break;
     }
@@ -432,7 +463,7 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
                  struct fit_view **out, struct arena *arena)
 {
     struct farm_view state;
-    struct want want = {item, publish, item->needs.memory_bytes, ""};
+    struct want want = {item, publish, item->needs.memory_bytes, item->needs.disk_bytes, ""};
     view_farm(farm, &state);
     if (job)
         peek_want(farm, job, &want);
@@ -487,4 +518,23 @@ bool could_take(const struct farm *farm, uint64_t worker, const struct want *wan
 {
     struct worker_view view = peek_worker(farm, worker);
     return view.joined && never_fits(&view, want) == FIT_YES;
+}
+
+struct most most_room(const struct farm *farm, const struct want *want)
+{
+    struct most most = {0};
+    struct worker_view worker;
+    uint64_t cursor = 0;
+    while (view_worker_next(farm, &cursor, &worker)) {
+        if (worker.state == WORKER_REMOVED || !worker.joined ||
+            never_fits(&worker, want) != FIT_YES)
+            continue;
+        const struct capabilities *host = worker.capabilities;
+        if (host->memory_bytes > most.memory_bytes)
+            most.memory_bytes = host->memory_bytes;
+        for (size_t i = 0; i < host->filesystems_count; i++)
+            if (host->filesystems[i].total_bytes > most.disk_bytes)
+                most.disk_bytes = host->filesystems[i].total_bytes;
+    }
+    return most;
 }

@@ -166,11 +166,15 @@ TABLE(publication, publication_state_names);
 
 static const char worker_picture[] =
     "             hello\n"
-    "enrolled -> offline <------> online        draining and quarantined stay what they are\n"
-    "               \\    lost      /            through hello and loss, until a person\n"
+    "enrolled -> offline <------> online        draining, quarantined and probation stay what\n"
+    "               \\    lost      /            they are through hello and loss, until a person\n"
     "                '-----+------'             resumes or removes the worker\n"
     "                      |\n"
-    "             draining, quarantined -> removed\n";
+    "             draining, quarantined -> removed\n"
+    "\n"
+    "quarantined <-> probation -> online: a host that was quarantined for its failures tries a "
+    "job\n"
+    "after a while; a good end brings it back, another bad one does not\n";
 
 static const struct state_row worker_rows[] = {
     {STATE_NEW, RECORD_PEER_ENROLLED, WORKER_OFFLINE},
@@ -195,6 +199,14 @@ static const struct state_row worker_rows[] = {
     {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_OFFLINE},
     {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_DRAINING},
     {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_REMOVED},
+    {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_PROBATION},
+    {WORKER_PROBATION, RECORD_WORKER_JOINED, WORKER_PROBATION},
+    {WORKER_PROBATION, RECORD_WORKER_LOST, WORKER_PROBATION},
+    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_ONLINE},
+    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_OFFLINE},
+    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_DRAINING},
+    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_QUARANTINED},
+    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_REMOVED},
 };
 TABLE(worker, worker_state_names);
 

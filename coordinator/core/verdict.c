@@ -1,55 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* verdict.c - what follows the end of an attempt: the retry policy, as a table.
+/* verdict.c - what follows the end of an attempt: remedy.c's row, and what was learned.
  *
  * A compile error is the code's own fault and is told at once; a lost host or a broken line is the
- * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max, by
- * the cause's own bound, by lost_max for hosts that went away, and by LIMIT_ATTEMPTS_PER_JOB in
- * all. Which host goes first in a retry is schedule.c's (a host that is to blame lets others go
- * first).
+ * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max for
+ * what counts against the job, by the cause's own bound, by lost_max for hosts that went away, and
+ * by LIMIT_ATTEMPTS_PER_JOB in all. Which host goes first in a retry is schedule.c's.
  */
 #include "coordinator/core/decide.h"
+#include "coordinator/core/remedy.h"
 
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
-enum retry {
-    RETRY_NEVER,
-    RETRY_NOW,   /* at once: waiting would not help */
-    RETRY_LATER, /* after a back-off that doubles */
-};
-
-struct rule {
-    enum retry retry;
-    uint32_t max;         /* attempts that may end with this cause; 0: policy.attempts_max */
-    enum verdict verdict; /* when there is no retry */
-};
-
-static const struct rule rules[] = {
-    [CAUSE_NONE] = {RETRY_LATER, 0, VERDICT_FAILED},
-    [CAUSE_OOM] = {RETRY_LATER, 3, VERDICT_FAILED},
-    [CAUSE_DISK_FULL] = {RETRY_LATER, 0, VERDICT_FAILED},
-    [CAUSE_SILENT] = {RETRY_LATER, 2, VERDICT_TIMED_OUT},
-    [CAUSE_TIMEOUT] = {RETRY_NEVER, 0, VERDICT_TIMED_OUT},
-    [CAUSE_HOST_LOST] = {RETRY_NOW, 0, VERDICT_FAILED}, /* bounded by lost_max */
-    [CAUSE_NETWORK] = {RETRY_LATER, 0, VERDICT_FAILED},
-    [CAUSE_STORE] = {RETRY_LATER, 0, VERDICT_FAILED},
-    [CAUSE_EVAL] = {RETRY_NEVER, 0, VERDICT_FAILED},
-    [CAUSE_WRONG_HOST] = {RETRY_NOW, 0, VERDICT_FAILED},
-    [CAUSE_AUTH] = {RETRY_NEVER, 0, VERDICT_FAILED},
-    [CAUSE_DENIED] = {RETRY_NEVER, 0, VERDICT_FAILED},
-    [CAUSE_CONFIG] = {RETRY_NEVER, 0, VERDICT_FAILED},
-    [CAUSE_PUBLISH] = {RETRY_NEVER, 0, VERDICT_FAILED},
-    [CAUSE_STALE] = {RETRY_NEVER, 0, VERDICT_FAILED},
-    [CAUSE_CHECK] = {RETRY_NEVER, 0, VERDICT_FAILED},
-    [CAUSE_COMPILE] = {RETRY_NEVER, 0, VERDICT_FAILED},
-    [CAUSE_UNKNOWN] = {RETRY_LATER, 2, VERDICT_FAILED},
-};
-
 /* What happened so far, all of it ended. An offer that no worker ever took is not held against the
  * job. */
 struct past {
-    uint32_t ended;      /* that count */
-    uint32_t same_cause; /* of them, with the newest one's cause */
+    uint32_t against_job;
+    uint32_t same_cause; /* as the newest one's */
     uint32_t lost;
     uint32_t all;
 };
@@ -64,43 +31,52 @@ static struct past look_back(const struct farm *farm, const struct attempt_view 
         bool began = attempt.phase != PHASE_NONE || attempt.outcome != OUTCOME_LOST;
         if (!began)
             continue;
-        past.ended++;
+        past.against_job += remedy_of(attempt.cause)->counts == COUNTS_JOB;
         past.same_cause += attempt.cause == newest->cause;
         past.lost += attempt.outcome == OUTCOME_LOST;
     }
     return past;
 }
 
-static bool is_spent(const struct past *past, const struct rule *rule,
+static bool is_spent(const struct past *past, const struct remedy *remedy,
                      const struct attempt_view *newest, const struct policy *policy)
 {
     if (past->all >= LIMIT_ATTEMPTS_PER_JOB)
         return true;
     if (newest->outcome == OUTCOME_LOST)
         return past->lost >= policy->lost_max;
-    uint32_t max = rule->max && rule->max < policy->attempts_max ? rule->max : policy->attempts_max;
-    return past->same_cause >= max || past->ended - past->lost >= policy->attempts_max;
+    uint32_t max = policy->attempts_max;
+    if (remedy->times && remedy->times < max)
+        max = remedy->times;
+    return past->same_cause >= max || past->against_job >= policy->attempts_max;
 }
 
 enum { BACKOFF_DOUBLINGS_MAX = 5 };
 
-static uint64_t backoff_ms(const struct policy *policy, uint32_t times)
+/* By lot, but the same whenever this is decided again: the token is drawn once. */
+static uint64_t spread_ms(uint64_t delay_ms, struct token token)
+{
+    return peek_lot(token) % (delay_ms / 2 + 1);
+}
+
+static uint64_t backoff_ms(const struct policy *policy, const struct remedy *remedy, uint32_t times,
+                           struct token token)
 {
     uint32_t doublings = times - 1;
     if (doublings > BACKOFF_DOUBLINGS_MAX)
         doublings = BACKOFF_DOUBLINGS_MAX;
-    return policy->retry_delay_ms << doublings;
+    uint64_t delay_ms = policy->retry_delay_ms << doublings;
+    return remedy->again == AGAIN_SPREAD ? delay_ms + spread_ms(delay_ms, token) : delay_ms;
 }
 
-/* The rule of an ending. A worker that refuses (no slot, no disk) is like a host that is busy: what
- * counts is that the attempt never began. */
-static struct rule rule_of(const struct attempt_view *attempt)
+/* The remedy of an ending: of what was lost, whatever else is said of it. A host's probe is not
+ * held against the job while another host could take it. */
+static const struct remedy *remedy_for(const struct step *step, const struct attempt_view *attempt,
+                                       bool was_probe)
 {
-    if (attempt->outcome == OUTCOME_REFUSED && attempt->cause == CAUSE_NONE)
-        return (struct rule){RETRY_LATER, 0, VERDICT_FAILED};
-    if (attempt->outcome == OUTCOME_LOST)
-        return rules[CAUSE_HOST_LOST];
-    return rules[attempt->cause];
+    bool lost = attempt->outcome == OUTCOME_LOST;
+    bool elsewhere = was_probe && another_could_take(step->farm, attempt->job, attempt->worker);
+    return remedy_of(lost ? CAUSE_HOST_LOST : elsewhere ? CAUSE_WRONG_HOST : attempt->cause);
 }
 
 static bool is_open(const struct farm *farm, uint64_t job)
@@ -108,14 +84,24 @@ static bool is_open(const struct farm *farm, uint64_t job)
     return peek_run(farm, peek_job(farm, job).run).state == RUN_OPEN;
 }
 
-static void retry_or_close(struct step *step, const struct attempt_view *attempt)
+static const char *last_words(struct step *step, const struct attempt_view *attempt,
+                              const struct past *past)
+{
+    if (attempt->outcome != OUTCOME_LOST)
+        return attempt->detail;
+    return arena_print(step->arena, "poison: %u hosts were lost under it; the last: %s", past->lost,
+                       attempt->detail);
+}
+
+static void retry_or_close(struct step *step, const struct attempt_view *attempt, bool was_probe)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    struct rule rule = rule_of(attempt);
+    const struct remedy *remedy = remedy_for(step, attempt, was_probe);
     struct past past = look_back(step->farm, attempt);
-    if (rule.retry == RETRY_NEVER || is_spent(&past, &rule, attempt, &farm.policy)) {
-        close_job(step, attempt->job, rule.verdict, attempt->cause, attempt->detail);
+    if (remedy->again == AGAIN_NEVER || is_spent(&past, remedy, attempt, &farm.policy)) {
+        close_job(step, attempt->job, remedy->verdict, attempt->cause,
+                  last_words(step, attempt, &past));
         return;
     }
     if (!is_open(step->farm, attempt->job)) { /* handed over to it: it waits for its run again */
@@ -125,9 +111,10 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
     struct record record = {.kind = RECORD_JOB_READY};
     record.job = (struct record_job){
         .job = attempt->job, .cause = attempt->cause, .detail = attempt->detail};
-    if (rule.retry == RETRY_LATER) {
+    if (remedy->again != AGAIN_NOW) {
         record.kind = RECORD_JOB_DELAYED;
-        record.job.until_ms = step->now_ms + backoff_ms(&farm.policy, past.same_cause);
+        record.job.until_ms =
+            step->now_ms + backoff_ms(&farm.policy, remedy, past.same_cause, attempt->token);
     }
     decide(step, &record);
 }
@@ -142,40 +129,73 @@ static uint64_t mean(uint64_t old, uint64_t now)
     return old ? old / 2 + now / 2 : now;
 }
 
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What is known of a variant, to be changed and recorded. */
+static struct record_learned known_of(const struct step *step, const struct variant *variant)
+{
+    const struct record_learned *known = peek_learned(step->farm, variant);
+    struct record_learned learned = known ? *known : (struct record_learned){0};
+    learned.project = variant->project;
+    learned.package = variant->package;
+    learned.system = variant->system;
+    return learned;
+}
+
 static void learn(struct step *step, const struct attempt_view *attempt)
 {
     uint64_t took_ms = attempt->ended_ms - attempt->offered_ms;
     if (took_ms < LEARN_FROM_MS)
         return;
-    const struct variant *variant = &peek_job(step->farm, attempt->job).item->variant;
-    const struct record_learned *known = peek_learned(step->farm, variant);
-    struct record record = {.kind = RECORD_LEARNED};
-    record.learned = (struct record_learned){
-        .project = variant->project,
-        .package = variant->package,
-        .system = variant->system,
-        .build_ms = mean(known ? known->build_ms : 0, took_ms),
-        .memory_bytes = mean(known ? known->memory_bytes : 0, attempt->facts->memory_peak),
-        .disk_bytes = known ? known->disk_bytes : 0,
-    };
-    decide(step, &record);
+    struct record_learned learned =
+        known_of(step, &peek_job(step->farm, attempt->job).item->variant);
+    const struct exit_facts *facts = attempt->facts;
+    learned.build_ms = mean(learned.build_ms, took_ms);
+    learned.memory_bytes =
+        higher(mean(learned.memory_bytes, facts->memory_peak), learned.memory_floor_bytes);
+    if (facts->disk_bytes)
+        learned.disk_bytes =
+            higher(mean(learned.disk_bytes, facts->disk_bytes), learned.disk_floor_bytes);
+    decide(step, &(struct record){.kind = RECORD_LEARNED, .learned = learned});
+}
+
+/* Half as much again as was not enough, but no more than the largest host has: then it goes there,
+ * alone. */
+static uint64_t raised(uint64_t had, uint64_t used, uint64_t most)
+{
+    uint64_t base = higher(had, used), up = base + base / 2;
+    return most && up > most ? higher(most, had) : up;
+}
+
+static void raise_reservation(struct step *step, const struct attempt_view *attempt,
+                              enum change change)
+{
+    struct want want;
+    if (change == CHANGE_NOTHING)
+        return;
+    struct worker_view host = peek_worker(step->farm, attempt->worker);
+    peek_want(step->farm, attempt->job, &want);
+    struct record_learned learned = known_of(step, &want.item->variant);
+    const struct exit_facts *facts = attempt->facts;
+    struct most most = most_room(step->farm, &want);
+    if (change == CHANGE_MEMORY) {
+        /* Nothing is known of it: its share of the host it died on. */
+        uint64_t slots = host.capabilities->slots ? host.capabilities->slots : 1;
+        uint64_t share = want.memory_bytes ? 0 : host.capabilities->memory_bytes / slots;
+        learned.memory_floor_bytes =
+            raised(higher(want.memory_bytes, share), facts->memory_peak, most.memory_bytes);
+        learned.memory_bytes = higher(learned.memory_bytes, learned.memory_floor_bytes);
+    } else {
+        learned.disk_floor_bytes = raised(want.disk_bytes, facts->disk_bytes, most.disk_bytes);
+        learned.disk_bytes = higher(learned.disk_bytes, learned.disk_floor_bytes);
+    }
+    decide(step, &(struct record){.kind = RECORD_LEARNED, .learned = learned});
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
-
-/* A host that lacks what it claimed would fail every job of that kind. */
-static void quarantine(struct step *step, const struct attempt_view *attempt)
-{
-    struct worker_view worker = peek_worker(step->farm, attempt->worker);
-    if (worker.state == WORKER_QUARANTINED)
-        return;
-    const char *reason =
-        arena_print(step->arena, "attempt %u.%llu found that it lacks what it claimed: %s",
-                    attempt->token.epoch, (unsigned long long)attempt->token.number,
-                    *attempt->detail ? attempt->detail : "no detail");
-    decide(step, &(struct record){.kind = RECORD_WORKER_MOVED,
-                                  .worker_moved = {worker.worker, WORKER_QUARANTINED, reason, ""}});
-}
 
 void decide_ended(struct step *step, struct token token)
 {
@@ -183,12 +203,14 @@ void decide_ended(struct step *step, struct token token)
     struct job_view job;
     view_attempt(step->farm, token, &attempt);
     view_job(step->farm, attempt.job, &job);
-    if (attempt.cause == CAUSE_WRONG_HOST)
-        quarantine(step, &attempt);
-    if (job.state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
+    bool was_probe = peek_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
+    judge_host(step, &attempt);
+    bool late = job.state == JOB_CLOSED || !token_equal(job.attempt, token);
+    if (late && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
     if (attempt.outcome != OUTCOME_OK) {
-        retry_or_close(step, &attempt);
+        raise_reservation(step, &attempt, remedy_of(attempt.cause)->change);
+        retry_or_close(step, &attempt, was_probe);
         return;
     }
     learn(step, &attempt);

@@ -200,6 +200,8 @@ static void fill_attempt(const struct attempt *attempt, struct attempt_view *out
         .log_stored = attempt->log_stored,
         .facts = &attempt->facts,
         .product = &attempt->product,
+        .signature = attempt->signature,
+        .lines = attempt->lines,
     };
 }
 
@@ -273,6 +275,9 @@ static void fill_worker(const struct worker *worker, struct worker_view *out)
         .publishing = worker->publishing,
         .joined = worker->joined,
         .sequence = worker->sequence,
+        .until_ms = worker->until_ms,
+        .strikes = worker->strikes,
+        .suspects = worker->suspects_count,
     };
     if (!worker->machine)
         return;

@@ -100,6 +100,8 @@ struct attempt_view {
     uint64_t offered_ms, stopping_ms, ended_ms; /* core time, 0: not yet */
     uint64_t renewed_ms;                        /* core time of the last status that showed it */
     bool log_stored;                            /* its whole log is on disk */
+    uint64_t signature;                         /* equal for ends that look alike; 0 none */
+    const char *lines;                          /* of the log, that say why it failed */
     const struct exit_facts *facts;
     const struct product *product;
 };
@@ -141,6 +143,9 @@ struct worker_view {
     uint64_t memory_reserved, disk_reserved;
     bool joined; /* said hello at least once, so that its capabilities are known */
     uint64_t sequence;
+    uint64_t until_ms; /* quarantined: core time of its probation; 0 only a person ends it */
+    uint32_t strikes;  /* how often in a row it was quarantined for its failures */
+    uint32_t suspects; /* ends in a row that speak against it */
 };
 bool view_worker(const struct farm *farm, uint64_t worker, struct worker_view *out);
 bool view_worker_next(const struct farm *farm, uint64_t *cursor, struct worker_view *out);
@@ -198,7 +203,8 @@ enum fit {
     FIT_DISK,         /* too little free disk beyond reservations */
     FIT_BACKOFF,      /* this job failed there; another host or a later time first */
     FIT_PROBLEM,      /* the host says it cannot build (capabilities.problem) */
-    FIT_WORKER        /* never: its run is for another worker (run_options.worker) */
+    FIT_WORKER,       /* never: its run is for another worker (run_options.worker) */
+    FIT_SUSPECT       /* failures in a row, or on probation: one more only when one has ended */
 };
 extern const char *const fit_names[];
 /* One sentence with the numbers in it, into `out`. */

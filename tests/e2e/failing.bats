@@ -95,17 +95,31 @@ has() {
 	farm logs 3/compile-error | grep -a '^installed '
 }
 
-@test "a host that lacks what a recipe needs: said so, and the host gets nothing more until looked at" {
-	attempts_max=1 project
+@test "a host that lacks what two packages need is quarantined; one package alone may be wrong about it" {
+	attempts_max=1 retry_delay=1h project
 	run farm rebuild no-feature
 	[ "$status" -eq 1 ]
 	has wrong-host $short-avx2-no-feature
+	farm worker list --json | jq -e '.[0].state == "online"'
+	# Another package that this host cannot build, for a reason of its own.
+	run farm rebuild wrong-platform
+	[ "$status" -eq 1 ]
+	has wrong-host $short-avx2-wrong-platform
 	farm worker list --json | jq -e '.[0].state == "quarantined"'
 	farm rebuild --detach sm90-avx2-noisy
 	wait_until 30 run_is open
 	run farm why sm90-avx2-noisy
-	says quarantined
+	says "quarantined: 2 packages found that it lacks what it claimed"
 	farm worker resume one
 	wait_until 60 run_is closed
 	ended_as "1 ok, 0 failed, 0 published"
+}
+
+@test "a quarantined host comes back through a job that ends well" {
+	attempts_max=1 retry_delay=1s project
+	run farm rebuild 'package=*-no-feature,*-wrong-platform'
+	[ "$status" -eq 1 ]
+	farm worker list --json | jq -e '.[0].state | . == "quarantined" or . == "probation"'
+	farm rebuild sm90-avx2-noisy
+	farm worker list --json | jq -e '.[0].state == "online"'
 }

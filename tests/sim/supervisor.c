@@ -75,7 +75,9 @@ static void phase_ends(struct world *world, const struct event *event)
     if (!run->lives || run->number != event->life)
         return;
     if (host->suspended_until_ms > world->now_ms) {
-        world_in(world, host->suspended_until_ms - world->now_ms, event);
+        /* A publish ends behind its coming to the target, which may wait for the same moment. */
+        bool behind = event->what == PHASE_PUBLISH;
+        world_in(world, host->suspended_until_ms - world->now_ms + behind, event);
         return;
     }
     if (world->now_ms < run->ends_ms)

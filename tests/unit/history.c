@@ -241,6 +241,9 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->variant.package = value(&words, "pkg", "");
     item->variant.system = value(&words, "system", "x86_64-linux");
     item->facts.memory_peak = number(&words, "peak", 0);
+    item->facts.disk_bytes = number(&words, "used", 0);
+    item->signature = number(&words, "sign", 0);
+    item->lines = value(&words, "lines", "");
     if (item->state == ITEM_RUNNING)
         item->phase = (enum phase)shape_enum_value(phase_names, word(&words, 2));
     if (item->state != ITEM_ENDED)
@@ -378,6 +381,7 @@ static void read_plan_item(char *text, struct plan_item *item)
     item->variant.system = words.count > 1 && !strchr(word(&words, 1), '=') ? word(&words, 1) : "";
     item->variant.isa = value(&words, "isa", "");
     item->variant.gpu = value(&words, "gpu", "");
+    item->variant.cuda = value(&words, "cuda", "");
     item->recipe.builder = BUILDER_NIX;
     item->recipe.url = "https://example.org/p.git";
     item->recipe.check = has(&words, "check") ? CHECK_REQUIRED : CHECK_AUTO;

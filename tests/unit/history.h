@@ -12,15 +12,16 @@
  *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N]
  *   resolved RUN ITEM[, ITEM...] | resolved RUN problem TEXT | preflighted RUN [TEXT]
  *       ITEM of a plan: PACKAGE SYSTEM [project=P] [branch=B] [commit=C] [org=O|cache=C] [secret=S]
- *                       [inputs=H] [pinned] [heavy] [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [check]
- *                       [problem=TEXT]
+ *                       [inputs=H] [pinned] [heavy] [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [cuda=C]
+ *                       [check] [problem=TEXT]
  *   cancel ID run=N|job=N | pause ID | resume ID | drain ID NAME | undrain ID NAME
  *   remove ID NAME [discard] | publish ID JOB... | settle ID PUBLICATION published|not|giveup
  *   release ID SECRET | import ID TARGET PACKAGE SYSTEM COMMIT INPUTS | sealed TOKEN BYTES
  *   failed NAME | intake open|closed | archive RUN | notified NOTICE [PROBLEM]
  *
  * ITEMS of a status, by commas: TOKEN accepted|running PHASE|ended OUTCOME [CAUSE] [at=PHASE]
- * [bytes=N] [already] [unsure] [pkg=P] [system=S]; a TOKEN with a p before it is a publication's.
+ * [bytes=N] [already] [unsure] [pkg=P] [system=S] [peak=BYTES] [used=BYTES of disk] [sign=N]
+ * [lines=TEXT]; a TOKEN with a p before it is a publication's.
  *
  * After each step farm_check runs. Passing records but clock-jumped are not shown. Effects are
  * shown as "> kind ..." behind the records of their step. A farm that is replayed from the durable

@@ -27,14 +27,15 @@ static void code_errors_are_never_retried(void **state)
     static const char *const causes[] = {"compile", "eval", "config", "check", "auth", "denied"};
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
         struct history *h = one_job();
-        char script[100], said[300];
+        char script[100], said[400];
         snprintf(script, sizeof script, "status w1 : 1.1 ended failed %s at=build detail=boom",
                  causes[i]);
+        bool suspicious = i < 4;
         snprintf(said, sizeof said,
-                 "attempt-ended token={epoch=1 number=1} outcome=failed cause=%s...\n"
+                 "attempt-ended token={epoch=1 number=1} outcome=failed cause=%s...\n%s"
                  "job-closed job=1 verdict=failed cause=%s detail=boom\n"
                  "run-closed run=1\n",
-                 causes[i], causes[i]);
+                 causes[i], suspicious ? "worker-suspected...\n" : "", causes[i]);
         history_expect(h, script, said);
         history_end(h);
     }
@@ -57,15 +58,18 @@ static void a_broken_line_is_tried_again_where_the_intermediates_are(void **stat
     struct history *h = one_job();
     history_expect(h, "status w1 : 1.1 ended failed network at=checkout",
                    "attempt-ended...\n"
-                   "job-delayed job=1 until_ms=10000 cause=network\n");
+                   "job-delayed job=1 until_ms=1...\n"); /* 10 s and up to half more, by lot */
     history_expect(h, "tick 9999\nstatus w1 : 1.1 ended failed network\nstatus w2", "");
-    history_expect(h, "tick 1",
+    history_expect(h, "tick 5001",
                    "job-ready job=1\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=1\n"
                    "> expect-log 1.2 from 1\n> orders 1\n");
     history_expect(h, "status w1 : 1.2 ended failed network at=checkout",
                    "attempt-ended...\n"
-                   "job-delayed job=1 until_ms=30000 cause=network\n");
+                   "job-delayed job=1 until_ms=...\n");
+    struct job_view job;
+    assert_true(view_job(history_farm(h), 1, &job));
+    assert_in_range(job.not_before_ms, 35000, 45000); /* twice as long */
     history_end(h);
 }
 
@@ -73,10 +77,12 @@ static void attempts_are_bounded(void **state)
 {
     (void)state;
     struct history *h = one_job();
-    history_do(h, "status w1 : 1.1 ended failed network at=checkout\ntick 10000\n"
+    history_do(h, "status w1 : 1.1 ended failed network at=checkout\ntick 15000\n"
                   "status w1 : 1.2 ended failed network at=checkout\ntick 20000\n"
+                  "status w1\nstatus w2\ntick 10000\n"
                   "status w1 : 1.3 ended failed network at=checkout\n"
-                  "tick 20000\nstatus w1\nstatus w2\ntick 20000\n");
+                  "tick 20000\nstatus w1\nstatus w2\ntick 20000\nstatus w1\nstatus w2\n"
+                  "tick 20000\n");
     history_expect(h, "status w1 : 1.4 ended failed network at=checkout",
                    "attempt-ended...\n"
                    "job-closed job=1 verdict=failed cause=network\n"
@@ -90,6 +96,8 @@ static void out_of_memory_goes_to_another_host(void **state)
     struct history *h = one_job();
     history_expect(h, "status w1 : 1.1 ended failed oom at=build\ntick 10000",
                    "attempt-ended...\n"
+                   "learned project=p package=a system=x86_64-linux memory_bytes=68719476736 "
+                   "memory_floor_bytes=68719476736\n"
                    "job-delayed job=1 until_ms=10000 cause=oom\n"
                    "job-ready job=1\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
@@ -104,6 +112,7 @@ static void the_only_host_is_never_excluded(void **state)
     history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux");
     history_expect(h, "status w1 : 1.1 ended failed disk-full at=build\ntick 10000",
                    "attempt-ended...\n"
+                   "learned project=p...\n"
                    "job-delayed job=1 until_ms=10000 cause=disk-full\n"
                    "job-ready job=1\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=1\n"
@@ -138,17 +147,45 @@ static void a_backed_off_host_takes_it_in_the_end(void **state)
     history_end(h);
 }
 
+/* A recipe may be wrong about what it needs: one is no proof, two different ones are. */
 static void a_host_that_lies_is_quarantined(void **state)
 {
     (void)state;
     struct history *h = one_job();
     history_expect(h, "status w1 : 1.1 ended failed wrong-host at=build detail=no-avx512",
                    "attempt-ended...\n"
-                   "worker-moved worker=1 to=quarantined reason=\"attempt 1.1 found that it lacks "
-                   "what it claimed: no-avx512\"\n"
+                   "worker-suspected worker=1 token={epoch=1 number=1} package=a family=\"p main "
+                   "\" cause=wrong-host fast=true\n"
                    "job-ready job=1 cause=wrong-host detail=no-avx512\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
                    "> expect-log 1.2 from 2\n> orders 2\n");
+    history_expect(h, "submit r2\nresolved 2 b x86_64-linux\n",
+                   "run-submitted...\n> reply ok run=2\n> resolve 2\n"
+                   "run-resolved...\njob-planned...\nrun-opened...\n"
+                   "lease-offered token={epoch=1 number=3} job=2 worker=1\n"
+                   "> expect-log 1.3 from 1\n> orders 1\n");
+    history_expect(h, "status w1 : 1.3 ended failed wrong-host at=build detail=no-avx512",
+                   "attempt-ended...\nworker-suspected...\n"
+                   "worker-moved worker=1 to=quarantined reason=\"2 packages found that it lacks "
+                   "what it claimed: no-avx512\" until_ms=10000 strikes=1\n"
+                   "job-ready job=2 cause=wrong-host detail=no-avx512\n");
+    history_restart(h);
+    history_do(h, "hello w1 x86_64-linux slots=1\nhello w2 x86_64-linux slots=1");
+    history_end(h);
+}
+
+static void one_recipe_that_is_wrong_about_hosts_quarantines_none(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "status w1 : 1.1 ended failed wrong-host at=build\n"
+                  "status w2 : 1.2 ended failed wrong-host at=build\ntick 400000\n"
+                  "hello w1 x86_64-linux slots=1\nhello w2 x86_64-linux slots=1");
+    struct worker_view worker;
+    for (uint64_t i = 1; i <= 2; i++) {
+        assert_true(view_worker(history_farm(h), i, &worker));
+        assert_int_equal(worker.state, WORKER_ONLINE);
+    }
     history_end(h);
 }
 
@@ -181,8 +218,174 @@ static void a_job_that_loses_hosts_is_poison(void **state)
     history_expect(h, "tick 90000",
                    "worker-lost worker=1\n"
                    "attempt-ended token={epoch=1 number=2} outcome=lost cause=host-lost...\n"
-                   "job-closed job=1 verdict=failed cause=host-lost...\n"
+                   "job-closed job=1 verdict=failed cause=host-lost detail=\"poison: 2 hosts were "
+                   "lost under it; the last: its host...\n"
                    "run-closed run=1\n");
+    history_end(h);
+}
+
+/* ---- what is learned from a failure -------------------------------------------------------- */
+
+static void memory_that_was_not_enough_is_remembered(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol small\nenrol big\nhello small x86_64-linux mem=32\n"
+                  "submit r1\nresolved 1 a x86_64-linux mem=10\nstatus small : 1.1 running build\n"
+                  "hello big x86_64-linux mem=128");
+    /* Half as much again as it used; the host with more memory goes first. */
+    history_expect(h, "status small : 1.1 ended failed oom at=build peak=12884901888\ntick 10000",
+                   "attempt-ended...\n"
+                   "learned project=p package=a system=x86_64-linux memory_bytes=19327352832 "
+                   "memory_floor_bytes=19327352832\n"
+                   "job-delayed job=1 until_ms=10000 cause=oom\n"
+                   "job-ready job=1\n"
+                   "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
+                   "> expect-log 1.2 from 2\n> orders 2\n");
+    /* A smaller peak later does not make it forget. */
+    history_expect(h, "tick 2000\nstatus big : 1.2 ended ok peak=1073741824",
+                   "attempt-ended...\n"
+                   "learned project=p package=a system=x86_64-linux build_ms=2000 "
+                   "memory_bytes=19327352832 memory_floor_bytes=19327352832\n"
+                   "job-closed job=1 verdict=ok\nrun-closed run=1\n");
+    /* Nor does the end of its run, nor a restart. */
+    history_do(h, "sealed 1.1 10\nsealed 1.2 10\narchive 1");
+    history_restart(h);
+    history_do(h, "hello small x86_64-linux mem=16\nsubmit r2\nresolved 2 a x86_64-linux mem=10\n"
+                  "submit r3\nresolved 3 b x86_64-linux mem=5");
+    struct worker_view worker;
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.memory_reserved, 19327352832); /* all that this host has: alone */
+    assert_int_equal(worker.running, 1);
+    history_end(h);
+}
+
+static void disk_that_was_not_enough_is_remembered(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux disk=40\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux disk=20\nstatus w1 : 1.1 running build\n"
+                  "hello w2 x86_64-linux disk=25");
+    /* 30 GiB now: neither host has them beside its floor, until one was cleaned. */
+    history_do(h, "status w1 free=1 : 1.1 ended failed disk-full at=build\ntick 20000\n"
+                  "status w1 free=1\nstatus w2 free=25");
+    struct job_view job;
+    struct fit_view *fits;
+    struct arena arena = {0};
+    assert_true(view_job(history_farm(h), 1, &job));
+    assert_int_equal(job.state, JOB_READY);
+    assert_int_equal(view_fits(history_farm(h), job.item, false, 1, &fits, &arena), 2);
+    assert_int_equal(fits[0].fit, FIT_DISK);
+    assert_int_equal(fits[1].fit, FIT_DISK);
+    arena_clear(&arena);
+    history_expect(h, "status w2 free=36",
+                   "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
+                   "> expect-log 1.2 from 2\n> orders 2\n");
+    history_end(h);
+}
+
+/* ---- hosts that break what they get -------------------------------------------------------- */
+
+static const char *const black_hole =
+    "enrol w1\nenrol w2\n"
+    "hello w1 x86_64-linux slots=1\nhello w2 x86_64-linux slots=1\n"
+    "submit r1\nresolved 1 a x86_64-linux gpu=sm80, b x86_64-linux "
+    "gpu=sm90, c x86_64-linux gpu=cpu, d x86_64-linux gpu=sm100, "
+    "e x86_64-linux gpu=sm61, f x86_64-linux gpu=sm75\n"
+    "status w2 : 1.2 running build";
+
+static void a_black_hole_eats_three_jobs(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, black_hole);
+    history_do(h, "status w1 : 1.1 ended failed compile at=build detail=no-gcc sign=7\n"
+                  "status w1 : 1.3 ended failed compile at=build detail=no-gcc sign=7");
+    history_expect(
+        h, "status w1 : 1.4 ended failed compile at=build detail=no-gcc sign=7",
+        "attempt-ended...\nworker-suspected...\n"
+        "worker-moved worker=1 to=quarantined reason=\"3 packages with nothing in common "
+        "failed here and nowhere else, in a row: no-gcc\" until_ms=10000 strikes=1\n"
+        "job-closed job=4 verdict=failed cause=compile detail=no-gcc\n");
+    /* One job proves it: its failure is held against the host, not against the job. */
+    history_expect(h, "tick 10000",
+                   "worker-moved worker=1 to=probation reason=\"3 packages...\n"
+                   "lease-offered token={epoch=1 number=5} job=5 worker=1\n"
+                   "> expect-log 1.5 from 1\n> orders 1\n");
+    history_expect(h, "status w1 : 1.5 ended failed compile at=build detail=no-gcc sign=7",
+                   "attempt-ended...\nworker-suspected...\n"
+                   "worker-moved worker=1 to=quarantined reason=\"its probe failed, too: no-gcc\" "
+                   "until_ms=30000 strikes=2\n"
+                   "job-ready job=5 cause=compile detail=no-gcc\n");
+    history_do(h, "status w2 : 1.2 running build\ntick 20000\nstatus w1");
+    history_restart(h);
+    history_do(h,
+               "hello w1 x86_64-linux slots=4\nhello w2 x86_64-linux slots=1 : 1.2 running build");
+    struct worker_view worker;
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.state, WORKER_PROBATION);
+    assert_int_equal(worker.running, 1); /* of four slots: it is on probation */
+    struct job_view job;
+    uint64_t cursor = 0, probe = 0;
+    while (view_job_next(history_farm(h), 1, &cursor, &job))
+        if (job.worker == 1 && job.state == JOB_LEASED)
+            probe = job.attempt.number;
+    char script[80];
+    snprintf(script, sizeof script, "status w1 : 1.%llu ended ok", (unsigned long long)probe);
+    history_do(h, script);
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    assert_int_equal(worker.suspects, 0);
+    assert_int_equal(worker.strikes, 0);
+    history_end(h);
+}
+
+static void what_other_hosts_meet_too_is_not_the_hosts_fault(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, black_hole);
+    history_do(h, "status w2 : 1.2 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.1 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.4 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.5 ended failed compile at=build sign=7");
+    struct worker_view worker;
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.suspects, 3);
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    history_end(h);
+}
+
+static void one_family_that_fails_is_not_the_hosts_fault(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nenrol w2\n"
+                  "hello w1 x86_64-linux slots=1\nhello w2 x86_64-linux slots=1\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux gpu=sm103, b x86_64-linux gpu=sm90, c x86_64-linux "
+                  "gpu=sm103, d x86_64-linux gpu=sm103\nstatus w2 : 1.2 running build\n"
+                  "status w1 : 1.1 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.3 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.4 ended failed compile at=build sign=7");
+    struct worker_view worker;
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    history_end(h);
+}
+
+static void a_person_vouches_for_a_host(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, black_hole);
+    history_do(h, "status w1 : 1.1 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.3 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.4 ended failed compile at=build sign=7");
+    history_expect(h, "undrain u1 w1",
+                   "worker-cleared worker=1\nworker-moved worker=1 to=online who=ann\n"
+                   "request-known...\nlease-offered...\n"
+                   "> reply ok\n> expect-log 1.5 from 1\n> orders 1\n");
     history_end(h);
 }
 
@@ -217,6 +420,13 @@ int main(void)
         cmocka_unit_test(the_only_host_is_never_excluded),
         cmocka_unit_test(a_backed_off_host_takes_it_in_the_end),
         cmocka_unit_test(a_host_that_lies_is_quarantined),
+        cmocka_unit_test(one_recipe_that_is_wrong_about_hosts_quarantines_none),
+        cmocka_unit_test(memory_that_was_not_enough_is_remembered),
+        cmocka_unit_test(disk_that_was_not_enough_is_remembered),
+        cmocka_unit_test(a_black_hole_eats_three_jobs),
+        cmocka_unit_test(what_other_hosts_meet_too_is_not_the_hosts_fault),
+        cmocka_unit_test(one_family_that_fails_is_not_the_hosts_fault),
+        cmocka_unit_test(a_person_vouches_for_a_host),
         cmocka_unit_test(a_worker_that_cannot_begin_is_like_a_busy_one),
         cmocka_unit_test(a_job_that_loses_hosts_is_poison),
         cmocka_unit_test(a_retry_is_a_new_run_that_skips_nothing),

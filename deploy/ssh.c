@@ -14,6 +14,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,8 @@
 #define HANDSHAKE_LIMIT_MS 20000
 #define TRUST_LIMIT_MS     110000
 #define LOGIN_LIMIT_MS     30000
+/* What was sent and is not acknowledged for so long ends the connection. */
+#define SILENCE_LIMIT_MS 30000
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
@@ -151,6 +155,8 @@ static int connecting(struct ssh *ssh)
     if (error)
         return next_address(ssh, error);
     note_own_address(ssh);
+    unsigned silence_ms = SILENCE_LIMIT_MS;
+    setsockopt(ssh->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
     ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
     assert(ssh->session);
     libssh2_session_set_blocking(ssh->session, 0);
@@ -544,6 +550,12 @@ void ssh_close(struct ssh *ssh)
     free(ssh);
 }
 
+void ssh_forgive(struct ssh *ssh, uint64_t away_ms)
+{
+    if (ssh->deadline_ms != UINT64_MAX)
+        ssh->deadline_ms += away_ms;
+}
+
 enum ssh_state ssh_state(const struct ssh *ssh)
 {
     return ssh->state;
@@ -582,4 +594,9 @@ const char *ssh_own_address(const struct ssh *ssh)
 struct _LIBSSH2_SESSION *ssh_library_session(struct ssh *ssh)
 {
     return ssh->session;
+}
+
+int ssh_descriptor(const struct ssh *ssh)
+{
+    return ssh->fd;
 }

@@ -68,6 +68,8 @@ const char *ssh_question(const struct ssh *ssh);
 void ssh_answer_trust(struct ssh *ssh, bool trusted);
 /* NULL: nobody can say. */
 void ssh_answer_secret(struct ssh *ssh, const char *secret);
+/* Its deadline moves by so much: we were away, asking a person about another host. */
+void ssh_forgive(struct ssh *ssh, uint64_t away_ms);
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
@@ -94,5 +96,6 @@ size_t ssh_sent(const struct ssh *ssh);
 const char *ssh_own_address(const struct ssh *ssh);
 /* libssh2's own, for who does more with a session that is ready (tunnel.c). */
 struct _LIBSSH2_SESSION *ssh_library_session(struct ssh *ssh);
+int ssh_descriptor(const struct ssh *ssh);
 
 #endif

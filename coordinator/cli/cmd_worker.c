@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/hosts.h"
 #include "coordinator/cli/local.h"
 #include "coordinator/cli/print.h"
 #include "proto/json.h"
@@ -162,5 +163,8 @@ enum exit_code cmd_worker_remove(struct invocation *invocation)
 {
     json_t *arguments = name_only(invocation);
     json_object_set_new(arguments, "discard", json_boolean(option_given(invocation, "discard")));
-    return invocation_tell(invocation, "worker-remove", arguments);
+    enum exit_code code = invocation_tell(invocation, "worker-remove", arguments);
+    return code == EXIT_FINE
+               ? host_leave(invocation, invocation->arguments[0], option_given(invocation, "purge"))
+               : code;
 }

@@ -84,6 +84,25 @@ static const struct command_option settle_options[] = {
     {"as", 0, "WORD", "What became of it: published, not-published or give-up"}, OPTION_END};
 static const struct command_option cancel_options[] = {
     {"job", 0, NULL, "The argument names a job, also when it is a number"}, OPTION_END};
+static const struct command_option worker_add_options[] = {
+    {"check", 0, NULL, "Only say what would be done, and what is missing there"},
+    {"inventory", 0, "FILE", "Hosts from a YAML file, many at a time"},
+    {"name", 0, "NAME", "The worker's name (default: the host's)"},
+    {"replace", 0, "NAME", "The host was installed anew: shut out its old key, take its new one"},
+    {"may-publish", 0, NULL, "It may publish: it is trusted with the organisation"},
+    {"slots", 0, "N", "Attempts at a time"},
+    {"accept-new", 0, NULL, "Take the key of a host that is not known yet without asking"},
+    {"identity", 'i', "FILE", "Log in with this key first"},
+    {"tunnel", 0, NULL, "The host cannot reach the coordinator: keep a tunnel open from here"},
+    {"coordinator", 0, "ENDPOINT",
+     "How hosts reach the coordinator (default: as this machine does)"},
+    {"prefix", 0, "DIR", "Where its programs go (default /opt/floxfarm, or below the user's home)"},
+    {"worker-home", 0, "DIR", "Where its clones and attempts go (default: the worker's own)"},
+    {"run-as", 0, "USER", "As root: the user it runs as (default: floxfarm)"},
+    {"no-smoke", 0, NULL, "Do not run a small job on it at the end"},
+    OPTION_END};
+static const struct command_option worker_upgrade_options[] = {
+    {"all", 0, NULL, "All workers that were added from here"}, OPTION_END};
 static const struct command_option worker_start_options[] = {
     {"program", 0, "PATH", "farm-worker (default: the one beside farm)"},
     {"supervisor", 0, "PATH", "farm-supervisor (default: the one beside farm-worker)"},
@@ -96,7 +115,9 @@ static const struct command_option worker_start_options[] = {
 static const struct command_option worker_drain_options[] = {
     {"reason", 0, "TEXT", "Why, for those who read worker list"}, OPTION_END};
 static const struct command_option worker_remove_options[] = {
-    {"discard", 0, NULL, "Give up what only this host could still publish"}, OPTION_END};
+    {"discard", 0, NULL, "Give up what only this host could still publish"},
+    {"purge", 0, NULL, "Delete its clones, logs and key on its host, too"},
+    OPTION_END};
 static const struct command_option ledger_options[] = {
     {"matrix", 0, NULL, "The newest published commit of every variant, as a grid a branch"},
     {"markdown", 0, NULL, "The same as a Markdown table, for a README"},
@@ -185,6 +206,18 @@ static const struct command commands[] = {
      false, cmd_resume},
     {"worker list", "", "List the workers, what they have and do", "", json_options, 0, 0,
      "farm worker list", false, false, cmd_worker_list},
+    {"worker add", "[USER@HOST]", "Make a host a worker, over SSH",
+     "Looks at the host, sends the worker with its libraries, makes its key there, lets it in, "
+     "starts it as a service and runs a small job on it. Run again, it finishes what was broken "
+     "off and changes what is said anew.",
+     worker_add_options, 0, 1, "farm worker add builder@arm1.example --check", false, false,
+     cmd_worker_add},
+    {"worker upgrade", "[NAME...]", "Renew the programs of workers; builds go on", "",
+     worker_upgrade_options, 0, -1, "farm worker upgrade --all", false, false, cmd_worker_upgrade},
+    {"worker tunnel", "NAME", "Keep the tunnel of a worker open; worker add --tunnel starts this",
+     "Reconnects until it is stopped. It logs in without asking: with the agent, or a key without "
+     "a passphrase.",
+     no_options, 1, 1, "farm worker tunnel laptop-arm1", false, true, cmd_worker_tunnel},
     {"worker start", "NAME", "Start a worker on this machine",
      "Makes its key, enrols it, and starts it in the background.", worker_start_options, 1, 1,
      "farm worker start second --slots 2", false, false, cmd_worker_start},
@@ -194,8 +227,11 @@ static const struct command commands[] = {
     {"worker resume", "NAME", "Give a drained or quarantined worker work again", "", no_options, 1,
      1, "farm worker resume local", false, false, cmd_worker_resume},
     {"worker remove", "NAME", "Take a worker out of the farm",
-     "Refused while it has something that only it can publish.", worker_remove_options, 1, 1,
-     "farm worker remove old --discard", false, false, cmd_worker_remove},
+     "Refused while it has something that only it can publish. On a host that worker add set up, "
+     "the "
+     "service is stopped and the programs are deleted.",
+     worker_remove_options, 1, 1, "farm worker remove old --discard", false, false,
+     cmd_worker_remove},
     {"ledger", "[FILTER...]", "List what is published, and from which commit", "", ledger_options,
      0, -1, "farm ledger --json", false, false, cmd_ledger},
     {"notice list", "", "List what a person is needed for, and what is on its way to people", "",

@@ -2,6 +2,7 @@
 #include "coordinator/cli/local.h"
 
 #include "coordinator/cli/client.h"
+#include "coordinator/cli/hosts.h"
 #include "coordinator/cli/place.h"
 #include "coordinator/cli/process.h"
 #include "proto/base/io.h"
@@ -13,11 +14,6 @@
 #include <string.h>
 
 #define STOP_WAIT_MS 15000
-
-static bool name_is_fine(const char *name)
-{
-    return *name && *name != '.' && strlen(name) <= LIMIT_NAME_BYTES && !strpbrk(name, "/ \t\n");
-}
 
 /* The worker makes its key itself and prints the public half: the secret never leaves its home. */
 static int worker_key(const char *program, const char *home, char key[KEY_TEXT_BYTES],
@@ -111,8 +107,9 @@ enum exit_code local_worker_start(struct invocation *invocation, const struct lo
 {
     struct arena *arena = &invocation->arena;
     struct err err;
-    if (!name_is_fine(worker->name))
-        return fail(EXIT_USAGE, "a worker's name has 1 to %d characters and no blank or slash",
+    if (!worker_name_is_fine(worker->name))
+        return fail(EXIT_USAGE,
+                    "a worker's name has 1 to %d characters and no blank, slash or quote",
                     LIMIT_NAME_BYTES);
     const char *home = *worker->home
                            ? worker->home

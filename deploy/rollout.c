@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: MIT */
+#include "deploy/rollout.h"
+
+#include "proto/limits.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Beside the bundle itself, unpacked: a worker's own files, before it clones anything. */
+#define SPARE_BYTES (64u << 20)
+/* Nobody sets up a host for longer; a lock whose holder was cut off without a word ends then. */
+#define LOCK_SECONDS "600"
+
+const char *const step_names[STEPS] = {
+    [STEP_LOCK] = "lock",     [STEP_UPLOAD] = "upload",   [STEP_SWITCH] = "switch",
+    [STEP_ENROL] = "enrol",   [STEP_ADMIT] = "admit",     [STEP_TUNNEL] = "tunnel",
+    [STEP_DOCTOR] = "doctor", [STEP_INSTALL] = "install", [STEP_START] = "start",
+    [STEP_SEEN] = "seen",     [STEP_SMOKE] = "smoke",     [STEP_TIDY] = "tidy"};
+
+/* ---- shell ----------------------------------------------------------------------------------- */
+
+const char *shell_word(const char *text, struct arena *arena)
+{
+    struct buf out = {0};
+    buf_add(&out, "'", 1);
+    for (; *text; text++) {
+        if (*text == '\'')
+            buf_add(&out, "'\\'", 3);
+        buf_add(&out, text, 1);
+    }
+    buf_add(&out, "'", 1);
+    const char *word = arena_text(arena, (char *)out.data);
+    buf_release(&out);
+    return word;
+}
+
+const char *shell_line(const char *script, struct arena *arena)
+{
+    return arena_print(arena, "exec sh -c %s", shell_word(script, arena));
+}
+
+/* ---- observing ------------------------------------------------------------------------------- */
+
+/* POSIX sh and the tools of any Linux; a tool that is missing is a line that is missing. */
+static const char probe[] =
+    "echo probe 1\n"
+    "echo kernel $(uname -s)\n"
+    "echo cpu $(uname -m)\n"
+    "echo hostname $(uname -n)\n"
+    "echo user $(id -un)\n"
+    "(. /etc/os-release; echo os $PRETTY_NAME) 2>/dev/null\n"
+    "echo libc $(getconf GNU_LIBC_VERSION 2>/dev/null)\n"
+    "echo git $(git --version 2>/dev/null)\n"
+    "for p in tar gzip sha256sum flock timeout sed df; do\n"
+    "  command -v $p >/dev/null 2>&1 || echo missing $p\n"
+    "done\n"
+    "if [ -z \"$prefix\" ]; then\n"
+    "  if [ \"$(id -u)\" = 0 ]; then prefix=/opt/floxfarm; else "
+    "prefix=$HOME/.local/share/floxfarm; fi\n"
+    "fi\n"
+    "echo prefix \"$prefix\"\n"
+    "d=$prefix\n"
+    "while [ ! -d \"$d\" ] && [ -n \"${d%/*}\" ] && [ \"$d\" != \"${d%/*}\" ]; do d=${d%/*}; done\n"
+    "[ -d \"$d\" ] || d=/\n"
+    "[ -w \"$d\" ] && echo writable\n"
+    "df -Pk \"$d\" 2>/dev/null | { read -r title; read -r dev all used free rest; echo free $free; "
+    "}\n"
+    "[ -L \"$prefix/current\" ] && echo current $(readlink \"$prefix/current\")\n"
+    "for b in \"$prefix\"/[0-9]*; do\n"
+    "  [ -d \"$b\" ] || continue\n"
+    "  id=${b##*/}\n"
+    "  case \" $wanted \" in *\" $id \"*)\n"
+    "    if (cd \"$b\" && sed -n 's/^sha256 //p' MANIFEST | sha256sum -c) >/dev/null 2>&1; then\n"
+    "      echo whole $id $(sha256sum <\"$b/MANIFEST\"); continue\n"
+    "    fi\n"
+    "  esac\n"
+    "  echo other $id\n"
+    "done\n"
+    "taken=\" $(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |\n"
+    "  while read -r n l r s x; do [ \"$s\" = 0A ] && echo \"${l##*:}\"; done | tr '\\n' ' ') \"\n"
+    "port=17017\n"
+    "while [ $port -lt 17217 ]; do\n"
+    "  one=$(printf %04X $port) two=$(printf %04X $((port + 1)))\n"
+    "  case $taken in *\" $one \"* | *\" $two \"*) port=$((port + 2)) ;; *) break ;; esac\n"
+    "done\n"
+    "echo tunnel $port\n"
+    "echo end\n";
+
+const char *rollout_probe(const char *prefix, const struct bundle *bundles, size_t count,
+                          struct arena *arena)
+{
+    const char *ids = "";
+    for (size_t i = 0; i < count; i++)
+        ids = arena_print(arena, "%s%s%s", ids, *ids ? " " : "", bundles[i].id);
+    return arena_print(arena, "prefix=%s\nwanted=%s\n%s", shell_word(prefix, arena),
+                       shell_word(ids, arena), probe);
+}
+
+struct observing {
+    struct host_facts *out;
+    struct arena *arena;
+    size_t whole, other;
+    bool ended;
+};
+
+static const char *without_domain(const char *hostname, struct arena *arena)
+{
+    return arena_print(arena, "%.*s", (int)strcspn(hostname, "."), hostname);
+}
+
+static const char *usual_cpu(const char *cpu)
+{
+    return !strcmp(cpu, "arm64") ? "aarch64" : !strcmp(cpu, "amd64") ? "x86_64" : cpu;
+}
+
+static void observe_bundle(struct observing *observing, const char *word, const char *value)
+{
+    struct host_facts *out = observing->out;
+    if (!strcmp(word, "whole") && observing->whole < ROLLOUT_BUNDLES_MAX)
+        out->whole[observing->whole++] = value;
+    else if (!strcmp(word, "other") && observing->other < ROLLOUT_BUNDLES_MAX)
+        out->other[observing->other++] = value;
+}
+
+static void observe_line(struct observing *observing, char *line)
+{
+    struct host_facts *out = observing->out;
+    const char *word = strsep(&line, " "), *value = line ? line : "";
+    if (!strcmp(word, "kernel"))
+        out->kernel = value;
+    else if (!strcmp(word, "cpu"))
+        out->cpu = usual_cpu(value);
+    else if (!strcmp(word, "os"))
+        out->os = value;
+    else if (!strcmp(word, "hostname"))
+        out->hostname = without_domain(value, observing->arena);
+    else if (!strcmp(word, "user"))
+        out->user = value;
+    else if (!strcmp(word, "libc"))
+        out->glibc = strncmp(value, "glibc ", 6) ? "" : value + 6;
+    else if (!strcmp(word, "git"))
+        out->git = strncmp(value, "git version ", 12) ? "" : value + 12;
+    else if (!strcmp(word, "missing"))
+        out->missing =
+            arena_print(observing->arena, "%s%s%s", out->missing, *out->missing ? " " : "", value);
+    else if (!strcmp(word, "prefix"))
+        out->prefix = value;
+    else if (!strcmp(word, "writable"))
+        out->is_writable = true;
+    else if (!strcmp(word, "free"))
+        out->free_bytes = strtoull(value, NULL, 10) * 1024;
+    else if (!strcmp(word, "current"))
+        out->current = value;
+    else if (!strcmp(word, "tunnel"))
+        out->tunnel_port = value;
+    else if (!strcmp(word, "end"))
+        observing->ended = true;
+    else
+        observe_bundle(observing, word, value);
+}
+
+int rollout_observe(const char *text, struct arena *arena, struct host_facts *out, struct err *err)
+{
+    struct observing observing = {.out = out, .arena = arena};
+    char *rest = arena_text(arena, text), *line;
+    *out = (struct host_facts){.kernel = "",
+                               .cpu = "",
+                               .os = "",
+                               .hostname = "",
+                               .user = "",
+                               .glibc = "",
+                               .git = "",
+                               .missing = "",
+                               .prefix = "",
+                               .current = "",
+                               .tunnel_port = ""};
+    while ((line = strsep(&rest, "\n")))
+        observe_line(&observing, line);
+    if (!observing.ended || *out->prefix != '/')
+        return err_set(err,
+                       "its shell does not run commands as a shell does (it said \"%.200s\"): "
+                       "see that this user may run sh there",
+                       text);
+    return 0;
+}
+
+/* ---- planning -------------------------------------------------------------------------------- */
+
+bool version_at_least(const char *version, const char *least)
+{
+    while (*least) {
+        char *version_end, *least_end;
+        unsigned long have = strtoul(version, &version_end, 10),
+                      need = strtoul(least, &least_end, 10);
+        if (have != need)
+            return have > need;
+        version = *version_end == '.' ? version_end + 1 : version_end;
+        least = *least_end == '.' ? least_end + 1 : least_end;
+        if (!isdigit((unsigned char)*least))
+            return true;
+    }
+    return true;
+}
+
+static bool lists(const char *const *list, const char *id)
+{
+    for (; *list; list++)
+        if (!strncmp(*list, id, strlen(id)) &&
+            ((*list)[strlen(id)] == '\0' || (*list)[strlen(id)] == ' '))
+            return true;
+    return false;
+}
+
+/* Whole, and of the very files that we have: the probe says "ID DIGEST". */
+static bool is_there(const struct host_facts *facts, const struct bundle *bundle,
+                     struct arena *arena)
+{
+    return lists(facts->whole, arena_print(arena, "%s %s", bundle->id, bundle->digest));
+}
+
+struct planning {
+    const struct host_facts *facts;
+    const struct wanted *wanted;
+    struct arena *arena;
+    struct plan *out;
+};
+
+__attribute__((format(printf, 2, 3))) static void problem(struct planning *planning,
+                                                          const char *format, ...)
+{
+    char text[LIMIT_TEXT_BYTES];
+    struct plan *out = planning->out;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (out->problem_count < sizeof out->problems / sizeof *out->problems)
+        out->problems[out->problem_count++] = arena_text(planning->arena, text);
+}
+
+static void choose_bundle(struct planning *planning)
+{
+    const struct host_facts *facts = planning->facts;
+    const struct wanted *wanted = planning->wanted;
+    bool supported = !strcmp(facts->cpu, "x86_64") || !strcmp(facts->cpu, "aarch64");
+    for (size_t i = 0; i < wanted->bundle_count; i++)
+        if (*wanted->bundles[i].id && !strcmp(wanted->bundles[i].cpu, facts->cpu))
+            planning->out->bundle = &wanted->bundles[i];
+    if (strcmp(facts->kernel, "Linux") != 0)
+        problem(planning, "it runs %s; a worker needs Linux", facts->kernel);
+    else if (!supported)
+        problem(planning, "its processor is %s; workers are built for x86_64 and aarch64",
+                facts->cpu);
+    else if (!planning->out->bundle)
+        problem(planning,
+                "there is no bundle for %s here: build it with deploy/packages cross, then "
+                "cmake --build build/release --target bundles",
+                facts->cpu);
+}
+
+static void check_libc(struct planning *planning)
+{
+    const struct host_facts *facts = planning->facts;
+    const struct bundle *bundle = planning->out->bundle;
+    if (!bundle)
+        return;
+    if (!*facts->glibc)
+        problem(planning,
+                "its C library is not glibc, which the bundle needs (%s or newer): use a "
+                "host with Debian 12, Ubuntu 24.04 or newer",
+                bundle->glibc);
+    else if (!version_at_least(facts->glibc, bundle->glibc))
+        problem(planning,
+                "its glibc is %s, and the bundle needs %s: upgrade the host (Debian 12, Ubuntu "
+                "24.04 or newer), or build floxfarm on a system as old as that one",
+                facts->glibc, bundle->glibc);
+}
+
+static void check_programs(struct planning *planning)
+{
+    const struct host_facts *facts = planning->facts;
+    if (!*facts->git)
+        problem(planning, "it has no git: install it there (Debian: apt-get install git)");
+    if (*facts->missing)
+        problem(planning,
+                "it lacks %s: install them there (Debian: apt-get install tar gzip coreutils "
+                "util-linux sed)",
+                facts->missing);
+}
+
+static void check_room(struct planning *planning)
+{
+    const struct host_facts *facts = planning->facts;
+    const struct bundle *bundle = planning->out->bundle;
+    uint64_t need = bundle && !is_there(facts, bundle, planning->arena) ? bundle->bytes : 0;
+    if (facts->free_bytes < need + SPARE_BYTES)
+        problem(planning,
+                "%llu MiB are free below %s, and a worker needs %llu: free some there, or choose "
+                "another place with --prefix",
+                (unsigned long long)(facts->free_bytes >> 20), facts->prefix,
+                (unsigned long long)((need + SPARE_BYTES) >> 20));
+    if (!facts->is_writable)
+        problem(planning,
+                "%s may not write to %s: log in as another user, or choose another "
+                "place with --prefix",
+                facts->user, facts->prefix);
+}
+
+__attribute__((format(printf, 3, 4))) static void step(struct planning *planning, enum step step,
+                                                       const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    planning->out->steps[planning->out->count++] =
+        (struct planned){step, arena_text(planning->arena, text)};
+}
+
+static void plan_programs(struct planning *planning)
+{
+    const struct host_facts *facts = planning->facts;
+    const struct bundle *bundle = planning->out->bundle;
+    step(planning, STEP_LOCK, "keep others from setting it up meanwhile");
+    if (!is_there(facts, bundle, planning->arena))
+        step(planning, STEP_UPLOAD, "send bundle %s (%.1f MB) to %s", bundle->id,
+             (double)bundle->archive.size / 1e6, facts->prefix);
+    if (*facts->current && strcmp(facts->current, bundle->id) != 0)
+        step(planning, STEP_SWITCH, "use it instead of %s", facts->current);
+    else if (!*facts->current)
+        step(planning, STEP_SWITCH, "use it");
+}
+
+static void plan_membership(struct planning *planning)
+{
+    const struct wanted *wanted = planning->wanted;
+    step(planning, STEP_ENROL, "make its key pair there, and its configuration for %s",
+         wanted->coordinator);
+    step(planning, STEP_ADMIT, "let its public key in as %s, which may %spublish", wanted->name,
+         wanted->may_publish ? "" : "not ");
+    if (wanted->by_tunnel)
+        step(planning, STEP_TUNNEL, "keep a tunnel open from here to its port %s",
+             planning->facts->tunnel_port);
+    step(planning, STEP_DOCTOR, "ask it what it has and lacks");
+}
+
+static void plan_running(struct planning *planning)
+{
+    bool renews = strcmp(planning->facts->current, planning->out->bundle->id) != 0;
+    step(planning, STEP_INSTALL, "install its service");
+    step(planning, STEP_START,
+         renews && *planning->facts->current ? "start the new agent; builds go on"
+                                             : "start it, where it does not run");
+    step(planning, STEP_SEEN, "wait until the coordinator hears of it");
+    if (!planning->wanted->only_upgrade && !planning->wanted->no_smoke)
+        step(planning, STEP_SMOKE, "run a small job on it, through the queue");
+}
+
+/* The one that was in use until now may still be open in a build. */
+static bool is_old(const struct host_facts *facts, const char *id)
+{
+    return strcmp(id, facts->current) != 0;
+}
+
+static void plan_tidying(struct planning *planning)
+{
+    size_t old = 0;
+    for (const char *const *id = planning->facts->other; *id; id++)
+        old += is_old(planning->facts, *id) && strcmp(*id, planning->out->bundle->id) != 0;
+    if (old)
+        step(planning, STEP_TIDY, "remove %zu older bundle%s", old, old == 1 ? "" : "s");
+}
+
+void rollout_plan(const struct host_facts *facts, const struct wanted *wanted, struct arena *arena,
+                  struct plan *out)
+{
+    struct planning planning = {facts, wanted, arena, out};
+    *out = (struct plan){0};
+    choose_bundle(&planning);
+    check_libc(&planning);
+    check_programs(&planning);
+    check_room(&planning);
+    if (!out->bundle)
+        return;
+    plan_programs(&planning);
+    if (!wanted->only_upgrade)
+        plan_membership(&planning);
+    plan_running(&planning);
+    plan_tidying(&planning);
+}
+
+void rollout_plan_leaving(const struct host_facts *facts, const struct wanted *wanted, bool purge,
+                          struct arena *arena, struct plan *out)
+{
+    struct planning planning = {facts, wanted, arena, out};
+    *out = (struct plan){.purges = purge};
+    if (!*facts->current)
+        return;
+    step(&planning, STEP_LOCK, "keep others from setting it up meanwhile");
+    step(&planning, STEP_LEAVE, "stop the service and remove it");
+    step(&planning, STEP_CLEAR,
+         purge ? "delete its programs, and all that the worker had" : "delete its programs");
+}
+
+/* ---- carrying out ---------------------------------------------------------------------------- */
+
+static const char *worker(const struct step_call *call, struct arena *arena)
+{
+    const char *home =
+        *call->wanted->worker_home
+            ? arena_print(arena, " --home %s", shell_word(call->wanted->worker_home, arena))
+            : "";
+    return arena_print(arena,
+                       "w() { verb=$1; shift; %s/current/bin/farm-worker $verb \"$@\"%s; }\n",
+                       shell_word(call->facts->prefix, arena), home);
+}
+
+static const char *lock_script(const struct step_call *call, struct arena *arena)
+{
+    return arena_print(arena,
+                       "umask 022; p=%s; mkdir -p \"$p\" && exec 9>>\"$p/.lock\" || exit 3\n"
+                       "flock -n 9 || { cat \"$p/.lock.holder\" >&2; exit 75; }\n"
+                       "echo %s >\"$p/.lock.holder\"; echo locked\n"
+                       "exec timeout " LOCK_SECONDS " cat >/dev/null",
+                       shell_word(call->facts->prefix, arena), shell_word(call->who, arena));
+}
+
+static const char *upload_script(const struct step_call *call, struct arena *arena)
+{
+    const struct bundle *bundle = call->plan->bundle;
+    return arena_print(arena,
+                       "umask 022; p=%s; n=\"$p/.incoming\"; id=%s\n"
+                       "rm -rf \"$n\"; mkdir \"$n\" && tar -xzof - -C \"$n\" || "
+                       "{ rm -rf \"$n\"; exit 4; }\n"
+                       "[ \"$(sha256sum <\"$n/MANIFEST\")\" = '%s  -' ] &&\n"
+                       "(cd \"$n\" && sed -n 's/^sha256 //p' MANIFEST | sha256sum -c >/dev/null) ||"
+                       " { rm -rf \"$n\"; exit 5; }\n"
+                       "rm -rf \"$p/$id\"; mv \"$n\" \"$p/$id\"",
+                       shell_word(call->facts->prefix, arena), bundle->id, bundle->digest);
+}
+
+static const char *switch_script(const struct step_call *call, struct arena *arena)
+{
+    return arena_print(arena, "cd %s && ln -sfn %s .current.new && mv -T .current.new current",
+                       shell_word(call->facts->prefix, arena), call->plan->bundle->id);
+}
+
+static const char *enrol_script(const struct step_call *call, struct arena *arena)
+{
+    const struct wanted *wanted = call->wanted;
+    const char *slots =
+        *wanted->slots ? arena_print(arena, " --slots %s", shell_word(wanted->slots, arena)) : "";
+    const char *logs =
+        *wanted->logs ? arena_print(arena, " --log-coordinator %s", shell_word(wanted->logs, arena))
+                      : "";
+    return arena_print(arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s",
+                       worker(call, arena), shell_word(wanted->coordinator, arena), logs,
+                       shell_word(wanted->coordinator_key, arena), shell_word(wanted->name, arena),
+                       wanted->may_publish ? "--may-publish" : "--no-publish", slots);
+}
+
+static const char *doctor_script(const struct step_call *call, struct arena *arena)
+{
+    return arena_print(arena, "%sw doctor --json --clock %llu", worker(call, arena),
+                       (unsigned long long)call->wall_ms);
+}
+
+static const char *install_script(const struct step_call *call, struct arena *arena)
+{
+    const char *run_as = call->wanted->run_as;
+    return arena_print(arena, "%sw service install --json%s%s", worker(call, arena),
+                       *run_as ? " --user " : "", *run_as ? shell_word(run_as, arena) : "");
+}
+
+static const char *tidy_script(const struct step_call *call, struct arena *arena)
+{
+    const char *ids = "";
+    for (const char *const *id = call->facts->other; *id; id++)
+        if (is_old(call->facts, *id) && strcmp(*id, call->plan->bundle->id) != 0)
+            ids = arena_print(arena, "%s %s", ids, shell_word(*id, arena));
+    return arena_print(arena, "cd %s && rm -rf%s", shell_word(call->facts->prefix, arena), ids);
+}
+
+/* The service says where the worker's home is, which may be its default. */
+static const char *leave_script(const struct step_call *call, struct arena *arena)
+{
+    return arena_print(arena, "%sw service stop --json >/dev/null && w service remove --json",
+                       worker(call, arena));
+}
+
+/* A PREFIX that was made for bundles alone is deleted with them; another one only loses ours. */
+static const char *clear_script(const struct step_call *call, struct arena *arena)
+{
+    const char *home = call->plan->purges && *call->home
+                           ? arena_print(arena, "rm -rf %s\n", shell_word(call->home, arena))
+                           : "";
+    return arena_print(arena,
+                       "%scd %s && rm -rf [0-9]*-* .incoming current .lock.holder .lock &&\n"
+                       "cd / && rmdir %s 2>/dev/null || true",
+                       home, shell_word(call->facts->prefix, arena),
+                       shell_word(call->facts->prefix, arena));
+}
+
+const char *rollout_line(enum step step, const struct step_call *call, struct arena *arena)
+{
+    const char *script = NULL;
+    switch (step) {
+    case STEP_LOCK:
+        script = lock_script(call, arena);
+        break;
+    case STEP_UPLOAD:
+        script = upload_script(call, arena);
+        break;
+    case STEP_SWITCH:
+        script = switch_script(call, arena);
+        break;
+    case STEP_ENROL:
+        script = enrol_script(call, arena);
+        break;
+    case STEP_DOCTOR:
+        script = doctor_script(call, arena);
+        break;
+    case STEP_INSTALL:
+        script = install_script(call, arena);
+        break;
+    case STEP_START:
+        script = arena_print(arena, "%sw service %s --json", worker(call, arena),
+                             call->restart ? "restart" : "start");
+        break;
+    case STEP_TIDY:
+        script = tidy_script(call, arena);
+        break;
+    case STEP_LEAVE:
+        script = leave_script(call, arena);
+        break;
+    case STEP_CLEAR:
+        script = clear_script(call, arena);
+        break;
+    case STEP_ADMIT:
+    case STEP_TUNNEL:
+    case STEP_SEEN:
+    case STEP_SMOKE:
+    case STEPS:
+        return NULL;
+    }
+    return shell_line(script, arena);
+}
+
+/* ---- complaints ------------------------------------------------------------------------------ */
+
+static const char *last_line(const char *said, struct arena *arena)
+{
+    size_t size = strlen(said);
+    while (size && isspace((unsigned char)said[size - 1]))
+        size--;
+    size_t begin = size;
+    while (begin && said[begin - 1] != '\n')
+        begin--;
+    return arena_print(arena, "%.*s", (int)(size - begin), said + begin);
+}
+
+const char *rollout_complaint(enum step step, const struct step_call *call, int status,
+                              const char *said, struct arena *arena)
+{
+    const char *last = last_line(said, arena), *prefix = call->facts->prefix;
+    if (step == STEP_LOCK && status == 75)
+        return arena_print(arena,
+                           "it is being set up by %s: wait until that has ended (if it was cut "
+                           "off, within " LOCK_SECONDS " s)",
+                           *last ? last : "somebody else");
+    if (strstr(said, "No space left") || strstr(said, "quota exceeded"))
+        return arena_print(arena,
+                           "no space is left below %s: free some there, then run the same command "
+                           "again",
+                           prefix);
+    if (strstr(said, "Read-only file system") || strstr(said, "Permission denied"))
+        return arena_print(arena, "%s may not write to %s (%s): choose another place with --prefix",
+                           call->facts->user, prefix, last);
+    if (step == STEP_UPLOAD && status == 5)
+        return "what arrived is not what was sent: run the same command again";
+    return arena_print(arena, "%s ended with status %d there: %s", step_names[step], status,
+                       *last ? last : "it said nothing");
+}

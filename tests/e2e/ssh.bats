@@ -1,0 +1,285 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Hosts become workers over ssh: real sshds on loopback, real bundles; every failure that a user meets.
+
+bats_require_minimum_version 1.5.0
+load farm
+load sshd
+
+setup() {
+	farm_setup
+	sshd_setup
+	[ -e "$binary_dir/bundles/$here-linux.manifest" ] || skip "no bundles here: build the release preset"
+	fixture sample
+	farm_make "$url"
+	farm_config <<-EOT
+		projects:
+		  - name: torchvision
+		    url: $url
+		    builder: command
+		    command: "true"
+		    checkout: false
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    branches:
+		      - name: main
+		        include: ["*cpu-avx2*"]
+	EOT
+	farm_up
+}
+
+teardown() {
+	local prefix
+	for prefix in "${top:-/nowhere}"/hosts/*/opt; do
+		[ ! -e "$prefix/current" ] || "$prefix/current/bin/farm-worker" service remove --home "${prefix%/opt}/worker" || true
+	done
+	farm_teardown
+}
+
+# add NAME [OPTION...]: the host of this name, everything of it below its folder.
+add() {
+	local name=$1
+	shift
+	# shellcheck disable=SC2046
+	farm worker add "$user@127.0.0.1:$(<"$top/hosts/$name/port")" --name "$name" --prefix "$top/hosts/$name/opt" \
+		--worker-home "$top/hosts/$name/worker" --no-smoke $(as_us) "$@"
+}
+
+# plays NAME PROGRAM < SCRIPT: a program that the host finds before its own. Needs plays_up.
+plays() {
+	mkdir -p "$top/hosts/$1/bin"
+	cat >"$top/hosts/$1/bin/$2"
+	chmod +x "$top/hosts/$1/bin/$2"
+}
+
+host_that_plays() {
+	host_up "$1" "SetEnv PATH=$top/hosts/$1/bin:$PATH"
+}
+
+worker_is() {
+	farm worker list --json | jq -e --arg name "$1" --arg state "$2" \
+		'.[] | select(.worker == $name) | .state == $state'
+}
+
+agent() {
+	"$top/hosts/$1/opt/current/bin/farm-worker" service status --json --home "$top/hosts/$1/worker" | jq -e .pid
+}
+
+@test "a host is looked at, added, added again, and removed" {
+	host_up one
+	run -0 add one --check --accept-new
+	says "would send bundle"
+	says "would let its public key in as one, which may not publish"
+	[ ! -e "$top/hosts/one/opt" ]
+
+	run -0 add one
+	says "one: ready: $here-linux, bundle 0."
+	worker_is one online
+	first=$(agent one)
+	[ "$(farm worker list --json | jq -r '.[].may_publish')" = false ]
+	[ "$(stat -c %a "$top/hosts/one/worker/worker.key")" = 600 ]
+	run ! grep -r "$(sed -n 's/^secret //p' "$top/hosts/one/worker/worker.key")" "$FARM_HOME"
+
+	# Nothing is sent again, and the agent is the same.
+	run -0 add one
+	[[ $output != *"send bundle"* ]]
+	[ "$(agent one)" = "$first" ]
+	# What is said anew changes.
+	run -0 add one --may-publish
+	[ "$(farm worker list --json | jq -r '.[].may_publish')" = true ]
+	[ "$(agent one)" != "$first" ]
+	run -0 add one --check
+	says "ok "
+
+	run -0 farm worker remove one --purge
+	says "removed"
+	[ ! -e "$top/hosts/one/opt" ]
+	[ ! -e "$top/hosts/one/worker" ]
+	run -0 farm worker list
+	[[ $output != *online* ]]
+}
+
+@test "many hosts at a time, from a file" {
+	for name in one two three; do
+		host_up "$name"
+		echo "  - {host: \"$user@127.0.0.1:$port\", name: $name, prefix: $top/hosts/$name/opt, worker_home: $top/hosts/$name/worker}"
+	done >"$top/list"
+	{
+		echo hosts:
+		cat "$top/list"
+	} >"$top/hosts.yaml"
+	# shellcheck disable=SC2046
+	run -0 farm worker add --inventory "$top/hosts.yaml" --accept-new --no-smoke $(as_us)
+	for name in one two three; do
+		says "$name: ready"
+		worker_is "$name" online
+	done
+	echo "  - {host: a@b, colour: red}" >>"$top/hosts.yaml"
+	refuses 2 "hosts.yaml:5: there is no \"colour\" here" farm worker add --inventory "$top/hosts.yaml"
+	refuses 2 "expected a list of hosts" farm worker add --inventory /dev/null
+	refuses 2 "name a host as USER@HOST" farm worker add
+}
+
+@test "a host's key: unknown, changed, and replaced" {
+	host_up one
+	refuses 3 "--accept-new" add one
+	run ! grep -q . "$HOME/.ssh/known_hosts"
+	run -0 add one --check --accept-new
+	grep -qF "[127.0.0.1]:$port ssh-ed25519 $(cut -d' ' -f2 "$top/hosts/one/key.pub")" "$HOME/.ssh/known_hosts"
+	host_down one
+	rm "$top"/hosts/one/key*
+	host_up one
+	refuses 3 "someone may stand between" add one --accept-new
+	[[ $output = *"--replace"* ]]
+}
+
+@test "a login that is refused" {
+	host_up one
+	echo | ssh-keygen -q -t ed25519 -N '' -f "$top/stranger" >/dev/null
+	cp "$top/stranger" "$HOME/.ssh/id_ed25519"
+	refuses 3 "ssh-copy-id" add one --accept-new
+	host_down one
+	refuses 3 "cannot reach 127.0.0.1 on port $port" add one
+	refuses 2 "is no host" farm worker add "me@-oProxyCommand=x"
+}
+
+@test "what a host lacks is said before anything is sent" {
+	host_that_plays one
+	plays one uname <<<"#!/bin/sh
+		[ \"\$1\" = -m ] && echo riscv64 || exec /usr/bin/uname \"\$@\""
+	refuses 3 "its processor is riscv64" add one --accept-new
+	rm "$top/hosts/one/bin/uname"
+
+	plays one getconf <<<"#!/bin/sh
+		echo glibc 2.17"
+	refuses 3 "its glibc is 2.17, and the bundle needs" add one
+	plays one getconf <<<"#!/bin/sh
+		exit 1"
+	refuses 3 "its C library is not glibc" add one
+	rm "$top/hosts/one/bin/getconf"
+
+	plays one git <<<"#!/bin/sh
+		exit 127"
+	refuses 3 "it has no git" add one
+	rm "$top/hosts/one/bin/git"
+
+	plays one df <<<"#!/bin/sh
+		echo Filesystem; echo /dev/x 100000 90000 10000 90% /"
+	refuses 3 "9 MiB are free" add one
+	[[ $output = *"--prefix"* ]]
+	[ ! -e "$top/hosts/one/opt" ]
+}
+
+@test "a disk that fills up meanwhile" {
+	host_that_plays one
+	plays one tar <<<"#!/bin/sh
+		echo 'tar: lib: Cannot write: No space left on device' >&2; exit 2"
+	refuses 3 "no space is left below $top/hosts/one/opt" add one --accept-new
+	rm "$top/hosts/one/bin/tar"
+	run -0 add one
+	says "one: ready"
+}
+
+@test "a connection that is cut in the middle of the upload" {
+	host_that_plays one
+	# Half of the bundle, then the session's own sshd dies: tar, its shell, sshd.
+	plays one tar <<<"#!/bin/sh
+		head -c 1000000 >/dev/null
+		kill -9 \$(sed -n 's/^PPid:.//p' /proc/\$PPID/status)"
+	refuses 3 "the connection to 127.0.0.1 was cut" add one --accept-new
+	[[ $output = *"run the same command again"* ]]
+	[ ! -e "$top/hosts/one/opt/current" ]
+	rm "$top/hosts/one/bin/tar"
+	run -0 add one
+	says "one: ready"
+	[ ! -e "$top/hosts/one/opt/.incoming" ]
+}
+
+@test "what arrives damaged is not used" {
+	host_that_plays one
+	plays one sha256sum <<<"#!/bin/sh
+		case \"\$1\" in -c) exit 1 ;; *) exec /usr/bin/sha256sum \"\$@\" ;; esac"
+	refuses 3 "what arrived is not what was sent" add one --accept-new
+	[ ! -e "$top/hosts/one/opt/current" ]
+}
+
+@test "two adds at a time" {
+	host_up one
+	mkdir -p "$top/hosts/one/opt"
+	echo "anna on laptop" >"$top/hosts/one/opt/.lock.holder"
+	exec {lock}>"$top/hosts/one/opt/.lock"
+	flock -n "$lock"
+	refuses 3 "it is being set up by anna on laptop" add one --accept-new
+	exec {lock}>&-
+	run -0 add one
+	says "one: ready"
+}
+
+@test "a name that is taken, and a host that is there already" {
+	host_up one
+	host_up two
+	run -0 add one --accept-new
+	# shellcheck disable=SC2046
+	refuses 3 "the name one is taken by another host" farm worker add "$user@127.0.0.1:$port" --name one \
+		--prefix "$top/hosts/two/opt" --worker-home "$top/hosts/two/worker" --no-smoke --accept-new $(as_us)
+	[[ $output = *"--replace one"* ]]
+	# shellcheck disable=SC2046
+	refuses 3 "this host is the farm's already, as one" farm worker add "$user@127.0.0.1:$(<"$top/hosts/one/port")" \
+		--name again --prefix "$top/hosts/one/opt" --worker-home "$top/hosts/one/worker" --no-smoke $(as_us)
+}
+
+@test "a coordinator that the host does not reach" {
+	host_up one
+	refuses 3 "tcp://127.0.0.1:1" add one --accept-new --coordinator tcp://127.0.0.1:1
+	refuses 3 "--coordinator is tcp://HOST:PORT" add one --coordinator arm1
+}
+
+@test "a worker is upgraded, the agent swapped" {
+	host_up one
+	run -0 add one --accept-new
+	first=$(agent one)
+	old=$(readlink "$top/hosts/one/opt/current")
+	run -0 farm worker upgrade one
+	[ "$(agent one)" = "$first" ]
+
+	# The same programs under another version, as a later release would have.
+	mkdir -p "$top/later/bin" "$top/later/bundles" "$top/unpacked"
+	cp "$bin/farm" "$top/later/bin/"
+	tar -xzf "$binary_dir/bundles/$here-linux.tar.gz" -C "$top/unpacked"
+	sed -i 's/^id .*/id 9.9.9-later/' "$top/unpacked/MANIFEST"
+	cp "$top/unpacked/MANIFEST" "$top/later/bundles/$here-linux.manifest"
+	tar -czf "$top/later/bundles/$here-linux.tar.gz" -C "$top/unpacked" MANIFEST bin lib
+	run -0 timeout 60 "$top/later/bin/farm" --home "$FARM_HOME" worker upgrade --all
+	says "bundle 9.9.9-later"
+	[ "$(readlink "$top/hosts/one/opt/current")" = 9.9.9-later ]
+	[ "$(agent one)" != "$first" ]
+	[ -e "$top/hosts/one/opt/$old" ]
+	wait_until 20 worker_is one online
+	refuses 3 "two was not added from here" farm worker upgrade two
+	refuses 2 "--all" farm worker upgrade
+}
+
+tunnel_state() {
+	[ "$(cat "$FARM_HOME/run/tunnel-one.state")" = "$1" ]
+}
+
+@test "a tunnel carries a worker, and comes back" {
+	host_up one
+	run -0 add one --accept-new --tunnel
+	says "one: ready"
+	grep -q '^connect tcp://127.0.0.1:17' "$top/hosts/one/worker/worker.conf"
+	worker_is one online
+	first=$(pid_of tunnel-one)
+	# The session there dies, and the host is away for a moment.
+	host_down one
+	kill_sessions one
+	run ! tunnel_state open
+	host_up one
+	wait_until 30 tunnel_state open
+	[ "$(pid_of tunnel-one)" = "$first" ]
+	farm rebuild --detach
+	wait_until 60 run_is closed
+	run -0 farm worker remove one
+	wait_until 10 gone "$first"
+}

@@ -8,6 +8,7 @@
 
 #include "coordinator/filter.h"
 #include "coordinator/packages.h"
+#include "coordinator/toolkits.h"
 #include "proto/limits.h"
 
 #include <assert.h>
@@ -411,6 +412,29 @@ static void apply_filter(struct search *search, struct filter *filter)
                LIMIT_VARIANTS_PER_RUN);
 }
 
+/* One warning an objection, with the number of variants it is about. */
+static void warn_of_toolkits(struct search *search)
+{
+    const char **said = mem_new((search->item_count + 1) * sizeof *said);
+    for (size_t i = 0; i < search->item_count; i++)
+        said[i] = toolkit_objection(&search->items[i].variant, search->arena);
+    for (size_t i = 0; i < search->item_count && search->warning_count < LIMIT_WARNINGS; i++) {
+        size_t count = 0;
+        const char *objection = said[i];
+        if (!objection)
+            continue;
+        for (size_t j = i; j < search->item_count; j++) {
+            if (!said[j] || strcmp(said[j], objection) != 0)
+                continue;
+            said[j] = NULL;
+            count++;
+        }
+        warn(search, "%zu variant%s like %s cannot build as named: %s", count,
+             count == 1 ? "" : "s", search->items[i].variant.package, objection);
+    }
+    free(said);
+}
+
 static int look(struct search *search)
 {
     struct filter *filter = filter_parse(search->question->filter, search->err);
@@ -425,6 +449,8 @@ static int look(struct search *search)
         settle_collisions(search);
     if (result == 0 && !search->problem)
         apply_filter(search, filter);
+    if (result == 0 && !search->problem)
+        warn_of_toolkits(search);
     filter_destroy(filter);
     return result;
 }

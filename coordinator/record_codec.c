@@ -40,6 +40,7 @@ static const ProtobufCMessageDescriptor *const messages[KIND_MAX] = {
     [RECORD_RUN_OPENED] = MESSAGE(record_run),
     [RECORD_RUN_REFUSED] = MESSAGE(record_run),
     [RECORD_RUN_CLOSED] = MESSAGE(record_run),
+    [RECORD_RUN_WARNED] = MESSAGE(record_run),
     [RECORD_RUN_ARCHIVED] = MESSAGE(record_run),
     [RECORD_JOB_PLANNED] = MESSAGE(record_job_planned),
     [RECORD_JOB_READY] = MESSAGE(record_job),

@@ -79,6 +79,7 @@ uint64_t owners_note(struct owners *owners, const struct record *record)
         return record->run_submitted.run;
     case RECORD_RUN_RESOLVED:
     case RECORD_RUN_OPENED:
+    case RECORD_RUN_WARNED:
     case RECORD_RUN_REFUSED:
     case RECORD_RUN_CLOSED:
         return record->run.run;

@@ -59,6 +59,14 @@ static void set_shape(json_t *object, const char *key, const struct shape *shape
     json_object_set_new(object, key, plain ? json_from_shape(shape, plain) : json_null());
 }
 
+static json_t *json_from_texts(const char *const *texts, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_text(texts[i]));
+    return list;
+}
+
 /* ---- the farm and its runs ----------------------------------------------------------------- */
 
 json_t *render_farm(const struct farm *farm)
@@ -124,6 +132,7 @@ static json_t *run_from_view(const struct farm *farm, const struct run_view *vie
     set_options(object, &view->options);
     set_text(object, "who", view->who);
     set_text(object, "reason", view->reason);
+    json_object_set_new(object, "warnings", json_from_texts(view->warnings, view->warnings_count));
     set_number(object, "submitted_at", view->submitted_wall_ms);
     set_number(object, "closed_at", view->closed_wall_ms);
     set_number(object, "total", view->jobs);

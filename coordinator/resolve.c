@@ -131,12 +131,16 @@ static struct discover_question question_for(struct shell *shell, const char *pr
 
 /* ---- runs ----------------------------------------------------------------------------------- */
 
-static void tell_resolved(struct resolver *resolver, uint64_t run, const char *problem,
-                          struct plan_item *items, size_t count)
+static void tell_resolved(struct resolver *resolver, uint64_t run,
+                          const struct discover_answer *answer)
 {
-    struct input input = {
-        .kind = INPUT_RESOLVED,
-        .resolved = {.run = run, .problem = problem, .items = items, .items_count = count}};
+    struct input input = {.kind = INPUT_RESOLVED,
+                          .resolved = {.run = run,
+                                       .problem = answer->problem,
+                                       .warnings = answer->warnings,
+                                       .warnings_count = answer->warnings_count,
+                                       .items = answer->items,
+                                       .items_count = answer->items_count}};
     shell_step(resolver->shell, &input);
 }
 
@@ -173,9 +177,12 @@ static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
     struct plan_item *items = arena_new(&resolver->shell->arena, selection->count * sizeof *items);
     for (size_t i = 0; i < selection->count; i++)
         shape_copy(&plan_item_shape, &items[i], selection->items[i], &resolver->shell->arena);
-    tell_resolved(resolver, run,
-                  selection->count ? "" : "nothing of that run matches: see `farm status RUN`",
-                  items, selection->count);
+    tell_resolved(
+        resolver, run,
+        &(struct discover_answer){
+            .problem = selection->count ? "" : "nothing of that run matches: see `farm status RUN`",
+            .items = items,
+            .items_count = selection->count});
 }
 
 /* The tip of a branch: discovery says what is there now; only what the selection names is taken. */
@@ -203,7 +210,7 @@ static void resolve_retry(struct resolver *resolver, uint64_t run,
     const struct farm *source = archive_source(resolver->shell, options->retry_of, &archived, &err);
     struct filter *filter = source ? filter_parse(options->filter, &err) : NULL;
     if (!filter) {
-        tell_resolved(resolver, run, err.text, NULL, 0);
+        tell_resolved(resolver, run, &(struct discover_answer){.problem = err.text});
     } else {
         struct selection selection = {0};
         select_jobs(source, options, filter, &selection);
@@ -307,13 +314,11 @@ static void answered(void *context, uint64_t tag, struct bytes bytes, const char
         answer =
             (struct discover_answer){.problem = "discovery failed; the coordinator's log says why"};
     }
-    for (size_t i = 0; i < answer.warnings_count; i++)
-        log_warn("%s", answer.warnings[i]);
     if (ticket->run) {
         note_bundle(resolver, ticket->run, &answer);
         if (!*answer.problem)
             answer.problem = publish_problem(resolver, ticket->run, &answer);
-        tell_resolved(resolver, ticket->run, answer.problem, answer.items, answer.items_count);
+        tell_resolved(resolver, ticket->run, &answer);
     } else if (*answer.problem) {
         desk_refuse(resolver->shell->desk, &ticket->asker, 3, "%s", answer.problem);
     } else {
@@ -355,40 +360,57 @@ void resolver_list(struct resolver *resolver, const struct asker *asker, const c
 
 /* ---- preflight ------------------------------------------------------------------------------ */
 
-/* What the target of one job needs before a run that publishes is accepted. 0 when it is fine. */
-static int check_target(struct shell *shell, const struct target *target, char *problem,
-                        size_t size)
+/* What is found; both "" when all is well. */
+struct findings {
+    uint64_t end_s; /* when the run is expected to end, seconds since 1970 */
+    char problem[1024];
+    char warning[1024];
+};
+
+/* A token must be good when the last package is published, not only now. */
+static void check_token(const struct shell *shell, const struct target *target, uint64_t expiry_s,
+                        struct findings *found)
 {
-    if (!*target->secret)
-        return 0;
+    if (!expiry_s)
+        return;
+    if (expiry_s <= shell->wall_ms / 1000)
+        snprintf(found->problem, sizeof found->problem,
+                 "the FloxHub token in secret %s has expired: set a new one with `farm secret set "
+                 "%s`",
+                 target->secret, target->secret);
+    else if (expiry_s < found->end_s)
+        snprintf(found->warning, sizeof found->warning,
+                 "the FloxHub token in secret %s ends about %llu minutes before this run: set a "
+                 "longer one with `farm secret set %s`, or publishing will be held",
+                 target->secret, (unsigned long long)(found->end_s - expiry_s) / 60 + 1,
+                 target->secret);
+}
+
+/* What a target needs before a run that publishes to it is accepted. */
+static void check_target(struct shell *shell, const struct target *target, struct findings *found)
+{
     struct buf secret = {0};
     struct err err;
-    int failed = secret_read(shell->home, target->secret, &secret, &err);
-    if (failed) {
-        snprintf(problem, size, "publishing to %s needs a secret: %s", target->name, err.text);
-    } else if (target->kind == TARGET_FLOX) {
-        uint64_t expiry_s = secret_expiry_s((struct bytes){secret.data, secret.size});
-        if (expiry_s && expiry_s <= shell->wall_ms / 1000) {
-            snprintf(problem, size,
-                     "the FloxHub token in secret %s has expired: set a new one with `farm secret "
-                     "set %s`",
-                     target->secret, target->secret);
-            failed = -1;
-        }
-    }
+    if (!*target->secret)
+        return;
+    if (secret_read(shell->home, target->secret, &secret, &err))
+        snprintf(found->problem, sizeof found->problem, "publishing to %s needs a secret: %s",
+                 target->name, err.text);
+    else if (target->kind == TARGET_FLOX)
+        check_token(shell, target, secret_expiry_s((struct bytes){secret.data, secret.size}),
+                    found);
     if (secret.data)
         explicit_bzero(secret.data, secret.size);
     buf_release(&secret);
-    return failed;
 }
 
-static void find_problem(struct shell *shell, uint64_t run, char *problem, size_t size)
+static void check_targets(struct shell *shell, uint64_t run, struct findings *found)
 {
     const struct target *checked[64]; /* distinct targets of one run; a farm has a handful */
     size_t checked_count = 0;
     struct job_view job;
     uint64_t cursor = 0;
-    while (view_job_next(shell->farm, run, &cursor, &job)) {
+    while (!*found->problem && view_job_next(shell->farm, run, &cursor, &job)) {
         const struct target *target = &job.item->target;
         if (job.state == JOB_CLOSED || target->kind == TARGET_NONE)
             continue;
@@ -398,8 +420,7 @@ static void find_problem(struct shell *shell, uint64_t run, char *problem, size_
         if (seen || checked_count == sizeof checked / sizeof *checked)
             continue;
         checked[checked_count++] = target;
-        if (check_target(shell, target, problem, size))
-            return;
+        check_target(shell, target, found);
     }
 }
 
@@ -409,10 +430,10 @@ void resolver_preflight(struct resolver *resolver, uint64_t run)
     struct run_view view;
     if (!view_run(shell->farm, run, &view) || view.state != RUN_PREFLIGHT)
         return;
-    char problem[1024] = "";
+    struct findings found = {.end_s = (shell->wall_ms + view_eta_ms(shell->farm, run)) / 1000};
     if (view.options.publish)
-        find_problem(shell, run, problem, sizeof problem);
+        check_targets(shell, run, &found);
     struct input input = {.kind = INPUT_PREFLIGHTED,
-                          .preflighted = {.run = run, .problem = problem}};
+                          .preflighted = {run, found.problem, found.warning}};
     shell_step(shell, &input);
 }

@@ -82,6 +82,8 @@
 #define LIMIT_NOTIFY_MS (2u * 60 * 1000)
 /* How long a notice that cannot be handed over is tried: over a night without network. */
 #define LIMIT_NOTIFY_TRIES_MS (24ull * 3600 * 1000)
+/* What one run is warned of before it begins: nobody reads more. */
+#define LIMIT_WARNINGS 64
 /* People or programs a farm tells. */
 #define LIMIT_LISTENERS 32
 /* Nesting of messages and of JSON: nothing we speak is deeper than 6. */

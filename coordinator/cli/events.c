@@ -135,6 +135,7 @@ static const struct row rows[] = {
     {"worker-moved", OF_WORKER, EVENT_USUAL, "is now", {"to", "reason", NULL}},
     {"run-submitted", OF_RUN, EVENT_USUAL, "submitted", {NULL}},
     {"run-opened", OF_RUN, EVENT_USUAL, "open", {NULL}},
+    {"run-warned", OF_RUN, EVENT_BAD, "warning:", {"reason", NULL}},
     {"run-refused", OF_RUN, EVENT_BAD, "refused", {"reason", NULL}},
     {"run-closed", OF_RUN, EVENT_USUAL, "closed", {NULL}},
     {"job-delayed", OF_JOB, EVENT_BAD, "will be tried again", {"cause", "detail", NULL}},

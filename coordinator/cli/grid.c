@@ -409,6 +409,17 @@ static void add_branches(const json_t *branches, struct arena *arena, struct buf
     }
 }
 
+static void add_warnings(const json_t *warnings, bool colours, struct arena *arena, struct buf *out)
+{
+    size_t index;
+    json_t *warning;
+    json_array_foreach(warnings, index, warning)
+    {
+        ink_add(out, colours, INK_NOTE, "warning");
+        buf_print(out, ": %s\n", text_safe(arena, json_string_value(warning)));
+    }
+}
+
 void grid_counts(const json_t *run, bool colours, struct buf *out)
 {
     struct arena arena = {0};
@@ -429,6 +440,7 @@ void grid_counts(const json_t *run, bool colours, struct buf *out)
     if (*json_get_text(run, "reason", ""))
         buf_print(out, "%s\n", text_safe(&arena, json_get_text(run, "reason", "")));
     add_branches(json_object_get(run, "branches"), &arena, out);
+    add_warnings(json_object_get(run, "warnings"), colours, &arena, out);
     arena_clear(&arena);
 }
 

@@ -355,6 +355,13 @@ static void run_refused(struct farm *farm, const struct record *record)
     move_run(farm, run, record, RUN_REFUSED);
 }
 
+static void run_warned(struct farm *farm, const struct record *record)
+{
+    struct run *run = existing_run(farm, record->run.run);
+    MEM_GROW(run->warnings, run->warnings_count, run->warnings_capacity);
+    run->warnings[run->warnings_count++] = arena_text(&run->arena, record->run.reason);
+}
+
 static void run_closed(struct farm *farm, const struct record *record)
 {
     move_run(farm, existing_run(farm, record->run.run), record, RUN_CLOSED);
@@ -920,6 +927,7 @@ static void run_archived(struct farm *farm, const struct record *record)
     for (struct job *job = run->jobs_first; job; job = job->run_next)
         forget_job(farm, job);
     HASH_DELETE(hh, farm->runs, run);
+    free(run->warnings);
     arena_clear(&run->arena);
     free(run);
 }
@@ -1036,6 +1044,7 @@ static const applier appliers[] = {
     [RECORD_RUN_RESOLVED] = run_resolved,
     [RECORD_RUN_OPENED] = run_opened,
     [RECORD_RUN_REFUSED] = run_refused,
+    [RECORD_RUN_WARNED] = run_warned,
     [RECORD_RUN_CLOSED] = run_closed,
     [RECORD_RUN_ARCHIVED] = run_archived,
     [RECORD_JOB_PLANNED] = job_planned,

@@ -100,6 +100,13 @@ static void put_worker(struct export *export, const struct worker *worker)
 
 /* ---- runs ---------------------------------------------------------------------------------- */
 
+static void put_warnings(struct export *export, const struct run *run)
+{
+    for (size_t i = 0; i < run->warnings_count; i++)
+        put(export, run->submitted_ms, run->submitted_wall_ms,
+            &(struct record){.kind = RECORD_RUN_WARNED, .run = {run->id, run->warnings[i]}});
+}
+
 static void put_run_begin(struct export *export, const struct run *run)
 {
     put(export, run->submitted_ms, run->submitted_wall_ms,
@@ -109,6 +116,7 @@ static void put_run_begin(struct export *export, const struct run *run)
     if (resolved)
         put(export, run->submitted_ms, run->submitted_wall_ms,
             &(struct record){.kind = RECORD_RUN_RESOLVED, .run = {run->id, ""}});
+    put_warnings(export, run);
 }
 
 static void put_planned(struct export *export, const struct job *job)
@@ -452,6 +460,8 @@ static uint64_t mix_run(uint64_t hash, const struct run *run)
     hash = mix_shape(hash, &run_options_shape, &run->options);
     hash = hash_text(hash_text(hash_text(hash, run->who), run->request_id), run->reason);
     hash = mix(mix(hash, run->submitted_wall_ms), run->closed_wall_ms);
+    for (size_t i = 0; i < run->warnings_count; i++)
+        hash = hash_text(hash, run->warnings[i]);
     for (size_t i = 0; i < 5; i++)
         hash = mix(hash, run->by_state[i]);
     for (size_t i = 0; i < 8; i++)

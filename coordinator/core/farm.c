@@ -136,6 +136,7 @@ static void destroy_runs(struct run *run)
     HASH_CLEAR(hh, map);
     while (run) {
         struct run *next = run->hh.next;
+        free(run->warnings);
         arena_clear(&run->arena);
         free(run);
         run = next;

@@ -88,6 +88,8 @@ struct run {
     struct arena arena;
     struct run_options options;
     const char *who, *request_id, *reason;
+    const char **warnings;
+    size_t warnings_count, warnings_capacity; /* the list is on the heap, its texts in the arena */
     uint64_t submitted_ms, submitted_wall_ms, closed_ms, closed_wall_ms;
     struct job *jobs_first, *jobs_last;
     size_t jobs, by_state[5], by_verdict[8];

@@ -70,6 +70,8 @@ struct input_submit {
 struct input_resolved {
     uint64_t run;
     const char *problem; /* "" or one sentence */
+    const char **warnings;
+    size_t warnings_count; /* more than LIMIT_WARNINGS are left out */
     struct plan_item *items;
     size_t items_count;
 };
@@ -77,6 +79,7 @@ struct input_resolved {
 struct input_preflighted {
     uint64_t run;
     const char *problem;
+    const char *warning; /* "" or NULL: none */
 };
 
 struct input_cancel {

@@ -7,6 +7,7 @@
 #include "coordinator/core/plan.h"
 
 #include "proto/base/seeded.h"
+#include "proto/limits.h"
 
 #include <string.h>
 
@@ -192,6 +193,11 @@ static bool anything_to_publish(const struct run_options *options,
     return false;
 }
 
+static void warn_run(struct step *step, uint64_t run, const char *text)
+{
+    decide(step, &(struct record){.kind = RECORD_RUN_WARNED, .run = {run, text}});
+}
+
 void decide_resolved(struct step *step, const struct input_resolved *input)
 {
     struct run_view run;
@@ -208,6 +214,8 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
     if (refuse_collisions(step, input, &options))
         return;
     decide(step, &(struct record){.kind = RECORD_RUN_RESOLVED, .run = {input->run, ""}});
+    for (size_t i = 0; i < input->warnings_count && i < LIMIT_WARNINGS; i++)
+        warn_run(step, input->run, input->warnings[i]);
     for (size_t i = 0; i < input->items_count; i++)
         plan_job(step, input->run, &options, &input->items[i]);
     if (anything_to_publish(&options, input))
@@ -230,6 +238,8 @@ void decide_preflighted(struct step *step, const struct input_preflighted *input
     struct run_view run;
     if (!view_run(step->farm, input->run, &run) || run.state != RUN_PREFLIGHT)
         return;
+    if (input->warning && *input->warning)
+        warn_run(step, input->run, input->warning);
     if (*input->problem)
         refuse_run(step, input->run, VERDICT_BLOCKED, input->problem);
     else

@@ -330,6 +330,7 @@ static const struct record_info rows[] = {
     DURABLE(RECORD_JOB_CLOSED, "job-closed", job_shape),
     DURABLE(RECORD_RUN_ARCHIVED, "run-archived", run_shape),
     DURABLE(RECORD_JOB_JOINED, "job-joined", job_joined_shape),
+    DURABLE(RECORD_RUN_WARNED, "run-warned", run_shape),
     DURABLE(RECORD_LEASE_OFFERED, "lease-offered", lease_shape),
     DURABLE(RECORD_ATTEMPT_MOVED, "attempt-moved", attempt_moved_shape),
     DURABLE(RECORD_ATTEMPT_STOPPING, "attempt-stopping", attempt_moved_shape),

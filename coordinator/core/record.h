@@ -45,6 +45,7 @@ enum record_kind {
     RECORD_RUN_ARCHIVED = 25, /* its records moved to the archive: the farm forgets run, jobs,
                                  attempts and publications; ledger and request id stay (body run) */
     RECORD_JOB_JOINED = 26,   /* waits for another job from now on, or for none */
+    RECORD_RUN_WARNED = 27,   /* something may go wrong later; the run goes on */
 
     /* attempts */
     RECORD_LEASE_OFFERED = 32,
@@ -222,7 +223,7 @@ struct record_run_submitted {
 
 struct record_run {
     uint64_t run;
-    const char *reason; /* REFUSED: what to do; else "" */
+    const char *reason; /* REFUSED, WARNED: what to do; else "" */
 };
 
 struct record_job_planned {
@@ -366,7 +367,7 @@ struct record {
         struct record_worker_suspected worker_suspected;
         struct record_worker_cleared worker_cleared;
         struct record_run_submitted run_submitted;
-        struct record_run run; /* RESOLVED, OPENED, REFUSED, CLOSED, ARCHIVED */
+        struct record_run run; /* RESOLVED, OPENED, REFUSED, WARNED, CLOSED, ARCHIVED */
         struct record_job_planned job_planned;
         struct record_job job; /* READY, DELAYED, CLOSED */
         struct record_job_joined job_joined;

@@ -41,6 +41,8 @@ static void fill_run(const struct run *run, struct run_view *out)
         .options = run->options,
         .who = run->who,
         .reason = run->reason,
+        .warnings = run->warnings,
+        .warnings_count = run->warnings_count,
         .submitted_wall_ms = run->submitted_wall_ms,
         .closed_wall_ms = run->closed_wall_ms,
         .jobs = run->jobs,

@@ -56,6 +56,8 @@ struct run_view {
     struct run_options options;
     const char *who;
     const char *reason; /* refused: why */
+    const char *const *warnings;
+    size_t warnings_count;
     uint64_t submitted_wall_ms, closed_wall_ms;
     size_t jobs;                /* all */
     size_t by_state[5];         /* by enum job_state */

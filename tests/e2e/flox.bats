@@ -152,6 +152,27 @@ story() {
 	ended_as "1 ok, 0 failed, 0 published"
 }
 
+@test "a token that ends before the run is a warning, and the run goes on" {
+	play 1.14.1
+	farm_ready 600
+	run farm rebuild --publish 'gpu=sm90 isa=avx512'
+	echo "$output"
+	[ "$status" -eq 0 ]
+	says "warning: the FloxHub token in secret floxhub ends about"
+	farm status --json | jq -e '.run.warnings | length == 1'
+	ended_as "1 ok, 0 failed, 1 published"
+}
+
+@test "what no toolkit can build by its name is a warning, before and with the run" {
+	play 1.14.1
+	farm_ready
+	run farm plan 'gpu=sm121 isa=avx2 cuda=12.8'
+	says "SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.8"
+	farm rebuild 'gpu=sm121 isa=avx2 cuda=12.8'
+	run farm status
+	says "warning: 1 variant like torchvision-python313-cuda12_8-sm121-avx2 cannot build as named"
+}
+
 @test "a token that FloxHub rejects holds the organisation's publications; a new one releases them" {
 	play 1.14.1 FARM_FAKE_TOKEN_EXPIRED=1
 	farm_ready

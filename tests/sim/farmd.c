@@ -541,7 +541,7 @@ static void take_answers(struct world *world)
         else if (farmd->answers[i].kind == INPUT_NOTIFIED)
             step(world, &(struct input){.kind = INPUT_NOTIFIED, .notified = {about, ""}});
         else
-            step(world, &(struct input){.kind = INPUT_PREFLIGHTED, .preflighted = {about, ""}});
+            step(world, &(struct input){.kind = INPUT_PREFLIGHTED, .preflighted = {about, "", ""}});
     }
     farmd->answer_count = 0;
 }

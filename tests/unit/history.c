@@ -535,8 +535,8 @@ static bool do_shell(struct history *history, const struct words *words, char *l
     } else if (strcmp(verb, "preflighted") == 0) {
         input.kind = INPUT_PREFLIGHTED;
         char *text = strchr(strchr(line, ' ') + 1, ' ');
-        input.preflighted =
-            (struct input_preflighted){strtoull(word(words, 1), NULL, 10), text ? text + 1 : ""};
+        input.preflighted = (struct input_preflighted){strtoull(word(words, 1), NULL, 10),
+                                                       text ? text + 1 : "", ""};
     } else if (strcmp(verb, "sealed") == 0) {
         input.kind = INPUT_LOG_SEALED;
         input.sealed =

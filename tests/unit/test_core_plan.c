@@ -33,6 +33,45 @@ static const char *fit_of(struct history *h, uint64_t job, size_t index)
     return name;
 }
 
+static const char *warning_of(struct history *h, uint64_t run, size_t index)
+{
+    struct run_view view;
+    assert_true(view_run(history_farm(h), run, &view));
+    return index < view.warnings_count ? view.warnings[index] : NULL;
+}
+
+/* What discovery and preflight warn of is a fact of the run, and stops nothing. */
+static void warnings_stay_with_their_run(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish\nsubmit r1 publish");
+    const char *warnings[] = {"too old a toolkit", "odd names"};
+    struct plan_item item;
+    shape_init(&plan_item_shape, &item);
+    item.variant.package = "a";
+    item.variant.system = "x86_64-linux";
+    item.recipe.builder = BUILDER_NIX;
+    item.target.kind = TARGET_FLOX;
+    item.target.name = "acme";
+    history_step(h, &(struct input){.kind = INPUT_RESOLVED,
+                                    .resolved = {.run = 1,
+                                                 .problem = "",
+                                                 .warnings = warnings,
+                                                 .warnings_count = 2,
+                                                 .items = &item,
+                                                 .items_count = 1}});
+    history_step(h, &(struct input){.kind = INPUT_PREFLIGHTED,
+                                    .preflighted = {1, "", "the token ends soon"}});
+    history_rebuild(h);
+    assert_string_equal(warning_of(h, 1, 0), "too old a toolkit");
+    assert_string_equal(warning_of(h, 1, 1), "odd names");
+    assert_string_equal(warning_of(h, 1, 2), "the token ends soon");
+    assert_null(warning_of(h, 1, 3));
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED);
+    history_end(h);
+}
+
 static void requests_are_answered_once(void **state)
 {
     (void)state;
@@ -578,6 +617,7 @@ int main(void)
         cmocka_unit_test(a_run_for_one_worker_goes_nowhere_else),
         cmocka_unit_test(the_longest_goes_first),
         cmocka_unit_test(reservations_belong_to_machines),
+        cmocka_unit_test(warnings_stay_with_their_run),
         cmocka_unit_test(hosts_say_why_not),
         cmocka_unit_test(a_plan_is_what_a_rebuild_does),
         cmocka_unit_test(an_archived_run_is_forgotten),

@@ -296,8 +296,13 @@ static void resolve(struct world *world, uint64_t run)
         item->target.kind = draw(world, 3) ? TARGET_FLOX : TARGET_NONE;
         item->target.name = draw(world, 2) ? "acme" : "beta";
     }
-    input.resolved =
-        (struct input_resolved){run, draw(world, 12) ? "" : "no such branch", items, count};
+    static const char *warnings[] = {"one", "another"};
+    input.resolved = (struct input_resolved){.run = run,
+                                             .problem = draw(world, 12) ? "" : "no such branch",
+                                             .warnings = warnings,
+                                             .warnings_count = draw(world, 3),
+                                             .items = items,
+                                             .items_count = count};
     step(world, input);
 }
 

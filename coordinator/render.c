@@ -122,6 +122,7 @@ static void set_options(json_t *object, const struct run_options *options)
     set_flag(object, "local", options->local);
     set_text(object, "commit", options->commit);
     set_text(object, "only_worker", options->worker);
+    set_text(object, "task", options->task);
 }
 
 static json_t *run_from_view(const struct farm *farm, const struct run_view *view)

@@ -2,6 +2,7 @@
 #include "coordinator/requests.h"
 
 #include "coordinator/archive.h"
+#include "coordinator/chores.h"
 #include "coordinator/core/view.h"
 #include "coordinator/desk.h"
 #include "coordinator/filter.h"
@@ -248,6 +249,7 @@ static struct run_options options_from(const json_t *arguments)
         .commit = "",
         .bundle = "",
         .worker = "",
+        .task = "",
     };
 }
 
@@ -383,6 +385,7 @@ static void serve_build(struct shell *shell, const struct asker *asker, const js
         .commit = json_get_text(arguments, "commit", ""),
         .bundle = *bundle ? asker->request_id : "",
         .worker = json_get_text(arguments, "worker", ""),
+        .task = "",
     };
     submit(shell, asker, &options);
 }
@@ -533,6 +536,39 @@ static void serve_enrol(struct shell *shell, const struct asker *asker, const js
         act(shell, asker, &input);
 }
 
+/* A host that was set up anew: its old key is worth nothing and its attempts are gone. */
+static void serve_worker_replace(struct shell *shell, const struct asker *asker,
+                                 const json_t *arguments)
+{
+    const char *name = json_get_text(arguments, "worker", "");
+    const char *key = json_get_text(arguments, "public_key", "");
+    struct worker_view worker;
+    uint64_t id = view_worker_by_name(shell->farm, name);
+    if (!keys_valid(key)) {
+        desk_refuse(shell->desk, asker, 2, "\"%s\" is no public key: 40 characters of Z85", key);
+        return;
+    }
+    if (!id || !view_worker(shell->farm, id, &worker)) {
+        desk_refuse(shell->desk, asker, 3, "there is no worker %s: see `farm worker list`", name);
+        return;
+    }
+    if (worker.state != WORKER_REMOVED && strcmp(worker.public_key, key) != 0) {
+        struct input revoke = {
+            .kind = INPUT_REVOKE,
+            .revoke = {.asked = asked_by(asker), .public_key = worker.public_key}};
+        /* The request's own id must stay free for the enrolment below. */
+        revoke.revoke.asked.request_id = arena_print(&shell->arena, "%s-r", asker->request_id);
+        shell_step(shell, &revoke);
+    }
+    struct input enrol = {.kind = INPUT_ENROL,
+                          .enrol = {.asked = asked_by(asker),
+                                    .name = name,
+                                    .public_key = key,
+                                    .role = ROLE_WORKER,
+                                    .may_publish = json_get_flag(arguments, "may_publish")}};
+    act(shell, asker, &enrol);
+}
+
 static void serve_revoke(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     const char *subject = json_get_text(arguments, "key", json_get_text(arguments, "name", ""));
@@ -648,6 +684,16 @@ static const struct verb verbs[] = {
     {{"resume", ROLE_OPERATOR, "{}", "{}"}, ACT, serve_resume},
     {{"worker-drain", ROLE_OPERATOR, "{worker, reason?}", "{}"}, ACT, serve_worker_drain},
     {{"worker-resume", ROLE_OPERATOR, "{worker}", "{}"}, ACT, serve_worker_resume},
+    {{"worker-smoke", ROLE_OPERATOR, "{worker}", "{run}: a small job on that host"},
+     ACT,
+     serve_worker_smoke},
+    {{"worker-clean", ROLE_OPERATOR, "{worker, keep_bytes, dry_run?}", "{run}: frees that host"},
+     ACT,
+     serve_worker_clean},
+    {{"worker-replace", ROLE_ADMIN, "{worker, public_key, may_publish?}",
+      "{}: another key under the same name; what the old host had is given up"},
+     ACT,
+     serve_worker_replace},
     {{"worker-remove", ROLE_ADMIN, "{worker, discard?}", "{}"}, ACT, serve_worker_remove},
     {{"enrol", ROLE_ADMIN, "{name, public_key, role, may_publish?}", "{}"}, ACT, serve_enrol},
     {{"revoke", ROLE_ADMIN, "{key} or {name}", "{}"}, ACT, serve_revoke},

@@ -3,6 +3,7 @@
 
 #include "coordinator/archive.h"
 #include "coordinator/children.h"
+#include "coordinator/chores.h"
 #include "coordinator/core/view.h"
 #include "coordinator/desk.h"
 #include "coordinator/discover.h"
@@ -239,12 +240,28 @@ static void resolve_local(struct resolver *resolver, uint64_t run,
     ask(resolver, ticket, &question);
 }
 
+static void resolve_task(struct resolver *resolver, uint64_t run, const struct run_options *options)
+{
+    struct discover_answer answer = {.problem = ""};
+    if (chore_wants_branches(options)) {
+        struct ticket *ticket = ticket_create(resolver);
+        ticket->run = run;
+        struct discover_question question = question_for(resolver->shell, "", "");
+        ask(resolver, ticket, &question);
+        return;
+    }
+    chore_resolve(resolver->shell, options, &answer);
+    tell_resolved(resolver, run, answer.problem, answer.items, answer.items_count);
+}
+
 void resolver_run(struct resolver *resolver, uint64_t run)
 {
     struct run_view view;
     if (!view_run(resolver->shell->farm, run, &view) || view.state != RUN_RESOLVING)
         return; /* cancelled meanwhile */
-    if (view.options.local) {
+    if (*view.options.task) {
+        resolve_task(resolver, run, &view.options);
+    } else if (view.options.local) {
         resolve_local(resolver, run, &view.options);
     } else if (view.options.retry_of) {
         resolve_retry(resolver, run, &view.options);
@@ -274,12 +291,17 @@ static json_t *listing(struct resolver *resolver, const struct ticket *ticket,
     return body;
 }
 
-/* A local build is told which bundle has its commit, so that any worker can fetch it. */
-static void note_bundle(struct resolver *resolver, uint64_t run, struct discover_answer *answer)
+/* A local build is told which bundle has its commit, so that any worker can fetch it; a chore has
+ * items of its own. */
+static void adapt_local(struct resolver *resolver, uint64_t run, struct discover_answer *answer)
 {
     struct run_view view;
     if (!view_run(resolver->shell->farm, run, &view) || !view.options.local)
         return;
+    if (*view.options.task) {
+        chore_resolve(resolver->shell, &view.options, answer);
+        return;
+    }
     for (size_t i = 0; i < answer->items_count; i++) {
         answer->items[i].recipe.bundle = view.options.bundle;
         answer->items[i].target.kind = TARGET_NONE; /* local builds never publish */
@@ -315,7 +337,7 @@ static void answered(void *context, uint64_t tag, struct bytes bytes, const char
             (struct discover_answer){.problem = "discovery failed; the coordinator's log says why"};
     }
     if (ticket->run) {
-        note_bundle(resolver, ticket->run, &answer);
+        adapt_local(resolver, ticket->run, &answer);
         if (!*answer.problem)
             answer.problem = publish_problem(resolver, ticket->run, &answer);
         tell_resolved(resolver, ticket->run, &answer);

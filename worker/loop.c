@@ -19,6 +19,7 @@
 #include "proto/limits.h"
 #include "proto/link.h"
 #include "worker/agent.h"
+#include "worker/cleaner.h"
 #include "worker/custody.h"
 #include "worker/folder.h"
 #include "worker/logtail.h"
@@ -272,6 +273,8 @@ static void save_result(struct loop *loop, const struct item *item)
 {
     struct err err;
     const char *folder = folder_path(loop->options->home, item->token, NULL, &loop->turn_arena);
+    if (item->outcome == OUTCOME_OK && !item->is_publication)
+        cleaner_note(loop->options->home, &item->product);
     /* Not saved is no lie: the next agent comes to the same result from the phase's facts. */
     if (io_exists(folder) && folder_save_result(loop->options->home, item, &err) < 0)
         log_error("%s", err.text);

@@ -2,6 +2,7 @@
 /* main.c - the program farm-worker: one row a command. */
 #include "proto/base/io.h"
 #include "proto/base/log.h"
+#include "worker/cleaner.h"
 #include "worker/folder.h"
 #include "worker/host.h"
 #include "worker/loop.h"
@@ -89,6 +90,8 @@ static const struct command commands[] = {
      OPTIONS_SERVICE, host_service},
     {"doctor", "check what this host needs to build; a fix for each red line", OPTIONS_DOCTOR,
      host_doctor},
+    {"clean", "free this host's disk: old builds, worktrees and clones, then what nix can collect",
+     OPTIONS_CLEAN, cleaner_run},
     {"run", "be a worker, until a signal", OPTIONS_RUN, run_loop},
     {"keep", "be the background process that keeps a worker running (started by service)",
      OPTIONS_HOME, host_keep},

@@ -86,7 +86,7 @@ static const struct setting settings[] = {
     {"dry-run", NULL, "Only say what would be removed", SETTING_FLAG, AT(dry_run), 0,
      OPTIONS_CLEAN},
     {"json", NULL, "Print JSON for programs", SETTING_FLAG, AT(json), 0,
-     OPTIONS_ENROL | OPTIONS_SERVICE | OPTIONS_DOCTOR | OPTIONS_CLEAN},
+     OPTIONS_ENROL | OPTIONS_SERVICE | OPTIONS_DOCTOR},
 };
 #undef AT
 enum { SETTING_COUNT_ALL = sizeof settings / sizeof settings[0], KEY_BASE = 1000 };

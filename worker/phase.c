@@ -107,6 +107,8 @@ int phase_command(const char *program, const char *home, const struct order *ord
     if (is_light(order, phase)) {
         if (light_command(folder, order, &argv, &environment, out, err) < 0)
             return -1;
+        texts_set(&environment, "FARM_WORKER", "%s", program);
+        texts_set(&environment, "FARM_WORKER_HOME", "%s", home);
     } else {
         texts_add(&argv, "%s", program);
         texts_add(&argv, "phase");

@@ -377,26 +377,6 @@ int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, ch
     return result;
 }
 
-int workspace_drop(const char *home, const char *project, const char *slot, struct err *err)
-{
-    struct arena arena = {0};
-    struct workspace_wish wish = {
-        .home = home, .project = project, .slot = slot, .url = "", .branch = "", .commit = ""};
-    struct workspace space;
-    if (!good_name(project) || !good_name(slot))
-        return err_set(err, "\"%s/%s\" is no slot of a project", project, slot);
-    describe(&space, &wish, &arena);
-    int lock = lock_file(home, "git", arena_print(&arena, "%s.lock", project), &arena, err);
-    int result = lock < 0 ? -1 : io_remove_tree(space.path, err);
-    unlink(arena_print(&arena, "%s.owner", space.path));
-    if (result == 0 && io_exists(space.bare))
-        git(&space, space.bare, NULL, NULL, "worktree", "prune", NULL);
-    if (lock >= 0)
-        close(lock);
-    arena_clear(&arena);
-    return result;
-}
-
 /* ---- slots -------------------------------------------------------------------------------- */
 
 static const char *slot_owner(const char *slots, const char *slot, struct arena *arena)
@@ -484,5 +464,59 @@ int workspace_claim(const char *home, const char *project, const char *branch, c
         result = own_slot(home, project, slot, own, arena, err);
     close(lock);
     *slot_out = arena_text(arena, slot);
+    return result;
+}
+
+/* ---- giving room back ---------------------------------------------------------------------- */
+
+/* The slot's owner stays written down: choose_slot() looks no further than the first slot that
+ * nobody ever had. */
+static int drop_slot(const char *home, const char *project, const char *slot, struct arena *arena,
+                     struct err *err)
+{
+    struct workspace_wish wish = {
+        .home = home, .project = project, .slot = slot, .url = "", .branch = "", .commit = ""};
+    struct workspace space;
+    describe(&space, &wish, arena);
+    int lock = lock_file(home, "git", arena_print(arena, "%s.lock", project), arena, err);
+    int result = lock < 0 ? -1 : io_remove_tree(space.path, err);
+    if (result == 0 && io_exists(space.bare))
+        git(&space, space.bare, NULL, NULL, "worktree", "prune", NULL);
+    if (lock >= 0)
+        close(lock);
+    return result;
+}
+
+int workspace_drop(const char *home, const char *project, const char *slot, struct err *err)
+{
+    struct arena arena = {0};
+    if (!good_name(project) || !good_name(slot))
+        return err_set(err, "\"%s/%s\" is no slot of a project", project, slot);
+    const char *slots = arena_print(&arena, "work/%s", project);
+    int lock = lock_file(home, slots, "slots.lock", &arena, err);
+    int result = lock < 0 ? -1 : 0;
+    if (lock >= 0) {
+        const char *owner = slot_owner(arena_print(&arena, "%s/%s", home, slots), slot, &arena);
+        if (!is_free(home, owner, &arena))
+            result = 1;
+        else
+            result = drop_slot(home, project, slot, &arena, err);
+        close(lock);
+    }
+    arena_clear(&arena);
+    return result;
+}
+
+int workspace_drop_clone(const char *home, const char *project, struct err *err)
+{
+    struct arena arena = {0};
+    if (!good_name(project))
+        return err_set(err, "\"%s\" cannot be the name of a project", project);
+    int lock = lock_file(home, "git", arena_print(&arena, "%s.lock", project), &arena, err);
+    int result =
+        lock < 0 ? -1 : io_remove_tree(arena_print(&arena, "%s/git/%s.git", home, project), err);
+    if (lock >= 0)
+        close(lock);
+    arena_clear(&arena);
     return result;
 }

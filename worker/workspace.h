@@ -37,7 +37,11 @@ int workspace_claim(const char *home, const char *project, const char *branch, c
  * not there. Prints what git says to standard output. Path of the worktree in `path_out`. */
 int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,
                       struct err *err);
-/* Removes a slot's worktree, for `farm worker clean`. Fine if it is not there. */
+/* Removes a slot's worktree, for `farm worker clean`. Fine if it is not there; 1, and nothing is
+ * done, while an attempt has it. */
 int workspace_drop(const char *home, const char *project, const char *slot, struct err *err);
+/* Removes a project's clone; the next checkout makes it anew. The caller knows that no worktree
+ * needs it. */
+int workspace_drop_clone(const char *home, const char *project, struct err *err);
 
 #endif

@@ -54,13 +54,17 @@ enum exit_code cmd_key_add(struct invocation *invocation)
         return code;
     if (public_key(invocation, key, &made, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
+    bool replaces = option_given(invocation, "replace");
+    if (replaces && strcmp(role, "worker") != 0)
+        return fail(EXIT_USAGE, "--replace is for --role worker: revoke the old key, then add");
     json_t *arguments = json_object();
-    json_object_set_new(arguments, "name", json_text(invocation->arguments[0]));
+    json_object_set_new(arguments, replaces ? "worker" : "name",
+                        json_text(invocation->arguments[0]));
     json_object_set_new(arguments, "public_key", json_text(key));
     json_object_set_new(arguments, "role", json_text(role));
     json_object_set_new(arguments, "may_publish",
                         json_boolean(option_given(invocation, "may-publish")));
-    code = invocation_tell(invocation, "enrol", arguments);
+    code = invocation_tell(invocation, replaces ? "worker-replace" : "enrol", arguments);
     if (code == EXIT_FINE && made)
         explain_new_key(invocation, made);
     return code;

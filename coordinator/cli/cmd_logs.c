@@ -33,22 +33,19 @@ static int write_out(void *context, const uint8_t *data, size_t size, struct err
     return io_write_all(STDOUT_FILENO, output->text.data, output->text.size, err);
 }
 
-static enum exit_code locate(struct invocation *invocation, json_t **body)
+static enum exit_code locate(struct invocation *invocation, const struct log_wish *wish,
+                             json_t **body)
 {
-    int64_t attempt;
-    enum exit_code code = option_number(invocation, "attempt", 0, &attempt);
-    if (code != EXIT_FINE)
-        return code;
     json_t *arguments = json_object();
-    json_object_set_new(arguments, "job", json_text(invocation->arguments[0]));
-    if (attempt)
-        json_object_set_new(arguments, "attempt", json_integer(attempt));
-    if (option_given(invocation, "publish"))
+    json_object_set_new(arguments, "job", json_text(wish->job));
+    if (wish->attempt)
+        json_object_set_new(arguments, "attempt", json_integer(wish->attempt));
+    if (wish->publish)
         json_object_set_new(arguments, "kind", json_string("publish"));
     return invocation_ask(invocation, "logs", arguments, body);
 }
 
-static int fill_request(struct invocation *invocation, const json_t *body,
+static int fill_request(struct invocation *invocation, const json_t *body, bool follow,
                         struct log_request *request, struct err *err)
 {
     const struct client_address *address = client_address(invocation->client);
@@ -58,7 +55,7 @@ static int fill_request(struct invocation *invocation, const json_t *body,
         client_log_endpoint(&invocation->arena, address, json_get_text(body, "log_endpoint", ""));
     request->server_key = address->server_key;
     request->own = &address->own;
-    request->follow = option_given(invocation, "follow");
+    request->follow = follow;
     request->interrupt_fd = -1;
     if (token_parse(token, &request->token))
         return err_set(err, "the coordinator named no log (\"%s\")", token);
@@ -66,35 +63,45 @@ static int fill_request(struct invocation *invocation, const json_t *body,
 }
 
 /* One reading; LOG_END_SILENT means: ask where the log is, go on at request->offset. */
-static enum exit_code read_once(struct invocation *invocation, struct output *output,
-                                struct log_request *request, bool *again)
+static enum exit_code read_once(struct invocation *invocation, const struct log_wish *wish,
+                                struct output *output, struct log_request *request, bool *again)
 {
     json_t *body = NULL;
     struct err err;
     enum log_end end = LOG_END_FAILED;
-    enum exit_code code = locate(invocation, &body);
+    enum exit_code code = locate(invocation, wish, &body);
     if (code != EXIT_FINE)
         return code;
     if (json_get_flag(body, "empty")) {
         json_decref(body);
         return EXIT_FINE;
     }
-    if (!fill_request(invocation, body, request, &err))
+    if (!fill_request(invocation, body, wish->follow, request, &err))
         end = log_read_all(request, write_out, output, &request->offset, &err);
     json_decref(body);
     *again = end == LOG_END_SILENT;
     return end == LOG_END_FAILED ? fail(EXIT_REFUSED, "%s", err.text) : EXIT_FINE;
 }
 
-enum exit_code cmd_logs(struct invocation *invocation)
+enum exit_code log_print(struct invocation *invocation, const struct log_wish *wish)
 {
-    struct output output = {.strips = isatty(STDOUT_FILENO) && !option_given(invocation, "raw")};
+    struct output output = {.strips = isatty(STDOUT_FILENO) && !wish->raw};
     struct log_request request = {.offset = 0};
     enum exit_code code;
     bool again = false;
     do
-        code = read_once(invocation, &output, &request, &again);
+        code = read_once(invocation, wish, &output, &request, &again);
     while (code == EXIT_FINE && again);
     buf_release(&output.text);
     return code;
+}
+
+enum exit_code cmd_logs(struct invocation *invocation)
+{
+    struct log_wish wish = {.job = invocation->arguments[0],
+                            .publish = option_given(invocation, "publish"),
+                            .follow = option_given(invocation, "follow"),
+                            .raw = option_given(invocation, "raw")};
+    enum exit_code code = option_number(invocation, "attempt", 0, &wish.attempt);
+    return code == EXIT_FINE ? log_print(invocation, &wish) : code;
 }

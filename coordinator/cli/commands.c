@@ -114,6 +114,10 @@ static const struct command_option worker_start_options[] = {
     OPTION_END};
 static const struct command_option worker_drain_options[] = {
     {"reason", 0, "TEXT", "Why, for those who read worker list"}, OPTION_END};
+static const struct command_option worker_clean_options[] = {
+    {"keep", 0, "SIZE", "Stop when this much is free, e.g. 150G"},
+    {"dry-run", 0, NULL, "Only say what would be removed"},
+    OPTION_END};
 static const struct command_option worker_remove_options[] = {
     {"discard", 0, NULL, "Give up what only this host could still publish"},
     {"purge", 0, NULL, "Delete its clones, logs and key on its host, too"},
@@ -128,6 +132,8 @@ static const struct command_option key_add_options[] = {
     {"public", 0, "KEY", "Its public key, or a .pub file (default: a new pair is made)"},
     {"role", 0, "ROLE", "viewer, operator (default), admin or worker"},
     {"may-publish", 0, NULL, "A worker that may publish"},
+    {"replace", 0, NULL,
+     "A worker's: instead of the key that has this name; what the old host ran is given up"},
     OPTION_END};
 static const struct command_option restore_options[] = {
     {"back", 0, NULL, "Also where the farm was moved away from: it comes back"},
@@ -226,6 +232,16 @@ static const struct command commands[] = {
      cmd_worker_drain},
     {"worker resume", "NAME", "Give a drained or quarantined worker work again", "", no_options, 1,
      1, "farm worker resume local", false, false, cmd_worker_resume},
+    {"worker check", "NAME", "Send a worker a small job that shows it can build",
+     "Each branch is checked out there, and where there is nix it builds something tiny. Nothing "
+     "is "
+     "published.",
+     no_options, 1, 1, "farm worker check arm1", true, false, cmd_worker_check},
+    {"worker clean", "NAME", "Free a worker's disk",
+     "In this order, until enough is free: what it built and published, worktrees and clones that "
+     "nothing uses, then what nix can collect. What an attempt or a publication needs stays.",
+     worker_clean_options, 1, 1, "farm worker clean arm1 --keep 150G --dry-run", true, false,
+     cmd_worker_clean},
     {"worker remove", "NAME", "Take a worker out of the farm",
      "Refused while it has something that only it can publish. On a host that worker add set up, "
      "the "

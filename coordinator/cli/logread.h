@@ -9,6 +9,7 @@
 #define FARM_CLI_LOGREAD_H
 
 #include "coordinator/cli/client.h"
+#include "coordinator/cli/command.h"
 #include "proto/vocab.h"
 
 struct log_request {
@@ -33,6 +34,14 @@ enum log_end {
 /* Reads from request->offset on; *offset is the next wanted byte when it returns. */
 enum log_end log_read_all(const struct log_request *request, log_sink sink, void *context,
                           uint64_t *offset, struct err *err);
+
+/* A job's log on standard output, as `farm logs` prints it (cmd_logs.c). */
+struct log_wish {
+    const char *job;
+    int64_t attempt; /* 0: the newest */
+    bool publish, follow, raw;
+};
+enum exit_code log_print(struct invocation *invocation, const struct log_wish *wish);
 
 /* How many bytes at the head of a piece [offset, offset + size) lie before `wanted`; `size` when
  * all do. */

@@ -174,8 +174,11 @@ void view_plan(const struct farm *farm, const struct run_options *options,
     mark_collisions(options, items, count, out, arena);
     for (size_t i = 0; i < count; i++) {
         const struct needs *needs = &items[i].needs;
-        struct want want = {&items[i], plan_publishes(options, &items[i]), needs->memory_bytes,
-                            needs->disk_bytes, options->worker};
+        struct want want = {.item = &items[i],
+                            .publish = plan_publishes(options, &items[i]),
+                            .memory_bytes = needs->memory_bytes,
+                            .disk_bytes = needs->disk_bytes,
+                            .worker = options->worker};
         if (out[i].disposition != PLAN_BUILD)
             continue;
         out[i].duration_ms = duration_of(farm, &items[i]);

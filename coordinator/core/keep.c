@@ -148,6 +148,7 @@ static uint64_t class_key(const struct job *job)
     hash = hash_number(hash, item->needs.disk_bytes);
     hash = hash_number(hash, job->disk_bytes);
     hash = hash_text(hash, job->run->options.worker);
+    hash = hash_text(hash, job->run->options.task);
     hash = hash_number(hash, job_publishes(job));
     if (item->recipe.check == CHECK_REQUIRED) {
         hash = hash_text(hash, item->variant.isa);

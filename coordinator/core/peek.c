@@ -163,6 +163,7 @@ void peek_want(const struct farm *farm, uint64_t job, struct want *out)
                           ? found->disk_bytes
                           : found->item.needs.disk_bytes,
         .worker = found->run->options.worker,
+        .is_task = *found->run->options.task != '\0',
     };
 }
 

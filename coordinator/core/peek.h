@@ -49,6 +49,7 @@ struct want {
     uint64_t memory_bytes; /* to reserve: needed or learned */
     uint64_t disk_bytes;
     const char *worker; /* the only one that may take it, "" any */
+    bool is_task;       /* a chore of that host (run_options.task) */
 };
 void peek_want(const struct farm *farm, uint64_t job, struct want *out);
 

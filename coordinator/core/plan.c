@@ -72,7 +72,11 @@ enum disposition plan_disposition(const struct farm *farm, const struct run_opti
         *reason = arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
         return PLAN_JOIN;
     }
-    if (!routable(farm, &(struct want){item, plan_publishes(options, item), 0, 0, options->worker},
+    if (!routable(farm,
+                  &(struct want){.item = item,
+                                 .publish = plan_publishes(options, item),
+                                 .worker = options->worker,
+                                 .is_task = *options->task != '\0'},
                   reason, arena))
         return PLAN_UNROUTABLE;
     return PLAN_BUILD;

@@ -151,6 +151,7 @@ static const struct field run_options_fields[] = {
     SHAPE_FIELD(struct run_options, TEXT, at),      SHAPE_FIELD(struct run_options, FLAG, local),
     SHAPE_FIELD(struct run_options, FLAG, failed),  SHAPE_FIELD(struct run_options, TEXT, commit),
     SHAPE_FIELD(struct run_options, TEXT, bundle),  SHAPE_FIELD(struct run_options, TEXT, worker),
+    SHAPE_FIELD(struct run_options, TEXT, task),
 };
 const struct shape run_options_shape = SHAPE(struct run_options, run_options_fields);
 

@@ -211,7 +211,9 @@ struct run_options {
     bool local;         /* `farm build --from`: never publishes, goes first */
     const char *commit; /* local: the commit to build; "" otherwise */
     const char *bundle; /* local: name of the git bundle that has it, "" when it is pushed */
-    const char *worker; /* local: the only worker that may take it, "" any */
+    const char *worker; /* local, task: the only worker that may take it, "" any */
+    const char *task;   /* not a build but a chore of one host ("smoke", "clean"): also while it is
+                           drained or its disk is full, tried once; "" none */
 };
 
 struct record_run_submitted {

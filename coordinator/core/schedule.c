@@ -183,16 +183,16 @@ static enum fit busy_fits(const struct worker_view *worker, const struct want *w
     if (memory && worker->memory_reserved + memory > host->memory_bytes &&
         !SEEDED_BUG(OVERCOMMIT_MEMORY))
         return FIT_MEMORY;
-    if (full_filesystem(worker, want, floor_bytes))
+    if (!want->is_task && full_filesystem(worker, want, floor_bytes))
         return FIT_DISK;
     return FIT_YES;
 }
 
-static enum fit state_fits(const struct worker_view *worker)
+static enum fit state_fits(const struct worker_view *worker, const struct want *want)
 {
     switch (worker->state) {
     case WORKER_DRAINING:
-        return FIT_DRAINING;
+        return want->is_task && worker->session ? FIT_YES : FIT_DRAINING;
     case WORKER_QUARANTINED:
         return FIT_QUARANTINED;
     case WORKER_ONLINE:
@@ -213,7 +213,7 @@ static enum fit fits(const struct worker_view *worker, const struct want *want,
         return FIT_OFFLINE;
     enum fit fit = never_fits(worker, want);
     if (fit == FIT_YES)
-        fit = state_fits(worker);
+        fit = state_fits(worker, want);
     if (fit == FIT_YES && *worker->capabilities->problem)
         fit = FIT_PROBLEM;
     if (fit == FIT_YES)
@@ -260,7 +260,7 @@ static bool another_could(const struct farm *farm, uint64_t job, uint64_t worker
     uint64_t cursor = 0;
     while (view_worker_next(farm, &cursor, &other))
         if (other.worker != worker && other.joined && never_fits(&other, want) == FIT_YES &&
-            state_fits(&other) == FIT_YES && !*other.capabilities->problem &&
+            state_fits(&other, want) == FIT_YES && !*other.capabilities->problem &&
             !failed_here(farm, job, other.worker))
             return true;
     return false;
@@ -364,7 +364,8 @@ void decide_schedule(struct step *step)
         if (!worker.session)
             continue;
         decide_grants(step, &worker);
-        bool works = worker.state == WORKER_ONLINE || worker.state == WORKER_PROBATION;
+        bool works = worker.state == WORKER_ONLINE || worker.state == WORKER_PROBATION ||
+                     worker.state == WORKER_DRAINING;
         if (works && peek_ready_count(step->farm))
             fill(step, &worker, farm.policy.disk_floor_bytes);
     }
@@ -463,7 +464,11 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
                  struct fit_view **out, struct arena *arena)
 {
     struct farm_view state;
-    struct want want = {item, publish, item->needs.memory_bytes, item->needs.disk_bytes, ""};
+    struct want want = {.item = item,
+                        .publish = publish,
+                        .memory_bytes = item->needs.memory_bytes,
+                        .disk_bytes = item->needs.disk_bytes,
+                        .worker = ""};
     view_farm(farm, &state);
     if (job)
         peek_want(farm, job, &want);

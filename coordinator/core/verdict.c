@@ -93,12 +93,24 @@ static const char *last_words(struct step *step, const struct attempt_view *atte
                        attempt->detail);
 }
 
+/* Who asked for a chore of a host waits for it, and asks again. */
+static bool is_task(const struct farm *farm, uint64_t job)
+{
+    struct want want;
+    peek_want(farm, job, &want);
+    return want.is_task;
+}
+
 static void retry_or_close(struct step *step, const struct attempt_view *attempt, bool was_probe)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
     const struct remedy *remedy = remedy_for(step, attempt, was_probe);
     struct past past = look_back(step->farm, attempt);
+    if (is_task(step->farm, attempt->job)) {
+        close_job(step, attempt->job, VERDICT_FAILED, attempt->cause, attempt->detail);
+        return;
+    }
     if (remedy->again == AGAIN_NEVER || is_spent(&past, remedy, attempt, &farm.policy)) {
         close_job(step, attempt->job, remedy->verdict, attempt->cause,
                   last_words(step, attempt, &past));

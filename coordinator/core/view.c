@@ -82,6 +82,9 @@ uint64_t view_run_newest(const struct farm *farm)
     if (!farm->runs)
         return 0;
     const struct run *newest = ELMT_FROM_HH(farm->runs->hh.tbl, farm->runs->hh.tbl->tail);
+    for (const struct run *run = newest; run; run = run->hh.prev)
+        if (!*run->options.task)
+            return run->id;
     return newest->id;
 }
 

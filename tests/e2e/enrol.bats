@@ -126,3 +126,122 @@ another_agent() {
 	jq -e '[.checks[] | select(.state != "ok" and .fix == "")] == []' <<<"$output"
 	jq -e '[.checks[] | select(.state == "ok" and .fix != "")] == []' <<<"$output"
 }
+
+# ---- what the farm asks of a host --------------------------------------------------------------
+
+# The sample's packages, each built by this shell command.
+project() {
+	farm_config <<-EOT
+		projects:
+		  - name: torchvision
+		    url: $url
+		    builder: command
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: "off"
+		    command: |
+		      $1
+		    branches:
+		      - name: main
+		      - name: cuda-12_9
+		      - name: cuda-13_0
+	EOT
+}
+
+one_worker() {
+	fixture sample
+	farm_make "$url"
+	project "${1:-echo built}"
+	farm_up
+	worker_up one --slots 2
+	wait_until 20 workers_online 1
+}
+
+@test "worker check sends a job through the real queue, also to a drained host" {
+	one_worker
+	run -0 farm worker check one
+	says 'one: smoke job: ok, 3 branches checked out and built on'
+	farm worker drain one
+	run -0 farm worker check one
+	says 'smoke job: ok'
+	# Chores are no runs of the matrix.
+	run -0 --separate-stderr farm status --json
+	[ "$(jq -r '.run.task // ""' <<<"$output")" = smoke ]
+	farm worker resume one
+	farm rebuild package=torchvision-python313-cpu-avx2 --detach
+	farm worker check one
+	run -0 --separate-stderr farm status --json
+	[ "$(jq -r .run.task <<<"$output")" = '' ]
+
+	# The host can no longer read the repository.
+	rm -rf "$FARM_HOME/workers/one/git"
+	mv "$repository" "$repository.away"
+	run -1 farm worker check one
+	says 'the smoke job'
+	mv "$repository.away" "$repository"
+	run -0 farm worker check one
+	refuses 3 'there is no worker nobody' farm worker check nobody
+	kill_hard worker-one
+	wait_until 20 workers_online 0
+	refuses 3 'one is not there' farm worker check one
+}
+
+# The only job of the newest run stands in this state.
+stands_in() {
+	[ "$(farm status --json | jq -r '.run.jobs[0].state')" = "$1" ]
+}
+
+@test "worker clean frees a host in order, and leaves what an attempt needs" {
+	gate=$top/gate
+	one_worker "echo begun; while ! [ -e $gate ]; do sleep 0.05; done; ls README.md"
+	home=$FARM_HOME/workers/one
+	farm rebuild package=torchvision-python313-cpu-avx2 branch=main --detach
+	wait_until 30 stands_in running
+	wait_until 30 test -d "$home/work/torchvision/s1"
+	run -0 farm worker clean one --keep 900T
+	[ -d "$home/work/torchvision/s1" ]
+	[ -d "$home/git/torchvision.git" ]
+	touch "$gate"
+	wait_until 30 stands_in closed
+	[ "$(farm status --json | jq -r '.run.jobs[0].verdict')" = ok ]
+
+	run -0 farm worker clean one --keep 900T --dry-run
+	says "would remove"
+	says "$home/work/torchvision/s1"
+	[ -d "$home/work/torchvision/s1" ]
+	run -0 farm worker clean one --keep 1
+	says 'removed 0.0 MiB'
+	[ -d "$home/work/torchvision/s1" ]
+	run -0 farm worker clean one --keep 900T
+	says "removed"
+	[ ! -e "$home/work/torchvision/s1" ]
+	[ ! -e "$home/git/torchvision.git" ]
+	# What was freed is made again.
+	run -0 farm worker check one
+	refuses 2 '--keep 150G' farm worker clean one
+}
+
+@test "a replaced worker's old key is worth nothing, and what it ran goes on elsewhere" {
+	gate=$top/gate
+	one_worker "while ! [ -e $gate ]; do sleep 0.05; done"
+	farm rebuild package=torchvision-python313-cpu-avx2 branch=main --detach
+	wait_until 30 stands_in running
+	key=$("$bin/farm-worker" keys --home "$top/anew")
+	refuses 3 'another key already' farm key add one --role worker --public "$key"
+	farm key add one --role worker --public "$key" --replace
+	wait_until 10 stands_in ready
+	[ "$(farm key list --json | jq -r '[.[] | select(.name == "one")] | length')" = 1 ]
+	[ "$(farm key list --json | jq -r '.[] | select(.name == "one") | .key')" = "$key" ]
+	wait_until 20 grep -q 'not enrolled here' "$FARM_HOME/log/worker-one.log"
+	touch "$gate"
+	"$bin/farm-worker" enrol --home "$top/anew" --name one \
+		--coordinator "tcp://127.0.0.1:$control_port" \
+		--coordinator-key "@$FARM_HOME/keys/farmd.key.pub" >/dev/null
+	worker_home=$top/anew
+	# shellcheck disable=SC2046
+	worker service install --mode process $(as_us)
+	worker service start
+	wait_until 30 stands_in closed
+	[ "$(farm status --json | jq -r '.run.jobs[0].verdict')" = ok ]
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* chores.h - jobs that are no builds: what the farm has one host do through the real queue.
+ *
+ * A chore is a run whose options name a task and the only worker that may take it; it never
+ * publishes, is tried once, and goes also to a host that is drained or whose disk is full. Its log
+ * and its result are a job's.
+ *
+ *   smoke         each branch of the farm is checked out, and where there is nix it builds
+ *                 something tiny: all that a build needs works, but for the build
+ *   clean BYTES [dry-run]   `farm-worker clean` on the host
+ */
+#ifndef FARM_CHORES_H
+#define FARM_CHORES_H
+
+#include "coordinator/discover.h"
+#include "coordinator/shell.h"
+
+/* Whether the chore needs to know the farm's branches first. */
+bool chore_wants_branches(const struct run_options *options);
+/* The items of a chore in place of what discovery answered (empty for one that needs none). */
+void chore_resolve(struct shell *shell, const struct run_options *options,
+                   struct discover_answer *answer);
+
+/* Verbs (requests.c). */
+void serve_worker_smoke(struct shell *shell, const struct asker *asker, const json_t *arguments);
+void serve_worker_clean(struct shell *shell, const struct asker *asker, const json_t *arguments);
+
+#endif

@@ -251,7 +251,7 @@ static void resolve_task(struct resolver *resolver, uint64_t run, const struct r
         return;
     }
     chore_resolve(resolver->shell, options, &answer);
-    tell_resolved(resolver, run, answer.problem, answer.items, answer.items_count);
+    tell_resolved(resolver, run, &answer);
 }
 
 void resolver_run(struct resolver *resolver, uint64_t run)

@@ -326,6 +326,8 @@ static void plan_programs(struct planning *planning)
     const struct host_facts *facts = planning->facts;
     const struct bundle *bundle = planning->out->bundle;
     step(planning, STEP_LOCK, "keep others from setting it up meanwhile");
+    if (planning->wanted->newer_flox)
+        step(planning, STEP_FLOX, "renew flox");
     if (!is_there(facts, bundle, planning->arena))
         step(planning, STEP_UPLOAD, "send bundle %s (%.1f MB) to %s", bundle->id,
              (double)bundle->archive.size / 1e6, facts->prefix);
@@ -418,6 +420,21 @@ static const char *worker(const struct step_call *call, struct arena *arena)
                        "w() { verb=$1; shift; %s/current/bin/farm-worker $verb \"$@\"%s; }\n",
                        shell_word(call->facts->prefix, arena), home);
 }
+
+/* Only an upgrade of what is there: how flox comes to a host is its owner's choice. */
+static const char flox_script[] =
+    "s=; [ \"$(id -u)\" = 0 ] || s='sudo -n'\n"
+    "command -v flox >/dev/null || exit 6\n"
+    "if dpkg-query -W flox; then\n"
+    "  $s apt-get -q update && $s apt-get -qy install --only-upgrade flox\n"
+    "elif rpm -q flox; then\n"
+    "  $s dnf -qy upgrade flox\n"
+    "elif nix --extra-experimental-features 'nix-command flakes' profile list | grep -q flox; "
+    "then\n"
+    "  nix --extra-experimental-features 'nix-command flakes' profile upgrade '.*flox.*'\n"
+    "else\n"
+    "  exit 7\n"
+    "fi >/dev/null && flox --version";
 
 static const char *lock_script(const struct step_call *call, struct arena *arena)
 {
@@ -534,6 +551,9 @@ const char *rollout_line(enum step step, const struct step_call *call, struct ar
     case STEP_TIDY:
         script = tidy_script(call, arena);
         break;
+    case STEP_FLOX:
+        script = flox_script;
+        break;
     case STEP_LEAVE:
         script = leave_script(call, arena);
         break;
@@ -580,6 +600,10 @@ const char *rollout_complaint(enum step step, const struct step_call *call, int 
     if (strstr(said, "Read-only file system") || strstr(said, "Permission denied"))
         return arena_print(arena, "%s may not write to %s (%s): choose another place with --prefix",
                            call->facts->user, prefix, last);
+    if (step == STEP_FLOX && status == 6)
+        return "it has no flox: install it there (https://flox.dev/docs)";
+    if (step == STEP_FLOX && status == 7)
+        return "flox came there neither by apt, dnf nor nix profile: renew it by hand as it came";
     if (step == STEP_UPLOAD && status == 5)
         return "what arrived is not what was sent: run the same command again";
     return arena_print(arena, "%s ended with status %d there: %s", step_names[step], status,

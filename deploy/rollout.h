@@ -64,6 +64,7 @@ struct wanted {
     bool by_tunnel;
     bool only_upgrade; /* it is a worker; only its programs are renewed */
     bool no_smoke;     /* leave out STEP_SMOKE */
+    bool newer_flox;   /* with only_upgrade: flox is renewed, too */
 };
 
 /* ---- the plan -------------------------------------------------------------------------------- */
@@ -81,6 +82,7 @@ enum step {
     STEP_SEEN,    /* the coordinator hears of it */
     STEP_SMOKE,   /* a job through the queue */
     STEP_TIDY,    /* bundles of old */
+    STEP_FLOX,    /* a newer flox, by whatever installed the one that is there */
     STEP_LEAVE,   /* the service ends and is removed */
     STEP_CLEAR,   /* what was installed is deleted, and the worker's home where it is purged */
     STEPS

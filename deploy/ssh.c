@@ -144,6 +144,16 @@ static void prefer_known_types(struct ssh *ssh)
     arena_clear(&arena);
 }
 
+/* Whichever call reads the socket, it queues what is another one's: after bytes came in, all that
+ * may wait for some must be asked again before the socket is waited for. So they are counted. */
+static LIBSSH2_RECV_FUNC(count_received)
+{
+    struct ssh *ssh = *abstract;
+    ssize_t got = recv(socket, buffer, length, flags);
+    ssh->received += got > 0 ? (uint64_t)got : 0;
+    return got < 0 ? -errno : got;
+}
+
 static int connecting(struct ssh *ssh)
 {
     int error = 0;
@@ -159,6 +169,11 @@ static int connecting(struct ssh *ssh)
     setsockopt(ssh->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
     ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
     assert(ssh->session);
+    const union {
+        ssize_t (*function)(libssh2_socket_t, void *, size_t, int, void **);
+        void *pointer; /* libssh2's word for it */
+    } callback = {count_received};
+    libssh2_session_callback_set(ssh->session, LIBSSH2_CALLBACK_RECV, callback.pointer);
     libssh2_session_set_blocking(ssh->session, 0);
     prefer_known_types(ssh);
     return ssh_enter(ssh, SSH_HANDSHAKE, HANDSHAKE_LIMIT_MS);
@@ -492,8 +507,10 @@ enum ssh_state ssh_turn(struct ssh *ssh)
                                                  [SSH_LOGIN] = login_turn,
                                                  [SSH_BUSY] = busy,
                                                  [SSH_FAILED] = NULL};
-    while (turns[ssh->state] && turns[ssh->state](ssh) > 0)
-        ;
+    uint64_t before;
+    do
+        before = ssh->received;
+    while (turns[ssh->state] && (turns[ssh->state](ssh) > 0 || ssh->received != before));
     bool may_wait = ssh->state != SSH_READY && ssh->state != SSH_FAILED;
     if (may_wait && clock_boot_ms() >= ssh->deadline_ms) {
         if (ssh->state == SSH_CONNECTING)
@@ -599,4 +616,9 @@ struct _LIBSSH2_SESSION *ssh_library_session(struct ssh *ssh)
 int ssh_descriptor(const struct ssh *ssh)
 {
     return ssh->fd;
+}
+
+uint64_t ssh_received(const struct ssh *ssh)
+{
+    return ssh->received;
 }

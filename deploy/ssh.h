@@ -97,5 +97,8 @@ const char *ssh_own_address(const struct ssh *ssh);
 /* libssh2's own, for who does more with a session that is ready (tunnel.c). */
 struct _LIBSSH2_SESSION *ssh_library_session(struct ssh *ssh);
 int ssh_descriptor(const struct ssh *ssh);
+/* Bytes that came in, ever. After a pass over several channels in which it grew, another pass is
+ * due: any of them may have read what belongs to another. */
+uint64_t ssh_received(const struct ssh *ssh);
 
 #endif

@@ -40,6 +40,7 @@ struct ssh {
     struct addrinfo *addresses, *address; /* all, and the one that is tried */
     int fd;
     LIBSSH2_SESSION *session;
+    uint64_t received; /* bytes, ever */
     char own_address[64];
     const char *question;
     struct login login;

@@ -200,8 +200,8 @@ static void write_socket(struct pipe *pipe)
     }
 }
 
-/* What to wait for. Bytes that came in with others and lie in libssh2's hands make no descriptor
- * readable: where something moved, the next turn comes at once. */
+/* What to wait for. Bytes that lie in libssh2's hands make no descriptor readable: where something
+ * moved, the next turn comes at once. */
 static bool wait_for_any(struct tunnel *tunnel, int stop_fd, bool moved)
 {
     struct pollfd fds[PIPES_MAX + 2];
@@ -290,8 +290,9 @@ int tunnel_serve(struct ssh *ssh, const struct tunnel_port *ports, size_t count,
         opened(context);
     bool stopped = result < 0;
     while (!stopped && !tunnel.cut) {
+        uint64_t before = ssh_received(ssh);
         turn(&tunnel);
-        bool moved = pass_on(&tunnel);
+        bool moved = pass_on(&tunnel) || ssh_received(ssh) != before;
         stopped = !tunnel.cut && wait_for_any(&tunnel, stop_fd, moved);
     }
     if (tunnel.cut)

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_add.c - hosts that become workers, or get newer programs, over SSH. */
+/* cmd_add.c - hosts that become workers, over SSH. */
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/hosts.h"
 #include "coordinator/cli/inventory.h"
 #include "coordinator/cli/office.h"
-#include "coordinator/cli/tunnel.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* ---- add ------------------------------------------------------------------------------------- */
 
 /* One host by the command line, in an inventory of one. */
 static void one_host(struct invocation *invocation, struct inventory *out)
@@ -105,72 +100,5 @@ enum exit_code cmd_worker_add(struct invocation *invocation)
     if (code == EXIT_FINE)
         code = office_run(&office);
     office_close(&office);
-    return code;
-}
-
-/* ---- upgrade --------------------------------------------------------------------------------- */
-
-static int fill_known(struct office *office, size_t index, const char *name, struct err *err)
-{
-    struct invocation *invocation = office->invocation;
-    struct crew_member *member = &office->members[index];
-    struct host_entry entry;
-    if (hosts_read(invocation, name, &entry, err) < 0)
-        return -1;
-    if (office_address(office, index, entry.to, entry.identity, err) < 0)
-        return -1;
-    member->goal = CREW_UPGRADE;
-    member->prefix = entry.prefix;
-    member->wanted.name = entry.name;
-    member->wanted.worker_home = entry.worker_home;
-    member->wanted.only_upgrade = true;
-    return 0;
-}
-
-enum exit_code cmd_worker_upgrade(struct invocation *invocation)
-{
-    const char *const *names = invocation->arguments;
-    size_t count = invocation->argument_count;
-    struct office office;
-    struct err err;
-    if (option_given(invocation, "all") == (count > 0))
-        return fail(EXIT_USAGE, "name the workers to upgrade, or all of them with --all");
-    if (option_given(invocation, "all"))
-        for (names = hosts_list(invocation); names[count]; count++)
-            ;
-    if (count == 0)
-        return fail(EXIT_REFUSED, "no worker was added from here by farm worker add");
-    enum exit_code code = office_open(&office, invocation, count, false);
-    for (size_t i = 0; code == EXIT_FINE && i < count; i++)
-        if (fill_known(&office, i, names[i], &err) < 0)
-            code = fail(EXIT_REFUSED, "%s", err.text);
-    if (code == EXIT_FINE)
-        code = office_run(&office);
-    office_close(&office);
-    return code;
-}
-
-/* ---- leave ----------------------------------------------------------------------------------- */
-
-enum exit_code host_leave(struct invocation *invocation, const char *name, bool purge)
-{
-    struct office office;
-    struct err err;
-    if (!hosts_knows(invocation, name)) {
-        printf("%s was not added from here: stop it on its host with farm-worker service remove\n",
-               name);
-        return EXIT_FINE;
-    }
-    enum exit_code code = office_open(&office, invocation, 1, true);
-    if (code == EXIT_FINE && fill_known(&office, 0, name, &err) < 0)
-        code = fail(EXIT_REFUSED, "%s", err.text);
-    office.members[0].goal = CREW_LEAVE;
-    office.members[0].purges = purge;
-    tunnel_stop(invocation, name);
-    if (code == EXIT_FINE)
-        code = office_run(&office);
-    office_close(&office);
-    if (code == EXIT_FINE)
-        hosts_forget(invocation, name);
     return code;
 }

@@ -6,6 +6,7 @@
 #include "coordinator/cli/local.h"
 #include "coordinator/cli/place.h"
 #include "coordinator/cli/process.h"
+#include "coordinator/cli/tunnel.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/keys.h"
@@ -112,6 +113,8 @@ enum exit_code cmd_up(struct invocation *invocation)
     if (backup_check_here(invocation->home, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = ensure_coordinator(invocation, &paths);
+    if (code == EXIT_FINE)
+        tunnels_start(invocation);
     if (code != EXIT_FINE || option_given(invocation, "no-worker"))
         return code;
     const struct local_worker worker = {.name = "local",
@@ -132,6 +135,7 @@ enum exit_code cmd_down(struct invocation *invocation)
     enum exit_code code = EXIT_FINE;
     if (option_given(invocation, "workers"))
         code = local_workers_stop(invocation);
+    tunnels_stop(invocation);
     int result = process_stop(paths.pid_file, STOP_WAIT_MS, &err);
     if (result < 0)
         return fail(EXIT_REFUSED, "the coordinator: %s", err.text);

@@ -102,7 +102,9 @@ static const struct command_option worker_add_options[] = {
     {"no-smoke", 0, NULL, "Do not run a small job on it at the end"},
     OPTION_END};
 static const struct command_option worker_upgrade_options[] = {
-    {"all", 0, NULL, "All workers that were added from here"}, OPTION_END};
+    {"all", 0, NULL, "All workers that were added from here"},
+    {"flox", 0, NULL, "Renew flox there, too: each host is drained first, one after the other"},
+    OPTION_END};
 static const struct command_option worker_start_options[] = {
     {"program", 0, "PATH", "farm-worker (default: the one beside farm)"},
     {"supervisor", 0, "PATH", "farm-supervisor (default: the one beside farm-worker)"},

@@ -260,6 +260,26 @@ agent() {
 	refuses 2 "--all" farm worker upgrade
 }
 
+@test "flox is renewed on a host that builds nothing meanwhile" {
+	host_that_plays one
+	plays one flox <<<"#!/bin/sh
+		echo 1.15.0"
+	plays one dpkg-query <<<"#!/bin/sh
+		exit 0"
+	plays one apt-get <<<"#!/bin/sh
+		echo \"\$*\" >>$top/did; [ ! -e $top/broken ]"
+	run -0 add one --accept-new
+	run -0 farm worker upgrade one --flox
+	says "one: ready"
+	grep -qx -- '-qy install --only-upgrade flox' "$top/did"
+	wait_until 20 worker_is one online
+	touch "$top/broken"
+	refuses 3 "farm worker resume one" farm worker upgrade one --flox
+	worker_is one draining
+	rm "$top/hosts/one/bin/dpkg-query" "$top/hosts/one/bin/flox"
+	refuses 3 "it has no flox" farm worker upgrade one --flox
+}
+
 tunnel_state() {
 	[ "$(cat "$FARM_HOME/run/tunnel-one.state")" = "$1" ]
 }

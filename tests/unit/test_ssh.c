@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions with a real sshd of our own, on a port of its own, with keys of its own. */
 #include "deploy/ssh.h"
+#include "deploy/tunnel.h"
 #include "proto/base/clock.h"
 #include "tests/unit/folders.h"
 
@@ -8,6 +9,7 @@
 #include <libssh2.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -77,7 +79,7 @@ static void start_sshd(struct rig *rig, int port)
     const char *config = arena_print(
         &rig->arena,
         "ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\n"
-        "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n"
+        "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication yes\n"
         "KbdInteractiveAuthentication no\nMaxAuthTries 20\n",
         port, at(rig, "host"), at(rig, "authorized"));
     write_text(rig, "sshd_config", config);
@@ -297,6 +299,8 @@ static void test_refused_logins_say_what_to_do(void **state)
     rig->to.identities[0] = at(rig, "stranger");
     rig->to.identities[1] = at(rig, "rsa");
     struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){.accept_new = true});
+    assert_int_equal(turn_until_it_rests(ssh), SSH_ASKS_SECRET);
+    ssh_answer_secret(ssh, NULL);
     assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
     assert_int_equal(ssh_fault(ssh), SSH_REFUSED);
     assert_non_null(strstr(ssh_error(ssh), "ssh-copy-id me@localhost"));
@@ -322,7 +326,25 @@ static void test_passphrases_are_asked_for(void **state)
     ssh_close(ssh);
     ssh = ssh_open(&rig->to, (struct ssh_trust){0});
     turn_until_it_rests(ssh);
+    ssh_answer_secret(ssh, NULL); /* neither the passphrase, nor then a password */
+    assert_int_equal(turn_until_it_rests(ssh), SSH_ASKS_SECRET);
     ssh_answer_secret(ssh, NULL);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_REFUSED);
+    ssh_close(ssh);
+}
+
+static void test_passwords_are_asked_for_three_times(void **state)
+{
+    struct rig *rig = *state;
+    rig->to.identities[0] = NULL;
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){.accept_new = true});
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(turn_until_it_rests(ssh), SSH_ASKS_SECRET);
+        assert_non_null(strstr(ssh_question(ssh), "Password of "));
+        assert_int_equal(strstr(ssh_question(ssh), "That was not it") != NULL, i > 0);
+        ssh_answer_secret(ssh, "certainly not this one");
+    }
     assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
     assert_int_equal(ssh_fault(ssh), SSH_REFUSED);
     ssh_close(ssh);
@@ -359,6 +381,139 @@ static void test_nobody_and_somebody_else(void **state)
     ssh_close(ssh);
 }
 
+/* ---- a tunnel ----------------------------------------------------------------------------------
+ */
+
+struct served {
+    struct ssh *ssh;
+    struct tunnel_port ports[2];
+    int stop[2], open[2], result;
+    enum ssh_fault fault;
+    struct err err;
+};
+
+static void say_open(void *context)
+{
+    struct served *served = context;
+    assert_int_equal(write(served->open[1], "x", 1), 1);
+}
+
+static void *serve(void *context)
+{
+    struct served *served = context;
+    served->result = tunnel_serve(served->ssh, served->ports, 2, served->stop[0], say_open, served,
+                                  &served->fault, &served->err);
+    if (served->result < 0)
+        say_open(served); /* the test waits for either */
+    return NULL;
+}
+
+static int connect_to(int port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static uint8_t byte_at(size_t at, int which)
+{
+    return (uint8_t)(at * 31 + (at >> 11) + (size_t)which);
+}
+
+enum { ENDS = 4, EACH = 3 << 20 };
+
+/* One step of an end: sends what is due, reads and compares what its partner sent. */
+static void move_bytes(int fd, short events, int own, int partner, size_t *sent, size_t *got)
+{
+    uint8_t bytes[8192];
+    size_t due = EACH - *sent < sizeof bytes ? EACH - *sent : sizeof bytes;
+    for (size_t i = 0; i < due; i++)
+        bytes[i] = byte_at(*sent + i, own);
+    ssize_t moved = due && events & POLLOUT ? send(fd, bytes, due, MSG_DONTWAIT) : 0;
+    *sent += moved > 0 ? (size_t)moved : 0;
+    moved = events & POLLIN ? recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) : 0;
+    for (ssize_t i = 0; i < moved; i++)
+        assert_int_equal(bytes[i], byte_at(*got + (size_t)i, partner));
+    *got += moved > 0 ? (size_t)moved : 0;
+}
+
+/* Ends 0 and 1 are the host's, 2 and 3 those here; all of them send and read at once. */
+static void exchange(const int fds[ENDS])
+{
+    size_t sent[ENDS] = {0}, got[ENDS] = {0};
+    uint64_t until_ms = clock_boot_ms() + 3 * BOUND_MS;
+    for (bool busy = true; busy;) {
+        struct pollfd polls[ENDS];
+        busy = false;
+        for (int i = 0; i < ENDS; i++)
+            polls[i] = (struct pollfd){.fd = fds[i],
+                                       .events = (short)(POLLIN | (sent[i] < EACH ? POLLOUT : 0))};
+        assert_true(poll(polls, ENDS, BOUND_MS) > 0 && clock_boot_ms() < until_ms);
+        for (int i = 0; i < ENDS; i++) {
+            move_bytes(fds[i], polls[i].revents, i, (i + 2) % ENDS, &sent[i], &got[i]);
+            busy |= sent[i] < EACH || got[i] < EACH;
+        }
+    }
+}
+
+static void test_a_tunnel_carries_two_connections_both_ways(void **state)
+{
+    struct rig *rig = *state;
+    int near_port[2], far_port[2], listeners[2], fds[ENDS];
+    struct served served = {.ssh = open_ready(rig)};
+    pthread_t thread;
+    char byte;
+    for (int i = 0; i < 2; i++) {
+        listeners[i] = listener(true, &near_port[i]);
+        listener(false, &far_port[i]);
+        served.ports[i] = (struct tunnel_port){(unsigned)far_port[i], "127.0.0.1",
+                                               arena_print(&rig->arena, "%d", near_port[i])};
+    }
+    assert_int_equal(pipe(served.stop) | pipe(served.open), 0);
+    assert_int_equal(pthread_create(&thread, NULL, serve, &served), 0);
+    assert_int_equal(read(served.open[0], &byte, 1), 1);
+    assert_string_equal(served.err.text, "");
+    for (int i = 0; i < 2; i++) {
+        fds[i] = connect_to(far_port[i]);
+        fds[i + 2] = accept(listeners[i], NULL, NULL);
+    }
+    exchange(fds);
+    /* An end that closes is an end of file for its partner. */
+    shutdown(fds[0], SHUT_WR);
+    assert_int_equal(read(fds[2], &byte, 1), 0);
+    assert_int_equal(write(fds[2], "y", 1), 1);
+    assert_int_equal(read(fds[0], &byte, 1), 1);
+    assert_int_equal(write(served.stop[1], "x", 1), 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(served.result, 0);
+    for (int i = 0; i < ENDS; i++)
+        close(fds[i]);
+    for (int i = 0; i < 2; i++) {
+        close(listeners[i]);
+        close(served.stop[i]);
+        close(served.open[i]);
+    }
+    ssh_close(served.ssh);
+}
+
+static void test_a_tunnel_without_a_port_says_so(void **state)
+{
+    struct rig *rig = *state;
+    int taken, fd = listener(true, &taken);
+    struct ssh *ssh = open_ready(rig);
+    struct tunnel_port port = {(unsigned)taken, "127.0.0.1", "1"};
+    enum ssh_fault fault;
+    struct err err;
+    assert_int_equal(tunnel_serve(ssh, &port, 1, -1, say_open, NULL, &fault, &err), -1);
+    assert_int_equal(fault, SSH_REFUSED);
+    assert_non_null(strstr(err.text, "the port may be taken"));
+    close(fd);
+    ssh_close(ssh);
+}
+
 int main(void)
 {
     if (access(SSHD, X_OK) != 0) {
@@ -375,8 +530,11 @@ int main(void)
         TEST(test_a_key_of_another_type_is_no_news),
         TEST(test_refused_logins_say_what_to_do),
         TEST(test_passphrases_are_asked_for),
+        TEST(test_passwords_are_asked_for_three_times),
         TEST(test_a_cut_connection_is_told),
         TEST(test_nobody_and_somebody_else),
+        TEST(test_a_tunnel_carries_two_connections_both_ways),
+        TEST(test_a_tunnel_without_a_port_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ struct phase_run {
     enum cause cause;
     uint64_t number; /* of the supervisor, world-wide */
     enum publishing publishing;
+    bool reached; /* a publish: its target */
     bool already, rebuilt, unsure;
 };
 

@@ -30,6 +30,73 @@ uint64_t folder_log_bytes(const struct host *host, const struct folder *folder)
     return run->lives ? run->log_from + printed(host, run) : folder->log_bytes;
 }
 
+/* ---- publishing ----------------------------------------------------------------------------- */
+
+static void fail(struct phase_run *run, enum cause cause)
+{
+    run->facts.status = 1;
+    run->cause = cause;
+}
+
+static bool outputs_are_gone(const struct host *host, const struct folder *folder)
+{
+    const struct folder *built = host_folder(host, folder->order.built_by);
+    return !built || built->wiped;
+}
+
+static void put(struct host *host, struct folder *folder)
+{
+    struct world *world = host->world;
+    const struct order *order = &folder->order;
+    if (targets_has(world, order->target.name, &order->variant)) {
+        folder->runs[PHASE_PUBLISH].already = true;
+        return;
+    }
+    checks_publish(world, host, folder);
+    TRACE(world, "%s is published to %s by %s", order->variant.package, order->target.name,
+          token_text(folder->token));
+    folder->published = true;
+    targets_put(world, order->target.name, &order->variant);
+}
+
+static void reach_target(struct world *world, struct host *host, struct folder *folder)
+{
+    struct phase_run *run = &folder->runs[PHASE_PUBLISH];
+    run->reached = true;
+    if (run->publishing == PUBLISHING_BADLY)
+        return;
+    if (outputs_are_gone(host, folder)) {
+        fail(run, CAUSE_STALE);
+        return;
+    }
+    if (!targets_accepts(world, folder->order.target.name)) {
+        fail(run, CAUSE_AUTH);
+        return;
+    }
+    /* Forgotten before somebody asked for it to be published: it builds once more, and says so. */
+    run->rebuilt |= !host_folder(host, folder->order.built_by)->on_disk;
+    if (run->publishing == PUBLISHING_WELL || draw(world, 2))
+        put(host, folder);
+    if (run->publishing == PUBLISHING_UNSURE) {
+        fail(run, CAUSE_PUBLISH);
+        run->unsure = true;
+    }
+}
+
+/* Where a publish comes to the target. */
+static void reaches_target(struct world *world, const struct event *event)
+{
+    struct host *host = world->hosts[event->who];
+    struct folder *folder = host->folders[event->a];
+    struct phase_run *run = &folder->runs[PHASE_PUBLISH];
+    if (!run->lives || run->number != event->life || run->reached)
+        return;
+    if (host->suspended_until_ms > world->now_ms)
+        world_in(world, host->suspended_until_ms - world->now_ms, event);
+    else
+        reach_target(world, host, folder);
+}
+
 /* ---- ends ----------------------------------------------------------------------------------- */
 
 static void end_run(struct host *host, struct folder *folder, bool writes_exit)
@@ -82,6 +149,8 @@ static void phase_ends(struct world *world, const struct event *event)
     }
     if (world->now_ms < run->ends_ms)
         return; /* its end was moved */
+    if (event->what == PHASE_PUBLISH && !run->reached && !run->stopped)
+        reach_target(world, host, folder); /* it was suspended, and both are due now */
     keep_deeds(folder, (enum phase)event->what);
     TRACE(world, "host %zu %s of %s ends: %s", host->index, phase_names[event->what],
           token_text(folder->token), cause_names[run->cause]);
@@ -127,67 +196,6 @@ void supervisor_kill(struct host *host, struct folder *folder)
     TRACE(host->world, "host %zu supervisor of %s is killed", host->index,
           token_text(folder->token));
     end_run(host, folder, false);
-}
-
-/* ---- publishing ----------------------------------------------------------------------------- */
-
-static void fail(struct phase_run *run, enum cause cause)
-{
-    run->facts.status = 1;
-    run->cause = cause;
-}
-
-static bool outputs_are_gone(const struct host *host, const struct folder *folder)
-{
-    const struct folder *built = host_folder(host, folder->order.built_by);
-    return !built || built->wiped;
-}
-
-static void put(struct host *host, struct folder *folder)
-{
-    struct world *world = host->world;
-    const struct order *order = &folder->order;
-    if (targets_has(world, order->target.name, &order->variant)) {
-        folder->runs[PHASE_PUBLISH].already = true;
-        return;
-    }
-    checks_publish(world, host, folder);
-    TRACE(world, "%s is published to %s by %s", order->variant.package, order->target.name,
-          token_text(folder->token));
-    folder->published = true;
-    targets_put(world, order->target.name, &order->variant);
-}
-
-/* Where a publish comes to the target. */
-static void reaches_target(struct world *world, const struct event *event)
-{
-    struct host *host = world->hosts[event->who];
-    struct folder *folder = host->folders[event->a];
-    struct phase_run *run = &folder->runs[PHASE_PUBLISH];
-    if (!run->lives || run->number != event->life)
-        return;
-    if (host->suspended_until_ms > world->now_ms) {
-        world_in(world, host->suspended_until_ms - world->now_ms, event);
-        return;
-    }
-    if (run->publishing == PUBLISHING_BADLY)
-        return;
-    if (outputs_are_gone(host, folder)) {
-        fail(run, CAUSE_STALE);
-        return;
-    }
-    if (!targets_accepts(world, folder->order.target.name)) {
-        fail(run, CAUSE_AUTH);
-        return;
-    }
-    /* Forgotten before somebody asked for it to be published: it builds once more, and says so. */
-    run->rebuilt |= !host_folder(host, folder->order.built_by)->on_disk;
-    if (run->publishing == PUBLISHING_WELL || draw(world, 2))
-        put(host, folder);
-    if (run->publishing == PUBLISHING_UNSURE) {
-        fail(run, CAUSE_PUBLISH);
-        run->unsure = true;
-    }
 }
 
 /* ---- begin ---------------------------------------------------------------------------------- */

@@ -401,12 +401,17 @@ static void prepared_in_vain(struct agent *agent, size_t at, const struct told *
              outcome);
 }
 
+static bool was_cut_off(const struct exit_facts *facts)
+{
+    return facts->signal != 0 || facts->timed_out || facts->silent;
+}
+
 static bool ended_well(const struct agent_phase_ended *ended)
 {
     if (SEEDED_BUG(AGENT_TRUSTS_EXITS))
         return true;
-    return !ended->supervisor_lost && ended->cause == CAUSE_NONE && ended->facts.status == 0 &&
-           ended->facts.signal == 0 && !ended->facts.timed_out && !ended->facts.silent;
+    bool lost = ended->supervisor_lost || was_cut_off(&ended->facts);
+    return !lost && ended->cause == CAUSE_NONE && ended->facts.status == 0;
 }
 
 /* The attempt's facts are those of all its phases: times add up, the peak is the highest; how it
@@ -440,9 +445,7 @@ static void take_report(struct pair pair, const struct agent_phase_ended *ended)
 static void end_badly(struct agent *agent, struct pair pair, const struct agent_phase_ended *ended,
                       struct agent_outcome *outcome)
 {
-    const struct exit_facts *facts = &ended->facts;
-    bool cut_off = facts->signal != 0 || facts->timed_out || facts->silent;
-    pair.item->unsure |= ended->phase == PHASE_PUBLISH && cut_off;
+    pair.item->unsure |= ended->phase == PHASE_PUBLISH && was_cut_off(&ended->facts);
     enum cause cause = ended->cause != CAUSE_NONE ? ended->cause : CAUSE_UNKNOWN;
     end_item(agent, pair, &(struct ending){OUTCOME_FAILED, cause, ended->detail, ended->phase},
              outcome);

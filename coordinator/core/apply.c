@@ -398,9 +398,11 @@ static void share_texts(const struct shape *shape, void *to, const void *from, c
         } else if (field->type == FIELD_TEXT) {
             const char *text = *(const char *const *)(const void *)source;
             const char *old = earlier ? *(const char *const *)(const void *)earlier : NULL;
-            const char *kept = !text || !*text                 ? ""
-                               : old && strcmp(old, text) == 0 ? old
-                                                               : arena_text(arena, text);
+            const char *kept = "";
+            if (old && strcmp(old, text) == 0)
+                kept = old;
+            else if (*text)
+                kept = arena_text(arena, text);
             memcpy(slot, &kept, sizeof kept);
         }
     }

@@ -10,6 +10,7 @@
  */
 #include "coordinator/core/decide.h"
 
+#include <assert.h>
 #include <string.h>
 
 static void raise(struct step *step, enum notice_kind kind, const char *subject, uint64_t run,
@@ -105,8 +106,7 @@ static const char *subject_of_publication(struct step *step, uint64_t publicatio
 static void note_held(struct step *step, const struct publication_view *publication)
 {
     const struct target *target = publication->target;
-    if (publication->cause != CAUSE_AUTH && publication->cause != CAUSE_DENIED)
-        return;
+    assert((publication->cause == CAUSE_AUTH || publication->cause == CAUSE_DENIED) && "held why?");
     raise(step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
           arena_print(step->arena,
                       "publishing to %s is held, builds go on: %s; `farm secret set %s` lets it go "

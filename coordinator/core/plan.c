@@ -139,12 +139,19 @@ size_t plan_collisions(const struct run_options *options, const struct plan_item
     return found;
 }
 
+static const char *full_branch(const struct plan_item *item, struct arena *arena)
+{
+    return arena_print(arena, "%s of %s", item->variant.branch, item->variant.project);
+}
+
 const char *plan_collision_reason(const struct plan_item *a, const struct plan_item *b,
                                   struct arena *arena)
 {
+    bool same = strcmp(a->variant.project, b->variant.project) == 0;
     return arena_print(arena, "%s for %s would be published to %s from %s and from %s",
-                       a->variant.package, a->variant.system, a->target.name, a->variant.branch,
-                       b->variant.branch);
+                       a->variant.package, a->variant.system, a->target.name,
+                       same ? a->variant.branch : full_branch(a, arena),
+                       same ? b->variant.branch : full_branch(b, arena));
 }
 
 enum { COLLISIONS_NAMED = 6 };

@@ -489,6 +489,12 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
     return count;
 }
 
+/* The host that comes closest says the most about what to mend. */
+static int closeness(enum fit fit)
+{
+    return fit == FIT_WORKER ? 0 : fit == FIT_SYSTEM ? 1 : 2;
+}
+
 bool routable(const struct farm *farm, const struct want *want, const char **reason,
               struct arena *arena)
 {
@@ -496,6 +502,7 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
     uint64_t cursor = 0;
     size_t seen = 0;
     const char *why = NULL;
+    int closest = 0;
     if (!*want->item->variant.system) {
         *reason =
             arena_print(arena, "nothing tells which system %s is for: set `system` in farm.yaml",
@@ -509,9 +516,10 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
         enum fit fit = worker.joined ? never_fits(&worker, want) : FIT_YES;
         if (fit == FIT_YES)
             return true;
-        if (!why || (fit != FIT_SYSTEM &&
-                     fit != FIT_WORKER)) /* the host that comes closest says the most */
-            why = fit_text(fit, &worker, want, 0, arena);
+        if (why && closeness(fit) <= closest)
+            continue;
+        closest = closeness(fit);
+        why = fit_text(fit, &worker, want, 0, arena);
     }
     if (!seen)
         return true; /* its first worker is still to come */

@@ -314,11 +314,10 @@ static void do_hello(struct history *history, char *line)
     host->systems = list(history, word(&words, 2), &host->systems_count);
     host->features = list(history, value(&words, "features", ""), &host->features_count);
     host->builders = list(history, value(&words, "builders", "nix+command"), &host->builders_count);
-    if (value(&words, "gpu", NULL)) {
-        host->gpus = arena_new(&history->arena, sizeof *host->gpus);
-        *host->gpus = (struct gpu){"gpu", value(&words, "gpu", "")};
-        host->gpus_count = 1;
-    }
+    const char **gpus = list(history, value(&words, "gpu", ""), &host->gpus_count);
+    host->gpus = arena_new(&history->arena, (host->gpus_count + 1) * sizeof *host->gpus);
+    for (size_t i = 0; i < host->gpus_count; i++)
+        host->gpus[i] = (struct gpu){"gpu", gpus[i]};
     host->filesystems =
         filesystems(history, &words, gib(&words, "disk", 1000), &host->filesystems_count);
     host->cores = 8;

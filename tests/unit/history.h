@@ -6,7 +6,7 @@
  *   start | tick MS | jump MS (nobody looks meanwhile) | policy NAME=VALUE...
  *   enrol NAME [publish] | viewer NAME | revoke NAME
  *   hello NAME SYSTEM[+SYSTEM...] [slots=N] [heavy=N] [mem=GIB] [disk=GIB] [instance=TEXT]
- *         [machine=TEXT] [features=A+B] [gpu=9.0] [problem=TEXT] [publish] [at=MS]
+ *         [machine=TEXT] [features=A+B] [gpu=9.0+8.6] [problem=TEXT] [publish] [at=MS]
  *         [fs=USES/ID/GIB+...] [: ITEMS]   (USES of a file system: b build, s store, t state)
  *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [fs=...] [at=MS] [: ITEMS]
  *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N]

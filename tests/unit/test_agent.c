@@ -7,16 +7,18 @@
  *
  *   +MS                                        time passes (no input of its own)
  *   tick | again | again-late | connected | refused | refused-forever
- *   welcome SESSION INCARNATION                heartbeat 1000 ms
+ *   welcome SESSION INCARNATION [HEARTBEAT]    heartbeat 1000 ms
  *   offer T [heavy] [checkout] [check]         in the session that was welcomed last
  *   grant T [flox|cache|command] [checkout] [secret]
  *   stop T | forget T
  *   stale SESSION INCARNATION offer T          orders of another session
  *   prepared T [PROBLEM]
- *   ended T PHASE ok|signal|lost|CAUSE [already] [unsure]
+ *   ended T PHASE ok|pathless|status|signal|silent|timed-out|lost|CAUSE [already] [unsure]
  *   found T accepted|running|gone|ended [PHASE|OUTCOME] [grant] [secret] [checkout]
- *   log T BYTES | probe [more]
+ *   order T                                    one of no kind
+ *   log T BYTES | probe [more] [disk]
  */
+#include "proto/limits.h"
 #include "worker/agent.h"
 
 #include <setjmp.h>
@@ -208,6 +210,11 @@ static void in_forget(struct play *play)
     give_order(play, an_order(play, ORDER_FORGET), play->session, play->incarnation);
 }
 
+static void in_order(struct play *play)
+{
+    give_order(play, an_order(play, ORDER_NONE), play->session, play->incarnation);
+}
+
 static void in_stale(struct play *play)
 {
     uint64_t session = strtoull(word(play, 0), NULL, 10);
@@ -221,11 +228,12 @@ static void in_welcome(struct play *play)
     struct agent_input input = {.kind = AGENT_INPUT_WELCOME};
     play->session = strtoull(word(play, 0), NULL, 10);
     play->incarnation = strtoull(word(play, 1), NULL, 10);
-    input.welcome = (struct welcome){.session = play->session,
-                                     .incarnation = play->incarnation,
-                                     .heartbeat_ms = 1000,
-                                     .worker = "oak",
-                                     .log_endpoint = ""};
+    input.welcome =
+        (struct welcome){.session = play->session,
+                         .incarnation = play->incarnation,
+                         .heartbeat_ms = *word(play, 2) ? strtoull(word(play, 2), NULL, 10) : 1000,
+                         .worker = "oak",
+                         .log_endpoint = ""};
     step(play, &input);
 }
 
@@ -256,6 +264,14 @@ static void in_ended(struct play *play)
         ended->supervisor_lost = true;
     else if (strcmp(how, "signal") == 0)
         ended->facts = (struct exit_facts){.status = -1, .signal = 15};
+    else if (strcmp(how, "silent") == 0)
+        ended->facts.silent = true;
+    else if (strcmp(how, "timed-out") == 0)
+        ended->facts.timed_out = true;
+    else if (strcmp(how, "status") == 0)
+        ended->facts.status = 1;
+    else if (strcmp(how, "pathless") == 0)
+        ended->product.derivation = "/nix/store/x.drv";
     else if (cause > 0)
         ended->cause = (enum cause)cause, ended->facts.status = 1;
     else if (ended->phase == PHASE_BUILD)
@@ -299,7 +315,12 @@ static void in_log(struct play *play)
 static void in_probe(struct play *play)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PROBED};
+    static struct filesystem disk = {.id = "8:1"};
     play->host.slots += has(play, "more");
+    if (has(play, "disk")) {
+        play->host.filesystems = &disk;
+        play->host.filesystems_count = 1;
+    }
     input.probed.capabilities = play->host;
     step(play, &input);
 }
@@ -348,23 +369,12 @@ static const struct {
     const char *name;
     void (*play)(struct play *play);
 } inputs[] = {
-    {"tick", in_tick},
-    {"again", in_again},
-    {"again-late", in_again_late},
-    {"connected", in_connected},
-    {"refused", in_refused},
-    {"refused-forever", in_refused_forever},
-    {"welcome", in_welcome},
-    {"offer", in_offer},
-    {"grant", in_grant},
-    {"stop", in_stop},
-    {"forget", in_forget},
-    {"stale", in_stale},
-    {"prepared", in_prepared},
-    {"ended", in_ended},
-    {"found", in_found},
-    {"log", in_log},
-    {"probe", in_probe},
+    {"tick", in_tick},           {"again", in_again},       {"again-late", in_again_late},
+    {"connected", in_connected}, {"refused", in_refused},   {"refused-forever", in_refused_forever},
+    {"welcome", in_welcome},     {"offer", in_offer},       {"grant", in_grant},
+    {"stop", in_stop},           {"forget", in_forget},     {"order", in_order},
+    {"stale", in_stale},         {"prepared", in_prepared}, {"ended", in_ended},
+    {"found", in_found},         {"log", in_log},           {"probe", in_probe},
 };
 
 static void play_line(struct play *play, const char *line)
@@ -939,6 +949,174 @@ static void facts_add_up(void **state)
     play_end(&play);
 }
 
+static void which_phases_an_order_has(void **state)
+{
+    (void)state;
+    struct order order;
+    shape_init(&order_shape, &order);
+    order.recipe.checkout = order.recipe.has_check = true;
+    assert_true(agent_wants_phase(&order, PHASE_CHECK));
+    assert_true(agent_wants_phase(&order, PHASE_CHECKOUT));
+    assert_false(agent_wants_phase(&order, PHASE_PUBLISH));
+    assert_false(agent_wants_phase(&order, PHASE_NONE));
+    order.recipe.check = CHECK_OFF;
+    assert_false(agent_wants_phase(&order, PHASE_CHECK));
+    order.is_publication = true;
+    static const struct {
+        enum target_kind kind;
+        bool of_checkout, without;
+    } cases[] = {
+        {TARGET_FLOX, true, true}, {TARGET_NIX_CACHE, false, false}, {TARGET_COMMAND, true, false}};
+    for (size_t i = 0; i < 3; i++) {
+        order.target.kind = cases[i].kind;
+        order.recipe.checkout = true;
+        assert_int_equal(agent_wants_phase(&order, PHASE_CHECKOUT), cases[i].of_checkout);
+        order.recipe.checkout = false;
+        assert_int_equal(agent_wants_phase(&order, PHASE_CHECKOUT), cases[i].without);
+    }
+}
+
+/* Whatever an exit says, what was cut off did not end well, and a publish of that kind may have
+ * happened. */
+static void each_way_to_end_badly(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {"status", "signal", "silent", "timed-out"};
+    for (size_t i = 0; i < 4; i++) {
+        char history[400];
+        snprintf(history, sizeof history,
+                 WELCOMED "grant 1 cache\n"
+                          "  prepare 1\n"
+                          "  status 2 1:accepted\n"
+                          "prepared 1\n"
+                          "  start 1 publish\n"
+                          "  status 3 1:running-publish\n"
+                          "ended 1 publish %s\n"
+                          "  save 1:ended-failed(unknown)%s\n"
+                          "  status 4 1:ended-failed(unknown)%s\n",
+                 ways[i], i ? "?" : "", i ? "?" : "");
+        assert_history(history);
+    }
+}
+
+static void a_stopped_publish_may_lose_its_supervisor(void **state)
+{
+    (void)state;
+    assert_history(WELCOMED "grant 1 cache\n"
+                            "  prepare 1\n"
+                            "  status 2 1:accepted\n"
+                            "prepared 1\n"
+                            "  start 1 publish\n"
+                            "  status 3 1:running-publish\n"
+                            "stop 1\n"
+                            "  kill 1 publish\n"
+                            "ended 1 publish lost\n"
+                            "  save 1:ended-stopped?\n"
+                            "  status 4 1:ended-stopped?\n");
+}
+
+static void a_product_may_have_no_paths_yet(void **state)
+{
+    (void)state;
+    struct play play;
+    const struct item *items;
+    struct capabilities host = a_host();
+    play_begin(&play, &host);
+    silent_step(&play, "tick");
+    silent_step(&play, "welcome 7 1");
+    silent_step(&play, "offer 1");
+    silent_step(&play, "prepared 1");
+    silent_step(&play, "ended 1 build pathless");
+    assert_int_equal(agent_items(play.agent, &items), 1);
+    assert_string_equal(items[0].product.derivation, "/nix/store/x.drv");
+    assert_int_equal(items[0].outcome, OUTCOME_OK);
+    play_end(&play);
+}
+
+/* A coordinator asks for a heartbeat in reason, whatever it says. */
+static void heartbeats_have_bounds(void **state)
+{
+    (void)state;
+    assert_history("again\n" /* nobody was spoken to yet */
+                   "  hello\n"
+                   "welcome 7 1 1\n"
+                   "  status 1\n"
+                   "order 1\n" /* a kind of order that is not known */
+                   "+20\n"
+                   "tick\n"
+                   "  status 2\n"
+                   "welcome 8 1 999999\n"
+                   "  status 1\n"
+                   "+59999\n"
+                   "tick\n"
+                   "+1\n"
+                   "tick\n"
+                   "  status 2\n"
+                   "probe disk\n"
+                   "  hello\n");
+}
+
+static void silence_is_asked_after_in_the_end_every_192_heartbeats(void **state)
+{
+    (void)state;
+    struct play play;
+    struct capabilities host = a_host();
+    play_begin(&play, &host);
+    silent_step(&play, "tick");
+    silent_step(&play, "welcome 7 1");
+    uint64_t asked_ms = play.now_ms, silence_ms = 0;
+    for (int hellos = 0; hellos < 9;) {
+        play.now_ms = agent_deadline_ms(play.agent);
+        play_line(&play, "tick");
+        if (strstr((char *)play.transcript.data, "hello")) {
+            silence_ms = play.now_ms - asked_ms;
+            hellos++;
+            silent_step(&play, "welcome 7 1");
+            asked_ms = play.now_ms;
+        }
+        buf_clear(&play.transcript);
+    }
+    assert_int_equal(silence_ms, 192 * 1000);
+    play_end(&play);
+}
+
+/* More than a status may list is not begun, nor stopped in advance; the oldest of the forgotten are
+ * forgotten for good. */
+static void lists_are_bounded(void **state)
+{
+    (void)state;
+    struct play play;
+    const struct item *items;
+    struct capabilities host = a_host();
+    char line[40];
+    play_begin(&play, &host);
+    silent_step(&play, "tick");
+    silent_step(&play, "welcome 7 1");
+    for (int i = 1; i <= 1030; i++) {
+        snprintf(line, sizeof line, "stop %d", i);
+        silent_step(&play, line);
+        snprintf(line, sizeof line, "forget %d", i);
+        silent_step(&play, line);
+    }
+    silent_step(&play, "stop 1030");
+    assert_int_equal(agent_items(play.agent, &items), 0);
+    silent_step(&play, "stop 1");
+    assert_int_equal(agent_items(play.agent, &items), 1);
+    struct order orders[LIMIT_ITEMS_PER_STATUS];
+    play.line = "1";
+    for (size_t i = 0; i < LIMIT_ITEMS_PER_STATUS; i++) {
+        orders[i] = an_order(&play, ORDER_STOP);
+        orders[i].token.number = 5000 + i;
+    }
+    struct agent_input input = {.kind = AGENT_INPUT_ORDERS};
+    input.orders = (struct orders){7, 1, orders, LIMIT_ITEMS_PER_STATUS};
+    step(&play, &input);
+    assert_int_equal(agent_items(play.agent, &items), LIMIT_ITEMS_PER_STATUS);
+    silent_step(&play, "offer 4000");
+    assert_int_equal(agent_items(play.agent, &items), LIMIT_ITEMS_PER_STATUS);
+    play_end(&play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -963,6 +1141,13 @@ int main(void)
         cmocka_unit_test(any_sequence_is_survived),
         cmocka_unit_test(it_is_deterministic),
         cmocka_unit_test(facts_add_up),
+        cmocka_unit_test(which_phases_an_order_has),
+        cmocka_unit_test(each_way_to_end_badly),
+        cmocka_unit_test(a_stopped_publish_may_lose_its_supervisor),
+        cmocka_unit_test(a_product_may_have_no_paths_yet),
+        cmocka_unit_test(heartbeats_have_bounds),
+        cmocka_unit_test(silence_is_asked_after_in_the_end_every_192_heartbeats),
+        cmocka_unit_test(lists_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

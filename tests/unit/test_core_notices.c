@@ -59,6 +59,7 @@ static void a_run_is_told_when_it_begins_and_ends(void **state)
     assert_int_equal(open_notices(h), 1);
     history_do(h, "notified 2");
     assert_int_equal(open_notices(h), 0);
+    history_expect(h, "notified 2\nnotified 9", ""); /* told twice, or nothing */
     history_end(h);
 }
 
@@ -112,6 +113,13 @@ static void a_worker_in_quarantine_is_told_until_it_is_resumed(void **state)
     (void)history_said(h);
     history_do(h, "hello w1 aarch64-linux publish slots=4");
     assert_int_equal(said_times(h, "kind=worker-quarantined subject=w1"), 1);
+    history_do(h, "enrol w2\nhello w2 x86_64-linux\nhello w2 aarch64-linux");
+    assert_int_equal(said_times(h, "kind=worker-quarantined subject=w2"), 1);
+    history_do(h, "notified 2");
+    history_rebuild(h);
+    history_restart(h); /* only what was not told is told again */
+    assert_int_equal(said_times(h, "> notify 2"), 0);
+    history_expect(h, "notified 2", "");
     history_do(h, "undrain x1 w1");
     assert_int_equal(said_times(h, "notice-ended"), 1);
     history_end(h);

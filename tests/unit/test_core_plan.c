@@ -591,6 +591,314 @@ static void an_archived_run_is_forgotten(void **state)
     history_end(h);
 }
 
+static void hosts_that_look_alike_differ_in_what_they_check(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *needs, *fit;
+    } cases[] = {
+        {"gpu=sm90", "yes"},
+        {"gpu=sm90a", "yes"},
+        {"gpu=sm120", "yes"},
+        {"gpu=sm80", "check"},
+        {"gpu=sm71", "check"},
+        {"gpu=sm65", "check"},
+        {"gpu=sm9", "yes"}, /* no capability that is known */
+        {"gpu=rocm", "yes"},
+        {"isa=avx2", "yes"},
+        {"isa=avx512bf16", "check"},
+        {"isa=rvv", "yes"},
+        /* no ISA that is known */ {"isa=avx2 gpu=sm91", "check"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct history *h = history_begin();
+        char line[100];
+        history_do(
+            h, "pause p\nenrol w1\nenrol w2\n"
+               "hello w1 x86_64-linux features=avx2+sse gpu=9.0+7+6.51 builders=nixos+command+nix\n"
+               "hello w2 x86_64-linux features=avx2 gpu=12.0\nsubmit r1");
+        snprintf(line, sizeof line, "resolved 1 a x86_64-linux check %s", cases[i].needs);
+        history_do(h, line);
+        size_t host = strstr(cases[i].needs, "sm120") ? 1 : 0;
+        assert_string_equal(fit_of(h, 1, host), cases[i].fit);
+        history_end(h);
+    }
+}
+
+/* What `farm why` says about a job that nobody takes now, host by host. */
+static void each_reason_has_its_words(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(
+        h,
+        "enrol w1\nenrol w2\nenrol w3\nenrol w4\nenrol w5\nenrol w6\nenrol w7\n"
+        "hello w1 x86_64-linux\nhello w2 x86_64-linux\nhello w3 x86_64-linux problem=git-missing\n"
+        "hello w4 + slots=0\nhello w5 x86_64-linux gpu=8.0\n"
+        "hello w7 x86_64-linux\nremove x w7\nenrol w8\nhello w8 x86_64-linux\nfailed w8\n"
+        "drain d1 w1\nhello w2 aarch64-linux\nsubmit r1\n"
+        "resolved 1 a x86_64-linux check gpu=sm80 isa=avx512, b, c x86_64-linux check gpu=sm90");
+    static const char *const said[] = {
+        "w1 is draining: `farm worker resume w1` ends that",
+        "w2 builds for aarch64-linux, not for x86_64-linux",
+        "w3 takes no builds: git-missing",
+        "w4 builds for nothing, not for x86_64-linux",
+        "w5 takes it: 2 of 2 slots are free",
+        "w6 never said hello",
+        "w8 is offline",
+    };
+    struct arena arena = {0};
+    struct fit_view *fits;
+    struct plan_item item = *job_of(h, 1).item;
+    item.recipe.check = CHECK_AUTO;
+    size_t count = view_fits(history_farm(h), &item, false, 0, &fits, &arena);
+    assert_int_equal(count, 7); /* nothing is said of a host that left */
+    for (size_t i = 0; i < count; i++) {
+        assert_string_equal(fits[i].text, said[i]);
+        assert_int_equal(fits[i].never, i == 1 || i == 3);
+    }
+    view_fits(history_farm(h), job_of(h, 1).item, false, 1, &fits, &arena);
+    assert_string_equal(fits[4].text, "w5 cannot run avx512, and the check is required");
+    view_fits(history_farm(h), job_of(h, 3).item, false, 3, &fits, &arena);
+    assert_string_equal(fits[4].text, "w5 cannot run sm90, and the check is required");
+    view_fits(history_farm(h), job_of(h, 2).item, false, 2, &fits, &arena);
+    assert_string_equal(fits[4].text, "nothing tells which system b is for");
+    history_do(h, "undrain d2 w1");
+    view_fits(history_farm(h), &item, false, 0, &fits, &arena);
+    assert_string_equal(fits[0].text, "w1 takes it: 2 of 2 slots are free");
+    history_do(h, "drain d3 w1\nhello w1 riscv64-linux");
+    view_fits(history_farm(h), &item, false, 0, &fits, &arena);
+    assert_string_equal(fits[0].text, "w1 builds for riscv64-linux, not for x86_64-linux");
+    history_do(h, "hello w1 x86_64-linux\nundrain d4 w1\nhello w1 riscv64-linux+x86_64-linux");
+    view_fits(history_farm(h), &item, false, 0, &fits, &arena);
+    assert_string_equal(
+        fits[0].text, "w1 is quarantined: it builds for riscv64-linux, x86_64-linux now and built "
+                      "for x86_64-linux when it joined: `farm worker resume w1` accepts that");
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void a_disk_is_full_for_what_is_on_it(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "pause p\nenrol w1\nsubmit r1\nresolved 1 a x86_64-linux disk=50");
+    static const struct {
+        const char *fs, *fit;
+    } cases[] = {
+        {"b/8:1/100+s/8:2/9+t/8:3/1", "yes"}, /* the state folder needs little */
+        {"b/8:1/100+s/8:2/4", "disk"},        /* the floor counts everywhere else */
+        {"b/8:1/40+s/8:2/100", "disk"},
+        {"s/8:2/100+t/8:3/1", "yes"}, /* builds are where the store is */
+        {"s/8:2/40", "disk"},
+        {"b/8:1/100+b/8:2/20", "yes"}, /* reservations are on the first */
+        {"t/8:3/1", "yes"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[100];
+        snprintf(line, sizeof line, "hello w1 x86_64-linux fs=%s", cases[i].fs);
+        history_do(h, line);
+        assert_string_equal(fit_of(h, 1, 0), cases[i].fit);
+    }
+    history_end(h);
+}
+
+/* Reservations stay with the file system they were made on, whichever others there are. */
+static void reservations_are_on_the_disk_that_builds_use(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h, "enrol w1\nenrol w2\nenrol w3\n"
+                  "hello w1 x86_64-linux machine=m fs=t/8:3/9+s/8:2/100\n"
+                  "hello w2 x86_64-linux machine=m fs=b/8:1/100\n"
+                  "hello w3 aarch64-linux machine= fs=t/8:3/9\n"
+                  "submit r1\nresolved 1 a x86_64-linux disk=10, b x86_64-linux disk=20, "
+                  "c x86_64-linux disk=30, d x86_64-linux disk=5, e aarch64-linux disk=7\n"
+                  "status w1 fs=s/8:2/50+b/8:9/1");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.disk_reserved >> 30, 30);
+    assert_int_equal(worker.capabilities->filesystems[1].free_bytes >> 30, 50);
+    assert_true(view_worker(history_farm(h), 2, &worker));
+    assert_int_equal(worker.disk_reserved >> 30, 35);
+    assert_true(view_worker(history_farm(h), 3, &worker));
+    assert_int_equal(worker.disk_reserved, 0); /* it says of no disk that builds are there */
+    assert_int_equal(worker.running, 1);
+    history_do(h, "status w1 : 1.1 ended ok, 1.2 ended ok\nstatus w2 : 1.3 ended ok, 1.4 ended ok");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.disk_reserved, 0);
+    history_end(h);
+}
+
+static void what_is_learned_reserves_no_less_than_what_is_needed(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux\n"
+                  "tick 5000\nstatus w1 : 1.1 ended ok peak=3000000000\n"
+                  "submit r2\nresolved 2 a x86_64-linux mem=8");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.memory_reserved >> 30, 8);
+    history_do(h, "status w1 : 1.2 ended ok\nsubmit r3\nresolved 3 a x86_64-linux mem=1");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.memory_reserved, 3000000000);
+    history_end(h);
+}
+
+static void items_are_planned_by_what_they_are(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nimport i acme e x86_64-linux c0 -\n"
+                  "submit r1\nresolved 1 a x86_64-linux, a x86_64-linux isa=avx2, "
+                  "b x86_64-linux problem=untracked, e x86_64-linux org=acme pinned");
+    assert_int_equal(job_of(h, 2).joins, 0); /* not the same, whatever it shares with the other */
+    assert_int_equal(job_of(h, 3).verdict, VERDICT_BLOCKED);
+    assert_int_equal(job_of(h, 3).cause, CAUSE_CONFIG);
+    assert_int_equal(job_of(h, 4).state, JOB_READY); /* inputs that nobody knows may have changed */
+    history_do(h, "submit r2 local on=w2\nresolved 2 e x86_64-linux org=acme pinned");
+    assert_int_equal(job_of(h, 5).joins, 0); /* the other one may go anywhere */
+    assert_int_equal(job_of(h, 5).verdict, VERDICT_UNROUTABLE);
+    assert_string_equal(job_of(h, 5).detail,
+                        "no worker can take it: this run is for w2, not for w1");
+    history_do(h, "enrol w3\nhello w3 x86_64-linux\nenrol w4\nhello w4 aarch64-linux\n"
+                  "submit r3 local on=w4\nresolved 3 f x86_64-linux");
+    assert_string_equal(job_of(h, 6).detail, /* the host that is meant says the most */
+                        "no worker can take it: w4 builds for aarch64-linux, not for x86_64-linux");
+    history_expect(h, "resolved 9 a x86_64-linux\npreflighted 9", "");
+    history_end(h);
+}
+
+static void many_collisions_are_counted(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "submit r1 publish");
+    history_expect(
+        h,
+        "resolved 1 a x86_64-linux org=o, b x86_64-linux org=o, c x86_64-linux org=o, "
+        "d x86_64-linux org=o, e x86_64-linux org=o, f x86_64-linux org=o, g x86_64-linux org=o, "
+        "a x86_64-linux org=o project=q, b x86_64-linux org=o branch=n, c x86_64-linux org=o "
+        "branch=n, d x86_64-linux org=o branch=n, e x86_64-linux org=o branch=n, f x86_64-linux "
+        "org=o branch=n, g x86_64-linux org=o branch=n",
+        "run-refused run=1 reason=\"a for x86_64-linux would be published to o from main of p and "
+        "from main of q; b for x86_64-linux would be published to o from main and from n; c for "
+        "x86_64-linux "
+        "would be published to o from main and from n; d for x86_64-linux would be published to o "
+        "from main and from n; e for x86_64-linux would be published to o from main and from n; f "
+        "for x86_64-linux would be published to o from main and from n; and 1 more: name the "
+        "branch that wins under `wins` in farm.yaml\"\n");
+    history_end(h);
+}
+
+/* The jobs of run 1, four of them heavy, and what is asked of the forecast behind them. */
+static void a_forecast_plays_the_queue(void **state)
+{
+    (void)state;
+    enum { HALF_HOUR_MS = 30 * 60 * 1000 };
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1\nenrol w2\nenrol w3\nenrol w4\nenrol w5\n"
+               "hello w1 x86_64-linux slots=2 heavy=2\nhello w2 x86_64-linux slots=2 heavy=1\n"
+               "hello w3 x86_64-linux\ndrain d w3\nhello w5 aarch64-linux\n"
+               "submit r1\nresolved 1 a x86_64-linux heavy, b x86_64-linux heavy, "
+               "c x86_64-linux heavy, d x86_64-linux, e x86_64-linux heavy, f x86_64-linux heavy, "
+               "g x86_64-linux heavy, i x86_64-linux\n"
+               "submit r2\nresolved 2 a x86_64-linux, h x86_64-linux\n"
+               "submit r3\nsubmit r4\nresolved 4 problem none");
+    /* Three heavy lanes: a, b, c now; e, f, g behind them; d and i in what is left. */
+    assert_int_equal(view_eta_ms(history_farm(h), 1), 2 * HALF_HOUR_MS);
+    assert_int_equal(view_eta_ms(history_farm(h), 2), 3 * HALF_HOUR_MS);
+    assert_int_equal(view_eta_ms(history_farm(h), 3), 0);
+    assert_int_equal(view_eta_ms(history_farm(h), 4), 0);
+    struct plan_item item = *job_of(h, 1).item;
+    struct run_options options;
+    struct plan_view view;
+    struct arena arena = {0};
+    shape_init(&run_options_shape, &options);
+    item.variant.package = "x";
+    item.target = (struct target){.kind = TARGET_FLOX, .name = "o"};
+    options.publish = options.local = true; /* what is local publishes nowhere */
+    view_plan(history_farm(h), &options, &item, 1, &view, &arena);
+    assert_int_equal(view.start_ms, 2 * HALF_HOUR_MS);
+    /* Past the time it takes nobody knows; it is not over. */
+    history_do(h,
+               "status w1 : 1.1 running build, 1.2 running build\nstatus w2 : 1.3 running build, "
+               "1.4 running build\njump 2000000\ncancel c job=5\ncancel c2 job=6\n"
+               "cancel c3 job=7\ncancel c4 job=8\ncancel c5 run=2");
+    assert_int_equal(view_eta_ms(history_farm(h), 1), HALF_HOUR_MS / 10 + 1);
+    /* A host that takes less than it runs. */
+    history_do(h, "hello w1 x86_64-linux slots=0 heavy=0 : 1.1 running build, 1.2 running build");
+    assert_int_equal(view_eta_ms(history_farm(h), 1), HALF_HOUR_MS / 10 + 1);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* A run that waits for a host that is not there yet, or for its preflight, or for nothing. */
+static void a_forecast_of_what_does_not_run(void **state)
+{
+    (void)state;
+    enum { HALF_HOUR_MS = 30 * 60 * 1000 };
+    struct history *h = history_begin();
+    history_do(h, "submit r1\nresolved 1 a x86_64-linux heavy");
+    assert_int_equal(view_eta_ms(history_farm(h), 1), 0);
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=3 heavy=1\nsubmit r2 publish\n"
+                  "resolved 2 b x86_64-linux heavy org=o");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_UNROUTABLE); /* w1 may not publish */
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux slots=3 heavy=1 publish\n"
+                  "submit r3 publish\nresolved 3 c x86_64-linux heavy org=o");
+    assert_int_equal(view_eta_ms(history_farm(h), 3), 2 * HALF_HOUR_MS); /* behind a */
+    history_do(h, "cancel c run=1");
+    assert_int_equal(view_eta_ms(history_farm(h), 1), 0);
+    history_end(h);
+}
+
+/* Whoever joined ends as the one did that it joined, whichever way that was. */
+static void a_timeout_is_everybodys(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux\n"
+                  "submit r2\nresolved 2 a x86_64-linux\n"
+                  "status w1 : 1.1 ended failed timeout at=build");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_TIMED_OUT);
+    history_end(h);
+}
+
+static void a_run_that_is_to_be_published_later_is_not_archived(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux org=o\nstatus w1 : 1.1 ended ok\nsealed 1.1 1\n"
+                  "pause p\npublish q 1");
+    history_expect(h, "archive 1", "");
+    history_expect(
+        h, "settle s 1 giveup\narchive 1",
+        "publication-failed...\nrequest-known...\n> reply ok run=1\nrun-archived run=1\n");
+    history_end(h);
+}
+
+/* The run that goes on with a build may be forgotten before the one that gave it away. */
+static void an_attempt_that_was_handed_over_outlives_its_first_run(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux\n"
+                  "submit r2\nresolved 2 a x86_64-linux\n"
+                  "status w1 : 1.1 ended failed network bytes=0\ntick 20000\n"
+                  "status w1 : 1.2 running build\ncancel c job=1\nstatus w1 : 1.2 ended ok\n"
+                  "sealed 1.2 1");
+    assert_int_equal(job_of(h, 1).attempts, 1);
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_OK);
+    history_rebuild(h);
+    history_expect(h, "archive 2", "run-archived run=2\n");
+    history_rebuild(h);
+    assert_int_equal(job_of(h, 1).joins, 2);
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -621,6 +929,18 @@ int main(void)
         cmocka_unit_test(hosts_say_why_not),
         cmocka_unit_test(a_plan_is_what_a_rebuild_does),
         cmocka_unit_test(an_archived_run_is_forgotten),
+        cmocka_unit_test(hosts_that_look_alike_differ_in_what_they_check),
+        cmocka_unit_test(each_reason_has_its_words),
+        cmocka_unit_test(a_disk_is_full_for_what_is_on_it),
+        cmocka_unit_test(reservations_are_on_the_disk_that_builds_use),
+        cmocka_unit_test(what_is_learned_reserves_no_less_than_what_is_needed),
+        cmocka_unit_test(items_are_planned_by_what_they_are),
+        cmocka_unit_test(many_collisions_are_counted),
+        cmocka_unit_test(a_forecast_plays_the_queue),
+        cmocka_unit_test(a_forecast_of_what_does_not_run),
+        cmocka_unit_test(a_timeout_is_everybodys),
+        cmocka_unit_test(a_run_that_is_to_be_published_later_is_not_archived),
+        cmocka_unit_test(an_attempt_that_was_handed_over_outlives_its_first_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -342,6 +342,174 @@ static void imports_are_idempotent(void **state)
     history_end(h);
 }
 
+/* A cancelled run, a host that left or a build that nobody knows any more has nothing to publish.
+ */
+static void what_cannot_be_published_says_why(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1 publish\nenrol w2\nhello w1 x86_64-linux publish\nhello w2 "
+               "aarch64-linux publish\nsubmit r1\nresolved 1 a x86_64-linux org=o, b aarch64-linux "
+               "org=o\nsubmit r2\nresolved 2 a x86_64-linux org=o\n"
+               "status w1 : 1.1 ended ok\nstatus w2 : 1.2 ended ok\nsealed 1.1 1\nsealed 1.2 1");
+    history_expect(h, "publish p1 2",
+                   "> reply no w2 built job 2 (b) and may not publish: rebuild with --publish\n");
+    history_do(h, "archive 1");
+    history_expect(h, "publish p2 3",
+                   "> reply no what job 3 (a) built is not known any more: rebuild it\n");
+    history_do(h, "submit r3 force\nresolved 3 a x86_64-linux org=o\nstatus w1 : 1.3 ended ok\n"
+                  "sealed 1.3 1\nstatus w1\nremove x w1");
+    history_expect(h, "publish p3 4",
+                   "> reply no the host that built job 4 (a) left the farm: rebuild it\n");
+    history_end(h);
+}
+
+static void what_failed_to_be_published_can_be_published_again(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "status w1 : 1.1 ended ok, p1.2 ended failed stale");
+    assert_int_equal(state_of(h, 1), PUBLICATION_FAILED);
+    history_expect(h, "publish p 1",
+                   "publication-wanted publication=2 job=1...\n"
+                   "request-known...\npublication-granted publication=2...\n"
+                   "> reply ok run=1 1 to publish, 0 were published or waiting "
+                   "already\n> expect-log 1.3 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+/* Whoever was stopped before the publish began can try again; else it may have happened. */
+static void a_try_that_was_stopped_or_lost(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *how;
+        enum publication_state state;
+    } cases[] = {
+        {"stopped at=checkout", PUBLICATION_WANTED},
+        {"stopped at=publish", PUBLICATION_UNKNOWN},
+        {"lost at=checkout", PUBLICATION_UNKNOWN},
+        {"failed at=checkout", PUBLICATION_WANTED},
+        {"failed timeout at=checkout", PUBLICATION_WANTED},
+        {"lost host-lost at=checkout", PUBLICATION_UNKNOWN},
+        {"failed timeout at=publish", PUBLICATION_UNKNOWN},
+        {"failed compile at=publish", PUBLICATION_WANTED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct history *h = granted();
+        char line[100];
+        snprintf(line, sizeof line, "status w1 : 1.1 ended ok, p1.2 ended %s", cases[i].how);
+        history_do(h, line);
+        assert_int_equal(state_of(h, 1), cases[i].state);
+        history_end(h);
+    }
+}
+
+/* One after the other, but for what other accounts hold. */
+static void an_account_is_a_target_with_its_secret(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=9\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=o secret=s, b x86_64-linux org=o secret=s, "
+                  "c x86_64-linux org=o secret=t, d x86_64-linux org=q secret=s, "
+                  "e x86_64-linux cache=o secret=s, f x86_64-linux org=o secret=s\n"
+                  "preflighted 1\npause p\n"
+                  "status w1 : 1.1 ended ok, 1.2 ended ok, 1.3 ended ok, 1.4 ended ok, 1.5 ended "
+                  "ok, 1.6 ended ok\nresume p2");
+    /* Four at a time. */
+    assert_int_equal(state_of(h, 4), PUBLICATION_GRANTED);
+    assert_int_equal(state_of(h, 5), PUBLICATION_WANTED);
+    history_do(h, "pause p3\nstatus w1 : p1.7 ended failed network, p1.8 running publish, "
+                  "p1.9 ended failed network, p1.10 ended failed network\ntick 60000\n"
+                  "hello w1 x86_64-linux publish slots=9 : p1.8 ended failed auth");
+    static const enum publication_state states[] = {PUBLICATION_HELD,   PUBLICATION_HELD,
+                                                    PUBLICATION_WANTED, PUBLICATION_WANTED,
+                                                    PUBLICATION_WANTED, PUBLICATION_HELD};
+    for (uint64_t i = 0; i < 6; i++)
+        assert_int_equal(state_of(h, i + 1), states[i]);
+    history_expect(h, "release r q",
+                   "request-known request_id=r\n> reply ok\n"); /* nothing of q is held */
+    history_do(h, "release r2 s");
+    assert_int_equal(state_of(h, 6), PUBLICATION_WANTED);
+    history_end(h);
+}
+
+/* Held while in doubt: neither a cancel nor an export may forget the doubt. */
+static void doubt_outlives_a_hold(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "status w1 : 1.1 ended ok, p1.2 ended failed publish unsure\ntick 10000\n"
+                  "status w1 : p1.3 ended failed auth");
+    assert_int_equal(state_of(h, 1), PUBLICATION_HELD);
+    history_do(h, "cancel c run=1");
+    assert_int_equal(state_of(h, 1), PUBLICATION_HELD);
+    history_do(h, "pause p\nrelease r o\nrelease r2 acme");
+    assert_int_equal(state_of(h, 1), PUBLICATION_WANTED);
+    history_rebuild(h);
+    struct publication_view view;
+    assert_true(view_publication(history_farm(h), 1, &view));
+    assert_true(view.in_doubt);
+    history_end(h);
+}
+
+/* A job that joined may be built before its own run is open: it is published when it is. */
+static void nothing_is_published_for_a_run_that_is_not_open(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish\n"
+                  "submit r1\nresolved 1 a x86_64-linux org=o\n"
+                  "submit r2 publish\nresolved 2 a x86_64-linux org=o\nstatus w1 : 1.1 ended ok");
+    assert_int_equal(state_of(h, 1), PUBLICATION_WANTED);
+    history_expect(h, "preflighted 2",
+                   "run-opened run=2\npublication-granted publication=1...\n"
+                   "> expect-log 1.2 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+static void a_ledger_entry_is_known_by_commit_and_inputs(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    const struct ledger_entry *entry;
+    size_t index = 0, count = 0;
+    history_do(h, "import i1 o a x86_64-linux c1 h1");
+    history_expect(h, "import i2 o a x86_64-linux c1 h2",
+                   "ledger-entered...\nrequest-known...\n"
+                   "> reply ok 1 entered, 0...\n");
+    history_expect(h, "import i3 o a x86_64-linux c2 h2",
+                   "ledger-entered...\nrequest-known...\n"
+                   "> reply ok 1 entered, 0...\n");
+    while (view_ledger_next(history_farm(h), &index, &entry))
+        count++;
+    assert_int_equal(count, 3);
+    history_end(h);
+}
+
+/* A host that is taken away while it may be publishing. */
+static void removing_a_host_in_doubt_tells_where_to_look(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "submit r2 publish force\nresolved 2 b x86_64-linux org=acme, c x86_64-linux "
+                  "org=acme commit=c3\npreflighted 2\n"
+                  "status w1 : 1.1 ended ok, p1.2 ended failed publish unsure, 1.3 ended ok, 1.4 "
+                  "ended ok\ntick 10000\n"
+                  "status w1 : p1.5 ended failed network, p1.6 accepted, p1.7 ended failed auth");
+    history_do(h, "remove x w1 discard");
+    struct publication_view view;
+    assert_true(view_publication(history_farm(h), 1, &view)); /* held, and in doubt */
+    assert_non_null(strstr(view.detail, "look at the target"));
+    assert_true(view_publication(history_farm(h), 2, &view)); /* held with it */
+    assert_string_equal(view.detail, "its worker was removed before it was published");
+    assert_true(view_publication(history_farm(h), 3, &view)); /* granted */
+    assert_non_null(strstr(view.detail, "look at the target"));
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +529,14 @@ int main(void)
         cmocka_unit_test(a_publication_holds_no_slot_and_pins_its_host),
         cmocka_unit_test(removing_the_host_gives_up_its_publications),
         cmocka_unit_test(imports_are_idempotent),
+        cmocka_unit_test(what_cannot_be_published_says_why),
+        cmocka_unit_test(what_failed_to_be_published_can_be_published_again),
+        cmocka_unit_test(a_try_that_was_stopped_or_lost),
+        cmocka_unit_test(an_account_is_a_target_with_its_secret),
+        cmocka_unit_test(doubt_outlives_a_hold),
+        cmocka_unit_test(nothing_is_published_for_a_run_that_is_not_open),
+        cmocka_unit_test(a_ledger_entry_is_known_by_commit_and_inputs),
+        cmocka_unit_test(removing_a_host_in_doubt_tells_where_to_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 /* What follows an attempt that ended badly, cause by cause. */
 #include "tests/unit/history.h"
 
+#include "proto/limits.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -409,6 +411,64 @@ static void a_retry_is_a_new_run_that_skips_nothing(void **state)
     history_end(h);
 }
 
+/* The back-off doubles up to 32 times, and then a job has had its share, whatever the policy. */
+static void a_back_off_and_a_job_have_an_end(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "policy attempts=99 delay=1000\nenrol w1\nhello w1 x86_64-linux slots=1\n"
+                  "submit r1\nresolved 1 a x86_64-linux");
+    for (unsigned attempt = 1; attempt <= LIMIT_ATTEMPTS_PER_JOB; attempt++) {
+        char line[100];
+        snprintf(line, sizeof line, "status w1 : 1.%u ended refused", attempt);
+        if (attempt == LIMIT_ATTEMPTS_PER_JOB) {
+            history_expect(h, line,
+                           "attempt-ended...\njob-closed job=1 verdict=failed\nrun-closed run=1\n");
+            break;
+        }
+        history_do(h, line);
+        struct job_view job;
+        struct farm_view farm;
+        assert_true(view_job(history_farm(h), 1, &job));
+        view_farm(history_farm(h), &farm);
+        unsigned doublings = attempt - 1 < 5 ? attempt - 1 : 5;
+        assert_int_equal(job.not_before_ms - farm.now_ms, 1000u << doublings);
+        for (unsigned s = 0; s < 1u << doublings; s++)
+            history_do(h, "tick 1000\nstatus w1");
+    }
+    history_end(h);
+}
+
+static void a_host_is_quarantined_once(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=3\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux, b x86_64-linux, c x86_64-linux");
+    history_expect(h,
+                   "status w1 : 1.1 ended failed wrong-host, 1.2 ended failed wrong-host, 1.3 "
+                   "ended failed wrong-host",
+                   "attempt-ended...\nworker-suspected...\njob-ready job=1 cause=wrong-host\n"
+                   "attempt-ended...\nworker-suspected...\nworker-moved worker=1 to=quarantined "
+                   "reason=\"2 packages found that it lacks what it claimed: wrong-host\"...\n"
+                   "job-ready job=2 cause=wrong-host\n"
+                   "attempt-ended...\njob-ready job=3 cause=wrong-host\n");
+    history_end(h);
+}
+
+/* A host that is out of order, or has failed the job too, is nobody to wait for. */
+static void who_is_out_of_order_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "hello w2 x86_64-linux problem=git-missing slots=1");
+    history_expect(h, "status w1 : 1.1 ended failed oom at=build\ntick 10000",
+                   "attempt-ended...\nlearned...\njob-delayed...\njob-ready job=1\n"
+                   "lease-offered token={epoch=1 number=2} job=1 worker=1\n"
+                   "> expect-log 1.2 from 1\n> orders 1\n");
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,6 +490,9 @@ int main(void)
         cmocka_unit_test(a_worker_that_cannot_begin_is_like_a_busy_one),
         cmocka_unit_test(a_job_that_loses_hosts_is_poison),
         cmocka_unit_test(a_retry_is_a_new_run_that_skips_nothing),
+        cmocka_unit_test(a_back_off_and_a_job_have_an_end),
+        cmocka_unit_test(a_host_is_quarantined_once),
+        cmocka_unit_test(who_is_out_of_order_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "coordinator/core/rank.h"
 #include "coordinator/core/state.h"
 #include "coordinator/core/view.h"
+#include "tests/unit/history.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -106,6 +107,9 @@ static void a_record_is_copied_and_printed(void **state)
     record_print(&copy, &out);
     assert_string_equal((const char *)out.data,
                         "[    1500] lease-offered token={epoch=1 number=7} job=3 worker=1\n");
+    buf_clear(&out);
+    record_print(&(struct record){.kind = RECORD_COUNTERS_SET}, &out);
+    assert_string_equal((const char *)out.data, "[       0] counters-set\n");
     record = (struct record){.kind = RECORD_RUN_REFUSED, .run = {4, NULL}};
     record_copy(&copy, &record, &arena);
     assert_string_equal(copy.run.reason, "");
@@ -140,6 +144,58 @@ static void a_rank_keeps_order(void **state)
     assert_null(rank.root);
 }
 
+/* People page through lists while runs are archived: what is gone is the end of its list. */
+static void what_is_gone_ends_a_list(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    const struct farm *farm = history_farm(h);
+    struct run_view run;
+    struct job_view job;
+    struct attempt_view attempt;
+    struct worker_view worker;
+    uint64_t cursor = 9;
+    size_t index = 0;
+    assert_int_equal(view_run_newest(farm), 0);
+    history_do(h, "enrol w1\nsubmit r1\nsubmit r2\nresolved 1 a x86_64-linux");
+    assert_int_equal(view_run_newest(farm), 2);
+    assert_false(view_run_next(farm, &cursor, &run));
+    assert_false(view_job_next(farm, 1, &cursor, &job));
+    assert_false(view_worker_next(farm, &cursor, &worker));
+    assert_false(view_attempt_next(farm, 9, &index, &attempt));
+    cursor = 0;
+    assert_false(view_job_next(farm, 9, &cursor, &job));
+    history_end(h);
+}
+
+static void a_farm_that_never_started_is_exported(void **state)
+{
+    (void)state;
+    struct farm *farm = farm_create(), *again = farm_create();
+    struct farm_outcome outcome = {0};
+    farm_export(farm, &outcome);
+    for (size_t i = 0; i < outcome.record_count; i++)
+        farm_apply(again, &outcome.records[i]);
+    assert_int_equal(farm_digest(again), farm_digest(farm));
+    farm_outcome_release(&outcome);
+    farm_destroy(farm);
+    farm_destroy(again);
+}
+
+static void a_request_without_an_id_is_not_remembered(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct input input = {.kind = INPUT_SUBMIT, .submit = {.asked = {"", "ann"}}};
+    shape_init(&run_options_shape, &input.submit.options);
+    history_step(h, &input);
+    assert_string_equal(history_said(h),
+                        "run-submitted run=1 who=ann\n> reply ok run=1\n> resolve 1\n");
+    history_step(h, &input);
+    assert_int_equal(view_run_newest(history_farm(h)), 2);
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +206,9 @@ int main(void)
         cmocka_unit_test(kinds_are_in_order_and_found),
         cmocka_unit_test(a_record_is_copied_and_printed),
         cmocka_unit_test(a_rank_keeps_order),
+        cmocka_unit_test(what_is_gone_ends_a_list),
+        cmocka_unit_test(a_farm_that_never_started_is_exported),
+        cmocka_unit_test(a_request_without_an_id_is_not_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

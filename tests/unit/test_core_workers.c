@@ -2,10 +2,13 @@
 /* Leases, sessions, silence and return; keys and what people do to workers. */
 #include "tests/unit/history.h"
 
+#include "proto/limits.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -408,6 +411,167 @@ static void foreign_attempts_take_slots(void **state)
     history_end(h);
 }
 
+/* A worker that is nobody's, or shows what no attempt can be, changes nothing. */
+static void odd_words_of_a_worker_are_survived(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_expect(h, "status 9", "> hello-again 9\n");
+    history_expect(h, "hello 9 x86_64-linux", "> refuse 9 for ever: this worker was removed...\n");
+    history_expect(h, "failed 9\nfailed w1\nfailed w1",
+                   "worker-lost worker=1\n"
+                   "attempt-ended...\njob-ready job=1...\n");
+    history_do(h, "hello w1 x86_64-linux");
+    history_expect(h, "status w1 : 1.2 running publish", ""); /* that is no phase of an attempt */
+    assert_int_equal(attempt_state(h, 2), ATTEMPT_OFFERED);
+    history_do(h, "status w1 : 1.2 running build");
+    history_expect(h, "status w1 : 1.2 running checkout", ""); /* nor does one go back */
+    history_expect(h, "status w1 : 1.2 ended none",            /* how, it does not say: not well */
+                   "attempt-ended token={epoch=1 number=2} outcome=failed cause=unknown...\n"
+                   "job-delayed job=1 until_ms=10000 cause=unknown\n");
+    history_end(h);
+}
+
+static void a_host_that_builds_for_nothing_is_quarantined(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_expect(h, "hello w1 + : 1.1 accepted",
+                   "worker-joined...\n"
+                   "worker-moved worker=1 to=quarantined reason=\"it builds for none now and built "
+                   "for x86_64-linux when it joined: `farm worker resume w1` accepts that\"\n"
+                   "> welcome 1\n");
+    history_do(h, "status w1 : 1.1 ended ok");
+    history_expect(h, "remove x w1",
+                   "worker-moved worker=1 to=removed who=ann\npeer-revoked...\n"
+                   "request-known request_id=x\n> peers\n> reply ok\n");
+    history_end(h);
+}
+
+/* What runs is adopted by a job that waits for it in an open run, and by no other. */
+static void what_is_adopted_has_no_lease_elsewhere(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "start epoch=2\nenrol w1 publish\nenrol w2 publish\n"
+                  "hello w1 x86_64-linux publish problem=later\n"
+                  "hello w2 x86_64-linux publish problem=later\n"
+                  "submit r1\nresolved 1 a x86_64-linux, b x86_64-linux\n"
+                  "submit r2 publish\nresolved 2 c x86_64-linux org=o");
+    history_expect(h, "status w1 : 1.7 running publish pkg=a, 1.8 running build pkg=c",
+                   "attempt-adopted token={epoch=1 number=7} job=1 worker=1\n"
+                   "> expect-log 1.7 from 1\n> orders 1\n");
+    assert_int_equal(ordered(h, 1, 8), ORDER_STOP); /* nobody knows yet whether c is wanted */
+    history_expect(h, "status w2 : 1.9 running build pkg=a", "> orders 2\n");
+    assert_int_equal(ordered(h, 2, 9), ORDER_STOP);
+    history_end(h);
+}
+
+/* Its key may have changed its rights; its name and role are for ever. */
+static void who_enrols_again_may_publish_from_then_on(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_expect(h, "enrol w1 publish",
+                   "peer-enrolled worker=1 name=w1 public_key=key-of-w1 role=worker "
+                   "may_publish=true\n> peers\n> reply ok\n");
+    history_expect(h, "viewer w1", /* another key; names are the worker's own */
+                   "> reply no this key is enrolled already, as worker w1: revoke it first\n");
+    history_expect(h, "viewer w1 key=other",
+                   "peer-enrolled name=w1 public_key=other role=viewer\n> peers\n> reply ok\n");
+    history_expect(h, "revoke w1",
+                   "worker-moved worker=1 to=removed reason=\"its key was revoked\" who=ann\n"
+                   "attempt-ended token={epoch=1 number=1} outcome=lost...\njob-ready job=1...\n"
+                   "peer-revoked worker=1...\n> peers\n> reply ok\n");
+    history_expect(h, "revoke w1", "> reply ok it was revoked already\n");
+    history_expect(h, "remove x 1",
+                   "request-known request_id=x\n> reply ok it was removed already\n");
+    history_expect(h, "undrain y 1", "> reply no w1 was removed: enrol it anew\n");
+    history_expect(h, "drain z 9", "> reply no there is no such worker: see `farm worker list`\n");
+    history_end(h);
+}
+
+static const char *enrolled(struct history *h, const char *name, const char *key, enum role role)
+{
+    struct input input = {.kind = INPUT_ENROL};
+    input.enrol = (struct input_enrol){{"", "ann"}, name, key, role, false};
+    history_said(h);
+    history_step(h, &input);
+    return history_said(h);
+}
+
+static void who_enrols_has_a_name_a_key_and_a_role(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    static const char too_long[] =
+        "0123456789012345678901234567890123456789012345678901234567890123";
+    assert_string_equal(enrolled(h, "", "k", ROLE_WORKER),
+                        "> reply no give it a name of 1 to 63 characters\n");
+    assert_string_equal(enrolled(h, too_long, "k", ROLE_WORKER),
+                        "> reply no give it a name of 1 to 63 characters\n");
+    assert_string_equal(enrolled(h, "w", "", ROLE_WORKER), "> reply no give the public key\n");
+    assert_string_equal(enrolled(h, "w", "k", ROLE_NONE),
+                        "> reply no give a role: viewer, operator, admin or worker\n");
+    history_end(h);
+}
+
+static void a_farm_has_a_most_of_workers(void **state)
+{
+    (void)state;
+    struct farm *farm = farm_create();
+    struct farm_outcome outcome = {0};
+    for (unsigned i = 0; i <= LIMIT_WORKERS; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "w%u", i);
+        struct input input = {.kind = INPUT_ENROL};
+        input.enrol = (struct input_enrol){{"", "ann"}, name, name, ROLE_WORKER, false};
+        farm_outcome_clear(&outcome);
+        farm_step(farm, &input, &outcome);
+    }
+    assert_string_equal(outcome.effects[0].text, "a farm has at most 2000 workers");
+    struct input again = {.kind = INPUT_ENROL};
+    again.enrol = (struct input_enrol){{"", "ann"}, "w0", "w0", ROLE_WORKER, true};
+    farm_outcome_clear(&outcome);
+    farm_step(farm, &again, &outcome); /* one that is there already */
+    assert_int_equal(outcome.records[0].kind, RECORD_PEER_ENROLLED);
+    farm_outcome_release(&outcome);
+    farm_destroy(farm);
+}
+
+static void a_worker_may_be_owed_many_orders(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct arena arena = {0};
+    struct orders orders;
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=12\nsubmit r1\nresolved 1 a x86_64-linux, "
+                  "b x86_64-linux, c x86_64-linux, d x86_64-linux, e x86_64-linux, f x86_64-linux, "
+                  "g x86_64-linux, i x86_64-linux, j x86_64-linux, k x86_64-linux");
+    view_orders(history_farm(h), 1, &orders, &arena);
+    assert_int_equal(orders.orders_count, 10);
+    view_orders(history_farm(h), 9, &orders, &arena); /* nobody */
+    assert_int_equal(orders.orders_count, 0);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* The machine's clock does not; but if it did, no lease would end for it. */
+static void a_clock_that_goes_back_stands_still(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    struct farm_view before, after;
+    history_do(h, "tick 10000");
+    view_farm(history_farm(h), &before);
+    history_advance(h, (uint64_t)-5000);
+    history_do(h, "status w1 : 1.1 accepted");
+    view_farm(history_farm(h), &after);
+    assert_int_equal(after.now_ms, before.now_ms);
+    history_advance(h, 5000);
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +596,14 @@ int main(void)
         cmocka_unit_test(keys_and_names_are_unique),
         cmocka_unit_test(a_log_may_be_stored_before_the_end_is_known),
         cmocka_unit_test(foreign_attempts_take_slots),
+        cmocka_unit_test(odd_words_of_a_worker_are_survived),
+        cmocka_unit_test(a_host_that_builds_for_nothing_is_quarantined),
+        cmocka_unit_test(what_is_adopted_has_no_lease_elsewhere),
+        cmocka_unit_test(who_enrols_again_may_publish_from_then_on),
+        cmocka_unit_test(who_enrols_has_a_name_a_key_and_a_role),
+        cmocka_unit_test(a_farm_has_a_most_of_workers),
+        cmocka_unit_test(a_worker_may_be_owed_many_orders),
+        cmocka_unit_test(a_clock_that_goes_back_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,7 +112,7 @@ static void print_texts(struct printer *printer, const struct option *option, co
 static void print_value(struct printer *printer, const struct option *option, const void *plain,
                         int indent)
 {
-    const char *text = option_text(option, plain, &printer->arena);
+    const char *text = option_as_text(option, plain, &printer->arena);
     bool is_default = option->otherwise && strcmp(text, option->otherwise) == 0;
     print_indent(printer, indent);
     buf_print(printer->out, "%s%s:%s", is_default ? "# " : "", option->key,

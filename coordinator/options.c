@@ -318,7 +318,7 @@ int option_set(const struct option *option, const char *text, void *plain, struc
     return -1;
 }
 
-const char *option_text(const struct option *option, const void *plain, struct arena *arena)
+const char *option_as_text(const struct option *option, const void *plain, struct arena *arena)
 {
     const void *member = (const char *)plain + option->offset;
     switch (option->type) {

@@ -40,7 +40,7 @@ extern const struct option config_options[];
 int option_set(const struct option *option, const char *text, void *plain, struct arena *arena,
                struct err *err);
 /* The value of a member as it would be written in the file, without quotes. */
-const char *option_text(const struct option *option, const void *plain, struct arena *arena);
+const char *option_as_text(const struct option *option, const void *plain, struct arena *arena);
 /* Gives all members their defaults; NULL defaults become "". */
 void options_init(const struct option *options, void *plain);
 

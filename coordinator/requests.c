@@ -160,6 +160,7 @@ struct meant_log {
     struct token token;
     const char *state;
     bool is_empty; /* it ended without a word: the store has no file for it */
+    bool is_ahead; /* nothing has begun yet, and who follows waits for it */
 };
 
 static int find_publish_log(const struct subject *subject, const struct job_view *job,
@@ -199,7 +200,8 @@ static int find_log(const struct subject *subject, const json_t *arguments, stru
     if (ordinal && found)
         return err_set(err, "%s has no attempt %llu; it has %zu", package,
                        (unsigned long long)ordinal, job.attempts);
-    if (!found)
+    log->is_ahead = !found && job.state != JOB_CLOSED && json_get_flag(arguments, "follow");
+    if (!found && !log->is_ahead)
         return err_set(err, "%s has not begun: `farm why %s` says what it waits for", package,
                        package);
     return 0;
@@ -222,6 +224,7 @@ static void serve_logs(struct shell *shell, const struct asker *asker, const jso
     json_object_set_new(body, "state", json_string(log.state));
     json_object_set_new(body, "sealed", json_boolean(!strcmp(log.state, "sealed")));
     json_object_set_new(body, "empty", json_boolean(log.is_empty));
+    json_object_set_new(body, "ahead", json_boolean(log.is_ahead));
     json_object_set_new(body, "log_endpoint", json_text(logstore_endpoint(shell->logs)));
     answer(shell, asker, body);
     subject_release(&subject);
@@ -657,7 +660,8 @@ static const struct verb verbs[] = {
      READ,
      serve_ledger},
     {{"eta", ROLE_VIEWER, "{run?}", "{eta_ms}"}, READ, serve_eta},
-    {{"logs", ROLE_VIEWER, "{job, attempt?, kind?}", "{token, state, sealed, empty, log_endpoint}"},
+    {{"logs", ROLE_VIEWER, "{job, attempt?, kind?, follow?}",
+      "{token, state, sealed, empty, ahead, log_endpoint}"},
      READ,
      serve_logs},
     {{"events", ROLE_VIEWER, "{since?}", "{events, next}, again and again"}, READ, NULL},

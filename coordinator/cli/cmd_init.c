@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/init.h"
 #include "coordinator/cli/place.h"
 #include "coordinator/cli/process.h"
 #include "proto/base/io.h"
@@ -7,9 +8,7 @@
 
 #include <stdio.h>
 
-/* farmd looks at the repository: what is in a branch is the coordinator's knowledge. */
-static int discover(struct invocation *invocation, const char *url, struct buf *yaml,
-                    struct err *err)
+int init_discover(struct invocation *invocation, const char *url, struct buf *yaml, struct err *err)
 {
     const char *argv[] = {process_find(&invocation->arena, "farmd"),
                           "discover",
@@ -20,7 +19,7 @@ static int discover(struct invocation *invocation, const char *url, struct buf *
                           NULL};
     int code = process_capture(argv, LIMIT_CONFIG_BYTES, yaml, err);
     if (code > 0)
-        return err_set(err, "no farm.yaml was written: the repository could not be read");
+        return err_set(err, "the repository could not be read, so nothing was written");
     return code;
 }
 
@@ -33,7 +32,7 @@ enum exit_code cmd_init(struct invocation *invocation)
         return fail(EXIT_REFUSED, "%s is there already: edit it, or say --force to replace it",
                     path);
     bool failed = io_make_folders(invocation->home, 0750, &err) ||
-                  discover(invocation, invocation->arguments[0], &yaml, &err) ||
+                  init_discover(invocation, invocation->arguments[0], &yaml, &err) ||
                   io_write_file(path, yaml.data, yaml.size, 0640, true, &err);
     buf_release(&yaml);
     if (failed)

@@ -14,6 +14,8 @@
 #include "proto/base/io.h"
 #include "proto/json.h"
 
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@ struct output {
     bool strips;
     struct strip strip;
     struct buf text;
+    bool said_ahead; /* that the job has not begun */
 };
 
 static int write_out(void *context, const uint8_t *data, size_t size, struct err *err)
@@ -40,6 +43,8 @@ static enum exit_code locate(struct invocation *invocation, const struct log_wis
     json_object_set_new(arguments, "job", json_text(wish->job));
     if (wish->attempt)
         json_object_set_new(arguments, "attempt", json_integer(wish->attempt));
+    if (wish->follow)
+        json_object_set_new(arguments, "follow", json_true());
     if (wish->publish)
         json_object_set_new(arguments, "kind", json_string("publish"));
     return invocation_ask(invocation, "logs", arguments, body);
@@ -62,6 +67,17 @@ static int fill_request(struct invocation *invocation, const json_t *body, bool 
     return 0;
 }
 
+/* A queue is hours long and a question costs little: each second is soon enough. */
+enum { AHEAD_MS = 1000 };
+
+static void wait_for_begin(const struct log_wish *wish, bool *said)
+{
+    if (!*said)
+        fprintf(stderr, "farm: %s has not begun; its log follows when it does\n", wish->job);
+    *said = true;
+    poll(NULL, 0, AHEAD_MS);
+}
+
 /* One reading; LOG_END_SILENT means: ask where the log is, go on at request->offset. */
 static enum exit_code read_once(struct invocation *invocation, const struct log_wish *wish,
                                 struct output *output, struct log_request *request, bool *again)
@@ -69,9 +85,16 @@ static enum exit_code read_once(struct invocation *invocation, const struct log_
     json_t *body = NULL;
     struct err err;
     enum log_end end = LOG_END_FAILED;
+    *again = false;
     enum exit_code code = locate(invocation, wish, &body);
     if (code != EXIT_FINE)
         return code;
+    if (json_get_flag(body, "ahead")) {
+        json_decref(body);
+        wait_for_begin(wish, &output->said_ahead);
+        *again = true;
+        return EXIT_FINE;
+    }
     if (json_get_flag(body, "empty")) {
         json_decref(body);
         return EXIT_FINE;

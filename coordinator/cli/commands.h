@@ -7,6 +7,7 @@
 #include "coordinator/cli/command.h"
 
 enum exit_code cmd_init(struct invocation *invocation);
+enum exit_code cmd_project_add(struct invocation *invocation);
 enum exit_code cmd_up(struct invocation *invocation);
 enum exit_code cmd_down(struct invocation *invocation);
 enum exit_code cmd_config_check(struct invocation *invocation);

@@ -16,7 +16,8 @@ teardown() {
 	farm_teardown
 }
 
-# build_of COMMAND: one package without checkout or check, so that its log is the command's output.
+# build_of COMMAND [--paused]: one package without checkout or check, so that its log is the command's
+# output.
 build_of() {
 	farm_config <<-EOT
 		projects:
@@ -35,6 +36,7 @@ build_of() {
 	EOT
 	farm_up
 	worker_up one --slots 1
+	[ "${2:-}" != --paused ] || farm pause
 	farm rebuild --detach 'gpu=sm90 isa=avx2'
 }
 
@@ -78,6 +80,20 @@ same_log() {
 	touch "$gate"
 	wait "$follower"
 	[ "$(cat "$top/followed")" = $'first\nlast' ]
+}
+
+@test "-f waits for a build that has not begun" {
+	build_of "echo first" --paused
+	wait_until 30 job_is torchvision-python313-cuda12_8-sm90-avx2 state ready
+	run farm logs sm90-avx2
+	[ "$status" -eq 3 ]
+	says "has not begun"
+	farm logs sm90-avx2 -f >"$top/followed" 2>"$top/said" 3>&- &
+	local follower=$!
+	wait_until 30 grep -F "has not begun; its log follows when it does" "$top/said"
+	farm resume
+	wait "$follower"
+	[ "$(cat "$top/followed")" = first ]
 }
 
 @test "a log goes on where it stopped when the coordinator was killed meanwhile" {

@@ -537,6 +537,32 @@ static void archived_runs_can_be_read_alone(void **state)
     }
 }
 
+/* The run that gave an attempt away needs the one that has it now, to be replayed alone; what
+ * becomes of the attempt is that run's. */
+static void what_was_handed_over_is_read_with_both_runs(void **state)
+{
+    struct rig *rig = *state;
+    static const uint64_t runs[] = {1};
+    struct record handed = empty(RECORD_ATTEMPT_HANDED);
+    handed.lease = (struct record_lease){{1, 100}, 20, 1, PHASE_NONE};
+    open_journal(rig);
+    append(rig, run_submitted(1));       /* 1 */
+    append(rig, job_planned(1, 10, 0));  /* 2 */
+    append(rig, run_submitted(2));       /* 3 */
+    append(rig, job_planned(2, 20, 10)); /* 4 */
+    append(rig, lease(10, 100));         /* 5 */
+    append(rig, handed);                 /* 6 */
+    append(rig, job_closed(10));         /* 7 */
+    append(rig, run_closed(1));          /* 8 */
+    append(rig, ended(100));             /* 9 */
+    commit(rig);
+    reopen(rig);
+    fine(rig, journal_compact(rig->journal, runs, 1, NULL, 0, &rig->err));
+    archived(rig, 1,
+             "1:run-submitted 2:job-planned 3:run-submitted 4:job-planned 5:lease-offered "
+             "6:attempt-handed 7:job-closed 8:run-closed 9:attempt-ended ");
+}
+
 static void numbers_go_on_after_a_compaction(void **state)
 {
     struct rig *rig = *state;
@@ -640,6 +666,7 @@ int main(int argc, char **argv)
         TEST(a_cut_off_file_is_an_error),
         TEST(a_folder_that_is_not_there),
         TEST(archived_runs_can_be_read_alone),
+        TEST(what_was_handed_over_is_read_with_both_runs),
         TEST(numbers_go_on_after_a_compaction),
         TEST(archived_runs_are_listed_newest_first),
         TEST(the_first_versions_journal_replays),

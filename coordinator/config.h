@@ -47,6 +47,7 @@ struct config_project {
 struct config_listen {
     const char *control;
     const char *log;
+    const char *join;
 };
 
 /* A target as it is written; `target` is what config_target gives. */

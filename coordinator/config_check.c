@@ -302,6 +302,8 @@ static const void *check_farm(const struct config *config, struct err *err)
         to_blame = check_endpoint(&config->listen.control, err);
     if (!to_blame)
         to_blame = check_endpoint(&config->listen.log, err);
+    if (!to_blame)
+        to_blame = check_endpoint(&config->listen.join, err);
     if (!to_blame && policy->lease_ttl_ms < 2 * policy->heartbeat_ms)
         to_blame = blame(&policy->lease_ttl_ms, err, "lease_ttl: at least two heartbeats (%llu ms)",
                          2 * (unsigned long long)policy->heartbeat_ms);

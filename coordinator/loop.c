@@ -4,6 +4,7 @@
 #include "coordinator/archive.h"
 #include "coordinator/core/view.h"
 #include "coordinator/desk.h"
+#include "coordinator/door.h"
 #include "coordinator/journal.h"
 #include "coordinator/logstore.h"
 #include "coordinator/notifier.h"
@@ -78,7 +79,8 @@ char *shell_path(struct shell *shell, const char *name)
 
 static int wait_ms(struct loop *loop)
 {
-    if (desk_was_busy(loop->shell.desk))
+    bool busy = desk_was_busy(loop->shell.desk);
+    if (door_was_busy(loop->shell.door) || busy)
         return 0;
     uint64_t now = clock_boot_ms();
     uint64_t until = farm_deadline_ms(loop->shell.farm);
@@ -93,12 +95,13 @@ static int wait_ms(struct loop *loop)
 
 static void wait(struct loop *loop)
 {
-    struct pollfd polls[3 + 2 * LIMIT_DISCOVERY_CHILDREN] = {
+    struct pollfd polls[4 + 2 * LIMIT_DISCOVERY_CHILDREN] = {
         {.fd = desk_fd(loop->shell.desk), .events = POLLIN},
         {.fd = logstore_fd(loop->shell.logs), .events = POLLIN},
         {.fd = loop->signals, .events = POLLIN},
+        {.fd = door_fd(loop->shell.door), .events = POLLIN},
     };
-    size_t count = 3 + resolver_poll(loop->shell.resolver, polls + 3);
+    size_t count = 4 + resolver_poll(loop->shell.resolver, polls + 4);
     count += notifier_poll(loop->shell.notifier, polls + count);
     if (poll(polls, count, wait_ms(loop)) < 0 && errno != EINTR)
         log_error("poll: %s", strerror(errno));
@@ -156,6 +159,7 @@ static void gather(struct loop *loop)
     shell->wall_ms = clock_wall_ms();
     take_signals(loop);
     desk_receive(shell->desk);
+    door_receive(shell->door);
     take_sealed_logs(loop);
     resolver_work(shell->resolver);
     notifier_work(shell->notifier);
@@ -241,6 +245,7 @@ static void end_turn(struct loop *loop)
 {
     commit(loop); /* failed sends of the last orders */
     questions_answer(loop->shell.questions);
+    door_answer(loop->shell.door);
     farm_outcome_clear(&loop->shell.outcome);
     arena_clear(&loop->shell.arena);
 }
@@ -376,7 +381,7 @@ static int open_sockets(struct loop *loop, struct err *err)
     if (!shell->logs)
         return -1;
     desk_set_log_endpoint(shell->desk, logstore_endpoint(shell->logs));
-    return 0;
+    return door_create(shell, loop->zmq, &server, &shell->door, err);
 }
 
 /* Where clients and local workers find us; also the sign that we are ready. */
@@ -430,6 +435,7 @@ static void finish(struct loop *loop)
     notifier_destroy(shell->notifier);
     questions_destroy(shell->questions);
     logstore_stop(shell->logs);
+    door_destroy(shell->door);
     desk_close(shell->desk);
     zap_stop(loop->zap);
     if (loop->zmq)

@@ -28,6 +28,10 @@ static const struct option listen_options[] = {
     {"log", "tcp://127.0.0.1:7472",
      "Where workers send build logs; a socket of its own, so that logs never delay a heartbeat.",
      OPTION_TEXT, AT(struct config_listen, log)},
+    {"join", "tcp://127.0.0.1:7473",
+     "Where whoever has a token of `farm token create` joins. Listens only while such a token is "
+     "open.",
+     OPTION_TEXT, AT(struct config_listen, join)},
     END};
 
 static const struct option timing_options[] = {

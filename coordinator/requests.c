@@ -5,6 +5,7 @@
 #include "coordinator/chores.h"
 #include "coordinator/core/view.h"
 #include "coordinator/desk.h"
+#include "coordinator/door.h"
 #include "coordinator/filter.h"
 #include "coordinator/logstore.h"
 #include "coordinator/notifier.h"
@@ -700,6 +701,12 @@ static const struct verb verbs[] = {
      serve_worker_replace},
     {{"worker-remove", ROLE_ADMIN, "{worker, discard?}", "{}"}, ACT, serve_worker_remove},
     {{"enrol", ROLE_ADMIN, "{name, public_key, role, may_publish?}", "{}"}, ACT, serve_enrol},
+    {{"token-create", ROLE_ADMIN, "{role, ttl_ms, name?, may_publish?}",
+      "{number, secret, endpoint, server_key, expires}"},
+     ACT,
+     serve_token_create},
+    {{"token-list", ROLE_ADMIN, "{}", "{tokens}: without their secrets"}, READ, serve_token_list},
+    {{"token-revoke", ROLE_ADMIN, "{token}", "{}"}, ACT, serve_token_revoke},
     {{"revoke", ROLE_ADMIN, "{key} or {name}", "{}"}, ACT, serve_revoke},
     {{"secret-set", ROLE_ADMIN, "{name, value}", "{}"}, ACT, serve_secret_set},
     {{"ledger-import", ROLE_ADMIN, "{entries}", "{}"}, ACT, serve_ledger_import},

@@ -27,6 +27,7 @@ struct shell {
     uint64_t sequence; /* of the newest record on disk */
     bool intake_open;
     struct desk *desk;
+    struct door *door;
     struct questions *questions;
     struct resolver *resolver;
     struct notifier *notifier;

@@ -34,6 +34,13 @@
 #define LIMIT_HOST_LIST 256
 /* One control frame. Orders for 256 slots with 8 kB of command each fit. */
 #define LIMIT_CONTROL_FRAME_BYTES (4u << 20)
+/* One frame of whoever knocks at the door to join, and of the answer. */
+#define LIMIT_JOIN_FRAME_BYTES 8192
+/* Invitations (`farm token create`) that are kept: a person makes one a host. */
+#define LIMIT_INVITATIONS 256
+/* Strangers' handshakes and requests at the door, a second: enough for a rack that joins at once,
+ * little enough that guessing is hopeless and the journal is not filled. */
+#define LIMIT_KNOCKS_PER_SECOND 20
 /* One log frame: a chunk of LIMIT_LOG_CHUNK_BYTES compressed by zstd may grow a little. */
 #define LIMIT_LOG_FRAME_BYTES (2u << 20)
 /* Raw log bytes in one frame: large enough for zstd to be efficient and for few frames per second,

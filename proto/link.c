@@ -16,6 +16,7 @@
 #include "proto/base/budget.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/zap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -86,9 +87,9 @@ static int set_common(void *socket, const struct link_options *options)
     return set_options(socket, common, sizeof common / sizeof common[0]);
 }
 
-static int set_server(void *socket, const struct key_pair *server)
+static int set_server(void *socket, const struct key_pair *server, bool is_door)
 {
-    static const char domain[] = "farm"; /* any will do: without one ZAP is not asked */
+    const char *domain = is_door ? ZAP_DOOR : "farm"; /* without one ZAP is not asked */
     const struct option own[] = {
         {ZMQ_ROUTER_MANDATORY, 1},
         {ZMQ_ROUTER_HANDOVER, 0},
@@ -182,7 +183,7 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
 {
     struct link *link = open_link(zmq_context, true);
     if (!link->socket || set_common(link->socket, options) < 0 ||
-        set_server(link->socket, server) < 0)
+        set_server(link->socket, server, options->is_door) < 0)
         return give_up(link, "make a socket for", count ? endpoints[0] : "nothing", err);
     link->endpoints = mem_new(count * sizeof *link->endpoints);
     for (size_t i = 0; i < count; i++)

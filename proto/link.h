@@ -28,6 +28,7 @@ struct link_options {
     size_t frame_bytes_max; /* ZMQ_MAXMSGSIZE: a longer frame closes the connection (limits.h) */
     int send_high_water;    /* frames queued to one peer before a send fails */
     int receive_high_water;
+    bool is_door; /* server: any key may connect (zap.h), who it is is all that is known */
 };
 
 /* Binds all endpoints (tcp://addr:port, port may be * ; ipc://path). Peers need the server's key

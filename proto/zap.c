@@ -11,9 +11,11 @@
 #include "proto/zap.h"
 
 #include "proto/base/budget.h"
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
 #include "proto/keys.h"
+#include "proto/limits.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -39,7 +41,9 @@ struct zap {
     struct admitted *table; /* by key; its items are one block, `items` */
     struct admitted *items;
     uint64_t refused;
-    struct budget lines; /* the thread's */
+    struct budget lines; /* the thread's, as the next two */
+    uint64_t knock_second;
+    unsigned knocks; /* in that second */
 };
 
 /* ---- the table ---------------------------------------------------------------------------- */
@@ -162,6 +166,19 @@ static void refuse(struct zap *zap, const struct question *question, const char 
     answer(zap->handler, question, "300", "this key is not enrolled here", "");
 }
 
+/* 300: libzmq closes, and the stranger tries again. */
+static void answer_knock(struct zap *zap, const struct question *question, const char *public_key)
+{
+    uint64_t second = clock_boot_ms() / 1000;
+    if (second != zap->knock_second)
+        zap->knocks = 0;
+    zap->knock_second = second;
+    if (zap->knocks++ < LIMIT_KNOCKS_PER_SECOND)
+        answer(zap->handler, question, "200", "", public_key);
+    else
+        answer(zap->handler, question, "300", "too many at once", "");
+}
+
 static void handle(struct zap *zap)
 {
     struct question question;
@@ -173,7 +190,9 @@ static void handle(struct zap *zap)
         return;
     }
     zmq_z85_encode(public_key, question.frame[ASK_KEY], 32);
-    if (admits(zap, public_key))
+    if (frame_is(&question, ASK_DOMAIN, ZAP_DOOR))
+        answer_knock(zap, &question, public_key);
+    else if (admits(zap, public_key))
         answer(zap->handler, &question, "200", "", public_key);
     else
         refuse(zap, &question, public_key);

@@ -17,6 +17,10 @@
 
 struct zap;
 
+/* The domain of the socket where strangers join: there any key is let in, LIMIT_KNOCKS_PER_SECOND
+ * at most; others are told to come again. */
+#define ZAP_DOOR "door"
+
 /* Starts the handler on inproc://zeromq.zap.01 of the context; once a context, before any CURVE
  * socket binds. */
 struct zap *zap_start(void *zmq_context, struct err *err);

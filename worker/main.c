@@ -86,6 +86,8 @@ static int run_loop(struct worker_options *options, struct err *err)
 static const struct command commands[] = {
     {"enrol", "make this host a worker: key pair, configuration; prints the public key",
      OPTIONS_ENROL, host_enrol},
+    {"join", "make this host a worker with a token of `farm token create`", OPTIONS_JOIN,
+     host_join},
     {"service", "install, start, restart, stop, status or remove: keep the worker running",
      OPTIONS_SERVICE, host_service},
     {"doctor", "check what this host needs to build; a fix for each red line", OPTIONS_DOCTOR,

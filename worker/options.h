@@ -28,7 +28,7 @@ struct worker_texts {
 struct worker_options {
     const char *home;        /* absolute */
     const char *name;        /* what the farm calls it, "" the host's name */
-    const char *ticket;      /* join: what `farm token create` printed */
+    const char *invitation;  /* join: what `farm token create` printed */
     const char *connect;     /* tcp://host:port of the coordinator's control socket */
     const char *server_key;  /* Z85, or @FILE */
     const char *log_connect; /* "" : by the coordinator's word, or the port behind control's */

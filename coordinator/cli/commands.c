@@ -137,6 +137,18 @@ static const struct command_option key_add_options[] = {
     {"replace", 0, NULL,
      "A worker's: instead of the key that has this name; what the old host ran is given up"},
     OPTION_END};
+static const struct command_option token_create_options[] = {
+    {"ttl", 0, "TIME", "How long it is good for, e.g. 30m, 1h, 2d (default 1h)"},
+    {"role", 0, "ROLE", "worker (default), viewer or operator"},
+    {"name", 0, "NAME", "What the farm will call whoever joins (default: they say)"},
+    {"may-publish", 0, NULL, "A worker that may publish: it is trusted with the organisation"},
+    {"address", 0, "HOST", "How others reach this coordinator (default: found out)"},
+    OPTION_JSON,
+    OPTION_END};
+static const struct command_option join_options[] = {
+    {"token", 0, "TOKEN", "What farm token create printed"},
+    {"name", 0, "NAME", "What the farm is to call you (default: your login)"},
+    OPTION_END};
 static const struct command_option restore_options[] = {
     {"back", 0, NULL, "Also where the farm was moved away from: it comes back"},
     {"complete", 0, NULL, "Do not pause the farm: it did nothing after the backup was made"},
@@ -265,6 +277,20 @@ static const struct command commands[] = {
      "Its value is read from standard input, or asked for without echo; never from the command "
      "line. What was held for it goes on.",
      no_options, 1, 1, "flox auth token | farm secret set floxhub", false, false, cmd_secret_set},
+    {"token create", "", "Invite a host or a teammate: a token that lets one key in, once",
+     "There: farm-worker join --token TOKEN, or for people farm join --token TOKEN. It carries "
+     "this "
+     "coordinator's address and key. Whoever has it first may use it: send it over a safe way.",
+     token_create_options, 0, 0, "farm token create --ttl 1h --role viewer", false, false,
+     cmd_token_create},
+    {"token list", "", "List the tokens and what became of them", "", json_options, 0, 0,
+     "farm token list", false, false, cmd_token_list},
+    {"token revoke", "NUMBER", "Make a token worthless that nobody has used yet", "", no_options, 1,
+     1, "farm token revoke 3f2a90c1", false, false, cmd_token_revoke},
+    {"join", "", "Take part in a farm elsewhere, with a token",
+     "Makes a key of your own; from then on farm speaks with that farm, unless --home or FARM_HOME "
+     "names another.",
+     join_options, 0, 0, "farm join --token farm1.01a5...", false, true, cmd_join},
     {"key add", "NAME", "Let a key into the farm", "", key_add_options, 1, 1,
      "farm key add anna --role viewer", false, false, cmd_key_add},
     {"key list", "", "List the keys that may connect", "", json_options, 0, 0, "farm key list",

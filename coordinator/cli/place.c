@@ -69,6 +69,33 @@ static int remote_address(const char *endpoint, struct client_address *out, stru
     return keys_load(own, &out->own, err) ? err_prefix(err, "FARM_KEY") : 0;
 }
 
+/* HOME/remote, as `farm join` wrote it. */
+static const char *remote_line(struct arena *arena, const char *text, const char *key)
+{
+    size_t size = strlen(key);
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        if (!strncmp(line, key, size) && line[size] == ' ')
+            return arena_print(arena, "%.*s", (int)strcspn(line + size + 1, "\n"), line + size + 1);
+    return "";
+}
+
+static int joined_address(struct arena *arena, const char *home, const char *file,
+                          struct client_address *out, struct err *err)
+{
+    struct buf text = {0};
+    if (io_read_file(file, LIMIT_TEXT_BYTES, &text, err))
+        return -1;
+    const char *said = text.size ? (const char *)text.data : "";
+    const char *server = remote_line(arena, said, "server-key");
+    out->endpoint = remote_line(arena, said, "connect");
+    out->is_remote = true;
+    buf_release(&text);
+    if (!*out->endpoint || !keys_valid(server))
+        return err_set(err, "%s is damaged: join the farm again with a new token", file);
+    memcpy(out->server_key, server, KEY_TEXT_BYTES);
+    return keys_load(place_path(arena, home, "keys/me.key"), &out->own, err);
+}
+
 static int local_address(struct arena *arena, const char *home, struct client_address *out,
                          struct err *err)
 {
@@ -92,5 +119,8 @@ int place_address(struct arena *arena, const char *home, struct client_address *
     *out = (struct client_address){0};
     if (endpoint && *endpoint)
         return remote_address(endpoint, out, err);
+    const char *joined = place_path(arena, home, "remote");
+    if (io_exists(joined))
+        return joined_address(arena, home, joined, out, err);
     return local_address(arena, home, out, err);
 }

@@ -3,6 +3,7 @@
  *
  *   HOME/farm.yaml                 what the owner decided
  *   HOME/keys/farmd.key[.pub]      the coordinator's identity      (0600)
+ *   HOME/remote, keys/me.key       of a farm that was joined with a token: where it is, and as whom
  *   HOME/keys/admin.key[.pub]      the identity of local commands  (0600)
  *   HOME/run/endpoints             `control URL`, `log URL`, `local URL`, a line each, while it
  * runs HOME/run/NAME.pid              pid and start time of farmd and worker-* HOME/workers/NAME/

@@ -245,3 +245,94 @@ stands_in() {
 	wait_until 30 stands_in closed
 	[ "$(farm status --json | jq -r '.run.jobs[0].verdict')" = ok ]
 }
+
+# ---- joining with a token ----------------------------------------------------------------------
+
+# A farm that nobody works for yet.
+empty_farm() {
+	fixture sample
+	farm_make "$url"
+	project 'echo built'
+	farm_up
+}
+
+@test "farm-worker join: one token makes one host a worker, at once" {
+	empty_farm
+	run ! listens "$join_port"
+	run -0 --separate-stderr farm token create --ttl 1h --name arm1
+	token=$output
+	[[ $stderr == *"farm-worker join --token"* ]]
+	listens "$join_port"
+	# shellcheck disable=SC2046
+	run -0 worker join --token "$token" --slots 2 --mode process $(as_us)
+	says "this host is worker arm1 of the farm at tcp://127.0.0.1:$control_port; it may not publish"
+	wait_until 20 workers_online 1
+	run -0 farm worker check arm1
+	says 'smoke job: ok'
+
+	# Again with the same key: the same host, nothing to do. With another key: used up.
+	run -0 worker join --token "$token" --no-service
+	run -1 "$bin/farm-worker" join --token "$token" --home "$top/second" --no-service
+	says 'used already'
+	[ "$(farm token list --json | jq -r '.[0].state')" = used ]
+	grep -q 'may not join: this token was used already' "$FARM_HOME/log/farmd.log"
+	run ! grep -qi "${token:100:30}" "$FARM_HOME/log/farmd.log" "$FARM_HOME/invitations.json"
+}
+
+@test "a token that is mistyped, revoked, expired or for somebody else is refused with the reason" {
+	empty_farm
+	join() {
+		timeout 60 "$bin/farm-worker" join --home "$top/stranger" --no-service --name x --token "$1"
+	}
+	token=$(farm token create)
+	run -1 join "${token%?}"
+	says 'cut or mistyped'
+	run -1 join hunter2
+	says 'that is no token'
+	number=$(farm token list --json | jq -r '.[0].token')
+	other=$(farm token create --role viewer)
+	farm token revoke "$number"
+	run -1 join "$token"
+	says 'revoked'
+	run -1 join "$other"
+	says 'this token is for a viewer: use it with `farm join`'
+	short=$(farm token create --ttl 1s)
+	wait_until 10 is_expired
+	run -1 join "$short"
+	says 'expired'
+	refuses 2 'role is worker, viewer or operator' farm token create --role admin
+	refuses 2 'like 30m, 1h or 2d' farm token create --ttl soon
+	refuses 2 'only a worker publishes' farm token create --role viewer --may-publish
+	refuses 3 'there is no token' farm token revoke 12345678
+	# Nobody came in, and a taken name is refused without using the token up.
+	[ "$(farm key list --json | jq length)" = 1 ]
+	farm key add x --role worker --public "$("$bin/farm-worker" keys --home "$top/x")"
+	token=$(farm token create)
+	run -1 join "$token"
+	says 'there is a worker x with another key already'
+	[ "$(farm token list --json | jq -r '.[-1].state')" = open ]
+}
+
+is_expired() {
+	farm token list --json | jq -e 'any(.state == "expired")'
+}
+
+@test "farm join: a teammate watches, and does no more" {
+	one_worker
+	farm rebuild package=torchvision-python313-cpu-avx2 branch=main
+	token=$(farm token create --role viewer --name ann)
+	teammate() {
+		timeout 60 "$bin/farm" --home "$top/teammate" "$@"
+	}
+	run -0 teammate join --token "$token"
+	says 'you are viewer ann'
+	run -0 teammate status
+	says 'run 1 is closed'
+	run -0 teammate logs cpu-avx2
+	says built
+	refuses 5 'needs the role operator' teammate rebuild
+	refuses 5 'needs the role admin' teammate token create
+	farm key revoke ann
+	run ! teammate status
+	refuses 3 'a farm of its own' farm join --token "$token"
+}

@@ -73,12 +73,13 @@ fixture() {
 	repository=${url#file://}
 }
 
-# Two ports nobody listens on, in $control_port and $log_port.
+# Ports nobody listens on, in $control_port and $log_port; $join_port is no other farm's.
 free_ports() {
 	local tries
 	for tries in $(seq 50); do
 		control_port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000 / 2 * 2))
 		log_port=$((control_port + 1))
+		join_port=$((control_port - 12000))
 		if ! listens "$control_port" && ! listens "$log_port"; then
 			return
 		fi
@@ -190,6 +191,7 @@ farm_config() {
 		listen:
 		  control: tcp://${listen_on:-127.0.0.1}:$control_port
 		  log: tcp://${listen_on:-127.0.0.1}:$log_port
+		  join: tcp://${listen_on:-127.0.0.1}:$join_port
 		timing:
 		  heartbeat: ${heartbeat:-500ms}
 		  lease_ttl: ${lease_ttl:-5s}

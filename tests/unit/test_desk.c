@@ -57,7 +57,9 @@ static int set_up(void **state)
     if (!rig->shell.desk)
         fail_msg("%s", err.text);
     desk_load_peers(rig->shell.desk, rig->zap);
-    struct link_options options = {LIMIT_CONTROL_FRAME_BYTES, 10, 10};
+    struct link_options options = {.frame_bytes_max = LIMIT_CONTROL_FRAME_BYTES,
+                                   .send_high_water = 10,
+                                   .receive_high_water = 10};
     rig->link = link_connect(rig->context, desk_endpoint(rig->shell.desk, 0),
                              rig->server.public_key, &rig->worker, &options, NULL);
     *state = rig;

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/door.h"
+
+#include "coordinator/core/view.h"
+#include "coordinator/desk.h"
+#include "coordinator/invitations.h"
+#include "coordinator/logstore.h"
+#include "proto/base/budget.h"
+#include "proto/base/io.h"
+#include "proto/base/log.h"
+#include "proto/json.h"
+#include "proto/limits.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TTL_MS_MAX (30ull * 86400 * 1000)
+enum { HIGH_WATER = 20, CLOSE_LINGER_MS = 1000 };
+
+/* What somebody is to hear once the turn's records are on disk. */
+struct pending {
+    link_peer peer;
+    uint64_t correlation;
+    char id[33];
+    bool ok;
+    const char *text; /* error, or the body; in the turn's arena */
+};
+
+struct door {
+    struct shell *shell;
+    void *zmq;
+    struct key_pair server;
+    struct link *link; /* NULL while closed */
+    struct invitations *invitations;
+    struct pending *pending;
+    size_t pending_count, pending_capacity;
+    uint64_t second;
+    unsigned knocks; /* in that second */
+    bool busy;
+    struct budget lines;
+};
+
+int door_create(struct shell *shell, void *zmq_context, const struct key_pair *server,
+                struct door **out, struct err *err)
+{
+    struct door *door = mem_new(sizeof *door);
+    door->shell = shell;
+    door->zmq = zmq_context;
+    door->server = *server;
+    *out = door;
+    return invitations_open(shell->home, &door->invitations, err);
+}
+
+void door_destroy(struct door *door)
+{
+    if (!door)
+        return;
+    link_close(door->link, CLOSE_LINGER_MS);
+    invitations_close(door->invitations);
+    free(door->pending);
+    explicit_bzero(door, sizeof *door);
+    free(door);
+}
+
+int door_fd(const struct door *door)
+{
+    return door->link ? link_fd(door->link) : -1;
+}
+
+/* ---- open and closed ----------------------------------------------------------------------- */
+
+static int open_door(struct door *door, struct err *err)
+{
+    const char *endpoint = door->shell->config.listen.join;
+    const struct link_options options = {.frame_bytes_max = LIMIT_JOIN_FRAME_BYTES,
+                                         .send_high_water = HIGH_WATER,
+                                         .receive_high_water = HIGH_WATER,
+                                         .is_door = true};
+    if (door->link)
+        return 0;
+    door->link = link_serve(door->zmq, &endpoint, 1, &door->server, &options, err);
+    if (!door->link)
+        return err_prefix(err, "listen: join: in farm.yaml");
+    log_info("the door for joining is open: %s", link_endpoint(door->link, 0));
+    return 0;
+}
+
+static void mind_door(struct door *door)
+{
+    struct err err;
+    bool wanted = invitations_any_open(door->invitations, door->shell->wall_ms);
+    if (wanted && !door->link && open_door(door, &err) < 0 && budget_take(&door->lines))
+        log_error("%s", err.text);
+    if (!wanted && door->link) {
+        link_close(door->link, CLOSE_LINGER_MS);
+        door->link = NULL;
+        log_info("the door for joining is closed: no token is open");
+    }
+}
+
+/* ---- knocks -------------------------------------------------------------------------------- */
+
+static struct pending *add_pending(struct door *door, const struct received *received)
+{
+    MEM_GROW(door->pending, door->pending_count, door->pending_capacity);
+    struct pending *pending = &door->pending[door->pending_count++];
+    *pending =
+        (struct pending){.peer = received->peer, .correlation = received->correlation, .text = ""};
+    snprintf(pending->id, sizeof pending->id, "%s", received->message.request.id);
+    return pending;
+}
+
+static void turn_away(struct door *door, const struct received *received, const char *reason)
+{
+    char key[9];
+    keys_short(received->public_key, key);
+    if (budget_take(&door->lines))
+        log_warn("key %s may not join: %s", key, reason);
+    add_pending(door, received)->text = arena_text(&door->shell->arena, reason);
+}
+
+static bool read_secret(const char *text, uint8_t secret[INVITATION_SECRET_BYTES])
+{
+    if (strlen(text) != 2 * INVITATION_SECRET_BYTES)
+        return false;
+    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++) {
+        char pair[3] = {text[2 * i], text[2 * i + 1], 0}, *end;
+        secret[i] = (uint8_t)strtoul(pair, &end, 16);
+        if (end != pair + 2)
+            return false;
+    }
+    return true;
+}
+
+/* The core's own words when it did not let the key in; NULL when it did. */
+static const char *enrol(struct door *door, const struct received *received,
+                         const struct invitation_terms *terms, const char *name)
+{
+    struct shell *shell = door->shell;
+    struct peer_view peer;
+    size_t first = shell->outcome.effect_count;
+    struct input input = {
+        .kind = INPUT_ENROL,
+        .enrol = {.asked = {.request_id = received->message.request.id, .who = terms->who},
+                  .name = name,
+                  .public_key = received->public_key,
+                  .role = terms->role,
+                  .may_publish = terms->may_publish}};
+    shell_step(shell, &input);
+    if (view_peer(shell->farm, received->public_key, &peer) && peer.role == terms->role)
+        return NULL;
+    for (size_t i = first; i < shell->outcome.effect_count; i++)
+        if (shell->outcome.effects[i].kind == EFFECT_REPLY && !shell->outcome.effects[i].ok)
+            return shell->outcome.effects[i].text;
+    return "the farm did not let this key in";
+}
+
+static void let_in(struct door *door, const struct received *received,
+                   const struct invitation_terms *terms, const char *name)
+{
+    struct shell *shell = door->shell;
+    json_t *body = json_object();
+    json_object_set_new(body, "name", json_text(name));
+    json_object_set_new(body, "role", json_text(role_names[terms->role]));
+    json_object_set_new(body, "may_publish", json_boolean(terms->may_publish));
+    json_object_set_new(body, "control", json_text(desk_endpoint(shell->desk, 0)));
+    json_object_set_new(body, "log", json_text(logstore_endpoint(shell->logs)));
+    char *text = json_dumps(body, JSON_COMPACT);
+    struct pending *pending = add_pending(door, received);
+    pending->ok = true;
+    pending->text = arena_text(&shell->arena, text);
+    free(text);
+    json_decref(body);
+    log_info("%s %s joined with a token of %s", role_names[terms->role], name, terms->who);
+}
+
+static bool is_fine_name(const char *name)
+{
+    for (const char *at = name; *at; at++)
+        if (*at <= ' ' || *at > '~' || *at == '/')
+            return false;
+    return *name && *name != '.' && strlen(name) <= LIMIT_NAME_BYTES;
+}
+
+static void take_join(struct door *door, const struct received *received, const json_t *words)
+{
+    struct shell *shell = door->shell;
+    struct invitation_terms terms;
+    uint8_t secret[INVITATION_SECRET_BYTES];
+    struct err err;
+    uint64_t number = json_get_u64(words, "number", 0);
+    if (!read_secret(json_get_text(words, "secret", ""), secret) || number > UINT32_MAX) {
+        turn_away(door, received, "this token is not known here: ask for a new one");
+        return;
+    }
+    if (invitations_use(door->invitations, (uint32_t)number, secret, received->public_key,
+                        json_get_flag(words, "worker"), shell->wall_ms, &terms, &err) < 0) {
+        turn_away(door, received, err.text);
+        return;
+    }
+    const char *name = *terms.name ? terms.name : json_get_text(words, "name", "");
+    const char *why = is_fine_name(name) ? enrol(door, received, &terms, name)
+                                         : "say what you are to be called: --name, printable and "
+                                           "without blanks and slashes";
+    if (why) {
+        invitations_unuse(door->invitations, (uint32_t)number);
+        turn_away(door, received, why);
+    } else {
+        let_in(door, received, &terms, name);
+    }
+}
+
+static bool is_fine_id(const char *id)
+{
+    return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32;
+}
+
+static void take(struct door *door, const struct received *received)
+{
+    const struct request *request = &received->message.request;
+    uint64_t second = door->shell->now_ms / 1000;
+    if (second != door->second)
+        door->knocks = 0;
+    door->second = second;
+    if (door->knocks++ >= LIMIT_KNOCKS_PER_SECOND)
+        return; /* it asks again */
+    if (received->message.kind != MESSAGE_REQUEST || strcmp(request->verb, "join") != 0 ||
+        !is_fine_id(request->id))
+        return;
+    json_t *words = json_loads(request->arguments, 0, NULL);
+    take_join(door, received, words);
+    json_decref(words);
+}
+
+void door_receive(struct door *door)
+{
+    mind_door(door);
+    for (int taken = 0; door->link && taken < LIMIT_KNOCKS_PER_SECOND; taken++) {
+        struct received received;
+        enum link_result result = link_receive(door->link, &received, &door->shell->arena);
+        if (result == LINK_EMPTY)
+            return;
+        if (result == LINK_OK)
+            take(door, &received);
+    }
+}
+
+void door_answer(struct door *door)
+{
+    for (size_t i = 0; i < door->pending_count; i++) {
+        const struct pending *pending = &door->pending[i];
+        struct message message = {.kind = MESSAGE_REPLY,
+                                  .reply = {.id = pending->id,
+                                            .ok = pending->ok,
+                                            .error = pending->ok ? "" : pending->text,
+                                            .exit_code = pending->ok ? 0 : 3,
+                                            .body = pending->ok ? pending->text : "{}"}};
+        if (door->link)
+            (void)link_send(door->link, pending->peer, &message, pending->correlation);
+    }
+    door->busy = door->busy || door->pending_count;
+    door->pending_count = 0;
+}
+
+bool door_was_busy(struct door *door)
+{
+    bool busy = door->busy;
+    door->busy = false;
+    return busy;
+}
+
+/* ---- verbs --------------------------------------------------------------------------------- */
+
+static const char *check_terms(const struct invitation_terms *terms, uint64_t ttl_ms)
+{
+    if (terms->role <= ROLE_NONE || terms->role == ROLE_ADMIN)
+        return "a token's role is worker, viewer or operator; keys of admins are added with `farm "
+               "key add`";
+    if (strlen(terms->name) > LIMIT_NAME_BYTES)
+        return "the name is too long";
+    if (terms->may_publish && terms->role != ROLE_WORKER)
+        return "only a worker publishes";
+    return ttl_ms < 1000 || ttl_ms > TTL_MS_MAX ? "a token is open for 1 second to 30 days" : NULL;
+}
+
+void serve_token_create(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    int role = shape_enum_value(role_names, json_get_text(arguments, "role", "worker"));
+    uint64_t ttl_ms = json_get_u64(arguments, "ttl_ms", 0);
+    const struct invitation_terms terms = {.role = role > 0 ? (enum role)role : ROLE_NONE,
+                                           .name = json_get_text(arguments, "name", ""),
+                                           .may_publish = json_get_flag(arguments, "may_publish"),
+                                           .expires_wall_ms = shell->wall_ms + ttl_ms,
+                                           .who = asker->who};
+    struct invitation made = {.number = 0};
+    struct err err;
+    const char *why = check_terms(&terms, ttl_ms);
+    if (why) {
+        desk_refuse(shell->desk, asker, 2, "%s", why);
+        return;
+    }
+    if (open_door(shell->door, &err) < 0 ||
+        invitations_make(shell->door->invitations, &terms, shell->wall_ms, &made, &err) < 0) {
+        desk_refuse(shell->desk, asker, 3, "%s", err.text);
+        return;
+    }
+    char secret[2 * INVITATION_SECRET_BYTES + 1];
+    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++)
+        snprintf(secret + 2 * i, 3, "%02x", made.secret[i]);
+    desk_answer(shell->desk, asker, false,
+                json_pack("{s:I, s:s, s:s, s:s, s:I}", "number", (json_int_t)made.number, "secret",
+                          secret, "endpoint", link_endpoint(shell->door->link, 0), "server_key",
+                          shell->door->server.public_key, "expires",
+                          (json_int_t)terms.expires_wall_ms));
+    explicit_bzero(secret, sizeof secret);
+    log_info("%s made a token for a %s", asker->who, role_names[terms.role]);
+}
+
+void serve_token_list(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    (void)arguments;
+    json_t *body = json_object();
+    json_object_set_new(body, "tokens",
+                        invitations_render(shell->door->invitations, shell->wall_ms));
+    desk_answer(shell->desk, asker, false, body);
+}
+
+void serve_token_revoke(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    struct err err;
+    char *end;
+    const char *text = json_get_text(arguments, "token", "");
+    unsigned long number = strtoul(text, &end, 16);
+    if (!*text || *end || strlen(text) > 8)
+        desk_refuse(shell->desk, asker, 2, "\"%.64s\" is no token's number: see `farm token list`",
+                    text);
+    else if (invitations_revoke(shell->door->invitations, (uint32_t)number, &err) < 0)
+        desk_refuse(shell->desk, asker, 3, "%s", err.text);
+    else
+        desk_answer(shell->desk, asker, false, NULL);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/invitation.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/io.h"
+#include "proto/limits.h"
+#include "proto/link.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+enum {
+    VERSION = 1,
+    KEY_BYTES = 32,
+    CHECK_BYTES = 4,
+    HEAD_BYTES = 1 + KEY_BYTES + 4 + INVITATION_SECRET_BYTES,
+    BYTES_MAX = HEAD_BYTES + INVITATION_ENDPOINT_BYTES + CHECK_BYTES,
+    ANSWER_MS_MAX = 30 * 1000,
+    ASK_AGAIN_MS = 500
+};
+static const char prefix[] = "farm1.";
+
+/* ---- the text ------------------------------------------------------------------------------ */
+
+/* FNV-1a: against accidents, not against anybody. */
+static uint32_t check_of(const uint8_t *bytes, size_t size)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * 16777619u;
+    return hash;
+}
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+static uint32_t get_u32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+int invitation_write(const struct invitation *invitation, char out[INVITATION_TEXT_BYTES],
+                     struct err *err)
+{
+    uint8_t bytes[BYTES_MAX];
+    size_t endpoint_size = strlen(invitation->endpoint), size = HEAD_BYTES + endpoint_size;
+    bytes[0] = VERSION;
+    if (!endpoint_size || endpoint_size > INVITATION_ENDPOINT_BYTES ||
+        !zmq_z85_decode(bytes + 1, invitation->server_key))
+        return err_set(err, "an invitation needs the coordinator's key and address");
+    put_u32(bytes + 1 + KEY_BYTES, invitation->number);
+    memcpy(bytes + 1 + KEY_BYTES + 4, invitation->secret, INVITATION_SECRET_BYTES);
+    memcpy(bytes + HEAD_BYTES, invitation->endpoint, endpoint_size);
+    put_u32(bytes + size, check_of(bytes, size));
+    size += CHECK_BYTES;
+    memcpy(out, prefix, sizeof prefix);
+    char *at = out + strlen(prefix);
+    for (size_t i = 0; i < size; i++, at += 2)
+        snprintf(at, 3, "%02x", bytes[i]);
+    return 0;
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* How many bytes; 0 when it is no hex, or too long. */
+static size_t read_hex(const char *text, size_t length, uint8_t *out, size_t most)
+{
+    if (length % 2 || length / 2 > most)
+        return 0;
+    for (size_t i = 0; i < length; i += 2) {
+        int high = digit_of(text[i]), low = digit_of(text[i + 1]);
+        if (high < 0 || low < 0)
+            return 0;
+        out[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    return length / 2;
+}
+
+static bool good_endpoint(const char *endpoint)
+{
+    for (const char *at = endpoint; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr(":/.-[]_%", *at))
+            return false;
+    return strncmp(endpoint, "tcp://", 6) == 0 && strrchr(endpoint + 6, ':');
+}
+
+int invitation_read(const char *text, struct invitation *out, struct err *err)
+{
+    uint8_t bytes[BYTES_MAX];
+    text += strspn(text, " \t\r\n");
+    size_t length = strcspn(text, " \t\r\n"), head = strlen(prefix);
+    *out = (struct invitation){.number = 0};
+    if (length <= head || strncmp(text, prefix, head) != 0)
+        return err_set(err, "that is no token: one begins with %s (farm token create makes them)",
+                       prefix);
+    size_t size = read_hex(text + head, length - head, bytes, sizeof bytes);
+    if (size <= HEAD_BYTES + CHECK_BYTES)
+        return err_set(err, "the token is cut or mistyped: copy the whole line");
+    size -= CHECK_BYTES;
+    if (get_u32(bytes + size) != check_of(bytes, size) || bytes[0] != VERSION)
+        return err_set(err, "the token is cut or mistyped: copy the whole line");
+    zmq_z85_encode(out->server_key, bytes + 1, KEY_BYTES);
+    out->number = get_u32(bytes + 1 + KEY_BYTES);
+    memcpy(out->secret, bytes + 1 + KEY_BYTES + 4, INVITATION_SECRET_BYTES);
+    memcpy(out->endpoint, bytes + HEAD_BYTES, size - HEAD_BYTES);
+    if (strlen(out->endpoint) != size - HEAD_BYTES || !good_endpoint(out->endpoint))
+        return err_set(err, "the token names no address of a coordinator");
+    return 0;
+}
+
+/* ---- joining ------------------------------------------------------------------------------- */
+
+/* The endpoint's port at the host where the door is. */
+static const char *at_door(const struct invitation *invitation, const char *endpoint,
+                           struct arena *arena)
+{
+    const char *colon = strrchr(endpoint, ':'), *own = strrchr(invitation->endpoint, ':');
+    if (!colon || !own)
+        return "";
+    return arena_print(arena, "%.*s%s", (int)(own - invitation->endpoint), invitation->endpoint,
+                       colon);
+}
+
+static const char *text_of(const json_t *body, const char *key, struct arena *arena)
+{
+    return arena_text(arena, json_string_value(json_object_get(body, key)));
+}
+
+static int read_answer(const struct invitation *invitation, const struct reply *reply,
+                       struct joined *out, struct arena *arena, struct err *err)
+{
+    if (!reply->ok)
+        return err_set(err, "%s", reply->error);
+    json_t *body = json_loads(reply->body, 0, NULL);
+    *out = (struct joined){.name = text_of(body, "name", arena),
+                           .role = text_of(body, "role", arena),
+                           .may_publish = json_is_true(json_object_get(body, "may_publish")),
+                           .control = at_door(invitation, text_of(body, "control", arena), arena),
+                           .log = at_door(invitation, text_of(body, "log", arena), arena)};
+    json_decref(body);
+    bool fine = *out->name && *out->role && *out->control && *out->log;
+    return fine ? 0 : err_set(err, "the coordinator's answer makes no sense to this version");
+}
+
+/* Also what the coordinator is asked again with: the same id is the same request. */
+static void make_request(const struct invitation *invitation, bool as_worker, const char *name,
+                         char id[33], struct message *message, struct arena *arena)
+{
+    char secret[2 * INVITATION_SECRET_BYTES + 1];
+    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++)
+        snprintf(secret + 2 * i, 3, "%02x", invitation->secret[i]);
+    json_t *words = json_pack("{s:I, s:s, s:b, s:s}", "number", (json_int_t)invitation->number,
+                              "secret", secret, "worker", (int)as_worker, "name", name);
+    char *text = json_dumps(words, JSON_COMPACT);
+    io_random_hex(id, 16);
+    *message = (struct message){
+        .kind = MESSAGE_REQUEST,
+        .request = {.id = id, .verb = "join", .arguments = arena_text(arena, text)}};
+    free(text);
+    json_decref(words);
+}
+
+static int await_answer(const struct invitation *invitation, struct link *link,
+                        const struct message *request, struct joined *out, struct arena *arena,
+                        struct err *err)
+{
+    uint64_t deadline_ms = clock_boot_ms() + ANSWER_MS_MAX, ask_at_ms = 0;
+    struct received received;
+    for (uint64_t now; (now = clock_boot_ms()) < deadline_ms;) {
+        if (now >= ask_at_ms && link_send(link, 0, request, 1) == LINK_OK)
+            ask_at_ms = now + ASK_AGAIN_MS * 10;
+        enum link_result result;
+        while ((result = link_receive(link, &received, arena)) != LINK_EMPTY)
+            if (result == LINK_OK && received.message.kind == MESSAGE_REPLY &&
+                strcmp(received.message.reply.id, request->request.id) == 0)
+                return read_answer(invitation, &received.message.reply, out, arena, err);
+        struct pollfd wait = {.fd = link_fd(link), .events = POLLIN};
+        poll(&wait, 1, ASK_AGAIN_MS);
+    }
+    return err_set(err,
+                   "no coordinator with the key of this token answers at %s: does this host reach "
+                   "it, and is the token still open (farm token list)?",
+                   invitation->endpoint);
+}
+
+int invitation_accept(const struct invitation *invitation, const struct key_pair *own,
+                      bool as_worker, const char *name, struct joined *out, struct arena *arena,
+                      struct err *err)
+{
+    const struct link_options options = {
+        .frame_bytes_max = LIMIT_JOIN_FRAME_BYTES, .send_high_water = 10, .receive_high_water = 10};
+    struct message request;
+    char id[33];
+    void *zmq = zmq_ctx_new();
+    struct link *link =
+        link_connect(zmq, invitation->endpoint, invitation->server_key, own, &options, err);
+    int result = -1;
+    make_request(invitation, as_worker, name, id, &request, arena);
+    if (link)
+        result = await_answer(invitation, link, &request, out, arena, err);
+    link_close(link, 0);
+    zmq_ctx_term(zmq);
+    return result;
+}

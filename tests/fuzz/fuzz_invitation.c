@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* A token, as somebody pasted it. What is read is written back the same. */
+#include "tests/fuzz/fuzz.h"
+
+#include "proto/invitation.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct invitation read, again;
+    struct err err = {""};
+    char text[INVITATION_TEXT_BYTES];
+    char *given = mem_new(size + 1);
+    memcpy(given, data, size);
+    if (invitation_read(given, &read, &err) < 0) {
+        assert(*err.text);
+    } else {
+        assert(invitation_write(&read, text, &err) == 0);
+        assert(invitation_read(text, &again, &err) == 0);
+        assert(memcmp(&read, &again, sizeof read) == 0);
+    }
+    free(given);
+    return 0;
+}

@@ -14,7 +14,8 @@
 
 /* Longer than this between two inputs: nobody was looking. */
 static const uint64_t gap_ms = 1000;
-/* While a lease can expire, somebody looks at least this often. */
+/* While a lease can expire, somebody looks this often, whatever else is to be heard meanwhile: the
+ * more workers speak, the less would a pause between them be waited for. */
 static const uint64_t look_ms = 500;
 
 /* Until farm.yaml says otherwise; coordinator/config.h has the reasons. */
@@ -228,7 +229,7 @@ uint64_t farm_deadline_ms(const struct farm *farm)
 {
     uint64_t deadline_ms = probation_ms(farm);
     if (may_expire(farm) && farm->now_ms + look_ms < deadline_ms)
-        deadline_ms = farm->now_ms + look_ms;
+        deadline_ms = farm->looked_ms + look_ms;
     const struct rank_node *timer = rank_first(&farm->timers);
     if (timer && timer->key[0] < deadline_ms)
         deadline_ms = timer->key[0];
@@ -349,6 +350,8 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
     if (now_ms < last_ms)
         now_ms = last_ms;
     farm->now_ms = now_ms;
+    if (input->kind == INPUT_TICK || input->kind == INPUT_START)
+        farm->looked_ms = now_ms;
     struct open_step open = {
         .step = {farm, outcome, &outcome->arena, now_ms, input->wall_ms},
         .farm = farm,

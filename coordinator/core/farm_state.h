@@ -235,6 +235,7 @@ struct known_request {
 
 struct farm {
     uint64_t now_ms, wall_ms;
+    uint64_t looked_ms; /* (no fact) when somebody last looked whether anything expired */
     uint64_t hearings;  /* (passing) statuses so far */
     uint64_t offset_ms; /* (passing) core time is boot time plus this */
     uint32_t epoch;

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# rounds.bash - a farm on hosts of its own, and a round in which nothing is spared.
-#
-# The coordinator and each worker have a host (netns.bash); a worker reaches the coordinator through a
-# fault proxy on its own host (faultproxy.bash). So a cable can be cut and a connection spoiled.
+# rounds.bash - a round in which nothing is spared, on a farm of three hosts (farm_hosts.bash).
 #
 # A round: the matrix builds and publishes while processes are killed and links fail, drawn from a
 # seed; whatever a service manager would start again is started again. Then the judge: what ended
@@ -12,7 +9,6 @@
 # What the round did is in $deeds, what builds and publishes did in files below $round.
 
 workers=(one two three)
-declare -gA agent=()
 
 # The dice: not RANDOM, whose numbers differ between bash's versions and in subshells.
 roll() {
@@ -39,35 +35,10 @@ deed() {
 # ---- the farm -----------------------------------------------------------------------------------
 
 rounds_setup() {
-	local name
 	farm_setup
-	net_setup
 	fixture sample
 	mkfifo "$top/nothing"
-	control_port=7471 log_port=7472
-	for name in coordinator "${workers[@]}"; do
-		net_host "$name"
-	done
-	listen_on=${net_address[coordinator]}
-	for name in "${workers[@]}"; do
-		proxy_up "$name" "$name" "127.0.0.1:$control_port=$listen_on:$control_port" \
-			"127.0.0.1:$log_port=$listen_on:$log_port"
-	done
-}
-
-# The administrator sits at the coordinator's host.
-farm() {
-	net_on coordinator timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "$bin/farm" --home "$FARM_HOME" "$@"
-}
-
-agent_up() {
-	local home=$round/$1
-	net_exec "$1" "$bin/farm-worker" run --home "$home" --connect "tcp://127.0.0.1:$control_port" \
-		--log-connect "tcp://127.0.0.1:$log_port" --server-key "@$FARM_HOME/keys/farmd.key.pub" \
-		--supervisor "$bin/farm-supervisor" --slots 2 --may-publish \
-		</dev/null >>"$home.log" 2>&1 3>&- &
-	agent[$1]=$!
-	disown
+	hosts_setup "${workers[@]}"
 }
 
 # The git of all hosts: git itself, and its death where it was ambushed.
@@ -114,7 +85,7 @@ round_scripts() {
 }
 
 round_farm() {
-	local name key
+	local name
 	farm init "$url" >/dev/null
 	heartbeat=300ms lease_ttl=2s lost_grace=10m retry_delay=300ms attempts_max=10 lost_max=10 farm_config <<-EOT
 		projects:
@@ -140,22 +111,10 @@ round_farm() {
 	EOT
 	farm_up
 	for name in "${workers[@]}"; do
-		mkdir -p "$round/$name"
-		key=$("$bin/farm-worker" keys --home "$round/$name")
-		farm key add "$name" --public "$key" --role worker --may-publish >/dev/null
-		agent_up "$name"
+		agent_enrol "$name" "$round/$name"
+		agent_up "$name" --slots 2 --may-publish
 	done
 	wait_until 30 workers_online "${#workers[@]}"
-}
-
-# Ends all of a round's processes, also what is left of builds when it failed.
-round_end() {
-	local name
-	for name in "${!agent[@]}"; do
-		kill -KILL "${agent[$name]}" 2>/dev/null || true
-	done
-	FARM_TIMEOUT_S=20 farm down >/dev/null 2>&1 || true
-	agent=()
 }
 
 # ---- what fails ---------------------------------------------------------------------------------
@@ -177,9 +136,7 @@ hurt() {
 }
 
 mend() {
-	net_mend "$1"
-	net_mend coordinator
-	proxy "$1" heal
+	link_mend "$1"
 	deed "link of $1: mended"
 }
 
@@ -192,9 +149,7 @@ kill_coordinator() {
 kill_agent() {
 	pick "${!agent[@]}"
 	deed "kill agent $picked"
-	kill -KILL "${agent[$picked]}"
-	wait_until 10 gone "${agent[$picked]}"
-	unset "agent[$picked]"
+	agent_kill "$picked"
 }
 
 # The victim's token and phase are on its command line; it may end by itself meanwhile.
@@ -232,7 +187,7 @@ restart_what_died() {
 	local name
 	! gone "$(pid_of farmd)" || farm up --no-worker >/dev/null
 	for name in "${workers[@]}"; do
-		[ -n "${agent[$name]:-}" ] || agent_up "$name"
+		[ -n "${agent[$name]:-}" ] || agent_up "$name" --slots 2 --may-publish
 	done
 }
 

@@ -6,8 +6,7 @@
 
 bats_require_minimum_version 1.5.0
 load farm
-load netns
-load faultproxy
+load farm_hosts
 load rounds
 
 setup() {
@@ -18,11 +17,8 @@ teardown() {
 	if [ -z "${BATS_TEST_COMPLETED:-}" ] && [ -n "${round:-}" ]; then
 		echo "--- seed ${round##*/}: FARM_SEED=${round##*/} FARM_ROUNDS=1 bats tests/e2e/rounds.bats"
 		cat "$deeds"
-		tail -n 40 "$round"/*.log
 	fi
-	round_end
-	farm_teardown
-	net_teardown
+	hosts_teardown
 }
 
 @test "whatever is killed and cut: every job ok and published once, no build lost, every log whole" {
@@ -31,7 +27,7 @@ teardown() {
 		said=$top/$seed.said
 		play "$seed" >"$said"
 		[ "$seed" -ne "$first" ] || a_spoiled_log_is_seen
-		round_end
+		hosts_end
 		echo "# seed $seed: $(tail -n 1 "$said"), $((SECONDS - round_began)) s" >&3
 		chmod -R u+w "$round"
 		rm -rf "$round"

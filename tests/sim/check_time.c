@@ -183,6 +183,5 @@ void check_time_step(struct world *world, const struct input *input, const struc
               input->hello.hello.items_count);
     for (size_t i = 0; i < count; i++)
         note(world, &records[i]);
-    if (input->kind == INPUT_TICK)
-        check_overdue(world);
+    check_overdue(world);
 }

@@ -103,6 +103,22 @@ static void a_host_that_comes_back_too_late_stops_and_forgets(void **state)
     history_end(h);
 }
 
+/* Looking whether somebody is silent does not wait for a pause in what the others say. */
+static void a_silent_host_is_lost_however_much_the_others_say(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "enrol w2\nhello w2 x86_64-linux\nstatus w1 : 1.1 running build");
+    for (int i = 0; i < 500; i++) {
+        history_advance(h, 100);
+        history_do(h, "status w2");
+        if (history_now_ms(h) >= farm_deadline_ms(history_farm(h)))
+            history_step(h, &(struct input){.kind = INPUT_TICK});
+    }
+    assert_non_null(strstr(history_said(h), "worker-lost worker=1\n"));
+    history_end(h);
+}
+
 static void an_offer_nobody_took_goes_elsewhere_at_once(void **state)
 {
     (void)state;
@@ -579,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_stale_status_renews_nothing),
         cmocka_unit_test(a_host_that_comes_back_within_the_grace_keeps_its_build),
         cmocka_unit_test(a_host_that_comes_back_too_late_stops_and_forgets),
+        cmocka_unit_test(a_silent_host_is_lost_however_much_the_others_say),
         cmocka_unit_test(an_offer_nobody_took_goes_elsewhere_at_once),
         cmocka_unit_test(what_a_worker_lost_sight_of_is_lost),
         cmocka_unit_test(a_failed_send_is_a_lost_session),

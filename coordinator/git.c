@@ -22,7 +22,7 @@ extern char **environ;
 
 /* ---- running git ---------------------------------------------------------------------------- */
 
-enum { ARGUMENTS_MAX = 32 };
+enum { ARGUMENTS_MAX = 32, KILLED_MAX = 3 };
 
 /* Before every command: what the machine's configuration must not bend. */
 static const char *const always[] = {"git",
@@ -159,39 +159,70 @@ static int complain(const char *what, const struct files *files, struct err *err
             said = line;
     if (said && strncmp(said, "fatal: ", 7) == 0)
         said += 7;
-    err_set(err, "git %s failed: %.400s", what, said ? said : "it gave no reason");
+    err_set(err, "git %s failed: %.400s", what, said ? said : "it was killed, or gave no reason");
     buf_release(&text);
     return -1;
 }
 
-/* Runs git in the clone (NULL: anywhere), appends its output. */
-static int run_git(const struct git *git, const char *const *arguments, struct bytes input,
-                   struct buf *out, struct err *err)
+/* Under the clone's lock: what is there was left by a git that was killed. No ref ends so. */
+static void drop_stale_locks(const struct git *git)
 {
-    const char *argv[ALWAYS + ARGUMENTS_MAX] = {0};
-    memcpy(argv, always, sizeof always);
-    for (size_t i = 0; arguments[i] && i < ARGUMENTS_MAX - 1; i++)
-        argv[ALWAYS + i] = arguments[i];
-    struct files files = {-1, -1, -1};
+    static const char *const files[] = {"config.lock", "packed-refs.lock", "HEAD.lock",
+                                        "shallow.lock"};
+    struct arena arena = {0};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        unlink(arena_print(&arena, "%s/%s", git->folder, files[i]));
+    io_remove_suffixed(arena_print(&arena, "%s/refs", git->folder), ".lock");
+    arena_clear(&arena);
+}
+
+/* Once. Its status, or -1; what it printed is in `files`. */
+static int run_once(const struct git *git, const char *const *argv, struct bytes input,
+                    struct files *files, struct err *err)
+{
     const char **environment = git_environment();
-    int result = open_files(&files, input, err);
+    int result = open_files(files, input, err);
     if (result == 0) {
         struct io_spawn spawn = {.argv = argv,
                                  .environment = environment,
                                  .folder = git ? git->folder : NULL,
-                                 .stdin_fd = files.in,
-                                 .stdout_fd = files.out,
-                                 .stderr_fd = files.err,
+                                 .stdin_fd = files->in,
+                                 .stdout_fd = files->out,
+                                 .stderr_fd = files->err,
                                  .new_session = true};
         pid_t pid = io_spawn(&spawn, err);
-        result = pid < 0 ? -1 : await(pid, &files, arguments[0], err);
-        if (result > 0)
-            result = complain(arguments[0], &files, err);
-        else if (result == 0)
-            result = read_back(files.out, out, err);
+        result = pid < 0 ? -1 : await(pid, files, argv[ALWAYS], err);
     }
-    close_files(&files);
     free(environment);
+    return result;
+}
+
+/* Runs git in the clone (NULL: anywhere), appends its output. A git that was killed, which is what
+ * the kernel does when memory is short, says nothing about the question; each of ours may be asked
+ * again, once its lock files are gone. */
+static int run_git(const struct git *git, const char *const *arguments, struct bytes input,
+                   struct buf *out, struct err *err)
+{
+    const char *argv[ALWAYS + ARGUMENTS_MAX] = {0};
+    struct files files;
+    int result, tries = 0;
+    memcpy(argv, always, sizeof always);
+    for (size_t i = 0; arguments[i] && i < ARGUMENTS_MAX - 1; i++)
+        argv[ALWAYS + i] = arguments[i];
+    for (;;) {
+        files = (struct files){-1, -1, -1};
+        result = run_once(git, argv, input, &files, err);
+        if (result != 128 + SIGKILL || ++tries == KILLED_MAX)
+            break;
+        close_files(&files);
+        if (git)
+            drop_stale_locks(git);
+    }
+    if (result > 0)
+        result = complain(arguments[0], &files, err);
+    else if (result == 0)
+        result = read_back(files.out, out, err);
+    close_files(&files);
     return result;
 }
 
@@ -224,6 +255,7 @@ int git_open(const char *home, const char *name, struct git *git, struct arena *
     while (flock(git->lock_fd, LOCK_EX) < 0)
         if (errno != EINTR)
             return err_set(err, "cannot lock %s: %s", lock, strerror(errno));
+    drop_stale_locks(git);
     /* Harmless to a clone that is there; mends one whose making was interrupted. */
     return do_git(NULL, ARGUMENTS("init", "--quiet", "--bare", "--", git->folder), err);
 }

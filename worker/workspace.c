@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,11 +158,21 @@ static int write_url(const struct workspace *space, struct err *err)
                          err);
 }
 
+static void remove_unfinished(const struct workspace *space)
+{
+    glob_t found = {0};
+    if (glob(arena_print(space->arena, "%s.new*", space->bare), 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            io_remove_tree(found.gl_pathv[i], NULL);
+    globfree(&found);
+}
+
+/* Under a name of our own: in that of a checkout whose supervisor was killed its git may still be
+ * at work for a moment. What such a one left is removed, by the next one at the latest. */
 static int make_clone(const struct workspace *space, struct err *err)
 {
-    const char *fresh = arena_print(space->arena, "%s.new", space->bare);
-    if (io_remove_tree(fresh, err) < 0)
-        return -1;
+    const char *fresh = arena_print(space->arena, "%s.new.%ld", space->bare, (long)getpid());
+    remove_unfinished(space);
     int code = git(space, ".", NULL, err, "init", "--quiet", "--bare", fresh, NULL);
     if (code)
         return git_failed(code, err, "make", space->bare);
@@ -193,7 +204,7 @@ static void drop_stale_locks(const struct workspace *space)
 {
     unlink(arena_print(space->arena, "%s/config.lock", space->bare));
     unlink(arena_print(space->arena, "%s/packed-refs.lock", space->bare));
-    unlink(arena_print(space->arena, "%s/refs/heads/%s.lock", space->bare, space->local));
+    io_remove_suffixed(arena_print(space->arena, "%s/refs", space->bare), ".lock");
 }
 
 /* ---- the commit --------------------------------------------------------------------------- */
@@ -289,7 +300,10 @@ static bool move_worktree(const struct workspace *space)
 
 static int add_worktree(const struct workspace *space, struct err *err)
 {
-    if (io_remove_tree(space->path, err) < 0)
+    /* What git knows of it goes too: one whose making was killed is locked, and not pruned. */
+    const char *known =
+        arena_print(space->arena, "%s/worktrees/%s", space->bare, space->wish->slot);
+    if (io_remove_tree(space->path, err) < 0 || io_remove_tree(known, err) < 0)
         return -1;
     git(space, space->bare, NULL, NULL, "worktree", "prune", NULL);
     int code = git(space, space->bare, NULL, err, "worktree", "add", "--force", "--no-track", "-B",

@@ -131,6 +131,39 @@ int io_write_file(const char *path, const void *data, size_t size, mode_t mode, 
     return result;
 }
 
+/* Each level holds a descriptor open; what git names has few. */
+enum { LOOK_DEPTH = 32 };
+
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t length = strlen(name), end = strlen(suffix);
+    return length >= end && strcmp(name + length - end, suffix) == 0;
+}
+
+/* Takes over `fd`. */
+static void remove_suffixed(int fd, const char *suffix, int depth)
+{
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!folder && fd >= 0)
+        close(fd);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+        if (ends_in(entry->d_name, suffix))
+            unlinkat(fd, entry->d_name, 0);
+        else if (depth < LOOK_DEPTH)
+            remove_suffixed(openat(fd, entry->d_name, flags), suffix, depth + 1);
+    }
+    if (folder)
+        closedir(folder);
+}
+
+void io_remove_suffixed(const char *folder, const char *suffix)
+{
+    remove_suffixed(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), suffix, 0);
+}
+
 bool io_exists(const char *path)
 {
     return access(path, F_OK) == 0;

@@ -21,6 +21,8 @@ int io_write_all(int fd, const void *data, size_t size, struct err *err);
 int io_make_folders(const char *path, mode_t mode, struct err *err);
 /* rm -rf, not following links, not crossing out of `path`. A path that is not there is fine. */
 int io_remove_tree(const char *path, struct err *err);
+/* Removes the files below `folder` whose names end in `suffix`, at any depth, as far as it can. */
+void io_remove_suffixed(const char *folder, const char *suffix);
 bool io_exists(const char *path);
 /* N bytes from the kernel's random source; asserts that it works. */
 void io_random(void *out, size_t size);

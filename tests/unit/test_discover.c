@@ -499,6 +499,30 @@ static void what_is_not_there_is_an_error(void **state)
     assert_non_null(strstr(rig->err.text, "/nowhere/farm.yaml"));
 }
 
+/* The first fetch is killed, as by a kernel that is short of memory, and leaves its locks. */
+static void a_killed_git_is_asked_again(void **state)
+{
+    struct rig *rig = *state;
+    char *path = mem_text(getenv("PATH"));
+    configure(rig, fixture(rig, "sample"), THREE);
+    ask_filter(rig, "");
+    const char *tip =
+        shell(rig, "git=$(command -v git); cd build-torchvision.git; "
+                   "commit=$(git -c user.name=a -c user.email=a@b commit-tree -m x "
+                   "-p main main^{tree}); git update-ref refs/heads/main $commit; "
+                   "mkdir ../bin; cat >../bin/git <<EOT\n#!/bin/sh\n"
+                   "case \"\\$*\" in *fetch*) mkdir ../../killed 2>/dev/null && touch "
+                   "packed-refs.lock refs/remotes/origin/main.lock && kill -9 "
+                   "\\$\\$;; esac\nexec $git \"\\$@\"\nEOT\n"
+                   "chmod +x ../bin/git; echo $commit");
+    setenv("PATH", arena_print(&rig->arena, "%s/bin:%s", rig->home, path), 1);
+    ask_filter(rig, "gpu=sm90 isa=avx2");
+    setenv("PATH", path, 1);
+    free(path);
+    assert_string_equal(rig->answer.items[0].variant.commit, tip);
+    assert_string_equal(shell(rig, "ls -d killed"), "killed");
+}
+
 static void answers_that_are_none_are_errors(void **state)
 {
     struct rig *rig = *state;
@@ -559,6 +583,7 @@ int main(int argc, char **argv)
         TEST(collisions_are_decided_by_wins),
         TEST(a_bundle_brings_an_unpushed_commit),
         TEST(what_is_not_there_is_an_error),
+        TEST(a_killed_git_is_asked_again),
         TEST(answers_that_are_none_are_errors),
         TEST(init_writes_a_config_that_works),
     };

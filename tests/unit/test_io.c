@@ -132,6 +132,21 @@ static void removing_stays_inside(void **state)
     assert_int_equal(io_remove_tree(outside, NULL), 0); /* it is gone: fine */
 }
 
+static void files_go_by_their_end_at_any_depth(void **state)
+{
+    const char *top = in(*state, "ends"), *deep = in(*state, "ends/a/b");
+    assert_int_equal(io_make_folders(deep, 0755, NULL), 0);
+    static const char *const names[] = {"ends/x.lock", "ends/a/b/y.lock", "ends/a/b/lock",
+                                        "ends/a/z.lock.not"};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(io_write_file(in(*state, names[i]), "", 0, 0644, false, NULL), 0);
+    io_remove_suffixed(top, ".lock");
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(io_exists(in(*state, names[i])), i >= 2);
+    io_remove_suffixed(in(*state, "nowhere"), ".lock"); /* it is not there: fine */
+    assert_int_equal(io_remove_tree(top, NULL), 0);
+}
+
 /* Deeper than a process may have descriptors, and than a path may be long. */
 static void a_deep_tree_goes(void **state)
 {
@@ -346,6 +361,7 @@ int main(void)
         IN_FOLDER(replacing_leaves_no_remains),
         IN_FOLDER(folders_are_made_with_parents),
         IN_FOLDER(removing_stays_inside),
+        IN_FOLDER(files_go_by_their_end_at_any_depth),
         IN_FOLDER(a_deep_tree_goes),
         cmocka_unit_test(chance_differs),
         cmocka_unit_test(run_returns_output_and_code),

@@ -214,6 +214,19 @@ static void locks_of_a_killed_git_are_no_obstacle(void **state)
     assert_string_equal(shell(place, "cat home/work/vision/s1/file"), "one");
 }
 
+static void locks_of_a_killed_fetch_are_no_obstacle(void **state)
+{
+    struct place *place = *state;
+    make_origin(place);
+    struct workspace_wish wish = wish_for(place, "main", tip(place, "main"), "s1");
+    prepare(place, &wish);
+    shell(place, "cd origin; echo three > file; git commit -q -a -m three");
+    shell(place, "touch home/git/vision.git/refs/remotes/origin/main.lock");
+    wish.commit = tip(place, "main");
+    prepare(place, &wish);
+    assert_string_equal(shell(place, "cat home/work/vision/s1/file"), "three");
+}
+
 static void a_broken_worktree_is_made_again(void **state)
 {
     struct place *place = *state;
@@ -228,13 +241,27 @@ static void a_broken_worktree_is_made_again(void **state)
     assert_string_equal(git_says(place, path, "status --porcelain --ignored"), "");
 }
 
+/* As a git leaves it that was killed while it made the worktree. */
+static void a_half_made_worktree_is_made_again(void **state)
+{
+    struct place *place = *state;
+    make_origin(place);
+    struct workspace_wish wish = wish_for(place, "main", tip(place, "main"), "s1");
+    prepare(place, &wish);
+    shell(place, "cd home; rm -rf work/vision/s1; cd git/vision.git/worktrees/s1; "
+                 "echo initializing > locked; touch index.lock");
+    prepare(place, &wish);
+    assert_string_equal(shell(place, "cat home/work/vision/s1/file"), "two");
+}
+
 static void a_half_made_clone_is_made_again(void **state)
 {
     struct place *place = *state;
     make_origin(place);
-    shell(place, "mkdir -p home/git/vision.git home/git/vision.git.new/objects");
+    shell(place, "mkdir -p home/git/vision.git home/git/vision.git.new.1/objects");
     struct workspace_wish wish = wish_for(place, "main", tip(place, "main"), "s1");
     prepare(place, &wish);
+    assert_string_equal(shell(place, "ls -d home/git/*.new* 2>/dev/null || echo none"), "none");
 }
 
 /* ---- errors ------------------------------------------------------------------------------- */
@@ -367,7 +394,9 @@ int main(void)
         TEST(a_moved_origin_is_followed),
         TEST(a_bundle_brings_an_unpushed_commit),
         TEST(locks_of_a_killed_git_are_no_obstacle),
+        TEST(locks_of_a_killed_fetch_are_no_obstacle),
         TEST(a_broken_worktree_is_made_again),
+        TEST(a_half_made_worktree_is_made_again),
         TEST(a_half_made_clone_is_made_again),
         TEST(what_is_not_there_is_said),
         TEST(a_vanished_branch_is_said),

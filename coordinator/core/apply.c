@@ -716,7 +716,7 @@ static void attempt_ended(struct farm *farm, const struct record *record)
     attempt->facts = body->facts;
     shape_copy(&product_shape, &attempt->product, &body->product, arena);
     attempt->signature = body->signature;
-    attempt->lines = body->lines && *body->lines ? arena_text(arena, body->lines) : "";
+    attempt->lines = *body->lines ? arena_text(arena, body->lines) : "";
     attempt->ended_ms = record->at_ms;
     attempt->ended_wall_ms = record->wall_ms;
 }

@@ -219,8 +219,8 @@ enum { LOOK_BACK = 4096 };
 
 static const struct attempt *newest_attempt(const struct farm *farm)
 {
-    const UT_hash_table *table = farm->attempts ? farm->attempts->hh.tbl : NULL;
-    return table ? ELMT_FROM_HH(table, table->tail) : NULL;
+    assert(farm->attempts && "somebody is suspected for an attempt");
+    return ELMT_FROM_HH(farm->attempts->hh.tbl, farm->attempts->hh.tbl->tail);
 }
 
 bool peek_seen_elsewhere(const struct farm *farm, uint64_t signature, uint64_t worker)

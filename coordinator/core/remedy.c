@@ -2,6 +2,8 @@
 /* remedy.c - see remedy.h. */
 #include "coordinator/core/remedy.h"
 
+#include <assert.h>
+
 static const struct remedy remedies[] = {
     [CAUSE_NONE] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_FAILED,
                     PUBLISH_AGAIN, "the worker refused to begin, as a busy one does"},
@@ -45,9 +47,8 @@ enum { REMEDIES = sizeof remedies / sizeof remedies[0] };
 
 const struct remedy *remedy_of(enum cause cause)
 {
-    /* A cause of a later worker is one that is not known here. */
-    bool known = (unsigned)cause < REMEDIES;
-    return &remedies[known ? cause : CAUSE_UNKNOWN];
+    assert((size_t)cause < REMEDIES && "the codec lets no other cause in");
+    return &remedies[cause];
 }
 
 /* ---- as a page ----------------------------------------------------------------------------- */

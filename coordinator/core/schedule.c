@@ -164,8 +164,8 @@ static bool is_on_trial(const struct worker_view *worker)
     uint32_t most = worker->state == WORKER_PROBATION     ? 1
                     : worker->suspects < SUSPECTS_MAX - 1 ? SUSPECTS_MAX - worker->suspects
                                                           : 1;
-    bool suspected = worker->suspects || worker->state == WORKER_PROBATION;
-    return suspected && worker->running >= most;
+    assert(worker->suspects || worker->state != WORKER_PROBATION);
+    return worker->suspects && worker->running >= most;
 }
 
 static enum fit busy_fits(const struct worker_view *worker, const struct want *want,
@@ -233,8 +233,7 @@ static bool blames_host(const struct attempt_view *attempt)
 
 static uint64_t memory_of(const struct farm *farm, uint64_t worker)
 {
-    struct worker_view view;
-    return view_worker(farm, worker, &view) && view.joined ? view.capabilities->memory_bytes : 0;
+    return peek_worker(farm, worker).capabilities->memory_bytes;
 }
 
 /* It failed there, or on a host that has no less of what was missing. */

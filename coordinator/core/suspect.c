@@ -205,9 +205,8 @@ static void suspect(struct step *step, const struct attempt_view *attempt,
 
 void judge_host(struct step *step, const struct attempt_view *attempt)
 {
-    struct worker_view worker;
-    if (!view_worker(step->farm, attempt->worker, &worker) || worker.state == WORKER_QUARANTINED ||
-        worker.state == WORKER_REMOVED)
+    struct worker_view worker = peek_worker(step->farm, attempt->worker);
+    if (worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
         return;
     if (is_suspicious(attempt)) {
         suspect(step, attempt, &worker);
@@ -221,8 +220,7 @@ void judge_host(struct step *step, const struct attempt_view *attempt)
 
 void forgive_host(struct step *step, uint64_t worker)
 {
-    struct worker_view view;
-    if (view_worker(step->farm, worker, &view) && view.suspects)
+    if (peek_worker(step->farm, worker).suspects)
         clear(step, worker);
 }
 

@@ -217,8 +217,7 @@ void decide_ended(struct step *step, struct token token)
     view_job(step->farm, attempt.job, &job);
     bool was_probe = peek_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
     judge_host(step, &attempt);
-    bool late = job.state == JOB_CLOSED || !token_equal(job.attempt, token);
-    if (late && !SEEDED_BUG(ACCEPT_LATE_RESULT))
+    if (job.state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
     if (attempt.outcome != OUTCOME_OK) {
         raise_reservation(step, &attempt, remedy_of(attempt.cause)->change);

@@ -273,7 +273,7 @@ static struct item *read_items(struct history *history, char *line, size_t *coun
     return items;
 }
 
-/* fs=USES/ID/GIB+..., else one that serves all, with `free_bytes`. */
+/* fs=USES/ID/FREE[/TOTAL]+... in GiB, else one that serves all, with `free_bytes`. */
 static struct filesystem *filesystems(struct history *history, const struct words *words,
                                       uint64_t free_bytes, size_t *count)
 {
@@ -289,6 +289,8 @@ static struct filesystem *filesystems(struct history *history, const struct word
                                      .is_state = strchr(uses, 't'),
                                      .free_bytes = given ? given : free_bytes,
                                      .total_bytes = (uint64_t)1 << 50};
+        if (*word(&parts, 3))
+            out[i].total_bytes = strtoull(word(&parts, 3), NULL, 10) << 30;
     }
     return out;
 }
@@ -428,6 +430,7 @@ static void do_submit(struct history *history, const struct words *words)
     options->worker = value(words, "on", "");
     options->priority = (int64_t)number(words, "priority", 0);
     options->retry_of = number(words, "retry", 0);
+    options->task = value(words, "task", "");
     history_step(history, &input);
 }
 

@@ -7,9 +7,9 @@
  *   enrol NAME [publish] | viewer NAME | revoke NAME
  *   hello NAME SYSTEM[+SYSTEM...] [slots=N] [heavy=N] [mem=GIB] [disk=GIB] [instance=TEXT]
  *         [machine=TEXT] [features=A+B] [gpu=9.0+8.6] [problem=TEXT] [publish] [at=MS]
- *         [fs=USES/ID/GIB+...] [: ITEMS]   (USES of a file system: b build, s store, t state)
+ *         [fs=USES/ID/FREE[/TOTAL]+...] [: ITEMS]   (USES: b build, s store, t state; GiB)
  *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [fs=...] [at=MS] [: ITEMS]
- *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N]
+ *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N] [task=NAME]
  *   resolved RUN ITEM[, ITEM...] | resolved RUN problem TEXT | preflighted RUN [TEXT]
  *       ITEM of a plan: PACKAGE SYSTEM [project=P] [branch=B] [commit=C] [org=O|cache=C] [secret=S]
  *                       [inputs=H] [pinned] [heavy] [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [cuda=C]

@@ -899,6 +899,31 @@ static void an_attempt_that_was_handed_over_outlives_its_first_run(void **state)
     history_end(h);
 }
 
+static void a_run_is_warned_of_so_much(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "submit r1");
+    const char *warnings[LIMIT_WARNINGS + 2];
+    struct plan_item item;
+    shape_init(&plan_item_shape, &item);
+    item.variant.system = "x86_64-linux";
+    for (size_t i = 0; i < LIMIT_WARNINGS + 2; i++)
+        warnings[i] = "look";
+    struct input input = {.kind = INPUT_RESOLVED};
+    input.resolved = (struct input_resolved){.run = 1,
+                                             .problem = "",
+                                             .items = &item,
+                                             .items_count = 1,
+                                             .warnings = warnings,
+                                             .warnings_count = LIMIT_WARNINGS + 2};
+    history_step(h, &input);
+    struct run_view run;
+    assert_true(view_run(history_farm(h), 1, &run));
+    assert_int_equal(run.warnings_count, LIMIT_WARNINGS);
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -941,6 +966,7 @@ int main(void)
         cmocka_unit_test(a_timeout_is_everybodys),
         cmocka_unit_test(a_run_that_is_to_be_published_later_is_not_archived),
         cmocka_unit_test(an_attempt_that_was_handed_over_outlives_its_first_run),
+        cmocka_unit_test(a_run_is_warned_of_so_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

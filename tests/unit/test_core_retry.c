@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* What follows an attempt that ended badly, cause by cause. */
-#include "tests/unit/history.h"
-
+#include "coordinator/core/remedy.h"
 #include "proto/limits.h"
+#include "tests/unit/history.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -453,6 +454,11 @@ static void a_host_is_quarantined_once(void **state)
                    "reason=\"2 packages found that it lacks what it claimed: wrong-host\"...\n"
                    "job-ready job=2 cause=wrong-host\n"
                    "attempt-ended...\njob-ready job=3 cause=wrong-host\n");
+    history_do(h, "tick 5000\nenrol w2\nhello w2 x86_64-linux slots=3\n"
+                  "status w2 : 1.4 ended failed wrong-host, 1.5 ended failed wrong-host");
+    history_expect(h, "tick 5000", /* each has its own time */
+                   "worker-moved worker=1 to=probation...\nlease-offered...\n"
+                   "> expect-log 1.7 from 1\n> orders 1\n");
     history_end(h);
 }
 
@@ -467,6 +473,338 @@ static void who_is_out_of_order_is_not_waited_for(void **state)
                    "lease-offered token={epoch=1 number=2} job=1 worker=1\n"
                    "> expect-log 1.2 from 1\n> orders 1\n");
     history_end(h);
+}
+
+/* Until it proved itself, a host that was quarantined gets one job, and says so. */
+static void a_host_on_probation(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, black_hole);
+    history_do(h,
+               "enrol w3\nhello w3 aarch64-linux\nhello w3 x86_64-linux\n" /* no end of its own */
+               "enrol w4\nhello w4 x86_64-linux slots=2\n"
+               "status w4 : 1.3 ended failed wrong-host, 1.4 ended failed wrong-host\n"
+               "status w1 : 1.1 ended failed compile at=build sign=7");
+    struct arena arena = {0};
+    struct fit_view *fits;
+    struct job_view job;
+    struct worker_view worker;
+    assert_true(view_worker(history_farm(h), 4, &worker));
+    assert_int_equal(worker.state, WORKER_QUARANTINED);
+    history_do(h,
+               "tick 10000\nhello w4 x86_64-linux slots=2\nsubmit r2\nresolved 2 g x86_64-linux, "
+               "i x86_64-linux, j x86_64-linux\nstatus w4");
+    assert_true(view_worker(history_farm(h), 4, &worker));
+    assert_int_equal(worker.state, WORKER_PROBATION);
+    assert_int_equal(worker.running, 1);
+    history_rebuild(h);
+    assert_true(view_eta_ms(history_farm(h), 2) > 0);
+    assert_true(view_job(history_farm(h), 9, &job));
+    assert_int_equal(view_fits(history_farm(h), job.item, false, 9, &fits, &arena), 4);
+    assert_string_equal(fits[3].text, "w4 is on probation after a quarantine: one job at a time");
+    history_do(h, "undrain u w4");
+    assert_true(view_worker(history_farm(h), 4, &worker));
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void a_suspected_host_gets_few_jobs(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct arena arena = {0};
+    struct fit_view *fits;
+    struct job_view job;
+    history_do(h,
+               "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=4\nhello w2 x86_64-linux slots=1\n"
+               "submit r1\nresolved 1 a x86_64-linux gpu=1, b x86_64-linux gpu=2, c x86_64-linux "
+               "gpu=3, d x86_64-linux gpu=4, e x86_64-linux gpu=5, f x86_64-linux gpu=6\n"
+               "status w1 : 1.1 ended failed compile sign=1");
+    assert_true(view_job(history_farm(h), 6, &job));
+    assert_int_equal(view_fits(history_farm(h), job.item, false, 6, &fits, &arena), 2);
+    assert_string_equal(fits[0].text, "jobs failed on w1 in a row: it is given few at a time until "
+                                      "one ends well");
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* A probe that fails without a word, and nobody else who could take the job: it is the job's. */
+static void the_only_host_is_on_probation(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, black_hole);
+    history_do(h, "status w1 : 1.1 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.3 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.4 ended failed compile at=build sign=7\ntick 10000");
+    history_do(h, "hello w2 x86_64-linux slots=1 problem=git : 1.2 running build");
+    history_expect(h, "status w1 : 1.5 ended failed compile at=build sign=7",
+                   "attempt-ended...\nworker-suspected...\n"
+                   "worker-moved worker=1 to=quarantined reason=\"its probe failed, too: compile\" "
+                   "until_ms=30000 strikes=2\n"
+                   "job-closed job=5 verdict=failed cause=compile\n");
+    history_end(h);
+}
+
+/* Jobs that fail after a long time, while others build well: that is not the host. What was fast
+ * for a package that takes hours, is. */
+static void failing_slowly_is_not_failing_fast(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h,
+               "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=3\nhello w2 x86_64-linux slots=1\n"
+               "submit r1\nresolved 1 a x86_64-linux gpu=1");
+    for (int i = 0; i < 40; i++)
+        history_do(h, "tick 20000\nstatus w1 : 1.1 running build\nstatus w2");
+    history_do(h,
+               "status w1 : 1.1 ended ok\nsealed 1.1 1\nsubmit r2 force\nresolved 2 a x86_64-linux "
+               "gpu=1 commit=c2, b x86_64-linux gpu=2, c x86_64-linux gpu=3");
+    for (int i = 0; i < 4; i++)
+        history_do(h, "tick 20000\nstatus w1 : 1.2 running build, 1.3 running build, 1.4 running "
+                      "build\nstatus w2");
+    history_do(h, "status w1 : 1.2 ended failed compile sign=1, 1.3 ended failed compile sign=2, "
+                  "1.4 ended failed compile sign=3");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.state, WORKER_ONLINE); /* nobody built anything meanwhile */
+    assert_int_equal(worker.suspects, 3);
+    /* Of an attempt that is archived nobody knows when it began. */
+    history_do(h, "sealed 1.2 1\nsealed 1.3 1\nsealed 1.4 1\narchive 2\nsubmit r3\n"
+                  "resolved 3 d x86_64-linux gpu=9\nstatus w1\nstatus w2");
+    for (int i = 0; i < 4; i++)
+        history_do(h, "tick 20000\nstatus w1 : 1.5 running build\nstatus w2");
+    history_do(h, "status w1 : 1.5 ended failed compile sign=4");
+    history_end(h);
+}
+
+static void what_a_success_used_is_learned(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux\ntick 2000");
+    history_expect(h, "status w1 : 1.1 ended ok used=1000 lines=done",
+                   "attempt-ended...\n"
+                   "learned project=p package=a system=x86_64-linux build_ms=2000 disk_bytes=1000\n"
+                   "job-closed job=1 verdict=ok\nrun-closed run=1\n");
+    history_end(h);
+}
+
+/* A host that takes nothing any more ran out of memory; hosts that were never there count for
+ * nothing. */
+static void memory_of_a_host_without_slots(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nenrol never\nhello w1 x86_64-linux mem=8\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux\nstatus w1 : 1.1 running build\n"
+                  "hello w1 x86_64-linux mem=8 slots=0 : 1.1 running build");
+    history_expect(h, "status w1 : 1.1 ended failed oom at=build",
+                   "attempt-ended...\n"
+                   "learned project=p package=a system=x86_64-linux memory_bytes=12884901888 "
+                   "memory_floor_bytes=12884901888\njob-delayed...\n");
+    history_end(h);
+}
+
+/* What was learned asks for no more than a disk can give; what is configured may. */
+static void a_learned_need_fits_the_disk(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h, "enrol w1\nhello w1 x86_64-linux fs=b/8:1/100/100\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux\ntick 2000\n"
+                  "status w1 : 1.1 ended ok used=200000000000\n"
+                  "submit r2\nresolved 2 a x86_64-linux");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.running, 1);
+    history_do(h, "status w1 : 1.2 ended ok\nhello w1 x86_64-linux fs=b/8:1/100/4\n"
+                  "submit r3\nresolved 3 a x86_64-linux");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.running, 1);
+    history_end(h);
+}
+
+/* Less memory than where it was too little will not do either. */
+static void out_of_memory_is_not_tried_where_there_is_less(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nenrol w2\nenrol w3\nhello w1 x86_64-linux mem=64 slots=1\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux\nhello w2 x86_64-linux mem=32 slots=1\n"
+                  "hello w3 x86_64-linux mem=128 slots=1\npause p");
+    history_do(h, "status w1 : 1.1 ended failed oom at=build\ntick 12000\nstatus w1\nstatus w2\n"
+                  "status w3");
+    history_expect(h, "resume q",
+                   "farm-resumed who=ann\nrequest-known request_id=q\n"
+                   "lease-offered token={epoch=1 number=2} job=1 worker=3\n"
+                   "> reply ok\n> expect-log 1.2 from 3\n> orders 3\n");
+    history_end(h);
+}
+
+/* A job that waits for its back-off is one that waits, too: what runs is not thrown away. */
+static void a_delayed_job_adopts(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "start epoch=2\nenrol w1\nenrol w2\nhello w1 x86_64-linux\n"
+                  "submit r1\nresolved 1 a x86_64-linux\n"
+                  "status w1 : 2.1 ended failed network at=build\nhello w2 x86_64-linux");
+    history_expect(h, "status w2 : 1.9 running build pkg=a",
+                   "attempt-adopted token={epoch=1 number=9} job=1 worker=2 phase=build\n"
+                   "> expect-log 1.9 from 2\n");
+    history_end(h);
+}
+
+/* Of two classes the first has the more urgent head, but this host lets others go first there. */
+static void a_host_that_steps_back_takes_what_is_next(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1\nenrol w2\nhello w2 x86_64-linux slots=1\nsubmit r1\n"
+               "resolved 1 long x86_64-linux\nhello w1 x86_64-linux slots=2\n"
+               "submit r2 priority=9\nresolved 2 a x86_64-linux\n"
+               "submit r3 priority=1\nresolved 3 c x86_64-linux\npause p\n"
+               "submit r4 priority=5\nresolved 4 b x86_64-linux\n"
+               "status w1 : 1.2 ended failed silent at=build, 1.3 ended failed network at=build\n"
+               "tick 20000\nstatus w1\nstatus w2 : 1.1 running build");
+    history_expect(h, "resume q",
+                   "farm-resumed who=ann\nrequest-known request_id=q\n"
+                   "lease-offered token={epoch=1 number=4} job=4 worker=1\n"
+                   "lease-offered token={epoch=1 number=5} job=3 worker=1\n"
+                   "> reply ok\n> expect-log 1.4 from 1\n> expect-log 1.5 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+/* A chore goes to its host also while that drains or has no room, and is not tried again. */
+static void a_chore_is_for_one_host_and_once(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    assert_int_equal(view_run_newest(history_farm(h)), 0);
+    history_do(h, "enrol w1\nhello w1 x86_64-linux disk=1\ndrain d w1\nsubmit r1 task=clean on=w1\n"
+                  "resolved 1 clean x86_64-linux");
+    assert_int_equal(view_run_newest(history_farm(h)), 1); /* there is no other */
+    history_expect(h, "status w1 : 1.1 ended failed network",
+                   "attempt-ended...\njob-closed job=1 verdict=failed cause=network\n"
+                   "run-closed run=1\n");
+    history_do(h, "failed w1\nsubmit r2 task=clean on=w1\nresolved 2 clean x86_64-linux");
+    struct job_view job;
+    struct arena arena = {0};
+    struct fit_view *fits;
+    assert_true(view_job(history_farm(h), 2, &job));
+    view_fits(history_farm(h), job.item, false, 2, &fits, &arena);
+    assert_int_equal(fits[0].fit, FIT_DRAINING); /* until it is back */
+    history_do(h, "submit r3\nresolved 3 a x86_64-linux\nsubmit r4 task=smoke on=w1");
+    assert_int_equal(view_run_newest(history_farm(h)), 3);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void a_page_of_remedies(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    remedy_print(&out);
+    const char *page = (const char *)out.data;
+    assert_non_null(
+        strstr(page, "| oom | after a back-off | on a host with more memory first | 3 |"));
+    assert_non_null(strstr(page, "| compile | no |  |  |"));
+    assert_non_null(strstr(page, "`lost_max`"));
+    assert_non_null(strstr(page, "`attempts_max`"));
+    buf_release(&out);
+}
+
+/* ---- a long past --------------------------------------------------------------------------- */
+
+/* Without history.c, which looks through the whole farm after each step. */
+struct long_farm {
+    struct farm *farm;
+    struct farm_outcome outcome;
+    uint64_t now_ms, sequence;
+};
+
+static void long_step(struct long_farm *of, struct input *input)
+{
+    input->now_ms = of->now_ms;
+    farm_outcome_clear(&of->outcome);
+    farm_step(of->farm, input, &of->outcome);
+}
+
+static void long_host(struct long_farm *of, uint64_t worker, const char *name, const char *problem)
+{
+    static const char *const systems[] = {"x86_64-linux"}, *const builders[] = {"nix"};
+    struct input enrol = {.kind = INPUT_ENROL}, hello = {.kind = INPUT_HELLO};
+    enrol.enrol = (struct input_enrol){{"", "ann"}, name, name, ROLE_WORKER, false};
+    long_step(of, &enrol);
+    hello.hello = (struct input_hello){.worker = worker, .session = worker};
+    shape_init(&hello_shape, &hello.hello.hello);
+    struct capabilities *host = &hello.hello.hello.capabilities;
+    host->systems = (const char **)(uintptr_t)systems;
+    host->builders = (const char **)(uintptr_t)builders;
+    host->systems_count = host->builders_count = host->slots = 1;
+    host->problem = problem;
+    long_step(of, &hello);
+}
+
+static void long_end(struct long_farm *of, uint64_t number, enum cause cause)
+{
+    struct input input = {.kind = INPUT_STATUS, .status = {.worker = 1}};
+    struct item item;
+    shape_init(&item_shape, &item);
+    item.token = (struct token){1, number};
+    item.state = ITEM_ENDED;
+    item.outcome = cause ? OUTCOME_FAILED : OUTCOME_OK;
+    item.cause = cause;
+    item.signature = number;
+    shape_init(&status_shape, &input.status.status);
+    input.status.status.session = input.status.status.incarnation = 1;
+    input.status.status.sequence = ++of->sequence;
+    input.status.status.items = &item;
+    input.status.status.items_count = 1;
+    long_step(of, &input);
+}
+
+/* Whether a host is to blame is decided by what happened lately: a farm that has built for years
+ * decides as fast as a new one. */
+static void a_long_past_is_not_looked_through(void **state)
+{
+    (void)state;
+    enum { PAST = 4100 };
+    struct long_farm of = {.farm = farm_create(), .now_ms = 1000};
+    struct arena arena = {0};
+    struct plan_item *items = arena_new(&arena, PAST * sizeof *items);
+    struct input submit = {.kind = INPUT_SUBMIT, .submit = {.asked = {"", "ann"}}};
+    struct input resolved = {.kind = INPUT_RESOLVED};
+    for (size_t i = 0; i < PAST; i++) {
+        shape_init(&plan_item_shape, &items[i]);
+        items[i].variant.package = arena_print(&arena, "p%zu", i);
+        items[i].variant.system = "x86_64-linux";
+        items[i].recipe.builder = BUILDER_NIX;
+    }
+    long_step(&of, &(struct input){.kind = INPUT_START, .start = {1, "test"}});
+    long_host(&of, 1, "w1", "");
+    long_host(&of, 2, "w2", "only looks on");
+    shape_init(&run_options_shape, &submit.submit.options);
+    long_step(&of, &submit);
+    resolved.resolved = (struct input_resolved){.run = 1, .problem = "", .items = items};
+    resolved.resolved.items_count = PAST;
+    long_step(&of, &resolved);
+    for (uint64_t number = 1; number < PAST; number++)
+        long_end(&of, number, CAUSE_NONE);
+    of.now_ms += 100000;
+    long_end(&of, PAST, CAUSE_COMPILE);
+    struct worker_view worker;
+    assert_true(view_worker(of.farm, 1, &worker));
+    assert_int_equal(worker.suspects, 1);
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    farm_outcome_release(&of.outcome);
+    farm_destroy(of.farm);
+    arena_clear(&arena);
 }
 
 int main(void)
@@ -493,6 +831,19 @@ int main(void)
         cmocka_unit_test(a_back_off_and_a_job_have_an_end),
         cmocka_unit_test(a_host_is_quarantined_once),
         cmocka_unit_test(who_is_out_of_order_is_not_waited_for),
+        cmocka_unit_test(a_host_on_probation),
+        cmocka_unit_test(a_suspected_host_gets_few_jobs),
+        cmocka_unit_test(the_only_host_is_on_probation),
+        cmocka_unit_test(failing_slowly_is_not_failing_fast),
+        cmocka_unit_test(what_a_success_used_is_learned),
+        cmocka_unit_test(memory_of_a_host_without_slots),
+        cmocka_unit_test(a_learned_need_fits_the_disk),
+        cmocka_unit_test(out_of_memory_is_not_tried_where_there_is_less),
+        cmocka_unit_test(a_delayed_job_adopts),
+        cmocka_unit_test(a_host_that_steps_back_takes_what_is_next),
+        cmocka_unit_test(a_chore_is_for_one_host_and_once),
+        cmocka_unit_test(a_page_of_remedies),
+        cmocka_unit_test(a_long_past_is_not_looked_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,17 @@ function(farm_link name)
   endforeach()
 endfunction()
 
+# farm_finds_libraries(NAME...): in a bundle a program's libraries lie in ../lib. DT_RPATH, which holds
+# for the libraries' libraries, too.
+function(farm_finds_libraries)
+  foreach(name ${ARGN})
+    if(TARGET ${name})
+      set_target_properties(${name} PROPERTIES BUILD_RPATH "$ORIGIN/../lib")
+      target_link_options(${name} PRIVATE -Wl,--disable-new-dtags)
+    endif()
+  endforeach()
+endfunction()
+
 # farm_schema(OUT proto/X.proto): C for a schema, made in the build folder by protoc-c.
 # OUT is the source to compile; its header is included as "proto/X.pb-c.h".
 function(farm_schema out schema)

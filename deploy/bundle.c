@@ -62,11 +62,11 @@ int bundle_read(const char *text, const char *cpu, struct arena *arena, struct b
     return 0;
 }
 
-int bundle_load(const char *folder, const char *cpu, struct arena *arena, struct bundle *out,
-                struct err *err)
+int bundle_load(const char *folder, const char *cpu, const char *kind, struct arena *arena,
+                struct bundle *out, struct err *err)
 {
-    const char *manifest = arena_print(arena, "%s/%s-linux.manifest", folder, cpu);
-    const char *archive = arena_print(arena, "%s/%s-linux.tar.gz", folder, cpu);
+    const char *manifest = arena_print(arena, "%s/%s-linux%s.manifest", folder, cpu, kind);
+    const char *archive = arena_print(arena, "%s/%s-linux%s.tar.gz", folder, cpu, kind);
     struct buf text = {0};
     *out = (struct bundle){.id = "", .cpu = cpu, .glibc = "", .digest = ""};
     if (!io_exists(manifest))

@@ -20,9 +20,10 @@ struct bundle {
 /* Reads a manifest's text; texts are the arena's. -1 with err when it is none. Pure. */
 int bundle_read(const char *text, const char *cpu, struct arena *arena, struct bundle *out,
                 struct err *err);
-/* FOLDER/CPU-linux.*; without such files `id` is "" and that is no error. */
-int bundle_load(const char *folder, const char *cpu, struct arena *arena, struct bundle *out,
-                struct err *err);
+/* FOLDER/CPU-linux.*, of `kind` "" (a worker) or "-coordinator"; without such files `id` is "" and
+ * that is no error. */
+int bundle_load(const char *folder, const char *cpu, const char *kind, struct arena *arena,
+                struct bundle *out, struct err *err);
 void bundle_release(struct bundle *bundle);
 
 #endif

@@ -55,7 +55,8 @@ static void begin(struct crew *crew, struct crew_member *member)
 
 static void start_probe(struct crew_member *member)
 {
-    const char *script = rollout_probe(member->prefix, member->wanted.bundles,
+    const char *kind = member->goal == CREW_FARM ? "-coordinator" : "";
+    const char *script = rollout_probe(member->prefix, kind, member->wanted.bundles,
                                        member->wanted.bundle_count, &member->arena);
     struct ssh_command command = {.line = "exec sh -s",
                                   .input = {(const uint8_t *)script, strlen(script)},
@@ -71,6 +72,7 @@ static struct step_call call_of(struct crew *crew, struct crew_member *member)
                               .plan = &member->plan,
                               .who = crew->office->who,
                               .home = member->home,
+                              .farm = &member->farm,
                               .wall_ms = clock_wall_ms(),
                               .restart = member->restart};
 }
@@ -87,6 +89,8 @@ static void make_plan(struct crew_member *member)
     if (member->goal == CREW_LEAVE)
         rollout_plan_leaving(&member->facts, &member->wanted, member->purges, &member->arena,
                              &member->plan);
+    else if (member->goal == CREW_FARM)
+        rollout_plan_farm(&member->facts, &member->wanted, &member->arena, &member->plan);
     else
         rollout_plan(&member->facts, &member->wanted, &member->arena, &member->plan);
 }
@@ -163,7 +167,7 @@ static int read_service(struct crew_member *member, const json_t *answer)
 static int read_answer(struct crew_member *member, enum step step, struct err *err)
 {
     bool speaks = step == STEP_ENROL || step == STEP_DOCTOR || step == STEP_INSTALL ||
-                  step == STEP_START || step == STEP_LEAVE;
+                  step == STEP_START || step == STEP_LEAVE || step == STEP_UP;
     const struct buf *out = &ssh_result(member->ssh)->out;
     if (step == STEP_SWITCH)
         member->restart = true;
@@ -176,6 +180,8 @@ static int read_answer(struct crew_member *member, enum step step, struct err *e
                          said(out));
     else if (step == STEP_ENROL)
         result = read_enrolment(member, answer, err);
+    else if (step == STEP_UP)
+        member->place = json_incref(answer);
     else if (step == STEP_DOCTOR)
         result = read_checks(member, answer, err);
     else
@@ -202,6 +208,8 @@ static void start_step(struct crew *crew, struct crew_member *member, enum step 
     if (!line)
         return;
     struct ssh_command command = {.line = line, .quiet_ms = QUIET_MS, .hold = step == STEP_LOCK};
+    if (step == STEP_CONFIG)
+        command.input = member->farm.config;
     if (step == STEP_UPLOAD)
         command.input =
             (struct bytes){member->plan.bundle->archive.data, member->plan.bundle->archive.size};
@@ -406,5 +414,6 @@ void crew_release(struct crew_member *member)
 {
     ssh_close(member->ssh);
     json_decref(member->checks);
+    json_decref(member->place);
     arena_clear(&member->arena);
 }

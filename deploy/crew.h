@@ -16,7 +16,8 @@ enum crew_goal {
     CREW_CHECK,   /* only look and plan */
     CREW_ADD,     /* make it a worker */
     CREW_UPGRADE, /* renew its programs */
-    CREW_LEAVE    /* make it a worker no more */
+    CREW_LEAVE,   /* make it a worker no more */
+    CREW_FARM     /* run a coordinator there */
 };
 enum crew_state {
     CREW_WAITING,
@@ -32,8 +33,9 @@ struct crew_member {
     struct destination to;
     struct ssh_trust trust;
     enum crew_goal goal;
-    const char *prefix; /* "": the default */
-    bool purges;        /* CREW_LEAVE */
+    const char *prefix;      /* "": the default */
+    bool purges;             /* CREW_LEAVE */
+    struct wanted_farm farm; /* CREW_FARM */
     struct wanted wanted;
 
     enum crew_state state;
@@ -44,6 +46,7 @@ struct crew_member {
     const char *home;       /* the worker's, where a service said it, else "" */
     const char *service;    /* how it runs there, for people */
     json_t *checks;         /* of STEP_DOCTOR, NULL before */
+    json_t *place;          /* of STEP_UP: {home, control, log, key}; NULL before */
     const char *error;      /* of CREW_FAILED */
     enum ssh_fault fault;
     uint64_t began_ms, ended_ms;

@@ -58,8 +58,8 @@ static const char probe[] =
     "  command -v $p >/dev/null 2>&1 || echo missing $p\n"
     "done\n"
     "if [ -z \"$prefix\" ]; then\n"
-    "  if [ \"$(id -u)\" = 0 ]; then prefix=/opt/floxfarm; else "
-    "prefix=$HOME/.local/share/floxfarm; fi\n"
+    "  if [ \"$(id -u)\" = 0 ]; then prefix=/opt/floxfarm$kind; else "
+    "prefix=$HOME/.local/share/floxfarm$kind; fi\n"
     "fi\n"
     "echo prefix \"$prefix\"\n"
     "d=$prefix\n"
@@ -89,14 +89,14 @@ static const char probe[] =
     "echo tunnel $port\n"
     "echo end\n";
 
-const char *rollout_probe(const char *prefix, const struct bundle *bundles, size_t count,
-                          struct arena *arena)
+const char *rollout_probe(const char *prefix, const char *kind, const struct bundle *bundles,
+                          size_t count, struct arena *arena)
 {
     const char *ids = "";
     for (size_t i = 0; i < count; i++)
         ids = arena_print(arena, "%s%s%s", ids, *ids ? " " : "", bundles[i].id);
-    return arena_print(arena, "prefix=%s\nwanted=%s\n%s", shell_word(prefix, arena),
-                       shell_word(ids, arena), probe);
+    return arena_print(arena, "prefix=%s\nkind=%s\nwanted=%s\n%s", shell_word(prefix, arena),
+                       shell_word(kind, arena), shell_word(ids, arena), probe);
 }
 
 struct observing {
@@ -408,6 +408,23 @@ void rollout_plan_leaving(const struct host_facts *facts, const struct wanted *w
          purge ? "delete its programs, and all that the worker had" : "delete its programs");
 }
 
+void rollout_plan_farm(const struct host_facts *facts, const struct wanted *wanted,
+                       struct arena *arena, struct plan *out)
+{
+    struct planning planning = {facts, wanted, arena, out};
+    *out = (struct plan){0};
+    choose_bundle(&planning);
+    check_libc(&planning);
+    check_programs(&planning);
+    check_room(&planning);
+    if (!out->bundle)
+        return;
+    plan_programs(&planning);
+    step(&planning, STEP_CONFIG, "send farm.yaml");
+    step(&planning, STEP_UP, "start the coordinator, and let your key in");
+    plan_tidying(&planning);
+}
+
 /* ---- carrying out ---------------------------------------------------------------------------- */
 
 static const char *worker(const struct step_call *call, struct arena *arena)
@@ -493,6 +510,44 @@ static const char *install_script(const struct step_call *call, struct arena *ar
                        *run_as ? " --user " : "", *run_as ? shell_word(run_as, arena) : "");
 }
 
+/* The farm's folder there, as farm itself finds it (coordinator/cli/place.h). */
+static const char *farm_home(const struct step_call *call, struct arena *arena)
+{
+    return *call->farm->home ? arena_print(arena, "h=%s\n", shell_word(call->farm->home, arena))
+                             : "h=${FARM_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/floxfarm}\n";
+}
+
+/* A coordinator that runs reads a changed file at once. */
+static const char *config_script(const struct step_call *call, struct arena *arena)
+{
+    return arena_print(arena,
+                       "%smkdir -p \"$h\" && cat >\"$h/.farm.yaml.new\" || exit 3\n"
+                       "cmp -s \"$h/.farm.yaml.new\" \"$h/farm.yaml\" && "
+                       "{ rm \"$h/.farm.yaml.new\"; exit 0; }\n"
+                       "mv \"$h/.farm.yaml.new\" \"$h/farm.yaml\"\n"
+                       "read -r pid rest 2>/dev/null <\"$h/run/farmd.pid\" && "
+                       "[ \"$(cat /proc/$pid/comm 2>/dev/null)\" = farmd ] && kill -HUP $pid\n"
+                       "true",
+                       farm_home(call, arena));
+}
+
+/* Keys have no quote, no backslash and no control character, so that they are JSON as they are. */
+static const char *up_script(const struct step_call *call, struct arena *arena)
+{
+    const char *key = shell_word(call->farm->own_key, arena);
+    return arena_print(
+        arena,
+        "%sf=%s/current/bin/farm\n"
+        "\"$f\" --home \"$h\" up --no-worker >/dev/null || exit 3\n"
+        "\"$f\" --home \"$h\" key list --json | grep -qF %s ||\n"
+        "\"$f\" --home \"$h\" key add %s --role admin --public %s >/dev/null || exit 3\n"
+        "echo \"{\\\"home\\\":\\\"$h\\\"\"\n"
+        "sed -n 's/^\\(control\\|log\\) \\(.*\\)/,\"\\1\":\"\\2\"/p' \"$h/run/endpoints\"\n"
+        "sed -n 's/^public \\(.*\\)/,\"key\":\"\\1\"}/p' \"$h/keys/farmd.key.pub\"",
+        farm_home(call, arena), shell_word(call->facts->prefix, arena), key,
+        shell_word(call->wanted->name, arena), key);
+}
+
 static const char *tidy_script(const struct step_call *call, struct arena *arena)
 {
     const char *ids = "";
@@ -550,6 +605,12 @@ const char *rollout_line(enum step step, const struct step_call *call, struct ar
         break;
     case STEP_TIDY:
         script = tidy_script(call, arena);
+        break;
+    case STEP_CONFIG:
+        script = config_script(call, arena);
+        break;
+    case STEP_UP:
+        script = up_script(call, arena);
         break;
     case STEP_FLOX:
         script = flox_script;

@@ -41,9 +41,10 @@ struct host_facts {
     bool is_writable;        /* PREFIX, or the folder it will be made in */
 };
 
-/* The shell script that says all that; it is fed to `sh -s` there. `prefix` "" for the default. */
-const char *rollout_probe(const char *prefix, const struct bundle *bundles, size_t count,
-                          struct arena *arena);
+/* The shell script that says all that; it is fed to `sh -s` there. `prefix` "" for the default,
+ * which ends with `kind` ("", "-coordinator"). */
+const char *rollout_probe(const char *prefix, const char *kind, const struct bundle *bundles,
+                          size_t count, struct arena *arena);
 /* What it printed. Unknown lines are left out; -1 when it cannot have been the probe. */
 int rollout_observe(const char *text, struct arena *arena, struct host_facts *out, struct err *err);
 
@@ -84,6 +85,8 @@ enum step {
     STEP_TIDY,    /* bundles of old */
     STEP_FLOX,    /* a newer flox, by whatever installed the one that is there */
     STEP_LEAVE,   /* the service ends and is removed */
+    STEP_CONFIG,  /* farm.yaml, for a coordinator */
+    STEP_UP,      /* a coordinator, and our key in it */
     STEP_CLEAR,   /* what was installed is deleted, and the worker's home where it is purged */
     STEPS
 };
@@ -109,6 +112,16 @@ void rollout_plan(const struct host_facts *facts, const struct wanted *wanted, s
 void rollout_plan_leaving(const struct host_facts *facts, const struct wanted *wanted, bool purge,
                           struct arena *arena, struct plan *out);
 
+/* A coordinator: farm.yaml is sent, the farm started, `own_key` let in as an admin called `name`.
+ */
+struct wanted_farm {
+    const char *home;    /* the farm's folder there, "" for what farm takes by itself */
+    const char *own_key; /* our public key */
+    struct bytes config; /* farm.yaml, borrowed */
+};
+void rollout_plan_farm(const struct host_facts *facts, const struct wanted *wanted,
+                       struct arena *arena, struct plan *out);
+
 /* The line of shell that carries out a step there. `who` holds the lock, in words for others.
  * `restart` for STEP_START. NULL for steps that are not the host's. */
 struct step_call {
@@ -116,7 +129,8 @@ struct step_call {
     const struct wanted *wanted;
     const struct plan *plan;
     const char *who;
-    const char *home; /* the worker's, as its service says it; "" unknown */
+    const char *home;               /* the worker's, as its service says it; "" unknown */
+    const struct wanted_farm *farm; /* of a coordinator */
     uint64_t wall_ms;
     bool restart;
 };

@@ -91,7 +91,7 @@ enum exit_code cmd_worker_add(struct invocation *invocation)
     enum exit_code code = read_hosts(invocation, &inventory);
     if (code != EXIT_FINE)
         return code;
-    code = office_open(&office, invocation, inventory.count, false);
+    code = office_open(&office, invocation, inventory.count, OFFICE_WORKERS);
     office.coordinator = option_text(invocation, "coordinator");
     office.replaces = option_text(invocation, "replace");
     for (size_t i = 0; code == EXIT_FINE && i < inventory.count; i++)

@@ -3,6 +3,7 @@
 #include "coordinator/backup.h"
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/elsewhere.h"
 #include "coordinator/cli/local.h"
 #include "coordinator/cli/place.h"
 #include "coordinator/cli/process.h"
@@ -110,6 +111,13 @@ enum exit_code cmd_up(struct invocation *invocation)
     if (!io_exists(paths.yaml))
         return fail(EXIT_REFUSED, "there is no %s: write one with farm init URL", paths.yaml);
     struct err err;
+    if (option_given(invocation, "on"))
+        return up_elsewhere(invocation);
+    const char *elsewhere = place_remote(&invocation->arena, invocation->home, "host");
+    if (*elsewhere)
+        return fail(EXIT_REFUSED,
+                    "the coordinator of this farm runs on %s: farm up --on %s starts it there",
+                    elsewhere, elsewhere);
     if (backup_check_here(invocation->home, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = ensure_coordinator(invocation, &paths);
@@ -135,6 +143,10 @@ enum exit_code cmd_down(struct invocation *invocation)
     enum exit_code code = EXIT_FINE;
     if (option_given(invocation, "workers"))
         code = local_workers_stop(invocation);
+    const char *elsewhere = place_remote(&invocation->arena, invocation->home, "host");
+    if (*elsewhere)
+        return fail(EXIT_REFUSED, "the coordinator of this farm runs on %s: stop it there",
+                    elsewhere);
     tunnels_stop(invocation);
     int result = process_stop(paths.pid_file, STOP_WAIT_MS, &err);
     if (result < 0)

@@ -40,7 +40,7 @@ static enum exit_code upgrade(struct invocation *invocation, const char *const *
 {
     struct office office;
     struct err err;
-    enum exit_code code = office_open(&office, invocation, count, false);
+    enum exit_code code = office_open(&office, invocation, count, OFFICE_WORKERS);
     for (size_t i = 0; code == EXIT_FINE && i < count; i++) {
         if (fill_known(&office, i, names[i], &err) < 0)
             code = fail(EXIT_REFUSED, "%s", err.text);
@@ -129,7 +129,7 @@ enum exit_code host_leave(struct invocation *invocation, const char *name, bool 
                name);
         return EXIT_FINE;
     }
-    enum exit_code code = office_open(&office, invocation, 1, true);
+    enum exit_code code = office_open(&office, invocation, 1, OFFICE_LEAVING);
     if (code == EXIT_FINE && fill_known(&office, 0, name, &err) < 0)
         code = fail(EXIT_REFUSED, "%s", err.text);
     office.members[0].goal = CREW_LEAVE;

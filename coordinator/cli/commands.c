@@ -44,6 +44,11 @@ static const struct command_option up_options[] = {
     {"no-worker", 0, NULL, "Only the coordinator, no worker on this machine"},
     {"may-publish", 0, NULL, "The local worker may publish: it is trusted with the organisation"},
     {"slots", 0, "N", "Attempts at a time on the local worker"},
+    {"on", 0, "USER@HOST", "The coordinator runs on that host, and is used from here"},
+    {"there", 0, "DIR", "With --on: the farm's folder there (default: what farm takes there)"},
+    {"prefix", 0, "DIR", "With --on: where its programs go there"},
+    {"accept-new", 0, NULL, "With --on: take the key of a host that is not known yet"},
+    {"identity", 'i', "FILE", "With --on: log in with this key first"},
     OPTION_END};
 static const struct command_option down_options[] = {
     {"workers", 0, NULL, "Stop the workers of this machine, too; what they build goes on"},
@@ -172,8 +177,11 @@ static const struct command commands[] = {
      no_options, 1, 1, "farm project add https://example.org/build-torchaudio", false, true,
      cmd_project_add},
     {"up", "", "Start the coordinator and a worker on this machine",
-     "Makes keys where there are none. What runs already is left as it is.", up_options, 0, 0,
-     "farm up --may-publish", false, false, cmd_up},
+     "Makes keys where there are none. What runs already is left as it is. With --on, farm.yaml "
+     "and the "
+     "programs are sent to another host over SSH, and commands here speak to the coordinator "
+     "there.",
+     up_options, 0, 0, "farm up --may-publish", false, false, cmd_up},
     {"down", "", "Stop the coordinator; builds go on",
      "A coordinator that is started again finds what runs and what ended meanwhile.", down_options,
      0, 0, "farm down --workers", false, true, cmd_down},

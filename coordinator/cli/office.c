@@ -21,7 +21,8 @@
 
 static const char *name_of(const struct crew_member *member)
 {
-    return *member->wanted.name ? member->wanted.name : member->to.typed;
+    bool is_worker = member->goal != CREW_FARM && *member->wanted.name;
+    return is_worker ? member->wanted.name : member->to.typed;
 }
 
 static const char *took(struct office *office, const struct crew_member *member)
@@ -39,6 +40,8 @@ static const char *outcome(struct office *office, const struct crew_member *memb
         return "looked at";
     case CREW_LEAVE:
         return *member->facts.current ? "removed" : "there was nothing of ours";
+    case CREW_FARM:
+        return arena_print(arena, "the coordinator runs, from bundle %s", member->plan.bundle->id);
     case CREW_ADD:
     case CREW_UPGRADE:
         break;
@@ -206,7 +209,8 @@ static void own_endpoints(struct office *office, const char **control, const cha
     const struct client_address *address = client_address(invocation->client);
     *control = address->is_remote ? address->endpoint
                                   : place_endpoint(&invocation->arena, invocation->home, "control");
-    *logs = address->is_remote ? "" : place_endpoint(&invocation->arena, invocation->home, "log");
+    *logs = address->is_remote ? place_remote(&invocation->arena, invocation->home, "log")
+                               : place_endpoint(&invocation->arena, invocation->home, "log");
 }
 
 /* As the host reaches them: a coordinator that listens everywhere is where our session comes from.
@@ -283,7 +287,7 @@ static int settle(void *context, struct crew_member *member, struct err *err)
 {
     struct office *office = context;
     const char *control, *logs;
-    if (member->goal == CREW_LEAVE)
+    if (member->goal == CREW_LEAVE || member->goal == CREW_FARM)
         return 0;
     if (settle_name(office, member, err) < 0)
         return -1;
@@ -407,16 +411,29 @@ static int admit(struct office *office, struct crew_member *member, struct err *
     return hosts_write(invocation, &entry, err) < 0 ? -1 : 1;
 }
 
+/* A worker of that name that was removed is listed, too: the key tells them apart. */
+static bool is_there(const struct crew_member *member, const json_t *worker)
+{
+    const char *state = json_get_text(worker, "state", ""), *key = json_get_text(worker, "key", "");
+    return !strcmp(json_get_text(worker, "worker", ""), member->wanted.name) &&
+           (!*member->public_key || !strcmp(key, member->public_key)) &&
+           json_get_flag(worker, "seen") && strcmp(state, "offline") != 0 &&
+           strcmp(state, "removed") != 0;
+}
+
 static int seen(struct office *office, const struct crew_member *member, struct err *err)
 {
-    json_t *body = NULL;
+    json_t *body = NULL, *worker;
+    size_t index;
+    int result = 0;
     if (ask(office, "workers", NULL, &body, err) < 0)
         return -1;
-    const json_t *worker = find(json_object_get(body, "workers"), "worker", member->wanted.name);
-    const char *state = json_get_text(worker, "state", "");
-    bool is_there = worker && json_get_flag(worker, "seen") && strcmp(state, "offline") != 0;
+    json_array_foreach(json_object_get(body, "workers"), index, worker)
+    {
+        result |= is_there(member, worker);
+    }
     json_decref(body);
-    return is_there;
+    return result;
 }
 
 /* How the run of one job stands: 1 it went well, 0 not yet, -1. */
@@ -537,14 +554,14 @@ static const char *bundle_folder(struct arena *arena)
     return io_exists(installed) ? installed : arena_print(arena, "%s/../bundles", folder);
 }
 
-static enum exit_code load_bundles(struct office *office)
+static enum exit_code load_bundles(struct office *office, const char *kind)
 {
     static const char *const cpus[] = {"x86_64", "aarch64"};
     struct arena *arena = &office->invocation->arena;
     const char *folder = bundle_folder(arena);
     struct err err;
     for (size_t i = 0; i < 2; i++)
-        if (bundle_load(folder, cpus[i], arena, &office->bundles[i], &err) < 0)
+        if (bundle_load(folder, cpus[i], kind, arena, &office->bundles[i], &err) < 0)
             return fail(EXIT_REFUSED, "%s", err.text);
     return EXIT_FINE;
 }
@@ -558,7 +575,7 @@ static const char *whoami(struct arena *arena)
 }
 
 enum exit_code office_open(struct office *office, struct invocation *invocation, size_t count,
-                           bool alone)
+                           enum office_use use)
 {
     struct arena *arena = &invocation->arena;
     enum exit_code code = EXIT_FINE;
@@ -573,9 +590,10 @@ enum exit_code office_open(struct office *office, struct invocation *invocation,
     office->crew = (struct crew_office){office, trust, secret, settle, act, tell, whoami(arena)};
     /* A block that is higher than the screen cannot be drawn over. */
     office->redraws = office->screen.is_terminal && count <= 20;
-    if (!alone)
+    if (use == OFFICE_WORKERS)
         code = invocation_tell(invocation, "farm", NULL);
-    return code == EXIT_FINE ? load_bundles(office) : code;
+    return code == EXIT_FINE ? load_bundles(office, use == OFFICE_FARM ? "-coordinator" : "")
+                             : code;
 }
 
 int office_address(struct office *office, size_t index, const char *to, const char *identity,

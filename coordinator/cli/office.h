@@ -25,10 +25,16 @@ struct office {
     struct crew_office crew;
 };
 
-/* For `count` hosts: loads the bundles, and asks whether a coordinator answers unless `alone`. The
- * caller fills the members. */
+/* What the hosts are for, and whether a coordinator must answer for it. */
+enum office_use {
+    OFFICE_WORKERS, /* it must */
+    OFFICE_LEAVING, /* it need not: it was told before */
+    OFFICE_FARM     /* it is what is set up */
+};
+/* For `count` hosts: loads the bundles, and asks whether a coordinator answers. The caller fills
+ * the members. */
 enum exit_code office_open(struct office *office, struct invocation *invocation, size_t count,
-                           bool alone);
+                           enum office_use use);
 /* Runs all of them, shows progress, and says how each ended. EXIT_REFUSED when one failed. */
 enum exit_code office_run(struct office *office);
 void office_close(struct office *office);

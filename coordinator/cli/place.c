@@ -39,12 +39,13 @@ const char *place_path(struct arena *arena, const char *home, const char *name)
     return arena_print(arena, "%s/%s", home, name);
 }
 
-const char *place_endpoint(struct arena *arena, const char *home, const char *what)
+/* The rest of the line of a file that begins with the word `what`, or "". */
+static const char *line_of(struct arena *arena, const char *path, const char *what)
 {
     struct buf text = {0};
     const char *found = "";
     size_t size = strlen(what);
-    io_read_file(place_path(arena, home, "run/endpoints"), LIMIT_TEXT_BYTES, &text, NULL);
+    io_read_file(path, LIMIT_TEXT_BYTES, &text, NULL);
     char *rest = NULL;
     for (char *line = text.size ? strtok_r((char *)text.data, "\n", &rest) : NULL; line;
          line = strtok_r(NULL, "\n", &rest))
@@ -52,6 +53,16 @@ const char *place_endpoint(struct arena *arena, const char *home, const char *wh
             found = arena_text(arena, line + size + 1);
     buf_release(&text);
     return found;
+}
+
+const char *place_endpoint(struct arena *arena, const char *home, const char *what)
+{
+    return line_of(arena, place_path(arena, home, "run/endpoints"), what);
+}
+
+const char *place_remote(struct arena *arena, const char *home, const char *what)
+{
+    return line_of(arena, place_path(arena, home, "remote"), what);
 }
 
 static int remote_address(const char *endpoint, struct client_address *out, struct err *err)
@@ -69,29 +80,18 @@ static int remote_address(const char *endpoint, struct client_address *out, stru
     return keys_load(own, &out->own, err) ? err_prefix(err, "FARM_KEY") : 0;
 }
 
-/* HOME/remote, as `farm join` wrote it. */
-static const char *remote_line(struct arena *arena, const char *text, const char *key)
+/* HOME/remote, as `farm join` or `farm up --on` wrote it. */
+static int noted_address(struct arena *arena, const char *home, struct client_address *out,
+                         struct err *err)
 {
-    size_t size = strlen(key);
-    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
-        if (!strncmp(line, key, size) && line[size] == ' ')
-            return arena_print(arena, "%.*s", (int)strcspn(line + size + 1, "\n"), line + size + 1);
-    return "";
-}
-
-static int joined_address(struct arena *arena, const char *home, const char *file,
-                          struct client_address *out, struct err *err)
-{
-    struct buf text = {0};
-    if (io_read_file(file, LIMIT_TEXT_BYTES, &text, err))
-        return -1;
-    const char *said = text.size ? (const char *)text.data : "";
-    const char *server = remote_line(arena, said, "server-key");
-    out->endpoint = remote_line(arena, said, "connect");
+    const char *server = place_remote(arena, home, "server-key");
+    out->endpoint = place_remote(arena, home, "connect");
     out->is_remote = true;
-    buf_release(&text);
     if (!*out->endpoint || !keys_valid(server))
-        return err_set(err, "%s is damaged: join the farm again with a new token", file);
+        return err_set(err,
+                       "%s/remote is damaged: join the farm again with a new token, or run farm up "
+                       "--on USER@HOST again",
+                       home);
     memcpy(out->server_key, server, KEY_TEXT_BYTES);
     return keys_load(place_path(arena, home, "keys/me.key"), &out->own, err);
 }
@@ -119,8 +119,7 @@ int place_address(struct arena *arena, const char *home, struct client_address *
     *out = (struct client_address){0};
     if (endpoint && *endpoint)
         return remote_address(endpoint, out, err);
-    const char *joined = place_path(arena, home, "remote");
-    if (io_exists(joined))
-        return joined_address(arena, home, joined, out, err);
+    if (io_exists(place_path(arena, home, "remote")))
+        return noted_address(arena, home, out, err);
     return local_address(arena, home, out, err);
 }

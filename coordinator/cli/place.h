@@ -3,11 +3,15 @@
  *
  *   HOME/farm.yaml                 what the owner decided
  *   HOME/keys/farmd.key[.pub]      the coordinator's identity      (0600)
- *   HOME/remote, keys/me.key       of a farm that was joined with a token: where it is, and as whom
+ *   HOME/remote, keys/me.key       of a farm elsewhere that was joined with a token, or set up with
+ *                                  up --on: where it is, and as whom
  *   HOME/keys/admin.key[.pub]      the identity of local commands  (0600)
  *   HOME/run/endpoints             `control URL`, `log URL`, `local URL`, a line each, while it
  * runs HOME/run/NAME.pid              pid and start time of farmd and worker-* HOME/workers/NAME/
  * homes of the workers of this machine HOME/log/NAME.log              what these programs say
+ *
+ *   HOME/remote                    `host`, `connect`, `log`, `key` of a coordinator on another
+ * host, which is used from here
  *
  * HOME is --home, else $FARM_HOME, else ~/.local/state/floxfarm. A coordinator elsewhere is reached
  * by FARM_CONNECT (tcp://host:port), FARM_SERVER_KEY (its public key, or a .pub file) and FARM_KEY
@@ -26,6 +30,9 @@ const char *place_home(struct arena *arena, const char *option);
 const char *place_path(struct arena *arena, const char *home, const char *name);
 /* The line `what` of HOME/run/endpoints, or "". */
 const char *place_endpoint(struct arena *arena, const char *home, const char *what);
+/* What HOME/remote says of a coordinator on another host: "connect" and "server-key"; "host" and
+ * "log" where `farm up --on` wrote it. "" when it is here. */
+const char *place_remote(struct arena *arena, const char *home, const char *what);
 /* Fills `out` from the environment or from HOME. The error says what to do. Texts in the arena. */
 int place_address(struct arena *arena, const char *home, struct client_address *out,
                   struct err *err);

@@ -43,7 +43,7 @@ add() {
 	shift
 	# shellcheck disable=SC2046
 	farm worker add "$user@127.0.0.1:$(<"$top/hosts/$name/port")" --name "$name" --prefix "$top/hosts/$name/opt" \
-		--worker-home "$top/hosts/$name/worker" --no-smoke $(as_us) "$@"
+		--worker-home "$top/hosts/$name/worker" $(as_us) "$@"
 }
 
 # plays NAME PROGRAM < SCRIPT: a program that the host finds before its own. Needs plays_up.
@@ -132,6 +132,20 @@ agent() {
 	host_up one
 	refuses 3 "someone may stand between" add one --accept-new
 	[[ $output = *"--replace"* ]]
+
+	# It was a worker, and is installed anew: another host key, nothing of ours.
+	run -0 add one --accept-new --replace one
+	first=$(farm worker list --json | jq -r '.[].key')
+	"$top/hosts/one/opt/current/bin/farm-worker" service remove --home "$top/hosts/one/worker"
+	host_down one
+	rm -r "$top/hosts/one/opt" "$top/hosts/one/worker" "$top"/hosts/one/key*
+	host_up one
+	refuses 3 "someone may stand between" add one --accept-new
+	run -0 add one --accept-new --replace one
+	says "one: ready"
+	worker_is one online
+	[ "$(farm worker list --json | jq -r '.[] | select(.state == "online") | .key')" != "$first" ]
+	run ! grep -qF "$first" <(farm key list --json)
 }
 
 @test "a login that is refused" {
@@ -302,4 +316,34 @@ tunnel_state() {
 	wait_until 60 run_is closed
 	run -0 farm worker remove one
 	wait_until 10 gone "$first"
+}
+
+@test "the coordinator itself on another host" {
+	[ -e "$binary_dir/bundles/$here-linux-coordinator.manifest" ] || skip "no bundle of a coordinator here"
+	farm down >/dev/null
+	local at=$control_port
+	host_up server
+	host_up one
+	elsewhere() {
+		farm up --on "$user@127.0.0.1:$(<"$top/hosts/server/port")" --there "$top/hosts/server/farm" \
+			--prefix "$top/hosts/server/opt" "$@"
+	}
+	run -0 elsewhere --accept-new
+	says "in $top/hosts/server/farm, and is used from here at tcp://127.0.0.1:$at"
+	run -0 farm status
+	run -0 add one --accept-new
+	says "one: ready"
+	worker_is one online
+	first=$(cut -d' ' -f1 "$top/hosts/server/farm/run/farmd.pid")
+	# Again: a changed farm.yaml is sent and read, the coordinator goes on.
+	sed -i 's/attempts_max: .*/attempts_max: 5/' "$FARM_HOME/farm.yaml"
+	run -0 elsewhere
+	grep -q 'attempts_max: 5' "$top/hosts/server/farm/farm.yaml"
+	[ "$(cut -d' ' -f1 "$top/hosts/server/farm/run/farmd.pid")" = "$first" ]
+	[ "$(farm key list --json | jq '[.[] | select(.role == "admin")] | length')" -eq 2 ]
+	refuses 3 "runs on $user@127.0.0.1" farm up
+	refuses 3 "stop it there" farm down
+	echo 'listen: nonsense' >"$FARM_HOME/farm.yaml"
+	refuses 3 "mend $FARM_HOME/farm.yaml first" elsewhere
+	"$top/hosts/server/opt/current/bin/farm" --home "$top/hosts/server/farm" down
 }

@@ -6,12 +6,11 @@
  *   HOME/remote, keys/me.key       of a farm elsewhere that was joined with a token, or set up with
  *                                  up --on: where it is, and as whom
  *   HOME/keys/admin.key[.pub]      the identity of local commands  (0600)
- *   HOME/run/endpoints             `control URL`, `log URL`, `local URL`, a line each, while it
- * runs HOME/run/NAME.pid              pid and start time of farmd and worker-* HOME/workers/NAME/
- * homes of the workers of this machine HOME/log/NAME.log              what these programs say
- *
- *   HOME/remote                    `host`, `connect`, `log`, `key` of a coordinator on another
- * host, which is used from here
+ *   HOME/run/endpoints             while it runs: `control URL`, `log URL`, `local URL`, a line
+ * each HOME/run/NAME.pid              pid and start time of farmd, worker-* and tunnel-*
+ *   HOME/workers/NAME/             homes of the workers of this machine
+ *   HOME/hosts/NAME.json           how workers elsewhere are reached over ssh (hosts.h)
+ *   HOME/log/NAME.log              what these programs say
  *
  * HOME is --home, else $FARM_HOME, else ~/.local/state/floxfarm. A coordinator elsewhere is reached
  * by FARM_CONNECT (tcp://host:port), FARM_SERVER_KEY (its public key, or a .pub file) and FARM_KEY

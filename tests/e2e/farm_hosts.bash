@@ -20,7 +20,7 @@ declare -gA agent=() agent_home=()
 hosts_setup() {
 	local name
 	net_setup
-	control_port=7471 log_port=7472
+	control_port=7471 log_port=7472 join_port=7473
 	for name in coordinator "$@"; do
 		net_host "$name"
 	done

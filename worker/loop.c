@@ -25,6 +25,7 @@
 #include "worker/logtail.h"
 #include "worker/phase.h"
 #include "worker/probe.h"
+#include "worker/prober.h"
 #include "worker/sweeper.h"
 
 #include <assert.h>
@@ -78,6 +79,8 @@ struct loop {
     struct logtail *tail; /* NULL until it is known where the log store is */
     char *log_endpoint;
     struct sweeper *sweeper;
+    struct prober *prober;
+    struct arena probed_arena; /* of `host`, once it was looked at again */
     struct capabilities host;
     struct pressure pressure;
     const char *cgroup;
@@ -504,10 +507,28 @@ static void take_time(struct loop *loop)
     }
 }
 
+/* What the host has by now; the agent says hello with it when it is something else. */
+static void take_look(struct loop *loop)
+{
+    struct capabilities host;
+    struct arena arena;
+    if (!prober_take(loop->prober, &host, &arena))
+        return;
+    arena_clear(&loop->probed_arena);
+    loop->host = host;
+    loop->probed_arena = arena;
+    log_info("looked again what this host has");
+    probe(loop);
+}
+
 static void take_signal(struct loop *loop)
 {
     struct signalfd_siginfo info;
-    if (read(loop->signal_fd, &info, sizeof info) == sizeof info) {
+    if (read(loop->signal_fd, &info, sizeof info) != sizeof info)
+        return;
+    if (info.ssi_signo == SIGHUP) {
+        prober_ask(loop->prober);
+    } else {
         log_info("signal %u: ending; what runs goes on and is found again", info.ssi_signo);
         loop->stopping = true;
     }
@@ -531,6 +552,8 @@ static void turn(struct loop *loop, bool may_wait)
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == &loop->signal_fd)
             take_signal(loop);
+        else if (events[i].data.ptr == &loop->prober)
+            take_look(loop);
         else if (events[i].data.ptr != loop->link)
             supervisor_ended(loop, events[i].data.ptr);
     }
@@ -633,6 +656,7 @@ static int open_events(struct loop *loop, struct err *err)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     sigprocmask(SIG_BLOCK, &signals, NULL); /* before any thread, so that all have it so */
     loop->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -685,6 +709,13 @@ static int open_loop(struct loop *loop, struct err *err)
     if (!loop->sweeper || open_link(loop, err) < 0)
         return -1;
     probe_first(loop);
+    const struct probe_limits limits = options_probe_limits(options);
+    loop->prober = prober_start(&limits, err);
+    if (!loop->prober)
+        return -1;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->prober};
+    int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, prober_fd(loop->prober), &event);
+    assert(!failed);
     loop->agent = agent_create(&(struct agent_options){.program = FARM_VERSION,
                                                        .instance = loop->instance,
                                                        .boot_id = loop->boot_id,
@@ -699,6 +730,7 @@ static void close_loop(struct loop *loop)
     drop_charge(loop, charge);
     logtail_stop(loop->tail);
     sweeper_stop(loop->sweeper);
+    prober_stop(loop->prober);
     link_close(loop->link, 0);
     if (loop->zmq)
         zmq_ctx_term(loop->zmq);
@@ -711,6 +743,7 @@ static void close_loop(struct loop *loop)
     free(loop->pending);
     arena_clear(&loop->turn_arena);
     arena_clear(&loop->host_arena);
+    arena_clear(&loop->probed_arena);
 }
 
 int loop_run(const struct worker_options *options, struct err *err)

@@ -336,3 +336,22 @@ is_expired() {
 	run ! teammate status
 	refuses 3 'a farm of its own' farm join --token "$token"
 }
+
+worker_has() {
+	farm worker list --json | jq -e --arg what "$1" '.[0].builders | index($what)'
+}
+
+@test "an idle agent is small, and learns of an upgrade by SIGHUP" {
+	# A nix of our own in PATH, to be upgraded.
+	mkdir -p "$top/tools"
+	printf '#!/bin/sh\necho nix-store 7.7.7\n' >"$top/tools/nix-store"
+	chmod +x "$top/tools/nix-store"
+	PATH=$top/tools:$PATH
+	one_worker
+	wait_until 20 worker_has 'nix 7.7.7'
+	printf '#!/bin/sh\necho nix-store 8.8.8\n' >"$top/tools/nix-store"
+	kill -HUP "$(pid_of worker-one)"
+	wait_until 20 worker_has 'nix 8.8.8'
+	resident_kb=$(sed -n 's/^VmRSS:[[:blank:]]*\([0-9]*\) kB/\1/p' "/proc/$(pid_of worker-one)/status")
+	[ "$resident_kb" -le 12288 ]
+}

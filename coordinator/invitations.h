@@ -38,7 +38,8 @@ int invitations_make(struct invitations *invitations, const struct invitation_te
 /* Whether any could still be used: then the door is open. */
 bool invitations_any_open(const struct invitations *invitations, uint64_t wall_ms);
 /* Takes it for this key and writes that down. -1 with the reason to tell: unknown, wrong, revoked,
- * expired, used by another key, or not for a worker (or only for one). Texts of the terms live until the next call. */
+ * expired, used by another key, or not for a worker (or only for one). Texts of the terms live
+ * until the next call. */
 int invitations_use(struct invitations *invitations, uint32_t number, const uint8_t *secret,
                     const char *public_key, bool as_worker, uint64_t wall_ms,
                     struct invitation_terms *out, struct err *err);

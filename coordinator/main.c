@@ -9,9 +9,11 @@
  * likewise farmd config-check [--home DIR]             is farm.yaml right? farmd config-explain
  * docs/config.md farmd requests                              the table of requests in
  * docs/protocol.md farmd states                                docs/states.md
+ * farmd failures                              docs/failures.md
  */
 #include "coordinator/backup.h"
 #include "coordinator/config.h"
+#include "coordinator/core/remedy.h"
 #include "coordinator/core/state.h"
 #include "coordinator/discover.h"
 #include "coordinator/loop.h"
@@ -91,6 +93,38 @@ static int run_states(const struct arguments *arguments, const char *home)
     return 0;
 }
 
+/* The first half of docs/failures.md; the other is farm-worker's. */
+static int run_failures(const struct arguments *arguments, const char *home)
+{
+    (void)arguments, (void)home;
+    struct buf out = {0};
+    buf_print(
+        &out,
+        "# Failures\n\n"
+        "Made from two tables by `farmd failures` and `farm-worker rules`: what follows a cause "
+        "(`coordinator/core/remedy.c`), and by which\n"
+        "words a cause is known (`worker/cause.c`).\n\n"
+        "`farm why RUN` shows what failed alike as one cluster, with the lines that matter, where "
+        "it was seen first, and what the farm did;\n"
+        "`farm why JOB` the same for one job.\n\n"
+        "## What follows a cause\n\n"
+        "A host that fails three packages with nothing in common, in a row and as no other host "
+        "does, is quarantined with the reason; so is\n"
+        "one that two packages find without what it claims to have. After `retry_delay`, which "
+        "doubles from time to time, it is on probation:\n"
+        "one job, whose good end brings it back and whose bad end counts against the host only.\n\n"
+        "When a variant fails for good (eval, config, check, compile), those of its branch, "
+        "system and GPU architecture that have not begun\n"
+        "are held until a host has nothing else to do. Then one more is tried; if it ends alike, "
+        "the others close as blocked, unbuilt. One that\n"
+        "is built releases them, and so does `farm release RUN` "
+        "([adr/0010](adr/0010-holds.md)).\n\n");
+    remedy_print(&out);
+    fwrite(out.data, 1, out.size, stdout);
+    buf_release(&out);
+    return 0;
+}
+
 static int run_requests(const struct arguments *arguments, const char *home)
 {
     (void)arguments, (void)home;
@@ -107,6 +141,7 @@ static const struct task tasks[] = {
     {"discover", run_discover},         {"notify", run_notify},
     {"config-check", run_config_check}, {"config-explain", run_config_explain},
     {"requests", run_requests},         {"states", run_states},
+    {"failures", run_failures},
 };
 
 static const struct task *find_task(const char *word)

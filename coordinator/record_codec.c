@@ -47,6 +47,7 @@ static const ProtobufCMessageDescriptor *const messages[KIND_MAX] = {
     [RECORD_JOB_DELAYED] = MESSAGE(record_job),
     [RECORD_JOB_CLOSED] = MESSAGE(record_job),
     [RECORD_JOB_JOINED] = MESSAGE(record_job_joined),
+    [RECORD_JOB_HELD] = MESSAGE(record_job),
     [RECORD_LEASE_OFFERED] = MESSAGE(record_lease),
     [RECORD_ATTEMPT_ADOPTED] = MESSAGE(record_lease),
     [RECORD_ATTEMPT_HANDED] = MESSAGE(record_lease),

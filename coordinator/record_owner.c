@@ -88,6 +88,7 @@ uint64_t owners_note(struct owners *owners, const struct record *record)
     case RECORD_JOB_READY:
     case RECORD_JOB_DELAYED:
     case RECORD_JOB_CLOSED:
+    case RECORD_JOB_HELD:
         return find(owners, job_key(record->job.job));
     case RECORD_JOB_JOINED:
         return find(owners, job_key(record->job_joined.job));

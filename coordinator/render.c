@@ -326,13 +326,14 @@ json_t *render_why(const struct farm *farm, uint64_t job)
     if (!view_job(farm, job, &view))
         return json_null();
     view_farm(farm, &whole);
-    bool waits = view.state == JOB_WAITING || view.state == JOB_READY;
+    bool waits = view.state == JOB_WAITING || view.state == JOB_READY || view.state == JOB_HELD;
     json_t *object = job_from_view(farm, &view);
     set_flag(object, "paused", whole.paused);
     set_text(object, "paused_reason", whole.paused_reason);
     set_number(object, "wait_ms", waits ? wait_left_ms(farm, &view) : 0);
     json_object_set_new(object, "hosts", waits ? hosts_for(farm, &view) : json_array());
     json_object_set_new(object, "tries", render_attempts(farm, job));
+    json_object_set_new(object, "clusters", render_clusters(farm, view.run, job));
     return object;
 }
 

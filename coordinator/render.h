@@ -25,6 +25,8 @@ json_t *render_attempts(const struct farm *farm,
 /* `farm why`: for a waiting or ready job one row a host with the scheduler's own reason; for a
  * closed one how it failed: attempts with cause, phase, detail. */
 json_t *render_why(const struct farm *farm, uint64_t job);
+/* What failed alike in a run: all of it, or what a job (not 0) has part in. */
+json_t *render_clusters(const struct farm *farm, uint64_t run, uint64_t job);
 /* {notice, subject, text, state, problem, run, at}; a list of those whose subject is not over. */
 json_t *render_notice(const struct notice_view *notice);
 json_t *render_notices(const struct farm *farm);

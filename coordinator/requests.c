@@ -98,13 +98,20 @@ static void serve_job(struct shell *shell, const struct asker *asker, const json
     subject_release(&subject);
 }
 
+static json_t *why_run(const struct subject *subject)
+{
+    json_t *body = with("run", render_run(subject->farm, subject->run, true));
+    json_object_set_new(body, "clusters", render_clusters(subject->farm, subject->run, 0));
+    return body;
+}
+
 static void serve_why(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     const char *text = json_get_text(arguments, "subject", "");
     struct subject subject;
     struct err err;
     if (!subject_run(shell, text, &subject, NULL))
-        answer(shell, asker, with("run", render_run(subject.farm, subject.run, true)));
+        answer(shell, asker, why_run(&subject));
     else if (!subject_job(shell, text, &subject, &err))
         answer(shell, asker, with("why", render_why(subject.farm, subject.job)));
     else
@@ -469,6 +476,24 @@ static void serve_settle(struct shell *shell, const struct asker *asker, const j
         act(shell, asker, &input);
 }
 
+static void serve_release(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    const char *text = json_get_text(arguments, "subject", "");
+    struct input input = {.kind = INPUT_RELEASE,
+                          .release = {.asked = asked_by(asker), .secret = ""}};
+    struct subject subject;
+    struct err err;
+    if (!subject_run(shell, text, &subject, NULL))
+        input.release.run = subject.run;
+    else if (!subject_job(shell, text, &subject, &err))
+        input.release.job = subject.job;
+    if (subject.run || subject.job)
+        act(shell, asker, &input);
+    else
+        desk_refuse(shell->desk, asker, 3, "%s", err.text);
+    subject_release(&subject);
+}
+
 static void serve_pause(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     struct input input = {
@@ -651,7 +676,8 @@ static const struct verb verbs[] = {
      serve_status},
     {{"runs", ROLE_VIEWER, "{}", "{runs}"}, READ, serve_runs},
     {{"job", ROLE_VIEWER, "{job}", "{job, attempts}"}, READ, serve_job},
-    {{"why", ROLE_VIEWER, "{subject}", "{run} or {why}: what it waits for, or how it failed"},
+    {{"why", ROLE_VIEWER, "{subject}",
+      "{run, clusters} or {why}: what it waits for, or how it failed"},
      READ,
      serve_why},
     {{"workers", ROLE_VIEWER, "{}", "{workers}"}, READ, serve_workers},
@@ -685,6 +711,9 @@ static const struct verb verbs[] = {
     {{"settle", ROLE_OPERATOR, "{publication, as: published, not-published or give-up}", "{}"},
      ACT,
      serve_settle},
+    {{"release", ROLE_OPERATOR, "{subject}", "{}: jobs that are held for others' failures"},
+     ACT,
+     serve_release},
     {{"pause", ROLE_OPERATOR, "{reason?}", "{}"}, ACT, serve_pause},
     {{"resume", ROLE_OPERATOR, "{}", "{}"}, ACT, serve_resume},
     {{"worker-drain", ROLE_OPERATOR, "{worker, reason?}", "{}"}, ACT, serve_worker_drain},

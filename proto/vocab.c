@@ -59,6 +59,7 @@ static const struct field recipe_fields[] = {
     SHAPE_FIELD(struct recipe, U64, wall_ms),
     SHAPE_FIELD(struct recipe, U64, silence_ms),
     SHAPE_FIELD(struct recipe, TEXT, bundle),
+    SHAPE_FIELD(struct recipe, TEXT, rules),
 };
 const struct shape recipe_shape = SHAPE(struct recipe, recipe_fields);
 

@@ -143,6 +143,7 @@ struct recipe {
     bool has_check;      /* the commit tracks a test-build.sh at its top */
     uint64_t wall_ms;    /* 0: no limit. From the start of the build phase, never from the queue */
     uint64_t silence_ms; /* 0: no limit */
+    const char *rules;   /* the farm's own rules of failure, a line each: cause, space, PCRE2 */
 };
 
 /* What a job reserves on its host while an attempt runs. */

@@ -425,6 +425,8 @@ static void add_facts(struct exit_facts *sum, const struct exit_facts *more)
     sum->wall_ms += old.wall_ms;
     if (old.memory_peak > sum->memory_peak)
         sum->memory_peak = old.memory_peak;
+    if (old.disk_bytes > sum->disk_bytes)
+        sum->disk_bytes = old.disk_bytes;
 }
 
 static void take_report(struct pair pair, const struct agent_phase_ended *ended)
@@ -440,6 +442,8 @@ static void take_report(struct pair pair, const struct agent_phase_ended *ended)
     item->already_published |= ended->already_published;
     item->rebuilt |= ended->rebuilt;
     item->unsure |= ended->unsure;
+    item->signature = ended->signature;
+    item->lines = ended->lines ? arena_text(&pair.work->arena, ended->lines) : "";
 }
 
 static void end_badly(struct agent *agent, struct pair pair, const struct agent_phase_ended *ended,

@@ -49,6 +49,8 @@ struct agent_phase_ended {
     struct exit_facts facts;
     enum cause cause; /* by cause.c, from facts and the log's tail; NONE when it ended well */
     const char *detail;
+    uint64_t signature;
+    const char *lines;                       /* of the log, that say it */
     struct product product;                  /* BUILD: what was built; CHECK: `checked` */
     bool already_published, rebuilt, unsure; /* PUBLISH */
     uint64_t log_bytes;

@@ -10,6 +10,7 @@
 #include "worker/cause.h"
 #include "proto/base/utf8.h"
 #include "proto/limits.h"
+#include "worker/signature.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <assert.h>
@@ -414,8 +415,9 @@ static void set_detail(struct cause_verdict *out, const char *text, size_t size,
     utf8_repair(out->detail, length);
 }
 
-/* The last line before `end` that says "error", else the last that says anything. */
-static void set_last_error(struct cause_verdict *out, const char *text, size_t end)
+/* The last line before `end` that says "error", else the last that says anything. Returns where it
+ * begins, SIZE_MAX when there is none. */
+static size_t set_last_error(struct cause_verdict *out, const char *text, size_t end)
 {
     size_t last = SIZE_MAX;
     while (end > 0) {
@@ -427,7 +429,7 @@ static void set_last_error(struct cause_verdict *out, const char *text, size_t e
             memmem(text + begin, length, "rror:", 5) || memmem(text + begin, length, "ERROR", 5);
         if (says) {
             set_detail(out, text, end, begin);
-            return;
+            return begin;
         }
         if (last == SIZE_MAX && strspn(text + begin, " ") < length)
             last = begin;
@@ -435,6 +437,99 @@ static void set_last_error(struct cause_verdict *out, const char *text, size_t e
     }
     if (last != SIZE_MAX)
         set_detail(out, text, last + strcspn(text + last, "\n"), last);
+    return last;
+}
+
+/* ---- the lines that matter ------------------------------------------------------------------ */
+
+enum { LINES_BEFORE = 3, LINES_BEHIND = 4 };
+
+static size_t line_begin(const char *text, size_t at)
+{
+    while (at > 0 && text[at - 1] != '\n')
+        at--;
+    return at;
+}
+
+static size_t line_end(const char *text, size_t size, size_t at)
+{
+    while (at < size && text[at] != '\n')
+        at++;
+    return at;
+}
+
+/* The line at `at` and some around it, as far as they fit; of a line that is too long its begin. */
+static void set_lines(struct cause_verdict *out, const char *text, size_t size, size_t at)
+{
+    size_t begin = line_begin(text, at), end = line_end(text, size, at);
+    for (int i = 0; i < LINES_BEHIND && end < size; i++) {
+        size_t next = line_end(text, size, end + 1);
+        if (next - begin >= sizeof out->lines)
+            break;
+        end = next;
+    }
+    for (int i = 0; i < LINES_BEFORE && begin > 0; i++) {
+        size_t before = line_begin(text, begin - 1);
+        if (end - before >= sizeof out->lines)
+            break;
+        begin = before;
+    }
+    size_t length = end - begin < sizeof out->lines ? end - begin : sizeof out->lines - 1;
+    memcpy(out->lines, text + begin, length);
+    out->lines[length] = '\0';
+    utf8_repair(out->lines, length);
+}
+
+/* ---- the farm's own rules ------------------------------------------------------------------ */
+
+/* A pattern of a person may be slow where a table's is not. */
+enum { OWN_MATCH_LIMIT = 100000 };
+
+/* Where a pattern matches, or SIZE_MAX. farmd has compiled it before: what is wrong matches
+ * nothing.
+ */
+static size_t find_own(const char *pattern, size_t length, const char *text, size_t size)
+{
+    int error;
+    PCRE2_SIZE at;
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)pattern, length, PCRE2_MULTILINE, &error, &at, NULL);
+    pcre2_match_context *context = pcre2_match_context_create(NULL);
+    pcre2_match_data *match = pcre2_match_data_create(1, NULL);
+    size_t found = SIZE_MAX;
+    if (code && context && match) {
+        pcre2_set_match_limit(context, OWN_MATCH_LIMIT);
+        if (pcre2_match(code, (PCRE2_SPTR)text, size, 0, 0, match, context) >= 0)
+            found = pcre2_get_ovector_pointer(match)[0];
+    }
+    pcre2_match_data_free(match);
+    pcre2_match_context_free(context);
+    pcre2_code_free(code);
+    return found;
+}
+
+/* "network some pattern", one a line. The first that matches wins. */
+static bool judge_by_own_rules(const char *own, const char *text, size_t size,
+                               struct cause_verdict *out, size_t *at)
+{
+    char name[32];
+    for (const char *line = own; line && *line;) {
+        size_t length = strcspn(line, "\n"), word = strcspn(line, " \n");
+        if (word < length && word < sizeof name) {
+            memcpy(name, line, word);
+            name[word] = '\0';
+            int cause = shape_enum_value(cause_names, name);
+            *at = cause > CAUSE_NONE ? find_own(line + word + 1, length - word - 1, text, size)
+                                     : SIZE_MAX;
+            if (*at != SIZE_MAX) {
+                out->cause = (enum cause)cause;
+                set_detail(out, text, size, *at);
+                return true;
+            }
+        }
+        line += length + (line[length] == '\n');
+    }
+    return false;
 }
 
 /* ---- evidence ----------------------------------------------------------------------------- */
@@ -488,28 +583,35 @@ static enum cause fallback(enum phase phase, enum builder builder, const struct 
     return CAUSE_UNKNOWN;
 }
 
-static void judge_words(enum phase phase, enum builder builder, const struct exit_facts *facts,
-                        struct bytes tail, struct cause_verdict *out)
+/* Returns where in the text it says so, SIZE_MAX: nowhere. */
+static size_t judge_words(enum phase phase, enum builder builder, const struct exit_facts *facts,
+                          struct search *search, struct cause_verdict *out)
 {
-    struct search search = {.phase = 1u << phase};
-    char *text = clean_copy(tail, &search.size);
-    search.text = text;
-    search_rules(&search);
-    if (search.best < RULE_COUNT) {
-        out->cause = rules[search.best].cause;
-        if (rules[search.best].is_summary)
-            set_last_error(out, text, search.at);
-        if (!out->detail[0])
-            set_detail(out, text, search.size, search.at);
-    } else {
+    search_rules(search);
+    if (search->best == RULE_COUNT) {
         out->cause = fallback(phase, builder, facts);
-        set_last_error(out, text, search.size);
+        return set_last_error(out, search->text, search->size);
     }
-    free(text);
+    size_t at = SIZE_MAX;
+    out->cause = rules[search->best].cause;
+    if (rules[search->best].is_summary)
+        at = set_last_error(out, search->text, search->at);
+    if (out->detail[0])
+        return at;
+    set_detail(out, search->text, search->size, search->at);
+    return search->at;
+}
+
+/* What the log ends with, when it was not asked. */
+static size_t last_word(const char *text, size_t size)
+{
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' '))
+        size--;
+    return size ? size - 1 : SIZE_MAX;
 }
 
 void cause_find(enum phase phase, enum builder builder, const struct exit_facts *facts,
-                bool supervisor_lost, struct bytes tail, struct cause_verdict *out)
+                bool supervisor_lost, struct bytes tail, const char *own, struct cause_verdict *out)
 {
     *out = (struct cause_verdict){.cause = CAUSE_NONE};
     bool well = facts->status == 0 && facts->signal == 0 && !facts->timed_out && !facts->silent;
@@ -519,6 +621,16 @@ void cause_find(enum phase phase, enum builder builder, const struct exit_facts 
         tail.data += tail.size - LIMIT_CAUSE_BYTES;
         tail.size = LIMIT_CAUSE_BYTES;
     }
-    if (!judge_facts(facts, supervisor_lost, out))
-        judge_words(phase, builder, facts, tail, out);
+    struct search search = {.phase = 1u << phase};
+    char *text = clean_copy(tail, &search.size);
+    size_t at;
+    search.text = text;
+    if (judge_facts(facts, supervisor_lost, out))
+        at = last_word(text, search.size);
+    else if (!judge_by_own_rules(own, text, search.size, out, &at))
+        at = judge_words(phase, builder, facts, &search, out);
+    if (at != SIZE_MAX)
+        set_lines(out, text, search.size, at);
+    out->signature = signature_of(out->cause, out->detail);
+    free(text);
 }

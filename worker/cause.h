@@ -5,16 +5,21 @@
 #ifndef FARM_CAUSE_H
 #define FARM_CAUSE_H
 
+#include "proto/limits.h"
 #include "proto/vocab.h"
 
 struct cause_verdict {
     enum cause cause;
-    char detail[512]; /* the line that says it, control characters removed */
+    char detail[512];              /* the line that says it, control characters removed */
+    char lines[LIMIT_LINES_BYTES]; /* it with those around it */
+    uint64_t signature;            /* signature.h's; 0 when it ended well */
 };
 
-/* `tail` is borrowed. A phase that ended well is CAUSE_NONE. */
+/* `tail` is borrowed. `rules` are the farm's own, as recipe.rules has them; NULL is none. They come
+ * before the table. A phase that ended well is CAUSE_NONE. */
 void cause_find(enum phase phase, enum builder builder, const struct exit_facts *facts,
-                bool supervisor_lost, struct bytes tail, struct cause_verdict *out);
+                bool supervisor_lost, struct bytes tail, const char *rules,
+                struct cause_verdict *out);
 
 struct cause_rule {
     const char

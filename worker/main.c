@@ -2,6 +2,7 @@
 /* main.c - the program farm-worker: one row a command. */
 #include "proto/base/io.h"
 #include "proto/base/log.h"
+#include "worker/cause.h"
 #include "worker/cleaner.h"
 #include "worker/folder.h"
 #include "worker/host.h"
@@ -64,6 +65,36 @@ static void print_folder(const char *home, struct token token, struct arena *are
            found.order.variant.package, (unsigned long long)found.log_bytes);
 }
 
+/* "a|b" would end a cell of the table. */
+static void print_cell(const char *text)
+{
+    for (; *text; text++)
+        printf(*text == '|' ? "\\|" : "%c", *text);
+}
+
+/* The second half of docs/failures.md; the first is farmd's. */
+static int print_rules(struct worker_options *options, struct err *err)
+{
+    (void)options, (void)err;
+    printf("\n## How a cause is known\n\n"
+           "Evidence first: what the kernel killed for memory, limits, the free bytes at the exit, "
+           "a supervisor that is gone. Then the rules of\n"
+           "`farm.yaml` (`rules`), then these, in this order, over the last 256 KiB of the log; "
+           "the first that matches wins.\n\n"
+           "| cause | phases | pattern | from |\n|---|---|---|---|\n");
+    const struct cause_rule *rule;
+    for (size_t i = 0; (rule = cause_rule_at(i)); i++) {
+        printf("| %s |", cause_names[rule->cause]);
+        for (int phase = PHASE_CHECKOUT; phase <= PHASE_PUBLISH; phase++)
+            if (rule->phases & 1u << phase)
+                printf(" %s", phase_names[phase]);
+        printf(" | `");
+        print_cell(rule->pattern);
+        printf("` | %s |\n", rule->source);
+    }
+    return 0;
+}
+
 static int print_status(struct worker_options *options, struct err *err)
 {
     struct arena arena = {0};
@@ -100,6 +131,7 @@ static const struct command commands[] = {
     {"keys", "print this worker's public key; make it if there is none", OPTIONS_HOME, print_keys},
     {"probe", "print what this host has", OPTIONS_HOME, print_probe},
     {"status", "list the attempts in this worker's home", OPTIONS_HOME, print_status},
+    {"rules", "print by which words the cause of a failure is known", OPTIONS_HOME, print_rules},
     {"phase", "run one phase of an attempt (started by its supervisor)", 0, NULL},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -156,13 +156,16 @@ static void find_cause(const char *folder, const struct order *order, const char
 {
     struct buf tail = {0};
     struct cause_verdict verdict = {0};
-    if (out->supervisor_lost || out->facts.status != 0)
+    const struct exit_facts *facts = &out->facts;
+    if (out->supervisor_lost || facts->status != 0 || facts->timed_out || facts->silent)
         read_tail(folder, out->phase, log, out->log_bytes, &tail);
     cause_find(out->phase, order->recipe.builder, &out->facts, out->supervisor_lost,
-               (struct bytes){tail.data, tail.size}, &verdict);
+               (struct bytes){tail.data, tail.size}, order->recipe.rules, &verdict);
     buf_release(&tail);
     out->cause = verdict.cause;
     out->detail = arena_text(arena, verdict.detail);
+    out->signature = verdict.signature;
+    out->lines = arena_text(arena, verdict.lines);
 }
 
 /* What the publish phase wrote down. Whoever killed it killed it between two words: then only
@@ -211,7 +214,8 @@ int phase_finish(const char *home, const struct order *order, enum phase phase,
     const char *folder = folder_path(home, order->token, NULL, arena);
     const char *log = arena_print(arena, "%s/log", folder);
     bool skipped = phase_skip(order, phase, host);
-    *out = (struct agent_phase_ended){.token = order->token, .phase = phase, .detail = ""};
+    *out = (struct agent_phase_ended){
+        .token = order->token, .phase = phase, .detail = "", .lines = ""};
     shape_init(&product_shape, &out->product);
     if (!skipped && custody_facts(folder, phase, &out->facts, &out->supervisor_lost, err) < 0)
         return -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_control.c - publish, settle, cancel, pause, resume: a person's word to the farm. */
+/* cmd_control.c - publish, settle, release, cancel, pause, resume: a person's word to the farm. */
 #include "coordinator/cli/commands.h"
 #include "proto/json.h"
 
@@ -39,6 +39,13 @@ enum exit_code cmd_settle(struct invocation *invocation)
     return invocation_tell(
         invocation, "settle",
         json_pack("{s:I, s:s}", "publication", (json_int_t)publication, "as", as));
+}
+
+enum exit_code cmd_release(struct invocation *invocation)
+{
+    json_t *arguments = json_object();
+    json_object_set_new(arguments, "subject", json_text(invocation->arguments[0]));
+    return invocation_tell(invocation, "release", arguments);
 }
 
 enum exit_code cmd_cancel(struct invocation *invocation)

@@ -6,6 +6,80 @@
 
 #include <string.h>
 
+/* ---- clusters ------------------------------------------------------------------------------ */
+
+/* What all variants of a cluster share and says the most: "all on cuda-12_9". */
+static const char *shared(const json_t *cluster, struct arena *arena)
+{
+    const json_t *common = json_object_get(cluster, "common");
+    const char *branch = json_get_text(common, "branch", ""),
+               *gpu = json_get_text(common, "gpu", ""),
+               *system = json_get_text(common, "system", "");
+    if (json_get_u64(cluster, "variants", 0) < 2)
+        return "";
+    if (*branch)
+        return arena_print(arena, " - all on %s%s%s", text_safe(arena, branch), *gpu ? " for " : "",
+                           text_safe(arena, gpu));
+    if (*gpu)
+        return arena_print(arena, " - all for %s", text_safe(arena, gpu));
+    return *system ? arena_print(arena, " - all for %s", text_safe(arena, system)) : "";
+}
+
+static void print_lines(const json_t *cluster, struct arena *arena, bool colours, struct buf *out)
+{
+    size_t index;
+    json_t *line;
+    json_array_foreach(json_object_get(cluster, "lines"), index, line)
+    {
+        buf_print(out, "    ");
+        ink_add(out, colours, INK_DIM, text_safe(arena, json_string_value(line)));
+        buf_print(out, "\n");
+    }
+}
+
+static void print_workers(const json_t *cluster, struct arena *arena, struct buf *out)
+{
+    size_t index;
+    json_t *worker;
+    json_array_foreach(json_object_get(cluster, "workers"), index, worker)
+    {
+        buf_print(out, "%s%s", index ? ", " : "", text_safe(arena, json_string_value(worker)));
+    }
+}
+
+static void print_cluster(const json_t *cluster, bool colours, struct buf *out)
+{
+    struct arena arena = {0};
+    const json_t *first = json_object_get(cluster, "first");
+    uint64_t variants = json_get_u64(cluster, "variants", 0);
+    const char *cause = json_get_text(cluster, "cause", ""),
+               *detail = json_get_text(cluster, "detail", "");
+    ink_add(out, colours, INK_BAD,
+            variants == 1
+                ? "1 variant"
+                : arena_print(&arena, "%llu variants, one cause", (unsigned long long)variants));
+    buf_print(out, ": %s%s%s%s\n", cause, *detail ? ": " : "", text_safe(&arena, detail),
+              shared(cluster, &arena));
+    print_lines(cluster, &arena, colours, out);
+    buf_print(out, "  first %s, attempt %s on %s; seen on ",
+              text_safe(&arena, json_get_text(first, "package", "")),
+              json_get_text(first, "attempt", ""),
+              text_safe(&arena, json_get_text(first, "worker", "")));
+    print_workers(cluster, &arena, out);
+    buf_print(out, "\n  %s\n", text_safe(&arena, json_get_text(cluster, "done", "")));
+    arena_clear(&arena);
+}
+
+static void print_clusters(const json_t *clusters, bool colours, struct buf *out)
+{
+    size_t index;
+    json_t *cluster;
+    json_array_foreach(clusters, index, cluster)
+    {
+        print_cluster(cluster, colours, out);
+    }
+}
+
 /* ---- a job --------------------------------------------------------------------------------- */
 
 static void print_head(const json_t *why, struct arena *arena, bool colours, struct buf *out)
@@ -121,10 +195,11 @@ static void print_why(const json_t *why, struct arena *arena, bool colours, stru
 {
     const char *state = json_get_text(why, "state", ""), *log = json_get_text(why, "log", "");
     print_head(why, arena, colours, out);
-    if (!strcmp(state, "waiting") || !strcmp(state, "ready"))
+    if (!strcmp(state, "waiting") || !strcmp(state, "ready") || !strcmp(state, "held"))
         print_hosts(json_object_get(why, "hosts"), colours, out);
     print_tries(json_object_get(why, "tries"), arena, colours, out);
     print_publication(json_object_get(why, "publication"), arena, out);
+    print_clusters(json_object_get(why, "clusters"), colours, out);
     if (*log)
         buf_print(out, "farm logs %llu/%s has its output\n",
                   (unsigned long long)json_get_u64(why, "run", 0),
@@ -133,10 +208,15 @@ static void print_why(const json_t *why, struct arena *arena, bool colours, stru
 
 /* ---- a run --------------------------------------------------------------------------------- */
 
-static void print_run(const json_t *run, bool colours, struct buf *out)
+static void print_run(const json_t *body, bool colours, struct buf *out)
 {
+    const json_t *run = json_object_get(body, "run"), *clusters = json_object_get(body, "clusters");
     grid_counts(run, colours, out);
+    print_clusters(clusters, colours, out);
     grid_failures(run, colours, out);
+    if (json_array_size(clusters))
+        buf_print(out, "after a fix: farm retry %llu --failed --at BRANCH\n",
+                  (unsigned long long)json_get_u64(run, "run", 0));
     if (run_went_well(run))
         buf_print(out, "nothing failed\n");
     else if (!run_is_over(run))
@@ -157,7 +237,7 @@ enum exit_code cmd_why(struct invocation *invocation)
     else if (json_object_get(body, "why"))
         print_why(json_object_get(body, "why"), &invocation->arena, screen.colours, &text);
     else
-        print_run(json_object_get(body, "run"), screen.colours, &text);
+        print_run(body, screen.colours, &text);
     screen_write(&screen, &text);
     buf_release(&text);
     json_decref(body);

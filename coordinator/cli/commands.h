@@ -24,6 +24,7 @@ enum exit_code cmd_why(struct invocation *invocation);
 enum exit_code cmd_retry(struct invocation *invocation);
 enum exit_code cmd_publish(struct invocation *invocation);
 enum exit_code cmd_settle(struct invocation *invocation);
+enum exit_code cmd_release(struct invocation *invocation);
 enum exit_code cmd_cancel(struct invocation *invocation);
 enum exit_code cmd_pause(struct invocation *invocation);
 enum exit_code cmd_resume(struct invocation *invocation);

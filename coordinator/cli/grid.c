@@ -43,6 +43,7 @@ static const struct mark marks[] = {
     {"build", INK_BUSY, "building", "running", NULL, NULL, NULL},
     {"sent", INK_BUSY, "given to a worker", "leased", NULL, NULL, NULL},
     {"next", INK_PLAIN, "ready, waits for a host", "ready", NULL, NULL, NULL},
+    {"hold", INK_NOTE, "one of its family failed: after all else", "held", NULL, NULL, NULL},
     {"wait", INK_DIM, "waits", "waiting", NULL, NULL, NULL},
     {"?", INK_NOTE, "a state this program does not know", NULL, NULL, NULL, NULL},
 };
@@ -431,6 +432,7 @@ void grid_counts(const json_t *run, bool colours, struct buf *out)
     buf_print(out, ": %llu of %llu done", (unsigned long long)closed, (unsigned long long)total);
     add_count(out, busy, "on workers");
     add_count(out, count_of(run, "ready") + count_of(run, "waiting"), "waiting");
+    add_count(out, count_of(run, "held"), "on hold");
     if (wanted)
         buf_print(out, ", %llu of %llu published", (unsigned long long)published_of(run, "done"),
                   (unsigned long long)wanted);

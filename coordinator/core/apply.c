@@ -487,10 +487,21 @@ static void job_joined(struct farm *farm, const struct record *record)
         begin_building(farm, job);
 }
 
-static void ready_job(struct farm *farm, struct job *job, enum record_kind by)
+/* Out of whatever it stands in while it waits for a host or a time. */
+static void unqueue(struct farm *farm, struct job *job)
 {
+    if (job->state == JOB_READY)
+        unqueue_ready(farm, job);
+    if (job->state == JOB_HELD)
+        unqueue_held(farm, job);
     if (job->until_ms)
         unqueue_timer(farm, job);
+}
+
+static void ready_job(struct farm *farm, struct job *job, enum record_kind by)
+{
+    unqueue(farm, job);
+    job->held_for = 0;
     unfollow(job);
     if (job->joins) {
         job->joins = 0;
@@ -520,7 +531,43 @@ static void job_ready(struct farm *farm, const struct record *record)
     struct job *job = existing_job(farm, record->job.job);
     if (record->job.cause != CAUSE_NONE || *record->job.detail)
         set_cause(job, &record->job);
+    if (record->job.signature)
+        job->released = record->job.signature;
+    if (job->state == JOB_HELD)
+        set_cause(job, &record->job);
     ready_job(farm, job, record->kind);
+}
+
+static struct cluster *cluster_of(struct run *run, uint64_t signature)
+{
+    struct cluster *found = find_cluster(run, signature);
+    if (!found) {
+        found = arena_new(&run->arena, sizeof *found);
+        found->signature = signature;
+        HASH_ADD(hh, run->clusters, signature, sizeof found->signature, found);
+    }
+    return found;
+}
+
+static void job_held(struct farm *farm, const struct record *record)
+{
+    struct job *job = existing_job(farm, record->job.job);
+    unqueue(farm, job);
+    move_job(job, record->kind, JOB_HELD);
+    set_cause(job, &record->job);
+    job->held_for = record->job.signature;
+    queue_held(farm, job);
+}
+
+/* A witness of what held it is under way, or no more. */
+static void count_witness(struct job *job, bool begins)
+{
+    if (!job->held_for)
+        return;
+    struct cluster *cluster = cluster_of(job->run, job->held_for);
+    cluster->trying += begins ? 1 : (size_t)-1;
+    if (!begins)
+        job->held_for = 0;
 }
 
 static void job_delayed(struct farm *farm, const struct record *record)
@@ -536,10 +583,9 @@ static void job_delayed(struct farm *farm, const struct record *record)
 static void job_closed(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
-    if (job->state == JOB_READY)
-        unqueue_ready(farm, job);
-    if (job->until_ms)
-        unqueue_timer(farm, job);
+    unqueue(farm, job);
+    if (job->state != JOB_HELD) /* else it keeps for what it was held */
+        count_witness(job, false);
     if (!job->joins)
         HASH_DELETE(hh_variant, farm->building, job);
     unfollow(job);
@@ -607,8 +653,10 @@ static struct attempt *begin_attempt(struct farm *farm, const struct record *rec
 static void lease_offered(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->lease.job);
-    assert(job->state == JOB_READY && "a lease of a job that is not ready");
-    unqueue_ready(farm, job);
+    assert((job->state == JOB_READY || job->state == JOB_HELD) &&
+           "a lease of a job that is not ready");
+    unqueue(farm, job);
+    count_witness(job, true);
     begin_attempt(farm, record, ATTEMPT_OFFERED);
     move_job(job, record->kind, JOB_LEASED);
 }
@@ -616,10 +664,8 @@ static void lease_offered(struct farm *farm, const struct record *record)
 static void attempt_adopted(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->lease.job);
-    if (job->state == JOB_READY)
-        unqueue_ready(farm, job);
-    if (job->until_ms)
-        unqueue_timer(farm, job);
+    unqueue(farm, job);
+    count_witness(job, true);
     enum attempt_state state = state_in(record->lease.phase);
     struct attempt *attempt = begin_attempt(farm, record, state);
     attempt->adopted = true;
@@ -673,6 +719,7 @@ static void attempt_handed(struct farm *farm, const struct record *record)
     *attempt = *old; /* a live one has no texts of its own */
     to->memory_bytes = from->memory_bytes;
     to->disk_bytes = from->disk_bytes;
+    count_witness(from, false);
     attach_attempt(farm, attempt, to);
     change_leader(farm, from, to);
     move_job(from, record->kind, JOB_WAITING);
@@ -699,6 +746,25 @@ static void attempt_stopping(struct farm *farm, const struct record *record)
     attempt->detail = arena_text(&attempt->job->run->arena, record->attempt_moved.reason);
 }
 
+/* Of jobs that failed alike. */
+static void count_failure(const struct attempt *attempt)
+{
+    struct job *job = attempt->job;
+    if (!attempt->signature || attempt->outcome != OUTCOME_FAILED)
+        return;
+    struct cluster *cluster = cluster_of(job->run, attempt->signature);
+    bool again = false;
+    for (const struct attempt *at = job->attempts_first; at; at = at->job_next)
+        again |= at != attempt && at->signature == attempt->signature;
+    cluster->jobs += !again;
+    if (!cluster->first_job)
+        cluster->first_job = job->id;
+    if (!cluster->hosts || (cluster->hosts == 1 && cluster->host != attempt->worker->id))
+        cluster->hosts++;
+    if (cluster->hosts == 1)
+        cluster->host = attempt->worker->id;
+}
+
 static void attempt_ended(struct farm *farm, const struct record *record)
 {
     const struct record_attempt_ended *body = &record->attempt_ended;
@@ -719,6 +785,9 @@ static void attempt_ended(struct farm *farm, const struct record *record)
     attempt->lines = *body->lines ? arena_text(arena, body->lines) : "";
     attempt->ended_ms = record->at_ms;
     attempt->ended_wall_ms = record->wall_ms;
+    count_failure(attempt);
+    if (attempt->job->attempts_last == attempt)
+        count_witness(attempt->job, false);
 }
 
 static void attempt_sealed(struct farm *farm, const struct record *record)
@@ -740,6 +809,19 @@ static struct tally *tally_of(struct farm *farm, struct tally **tallies, uint64_
         found = arena_new(&farm->arena, sizeof *found);
         found->key = key;
         HASH_ADD(hh, *tallies, key, sizeof found->key, found);
+    }
+    return found;
+}
+
+static struct gate *gate_of(struct farm *farm, const struct run *run, uint64_t account)
+{
+    uint64_t key = hash_number(account, run->id);
+    struct gate *found;
+    HASH_FIND(hh, farm->gates, &key, sizeof key, found);
+    if (!found) {
+        found = arena_new(&farm->arena, sizeof *found);
+        found->key = key;
+        HASH_ADD(hh, farm->gates, key, sizeof found->key, found);
     }
     return found;
 }
@@ -787,10 +869,17 @@ static void count_publication(struct farm *farm, struct publication *publication
     publication->job->run->publications_by_state[state] += one;
     if (open)
         farm->publications_open += one;
-    if (state == PUBLICATION_HELD)
+    bool probing = state == PUBLICATION_HELD && publication->cause == CAUSE_NONE;
+    if (probing)
+        publication->job->run->probing += one;
+    else if (state == PUBLICATION_HELD)
         publication->outlet->count += one;
-    if (granted)
+    if (granted) {
         publication->worker->publishing += (uint32_t)one;
+        publication->gate->flying += one;
+    }
+    if (state == PUBLICATION_PUBLISHED)
+        publication->gate->published += one;
     if (granted || state == PUBLICATION_UNKNOWN || (open && publication->in_doubt)) {
         publication->slot->count += one;
         publication->slot->holder += add ? publication->id : -publication->id;
@@ -813,8 +902,9 @@ static void publication_wanted(struct farm *farm, const struct record *record)
     publication->wanted_ms = record->at_ms;
     publication->wanted_wall_ms = record->wall_ms;
     const struct target *target = &publication->target;
-    publication->outlet = tally_of(
-        farm, &farm->outlets, hash_text(hash_text(target->kind + 1, target->name), target->secret));
+    uint64_t account = hash_text(hash_text(target->kind + 1, target->name), target->secret);
+    publication->outlet = tally_of(farm, &farm->outlets, account);
+    publication->gate = gate_of(farm, job->run, account);
     uint64_t key = hash_text(hash_text(0, target->name), job->item.variant.package);
     publication->slot = tally_of(farm, &farm->slots, hash_text(key, job->item.variant.system));
     publication->state =
@@ -868,11 +958,11 @@ static void publication_moved(struct farm *farm, const struct record *record)
     publication->in_doubt = publication_is_open(publication) &&
                             record->kind != RECORD_PUBLICATION_RETRIED &&
                             (publication->in_doubt || to == PUBLICATION_UNKNOWN);
+    publication->cause = body->cause;
     count_publication(farm, publication, true);
     publication->until_ms = body->until_ms;
     publication->already = body->already;
     publication->rebuilt = body->rebuilt;
-    publication->cause = body->cause;
     publication->detail =
         *body->detail ? arena_text(&publication->job->run->arena, body->detail) : "";
     if (!publication_is_open(publication)) {
@@ -930,6 +1020,7 @@ static void run_archived(struct farm *farm, const struct record *record)
         forget_job(farm, job);
     HASH_DELETE(hh, farm->runs, run);
     free(run->warnings);
+    HASH_CLEAR(hh, run->clusters);
     arena_clear(&run->arena);
     free(run);
 }
@@ -1054,6 +1145,7 @@ static const applier appliers[] = {
     [RECORD_JOB_DELAYED] = job_delayed,
     [RECORD_JOB_CLOSED] = job_closed,
     [RECORD_JOB_JOINED] = job_joined,
+    [RECORD_JOB_HELD] = job_held,
     [RECORD_LEASE_OFFERED] = lease_offered,
     [RECORD_ATTEMPT_MOVED] = attempt_moved,
     [RECORD_ATTEMPT_STOPPING] = attempt_stopping,

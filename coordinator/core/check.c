@@ -32,6 +32,10 @@ static void check_job(const struct job *job)
     assert(!job->until_ms || job->state == JOB_WAITING);
     if (job->state == JOB_WAITING && job->run->state == RUN_OPEN)
         assert((job->until_ms || job->leader) && "an open job that waits for nothing");
+    bool witness = job->state == JOB_LEASED || job->state == JOB_RUNNING;
+    bool over = job->state == JOB_CLOSED;
+    assert(job->state != JOB_HELD || job->held_for);
+    assert(!job->held_for || job->state == JOB_HELD || witness || over);
     if (job->leader)
         assert(job->state == JOB_WAITING && job->leader->state != JOB_CLOSED);
     if (job->publication)
@@ -40,7 +44,7 @@ static void check_job(const struct job *job)
 
 static void check_run(const struct run *run)
 {
-    size_t by_state[5] = {0}, by_verdict[8] = {0}, count = 0;
+    size_t by_state[JOB_CLOSED + 1] = {0}, by_verdict[8] = {0}, count = 0;
     for (const struct job *job = run->jobs_first; job; job = job->run_next) {
         assert(job->run == run);
         check_job(job);
@@ -99,7 +103,7 @@ static void check_publication(const struct publication *publication)
         assert(publication->slot->count == 1 && publication->slot->holder == publication->id);
     if (publication->state >= PUBLICATION_GRANTED && publication->state <= PUBLICATION_UNKNOWN)
         assert(publication->tries_last && "granted without a token");
-    if (publication->state == PUBLICATION_HELD)
+    if (publication->state == PUBLICATION_HELD && publication->cause != CAUSE_NONE)
         assert(publication->outlet->count);
 }
 

@@ -69,6 +69,14 @@ void stop_attempt(struct step *step, struct token token, const char *reason);
 void lose_attempt(struct step *step, struct token token, const char *detail);
 /* verdict.c: what follows the end of an attempt. */
 void decide_ended(struct step *step, struct token token);
+/* hold.c: jobs that would fail as one of their family did. */
+void hold_family(struct step *step, const struct attempt_view *failed);
+void release_family(struct step *step, uint64_t built);
+void release_held_by_host(struct step *step, uint64_t worker);
+size_t release_jobs(struct step *step, uint64_t run, uint64_t job); /* job 0: all of the run */
+bool may_witness(const struct farm *farm, uint64_t job, uint64_t worker);
+/* Closes a held job of which enough is known. */
+bool close_if_certain(struct step *step, uint64_t job);
 /* suspect.c: hosts that break what they are given. */
 void judge_host(struct step *step, const struct attempt_view *attempt);
 void forgive_host(struct step *step, uint64_t worker); /* a person vouches for it */

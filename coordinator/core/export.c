@@ -165,6 +165,23 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
         put(export, attempt->ended_ms, attempt->ended_wall_ms, &sealed);
 }
 
+/* Before its first attempt: nothing that was tried is held. */
+static void put_hold(struct export *export, const struct job *job)
+{
+    struct record held = job_record(RECORD_JOB_HELD, job), ready = {.kind = RECORD_JOB_READY};
+    held.job.signature = job->released ? job->released : job->held_for;
+    if (!held.job.signature)
+        return;
+    put(export, job->planned_ms, job->planned_wall_ms, &held);
+    if (!job->released)
+        return;
+    ready.job = (struct record_job){.job = job->id, .signature = job->released};
+    put(export, job->planned_ms, job->planned_wall_ms, &ready);
+    held.job.signature = job->held_for;
+    if (job->held_for)
+        put(export, job->planned_ms, job->planned_wall_ms, &held);
+}
+
 /* The job is ready when its run is open; between attempts it was ready again. */
 static void put_job_rest(struct export *export, const struct job *job)
 {
@@ -173,6 +190,7 @@ static void put_job_rest(struct export *export, const struct job *job)
         struct record ready = job_record(RECORD_JOB_READY, job);
         put(export, job->planned_ms, job->planned_wall_ms, &ready);
     }
+    put_hold(export, job);
     for (const struct attempt *attempt = job->attempts_first; attempt;
          attempt = attempt->job_next) {
         put_attempt(export, attempt);
@@ -447,6 +465,7 @@ static uint64_t mix_job(uint64_t hash, const struct job *job)
     hash = mix(hash_text(hash, job->detail), job->until_ms);
     hash = mix(mix(hash, job->planned_wall_ms), job->closed_wall_ms);
     hash = mix(hash, job->publication ? job->publication->id : 0);
+    hash = mix(mix(hash, job->held_for), job->released);
     for (const struct job *at = job->followers; at; at = at->follower_next)
         hash = mix(hash, at->id);
     for (const struct attempt *at = job->attempts_first; at; at = at->job_next)
@@ -462,7 +481,7 @@ static uint64_t mix_run(uint64_t hash, const struct run *run)
     hash = mix(mix(hash, run->submitted_wall_ms), run->closed_wall_ms);
     for (size_t i = 0; i < run->warnings_count; i++)
         hash = hash_text(hash, run->warnings[i]);
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i <= JOB_CLOSED; i++)
         hash = mix(hash, run->by_state[i]);
     for (size_t i = 0; i < 8; i++)
         hash = mix(hash, run->by_verdict[i]);

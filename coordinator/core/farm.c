@@ -138,6 +138,7 @@ static void destroy_runs(struct run *run)
     while (run) {
         struct run *next = run->hh.next;
         free(run->warnings);
+        HASH_CLEAR(hh, run->clusters);
         arena_clear(&run->arena);
         free(run);
         run = next;
@@ -179,6 +180,7 @@ static void clear_maps(struct farm *farm)
     HASH_CLEAR(hh, farm->machines);
     HASH_CLEAR(hh, farm->outlets);
     HASH_CLEAR(hh, farm->slots);
+    HASH_CLEAR(hh, farm->gates);
     HASH_CLEAR(hh, farm->ledger_newest);
     HASH_CLEAR(hh, farm->learned);
     HASH_CLEAR(hh, farm->requests);

@@ -81,6 +81,16 @@ struct worker {
     uint32_t suspects_count;
 };
 
+/* How jobs of a run failed alike; lives in the run's arena. */
+struct cluster {
+    UT_hash_handle hh;
+    uint64_t signature;
+    uint64_t first_job;
+    size_t jobs;          /* different ones */
+    uint64_t host, hosts; /* the first, and how many, at most two */
+    size_t trying;        /* live attempts of jobs that were held for it */
+};
+
 struct run {
     UT_hash_handle hh;
     uint64_t id;
@@ -92,7 +102,9 @@ struct run {
     size_t warnings_count, warnings_capacity; /* the list is on the heap, its texts in the arena */
     uint64_t submitted_ms, submitted_wall_ms, closed_ms, closed_wall_ms;
     struct job *jobs_first, *jobs_last;
-    size_t jobs, by_state[5], by_verdict[8];
+    size_t jobs, by_state[JOB_CLOSED + 1], by_verdict[8];
+    size_t probing; /* publications held until the run's first to their account is through */
+    struct cluster *clusters;
     size_t publications, publications_by_state[7];
     struct run *finished_prev, *finished_next; /* open with nothing left to do */
     bool finished;
@@ -122,6 +134,8 @@ struct job {
     enum cause cause;
     const char *detail;
     uint64_t until_ms; /* waiting: not before; 0 none */
+    uint64_t held_for; /* a signature: held for it, or leased as its witness; 0 none */
+    uint64_t released; /* a signature it is not held for again */
     uint64_t planned_ms, planned_wall_ms, closed_ms, closed_wall_ms;
     uint64_t joins; /* waits for that job */
     struct job *leader, *followers, *follower_next;
@@ -202,6 +216,14 @@ struct publication {
     bool already, rebuilt, in_doubt;
     struct tally *outlet; /* held ones of one account */
     struct tally *slot;   /* unresolved ones of one (target, package, system) */
+    struct gate *gate;
+};
+
+/* A run's publications to one account: until one is through, one goes at a time. */
+struct gate {
+    UT_hash_handle hh;
+    uint64_t key;
+    size_t published, flying;
 };
 
 struct ledger_newest {
@@ -257,6 +279,8 @@ struct farm {
     struct publication *publications;
     struct try *tries;
     struct tally *outlets, *slots;
+    struct gate *gates;
+    struct rank held; /* jobs, by urgency */
     struct ready_class *classes;
     struct rank timers; /* delayed jobs by time */
     struct ledger_entry **ledger;
@@ -295,7 +319,10 @@ bool is_shown(const struct worker *worker, uint64_t hearing);
 
 void queue_ready(struct farm *farm, struct job *job);   /* into its class */
 void unqueue_ready(struct farm *farm, struct job *job); /* out of it */
-void queue_timer(struct farm *farm, struct job *job);   /* by its until_ms */
+void queue_held(struct farm *farm, struct job *job);    /* among the held ones, by urgency */
+void unqueue_held(struct farm *farm, struct job *job);
+struct cluster *find_cluster(const struct run *run, uint64_t signature);
+void queue_timer(struct farm *farm, struct job *job); /* by its until_ms */
 void unqueue_timer(struct farm *farm, struct job *job);
 
 void reserve(struct farm *farm, struct attempt *attempt); /* slot and host, at a lease's begin */

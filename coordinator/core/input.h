@@ -133,6 +133,7 @@ struct input_settle {
 struct input_release {
     struct asked asked;
     const char *secret;
+    uint64_t run, job; /* instead of a secret: held jobs of a run, or one */
 };
 
 struct input_ledger_import {

@@ -220,6 +220,25 @@ void unqueue_ready(struct farm *farm, struct job *job)
     free(of);
 }
 
+void queue_held(struct farm *farm, struct job *job)
+{
+    set_wishes(farm, job);
+    set_urgency(farm, job);
+    rank_insert(&farm->held, &job->rank);
+}
+
+void unqueue_held(struct farm *farm, struct job *job)
+{
+    rank_remove(&farm->held, &job->rank);
+}
+
+struct cluster *find_cluster(const struct run *run, uint64_t signature)
+{
+    struct cluster *found;
+    HASH_FIND(hh, run->clusters, &signature, sizeof signature, found);
+    return found;
+}
+
 void queue_timer(struct farm *farm, struct job *job)
 {
     job->rank.key[0] = job->until_ms;

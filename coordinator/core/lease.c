@@ -105,7 +105,7 @@ static bool adopt(struct step *step, uint64_t worker, const struct item *item)
     if (!id)
         return false;
     struct job_view job = peek_job(step->farm, id);
-    bool waits = job.state == JOB_READY || job.state == JOB_WAITING;
+    bool waits = job.state == JOB_READY || job.state == JOB_WAITING || job.state == JOB_HELD;
     if ((!waits && !SEEDED_BUG(ADOPT_OVER_LEASE)) ||
         peek_run(step->farm, job.run).state != RUN_OPEN)
         return false;

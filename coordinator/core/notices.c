@@ -135,6 +135,8 @@ static void note_publication(struct step *step, enum record_kind kind, uint64_t 
 {
     struct publication_view publication;
     view_publication(step->farm, id, &publication);
+    if (kind == RECORD_PUBLICATION_HELD && publication.cause == CAUSE_NONE)
+        return; /* it only waits for the first of its run */
     if (kind == RECORD_PUBLICATION_HELD)
         note_held(step, &publication);
     else if (!peek_held(step->farm, publication.target))

@@ -167,6 +167,39 @@ void peek_want(const struct farm *farm, uint64_t job, struct want *out)
     };
 }
 
+/* ---- held jobs ----------------------------------------------------------------------------- */
+
+uint64_t peek_held_after(const struct farm *farm, uint64_t after)
+{
+    const struct rank_node *node =
+        after ? rank_next(&find_job(farm, after)->rank) : rank_first(&farm->held);
+    return node ? job_at(node)->id : 0;
+}
+
+size_t peek_held_jobs(const struct farm *farm, uint64_t **out, struct arena *arena)
+{
+    size_t count = 0;
+    for (uint64_t job = 0; (job = peek_held_after(farm, job));)
+        count++;
+    *out = arena_new(arena, (count + 1) * sizeof **out);
+    count = 0;
+    for (uint64_t job = 0; (job = peek_held_after(farm, job));)
+        (*out)[count++] = job;
+    return count;
+}
+
+struct cluster_peek peek_cluster(const struct farm *farm, uint64_t run, uint64_t signature)
+{
+    const struct cluster *found = find_cluster(find_run(farm, run), signature);
+    if (!found)
+        return (struct cluster_peek){0};
+    return (struct cluster_peek){.jobs = found->jobs,
+                                 .hosts = found->hosts,
+                                 .host = found->host,
+                                 .first_job = found->first_job,
+                                 .trying = found->trying};
+}
+
 /* ---- workers ------------------------------------------------------------------------------- */
 
 size_t peek_live(const struct farm *farm, uint64_t worker, struct token **out, struct arena *arena)
@@ -269,6 +302,12 @@ bool peek_held(const struct farm *farm, const struct target *target)
     const struct tally *outlet;
     HASH_FIND(hh, farm->outlets, &key, sizeof key, outlet);
     return outlet && outlet->count;
+}
+
+bool peek_gate_shut(const struct farm *farm, uint64_t publication)
+{
+    const struct gate *gate = find_publication(farm, publication)->gate;
+    return !gate->published && gate->flying;
 }
 
 uint64_t peek_unresolved(const struct farm *farm, uint64_t publication)

@@ -53,6 +53,21 @@ struct want {
 };
 void peek_want(const struct farm *farm, uint64_t job, struct want *out);
 
+/* ---- held jobs ---- */
+/* All of them, the most urgent first. */
+size_t peek_held_jobs(const struct farm *farm, uint64_t **out, struct arena *arena);
+/* One by one: `after` 0 gives the first; 0 comes behind the last. */
+uint64_t peek_held_after(const struct farm *farm, uint64_t after);
+/* What is known in a run of a signature. */
+struct cluster_peek {
+    size_t jobs;   /* different ones that ended with it */
+    size_t hosts;  /* on which; 2 is two or more */
+    uint64_t host; /* the first */
+    uint64_t first_job;
+    size_t trying; /* attempts under way of jobs that were held for it */
+};
+struct cluster_peek peek_cluster(const struct farm *farm, uint64_t run, uint64_t signature);
+
 /* ---- workers ---- */
 size_t peek_live(const struct farm *farm, uint64_t worker, struct token **out, struct arena *arena);
 bool peek_any_pinned(const struct farm *farm, uint64_t worker);
@@ -79,6 +94,9 @@ uint64_t peek_notice(const struct farm *farm, enum notice_kind kind, const char 
 /* ---- publications ---- */
 /* The publication a try belongs to, or 0; *sealed, if not NULL, whether its log is stored. */
 uint64_t peek_try(const struct farm *farm, struct token token, bool *sealed);
+/* Whether a publication must wait until another of its run has shown that its account may publish.
+ */
+bool peek_gate_shut(const struct farm *farm, uint64_t publication);
 /* Whether publications of this account are held. */
 bool peek_held(const struct farm *farm, const struct target *target);
 /* The unresolved publication of the same (target, package, system), or 0. */

@@ -354,6 +354,13 @@ static bool close_one_unroutable(struct step *step)
             return true;
         }
     }
+    for (uint64_t held = 0; (held = peek_held_after(step->farm, held));) {
+        peek_want(step->farm, held, &want);
+        if (!routable(step->farm, &want, &reason, step->arena)) {
+            close_job(step, held, VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+            return true;
+        }
+    }
     return false;
 }
 

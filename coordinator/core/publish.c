@@ -92,8 +92,31 @@ static bool may_grant(const struct step *step, uint64_t id)
     view_publication(step->farm, id, &publication);
     if (!is_due(step, &publication) || !run_is_under_way(step, publication.job))
         return false;
+    if (publication.state == PUBLICATION_WANTED && peek_gate_shut(step->farm, id))
+        return false;
     uint64_t unresolved = peek_unresolved(step->farm, id);
     return !unresolved || unresolved == id || SEEDED_BUG(SECOND_GRANT);
+}
+
+/* Nobody can tell beforehand whether an account may publish: the first of a run finds out, and the
+ * others wait for it, visibly. */
+static void probe(struct step *step, uint64_t id)
+{
+    struct publication_view publication;
+    view_publication(step->farm, id, &publication);
+    bool shut = peek_gate_shut(step->farm, id);
+    struct record record = {.publication = {.publication = id, .token = publication.token}};
+    if (shut && publication.state == PUBLICATION_WANTED && is_due(step, &publication) &&
+        !publication.in_doubt) {
+        record.kind = RECORD_PUBLICATION_HELD;
+        record.publication.detail = arena_print(
+            step->arena, "until the first publication of its run to %s has shown that it may",
+            publication.target->name);
+        decide(step, &record);
+    } else if (!shut && publication.state == PUBLICATION_HELD && publication.cause == CAUSE_NONE) {
+        record.kind = RECORD_PUBLICATION_RELEASED;
+        decide(step, &record);
+    }
 }
 
 static void grant(struct step *step, uint64_t id, uint64_t worker)
@@ -116,6 +139,7 @@ void decide_grants(struct step *step, const struct worker_view *worker)
     size_t count = peek_pinned(step->farm, worker->worker, &pinned, step->arena);
     bool any = false;
     for (size_t i = 0; i < count && publishing < LIMIT_GRANTS_PER_WORKER; i++) {
+        probe(step, pinned[i]);
         if (!may_grant(step, pinned[i]))
             continue;
         grant(step, pinned[i], worker->worker);
@@ -179,6 +203,12 @@ static void published(struct step *step, const struct publication_view *publicat
     decide(step, &record);
 }
 
+/* It waits for the first of its run. */
+static bool is_probed_for(const struct publication_view *publication)
+{
+    return publication->state == PUBLICATION_HELD && publication->cause == CAUSE_NONE;
+}
+
 /* Everything of that account waits; each would fail alike. */
 static void hold(struct step *step, const struct publication_view *first, enum cause cause,
                  const char *detail)
@@ -187,7 +217,8 @@ static void hold(struct step *step, const struct publication_view *first, enum c
     struct publication_view other;
     uint64_t cursor = 0;
     while (peek_publication_next(step->farm, &cursor, &other))
-        if (other.state == PUBLICATION_WANTED && other.target->kind == first->target->kind &&
+        if ((other.state == PUBLICATION_WANTED || is_probed_for(&other)) &&
+            other.target->kind == first->target->kind &&
             strcmp(other.target->name, first->target->name) == 0 &&
             strcmp(other.target->secret, first->target->secret) == 0)
             move(step, RECORD_PUBLICATION_HELD, &other, cause, detail, 0);
@@ -403,6 +434,12 @@ void decide_settle(struct step *step, const struct input_settle *input)
 /* By the name of the secret, or of the target where it has none of its own. */
 void decide_release(struct step *step, const struct input_release *input)
 {
+    if (input->run || input->job) {
+        size_t let_go = release_jobs(step, input->run, input->job);
+        reply_done(step, &input->asked, input->run,
+                   arena_print(step->arena, "%zu held jobs go on", let_go));
+        return;
+    }
     struct publication_view publication;
     uint64_t cursor = 0;
     size_t released = 0;
@@ -410,7 +447,7 @@ void decide_release(struct step *step, const struct input_release *input)
         const struct target *target = publication.target;
         bool meant =
             strcmp(target->secret, input->secret) == 0 || strcmp(target->name, input->secret) == 0;
-        if (publication.state != PUBLICATION_HELD || !meant)
+        if (publication.state != PUBLICATION_HELD || publication.cause == CAUSE_NONE || !meant)
             continue;
         move(step, RECORD_PUBLICATION_RELEASED, &publication, CAUSE_NONE, "", 0);
         released++;

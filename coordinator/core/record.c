@@ -184,6 +184,7 @@ static const struct field job_fields[] = {
     SHAPE_ENUM(struct record_job, verdict, verdict_names),
     SHAPE_ENUM(struct record_job, cause, cause_names),
     SHAPE_FIELD(struct record_job, TEXT, detail),
+    SHAPE_FIELD(struct record_job, U64, signature),
 };
 static const struct shape job_shape = SHAPE(struct record_job, job_fields);
 
@@ -332,6 +333,7 @@ static const struct record_info rows[] = {
     DURABLE(RECORD_RUN_ARCHIVED, "run-archived", run_shape),
     DURABLE(RECORD_JOB_JOINED, "job-joined", job_joined_shape),
     DURABLE(RECORD_RUN_WARNED, "run-warned", run_shape),
+    DURABLE(RECORD_JOB_HELD, "job-held", job_shape),
     DURABLE(RECORD_LEASE_OFFERED, "lease-offered", lease_shape),
     DURABLE(RECORD_ATTEMPT_MOVED, "attempt-moved", attempt_moved_shape),
     DURABLE(RECORD_ATTEMPT_STOPPING, "attempt-stopping", attempt_moved_shape),

@@ -46,6 +46,7 @@ enum record_kind {
                                  attempts and publications; ledger and request id stay (body run) */
     RECORD_JOB_JOINED = 26,   /* waits for another job from now on, or for none */
     RECORD_RUN_WARNED = 27,   /* something may go wrong later; the run goes on */
+    RECORD_JOB_HELD = 28,     /* one of its family failed for good: others go first */
 
     /* attempts */
     RECORD_LEASE_OFFERED = 32,
@@ -239,8 +240,9 @@ struct record_job {
     uint64_t job;
     uint64_t until_ms;    /* DELAYED: core time */
     enum verdict verdict; /* CLOSED */
-    enum cause cause;     /* DELAYED, CLOSED */
+    enum cause cause;     /* DELAYED, CLOSED, HELD */
     const char *detail;
+    uint64_t signature; /* HELD: of what failed; READY: a person released it from that */
 };
 
 struct record_job_joined {

@@ -327,6 +327,26 @@ static uint64_t best_job(const struct farm *farm, const struct worker_view *work
     return best;
 }
 
+/* How many held jobs a host looks at when it has nothing else. */
+enum { HELD_LOOK = 256 };
+
+/* A held job for a host that has nothing else to do, or 0. What is certain to fail is closed on the
+ * way. */
+static uint64_t held_job(struct step *step, const struct worker_view *worker, uint64_t floor_bytes)
+{
+    struct want want;
+    uint64_t next = peek_held_after(step->farm, 0);
+    for (size_t i = 0; next && i < HELD_LOOK; i++) {
+        uint64_t job = next;
+        next = peek_held_after(step->farm, job);
+        peek_want(step->farm, job, &want);
+        if (fits(worker, &want, floor_bytes) == FIT_YES && !close_if_certain(step, job) &&
+            may_witness(step->farm, job, worker->worker))
+            return job;
+    }
+    return 0;
+}
+
 static void offer(struct step *step, uint64_t job, uint64_t worker)
 {
     struct token token = peek_next_token(step->farm);
@@ -340,6 +360,8 @@ static void fill(struct step *step, struct worker_view *worker, uint64_t floor_b
     bool any = false;
     while (worker->running < worker->capabilities->slots) {
         uint64_t job = best_job(step->farm, worker, floor_bytes);
+        if (!job)
+            job = held_job(step, worker, floor_bytes);
         if (!job)
             break;
         offer(step, job, worker->worker);
@@ -365,7 +387,7 @@ void decide_schedule(struct step *step)
         decide_grants(step, &worker);
         bool works = worker.state == WORKER_ONLINE || worker.state == WORKER_PROBATION ||
                      worker.state == WORKER_DRAINING;
-        if (works && peek_ready_count(step->farm))
+        if (works && (peek_ready_count(step->farm) || peek_held_after(step->farm, 0)))
             fill(step, &worker, farm.policy.disk_floor_bytes);
     }
 }

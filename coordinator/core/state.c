@@ -10,7 +10,8 @@
 #include <assert.h>
 
 const char *const run_state_names[] = {"resolving", "preflight", "open", "closed", "refused", NULL};
-const char *const job_state_names[] = {"waiting", "ready", "leased", "running", "closed", NULL};
+const char *const job_state_names[] = {"waiting", "ready",  "held", "leased",
+                                       "running", "closed", NULL};
 const char *const attempt_state_names[] = {"offered",  "checkout", "building", "checking",
                                            "stopping", "ended",    "sealed",   NULL};
 const char *const publication_state_names[] = {"wanted",  "held",      "granted", "running",
@@ -46,6 +47,9 @@ static const char job_picture[] =
     "           (until its run   ^----- retried -------'\n"
     "            opens, for another job, or for a time)      each of them may be closed\n"
     "\n"
+    "ready <-> held: one of its family failed for good, so others go first; held -> leased, or\n"
+    "closed unbuilt, when a host has nothing else to do\n"
+    "\n"
     "a leased or running job that is given up while another waits for it changes places with that "
     "one\nbefore it is closed, and the attempt goes on\n";
 
@@ -62,6 +66,12 @@ static const struct state_row job_rows[] = {
     {JOB_RUNNING, RECORD_ATTEMPT_HANDED, JOB_WAITING},
     {JOB_WAITING, RECORD_JOB_CLOSED, JOB_CLOSED},
     {JOB_READY, RECORD_LEASE_OFFERED, JOB_LEASED},
+    {JOB_READY, RECORD_JOB_HELD, JOB_HELD},
+    {JOB_HELD, RECORD_JOB_READY, JOB_READY},
+    {JOB_HELD, RECORD_LEASE_OFFERED, JOB_LEASED},
+    {JOB_HELD, RECORD_ATTEMPT_ADOPTED, JOB_LEASED},
+    {JOB_HELD, RECORD_ATTEMPT_ADOPTED, JOB_RUNNING},
+    {JOB_HELD, RECORD_JOB_CLOSED, JOB_CLOSED},
     {JOB_READY, RECORD_ATTEMPT_ADOPTED, JOB_LEASED},
     {JOB_READY, RECORD_ATTEMPT_ADOPTED, JOB_RUNNING},
     {JOB_READY, RECORD_JOB_CLOSED, JOB_CLOSED},
@@ -140,6 +150,7 @@ static const struct state_row publication_rows[] = {
     {PUBLICATION_WANTED, RECORD_PUBLICATION_GRANTED, PUBLICATION_GRANTED},
     {PUBLICATION_WANTED, RECORD_PUBLICATION_PUBLISHED, PUBLICATION_PUBLISHED},
     {PUBLICATION_WANTED, RECORD_PUBLICATION_FAILED, PUBLICATION_FAILED},
+    {PUBLICATION_HELD, RECORD_PUBLICATION_HELD, PUBLICATION_HELD},
     {PUBLICATION_HELD, RECORD_PUBLICATION_RELEASED, PUBLICATION_WANTED},
     {PUBLICATION_HELD, RECORD_PUBLICATION_RETRIED, PUBLICATION_WANTED},
     {PUBLICATION_HELD, RECORD_PUBLICATION_PUBLISHED, PUBLICATION_PUBLISHED},

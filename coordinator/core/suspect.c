@@ -167,6 +167,7 @@ static void quarantine(struct step *step, const struct worker_view *worker, cons
     uint32_t doublings = worker->strikes < DOUBLINGS_MAX ? worker->strikes : DOUBLINGS_MAX;
     uint64_t until_ms = step->now_ms + (farm.policy.retry_delay_ms << doublings);
     move(step, worker, WORKER_QUARANTINED, reason, until_ms, worker->strikes + 1);
+    release_held_by_host(step, worker->worker);
 }
 
 /* What its variants have in common that fail for a reason of their own. */

@@ -114,6 +114,7 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
     if (remedy->again == AGAIN_NEVER || is_spent(&past, remedy, attempt, &farm.policy)) {
         close_job(step, attempt->job, remedy->verdict, attempt->cause,
                   last_words(step, attempt, &past));
+        hold_family(step, attempt);
         return;
     }
     if (!is_open(step->farm, attempt->job)) { /* handed over to it: it waits for its run again */
@@ -226,4 +227,5 @@ void decide_ended(struct step *step, struct token token)
     }
     learn(step, &attempt);
     close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
+    release_family(step, attempt.job);
 }

@@ -49,7 +49,7 @@ static void fill_run(const struct run *run, struct run_view *out)
         .publications_wanted = run->publications,
         .published = run->publications_by_state[PUBLICATION_PUBLISHED],
         .publish_failed = run->publications_by_state[PUBLICATION_FAILED],
-        .publications_held = run->publications_by_state[PUBLICATION_HELD],
+        .publications_held = run->publications_by_state[PUBLICATION_HELD] - run->probing,
     };
     memcpy(out->by_state, run->by_state, sizeof out->by_state);
     memcpy(out->by_verdict, run->by_verdict, sizeof out->by_verdict);
@@ -150,6 +150,8 @@ static void fill_job(const struct job *job, struct job_view *out)
         .attempts = job->attempts,
         .publication = job->publication ? job->publication->id : 0,
         .not_before_ms = job->until_ms,
+        .held_for = job->held_for,
+        .released = job->released,
         .planned_wall_ms = job->planned_wall_ms,
         .closed_wall_ms = job->closed_wall_ms,
     };

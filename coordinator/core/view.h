@@ -13,7 +13,14 @@
 
 /* The states of design.md section 4; the transition tables are in state.c. */
 enum run_state { RUN_RESOLVING, RUN_PREFLIGHT, RUN_OPEN, RUN_CLOSED, RUN_REFUSED };
-enum job_state { JOB_WAITING, JOB_READY, JOB_LEASED, JOB_RUNNING, JOB_CLOSED };
+enum job_state {
+    JOB_WAITING,
+    JOB_READY,
+    JOB_HELD, /* one of its family failed for good: it goes when a host has nothing else */
+    JOB_LEASED,
+    JOB_RUNNING,
+    JOB_CLOSED
+};
 enum attempt_state {
     ATTEMPT_OFFERED,
     ATTEMPT_CHECKOUT,
@@ -59,8 +66,8 @@ struct run_view {
     const char *const *warnings;
     size_t warnings_count;
     uint64_t submitted_wall_ms, closed_wall_ms;
-    size_t jobs;                /* all */
-    size_t by_state[5];         /* by enum job_state */
+    size_t jobs; /* all */
+    size_t by_state[JOB_CLOSED + 1];
     size_t by_verdict[8];       /* closed ones by enum verdict */
     size_t publications_wanted; /* every publication of this run */
     size_t published, publish_failed, publications_held;
@@ -83,6 +90,8 @@ struct job_view {
     size_t attempts;
     uint64_t publication;   /* 0: none wanted */
     uint64_t not_before_ms; /* waiting: core time */
+    uint64_t held_for;      /* held, or its witness: the signature of what failed */
+    uint64_t released;      /* by a person, from that signature */
     uint64_t planned_wall_ms, closed_wall_ms;
 };
 bool view_job(const struct farm *farm, uint64_t job, struct job_view *out);
@@ -186,6 +195,28 @@ const struct ledger_entry *view_ledger(const struct farm *farm, const char *targ
 /* What a worker is to be told now: all orders its last status did not show as done. Allocates in
  * `arena`. Secrets are left empty: the desk adds them. */
 void view_orders(const struct farm *farm, uint64_t worker, struct orders *out, struct arena *arena);
+
+/* What failed alike in a run, over variants and hosts. */
+struct cluster_view {
+    uint64_t signature; /* the worker's; of ends without one, the cause's number */
+    enum cause cause;
+    enum phase phase;
+    const char *detail, *lines; /* of the first */
+    size_t variants, attempts;
+    size_t built;   /* variants that were built in spite of it */
+    size_t failed;  /* closed for it */
+    size_t held;    /* wait because of it */
+    size_t blocked; /* not built because of it */
+    struct token first;
+    uint64_t first_job, first_worker, first_wall_ms;
+    const uint64_t *workers;
+    size_t workers_count;
+    struct variant common; /* what all of them share, "" else */
+    const char *done;      /* what the farm did about it */
+};
+/* Of a run, most variants first; or only those that a job (not 0) has part in. In the arena. */
+size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t job, struct cluster_view **out,
+                     struct arena *arena);
 
 /* Why a host does not (or would) take a job: the code is the scheduler's own (schedule.c); nobody
  * computes it twice. */

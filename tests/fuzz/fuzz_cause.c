@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                .silent = flags & 4,
                                .free_bytes = fuzz_number(&input, 6)};
     struct cause_verdict verdict;
-    cause_find(phase, builder, &facts, flags & 8, fuzz_bytes(&input, input.size), &verdict);
+    cause_find(phase, builder, &facts, flags & 8, fuzz_bytes(&input, input.size), NULL, &verdict);
     assert(verdict.cause <= CAUSE_UNKNOWN);
     assert(strnlen(verdict.detail, sizeof verdict.detail) < sizeof verdict.detail);
     assert(is_clean(verdict.detail));

@@ -34,8 +34,13 @@ part() {
 		!skip { print }' "$file"
 }
 
+failures() {
+	"$bin/farmd" failures && "$bin/farm-worker" rules
+}
+
 page cli.md "$bin/farm" help --markdown
 page config.md "$bin/farmd" config-explain
 page states.md "$bin/farmd" states
 part protocol.md "$bin/farmd" requests
+page failures.md failures
 exit $status

@@ -515,7 +515,8 @@ static bool do_request(struct history *history, const struct words *words)
         input.pause = (struct input_paused){asked, ""};
     } else if (strcmp(verb, "release") == 0) {
         input.kind = INPUT_RELEASE;
-        input.release = (struct input_release){asked, word(words, 2)};
+        input.release = (struct input_release){asked, word(words, 2), number(words, "run", 0),
+                                               number(words, "job", 0)};
     } else if (strcmp(verb, "revoke") == 0) {
         input.kind = INPUT_REVOKE;
         input.revoke = (struct input_revoke){

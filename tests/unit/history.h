@@ -16,8 +16,8 @@
  *                       [check] [problem=TEXT]
  *   cancel ID run=N|job=N | pause ID | resume ID | drain ID NAME | undrain ID NAME
  *   remove ID NAME [discard] | publish ID JOB... | settle ID PUBLICATION published|not|giveup
- *   release ID SECRET | import ID TARGET PACKAGE SYSTEM COMMIT INPUTS | sealed TOKEN BYTES
- *   failed NAME | intake open|closed | archive RUN | notified NOTICE [PROBLEM]
+ *   release ID SECRET|run=N|job=N | import ID TARGET PACKAGE SYSTEM COMMIT INPUTS | sealed TOKEN
+ * BYTES failed NAME | intake open|closed | archive RUN | notified NOTICE [PROBLEM]
  *
  * ITEMS of a status, by commas: TOKEN accepted|running PHASE|ended OUTCOME [CAUSE] [at=PHASE]
  * [bytes=N] [already] [unsure] [pkg=P] [system=S] [peak=BYTES] [used=BYTES of disk] [sign=N]

@@ -5,6 +5,7 @@
 #include "proto/base/utf8.h"
 #include "proto/limits.h"
 #include "worker/cause.h"
+#include "worker/signature.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -22,7 +23,7 @@ static struct cause_verdict find_in(enum phase phase, const struct exit_facts *f
                                     const char *text, size_t size)
 {
     struct cause_verdict verdict;
-    cause_find(phase, BUILDER_FLOX, facts, false, (struct bytes){(const uint8_t *)text, size},
+    cause_find(phase, BUILDER_FLOX, facts, false, (struct bytes){(const uint8_t *)text, size}, NULL,
                &verdict);
     return verdict;
 }
@@ -157,10 +158,10 @@ static void a_lost_supervisor_is_a_lost_host(void **state)
     (void)state;
     struct exit_facts facts = {.status = -1, .free_bytes = 1ull << 40};
     struct cause_verdict verdict;
-    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, true, (struct bytes){0}, &verdict);
+    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, true, (struct bytes){0}, NULL, &verdict);
     assert_int_equal(verdict.cause, CAUSE_HOST_LOST);
     facts.free_bytes = 0;
-    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, true, (struct bytes){0}, &verdict);
+    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, true, (struct bytes){0}, NULL, &verdict);
     assert_int_equal(verdict.cause, CAUSE_DISK_FULL);
 }
 
@@ -177,7 +178,7 @@ static void without_words_the_phase_and_the_signal_tell(void **state)
     assert_int_equal(find(PHASE_CHECKOUT, "").cause, CAUSE_UNKNOWN);
     assert_int_equal(find_in(PHASE_BUILD, &killed, "", 0).cause, CAUSE_OOM);
     assert_int_equal(find_in(PHASE_CHECK, &illegal, "", 0).cause, CAUSE_WRONG_HOST);
-    cause_find(PHASE_BUILD, BUILDER_COMMAND, &missing, false, (struct bytes){0}, &verdict);
+    cause_find(PHASE_BUILD, BUILDER_COMMAND, &missing, false, (struct bytes){0}, NULL, &verdict);
     assert_int_equal(verdict.cause, CAUSE_CONFIG);
 }
 
@@ -251,6 +252,73 @@ static void a_quarter_megabyte_takes_milliseconds(void **state)
     assert_true(hostile < 100);
 }
 
+/* ---- signatures ---------------------------------------------------------------------------- */
+
+static uint64_t signature(const char *line)
+{
+    return signature_of(CAUSE_COMPILE, line);
+}
+
+static void variants_that_fail_alike_have_one_signature(void **state)
+{
+    (void)state;
+    static const char *const alike[][2] = {
+        {"python3.13-torchvision-python313-cuda12_9-sm103-avx2> nvcc fatal   : Unsupported gpu "
+         "architecture 'compute_103'",
+         "python3.13-torch-2.8.0> nvcc fatal : Unsupported gpu architecture 'compute_121a'"},
+        {"/build/src/vision.cpp:12:5: error: expected ';'",
+         "/tmp/nix-build-x/other/vision.cpp:120:55: error: expected ';'"},
+        {"error: builder for '/nix/store/1wfx3p5zca7p4ck9b0qnhlg8ss9h1jd0-a-sm90.drv' failed",
+         "error: builder for '/nix/store/bkz6xp4pc5wq3z8i0ykf9v7lzsdh0jfy-a-sm100.drv' failed"},
+        {"gcc: error: unrecognized option '-mavx512vnni'",
+         "gcc: error: unrecognized option '-mavx2'"},
+        {"cc1: error: bad value 'armv9-a+sve2'", "cc1: error: bad value 'armv8.2-a'"},
+        {"at commit 0123abcdef4567", "at commit 89abcdef012345"},
+    };
+    for (size_t i = 0; i < sizeof alike / sizeof alike[0]; i++)
+        assert_int_equal(signature(alike[i][0]), signature(alike[i][1]));
+}
+
+static void other_failures_have_another_signature(void **state)
+{
+    (void)state;
+    assert_int_not_equal(signature("nvcc fatal : Unsupported gpu architecture 'compute_103'"),
+                         signature("nvcc fatal : Unknown option 'compute_103'"));
+    assert_int_not_equal(signature("vision.cpp:1: error: no"), signature("image.cpp:1: error: no"));
+    assert_int_not_equal(signature_of(CAUSE_COMPILE, "x"), signature_of(CAUSE_NETWORK, "x"));
+    assert_int_not_equal(signature_of(CAUSE_OOM, ""), 0);
+}
+
+static void the_lines_around_are_kept(void **state)
+{
+    (void)state;
+    const char *text =
+        "one\ntwo\nthree\nfour\na.c:3:1: error: boom\nfive\nsix\nseven\neight\nnine\n";
+    struct cause_verdict verdict;
+    struct exit_facts facts = {.status = 1, .free_bytes = UINT64_MAX};
+    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, false,
+               (struct bytes){(const uint8_t *)text, strlen(text)}, NULL, &verdict);
+    assert_string_equal(verdict.lines,
+                        "two\nthree\nfour\na.c:3:1: error: boom\nfive\nsix\nseven\neight");
+    assert_int_equal(verdict.signature, signature_of(CAUSE_COMPILE, "a.c:3:1: error: boom"));
+}
+
+static void the_farms_own_rules_come_first(void **state)
+{
+    (void)state;
+    const char *text = "artifactory says: 418 I'm a teapot\na.c:3:1: error: boom\n";
+    const char *own = "nonsense x\nconfig says: (nothing\nnetwork ^artifactory says: \\d+\n";
+    struct cause_verdict verdict;
+    struct exit_facts facts = {.status = 1, .free_bytes = UINT64_MAX};
+    struct bytes tail = {(const uint8_t *)text, strlen(text)};
+    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, false, tail, own, &verdict);
+    assert_int_equal(verdict.cause, CAUSE_NETWORK);
+    assert_string_equal(verdict.detail, "artifactory says: 418 I'm a teapot");
+    facts.oom_kills = 1; /* evidence comes before words, whoever's */
+    cause_find(PHASE_BUILD, BUILDER_NIX, &facts, false, tail, own, &verdict);
+    assert_int_equal(verdict.cause, CAUSE_OOM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +336,10 @@ int main(void)
         cmocka_unit_test(details_are_clean_text),
         cmocka_unit_test(a_line_of_a_megabyte_is_cut_around_the_match),
         cmocka_unit_test(a_cut_never_breaks_a_character),
+        cmocka_unit_test(variants_that_fail_alike_have_one_signature),
+        cmocka_unit_test(other_failures_have_another_signature),
+        cmocka_unit_test(the_lines_around_are_kept),
+        cmocka_unit_test(the_farms_own_rules_come_first),
         cmocka_unit_test(a_quarter_megabyte_takes_milliseconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

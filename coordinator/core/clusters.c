@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* clusters.c - one cause, one line: what failed alike in a run, read off its attempts. Decides
+ * nothing; hold.c keeps its own count of what it needs. */
+#include "coordinator/core/remedy.h"
+#include "coordinator/core/view.h"
+
+#include <string.h>
+
+enum { CLUSTERS_MAX = 256, WORKERS_MAX = 64 };
+
+struct gathering {
+    const struct farm *farm;
+    struct arena *arena;
+    struct cluster_view *clusters;
+    uint64_t *newest_job; /* that was counted, of each */
+    size_t count;
+};
+
+/* Older workers send no signature, and what is lost has none. */
+static uint64_t key_of(const struct attempt_view *attempt)
+{
+    return attempt->signature ? attempt->signature : (uint64_t)attempt->cause + 1;
+}
+
+static size_t find(const struct gathering *all, uint64_t signature)
+{
+    size_t at = 0;
+    while (at < all->count && all->clusters[at].signature != signature)
+        at++;
+    return at;
+}
+
+static void begin(struct gathering *all, const struct attempt_view *attempt,
+                  const struct variant *variant)
+{
+    uint64_t *workers = arena_new(all->arena, WORKERS_MAX * sizeof *workers);
+    all->newest_job[all->count] = 0;
+    all->clusters[all->count++] = (struct cluster_view){
+        .signature = key_of(attempt),
+        .cause = attempt->cause,
+        .phase = attempt->failed_phase,
+        .detail = attempt->detail,
+        .lines = attempt->lines,
+        .first = attempt->token,
+        .first_job = attempt->job,
+        .first_worker = attempt->worker,
+        .first_wall_ms = attempt->ended_wall_ms,
+        .workers = workers,
+        .common = *variant,
+    };
+}
+
+static void add_worker(struct cluster_view *cluster, uint64_t worker)
+{
+    for (size_t i = 0; i < cluster->workers_count; i++)
+        if (cluster->workers[i] == worker)
+            return;
+    if (cluster->workers_count < WORKERS_MAX)
+        ((uint64_t *)cluster->workers)[cluster->workers_count++] = worker;
+}
+
+static void keep_common(const char **common, const char *value)
+{
+    if (strcmp(*common, value) != 0)
+        *common = "";
+}
+
+static void add_variant(struct cluster_view *cluster, const struct job_view *job)
+{
+    const struct variant *variant = &job->item->variant;
+    cluster->variants++;
+    cluster->built += job->verdict == VERDICT_OK;
+    keep_common(&cluster->common.project, variant->project);
+    keep_common(&cluster->common.branch, variant->branch);
+    keep_common(&cluster->common.system, variant->system);
+    keep_common(&cluster->common.gpu, variant->gpu);
+    keep_common(&cluster->common.isa, variant->isa);
+    keep_common(&cluster->common.cuda, variant->cuda);
+    keep_common(&cluster->common.python, variant->python);
+}
+
+static bool is_bad(const struct attempt_view *attempt)
+{
+    bool ended = attempt->state >= ATTEMPT_ENDED;
+    return ended && (attempt->outcome == OUTCOME_FAILED || attempt->outcome == OUTCOME_LOST);
+}
+
+/* The end that closed the job is its newest. */
+static void add_attempt(struct gathering *all, const struct job_view *job,
+                        const struct attempt_view *attempt)
+{
+    size_t at = find(all, key_of(attempt));
+    if (at == CLUSTERS_MAX)
+        return;
+    if (at == all->count)
+        begin(all, attempt, &job->item->variant);
+    struct cluster_view *cluster = &all->clusters[at];
+    cluster->attempts++;
+    add_worker(cluster, attempt->worker);
+    if (attempt->ended_wall_ms < cluster->first_wall_ms) {
+        cluster->first = attempt->token;
+        cluster->first_job = attempt->job;
+        cluster->first_worker = attempt->worker;
+        cluster->first_wall_ms = attempt->ended_wall_ms;
+    }
+    if (all->newest_job[at] != job->job)
+        add_variant(cluster, job);
+    all->newest_job[at] = job->job;
+    bool last = token_equal(job->attempt, attempt->token);
+    cluster->failed += last && job->state == JOB_CLOSED && job->verdict != VERDICT_OK &&
+                       job->verdict != VERDICT_CANCELLED;
+}
+
+static void add_job(struct gathering *all, const struct job_view *job)
+{
+    struct attempt_view attempt;
+    size_t index = 0;
+    while (view_attempt_next(all->farm, job->job, &index, &attempt))
+        if (is_bad(&attempt))
+            add_attempt(all, job, &attempt);
+}
+
+static void add_held(struct gathering *all, const struct job_view *job)
+{
+    size_t at = job->held_for ? find(all, job->held_for) : all->count;
+    if (at == all->count || at == CLUSTERS_MAX)
+        return;
+    if (job->state == JOB_HELD)
+        all->clusters[at].held++;
+    else if (job->verdict == VERDICT_BLOCKED)
+        all->clusters[at].blocked++;
+    else
+        return;
+    add_variant(&all->clusters[at], job);
+}
+
+static bool has_part(const struct farm *farm, uint64_t job, uint64_t signature)
+{
+    struct job_view view;
+    struct attempt_view attempt;
+    size_t index = 0;
+    if (view_job(farm, job, &view) && view.held_for == signature)
+        return true;
+    while (view_attempt_next(farm, job, &index, &attempt))
+        if (is_bad(&attempt) && key_of(&attempt) == signature)
+            return true;
+    return false;
+}
+
+static const char *what_was_done(const struct cluster_view *cluster, struct arena *arena)
+{
+    const struct remedy *remedy = remedy_of(cluster->cause);
+    if (remedy->again != AGAIN_NEVER)
+        return arena_print(arena, "tried again%s%s; built in the end: %zu of %zu",
+                           remedy->where == WHERE_WARM ? "" : " elsewhere",
+                           remedy->change == CHANGE_MEMORY ? ", with more memory"
+                           : remedy->change == CHANGE_DISK ? ", with more disk"
+                                                           : "",
+                           cluster->built, cluster->variants);
+    const char *text = "not tried again";
+    if (cluster->held)
+        text = arena_print(arena, "%s; %zu of the family wait until hosts have nothing else", text,
+                           cluster->held);
+    if (cluster->blocked)
+        text = arena_print(arena, "%s; %zu of the family not built", text, cluster->blocked);
+    return text;
+}
+
+/* Most variants first, then the first seen: by insertion, there are few. */
+static void sort(struct cluster_view *clusters, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct cluster_view moved = clusters[i];
+        size_t at = i;
+        while (at > 0 && clusters[at - 1].variants < moved.variants) {
+            clusters[at] = clusters[at - 1];
+            at--;
+        }
+        clusters[at] = moved;
+    }
+}
+
+size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t only,
+                     struct cluster_view **out, struct arena *arena)
+{
+    struct gathering all = {.farm = farm, .arena = arena};
+    struct job_view job;
+    uint64_t cursor = 0;
+    size_t kept = 0;
+    all.clusters = arena_new(arena, CLUSTERS_MAX * sizeof *all.clusters);
+    all.newest_job = arena_new(arena, CLUSTERS_MAX * sizeof *all.newest_job);
+    while (view_job_next(farm, run, &cursor, &job))
+        add_job(&all, &job);
+    for (cursor = 0; view_job_next(farm, run, &cursor, &job);)
+        add_held(&all, &job);
+    for (size_t i = 0; i < all.count; i++) {
+        if (only && !has_part(farm, only, all.clusters[i].signature))
+            continue;
+        all.clusters[i].done = what_was_done(&all.clusters[i], arena);
+        all.clusters[kept++] = all.clusters[i];
+    }
+    sort(all.clusters, kept);
+    *out = all.clusters;
+    return kept;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* hold.c - jobs that would fail as one of their family did: soft holds.
+ *
+ * A family is what a run builds of one branch, system and GPU architecture. When one of it fails
+ * for a reason of its own (a remedy that never tries again and counts against the job), those of
+ * its family that have not begun are held (JOB_HELD) while a host has anything else to do. When a
+ * host has nothing else:
+ *
+ *  - one held job of the family goes, as a witness, while fewer than WITNESSES_MAX jobs of the run
+ *    ended with that signature, or all of them on one host though another could take this one;
+ *  - else it closes `blocked` unbuilt: it would fail too, and says as which.
+ *
+ * A success in the family releases all of it, and so does a person (`farm release`), for good: a
+ * failure that passes must not condemn a family. docs/adr/0010 has the reasons and the figures.
+ */
+#include "coordinator/core/decide.h"
+#include "coordinator/core/remedy.h"
+
+#include <string.h>
+
+static bool same_family(const struct variant *a, const struct variant *b)
+{
+    return *a->gpu && strcmp(a->gpu, b->gpu) == 0 && strcmp(a->system, b->system) == 0 &&
+           strcmp(a->branch, b->branch) == 0 && strcmp(a->project, b->project) == 0 &&
+           strcmp(a->commit, b->commit) == 0;
+}
+
+static bool is_permanent(enum cause cause)
+{
+    const struct remedy *remedy = remedy_of(cause);
+    return remedy->again == AGAIN_NEVER && remedy->counts == COUNTS_JOB &&
+           remedy->verdict == VERDICT_FAILED;
+}
+
+/* One of them is built: the family is not to blame. */
+static bool is_proven(const struct farm *farm, const struct job_view *of)
+{
+    struct job_view job;
+    uint64_t cursor = 0;
+    while (view_job_next(farm, of->run, &cursor, &job))
+        if (job.verdict == VERDICT_OK && same_family(&job.item->variant, &of->item->variant))
+            return true;
+    return false;
+}
+
+void hold_family(struct step *step, const struct attempt_view *attempt)
+{
+    struct job_view failed = peek_job(step->farm, attempt->job), job;
+    uint64_t cursor = 0;
+    if (!attempt->signature || !is_permanent(attempt->cause) || !*failed.item->variant.gpu ||
+        is_proven(step->farm, &failed))
+        return;
+    while (view_job_next(step->farm, failed.run, &cursor, &job))
+        if (job.state == JOB_READY && !job.attempts && job.released != attempt->signature &&
+            same_family(&job.item->variant, &failed.item->variant))
+            decide(step, &(struct record){.kind = RECORD_JOB_HELD,
+                                          .job = {.job = job.job,
+                                                  .cause = attempt->cause,
+                                                  .detail = attempt->detail,
+                                                  .signature = attempt->signature}});
+}
+
+static void let_go(struct step *step, uint64_t job, uint64_t released)
+{
+    decide(step,
+           &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job, .signature = released}});
+}
+
+void release_family(struct step *step, uint64_t built)
+{
+    struct job_view of = peek_job(step->farm, built), job;
+    uint64_t cursor = 0;
+    if (!peek_run(step->farm, of.run).by_state[JOB_HELD])
+        return;
+    while (view_job_next(step->farm, of.run, &cursor, &job))
+        if (job.state == JOB_HELD && same_family(&job.item->variant, &of.item->variant))
+            let_go(step, job.job, 0);
+}
+
+/* Of a broken host nothing can be learned about the jobs: what only it met holds nobody. */
+void release_held_by_host(struct step *step, uint64_t worker)
+{
+    uint64_t *held;
+    size_t count = peek_held_jobs(step->farm, &held, step->arena);
+    for (size_t i = 0; i < count; i++) {
+        struct job_view job = peek_job(step->farm, held[i]);
+        if (!peek_seen_elsewhere(step->farm, job.held_for, worker))
+            let_go(step, held[i], 0);
+    }
+}
+
+/* By a person: not held for the same again. */
+size_t release_jobs(struct step *step, uint64_t run, uint64_t job)
+{
+    uint64_t *held;
+    size_t count = peek_held_jobs(step->farm, &held, step->arena), released = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct job_view view = peek_job(step->farm, held[i]);
+        if (job ? view.job != job : view.run != run)
+            continue;
+        let_go(step, held[i], view.held_for);
+        released++;
+    }
+    return released;
+}
+
+/* ---- when there is nothing else ------------------------------------------------------------ */
+
+enum { WITNESSES_MAX = 2 };
+
+/* Whether what is known of a signature is enough to say that this job would fail, too. */
+static bool is_certain(const struct farm *farm, const struct job_view *job)
+{
+    struct cluster_peek cluster = peek_cluster(farm, job->run, job->held_for);
+    return cluster.jobs >= WITNESSES_MAX &&
+           (cluster.hosts > 1 || !another_could_take(farm, job->job, cluster.host));
+}
+
+/* It goes on this host when nobody tries another of them, and, where a second host is to confirm
+ * what the first found, when this is one. */
+bool may_witness(const struct farm *farm, uint64_t id, uint64_t worker)
+{
+    struct job_view job = peek_job(farm, id);
+    struct cluster_peek cluster = peek_cluster(farm, job.run, job.held_for);
+    bool second = cluster.jobs < WITNESSES_MAX || cluster.host != worker;
+    return !cluster.trying && second;
+}
+
+bool close_if_certain(struct step *step, uint64_t id)
+{
+    struct job_view job = peek_job(step->farm, id);
+    if (!is_certain(step->farm, &job))
+        return false;
+    struct cluster_peek cluster = peek_cluster(step->farm, job.run, job.held_for);
+    struct job_view first = peek_job(step->farm, cluster.first_job);
+    close_job(step, id, VERDICT_BLOCKED, job.cause,
+              arena_print(step->arena, "not built: it would fail as %s and %zu more did: %s",
+                          first.item->variant.package, cluster.jobs - 1, job.detail));
+    return true;
+}

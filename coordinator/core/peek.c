@@ -334,6 +334,17 @@ struct token peek_built_by(const struct farm *farm, uint64_t publication)
     return find_publication(farm, publication)->built_by;
 }
 
+bool peek_cleaning(const struct farm *farm, const char *worker)
+{
+    for (const struct run *run = farm->runs; run; run = run->hh.next) {
+        bool over = run->state == RUN_CLOSED || run->state == RUN_REFUSED;
+        if (!over && strncmp(run->options.task, "clean", 5) == 0 &&
+            strcmp(run->options.worker, worker) == 0)
+            return true;
+    }
+    return false;
+}
+
 const struct record_learned *peek_learned(const struct farm *farm, const struct variant *variant)
 {
     const struct learned *found =

@@ -106,6 +106,8 @@ bool peek_publication_next(const struct farm *farm, uint64_t *cursor, struct pub
 /* Which attempt built what a publication publishes. */
 struct token peek_built_by(const struct farm *farm, uint64_t publication);
 
+/* Whether an open run cleans this worker's host. */
+bool peek_cleaning(const struct farm *farm, const char *worker);
 const struct record_learned *peek_learned(const struct farm *farm, const struct variant *variant);
 
 /* A number by lot for what a token names: the same whenever it is asked for. */

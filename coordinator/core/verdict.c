@@ -183,6 +183,24 @@ static uint64_t raised(uint64_t had, uint64_t used, uint64_t most)
     return most && up > most ? higher(most, had) : up;
 }
 
+/* A chore of that host, before its next job: it ends as soon as that much is free. */
+static void order_cleaning(struct step *step, const struct worker_view *host, uint64_t keep_bytes)
+{
+    uint64_t run = peek_counters(step->farm).run + 1;
+    struct record record = {.kind = RECORD_RUN_SUBMITTED};
+    if (!host->session || peek_cleaning(step->farm, host->name))
+        return;
+    record.run_submitted =
+        (struct record_run_submitted){.run = run, .request_id = "", .who = "farm"};
+    struct run_options *options = &record.run_submitted.options;
+    shape_init(&run_options_shape, options);
+    options->force = options->local = true;
+    options->worker = host->name;
+    options->task = arena_print(step->arena, "clean %llu", (unsigned long long)keep_bytes);
+    decide(step, &record);
+    ask(step, &(struct effect){.kind = EFFECT_RESOLVE, .run = run});
+}
+
 static void raise_reservation(struct step *step, const struct attempt_view *attempt,
                               enum change change)
 {
@@ -206,6 +224,11 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
         learned.disk_bytes = higher(learned.disk_bytes, learned.disk_floor_bytes);
     }
     decide(step, &(struct record){.kind = RECORD_LEARNED, .learned = learned});
+    if (change == CHANGE_DISK) {
+        struct farm_view farm;
+        view_farm(step->farm, &farm);
+        order_cleaning(step, &host, learned.disk_bytes + farm.policy.disk_floor_bytes);
+    }
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

@@ -116,7 +116,10 @@ static void the_only_host_is_never_excluded(void **state)
     history_expect(h, "status w1 : 1.1 ended failed disk-full at=build\ntick 10000",
                    "attempt-ended...\n"
                    "learned project=p...\n"
+                   "run-submitted run=2 who=farm options={force=true local=true worker=w1 "
+                   "task=\"clean 5368709120\"}\n"
                    "job-delayed job=1 until_ms=10000 cause=disk-full\n"
+                   "> resolve 2\n"
                    "job-ready job=1\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=1\n"
                    "> expect-log 1.2 from 1\n> orders 1\n");
@@ -285,6 +288,36 @@ static void disk_that_was_not_enough_is_remembered(void **state)
     history_expect(h, "status w2 free=36",
                    "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
                    "> expect-log 1.2 from 2\n> orders 2\n");
+    history_end(h);
+}
+
+static void a_full_host_is_cleaned_before_its_next_job(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1\nhello w1 x86_64-linux slots=2 disk=40\nsubmit r1\n"
+               "resolved 1 a x86_64-linux disk=20, b x86_64-linux disk=10, c x86_64-linux disk=1\n"
+               "status w1 : 1.1 running build");
+    history_expect(h, "status w1 free=1 : 1.1 ended failed disk-full at=build",
+                   "attempt-ended...\nlearned...\n"
+                   "run-submitted run=2 who=farm options={force=true local=true worker=w1 "
+                   "task=\"clean 37580963840\"}\n" /* 30 GiB for it, and the floor */
+                   "job-delayed job=1...\n> resolve 2\n> orders 1\n");
+    /* Others wait for room; the chore needs none. Another full disk asks for nothing more. */
+    history_expect(h, "resolved 2 clean x86_64-linux",
+                   "run-resolved...\njob-planned...\nrun-opened...\n"
+                   "lease-offered token={epoch=1 number=3} job=4 worker=1\n"
+                   "> expect-log 1.3 from 1\n> orders 1\n");
+    history_do(h, "status w1 free=1 : 1.2 ended failed disk-full at=build, 1.3 running build");
+    struct run_view run;
+    assert_false(view_run(history_farm(h), 3, &run));
+    history_expect(h, "status w1 free=39 : 1.3 ended ok bytes=0",
+                   "attempt-ended...\nattempt-sealed...\n"
+                   "job-closed job=4 verdict=ok\n"
+                   "lease-offered token={epoch=1 number=4} job=3 worker=1\n"
+                   "run-closed run=2\n"
+                   "> orders 1\n> expect-log 1.4 from 1\n> orders 1\n");
     history_end(h);
 }
 
@@ -821,6 +854,7 @@ int main(void)
         cmocka_unit_test(one_recipe_that_is_wrong_about_hosts_quarantines_none),
         cmocka_unit_test(memory_that_was_not_enough_is_remembered),
         cmocka_unit_test(disk_that_was_not_enough_is_remembered),
+        cmocka_unit_test(a_full_host_is_cleaned_before_its_next_job),
         cmocka_unit_test(a_black_hole_eats_three_jobs),
         cmocka_unit_test(what_other_hosts_meet_too_is_not_the_hosts_fault),
         cmocka_unit_test(one_family_that_fails_is_not_the_hosts_fault),

@@ -289,7 +289,7 @@ static void a_host_that_lost_its_home(void **state)
     struct history *h = history_begin();
     history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\nsubmit r1 publish\n"
                   "resolved 1 a x86_64-linux, b x86_64-linux, c x86_64-linux org=o, d x86_64-linux "
-                  "org=o\npreflighted 1\n"
+                  "org=q\npreflighted 1\n"
                   "status w1 : 1.1 running build, 1.2 accepted, 1.3 ended ok, 1.4 ended ok\n"
                   "status w1 : 1.1 running build, 1.2 accepted, p1.5 running publish\n"
                   "pause p1\nfailed w1");

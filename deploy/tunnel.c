@@ -43,6 +43,7 @@ struct tunnel {
     LIBSSH2_LISTENER *listeners[TUNNEL_PORTS_MAX];
     struct pipe *pipes; /* PIPES_MAX */
     size_t stuck;       /* the act to begin with */
+    bool sent;          /* this turn sent bytes: there may be more, which nothing else waits for */
     bool cut;
 };
 
@@ -83,6 +84,7 @@ static void send_up(struct tunnel *tunnel, struct pipe *pipe)
         ssize_t sent =
             libssh2_channel_write(pipe->channel, (char *)up->bytes + up->at, up->size - up->at);
         up->at += sent > 0 ? (size_t)sent : 0;
+        tunnel->sent |= sent > 0;
         note(tunnel, pipe, sent);
     } else if (up->ended && !up->told) {
         int said = libssh2_channel_send_eof(pipe->channel);
@@ -160,6 +162,7 @@ static void act(struct tunnel *tunnel, size_t number)
 static void turn(struct tunnel *tunnel)
 {
     size_t all = tunnel->count + 3 * PIPES_MAX;
+    tunnel->sent = false;
     for (size_t i = 0; i < all && !tunnel->cut; i++) {
         size_t number = (tunnel->stuck + i) % all;
         act(tunnel, number);
@@ -292,7 +295,7 @@ int tunnel_serve(struct ssh *ssh, const struct tunnel_port *ports, size_t count,
     while (!stopped && !tunnel.cut) {
         uint64_t before = ssh_received(ssh);
         turn(&tunnel);
-        bool moved = pass_on(&tunnel) || ssh_received(ssh) != before;
+        bool moved = pass_on(&tunnel) || tunnel.sent || ssh_received(ssh) != before;
         stopped = !tunnel.cut && wait_for_any(&tunnel, stop_fd, moved);
     }
     if (tunnel.cut)

@@ -179,8 +179,13 @@ static void test_lines_quote_what_others_wrote(void **state)
     struct host_facts facts = observe(instead("prefix ", "prefix /opt/it's; rm -rf $HOME"));
     struct plan plan;
     rollout_plan(&facts, &wanted, &arena, &plan);
-    struct step_call call = {
-        .facts = &facts, .wanted = &wanted, .plan = &plan, .who = "o'neill", .home = ""};
+    const struct wanted_farm farm = {.home = "/it's", .own_key = "it's"};
+    struct step_call call = {.facts = &facts,
+                             .wanted = &wanted,
+                             .plan = &plan,
+                             .who = "o'neill",
+                             .home = "",
+                             .farm = &farm};
     assert_string_equal(shell_word("it's", &arena), "'it'\\''s'");
     for (int step = 0; step < STEPS; step++) {
         const char *line = rollout_line((enum step)step, &call, &arena);

@@ -459,6 +459,23 @@ static void exchange(const int fds[ENDS])
     }
 }
 
+/* More than one packet of ssh's takes, with nothing else going on that would wake the tunnel. */
+static void send_alone(int from, int to)
+{
+    enum { SIZE = 32768 };
+    static uint8_t bytes[SIZE];
+    uint64_t began_ms = clock_boot_ms();
+    assert_int_equal(send(from, bytes, SIZE, 0), SIZE);
+    for (size_t got = 0; got < SIZE;) {
+        struct pollfd fd = {.fd = to, .events = POLLIN};
+        assert_int_equal(poll(&fd, 1, BOUND_MS), 1);
+        ssize_t moved = recv(to, bytes, SIZE, 0);
+        assert_true(moved > 0);
+        got += (size_t)moved;
+    }
+    assert_true(clock_boot_ms() - began_ms < 10000); /* a keepalive comes after 15 s */
+}
+
 static void test_a_tunnel_carries_two_connections_both_ways(void **state)
 {
     struct rig *rig = *state;
@@ -481,6 +498,7 @@ static void test_a_tunnel_carries_two_connections_both_ways(void **state)
         fds[i + 2] = accept(listeners[i], NULL, NULL);
     }
     exchange(fds);
+    send_alone(fds[3], fds[1]);
     /* An end that closes is an end of file for its partner. */
     shutdown(fds[0], SHUT_WR);
     assert_int_equal(read(fds[2], &byte, 1), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* farm_state.h - the structs behind `struct farm`.
  *
- * Included by apply.c and keep.c (which write), farm.c, export.c, check.c, view.c and peek.c (which
+ * Included by apply.h and keep.c (which write), farm.c, export.c, check.c, view.c and peek.c (which
  * read). Deciders include decide.h and peek.h instead, so that the compiler enforces who may write.
  *
  * Ownership: a run owns an arena in which its jobs, attempts and publications live with their
@@ -306,7 +306,7 @@ struct peer *find_peer(const struct farm *farm, const char *public_key);
 const struct learned *find_learned(const struct farm *farm, const char *project,
                                    const char *package, const char *system);
 
-/* ---- the parts that apply.c is made of (keep.c) -------------------------------------------- */
+/* ---- the parts that the appliers are made of (keep.c) -------------------------------------- */
 
 uint64_t hash_text(uint64_t hash, const char *text);
 uint64_t hash_number(uint64_t hash, uint64_t number);

@@ -3,7 +3,7 @@
  *
  * One row a field, one row a kind. The shape of a body serves its protobuf codec, its line in a
  * trace, its JSON and its deep copy. A new fact is a kind and a body in record.h, a message in
- * proto/record.proto, a row here, and a case in apply.c.
+ * proto/record.proto, a row here, and a row in apply.c.
  */
 #include "coordinator/core/record.h"
 

@@ -10,14 +10,15 @@
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# forbid FILES INCLUDED WHY: extended regular expressions on path and on what is included.
+# forbid FILES INCLUDED WHY [EXCEPT]: extended regular expressions on path, on what is included, and
+# on paths that may.
 forbid() {
 	findings < <(grep -HnoE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]+[<"][^>"]+' "${all[@]}" |
-		awk -v files="$1" -v included="$2" -v why="$3" '{
+		awk -v files="$1" -v included="$2" -v why="$3" -v except="${4:-^$}" '{
 			split($0, part, ":")
 			what = $0
 			sub(/.*[<"]/, "", what)
-			if (part[1] ~ files && what ~ included)
+			if (part[1] ~ files && part[1] !~ except && what ~ included)
 				print part[1] ":" part[2] ": includes " what ": " why
 		}')
 }
@@ -39,7 +40,8 @@ forbid '^worker/agent\.[ch]$' '^proto/(codec|link|keys|zap|json|base/(io|log|clo
 forbid '^worker/agent\.[ch]$' "$acts" "the agent is pure: time, files and chance come in as inputs"
 forbid '^(coordinator/[^/]+|coordinator/cli/.*|tests/.*|worker/.*|proto/.*)$' 'farm_state\.h$' "only the core's writers and readers see the structs"
 # Deciders see a const farm through view.h, so that the compiler keeps them from writing.
-forbid '^coordinator/core/(intake|plan|schedule|lease|verdict|publish|roster|state)\.c$' 'farm_state\.h$' "only apply.c, farm.c, view.c and check.c may include it"
+forbid '^coordinator/core/' 'farm_state\.h$' "only writers and readers see the structs" '/(apply|keep|farm|export|check|view|peek)\.[ch]$'
+forbid '.' 'core/apply\.h$' "only the writer's own files share it" '^coordinator/core/apply(_[a-z]+)?\.[ch]$'
 # Headers are found from the top of the tree.
 findings < <(grep -nE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]+"' "${all[@]}" | grep -vE '"(proto|coordinator|worker|deploy|tests)/' |
 	sed -E 's/^([^:]+:[0-9]+):.*"([^"]+)".*/\1: includes "\2": write its path from the top of the tree/')

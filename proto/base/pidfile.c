@@ -32,7 +32,9 @@ static unsigned long long start_time(pid_t pid)
     char path[64];
     struct buf text = {0};
     unsigned long long start = 0;
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    /* By way of its first thread: qemu's user emulation makes up /proc/PID/stat for whoever asks
+     * about itself, with another start time than the kernel tells all others. */
+    snprintf(path, sizeof path, "/proc/%ld/task/%ld/stat", (long)pid, (long)pid);
     if (!io_read_file(path, 4096, &text, NULL) && text.size) {
         const char *state = behind_blanks(strrchr((char *)text.data, ')'), 1);
         const char *field = behind_blanks(state, 19);

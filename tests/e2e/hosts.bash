@@ -12,7 +12,7 @@
 #   host_root NAME                 its files, as this machine sees them
 #   host_on NAME COMMAND...        as root on the host, not through sshd
 #   host_ssh USER@NAME COMMAND...  as a person who trusts the host
-#   host_add_user_key NAME USER    lets the test's key in (root and builder have it)
+#   host_known NAME                lines for known_hosts, as a careful person has them
 #   hosts_teardown                 in teardown(), between farm_teardown and net_teardown
 #
 # The farm's own side is one more host, without a root: net_host laptop, net_on laptop COMMAND.
@@ -28,8 +28,12 @@ hosts_setup() {
 		PATH=$PATH:/usr/sbin command -v "$program" >/dev/null ||
 			skip "no $program here (deploy/packages test)"
 	done
-	mkdir -p "$top/hosts" "$top/ssh"
-	ssh-keygen -q -t ed25519 -N '' -C test -f "$top/ssh/key"
+	mkdir -p "$top/hosts" "$top/ssh" "$HOME/.ssh"
+	chmod 700 "$HOME/.ssh"
+	unset SSH_AUTH_SOCK
+	ssh-keygen -q -t ed25519 -N '' -C test -f "$HOME/.ssh/id_ed25519"
+	cp "$HOME/.ssh/id_ed25519" "$top/ssh/key"
+	cp "$HOME/.ssh/id_ed25519.pub" "$top/ssh/key.pub"
 }
 
 # host_folder NAME KIND: what the host will write over its root.
@@ -122,7 +126,6 @@ host_on() {
 		env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root chroot "$root" "$@"
 }
 
-# Whom a test trusts: what `known_hosts` of a careful person has.
 host_known() {
 	local file
 	for file in "$top/hosts/$1"/upper/etc/ssh/ssh_host_*_key.pub; do
@@ -158,10 +161,15 @@ host_reinstall() {
 hosts_teardown() {
 	local name
 	for name in "${!host_init[@]}"; do
-		if [ -z "${BATS_TEST_COMPLETED:-}" ] && [ -s "$top/hosts/$name/console" ]; then
-			echo "--- the end of $name's console"
-			tail -n 20 "$top/hosts/$name/console"
-		fi
+		[ -n "${BATS_TEST_COMPLETED:-}" ] || host_logs "$name"
 		host_down "$name"
+	done
+}
+
+# host_logs NAME: what its console and its worker said last.
+host_logs() {
+	local file
+	for file in "$top/hosts/$1/console" "$top/hosts/$1"/upper/{home/builder/.floxfarm,var/lib/floxfarm}/worker/*.log; do
+		[ ! -s "$file" ] || { echo "--- the end of ${file#"$top/hosts/"}" && tail -n 20 "$file"; }
 	done
 }

@@ -172,4 +172,8 @@ host_logs() {
 	for file in "$top/hosts/$1/console" "$top/hosts/$1"/upper/{home/builder/.floxfarm,var/lib/floxfarm}/worker/*.log; do
 		[ ! -s "$file" ] || { echo "--- the end of ${file#"$top/hosts/"}" && tail -n 20 "$file"; }
 	done
+	[ "${host_kind[$1]}" != systemd ] || {
+		echo "--- the end of $1's journal"
+		host_on "$1" journalctl --no-pager --quiet --lines 40
+	}
 }

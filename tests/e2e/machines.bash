@@ -71,13 +71,13 @@ machines_config() {
 add() {
 	local user=${1%%@*} name=${1#*@}
 	shift
-	farm worker add "$user@${net_address[$name]}" ${no_smoke:+--no-smoke} "$@"
+	farm worker add "$user@${net_address[$name]}" "$@"
 }
 
 # worker_field NAME FIELD
 worker_field() {
 	farm worker list --json |
-		jq -er --arg name "$1" --arg field "$2" '.[] | select(.worker == $name) | .[$field] | tostring'
+		jq -er --arg name "$1" --arg field "$2" '.[] | select(.worker == $name and .state != "removed") | .[$field] | tostring'
 }
 
 worker_is() {

@@ -93,7 +93,7 @@ nothing_was_done() {
 	host_boot beta plain
 	wait_until 60 tunnel_is open
 	[ "$(pid_of tunnel-beta)" = "$first" ]
-	host_on beta su builder -c '~/.local/share/floxfarm/current/bin/farm-worker service start'
+	host_on beta su - builder -c '.local/share/floxfarm/current/bin/farm-worker service start'
 	wait_until 30 worker_is beta online
 	farm rebuild --detach --force 'gpu=sm90 isa=avx2'
 	wait_until 60 run_is closed
@@ -115,7 +115,7 @@ tunnel_is_not() {
 		#!/bin/sh
 		head -c 1000000 >/dev/null
 		touch /var/tmp/begun
-		sleep 600
+		exec tail -f /dev/null
 	EOT
 	host_on beta chmod 755 /usr/local/bin/tar
 	add builder@beta --accept-new >"$top/add.log" 2>&1 3>&- &

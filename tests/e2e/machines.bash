@@ -44,6 +44,7 @@ machines_config() {
 		listen:
 		  control: tcp://${net_address[laptop]}:$control_port
 		  log: tcp://${net_address[laptop]}:$log_port
+		  join: tcp://${net_address[laptop]}:$((log_port + 1))
 		timing:
 		  heartbeat: 500ms
 		  lease_ttl: ${lease_ttl:-20s}

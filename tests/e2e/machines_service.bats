@@ -131,3 +131,19 @@ nobody_is_logged_in() {
 	wait_until 30 another_agent beta builder "$first"
 	ends_unharmed beta
 }
+
+@test "a host that nobody logs in to: it joins with a token" {
+	host_boot beta plain
+	# How its owner got the programs is theirs; here, the bundle by hand.
+	host_on beta mkdir /opt/floxfarm
+	host_on beta tar -xzf - -C /opt/floxfarm <"$binary_dir/bundles/$here-linux.tar.gz"
+	local token
+	token=$(farm token create --role worker | grep -o 'farm1\.[^[:space:]]*' | head -n 1)
+	run -0 host_on beta su - builder -c "/opt/floxfarm/bin/farm-worker join --token $token --name gamma"
+	wait_until 30 worker_is gamma online
+	# Once.
+	run ! host_on beta su - builder -c "/opt/floxfarm/bin/farm-worker join --token $token --name delta --home .floxfarm.copy --no-service"
+	farm rebuild --detach 'gpu=sm90 isa=avx2'
+	wait_until 60 run_is closed
+	ended_as "1 ok, 0 failed, 0 published"
+}

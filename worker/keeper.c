@@ -161,6 +161,7 @@ static void stop_agent(struct keeper *keeper)
 
 /* ---- beginning ----------------------------------------------------------------------------- */
 
+/* Root's login may have left us where the owner may not be, and git refuses to work there. */
 static int become_owner(const char *home, struct err *err)
 {
     struct stat info;
@@ -177,7 +178,7 @@ static int become_owner(const char *home, struct err *err)
     setenv("HOME", owner->pw_dir, 1);
     setenv("USER", owner->pw_name, 1);
     setenv("LOGNAME", owner->pw_name, 1);
-    return 0;
+    return chdir(home) < 0 ? err_set(err, "cannot go to %s: %s", home, strerror(errno)) : 0;
 }
 
 /* Before it becomes somebody else: only root may. */

@@ -39,6 +39,19 @@ static const char *equipment(struct arena *arena, const json_t *worker)
     return text;
 }
 
+/* Free for builds: of the file system they use. */
+static const char *disk(struct arena *arena, const json_t *worker)
+{
+    size_t index;
+    json_t *filesystem;
+    json_array_foreach(json_object_get(worker, "filesystems"), index, filesystem)
+    {
+        if (json_get_flag(filesystem, "is_build"))
+            return format_bytes(arena, json_get_u64(filesystem, "free_bytes", 0));
+    }
+    return "";
+}
+
 static const char *remark(struct arena *arena, const json_t *worker)
 {
     const char *problem = json_get_text(worker, "problem", "");
@@ -72,15 +85,18 @@ static void add_worker(struct table *table, struct arena *arena, const json_t *w
     table_cell(table, INK_PLAIN, arena_print(arena, "%llu/%llu", running, slots));
     table_cell(table, INK_PLAIN, json_get_flag(worker, "may_publish") ? "yes" : "no");
     table_cell(table, INK_PLAIN, equipment(arena, worker));
+    table_cell(table, INK_PLAIN, disk(arena, worker));
     table_cell(table, INK_PLAIN, joined(arena, json_object_get(worker, "builders")));
+    table_cell(table, INK_PLAIN, json_get_text(worker, "program", ""));
     table_cell(table, INK_NOTE, remark(arena, worker));
 }
 
 static void print_workers(struct invocation *invocation, const json_t *workers)
 {
     static const struct column columns[] = {
-        {"worker", false},    {"state", false}, {"systems", false},  {"busy", true},
-        {"publishes", false}, {"has", false},   {"builders", false}, {"", false}};
+        {"worker", false},    {"state", false}, {"systems", false}, {"busy", true},
+        {"publishes", false}, {"has", false},   {"free", true},     {"builders", false},
+        {"version", false},   {"", false}};
     struct screen screen = screen_of(stdout);
     struct table *table = table_create(columns, sizeof columns / sizeof *columns);
     struct buf text = {0};

@@ -429,7 +429,7 @@ static void warn_of_toolkits(struct search *search)
             said[j] = NULL;
             count++;
         }
-        warn(search, "%zu variant%s like %s cannot build as named: %s", count,
+        warn(search, "%zu variant%s like %s may not build: %s", count,
              count == 1 ? "" : "s", search->items[i].variant.package, objection);
     }
     free(said);

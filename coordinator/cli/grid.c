@@ -442,7 +442,8 @@ void grid_counts(const json_t *run, bool colours, struct buf *out)
     if (*json_get_text(run, "reason", ""))
         buf_print(out, "%s\n", text_safe(&arena, json_get_text(run, "reason", "")));
     add_branches(json_object_get(run, "branches"), &arena, out);
-    add_warnings(json_object_get(run, "warnings"), colours, &arena, out);
+    if (strcmp(json_get_text(run, "state", ""), "closed") != 0) /* then it is known */
+        add_warnings(json_object_get(run, "warnings"), colours, &arena, out);
     arena_clear(&arena);
 }
 

@@ -150,11 +150,11 @@ static void the_sample_matrix_is_found(void **state)
     /* The seeds' matrix has ten variants that cannot be what their names say. */
     assert_int_equal(rig->answer.warnings_count, 2);
     assert_string_equal(rig->answer.warnings[0],
-                        "6 variants like torchvision-python313-cuda12_8-sm121-armv8_2 cannot build "
-                        "as named: SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.8");
+                        "6 variants like torchvision-python313-cuda12_8-sm121-armv8_2 may not "
+                        "build: SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.8");
     assert_string_equal(rig->answer.warnings[1],
-                        "4 variants like torchvision-python313-cuda13_0-sm110-avx2 cannot build as "
-                        "named: SM110 (DRIVE Thor) is only in machines of aarch64-linux, not "
+                        "4 variants like torchvision-python313-cuda13_0-sm110-avx2 may not build: "
+                        "SM110 (DRIVE Thor) is only in machines of aarch64-linux, not "
                         "x86_64-linux");
     assert_int_equal(rig->answer.items_count, 67);
     buf_print(&found, "branch\tpackage\tsystem\tgpu\tisa\tcuda\n");

@@ -316,8 +316,9 @@ static void shell_acts(struct world *world, bool all)
         if (run.state == RUN_RESOLVING)
             resolve(world, run.run);
         else if (run.state == RUN_PREFLIGHT)
-            step(world, (struct input){.kind = INPUT_PREFLIGHTED,
-                                       .preflighted = {run.run, draw(world, 8) ? "" : "expired"}});
+            step(world,
+                 (struct input){.kind = INPUT_PREFLIGHTED,
+                                .preflighted = {run.run, draw(world, 8) ? "" : "expired", ""}});
     }
 }
 
@@ -387,8 +388,9 @@ static void person_acts(struct world *world)
         person_publishes(world, newest.job);
         return;
     case 6:
-        step(world, (struct input){.kind = INPUT_RELEASE,
-                                   .release = {ask_new(world), draw(world, 2) ? "acme" : "beta"}});
+        step(world,
+             (struct input){.kind = INPUT_RELEASE,
+                            .release = {ask_new(world), draw(world, 2) ? "acme" : "beta", 0, 0}});
         return;
     case 7:
         step(world, (struct input){.kind = INPUT_INTAKE, .intake = {draw(world, 3), "full"}});
@@ -448,8 +450,8 @@ static void heal_people(struct world *world)
 {
     step(world, (struct input){.kind = INPUT_RESUME, .pause = {ask_new(world), ""}});
     step(world, (struct input){.kind = INPUT_INTAKE, .intake = {true, ""}});
-    step(world, (struct input){.kind = INPUT_RELEASE, .release = {ask_new(world), "acme"}});
-    step(world, (struct input){.kind = INPUT_RELEASE, .release = {ask_new(world), "beta"}});
+    step(world, (struct input){.kind = INPUT_RELEASE, .release = {ask_new(world), "acme", 0, 0}});
+    step(world, (struct input){.kind = INPUT_RELEASE, .release = {ask_new(world), "beta", 0, 0}});
     for (size_t i = 0; i < WORKERS; i++)
         step(world, (struct input){.kind = INPUT_WORKER_ADMIN,
                                    .worker_admin = {ask_new(world), world->robots[i].id,

@@ -19,6 +19,9 @@
 
 declare -gA host_init=() host_kind=()
 
+# Where users live, on a host.
+export homes=/home
+
 # Where roots are kept is the user's, not that of a test with a HOME of its own.
 export FARM_HOSTS_CACHE=${FARM_HOSTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/floxfarm/hosts}
 

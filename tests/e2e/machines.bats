@@ -86,8 +86,8 @@ teardown() {
 	for path in /opt/floxfarm /var/lib/floxfarm/worker /etc/systemd/system/floxfarm-worker.service; do
 		run ! host_on alpha test -e "$path"
 	done
-	run ! host_on arm test -e /home/builder/.floxfarm/worker
-	run ! host_on arm test -e /home/builder/.local/share/floxfarm/current
+	run ! host_on arm test -e "$homes/builder/.floxfarm/worker"
+	run ! host_on arm test -e "$homes/builder/.local/share/floxfarm/current"
 	run ! host_on alpha pgrep -l farm-
 	run ! host_on arm pgrep -lf bin/farm-
 }

@@ -22,7 +22,7 @@ teardown() {
 
 nothing_was_done() {
 	run ! host_on beta test -e /opt/floxfarm/current
-	run ! host_on beta test -e /home/builder/.local/share/floxfarm/current
+	run ! host_on beta test -e "$homes/builder/.local/share/floxfarm/current"
 	[ "$(farm worker list --json | jq length)" -eq 0 ]
 }
 
@@ -43,7 +43,7 @@ nothing_was_done() {
 }
 
 @test "a login that the host refuses" {
-	host_on beta rm /home/builder/.ssh/authorized_keys
+	host_on beta rm "$homes/builder/.ssh/authorized_keys"
 	refuses 3 "ssh-copy-id" add builder@beta --accept-new
 	refuses 3 "ssh-copy-id" add nobody-here@beta --accept-new
 	nothing_was_done
@@ -80,7 +80,7 @@ nothing_was_done() {
 		add builder@beta --accept-new --coordinator "tcp://${net_address[elsewhere]}:$control_port"
 	run -0 add builder@beta --tunnel
 	says "beta: ready"
-	host_on beta grep -q 'connect tcp://127.0.0.1:17' /home/builder/.floxfarm/worker/worker.conf
+	host_on beta grep -q 'connect tcp://127.0.0.1:17' "$homes/builder/.floxfarm/worker/worker.conf"
 	farm rebuild --detach 'gpu=sm90 isa=avx2'
 	wait_until 60 run_is closed
 	ended_as "1 ok, 0 failed, 0 published"
@@ -127,12 +127,12 @@ tunnel_is_not() {
 	run -3 wait "$adding"
 	cat "$top/add.log"
 	grep -F "${net_address[beta]}" "$top/add.log"
-	run ! host_on beta test -e /home/builder/.local/share/floxfarm/current
+	run ! host_on beta test -e "$homes/builder/.local/share/floxfarm/current"
 	net_mend beta
 	host_on beta rm /usr/local/bin/tar
 	wait_until 120 add builder@beta
 	run -0 host_ssh builder@beta .local/share/floxfarm/current/bin/farm-worker service status
-	run ! host_on beta test -e /home/builder/.local/share/floxfarm/.incoming
+	run ! host_on beta test -e "$homes/builder/.local/share/floxfarm/.incoming"
 }
 
 @test "a name that is taken, by another host or by the same" {

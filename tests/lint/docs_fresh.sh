@@ -34,6 +34,7 @@ part() {
 		!skip { print }' "$file"
 }
 
+# shellcheck disable=SC2317 # page calls it
 failures() {
 	"$bin/farmd" failures && "$bin/farm-worker" rules
 }

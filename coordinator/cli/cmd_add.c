@@ -85,7 +85,7 @@ static int fill(struct office *office, size_t index, const struct inventory_host
 
 enum exit_code cmd_worker_add(struct invocation *invocation)
 {
-    struct inventory inventory;
+    struct inventory inventory = {0};
     struct office office;
     struct err err;
     enum exit_code code = read_hosts(invocation, &inventory);

@@ -13,6 +13,7 @@
 #   host_on NAME COMMAND...        as root on the host, not through sshd
 #   host_ssh USER@NAME COMMAND...  as a person who trusts the host
 #   host_known NAME                lines for known_hosts, as a careful person has them
+#   hosts_show                     what their consoles, workers and journals said, while they are up
 #   hosts_teardown                 in teardown(), between farm_teardown and net_teardown
 #
 # The farm's own side is one more host, without a root: net_host laptop, net_on laptop COMMAND.
@@ -164,8 +165,14 @@ host_reinstall() {
 hosts_teardown() {
 	local name
 	for name in "${!host_init[@]}"; do
-		[ -n "${BATS_TEST_COMPLETED:-}" ] || host_logs "$name"
 		host_down "$name"
+	done
+}
+
+hosts_show() {
+	local name
+	for name in "${!host_init[@]}"; do
+		host_logs "$name" || true
 	done
 }
 

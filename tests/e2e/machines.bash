@@ -16,6 +16,7 @@ machines_setup() {
 }
 
 machines_teardown() {
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || hosts_show
 	farm_teardown
 	hosts_teardown
 	net_teardown

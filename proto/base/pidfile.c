@@ -70,7 +70,9 @@ int pidfile_write(const char *pid_file, pid_t pid, struct err *err)
 
 pid_t process_start(const struct process_start *start, struct err *err)
 {
-    int log = open(start->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    /* Its folder may belong to another user, who must not turn it into somebody else's file
+     * (CWE-59). */
+    int log = open(start->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (log < 0)
         return err_set(err, "cannot open %s: %s", start->log_file, strerror(errno));
     struct io_spawn spawn = {.argv = start->argv,

@@ -64,6 +64,22 @@ static void it_runs_until_it_is_stopped(void **state)
     waitpid(pid, NULL, 0);
 }
 
+/* The folder of a worker belongs to its user; root starts it there all the same. */
+static void a_log_that_is_a_link_is_not_followed(void **state)
+{
+    const struct place *place = *state;
+    const char *const argv[] = {"true", NULL};
+    const struct process_start start = {
+        .argv = argv, .pid_file = place->pid_file, .log_file = place->log_file};
+    struct arena arena = {0};
+    const char *victim = arena_print(&arena, "%s/victim", place->folder);
+    struct err err;
+    assert_int_equal(symlink(victim, place->log_file), 0);
+    assert_int_equal(process_start(&start, &err), -1);
+    assert_false(io_exists(victim));
+    arena_clear(&arena);
+}
+
 static void another_process_with_its_pid_is_left_alone(void **state)
 {
     const struct place *place = *state;
@@ -119,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_runs_until_it_is_stopped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_log_that_is_a_link_is_not_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_process_with_its_pid_is_left_alone, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_broken_pid_file_names_nobody, set_up, tear_down),

@@ -282,7 +282,7 @@ struct hello {
 /* Level-triggered: all of it, every time. Sent on each change and at least each heartbeat_ms. */
 struct status {
     uint64_t session;     /* from welcome */
-    uint64_t sequence;    /* rises by one a status within a session */
+    uint64_t sequence;    /* rises by one a status, also from session to session */
     uint64_t incarnation; /* the coordinator's, from welcome */
     uint64_t at_ms;       /* as in hello */
     struct item *items;

@@ -81,7 +81,7 @@ struct agent {
 
     enum session_state session_state;
     struct welcome welcome; /* session, incarnation and heartbeat_ms only */
-    uint64_t sequence;
+    uint64_t sequence;      /* never begins anew: a welcome may come twice, a status late */
     uint64_t hello_at_ms, hello_last_ms, hello_wait_ms;
     uint64_t heard_ms, silent_beats, status_at_ms;
     uint64_t random;
@@ -624,7 +624,6 @@ static void take_welcome(struct agent *agent, const struct welcome *welcome)
     agent->welcome = (struct welcome){.session = welcome->session,
                                       .incarnation = welcome->incarnation,
                                       .heartbeat_ms = heartbeat_ms};
-    agent->sequence = 0;
     agent->hello_wait_ms = HELLO_FIRST_MS;
     agent->heard_ms = agent->now_ms;
     agent->changed = true;

@@ -13,7 +13,8 @@
  *   stop T | forget T
  *   stale SESSION INCARNATION offer T          orders of another session
  *   prepared T [PROBLEM]
- *   ended T PHASE ok|pathless|status|signal|silent|timed-out|lost|CAUSE [already] [unsure]
+ *   ended T PHASE ok|pathless|status|signal|silent|timed-out|lost|CAUSE [already] [unsure] [lines]
+ *                                              [disk]
  *   found T accepted|running|gone|ended [PHASE|OUTCOME] [grant] [secret] [checkout]
  *   order T                                    one of no kind
  *   log T BYTES | probe [more] [disk]
@@ -257,6 +258,8 @@ static void in_ended(struct play *play)
     ended->phase = (enum phase)shape_enum_value(phase_names, word(play, 1));
     ended->detail = "";
     ended->already_published = has(play, "already");
+    ended->lines = has(play, "lines") ? "error: no" : NULL;
+    ended->facts.disk_bytes = has(play, "disk") ? 1000 : 0;
     ended->unsure = has(play, "unsure");
     ended->facts.wall_ms = 10;
     ended->facts.memory_peak = 100;
@@ -693,11 +696,11 @@ static void stale_orders_are_ignored(void **state)
                             "stale 7 0 offer 1\n"
                             "stale 7 2 offer 1\n"
                             "welcome 8 1\n"
-                            "  status 1\n"
+                            "  status 2\n"
                             "stale 7 1 offer 1\n"
                             "offer 1\n"
                             "  prepare 1\n"
-                            "  status 2 1:accepted\n");
+                            "  status 3 1:accepted\n");
 }
 
 static void heartbeats(void **state)
@@ -730,7 +733,7 @@ static void a_changed_host_says_hello(void **state)
                             "probe more\n"
                             "  hello\n"
                             "welcome 8 1\n"
-                            "  status 1\n");
+                            "  status 2\n");
 }
 
 /* Silence, a lost session, a refusal: it says hello, and what runs goes on. */
@@ -755,13 +758,13 @@ static void losing_the_coordinator(void **state)
                             "tick\n"
                             "  hello 1:ended-ok\n"
                             "welcome 8 2\n"
-                            "  status 1 1:ended-ok\n"
+                            "  status 5 1:ended-ok\n"
                             "again\n" /* it just did: a moment later */
                             "+100\n"
                             "tick\n"
                             "  hello 1:ended-ok\n"
                             "welcome 9 2\n"
-                            "  status 1 1:ended-ok\n"
+                            "  status 6 1:ended-ok\n"
                             "again-late\n"
                             "+100\n"
                             "tick\n"
@@ -803,18 +806,18 @@ static void silence_is_asked_after_less_and_less(void **state)
                             "tick\n"
                             "  hello\n"
                             "welcome 8 1\n"
-                            "  status 1\n"
+                            "  status 2\n"
                             "+5999\n"
                             "tick\n"
-                            "  status 2\n"
+                            "  status 3\n"
                             "+1\n"
                             "tick\n"
                             "  hello\n"
                             "welcome 9 1\n"
-                            "  status 1\n"
+                            "  status 4\n"
                             "stop 1\n"
                             "  save 1:ended-stopped\n"
-                            "  status 2 1:ended-stopped\n"
+                            "  status 5 1:ended-stopped\n"
                             "+3000\n"
                             "tick\n"
                             "  hello 1:ended-stopped\n");
@@ -1024,10 +1027,13 @@ static void a_product_may_have_no_paths_yet(void **state)
     play_begin(&play, &host);
     silent_step(&play, "tick");
     silent_step(&play, "welcome 7 1");
-    silent_step(&play, "offer 1");
+    silent_step(&play, "offer 1 checkout");
     silent_step(&play, "prepared 1");
-    silent_step(&play, "ended 1 build pathless");
+    silent_step(&play, "ended 1 checkout ok disk");
+    silent_step(&play, "ended 1 build pathless lines");
     assert_int_equal(agent_items(play.agent, &items), 1);
+    assert_int_equal(items[0].facts.disk_bytes, 1000); /* the most of all phases */
+    assert_string_equal(items[0].lines, "error: no");
     assert_string_equal(items[0].product.derivation, "/nix/store/x.drv");
     assert_int_equal(items[0].outcome, OUTCOME_OK);
     play_end(&play);
@@ -1046,12 +1052,12 @@ static void heartbeats_have_bounds(void **state)
                    "tick\n"
                    "  status 2\n"
                    "welcome 8 1 999999\n"
-                   "  status 1\n"
+                   "  status 3\n"
                    "+59999\n"
                    "tick\n"
                    "+1\n"
                    "tick\n"
-                   "  status 2\n"
+                   "  status 4\n"
                    "probe disk\n"
                    "  hello\n");
 }

@@ -175,8 +175,8 @@ void attempt_ended(struct farm *farm, const struct record *record)
     attempt->ended_ms = record->at_ms;
     attempt->ended_wall_ms = record->wall_ms;
     count_failure(attempt);
-    if (attempt->job->attempts_last == attempt)
-        count_witness(attempt->job, false);
+    assert(attempt->job->attempts_last == attempt && "it lived, so it is the newest");
+    count_witness(attempt->job, false);
 }
 
 void attempt_sealed(struct farm *farm, const struct record *record)

@@ -123,8 +123,8 @@ static void add_job(struct gathering *all, const struct job_view *job)
 static void add_held(struct gathering *all, const struct job_view *job)
 {
     size_t at = job->held_for ? find(all, job->held_for) : all->count;
-    if (at == all->count || at == CLUSTERS_MAX)
-        return;
+    if (at == all->count)
+        return; /* it did not fit, or nothing held this one */
     if (job->state == JOB_HELD)
         all->clusters[at].held++;
     else if (job->verdict == VERDICT_BLOCKED)
@@ -139,7 +139,9 @@ static bool has_part(const struct farm *farm, uint64_t job, uint64_t signature)
     struct job_view view;
     struct attempt_view attempt;
     size_t index = 0;
-    if (view_job(farm, job, &view) && view.held_for == signature)
+    if (!view_job(farm, job, &view))
+        return false;
+    if (view.held_for == signature)
         return true;
     while (view_attempt_next(farm, job, &index, &attempt))
         if (is_bad(&attempt) && key_of(&attempt) == signature)

@@ -191,8 +191,7 @@ size_t peek_held_jobs(const struct farm *farm, uint64_t **out, struct arena *are
 struct cluster_peek peek_cluster(const struct farm *farm, uint64_t run, uint64_t signature)
 {
     const struct cluster *found = find_cluster(find_run(farm, run), signature);
-    if (!found)
-        return (struct cluster_peek){0};
+    assert(found && "nobody is held for what did not happen");
     return (struct cluster_peek){.jobs = found->jobs,
                                  .hosts = found->hosts,
                                  .host = found->host,

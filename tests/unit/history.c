@@ -24,7 +24,7 @@ struct history {
     struct arena journal_arena;
     struct buf said, told;
     uint64_t boot_ms, wall_ms, session;
-    uint64_t sequences[64]; /* by worker */
+    uint64_t sequences[128]; /* by worker */
 };
 
 /* ---- words --------------------------------------------------------------------------------- */

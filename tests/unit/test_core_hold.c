@@ -240,6 +240,169 @@ static void a_first_that_cannot_tell_lets_the_next_one_try(void **state)
     history_end(h);
 }
 
+/* Only what is of one commit, branch, project, system and architecture is one family; and only what
+ * fails for a reason of its own holds it. */
+static void others_are_not_of_the_family(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1\nhello w1 x86_64-linux+aarch64-linux slots=1\nsubmit r1\n"
+               "resolved 1 a x86_64-linux gpu=sm1, b aarch64-linux gpu=sm1, c x86_64-linux gpu=sm1 "
+               "branch=n, d x86_64-linux gpu=sm1 project=q, e x86_64-linux gpu=sm1 commit=c2, "
+               "f x86_64-linux gpu=sm1, g x86_64-linux\n"
+               "status w1 : 1.1 ended failed auth at=build sign=7");
+    assert_int_equal(job_of(h, 6).state, JOB_READY);
+    history_do(h,
+               "cancel c job=2\nstatus w1 : 1.2 ended stopped\nsubmit r2\n"
+               "resolved 2 a x86_64-linux gpu=sm1 commit=c9, f x86_64-linux gpu=sm1 commit=c9\n");
+    history_do(h, "cancel c1 job=3\nstatus w1 : 1.3 ended stopped\ncancel c2 job=7\npause p\n"
+                  "status w1 : 1.4 ended failed compile sign=8\nresume q");
+    for (uint64_t id = 5; id <= 6; id++)
+        assert_int_not_equal(job_of(h, id).state, JOB_HELD);
+    history_end(h);
+}
+
+/* Held for one job that failed; one is let go by name, one is adopted, and the rest is unroutable
+ * when no host can take it any more. */
+static void the_held_go_each_its_way(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "start epoch=2\nenrol w1\nenrol w2\nhello w1 x86_64-linux slots=1\nsubmit r1\n"
+               "resolved 1 a x86_64-linux gpu=sm1, b x86_64-linux gpu=sm1, c x86_64-linux gpu=sm1, "
+               "d x86_64-linux gpu=sm1, long x86_64-linux\npause p\n"
+               "status w1 : 2.1 ended failed compile at=build sign=7\nhello w2 x86_64-linux");
+    history_rebuild(h);
+    assert_int_equal(job_of(h, 2).state, JOB_HELD);
+    history_expect(h, "release r job=2",
+                   "job-ready job=2 signature=7\nrequest-known...\n> reply ok 1 held jobs go on\n");
+    history_do(h, "status w2 : 1.9 running build pkg=c");
+    assert_int_equal(job_of(h, 3).attempts, 0); /* a variant is more than its package */
+    history_do(h, "hello w2 aarch64-linux\nremove x w1 discard");
+    assert_int_equal(job_of(h, 4).verdict, VERDICT_UNROUTABLE);
+    history_end(h);
+}
+
+/* Of a host that turns out broken nothing is learned about jobs. */
+static void a_broken_host_holds_nobody(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(
+        h, "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=3\nhello w2 x86_64-linux slots=1\n"
+           "submit r1\nresolved 1 a x86_64-linux gpu=sm1, b x86_64-linux gpu=sm2, c x86_64-linux "
+           "gpu=sm3, d x86_64-linux gpu=sm4, e x86_64-linux gpu=sm1, f x86_64-linux gpu=sm4\n"
+           "pause p\nstatus w2 : 1.4 ended failed compile at=build sign=9\n"
+           "status w1 : 1.1 ended failed compile at=build sign=7");
+    assert_int_equal(job_of(h, 5).state, JOB_HELD);
+    assert_int_equal(job_of(h, 6).state, JOB_HELD);
+    history_do(h, "status w1 : 1.2 ended failed compile at=build sign=7, "
+                  "1.3 ended failed compile at=build sign=7");
+    assert_int_equal(job_of(h, 5).state, JOB_READY);
+    assert_int_equal(job_of(h, 6).state, JOB_HELD); /* another host met that */
+    history_end(h);
+}
+
+static void what_ends_alike_twice_is_one_job(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    history_do(h,
+               "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=9\nsubmit r1\n"
+               "resolved 1 a x86_64-linux gpu=sm1, b x86_64-linux gpu=sm2, c x86_64-linux gpu=sm2, "
+               "d x86_64-linux, e x86_64-linux, f x86_64-linux, g x86_64-linux\n"
+               "status w1 : 1.1 ended failed network sign=9 lines=x, 1.2 ended failed network "
+               "sign=9, 1.3 ended lost, 1.4 ended refused, 1.5 ended failed network sign=5, 1.6 "
+               "ended failed oom sign=3, 1.7 ended failed disk-full sign=4\ntick 20000\nstatus w1\n"
+               "tick 10000\nhello w1 x86_64-linux slots=9 free=900\nhello w2 x86_64-linux slots=9");
+    history_do(h, "status w1 : 1.8 ended failed network sign=9, 1.9 ended failed network sign=9\n"
+                  "cancel c job=2");
+    size_t count = view_clusters(history_farm(h), 1, 0, &clusters, &arena);
+    assert_true(count >= 5);
+    assert_true(clusters[0].variants >= clusters[1].variants);
+    assert_string_equal(clusters[0].common.gpu, "");
+    assert_string_equal(clusters[0].common.system, "x86_64-linux");
+    assert_int_equal(view_clusters(history_farm(h), 1, 99, &clusters, &arena), 0);
+    assert_int_equal(view_clusters(history_farm(h), 1, 1, &clusters, &arena), 1);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* A page has an end: 256 causes, 64 hosts of each. */
+static void clusters_have_bounds(void **state)
+{
+    (void)state;
+    enum { JOBS = 258 };
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    struct plan_item items[JOBS + 1];
+    char line[100];
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\nsubmit r1");
+    for (size_t i = 0; i <= JOBS; i++) {
+        shape_init(&plan_item_shape, &items[i]);
+        items[i].variant.package = arena_print(&arena, "p%zu", i);
+        items[i].variant.system = "x86_64-linux";
+        items[i].variant.gpu = i >= JOBS - 1 ? "sm1" : "";
+        items[i].recipe.builder = BUILDER_NIX;
+    }
+    struct input input = {.kind = INPUT_RESOLVED};
+    input.resolved = (struct input_resolved){.run = 1, .problem = "", .items = items};
+    input.resolved.items_count = JOBS + 1;
+    history_step(h, &input);
+    for (unsigned i = 1; i < JOBS; i++) {
+        snprintf(line, sizeof line, "status w1 : 1.%u ended failed compile sign=%u", i, i + 100);
+        history_do(h, line);
+    }
+    history_do(h, "pause p");
+    snprintf(line, sizeof line, "status w1 : 1.%u ended failed compile sign=999", JOBS);
+    history_do(h, line);
+    assert_int_equal(job_of(h, JOBS + 1).state, JOB_HELD);
+    assert_int_equal(view_clusters(history_farm(h), 1, 0, &clusters, &arena), 256);
+    arena_clear(&arena);
+    history_end(h);
+    farm_destroy(NULL); /* as one that was never made */
+}
+
+static void a_cluster_names_so_many_hosts(void **state)
+{
+    (void)state;
+    enum { HOSTS = 66 };
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    struct plan_item items[HOSTS];
+    char script[100];
+    for (unsigned i = 0; i < HOSTS; i++) {
+        snprintf(script, sizeof script, "enrol w%u\nhello w%u x86_64-linux slots=1", i, i);
+        history_do(h, script);
+    }
+    history_do(h, "submit r1");
+    for (size_t i = 0; i < HOSTS; i++) {
+        shape_init(&plan_item_shape, &items[i]);
+        items[i].variant.package = arena_print(&arena, "p%zu", i);
+        items[i].variant.system = "x86_64-linux";
+        items[i].recipe.builder = BUILDER_NIX;
+    }
+    struct input input = {.kind = INPUT_RESOLVED};
+    input.resolved = (struct input_resolved){.run = 1, .problem = "", .items = items};
+    input.resolved.items_count = HOSTS;
+    history_step(h, &input);
+    for (unsigned i = 0; i < HOSTS; i++) {
+        snprintf(script, sizeof script, "status w%u : 1.%u ended failed network sign=7", i, i + 1);
+        history_do(h, script);
+    }
+    assert_int_equal(view_clusters(history_farm(h), 1, 0, &clusters, &arena), 1);
+    assert_int_equal(clusters[0].variants, HOSTS);
+    assert_int_equal(clusters[0].workers_count, 64);
+    arena_clear(&arena);
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +416,12 @@ int main(void)
         cmocka_unit_test(the_first_publication_of_a_run_probes_its_account),
         cmocka_unit_test(what_the_first_finds_out_holds_the_others),
         cmocka_unit_test(a_first_that_cannot_tell_lets_the_next_one_try),
+        cmocka_unit_test(others_are_not_of_the_family),
+        cmocka_unit_test(the_held_go_each_its_way),
+        cmocka_unit_test(a_broken_host_holds_nobody),
+        cmocka_unit_test(what_ends_alike_twice_is_one_job),
+        cmocka_unit_test(clusters_have_bounds),
+        cmocka_unit_test(a_cluster_names_so_many_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

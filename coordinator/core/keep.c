@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* keep.c - how the farm finds its things, and how it keeps queues and reservations in step.
  *
- * Called by the appliers only as far as it writes. Invariants: a job is in a class exactly while it is
- * ready, in the timers exactly while it waits for a time; a live attempt holds a slot of its worker
- * and its reservations on the machine it was offered to, also when the worker later moves.
+ * Called by the appliers only as far as it writes. Invariants: a job is in a class exactly while it
+ * is ready, in the timers exactly while it waits for a time; a live attempt holds a slot of its
+ * worker and its reservations on the machine it was offered to, also when the worker later moves.
  */
 #include "coordinator/core/farm_state.h"
 

@@ -356,6 +356,15 @@ void config_release(struct config *config)
     *config = (struct config){0};
 }
 
+const char *config_rules(const struct config *config, struct arena *arena)
+{
+    const char *text = "";
+    for (size_t i = 0; i < config->rules_count; i++)
+        text = arena_print(arena, "%s%s %s\n", text, cause_names[config->rules[i].cause],
+                           config->rules[i].match);
+    return text;
+}
+
 const struct target *config_target(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->targets_count; i++)

@@ -39,9 +39,23 @@ struct config_project {
     uint64_t disk_bytes;
     uint64_t wall_ms;
     uint64_t silence_ms;
+    struct config_limit *limits;
+    size_t limits_count;
     struct config_branch *branches;
     size_t branches_count;
     const char *note; /* as above */
+};
+
+/* Other limits for some variants of a project; 0 leaves what the project says. */
+struct config_limit {
+    const char *match; /* a filter, as on the command line */
+    uint64_t wall_ms, silence_ms, memory_bytes, disk_bytes;
+};
+
+/* A text in a log that tells a cause, before the worker's own table. */
+struct config_rule {
+    const char *match; /* PCRE2 */
+    enum cause cause;
 };
 
 struct config_listen {
@@ -92,6 +106,8 @@ struct config {
     size_t projects_count;
     struct config_target *targets;
     size_t targets_count;
+    struct config_rule *rules;
+    size_t rules_count;
     struct config_listener *listeners;
     size_t listeners_count;
     uint32_t keep_closed_runs; /* newer than these are archived */
@@ -120,6 +136,8 @@ void config_options_print(struct buf *out);
 int config_check_main(const char *home);
 int config_explain_main(void);
 
+/* The rules as recipe.rules has them, in the arena. */
+const char *config_rules(const struct config *config, struct arena *arena);
 /* By the name that branches use; NULL when there is none. */
 const struct target *config_target(const struct config *config, const char *name);
 const struct config_project *config_project(const struct config *config, const char *name);

@@ -3,8 +3,12 @@
  * where it stands; NULL is fine. */
 #include "coordinator/config_check.h"
 
+#include "coordinator/filter.h"
 #include "coordinator/names.h"
 #include "proto/limits.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 
 #include <string.h>
 
@@ -180,6 +184,50 @@ static const void *check_branch(struct config *config, const struct config_proje
     return to_blame;
 }
 
+/* ---- limits and rules ----------------------------------------------------------------------- */
+
+static const void *check_limit(const struct config_limit *limit, struct err *err)
+{
+    struct filter *filter = filter_parse(limit->match, err);
+    filter_destroy(filter);
+    return filter ? NULL : (err_prefix(err, "match"), &limit->match);
+}
+
+static const void *check_rule(const struct config_rule *rule, struct err *err)
+{
+    int error;
+    PCRE2_SIZE at;
+    PCRE2_UCHAR reason[120] = "";
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)rule->match, PCRE2_ZERO_TERMINATED,
+                                     PCRE2_MULTILINE, &error, &at, NULL);
+    bool fine = code && *rule->match && !strchr(rule->match, '\n');
+    if (!code)
+        pcre2_get_error_message(error, reason, sizeof reason);
+    pcre2_code_free(code);
+    if (fine)
+        return NULL;
+    if (*reason)
+        return blame(&rule->match, err, "match: no regular expression: %s, at its character %zu",
+                     (const char *)reason, (size_t)at + 1);
+    return blame(&rule->match, err, "match: expected a regular expression of one line");
+}
+
+static const void *check_rules(const struct config *config, struct err *err)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < config->rules_count; i++) {
+        const void *to_blame = check_rule(&config->rules[i], err);
+        if (to_blame)
+            return to_blame;
+        bytes += strlen(config->rules[i].match) + LIMIT_NAME_BYTES;
+    }
+    if (bytes > LIMIT_TEXT_BYTES)
+        return blame(&config->rules, err, "rules: together at most %d bytes", LIMIT_TEXT_BYTES);
+    return NULL;
+}
+
+/* ---- projects ------------------------------------------------------------------------------- */
+
 static const void *check_system(const struct config_project *project, struct err *err)
 {
     const char *dash = strchr(project->system, '-');
@@ -217,6 +265,8 @@ static const void *check_project(struct config *config, const struct config_proj
     to_blame = check_system(project, err);
     if (!to_blame)
         to_blame = check_builder(project, err);
+    for (size_t i = 0; !to_blame && i < project->limits_count; i++)
+        to_blame = check_limit(&project->limits[i], err);
     for (size_t i = 0; !to_blame && i < project->branches_count; i++)
         to_blame = check_branch(config, project, &project->branches[i], err);
     return to_blame;
@@ -319,6 +369,8 @@ const void *config_check(struct config *config, struct err *err)
         to_blame = check_target(config, &config->targets[i], err);
     for (size_t i = 0; !to_blame && i < config->projects_count; i++)
         to_blame = check_project(config, &config->projects[i], err);
+    if (!to_blame)
+        to_blame = check_rules(config, err);
     if (!to_blame && config->listeners_count > LIMIT_LISTENERS)
         to_blame = blame(&config->listeners, err, "notices: at most %d", LIMIT_LISTENERS);
     for (size_t i = 0; !to_blame && i < config->listeners_count; i++)

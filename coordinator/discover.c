@@ -78,6 +78,7 @@ static struct recipe recipe_of(const struct site *site, const struct package *pa
         .has_check = has_check,
         .wall_ms = project->wall_ms,
         .silence_ms = project->silence_ms,
+        .rules = config_rules(&site->search->config, site->search->arena),
     };
 }
 
@@ -91,13 +92,32 @@ static struct target target_of(const struct site *site, const struct config_bran
     return none;
 }
 
+/* The last that matches counts, for each of its values. */
+static void set_limits(const struct config_project *project, struct plan_item *item)
+{
+    for (size_t i = 0; i < project->limits_count; i++) {
+        const struct config_limit *limit = &project->limits[i];
+        struct filter *filter = filter_parse(limit->match, NULL);
+        if (filter && filter_matches(filter, &item->variant)) {
+            item->recipe.wall_ms = limit->wall_ms ? limit->wall_ms : item->recipe.wall_ms;
+            item->recipe.silence_ms =
+                limit->silence_ms ? limit->silence_ms : item->recipe.silence_ms;
+            item->needs.memory_bytes =
+                limit->memory_bytes ? limit->memory_bytes : item->needs.memory_bytes;
+            item->needs.disk_bytes = limit->disk_bytes ? limit->disk_bytes : item->needs.disk_bytes;
+        }
+        filter_destroy(filter);
+    }
+}
+
 static void add_item(const struct site *site, const struct config_branch *branch,
                      const struct plan_item *item)
 {
     struct search *search = site->search;
     MEM_GROW(search->items, search->item_count, search->item_capacity);
     MEM_GROW(search->origins, search->origin_count, search->origin_capacity);
-    search->items[search->item_count++] = *item;
+    search->items[search->item_count] = *item;
+    set_limits(site->project, &search->items[search->item_count++]);
     search->origins[search->origin_count++] = branch;
 }
 
@@ -429,8 +449,8 @@ static void warn_of_toolkits(struct search *search)
             said[j] = NULL;
             count++;
         }
-        warn(search, "%zu variant%s like %s may not build: %s", count,
-             count == 1 ? "" : "s", search->items[i].variant.package, objection);
+        warn(search, "%zu variant%s like %s may not build: %s", count, count == 1 ? "" : "s",
+             search->items[i].variant.package, objection);
     }
     free(said);
 }

@@ -119,6 +119,26 @@ static const struct option branch_options[] = {
      ITEMS(struct config_branch, exclude)},
     END};
 
+static const struct option limit_options[] = {
+    {"match", NULL, "The variants it is for, as on the command line: gpu=sm90 isa=avx512.",
+     OPTION_TEXT, AT(struct config_limit, match)},
+    {"wall", "0", "As the project's; 0 leaves that.", OPTION_TIME, AT(struct config_limit, wall_ms),
+     .most = 30 * 86400000ull},
+    {"silence", "0", "As the project's; 0 leaves that.", OPTION_TIME,
+     AT(struct config_limit, silence_ms), .most = 30 * 86400000ull},
+    {"memory", "0", "As the project's; 0 leaves that.", OPTION_BYTES,
+     AT(struct config_limit, memory_bytes), .most = 1ull << 50},
+    {"disk", "0", "As the project's; 0 leaves that.", OPTION_BYTES,
+     AT(struct config_limit, disk_bytes), .most = 1ull << 60},
+    END};
+
+static const struct option rule_options[] = {
+    {"match", NULL, "A regular expression (PCRE2); ^ and $ are begin and end of a line.",
+     OPTION_TEXT, AT(struct config_rule, match)},
+    {"cause", NULL, "What it tells; docs/failures.md says what follows.", OPTION_ENUM,
+     AT(struct config_rule, cause), .names = cause_names},
+    END};
+
 static const struct option project_options[] = {
     {"name", NULL, "What the farm calls it.", OPTION_TEXT, AT(struct config_project, name)},
     {"url", NULL,
@@ -146,8 +166,12 @@ static const struct option project_options[] = {
      OPTION_BYTES, AT(struct config_project, disk_bytes), .most = 1ull << 60},
     {"wall", "8h", "A build that takes longer is stopped; 0 is no limit.", OPTION_TIME,
      AT(struct config_project, wall_ms), .most = 30 * 86400000ull},
-    {"silence", "2h", "A build that prints nothing for this long is stopped; 0 is no limit.",
+    {"silence", "2h",
+     "A build that neither prints nor computes for this long is stopped; 0 is no limit.",
      OPTION_TIME, AT(struct config_project, silence_ms), .most = 30 * 86400000ull},
+    {"limits", "", "Other limits for some variants; the last that matches counts.", OPTION_LIST,
+     ITEMS(struct config_project, limits), .options = limit_options,
+     .item_size = sizeof(struct config_limit)},
     {"branches", NULL, "The branches to build.", OPTION_LIST,
      ITEMS(struct config_project, branches), .options = branch_options,
      .item_size = sizeof(struct config_branch),
@@ -171,6 +195,9 @@ const struct option config_options[] = {
     {"targets", "", "Where packages may be published to.", OPTION_LIST,
      ITEMS(struct config, targets), .options = target_options,
      .item_size = sizeof(struct config_target)},
+    {"rules", "", "Texts in logs that tell why something failed, before the table of the worker.",
+     OPTION_LIST, ITEMS(struct config, rules), .options = rule_options,
+     .item_size = sizeof(struct config_rule)},
     {"notices", "",
      "Who is told when a run ends or a person is needed; `farm notice test` tries them.",
      OPTION_LIST, ITEMS(struct config, listeners), .options = listener_options,

@@ -122,6 +122,7 @@ static bool parse_id(const char *text, struct record *record)
 static bool parse_exit(const char *text, struct exit_facts *facts)
 {
     int64_t signal, oom_kills, free_bytes, cpu_ms, memory_peak, wall_ms, timed_out, silent;
+    int64_t disk_bytes = 0; /* older supervisors did not look */
     if (!find_number(text, "status", &facts->status) || !find_number(text, "signal", &signal) ||
         !find_number(text, "oom_kills", &oom_kills) ||
         !find_number(text, "free_bytes", &free_bytes) || !find_number(text, "cpu_ms", &cpu_ms) ||
@@ -129,6 +130,8 @@ static bool parse_exit(const char *text, struct exit_facts *facts)
         !find_number(text, "wall_ms", &wall_ms) || !find_number(text, "timed_out", &timed_out) ||
         !find_number(text, "silent", &silent))
         return false;
+    if (find_number(text, "disk_bytes", &disk_bytes))
+        facts->disk_bytes = (uint64_t)disk_bytes;
     facts->signal = (uint32_t)signal;
     facts->oom_kills = (uint32_t)oom_kills;
     facts->free_bytes = (uint64_t)free_bytes;

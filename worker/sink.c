@@ -254,6 +254,11 @@ ssize_t sink_take(struct sink *sink, int pipe)
     return taken;
 }
 
+void sink_note(struct sink *sink, const char *line)
+{
+    put(sink, (const unsigned char *)line, strlen(line));
+}
+
 uint64_t sink_close(struct sink *sink)
 {
     if (sink->held) {

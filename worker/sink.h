@@ -32,6 +32,8 @@ struct sink *sink_open(const struct sink_options *options);
 /* Takes what is in the (non-blocking) pipe, at most a chunk. Bytes taken, 0 at the end of all
  * writers, -1 with errno (EAGAIN: nothing there now). */
 ssize_t sink_take(struct sink *sink, int pipe);
+/* A line of the supervisor's own, between what the command wrote; not the command's output. */
+void sink_note(struct sink *sink, const char *line);
 /* Nothing follows: writes what was held back. Returns the bytes that the disk refused. */
 uint64_t sink_close(struct sink *sink);
 

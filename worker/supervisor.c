@@ -69,6 +69,9 @@ struct run {
     pid_t command;
     int status; /* of wait(), once the command ended */
     unsigned long long started_ms, output_ms, ending_since_ms, killed_ms;
+    unsigned long long warned_wall_ms, warned_silence_ms; /* since when it is announced; 0: not */
+    unsigned long long cpu_ms;                            /* when last looked for silence */
+    unsigned long long free_at_first, free_at_least, looked_ms; /* of the disk */
     unsigned kills;
     bool timed_out, silent;
     bool is_subreaper; /* where it is not (qemu-user 7.2), orphans are known by their environment */
@@ -481,6 +484,72 @@ static void take_signals(struct run *run)
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
+enum {
+    WARN_PART = 10,         /* announced when this part of a limit is left */
+    COMPUTES_PART = 100,    /* of a core's time in the silence: it works, and says nothing */
+    COMPUTES_LEAST_MS = 50, /* starting a shell takes some */
+    DISK_LOOK_MS = 10000,   /* how often the free space is read while it runs */
+};
+
+/* "1h 20m", "45s" */
+static void print_time(char out[32], unsigned long long ms)
+{
+    unsigned long long seconds = ms / 1000;
+    if (seconds >= 3600)
+        snprintf(out, 32, "%lluh %llum", seconds / 3600, seconds / 60 % 60);
+    else if (seconds >= 60)
+        snprintf(out, 32, "%llum %llus", seconds / 60, seconds % 60);
+    else
+        snprintf(out, 32, "%llus", seconds);
+}
+
+/* Into the log, where people look when something takes long. */
+static void announce(struct run *run, const char *what, unsigned long long left_ms,
+                     const char *option)
+{
+    char line[200], left[32];
+    print_time(left, left_ms);
+    snprintf(line, sizeof line, "\n[farm-supervisor: %s: it is stopped in %s (%s in farm.yaml)]\n",
+             what, left, option);
+    sink_note(run->sink, line);
+}
+
+/* When the end of a limit is announced. */
+static unsigned long long warn_at_ms(unsigned long long from_ms, unsigned long long limit_ms)
+{
+    return from_ms + limit_ms - limit_ms / WARN_PART;
+}
+
+static void warn_of_limits(struct run *run, unsigned long long now)
+{
+    const struct options *options = &run->options;
+    if (options->wall_ms && !run->warned_wall_ms &&
+        now >= warn_at_ms(run->started_ms, options->wall_ms)) {
+        run->warned_wall_ms = now;
+        announce(run, "this phase is near its limit of time",
+                 run->started_ms + options->wall_ms - now, "wall");
+    }
+    if (options->silence_ms && run->warned_silence_ms < run->output_ms + 1 &&
+        now >= warn_at_ms(run->output_ms, options->silence_ms)) {
+        run->warned_silence_ms = now;
+        announce(run, "nothing was printed for long", run->output_ms + options->silence_ms - now,
+                 "silence");
+    }
+}
+
+/* A build that computes is not silent: linking PyTorch says nothing for an hour. What nix-daemon
+ * builds is not below us, and only its output tells. */
+static bool computes(struct run *run)
+{
+    struct tree_wish wish = {.root = getpid(), .marker = run->is_subreaper ? NULL : run->marker};
+    struct rusage ended;
+    getrusage(RUSAGE_CHILDREN, &ended);
+    unsigned long long before = run->cpu_ms;
+    run->cpu_ms = tree_cpu_ms(&wish) +
+                  (unsigned long long)(ended.ru_utime.tv_sec + ended.ru_stime.tv_sec) * 1000;
+    return run->cpu_ms >= before + run->options.silence_ms / COMPUTES_PART + COMPUTES_LEAST_MS;
+}
+
 /* When the tree is killed, or killed again. */
 static unsigned long long kill_at_ms(const struct run *run)
 {
@@ -489,16 +558,52 @@ static unsigned long long kill_at_ms(const struct run *run)
     return run->killed_ms + (run->kills < KILLS_IN_HASTE ? KILL_AGAIN_MS : KILL_SLOWLY_MS);
 }
 
+static unsigned long long free_bytes(const struct run *run)
+{
+    struct statvfs disk;
+    const char *folder = run->options.working_folder;
+    if (!folder || statvfs(folder, &disk) < 0)
+        if (statvfs(run->options.folder, &disk) < 0)
+            return 0;
+    return (unsigned long long)disk.f_bavail * disk.f_frsize;
+}
+
+/* Reads the free space now and then: builds write gigabytes and take them away at their end. */
+static void look_at_disk(struct run *run, unsigned long long now)
+{
+    if (run->looked_ms && now - run->looked_ms < DISK_LOOK_MS)
+        return;
+    unsigned long long free_now = free_bytes(run);
+    if (!run->looked_ms)
+        run->free_at_first = run->free_at_least = free_now;
+    if (free_now < run->free_at_least)
+        run->free_at_least = free_now;
+    run->looked_ms = now;
+}
+
+static bool is_silent(struct run *run, unsigned long long now)
+{
+    unsigned long long limit_ms = run->options.silence_ms;
+    if (!limit_ms || now - run->output_ms < limit_ms)
+        return false;
+    if (!computes(run))
+        return true;
+    run->output_ms = now; /* as if it had said so */
+    return false;
+}
+
 static void check_limits(struct run *run)
 {
     unsigned long long now = now_ms();
     const struct options *options = &run->options;
+    look_at_disk(run, now);
     if (run->stage == RUNNING) {
         run->timed_out = options->wall_ms && now - run->started_ms >= options->wall_ms;
-        run->silent =
-            options->silence_ms && !run->timed_out && now - run->output_ms >= options->silence_ms;
+        run->silent = !run->timed_out && is_silent(run, now);
         if (run->timed_out || run->silent)
             begin_ending(run);
+        else
+            warn_of_limits(run, now);
     } else if (now >= kill_at_ms(run)) {
         kill_tree(run);
     }
@@ -511,21 +616,23 @@ static unsigned long long sooner(unsigned long long a, unsigned long long b)
     return a < b ? a : b;
 }
 
-/* Milliseconds until check_limits has something to do, -1: never. */
+/* Milliseconds until check_limits has something to do. */
 static int patience_ms(const struct run *run)
 {
     const struct options *options = &run->options;
     unsigned long long at = ~0ull, now = now_ms();
     if (run->stage == RUNNING && options->wall_ms)
-        at = run->started_ms + options->wall_ms;
+        at = run->warned_wall_ms ? run->started_ms + options->wall_ms
+                                 : warn_at_ms(run->started_ms, options->wall_ms);
     if (run->stage == RUNNING && options->silence_ms)
-        at = sooner(at, run->output_ms + options->silence_ms);
+        at = sooner(at, run->warned_silence_ms > run->output_ms
+                            ? run->output_ms + options->silence_ms
+                            : warn_at_ms(run->output_ms, options->silence_ms));
     if (run->stage != RUNNING)
         at = kill_at_ms(run);
     if (run->is_childless)
         at = sooner(at, now + KILL_AGAIN_MS);
-    if (at == ~0ull)
-        return -1;
+    at = sooner(at, run->looked_ms + DISK_LOOK_MS);
     return at <= now ? 0 : (int)sooner(at - now, 3600 * 1000);
 }
 
@@ -575,16 +682,6 @@ static void read_cgroup(const char *cgroup, struct cgroup_facts *facts)
         facts->memory_peak = value > facts->memory_peak ? value : facts->memory_peak;
 }
 
-static unsigned long long free_bytes(const struct run *run)
-{
-    struct statvfs disk;
-    const char *folder = run->options.working_folder;
-    if (!folder || statvfs(folder, &disk) < 0)
-        if (statvfs(run->options.folder, &disk) < 0)
-            return 0;
-    return (unsigned long long)disk.f_bavail * disk.f_frsize;
-}
-
 static unsigned long long cpu_ms(const struct rusage *usage)
 {
     return (unsigned long long)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000 +
@@ -604,10 +701,11 @@ static void write_exit(const struct run *run, unsigned long long lost)
     int size = snprintf(text, sizeof text,
                         "status %d\nsignal %d\noom_kills %llu\nfree_bytes %llu\ncpu_ms %llu\n"
                         "memory_peak %llu\nwall_ms %llu\ntimed_out %d\nsilent %d\n"
-                        "log_lost_bytes %llu\nend\n",
+                        "log_lost_bytes %llu\ndisk_bytes %llu\nend\n",
                         exited ? WEXITSTATUS(run->status) : -1, exited ? 0 : WTERMSIG(run->status),
                         cgroup.oom_kills, free_bytes(run), cpu_ms(&usage), cgroup.memory_peak,
-                        now_ms() - run->started_ms, run->timed_out, run->silent, lost);
+                        now_ms() - run->started_ms, run->timed_out, run->silent, lost,
+                        run->free_at_first - run->free_at_least);
     if (pwrite(run->record, text, (size_t)size, SUPERVISOR_EXIT_OFFSET) != size)
         give_up(run, EXIT_CANNOT, "write", "the exit facts");
 }

@@ -16,6 +16,7 @@
 struct process {
     pid_t pid, parent, session;
     unsigned long long start_time;
+    unsigned long long cpu_ticks; /* own and of children it waited for */
     bool belongs;
 };
 
@@ -53,7 +54,15 @@ static ssize_t read_stat(pid_t pid, char *out, size_t size)
 }
 
 /* Fields of /proc/PID/stat, counted as in proc(5). */
-enum { FIELD_PARENT = 4, FIELD_SESSION = 6, FIELD_START_TIME = 22 };
+enum {
+    FIELD_PARENT = 4,
+    FIELD_SESSION = 6,
+    FIELD_UTIME = 14,
+    FIELD_STIME = 15,
+    FIELD_CHILDREN_UTIME = 16,
+    FIELD_CHILDREN_STIME = 17,
+    FIELD_START_TIME = 22
+};
 
 /* The number in a field behind the name; `state` points at field 3. */
 static unsigned long long stat_field(const char *state, int field)
@@ -78,6 +87,8 @@ static bool read_process(pid_t pid, struct process *process)
                                 .parent = (pid_t)stat_field(state + 2, FIELD_PARENT),
                                 .session = (pid_t)stat_field(state + 2, FIELD_SESSION),
                                 .start_time = stat_field(state + 2, FIELD_START_TIME)};
+    for (int field = FIELD_UTIME; field <= FIELD_CHILDREN_STIME; field++)
+        process->cpu_ticks += stat_field(state + 2, field);
     return true;
 }
 
@@ -206,6 +217,19 @@ size_t tree_signal(const struct tree_wish *wish, int signal)
     }
     free(all.items);
     return found;
+}
+
+unsigned long long tree_cpu_ms(const struct tree_wish *wish)
+{
+    struct processes all = {0};
+    unsigned long long ticks = 0;
+    long a_second = sysconf(_SC_CLK_TCK);
+    list(&all);
+    mark(&all, wish);
+    for (size_t i = 0; i < all.count; i++)
+        ticks += all.items[i].belongs ? all.items[i].cpu_ticks : 0;
+    free(all.items);
+    return a_second > 0 ? ticks * 1000 / (unsigned long long)a_second : 0;
 }
 
 /* ---- cgroups ------------------------------------------------------------------------- */

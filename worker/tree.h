@@ -29,6 +29,8 @@ size_t tree_kill_cgroup(const char *cgroup);
 /* Start time of a living process in clock ticks since boot (field 22 of /proc/PID/stat), 0: none.
  */
 unsigned long long tree_start_time(pid_t pid);
+/* Processor time of all that belong and live, with that of children they waited for. */
+unsigned long long tree_cpu_ms(const struct tree_wish *wish);
 /* Writes a text to a file of a cgroup (or of /proc). False when that is not possible. */
 bool tree_write(const char *folder, const char *file, const char *text);
 /* The number behind `key` in such a file ("oom_kill 3"), or the file's only number (key ""). */

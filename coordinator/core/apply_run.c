@@ -181,6 +181,23 @@ void change_leader(struct farm *farm, struct job *from, struct job *to)
     follow(from, to);
 }
 
+static struct family *family_of(struct run *run, const struct variant *variant)
+{
+    struct family *found;
+    if (!*variant->gpu)
+        return NULL;
+    uint64_t key = hash_text(hash_text(0, variant->project), variant->branch);
+    key = hash_text(hash_text(key, variant->commit), variant->system);
+    key = hash_text(key, variant->gpu);
+    HASH_FIND(hh, run->families, &key, sizeof key, found);
+    if (!found) {
+        found = arena_new(&run->arena, sizeof *found);
+        found->key = key;
+        HASH_ADD(hh, run->families, key, sizeof found->key, found);
+    }
+    return found;
+}
+
 static void append_job(struct run *run, struct job *job)
 {
     *(run->jobs_last ? &run->jobs_last->run_next : &run->jobs_first) = job;
@@ -203,6 +220,7 @@ void job_planned(struct farm *farm, const struct record *record)
     job->planned_ms = record->at_ms;
     job->planned_wall_ms = record->wall_ms;
     job->variant_key = variant_key(&job->item.variant);
+    job->family = family_of(run, &job->item.variant);
     job->state = state_move(&job_table, STATE_NEW, record->kind, JOB_WAITING);
     HASH_ADD(hh, farm->jobs, id, sizeof job->id, job);
     append_job(run, job);
@@ -338,6 +356,8 @@ void job_closed(struct farm *farm, const struct record *record)
     move_job(job, record->kind, JOB_CLOSED);
     set_cause(job, &record->job);
     job->verdict = record->job.verdict;
+    if (job->family && job->verdict == VERDICT_OK)
+        job->family->proven = true;
     job->closed_ms = record->at_ms;
     job->closed_wall_ms = record->wall_ms;
     job->run->by_verdict[job->verdict]++;
@@ -385,6 +405,7 @@ void run_archived(struct farm *farm, const struct record *record)
     HASH_DELETE(hh, farm->runs, run);
     free(run->warnings);
     HASH_CLEAR(hh, run->clusters);
+    HASH_CLEAR(hh, run->families);
     arena_clear(&run->arena);
     free(run);
 }

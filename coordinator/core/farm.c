@@ -139,6 +139,7 @@ static void destroy_runs(struct run *run)
         struct run *next = run->hh.next;
         free(run->warnings);
         HASH_CLEAR(hh, run->clusters);
+        HASH_CLEAR(hh, run->families);
         arena_clear(&run->arena);
         free(run);
         run = next;

@@ -81,6 +81,15 @@ struct worker {
     uint32_t suspects_count;
 };
 
+/* What a run builds of one branch, system and GPU architecture; lives in the run's arena. */
+struct family {
+    UT_hash_handle hh;
+    uint64_t key;
+    size_t trying; /* live attempts */
+    bool tried;    /* there was one */
+    bool proven;   /* one of it was built */
+};
+
 /* How jobs of a run failed alike; lives in the run's arena. */
 struct cluster {
     UT_hash_handle hh;
@@ -105,6 +114,7 @@ struct run {
     size_t jobs, by_state[JOB_CLOSED + 1], by_verdict[8];
     size_t probing; /* publications held until the run's first to their account is through */
     struct cluster *clusters;
+    struct family *families;
     size_t publications, publications_by_state[7];
     struct run *finished_prev, *finished_next; /* open with nothing left to do */
     bool finished;
@@ -133,9 +143,10 @@ struct job {
     enum verdict verdict;
     enum cause cause;
     const char *detail;
-    uint64_t until_ms; /* waiting: not before; 0 none */
-    uint64_t held_for; /* a signature: held for it, or leased as its witness; 0 none */
-    uint64_t released; /* a signature it is not held for again */
+    uint64_t until_ms;     /* waiting: not before; 0 none */
+    struct family *family; /* NULL: its name tells no GPU */
+    uint64_t held_for;     /* a signature: held for it, or leased as its witness; 0 none */
+    uint64_t released;     /* a signature it is not held for again */
     uint64_t planned_ms, planned_wall_ms, closed_ms, closed_wall_ms;
     uint64_t joins; /* waits for that job */
     struct job *leader, *followers, *follower_next;

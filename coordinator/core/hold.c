@@ -123,7 +123,7 @@ bool may_witness(const struct farm *farm, uint64_t id, uint64_t worker)
     struct job_view job = peek_job(farm, id);
     struct cluster_peek cluster = peek_cluster(farm, job.run, job.held_for);
     bool second = cluster.jobs < WITNESSES_MAX || cluster.host != worker;
-    return !cluster.trying && second;
+    return !cluster.trying && second && !peek_waits_for_family(farm, id);
 }
 
 bool close_if_certain(struct step *step, uint64_t id)

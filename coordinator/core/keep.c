@@ -304,6 +304,10 @@ void reserve(struct farm *farm, struct attempt *attempt)
     worker->running++;
     worker->running_heavy += job->item.needs.heavy;
     farm->attempts_live++;
+    if (job->family) {
+        job->family->trying++;
+        job->family->tried = true;
+    }
     attempt->live_prev = worker->live_last;
     *(worker->live_last ? &worker->live_last->live_next : &worker->live_first) = attempt;
     worker->live_last = attempt;
@@ -326,6 +330,8 @@ void unreserve(struct farm *farm, struct attempt *attempt)
     worker->running--;
     worker->running_heavy -= job->item.needs.heavy;
     farm->attempts_live--;
+    if (job->family)
+        job->family->trying--;
     *(attempt->live_prev ? &attempt->live_prev->live_next : &worker->live_first) =
         attempt->live_next;
     *(attempt->live_next ? &attempt->live_next->live_prev : &worker->live_last) =

@@ -167,6 +167,18 @@ void peek_want(const struct farm *farm, uint64_t job, struct want *out)
     };
 }
 
+bool peek_waits_for_family(const struct farm *farm, uint64_t job)
+{
+    const struct job *of = find_job(farm, job);
+    return of->family && of->family->trying && !of->family->proven && !of->attempts;
+}
+
+bool peek_is_scout(const struct farm *farm, uint64_t job)
+{
+    const struct job *of = find_job(farm, job);
+    return of->family && !of->family->tried && !of->attempts;
+}
+
 /* ---- held jobs ----------------------------------------------------------------------------- */
 
 uint64_t peek_held_after(const struct farm *farm, uint64_t after)

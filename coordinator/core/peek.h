@@ -53,6 +53,13 @@ struct want {
 };
 void peek_want(const struct farm *farm, uint64_t job, struct want *out);
 
+/* Whether one of its family is tried just now, none was built yet, and it was not tried itself:
+ * others go first, so that a family that cannot be built is found out by one of it. */
+bool peek_waits_for_family(const struct farm *farm, uint64_t job);
+
+/* Whether nothing of its family was tried yet: it would tell most. */
+bool peek_is_scout(const struct farm *farm, uint64_t job);
+
 /* ---- held jobs ---- */
 /* All of them, the most urgent first. */
 size_t peek_held_jobs(const struct farm *farm, uint64_t **out, struct arena *arena);

@@ -40,8 +40,8 @@ static const struct remedy remedies[] = {
                      PUBLISH_AGAIN, "it builds and does not work"},
     [CAUSE_COMPILE] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_FAILED,
                        PUBLISH_AGAIN, "the code's own fault"},
-    [CAUSE_UNKNOWN] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_JOB, 2, VERDICT_FAILED,
-                       PUBLISH_AGAIN, "nothing in facts or words tells: once more, elsewhere"},
+    [CAUSE_UNKNOWN] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_JOB, 3, VERDICT_FAILED,
+                       PUBLISH_AGAIN, "nothing in facts or words tells: elsewhere"},
 };
 enum { REMEDIES = sizeof remedies / sizeof remedies[0] };
 

@@ -297,34 +297,70 @@ static bool is_backed_off(const struct farm *farm, uint64_t job, const struct wo
 
 /* ---- offering ------------------------------------------------------------------------------ */
 
+/* Which jobs a host looks for. */
+enum choice {
+    SCOUTS,      /* nothing of their family was tried */
+    UNSUSPECTED, /* nor is one of their family being tried, unless one was built */
+    ANY
+};
+
+/* How far a host looks past jobs that are none of its choice. */
+enum { CHOICE_LOOK = 256 };
+
+static bool is_chosen(const struct farm *farm, uint64_t job, enum choice choice)
+{
+    if (choice == SCOUTS)
+        return peek_is_scout(farm, job);
+    return choice == ANY || !peek_waits_for_family(farm, job);
+}
+
 /* The most urgent job of a class that this worker takes now, or 0. */
 static uint64_t best_of_class(const struct farm *farm, const struct ready_view *ready,
-                              const struct worker_view *worker, uint64_t floor_bytes)
+                              const struct worker_view *worker, uint64_t floor_bytes,
+                              enum choice choice)
 {
     struct want want;
+    size_t passed = 0;
     for (uint64_t job = ready->head; job; job = peek_ready_after(farm, job)) {
         peek_want(farm, job, &want);
         if (fits(worker, &want, floor_bytes) != FIT_YES)
             return 0;
-        if (!ready->seasoned || !is_backed_off(farm, job, worker, &want))
+        bool chosen = is_chosen(farm, job, choice);
+        if (!chosen && ++passed == CHOICE_LOOK)
+            return 0;
+        if (chosen && (!ready->seasoned || !is_backed_off(farm, job, worker, &want)))
             return job;
     }
     return 0;
 }
 
-static uint64_t best_job(const struct farm *farm, const struct worker_view *worker,
-                         uint64_t floor_bytes)
+static uint64_t best_of_all(const struct farm *farm, const struct worker_view *worker,
+                            uint64_t floor_bytes, enum choice choice)
 {
     uint64_t best = 0;
     struct ready_view ready = {0};
     while (peek_ready_class(farm, ready.class, &ready)) {
         if (best && peek_urgency(farm, best, ready.head) < 0)
             continue; /* nothing in there is more urgent */
-        uint64_t job = best_of_class(farm, &ready, worker, floor_bytes);
+        uint64_t job = best_of_class(farm, &ready, worker, floor_bytes, choice);
         if (job && (!best || peek_urgency(farm, job, best) < 0))
             best = job;
     }
     return best;
+}
+
+/* Of the most urgent run one of each family goes first, so that a family that cannot be built is
+ * found out early and by one of it; a host never idles for that. */
+static uint64_t best_job(const struct farm *farm, const struct worker_view *worker,
+                         uint64_t floor_bytes)
+{
+    uint64_t best = best_of_all(farm, worker, floor_bytes, UNSUSPECTED);
+    if (!best)
+        return best_of_all(farm, worker, floor_bytes, ANY);
+    if (peek_is_scout(farm, best) || !*peek_job(farm, best).item->variant.gpu)
+        return best;
+    uint64_t scout = best_of_all(farm, worker, floor_bytes, SCOUTS);
+    return scout && peek_job(farm, scout).run == peek_job(farm, best).run ? scout : best;
 }
 
 /* How many held jobs a host looks at when it has nothing else. */

@@ -151,6 +151,14 @@ static const struct broken table[] = {
     {"retry: {atempts_max: 3}\n", "1:9: retry has no key \"atempts_max\"; did you mean "
                                   "attempts_max?"},
     {"disk_floor: 8 GB\n", "1:13: disk_floor: expected a size like 8G or 500MiB, not \"8 GB\""},
+    {"rules:\n  - {match: \"a(b\", cause: network}\n",
+     "2:13: match: no regular expression: missing closing parenthesis, at its character 4"},
+    {"rules:\n  - {match: a, cause: sabotage}\n",
+     "2:23: cause: expected oom, disk-full, silent, timeout, host-lost, network, store, eval, "
+     "wrong-host, auth, denied, config, publish, stale, check, compile or unknown, not "
+     "\"sabotage\""},
+    {"rules:\n  - {match: \"\", cause: network}\n",
+     "2:13: match: expected a regular expression of one line"},
     {"listen: {control: localhost}\n", "1:19: expected tcp://ADDRESS:PORT, not \"localhost\""},
     {"listen: {control: tcp://localhost}\n",
      "1:19: expected tcp://ADDRESS:PORT, not \"tcp://localhost\""},
@@ -194,6 +202,8 @@ static const struct broken table[] = {
      "6:9: branches has no key \"brnch\"; docs/config.md lists them"},
     {PROJECT BRANCH "        publsh: x\n", "6:9: branches has no key \"publsh\"; did you mean "
                                            "publish?"},
+    {PROJECT "    limits:\n      - {match: gqu=sm90, wall: 4h}\n" BRANCH,
+     "5:17: match: a filter has no key \"gqu\"; did you mean gpu?"},
     {PROJECT BRANCH "      - name: main\n", "6:15: the branch \"main\" stands here a second time"},
     {PROJECT BRANCH "        wins: '*'\n",
      "6:15: wins: expected a list (lines that begin with \"- \"), not a text"},

@@ -60,13 +60,36 @@ static void others_go_before_the_family_of_what_failed(void **state)
     history_end(h);
 }
 
+static void one_of_each_family_goes_first(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux gpu=sm80, b x86_64-linux gpu=sm80, c x86_64-linux "
+                  "gpu=sm90, d x86_64-linux gpu=sm90, e x86_64-linux");
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED);
+    history_do(h, "status w1 : 1.1 ended ok");
+    assert_int_equal(job_of(h, 3).state, JOB_LEASED); /* sm90 tells more than another sm80 */
+    history_do(h, "status w1 : 1.2 ended ok");
+    assert_int_equal(job_of(h, 2).state, JOB_LEASED); /* from now on in order */
+    /* But not before what is more urgent. */
+    history_do(h, "submit r2 priority=9\nresolved 2 x x86_64-linux gpu=sm80 commit=c2, "
+                  "y x86_64-linux gpu=sm80 commit=c2\n"
+                  "status w1 : 1.3 ended ok");
+    assert_int_equal(job_of(h, 6).state, JOB_LEASED);
+    history_do(h, "status w1 : 1.4 ended ok");
+    assert_int_equal(job_of(h, 7).state, JOB_LEASED);
+    history_end(h);
+}
+
 static void a_success_releases_its_family(void **state)
 {
     (void)state;
-    struct history *h = one_family();
-    history_do(h, "hello w1 x86_64-linux slots=2 : 1.1 running build\n"
-                  "status w1 : 1.1 running build, 1.2 running build");
-    assert_int_equal(job_of(h, 2).state, JOB_RUNNING);
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=2\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux gpu=sm103, b x86_64-linux gpu=sm103, c x86_64-linux "
+                  "gpu=sm103\nstatus w1 : 1.1 running build, 1.2 running build");
+    assert_int_equal(job_of(h, 2).state, JOB_RUNNING); /* nothing else is there: no host idles */
     history_do(h, "status w1 : 1.2 running build, 1.1 ended failed compile at=build sign=7");
     assert_int_equal(job_of(h, 3).state, JOB_HELD);
     history_do(h, "status w1 : 1.2 ended ok");
@@ -407,6 +430,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(others_go_before_the_family_of_what_failed),
+        cmocka_unit_test(one_of_each_family_goes_first),
         cmocka_unit_test(a_success_releases_its_family),
         cmocka_unit_test(a_person_releases_them),
         cmocka_unit_test(what_passes_holds_nobody),

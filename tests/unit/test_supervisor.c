@@ -264,7 +264,23 @@ static void it_ends_what_is_silent(void **state)
                      0);
     assert_int_equal(fact(place, "timed_out "), 0);
     assert_int_equal(fact(place, "silent "), 1);
-    assert_string_equal(place_read(place, "log"), "x\n");
+    assert_memory_equal(place_read(place, "log"), "x\n", 2);
+}
+
+static void what_computes_is_not_silent(void **state)
+{
+    struct place *place = *state;
+    /* Longer than the limit, without a word, also on a machine that is busy. */
+    assert_int_equal(RUN(place, "--silence-ms", "1500", "--wall-ms", "4000", "--", "sh", "-c",
+                         "while :; do :; done"),
+                     0);
+    assert_int_equal(fact(place, "silent "), 0);
+    assert_int_equal(fact(place, "timed_out "), 1);
+    const char *log = place_read(place, "log");
+    assert_non_null(
+        strstr(log, "[farm-supervisor: nothing was printed for long: it is stopped in"));
+    assert_non_null(
+        strstr(log, "[farm-supervisor: this phase is near its limit of time: it is stopped in"));
 }
 
 /* ---- secrets ------------------------------------------------------------------------------ */
@@ -397,6 +413,7 @@ int main(void)
         TEST(a_polite_command_may_say_goodbye),
         TEST(it_ends_what_runs_too_long),
         TEST(it_ends_what_is_silent),
+        TEST(what_computes_is_not_silent),
         TEST(a_secret_reaches_the_command_but_not_the_log),
         TEST(a_secret_file_is_sealed_and_readable),
         TEST(a_secret_cut_by_reads_is_still_hidden),

@@ -4,6 +4,7 @@
 #include "coordinator/core/view.h"
 #include "coordinator/questions.h"
 #include "coordinator/secrets.h"
+#include "proto/base/budget.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
@@ -24,14 +25,18 @@ struct contact {
     link_peer heard_peer; /* where its last message came from */
     link_peer hello_peer; /* a hello under way */
     uint64_t hello_session;
-    uint64_t told_ms; /* when it last heard from us */
-    bool has_orders;  /* named by EFFECT_ORDERS in this turn, or due to hear that we live */
+    uint64_t told_ms;    /* when it last heard from us */
+    uint64_t hellos_ms;  /* until then its hellos are paid for; see may_say_hello */
+    struct budget lines; /* in the log, about what it should not do */
+    bool has_orders;     /* named by EFFECT_ORDERS in this turn, or due to hear that we live */
 };
 
-struct reader {
+struct enrolled {
     char public_key[KEY_TEXT_BYTES];
     enum role role;
 };
+
+enum { HELLOS_AT_ONCE = 20, HELLO_PACE_MS = 500 };
 
 struct desk {
     struct shell *shell;
@@ -43,10 +48,11 @@ struct desk {
     size_t ordered_count, ordered_capacity;
     struct asker *expected;
     size_t expected_count, expected_capacity;
+    struct budget lines; /* about those who are no workers */
     bool busy;
-    pthread_mutex_t readers_lock; /* the log store's thread asks too */
-    struct reader *readers;
-    size_t reader_count;
+    pthread_mutex_t keys_lock; /* the log store's thread asks too */
+    struct enrolled *keys;     /* all that are in the roster */
+    size_t key_count;
 };
 
 struct desk *desk_open(struct shell *shell, void *zmq_context, const struct key_pair *server,
@@ -55,8 +61,9 @@ struct desk *desk_open(struct shell *shell, void *zmq_context, const struct key_
     const char *endpoints[] = {shell->config.listen.control,
                                arena_print(&shell->arena, "ipc://%s/run/local.sock", shell->home)};
     struct link_options options = {.frame_bytes_max = LIMIT_CONTROL_FRAME_BYTES,
-                                   .send_high_water = 1000,
-                                   .receive_high_water = 1000};
+                                   .send_high_water = LIMIT_FRAMES_WAITING,
+                                   .receive_high_water = LIMIT_FRAMES_WAITING,
+                                   .connections_max = shell->connections_max};
     /* sockaddr_un holds 108 bytes; without the local socket clients use TCP. */
     size_t count = strlen(endpoints[1]) - strlen("ipc://") < 107 ? 2 : 1;
     struct link *link = link_serve(zmq_context, endpoints, count, server, &options, err);
@@ -65,7 +72,7 @@ struct desk *desk_open(struct shell *shell, void *zmq_context, const struct key_
     struct desk *desk = mem_new(sizeof *desk);
     desk->shell = shell;
     desk->link = link;
-    pthread_mutex_init(&desk->readers_lock, NULL);
+    pthread_mutex_init(&desk->keys_lock, NULL);
     return desk;
 }
 
@@ -74,11 +81,11 @@ void desk_close(struct desk *desk)
     if (!desk)
         return;
     link_close(desk->link, 200);
-    pthread_mutex_destroy(&desk->readers_lock);
+    pthread_mutex_destroy(&desk->keys_lock);
     free(desk->contacts);
     free(desk->ordered);
     free(desk->expected);
-    free(desk->readers);
+    free(desk->keys);
     free(desk);
 }
 
@@ -117,36 +124,35 @@ void desk_load_peers(struct desk *desk, struct zap *zap)
 {
     struct peer_view view;
     size_t index = 0, count = 0, capacity = 0;
-    struct reader *readers = NULL;
+    struct enrolled *enrolled = NULL;
     while (view_peer_next(desk->shell->farm, &index, &view)) {
-        MEM_GROW(readers, count, capacity);
-        readers[count].role = view.role;
-        snprintf(readers[count].public_key, KEY_TEXT_BYTES, "%s", view.public_key);
+        MEM_GROW(enrolled, count, capacity);
+        enrolled[count].role = view.role;
+        snprintf(enrolled[count].public_key, KEY_TEXT_BYTES, "%s", view.public_key);
         count++;
     }
     const char **keys = mem_new((count + 1) * sizeof *keys);
     for (size_t i = 0; i < count; i++)
-        keys[i] = readers[i].public_key;
+        keys[i] = enrolled[i].public_key;
     zap_admit(zap, keys, count);
     free(keys);
-    pthread_mutex_lock(&desk->readers_lock);
-    free(desk->readers);
-    desk->readers = readers;
-    desk->reader_count = count;
-    pthread_mutex_unlock(&desk->readers_lock);
+    pthread_mutex_lock(&desk->keys_lock);
+    free(desk->keys);
+    desk->keys = enrolled;
+    desk->key_count = count;
+    pthread_mutex_unlock(&desk->keys_lock);
 }
 
-bool desk_may_read(void *context, const char *public_key)
+enum role desk_role_of(void *context, const char *public_key)
 {
     struct desk *desk = context;
-    bool may = false;
-    pthread_mutex_lock(&desk->readers_lock);
-    for (size_t i = 0; i < desk->reader_count && !may; i++)
-        may = !strcmp(desk->readers[i].public_key, public_key) &&
-              (desk->readers[i].role == ROLE_VIEWER || desk->readers[i].role == ROLE_OPERATOR ||
-               desk->readers[i].role == ROLE_ADMIN);
-    pthread_mutex_unlock(&desk->readers_lock);
-    return may;
+    enum role role = ROLE_NONE;
+    pthread_mutex_lock(&desk->keys_lock);
+    for (size_t i = 0; i < desk->key_count && role == ROLE_NONE; i++)
+        if (strcmp(desk->keys[i].public_key, public_key) == 0)
+            role = desk->keys[i].role;
+    pthread_mutex_unlock(&desk->keys_lock);
+    return role;
 }
 
 static struct contact *contact_of(struct desk *desk, uint64_t worker)
@@ -164,6 +170,18 @@ static struct contact *contact_of(struct desk *desk, uint64_t worker)
 
 /* ---- messages in ---------------------------------------------------------------------------- */
 
+/* Who does what it should not is named by its key, in so many lines a minute. */
+static void complain(struct budget *lines, const struct received *received,
+                     const struct peer_view *peer, const char *what)
+{
+    char short_key[9];
+    keys_short(received->public_key, short_key);
+    if (budget_take(lines))
+        log_warn("%s from %s (%s, key %s): %s", message_kind_name(received->message.kind),
+                 peer ? peer->name : "a stranger", role_names[peer ? peer->role : ROLE_NONE],
+                 short_key, what);
+}
+
 static void refuse_worker(struct desk *desk, link_peer peer, uint64_t correlation,
                           const char *reason, bool permanent)
 {
@@ -172,10 +190,26 @@ static void refuse_worker(struct desk *desk, link_peer peer, uint64_t correlatio
     send_to(desk, peer, &message, correlation);
 }
 
+/* Each hello that is taken becomes a record of some kilobytes: a few at once (an agent that is
+ * restarted by hand), then one in HELLO_PACE_MS. */
+static bool may_say_hello(const struct desk *desk, struct contact *contact)
+{
+    uint64_t now_ms = desk->shell->now_ms;
+    uint64_t paid_ms = contact->hellos_ms > now_ms ? contact->hellos_ms : now_ms;
+    if (paid_ms - now_ms > (HELLOS_AT_ONCE - 1) * HELLO_PACE_MS)
+        return false;
+    contact->hellos_ms = paid_ms + HELLO_PACE_MS;
+    return true;
+}
+
 static void take_hello(struct desk *desk, const struct received *received,
                        const struct peer_view *peer)
 {
     struct contact *contact = contact_of(desk, peer->worker);
+    if (!may_say_hello(desk, contact)) {
+        complain(&contact->lines, received, peer, "too many of them, dropped");
+        return;
+    }
     contact->hello_peer = received->peer;
     io_random(&contact->hello_session, sizeof contact->hello_session);
     contact->hello_session >>= 1; /* JSON and SQLite know 63 bits */
@@ -225,6 +259,7 @@ static void take_request(struct desk *desk, const struct received *received,
     const struct request *request = &received->message.request;
     snprintf(asker.request_id, sizeof asker.request_id, "%s", request->id);
     snprintf(asker.who, sizeof asker.who, "%s", peer->name);
+    memcpy(asker.public_key, received->public_key, sizeof asker.public_key);
     questions_take(desk->shell->questions, &asker, request);
 }
 
@@ -232,13 +267,10 @@ static void take_request(struct desk *desk, const struct received *received,
 static void take(struct desk *desk, const struct received *received)
 {
     struct peer_view peer;
-    char short_key[9];
-    keys_short(received->public_key, short_key);
     enum message_kind kind = received->message.kind;
     if (!view_peer(desk->shell->farm, received->public_key, &peer)) {
         /* Revoked while connected: powerless at once. */
-        log_warn("%s from key %s, which is not (or no longer) enrolled: refused",
-                 message_kind_name(kind), short_key);
+        complain(&desk->lines, received, NULL, "its key is not (or no longer) enrolled: refused");
         refuse_worker(desk, received->peer, received->correlation,
                       "your key is not enrolled here (or was revoked): ask an admin of this farm",
                       true);
@@ -252,8 +284,8 @@ static void take(struct desk *desk, const struct received *received)
     else if (kind == MESSAGE_REQUEST && !is_worker)
         take_request(desk, received, &peer);
     else
-        log_warn("%s from %s (%s, key %s): not this role's to send, dropped",
-                 message_kind_name(kind), peer.name, role_names[peer.role], short_key);
+        complain(is_worker ? &contact_of(desk, peer.worker)->lines : &desk->lines, received, &peer,
+                 "not this role's to send, dropped");
 }
 
 /* A host that lists more than anybody may is told so; what it has stays as it is known. */
@@ -269,11 +301,11 @@ static void take_too_long(struct desk *desk, const struct received *received)
 size_t desk_receive(struct desk *desk)
 {
     size_t taken = 0;
-    while (taken < LIMIT_INPUTS_PER_TURN) {
+    while (taken < LIMIT_INPUTS_PER_TURN && desk->shell->arena.bytes < LIMIT_TURN_BYTES) {
         struct received received;
         enum link_result result = link_receive(desk->link, &received, &desk->shell->arena);
         if (result == LINK_EMPTY)
-            break;
+            return taken;
         taken++;
         if (result == LINK_OK)
             take(desk, &received);
@@ -285,6 +317,7 @@ size_t desk_receive(struct desk *desk)
                           "the same major version on both sides",
                           true);
     }
+    desk->busy = true; /* the rest in the next turn, at once */
     return taken;
 }
 
@@ -332,6 +365,19 @@ static void reply(struct desk *desk, const struct effect *effect)
     }
 }
 
+static void report_foreign(struct desk *desk, const struct effect *effect)
+{
+    struct worker_view worker;
+    char short_key[9];
+    if (!view_worker(desk->shell->farm, effect->worker, &worker))
+        return;
+    keys_short(worker.public_key, short_key);
+    if (budget_take(&contact_of(desk, effect->worker)->lines))
+        log_warn("%s (worker, key %s) tells of %u.%llu, which another worker has: ignored",
+                 worker.name, short_key, effect->token.epoch,
+                 (unsigned long long)effect->token.number);
+}
+
 void desk_perform(struct desk *desk, const struct effect *effect)
 {
     switch (effect->kind) {
@@ -350,6 +396,9 @@ void desk_perform(struct desk *desk, const struct effect *effect)
         send_to(desk, contact_of(desk, effect->worker)->heard_peer, &message, 0);
         break;
     }
+    case EFFECT_FOREIGN:
+        report_foreign(desk, effect);
+        break;
     case EFFECT_ORDERS:
         note_orders(desk, contact_of(desk, effect->worker), effect->worker);
         break;
@@ -445,19 +494,21 @@ void desk_send_orders(struct desk *desk)
 
 /* ---- clients -------------------------------------------------------------------------------- */
 
-static bool send_reply(struct desk *desk, const struct asker *asker, const struct reply *reply_out)
+static enum link_result send_reply(struct desk *desk, const struct asker *asker,
+                                   const struct reply *reply_out)
 {
     struct message message = {.kind = MESSAGE_REPLY, .reply = *reply_out};
     message.reply.id = asker->request_id;
     enum link_result result = send_to(desk, asker->peer, &message, asker->correlation);
-    if (result != LINK_OK)
-        log_info("an answer to %s could not be delivered: the client went away", asker->who);
-    return result == LINK_OK;
+    if (result != LINK_OK && budget_take(&desk->lines))
+        log_info("an answer to %s could not be delivered: the client %s", asker->who,
+                 result == LINK_BUSY ? "does not take what it asked for" : "went away");
+    return result;
 }
 
-bool desk_answer(struct desk *desk, const struct asker *asker, bool more, json_t *body)
+enum link_result desk_answer(struct desk *desk, const struct asker *asker, bool more, json_t *body)
 {
-    bool delivered = true;
+    enum link_result delivered = LINK_OK;
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     struct reply out = {.ok = true, .more = more, .error = "", .body = text ? text : "{}"};

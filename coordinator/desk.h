@@ -33,15 +33,16 @@ void desk_send_orders(struct desk *desk);
  * waiting (ZMQ_FD is edge-triggered). */
 bool desk_was_busy(struct desk *desk);
 
-/* An answer to a client, now. `body` is stolen; NULL is {}. False when the client is gone. */
-bool desk_answer(struct desk *desk, const struct asker *asker, bool more, json_t *body);
+/* An answer to a client, now. `body` is stolen; NULL is {}. LINK_BUSY when the client does not take
+ * what it was sent before, LINK_GONE when it went away: nothing was sent then. */
+enum link_result desk_answer(struct desk *desk, const struct asker *asker, bool more, json_t *body);
 void desk_refuse(struct desk *desk, const struct asker *asker, uint32_t exit_code,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The answer will come as EFFECT_REPLY with this asker's request id. */
 void desk_expect(struct desk *desk, const struct asker *asker);
 
-/* Thread-safe, for the log store: whether a key may read logs. */
-bool desk_may_read(void *desk, const char *public_key);
+/* Thread-safe, for the log store: the role of a key as of now, ROLE_NONE when it has none. */
+enum role desk_role_of(void *desk, const char *public_key);
 /* Where workers find the log store, told in WELCOME. */
 void desk_set_log_endpoint(struct desk *desk, const char *endpoint);
 /* The keys of the roster, for ZAP: after EFFECT_PEERS and at start. */

@@ -17,7 +17,11 @@
 #include <string.h>
 
 #define TTL_MS_MAX (30ull * 86400 * 1000)
-enum { HIGH_WATER = 20, CLOSE_LINGER_MS = 1000 };
+enum {
+    HIGH_WATER = 20,
+    CLOSE_LINGER_MS = 1000,
+    CONNECTIONS_MAX = 256 /* of strangers: joining takes a second */
+};
 
 /* What somebody is to hear once the turn's records are on disk. */
 struct pending {
@@ -77,6 +81,7 @@ static int open_door(struct door *door, struct err *err)
     const struct link_options options = {.frame_bytes_max = LIMIT_JOIN_FRAME_BYTES,
                                          .send_high_water = HIGH_WATER,
                                          .receive_high_water = HIGH_WATER,
+                                         .connections_max = CONNECTIONS_MAX,
                                          .is_door = true};
     if (door->link)
         return 0;

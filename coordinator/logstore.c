@@ -13,6 +13,7 @@
 #include "coordinator/logstore.h"
 
 #include "coordinator/logshelf.h"
+#include "proto/base/budget.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/limits.h"
@@ -32,8 +33,8 @@ enum {
     RECEIVES_PER_ROUND = 64,    /* so that readers and acknowledgements have their turn */
     SYNC_AFTER_BYTES = 8 << 20, /* of stored bytes, if a round brings that many */
     PIECES_PER_ROUND = 4,       /* for one reader */
-    SEND_HIGH_WATER = 32,       /* frames: 64 MB for a reader at worst, 2 MB usually */
-    RECEIVE_HIGH_WATER = 64,    /* a worker's window has 16 full ones */
+    SEND_HIGH_WATER = 8,        /* frames of a mebibyte at worst, for each of LIMIT_FOLLOWERS */
+    RECEIVE_HIGH_WATER = 20,    /* a worker's window has 16 full ones */
     BUSY_RETRY_MS = 5,          /* a reader's queue was full */
     ALIVE_MS = 15 * 1000,       /* sign of life; finds out which readers are gone */
     DISK_LOOK_MS = 500,
@@ -48,6 +49,7 @@ struct expectation {
 
 struct reader {
     link_peer peer;
+    char public_key[KEY_TEXT_BYTES];
     uint64_t correlation;
     struct token token;
     struct shelved *pinned; /* counted in its `readers` */
@@ -79,8 +81,9 @@ struct logstore {
     struct buf payload; /* of the piece in hand */
     uint64_t disk_at_ms;
     bool disk_short;
-    bool busy;  /* this round did something; look again before sleeping */
-    bool stuck; /* a reader's queue is full */
+    bool busy;           /* this round did something; look again before sleeping */
+    bool stuck;          /* a reader's queue is full */
+    struct budget lines; /* about those who do what they should not */
 };
 
 /* ---- between the threads --------------------------------------------------------------------- */
@@ -184,6 +187,20 @@ static void refuse(struct logstore *store, const struct received *received, stru
     answer(store, received->peer, received->correlation, &ack);
 }
 
+static void complain(struct logstore *store, const struct received *received, const char *what)
+{
+    char short_key[9];
+    keys_short(received->public_key, short_key);
+    if (budget_take(&store->lines))
+        log_warn("log store: %s from key %s: %s", message_kind_name(received->message.kind),
+                 short_key, what);
+}
+
+static enum role role_of(const struct logstore *store, const char *public_key)
+{
+    return store->options.role_of(store->options.role_context, public_key);
+}
+
 /* Free space costs a system call, so it is looked at now and then. */
 static bool disk_short(struct logstore *store)
 {
@@ -206,12 +223,18 @@ static struct shelved *writable(struct logstore *store, const struct received *r
                                 struct token token)
 {
     struct err err;
-    struct shelved *log = logshelf_find(store->shelf, token, &err);
-    if (!log || log->writer[0] == '\0' || strcmp(log->writer, received->public_key) != 0) {
-        refuse(store, received, token, NULL, "this log is not expected from this worker");
+    if (role_of(store, received->public_key) != ROLE_WORKER) {
+        complain(store, received, "it is no enrolled worker's: refused");
+        refuse(store, received, token, NULL, "your key is not enrolled here as a worker");
         return NULL;
     }
-    return log;
+    struct shelved *log = logshelf_find(store->shelf, token, &err);
+    if (log && strcmp(log->writer, received->public_key) == 0)
+        return log;
+    if (log && log->writer[0] != '\0') /* one that nobody has may come from before a restore */
+        complain(store, received, "this log is another worker's: refused");
+    refuse(store, received, token, NULL, "this log is not expected from this worker");
+    return NULL;
 }
 
 static void take_data(struct logstore *store, const struct received *received)
@@ -304,11 +327,26 @@ static void drop_reader(struct logstore *store, size_t at)
     store->readers[at] = store->readers[--store->reader_count];
 }
 
+static bool may_read(const struct logstore *store, const char *public_key)
+{
+    enum role role = role_of(store, public_key);
+    return role == ROLE_VIEWER || role == ROLE_OPERATOR || role == ROLE_ADMIN;
+}
+
+static bool too_many_readers(const struct logstore *store, const char *public_key)
+{
+    size_t of_key = 0;
+    for (size_t i = 0; i < store->reader_count; i++)
+        of_key += strcmp(store->readers[i].public_key, public_key) == 0;
+    return store->reader_count >= LIMIT_FOLLOWERS || of_key >= LIMIT_FOLLOWERS_PER_KEY;
+}
+
 static void take_read(struct logstore *store, const struct received *received)
 {
     const struct log_read *read = &received->message.log_read;
     struct err err;
-    if (!store->options.may_read(store->options.may_read_context, received->public_key)) {
+    if (!may_read(store, received->public_key)) {
+        complain(store, received, "this key may not read logs: refused");
         refuse_reader(store, received, "this key may not read logs");
         return;
     }
@@ -317,7 +355,7 @@ static void take_read(struct logstore *store, const struct received *received)
             store->readers[i].correlation == received->correlation)
             drop_reader(store, i);
     struct shelved *log = logshelf_find(store->shelf, read->token, &err);
-    if (!log || store->reader_count >= LIMIT_FOLLOWERS) {
+    if (!log || too_many_readers(store, received->public_key)) {
         refuse_reader(store, received, log ? "too many readers: try again later" : err.text);
         return;
     }
@@ -333,6 +371,8 @@ static void take_read(struct logstore *store, const struct received *received)
                         .end = end < read->offset ? UINT64_MAX : end,
                         .follow = read->follow,
                         .alive_at_ms = clock_boot_ms() + ALIVE_MS};
+    memcpy(store->readers[store->reader_count - 1].public_key, received->public_key,
+           KEY_TEXT_BYTES);
 }
 
 enum serving { SERVING_ON, SERVING_WAITS, SERVING_DONE };
@@ -361,6 +401,12 @@ static enum serving serve_piece(struct logstore *store, struct reader *reader)
 {
     struct err err;
     struct logfile_frame frame;
+    if (!may_read(store, reader->public_key))
+        return served(send_piece(store, reader,
+                                 &(struct log_piece){.last = true,
+                                                     .problem = "this key may not read logs any "
+                                                                "more"}),
+                      true);
     struct shelved *log = logshelf_find(store->shelf, reader->token, &err);
     buf_clear(&store->payload);
     int got = !log ? -1
@@ -412,6 +458,8 @@ static void take_message(struct logstore *store, const struct received *received
         take_resume(store, received);
     else if (received->message.kind == MESSAGE_LOG_READ)
         take_read(store, received);
+    else
+        complain(store, received, "nothing for a log store, dropped");
 }
 
 static void receive_some(struct logstore *store)
@@ -479,7 +527,8 @@ static int open_parts(struct logstore *store, const struct logstore_options *opt
     const char *endpoints[2] = {options->endpoint, options->local_endpoint};
     const struct link_options link_options = {.frame_bytes_max = LIMIT_LOG_FRAME_BYTES,
                                               .send_high_water = SEND_HIGH_WATER,
-                                              .receive_high_water = RECEIVE_HIGH_WATER};
+                                              .receive_high_water = RECEIVE_HIGH_WATER,
+                                              .connections_max = options->connections_max};
     if (store->wake_fd < 0 || store->event_fd < 0)
         return err_set(err, "cannot make an eventfd: %s", strerror(errno));
     store->shelf = logshelf_open(options->folder, err);

@@ -10,7 +10,7 @@
  * Accepts a log only from the worker that the loop named for its token; bytes beyond a gap are
  * refused, bytes seen before are ignored; a sealed log is immutable. When the disk is short it
  * stops acknowledging and says so; nothing acknowledged is lost. A torn frame at the end of a file
- * is cut off at start.
+ * is cut off at start. A key that is revoked can neither write nor follow from then on.
  */
 #ifndef FARM_LOGSTORE_H
 #define FARM_LOGSTORE_H
@@ -28,9 +28,11 @@ struct logstore_options {
     struct key_pair server;
     const char *folder;        /* HOME/logs */
     uint64_t free_floor_bytes; /* below this free space nothing is acknowledged */
-    /* Whether this key may read logs (viewer or above). Called on the store's thread. */
-    bool (*may_read)(void *context, const char *public_key);
-    void *may_read_context;
+    size_t connections_max;    /* link.h */
+    /* The role of a key as of now, ROLE_NONE when it has none: asked for each frame that comes and
+     * each piece that goes, on the store's thread. */
+    enum role (*role_of)(void *context, const char *public_key);
+    void *role_context;
 };
 
 /* What the store tells the loop. */

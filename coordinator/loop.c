@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -35,6 +36,8 @@
 #define INTAKE_RESUME_BYTES (768ull << 20)
 /* How often the disk is looked at, and compaction considered. */
 enum { HOUSEKEEPING_MS = 5000 };
+/* Open files beside connections: journal, logs in use, children. */
+enum { FILES_BESIDE = 512 };
 
 struct loop {
     struct shell shell;
@@ -65,9 +68,12 @@ void shell_step(struct shell *shell, struct input *input)
     size_t first = shell->outcome.record_count;
     farm_step(shell->farm, input, &shell->outcome);
     struct err err;
-    for (size_t i = first; i < shell->outcome.record_count; i++)
-        if (journal_append(shell->journal, &shell->outcome.records[i], &shell->sequence, &err))
+    for (size_t i = first; i < shell->outcome.record_count; i++) {
+        uint64_t sequence;
+        if (journal_append(shell->journal, &shell->outcome.records[i], &sequence, &err))
             give_up("a record cannot be written", &err);
+        shell->sequence = sequence ? sequence : shell->sequence; /* 0: a passing one */
+    }
 }
 
 char *shell_path(struct shell *shell, const char *name)
@@ -80,7 +86,7 @@ char *shell_path(struct shell *shell, const char *name)
 static int wait_ms(struct loop *loop)
 {
     bool busy = desk_was_busy(loop->shell.desk);
-    if (door_was_busy(loop->shell.door) || busy)
+    if (door_was_busy(loop->shell.door) || questions_wait(loop->shell.questions) || busy)
         return 0;
     uint64_t now = clock_boot_ms();
     uint64_t until = farm_deadline_ms(loop->shell.farm);
@@ -216,6 +222,7 @@ static void perform_one(struct loop *loop, const struct effect *effect)
     case EFFECT_WELCOME:
     case EFFECT_REFUSE:
     case EFFECT_HELLO_AGAIN:
+    case EFFECT_FOREIGN:
     case EFFECT_ORDERS:
         desk_perform(shell->desk, effect);
         break;
@@ -353,6 +360,24 @@ static int open_signals(struct loop *loop, struct err *err)
     return loop->signals < 0 ? err_set(err, "signalfd: %s", strerror(errno)) : 0;
 }
 
+/* Each connection is an open file; a login gives 1,024 of them and allows more. Two sockets share
+ * what there is. */
+static size_t connections_max(void)
+{
+    struct rlimit limit = {.rlim_cur = 1024};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit))
+            getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    size_t most =
+        limit.rlim_cur > 2 * FILES_BESIDE ? (limit.rlim_cur - FILES_BESIDE) / 2 : FILES_BESIDE / 2;
+    if (most < LIMIT_CONNECTIONS)
+        log_warn("%llu open files are allowed, so %zu connections to each socket",
+                 (unsigned long long)limit.rlim_cur, most);
+    return most < LIMIT_CONNECTIONS ? most : LIMIT_CONNECTIONS;
+}
+
 static int open_sockets(struct loop *loop, struct err *err)
 {
     struct shell *shell = &loop->shell;
@@ -361,6 +386,7 @@ static int open_sockets(struct loop *loop, struct err *err)
         io_make_folders(shell_path(shell, "keys"), 0700, err) ||
         keys_ensure(shell_path(shell, "keys/farmd.key"), &server, err))
         return -1;
+    shell->connections_max = connections_max();
     loop->zmq = zmq_ctx_new();
     zmq_ctx_set(loop->zmq, ZMQ_MAX_SOCKETS, 16);
     loop->zap = zap_start(loop->zmq, err);
@@ -375,8 +401,9 @@ static int open_sockets(struct loop *loop, struct err *err)
                                     .server = server,
                                     .folder = shell_path(shell, "logs"),
                                     .free_floor_bytes = INTAKE_FLOOR_BYTES / 2,
-                                    .may_read = desk_may_read,
-                                    .may_read_context = shell->desk};
+                                    .connections_max = shell->connections_max,
+                                    .role_of = desk_role_of,
+                                    .role_context = shell->desk};
     shell->logs = logstore_start(&logs, err);
     if (!shell->logs)
         return -1;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/questions.h"
 
+#include "coordinator/core/view.h"
 #include "coordinator/desk.h"
 #include "coordinator/journal.h"
 #include "coordinator/render.h"
 #include "coordinator/verb.h"
+#include "proto/base/clock.h"
 #include "proto/json.h"
 #include "proto/limits.h"
 
@@ -21,14 +23,20 @@ struct question {
 struct follower {
     struct asker asker;
     uint64_t next;
+    uint64_t retry_ms; /* it did not take the last ones: not before then again */
 };
+
+/* What a turn spends on answers: much less than a heartbeat, more than the largest matrix takes. */
+enum { ANSWERING_MS = 20, RETRY_MS = 50 };
 
 struct questions {
     struct shell *shell;
-    struct question *waiting;
+    struct question *waiting; /* oldest first */
     size_t waiting_count, waiting_capacity;
     struct follower followers[LIMIT_FOLLOWERS];
     size_t follower_count;
+    size_t next_fed; /* the follower whose turn it is */
+    bool left;       /* some are not answered or fed yet */
 };
 
 struct questions *questions_create(struct shell *shell)
@@ -54,11 +62,31 @@ static bool id_is_fine(const char *id)
     return length == 32 && !id[length];
 }
 
+static bool is_of_key(const struct asker *asker, const struct asker *other)
+{
+    return strcmp(asker->public_key, other->public_key) == 0;
+}
+
+static size_t waiting_of(const struct questions *questions, const struct asker *asker)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < questions->waiting_count; i++)
+        count += is_of_key(&questions->waiting[i].asker, asker);
+    return count;
+}
+
 static void serve(struct questions *questions, const struct verb *verb, const struct asker *asker,
                   json_t *arguments)
 {
     if (!verb->reads) {
         verb->serve(questions->shell, asker, arguments);
+        json_decref(arguments);
+        return;
+    }
+    if (waiting_of(questions, asker) >= LIMIT_QUESTIONS_PER_KEY) {
+        desk_refuse(questions->shell->desk, asker, 3,
+                    "%d of your questions wait for an answer: ask again when it is there",
+                    LIMIT_QUESTIONS_PER_KEY);
         json_decref(arguments);
         return;
     }
@@ -112,10 +140,15 @@ static void unfollow(struct questions *questions, const struct asker *asker)
 
 static void follow(struct questions *questions, const struct question *question)
 {
+    size_t of_key = 0;
     unfollow(questions, &question->asker);
-    if (questions->follower_count == LIMIT_FOLLOWERS) {
+    for (size_t i = 0; i < questions->follower_count; i++)
+        of_key += is_of_key(&questions->followers[i].asker, &question->asker);
+    if (questions->follower_count == LIMIT_FOLLOWERS || of_key == LIMIT_FOLLOWERS_PER_KEY) {
         desk_refuse(questions->shell->desk, &question->asker, 3,
-                    "%d clients follow already: try again when one has ended", LIMIT_FOLLOWERS);
+                    "%zu clients%s follow already: try again when one has ended",
+                    of_key == LIMIT_FOLLOWERS_PER_KEY ? of_key : questions->follower_count,
+                    of_key == LIMIT_FOLLOWERS_PER_KEY ? " with your key" : "");
         return;
     }
     uint64_t since = json_get_u64(question->arguments, "since", 0);
@@ -126,13 +159,25 @@ static void follow(struct questions *questions, const struct question *question)
 /* Events of a turn in one reply; a follower that fell far behind catches up turn by turn. */
 enum { EVENTS_PER_REPLY = 500 };
 
+static bool may_follow(const struct questions *questions, const struct asker *asker)
+{
+    struct peer_view peer;
+    return view_peer(questions->shell->farm, asker->public_key, &peer) &&
+           peer.role != ROLE_WORKER && peer.role != ROLE_NONE;
+}
+
+/* False when this follower is done with. One that does not take what it was sent waits. */
 static bool feed(struct questions *questions, struct follower *follower)
 {
     struct shell *shell = questions->shell;
-    if (follower->next > shell->sequence)
+    struct err err;
+    if (!may_follow(questions, &follower->asker)) {
+        desk_refuse(shell->desk, &follower->asker, 5, "your key is not enrolled here any more");
+        return false;
+    }
+    if (follower->next > shell->sequence || shell->now_ms < follower->retry_ms)
         return true;
     json_t *events = json_array();
-    struct err err;
     if (journal_read_from(shell->journal, follower->next, EVENTS_PER_REPLY, collect_event, events,
                           &err)) {
         json_decref(events);
@@ -140,26 +185,73 @@ static bool feed(struct questions *questions, struct follower *follower)
         return false;
     }
     size_t count = json_array_size(events);
-    follower->next = count ? json_get_u64(json_array_get(events, count - 1), "sequence", 0) + 1
-                           : shell->sequence + 1;
+    uint64_t next = count ? json_get_u64(json_array_get(events, count - 1), "sequence", 0) + 1
+                          : shell->sequence + 1;
     json_t *body = json_object();
     json_object_set_new(body, "events", events);
-    json_object_set_new(body, "next", json_integer((json_int_t)follower->next));
-    return desk_answer(shell->desk, &follower->asker, true, body);
+    json_object_set_new(body, "next", json_integer((json_int_t)next));
+    enum link_result delivered = desk_answer(shell->desk, &follower->asker, true, body);
+    if (delivered == LINK_OK)
+        follower->next = next;
+    else
+        follower->retry_ms = shell->now_ms + RETRY_MS;
+    return delivered != LINK_GONE;
+}
+
+/* ---- the second half of a turn -------------------------------------------------------------- */
+
+static void answer_one(struct questions *questions, struct question *question)
+{
+    struct peer_view peer;
+    bool enrolled = view_peer(questions->shell->farm, question->asker.public_key, &peer);
+    if (!enrolled) /* revoked while it waited */
+        desk_refuse(questions->shell->desk, &question->asker, 5, "your key is not enrolled here");
+    else if (question->verb->serve)
+        question->verb->serve(questions->shell, &question->asker, question->arguments);
+    else
+        follow(questions, question);
+    json_decref(question->arguments);
+}
+
+static void answer_waiting(struct questions *questions, uint64_t until_ms)
+{
+    size_t done = 0;
+    while (done < questions->waiting_count && (!done || clock_boot_ms() < until_ms))
+        answer_one(questions, &questions->waiting[done++]);
+    questions->waiting_count -= done;
+    memmove(questions->waiting, questions->waiting + done,
+            questions->waiting_count * sizeof *questions->waiting);
+    questions->left |= questions->waiting_count > 0;
+}
+
+/* Each in its turn: where time ran out it goes on. */
+static void feed_followers(struct questions *questions, uint64_t until_ms)
+{
+    for (size_t n = questions->follower_count; n > 0; n--) {
+        if (clock_boot_ms() >= until_ms) {
+            questions->left = true;
+            return;
+        }
+        if (questions->next_fed >= questions->follower_count)
+            questions->next_fed = 0;
+        struct follower *follower = &questions->followers[questions->next_fed];
+        if (feed(questions, follower))
+            questions->next_fed++;
+        else
+            *follower = questions->followers[--questions->follower_count];
+    }
 }
 
 void questions_answer(struct questions *questions)
 {
-    for (size_t i = 0; i < questions->waiting_count; i++) {
-        struct question *question = &questions->waiting[i];
-        if (question->verb->serve)
-            question->verb->serve(questions->shell, &question->asker, question->arguments);
-        else
-            follow(questions, question);
-        json_decref(question->arguments);
-    }
-    questions->waiting_count = 0;
-    for (size_t i = questions->follower_count; i-- > 0;)
-        if (!feed(questions, &questions->followers[i]))
-            questions->followers[i] = questions->followers[--questions->follower_count];
+    uint64_t begin_ms = clock_boot_ms();
+    questions->left = false;
+    if (questions->waiting_count)
+        answer_waiting(questions, begin_ms + ANSWERING_MS);
+    feed_followers(questions, begin_ms + (uint64_t)2 * ANSWERING_MS);
+}
+
+bool questions_wait(const struct questions *questions)
+{
+    return questions->left;
 }

@@ -24,7 +24,8 @@ struct shell {
     uint64_t now_ms;             /* boot time and wall time, read once a turn */
     uint64_t wall_ms;
     struct journal *journal;
-    uint64_t sequence; /* of the newest record on disk */
+    uint64_t sequence;      /* of the newest record on disk */
+    size_t connections_max; /* at each of our sockets */
     bool intake_open;
     struct desk *desk;
     struct door *door;
@@ -47,6 +48,7 @@ struct asker {
     uint64_t correlation;
     char request_id[33];
     char who[64];
+    char public_key[KEY_TEXT_BYTES];
     enum role role;
 };
 

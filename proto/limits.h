@@ -100,7 +100,19 @@
  * LIMIT_ITEMS_PER_STATUS empty items several times over. Large ones are mostly text: a plan of
  * 120,000 variants grows about 5 times. */
 #define LIMIT_DECODE_BYTES(size) ((16u << 20) + (size_t)(size)*12)
-/* Client connections that may follow logs or events at a time. */
-#define LIMIT_FOLLOWERS 256
+/* Client connections that may follow logs or events at a time; of them, those of one key. */
+#define LIMIT_FOLLOWERS         256
+#define LIMIT_FOLLOWERS_PER_KEY 32
+/* Questions of one key that wait for their answer: people ask one at a time, scripts a few. */
+#define LIMIT_QUESTIONS_PER_KEY 64
+/* Memory the messages of one turn may take before the turn goes on without the others. */
+#define LIMIT_TURN_BYTES (64u << 20)
+/* Texts of what a worker says of its host, and of one attempt: real ones are some hundred bytes.
+ * They go into the journal. */
+#define LIMIT_HOST_BYTES (64u << 10)
+/* Connections to one socket of the coordinator: LIMIT_WORKERS, and clients. */
+#define LIMIT_CONNECTIONS 4096
+/* Frames that wait at one connection, in either direction: an honest peer has one or two. */
+#define LIMIT_FRAMES_WAITING 32
 
 #endif

@@ -9,20 +9,26 @@
  * Half-open connections end by ZMTP heartbeats; sending to a peer that is not there fails
  * (ROUTER_MANDATORY, IMMEDIATE) instead of queueing what will be outdated.
  * libzmq gives a connection up for good after a protocol error, such as another server answering
- * at the port: a client that stays down is therefore connected anew from here.
+ * at the port: a client that stays down is therefore connected anew from here. It also takes any
+ * number of connections: a server counts them, and lets nobody in while there are too many.
  */
 #include "proto/link.h"
 
 #include "proto/base/budget.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/limits.h"
 #include "proto/zap.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <zmq.h>
 
 struct link {
@@ -31,10 +37,17 @@ struct link {
     char **endpoints;
     size_t count;
     uint64_t malformed;
-    struct budget lines;
-    struct buf out; /* the frame being sent */
+    struct budget lines, shut_lines; /* of the log */
+    struct buf out;                  /* the frame being sent */
+    void *events;                    /* where libzmq tells of connections */
+    int fd; /* epoll, of the descriptors of both: readable when one of them is */
+    /* Server only. */
+    int listener;          /* libzmq's, of the TCP endpoint */
+    size_t open, open_max; /* connections, also those that say nothing */
+    uint64_t failed;  /* handshakes, of them those whose key was not admitted are ZAP's to tell */
+    bool is_shut;     /* too many: nobody else is let in */
+    uint64_t shut_ms; /* since then */
     /* Client only. */
-    void *events; /* where libzmq tells of the connection */
     bool is_up;
     bool came_up;          /* since link_came_up was asked */
     uint64_t connected_ms; /* when we last asked for the connection */
@@ -50,7 +63,8 @@ enum {
     HEARTBEAT_DEAD_MS = 30000, /* ... after this */
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 800, /* a restarted coordinator has its workers back within two seconds */
-    BACKLOG = 1024,         /* a farm's workers all come back at once after a restart */
+    CURVE_BYTES = 33, /* around a frame: "\\7MESSAGE", a short nonce, flags, the box (RFC 26) */
+    BACKLOG = 1024,   /* a farm's workers all come back at once after a restart */
 };
 
 struct option {
@@ -81,7 +95,7 @@ static int set_common(void *socket, const struct link_options *options)
         {ZMQ_TCP_KEEPALIVE_INTVL, 10},
         {ZMQ_TCP_KEEPALIVE_CNT, 3},
     };
-    int64_t frame_bytes_max = (int64_t)options->frame_bytes_max;
+    int64_t frame_bytes_max = (int64_t)options->frame_bytes_max + CURVE_BYTES;
     if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max) < 0)
         return -1;
     return set_options(socket, common, sizeof common / sizeof common[0]);
@@ -134,6 +148,7 @@ static struct link *open_link(void *zmq_context, bool is_server)
 {
     struct link *link = mem_new(sizeof *link);
     link->is_server = is_server;
+    link->listener = link->fd = -1;
     link->socket = zmq_socket(zmq_context, is_server ? ZMQ_ROUTER : ZMQ_DEALER);
     return link;
 }
@@ -142,6 +157,8 @@ void link_close(struct link *link, int linger_ms)
 {
     if (!link)
         return;
+    if (link->fd >= 0)
+        close(link->fd);
     if (link->events) {
         zmq_socket_monitor(link->socket, NULL, 0);
         zmq_close(link->events);
@@ -166,6 +183,40 @@ static struct link *give_up(struct link *link, const char *what, const char *end
     return NULL;
 }
 
+static int fd_of(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof fd;
+    int failed = zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
+    assert(!failed);
+    return fd;
+}
+
+/* Asks libzmq to tell of these events. */
+static int watch(struct link *link, void *zmq_context, int which)
+{
+    const struct option options[] = {
+        {ZMQ_LINGER, 0}, {ZMQ_RCVHWM, 0}, /* libzmq's thread must never wait for us to read */
+    };
+    /* Counted, not the link's address: libzmq frees the name of a closed link some time later. */
+    static _Atomic unsigned long long watched;
+    char name[64];
+    snprintf(name, sizeof name, "inproc://farm.link.%llu", ++watched);
+    link->events = zmq_socket(zmq_context, ZMQ_PAIR);
+    if (!link->events || set_options(link->events, options, 2) < 0)
+        return -1;
+    if (zmq_socket_monitor(link->socket, name, which) < 0)
+        return -1;
+    if (zmq_connect(link->events, name) < 0)
+        return -1;
+    link->fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event ready = {.events = EPOLLIN};
+    bool failed = link->fd < 0 ||
+                  epoll_ctl(link->fd, EPOLL_CTL_ADD, fd_of(link->socket), &ready) < 0 ||
+                  epoll_ctl(link->fd, EPOLL_CTL_ADD, fd_of(link->events), &ready) < 0;
+    return failed ? -1 : 0;
+}
+
 static int bind_endpoint(struct link *link, const char *endpoint)
 {
     char bound[512];
@@ -183,8 +234,12 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
 {
     struct link *link = open_link(zmq_context, true);
     if (!link->socket || set_common(link->socket, options) < 0 ||
-        set_server(link->socket, server, options->is_door) < 0)
+        set_server(link->socket, server, options->is_door) < 0 ||
+        watch(link, zmq_context,
+              ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
+                  ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) < 0)
         return give_up(link, "make a socket for", count ? endpoints[0] : "nothing", err);
+    link->open_max = options->connections_max ? options->connections_max : LIMIT_CONNECTIONS;
     link->endpoints = mem_new(count * sizeof *link->endpoints);
     for (size_t i = 0; i < count; i++)
         if (bind_endpoint(link, endpoints[i]) < 0)
@@ -196,25 +251,6 @@ const char *link_endpoint(const struct link *link, size_t index)
 {
     assert(index < link->count);
     return link->endpoints[index];
-}
-
-/* Asks libzmq to tell when the connection comes up and goes down. */
-static int watch(struct link *link, void *zmq_context)
-{
-    const struct option options[] = {
-        {ZMQ_LINGER, 0}, {ZMQ_RCVHWM, 0}, /* libzmq's thread must never wait for us to read */
-    };
-    /* Counted, not the link's address: libzmq frees the name of a closed link some time later. */
-    static _Atomic unsigned long long watched;
-    char name[64];
-    snprintf(name, sizeof name, "inproc://farm.link.%llu", ++watched);
-    link->events = zmq_socket(zmq_context, ZMQ_PAIR);
-    if (!link->events || set_options(link->events, options, 2) < 0)
-        return -1;
-    if (zmq_socket_monitor(link->socket, name,
-                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) < 0)
-        return -1;
-    return zmq_connect(link->events, name);
 }
 
 static int connect_endpoint(struct link *link, const char *endpoint)
@@ -238,30 +274,16 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
     }
     struct link *link = open_link(zmq_context, false);
     if (!link->socket || set_common(link->socket, options) < 0 ||
-        set_client(link->socket, server_public_key, own) < 0 || watch(link, zmq_context) < 0 ||
+        set_client(link->socket, server_public_key, own) < 0 ||
+        watch(link, zmq_context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) < 0 ||
         connect_endpoint(link, endpoint) < 0)
         return give_up(link, "connect to", endpoint, err);
     return link;
 }
 
-static int fd_of(void *socket)
-{
-    int fd = -1;
-    size_t size = sizeof fd;
-    int failed = zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
-    assert(!failed);
-    return fd;
-}
-
 int link_fd(const struct link *link)
 {
-    return fd_of(link->socket);
-}
-
-int link_events_fd(const struct link *link)
-{
-    assert(!link->is_server);
-    return fd_of(link->events);
+    return link->fd;
 }
 
 bool link_came_up(struct link *link)
@@ -269,6 +291,11 @@ bool link_came_up(struct link *link)
     bool came_up = link->came_up;
     link->came_up = false;
     return came_up;
+}
+
+uint64_t link_failed_count(const struct link *link)
+{
+    return link->failed;
 }
 
 uint64_t link_malformed_count(const struct link *link)
@@ -389,17 +416,79 @@ static void count_malformed(struct link *link, const struct received *received,
         log_warn("dropped a malformed frame%s%s: %s", *name ? " from key " : "", name, err->text);
 }
 
-/* ---- a client's connection ------------------------------------------------------------------ */
+/* ---- connections ---------------------------------------------------------------------------- */
 
-/* Learns from libzmq whether the connection is up. Two frames an event: number and value in 6
- * bytes, then the address (zmq_socket_monitor(3)). */
-static void read_events(struct link *link)
+/* One event. Two frames: number and value in 6 bytes, then the address (zmq_socket_monitor(3)). */
+static bool take_event(struct link *link, uint16_t *number, uint32_t *value)
 {
     uint8_t event[6];
-    while (zmq_recv(link->events, event, sizeof event, ZMQ_DONTWAIT) >= 0) {
-        uint16_t number;
-        memcpy(&number, event, sizeof number);
-        drain(link->events);
+    if (zmq_recv(link->events, event, sizeof event, ZMQ_DONTWAIT) < 0)
+        return false;
+    memcpy(number, event, sizeof *number);
+    memcpy(value, event + sizeof *number, sizeof *value);
+    drain(link->events);
+    return true;
+}
+
+/* ---- a server's connections ------------------------------------------------------------------ */
+
+/* libzmq accepts whatever comes, and to stop it from listening would end all that are there. So the
+ * kernel drops what comes to the listening socket: to those outside it is a busy line, and those
+ * inside notice nothing. */
+static void shut(struct link *link, bool is_shut)
+{
+    struct sock_filter drop_all[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    struct sock_fprog filter = {.len = 1, .filter = drop_all};
+    int failed = setsockopt(link->listener, SOL_SOCKET,
+                            is_shut ? SO_ATTACH_FILTER : SO_DETACH_FILTER, &filter, sizeof filter);
+    if (failed)
+        return;
+    link->is_shut = is_shut;
+    link->shut_ms = clock_boot_ms();
+    if (budget_take(&link->shut_lines))
+        log_warn("%zu connections to %s: %s", link->open, link->endpoints[0],
+                 is_shut ? "nobody else is let in until some of them end" : "others are let in");
+}
+
+static void count_failed(struct link *link)
+{
+    link->failed++;
+    if (budget_take(&link->lines))
+        log_warn("a connection to %s ended in its handshake (%llu so far)", link->endpoints[0],
+                 (unsigned long long)link->failed);
+}
+
+/* Opens again with some room, and at the latest when silent connections have been ended: a count
+ * that went wrong must not shut anybody out for ever. */
+static void count_connections(struct link *link)
+{
+    uint16_t number;
+    uint32_t value;
+    while (take_event(link, &number, &value)) {
+        if (number == ZMQ_EVENT_LISTENING)
+            link->listener = link->listener < 0 ? (int)value : link->listener;
+        else if (number == ZMQ_EVENT_ACCEPTED)
+            link->open++;
+        else if (number == ZMQ_EVENT_DISCONNECTED)
+            link->open -= link->open > 0;
+        else
+            count_failed(link);
+    }
+    if (!link->is_shut && link->open >= link->open_max)
+        shut(link, true);
+    else if (link->is_shut && (link->open < link->open_max - link->open_max / 8 ||
+                               clock_boot_ms() - link->shut_ms > 2 * HANDSHAKE_MS))
+        shut(link, false);
+}
+
+/* ---- a client's connection ------------------------------------------------------------------ */
+
+/* Learns from libzmq whether the connection is up. */
+static void read_events(struct link *link)
+{
+    uint16_t number;
+    uint32_t value;
+    while (take_event(link, &number, &value)) {
         link->is_up = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
         link->came_up |= link->is_up;
     }
@@ -435,7 +524,9 @@ enum link_result link_receive(struct link *link, struct received *received, stru
         result = decode(&parts, received, arena, &err);
     if (result == LINK_MALFORMED || result == LINK_TOO_LONG)
         count_malformed(link, received, &err);
-    if (result == LINK_EMPTY && !link->is_server)
+    if (result == LINK_EMPTY && link->is_server)
+        count_connections(link);
+    else if (result == LINK_EMPTY)
         look_after(link);
     zmq_msg_close(&parts.id);
     zmq_msg_close(&parts.data);

@@ -7,9 +7,8 @@
  * went away. Who the peer *is* is its key, which ZAP admitted; without a ZAP handler every
  * frame is dropped. Not thread-safe: one thread owns a link.
  *
- * The context is the caller's. ZMQ counts connections as sockets of it: before the first link of a
- * server, raise ZMQ_MAX_SOCKETS (zmq_ctx_set) above its 1023 to what LIMIT_WORKERS needs, and the
- * process's limit of open files with it.
+ * The context is the caller's. A server link holds up to LIMIT_CONNECTIONS connections, each an
+ * open file: raise the process's limit before (connections are no sockets of the context).
  */
 #ifndef FARM_LINK_H
 #define FARM_LINK_H
@@ -29,6 +28,7 @@ struct link_options {
     int send_high_water;    /* frames queued to one peer before a send fails */
     int receive_high_water;
     bool is_door; /* server: any key may connect (zap.h), who it is is all that is known */
+    size_t connections_max; /* of a server; 0: LIMIT_CONNECTIONS. Beyond it nobody is let in */
 };
 
 /* Binds all endpoints (tcp://addr:port, port may be * ; ipc://path). Peers need the server's key
@@ -49,14 +49,12 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
 /* NULL is fine. Frames not yet sent are dropped after `linger_ms`. */
 void link_close(struct link *link, int linger_ms);
 
-/* The file descriptor that becomes readable when something may be received or sent (also when a
- * client's connection comes up: sends fail before). Edge-triggered as ZMQ_FD is, and link_send may
- * take the edge: before each wait, whatever woke the last one, receive until LINK_EMPTY. */
+/* The file descriptor that becomes readable when something may be received or sent, and when a
+ * connection comes up or goes down (a client's sends fail before). Edge-triggered as ZMQ_FD is, and
+ * link_send may take the edge: before each wait, whatever woke the last one, receive until
+ * LINK_EMPTY. */
 int link_fd(const struct link *link);
 
-/* A client's: becomes readable when its connection comes up or goes down; receive until LINK_EMPTY
- * then too. */
-int link_events_fd(const struct link *link);
 /* A client's: whether its connection came up since this was asked last. Whoever is at its other end
  * may never have heard of us. Known after a receive that says LINK_EMPTY. */
 bool link_came_up(struct link *link);
@@ -90,6 +88,9 @@ enum link_result link_receive(struct link *link, struct received *received, stru
 /* Sends one message. Never blocks. */
 enum link_result link_send(struct link *link, link_peer peer, const struct message *message,
                            uint64_t correlation);
+/* Of a server: connections that ended in their handshake (not counted: keys that ZAP refused, and
+ * what does not even begin with a greeting). */
+uint64_t link_failed_count(const struct link *link);
 /* Frames dropped so far because they were malformed. */
 uint64_t link_malformed_count(const struct link *link);
 

@@ -91,23 +91,37 @@ static int check_at_most(const char *what, size_t count, size_t limit, struct er
     return count <= limit ? 0 : err_set(err, "%zu %s; the limit is %zu", count, what, limit);
 }
 
+static int check_items(const struct item *items, size_t count, struct err *err)
+{
+    if (check_at_most("items", count, LIMIT_ITEMS_PER_STATUS, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (check_at_most("bytes of text in an item", shape_text_bytes(&item_shape, &items[i]),
+                          LIMIT_HOST_BYTES, err) < 0)
+            return -1;
+    return 0;
+}
+
 static int check_hello(const struct hello *hello, struct err *err)
 {
     const struct capabilities *host = &hello->capabilities;
+    size_t bytes = shape_text_bytes(&capabilities_shape, host) + strlen(hello->program) +
+                   strlen(hello->instance) + strlen(hello->boot_id);
     if (check_at_most("systems", host->systems_count, LIMIT_HOST_LIST, err) < 0 ||
         check_at_most("features", host->features_count, LIMIT_HOST_LIST, err) < 0 ||
         check_at_most("builders", host->builders_count, LIMIT_HOST_LIST, err) < 0 ||
         check_at_most("gpus", host->gpus_count, LIMIT_HOST_LIST, err) < 0 ||
-        check_at_most("filesystems", host->filesystems_count, LIMIT_HOST_LIST, err) < 0)
+        check_at_most("filesystems", host->filesystems_count, LIMIT_HOST_LIST, err) < 0 ||
+        check_at_most("bytes of text about the host", bytes, LIMIT_HOST_BYTES, err) < 0)
         return -1;
-    return check_at_most("items", hello->items_count, LIMIT_ITEMS_PER_STATUS, err);
+    return check_items(hello->items, hello->items_count, err);
 }
 
 static int check_status(const struct status *status, struct err *err)
 {
     if (check_at_most("filesystems", status->filesystems_count, LIMIT_HOST_LIST, err) < 0)
         return -1;
-    return check_at_most("items", status->items_count, LIMIT_ITEMS_PER_STATUS, err);
+    return check_items(status->items, status->items_count, err);
 }
 
 static int check_limits(const struct message *message, struct err *err)

@@ -681,7 +681,6 @@ static int open_link(struct loop *loop, struct err *err)
         return -1;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = loop->link};
     int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, link_fd(loop->link), &event);
-    failed |= epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, link_events_fd(loop->link), &event);
     assert(!failed);
     return 0;
 }

@@ -90,7 +90,7 @@ static void see(struct farm *farm, struct worker *worker, const struct sighting 
     bool live = sighting->state == ITEM_ACCEPTED || sighting->state == ITEM_RUNNING;
     if (sighting->is_publication) {
         struct try *one = find_try(farm, sighting->token);
-        if (one)
+        if (one && one->publication->worker == worker)
             one->hearing = worker->hearing;
         return;
     }

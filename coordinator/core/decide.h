@@ -83,7 +83,8 @@ void forgive_host(struct step *step, uint64_t worker); /* a person vouches for i
 void decide_probations(struct step *step);
 /* publish.c: publications. */
 void want_publication(struct step *step, uint64_t job);
-void decide_publication_item(struct step *step, uint64_t worker, const struct item *item);
+/* False when it is another worker's. */
+bool decide_publication_item(struct step *step, uint64_t worker, const struct item *item);
 void decide_publication_gone(struct step *step, uint64_t publication);
 void fail_publication(struct step *step, uint64_t publication, enum cause cause,
                       const char *detail);

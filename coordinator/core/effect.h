@@ -12,6 +12,7 @@ enum effect_kind {
     EFFECT_WELCOME,     /* accept a worker's hello */
     EFFECT_REFUSE,      /* refuse a worker's hello */
     EFFECT_HELLO_AGAIN, /* this worker's session is unknown here */
+    EFFECT_FOREIGN,     /* this worker tells of what another one has: put it on record for people */
     EFFECT_ORDERS,      /* this worker has something to hear: send what view_orders() says */
     EFFECT_RESOLVE,     /* discover the variants of a run; answer INPUT_RESOLVED */
     EFFECT_PREFLIGHT,   /* look what would stop it later; answer INPUT_PREFLIGHTED */
@@ -26,7 +27,7 @@ struct effect {
     uint64_t session;
     uint64_t run;           /* RESOLVE, PREFLIGHT; REPLY: the run it was about, or 0 */
     uint64_t notice;        /* NOTIFY */
-    struct token token;     /* EXPECT_LOG */
+    struct token token;     /* EXPECT_LOG; FOREIGN: the first of them */
     const char *request_id; /* REPLY */
     bool ok;                /* REPLY */
     const char *text;       /* REPLY: the error when !ok, a note otherwise; REFUSE: the reason */

@@ -231,11 +231,13 @@ static uint64_t probation_ms(const struct farm *farm)
 uint64_t farm_deadline_ms(const struct farm *farm)
 {
     uint64_t deadline_ms = probation_ms(farm);
-    if (may_expire(farm) && farm->now_ms + look_ms < deadline_ms)
+    if (may_expire(farm) && farm->looked_ms + look_ms < deadline_ms)
         deadline_ms = farm->looked_ms + look_ms;
     const struct rank_node *timer = rank_first(&farm->timers);
     if (timer && timer->key[0] < deadline_ms)
         deadline_ms = timer->key[0];
+    if (deadline_ms < farm->now_ms) /* due; what lies before our own start is no boot time */
+        deadline_ms = farm->now_ms;
     return deadline_ms == FARM_NEVER ? FARM_NEVER : deadline_ms - farm->offset_ms;
 }
 

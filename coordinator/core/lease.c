@@ -116,24 +116,27 @@ static bool adopt(struct step *step, uint64_t worker, const struct item *item)
     return true;
 }
 
-static void decide_attempt_item(struct step *step, uint64_t worker, const struct item *item)
+/* False when it is another worker's. */
+static bool decide_attempt_item(struct step *step, uint64_t worker, const struct item *item)
 {
     struct attempt_view attempt;
     bool known = view_attempt(step->farm, item->token, &attempt);
     if (!known) {
         if (peek_try(step->farm, item->token, NULL) || !adopt(step, worker, item))
-            return; /* view_orders tells it to stop, or to forget */
+            return true; /* view_orders tells it to stop, or to forget */
         attempt = peek_attempt(step->farm, item->token);
     }
-    bool other = attempt.worker != worker && !SEEDED_BUG(SKIP_FENCE);
-    if (other || attempt.state >= ATTEMPT_ENDED)
-        return; /* an old fencing token: acknowledged by view_orders, ignored here */
+    if (attempt.worker != worker && !SEEDED_BUG(SKIP_FENCE))
+        return false;
+    if (attempt.state >= ATTEMPT_ENDED)
+        return true; /* an old fencing token: acknowledged by view_orders, ignored here */
     if (item->state == ITEM_ENDED)
         end_attempt(step, item);
     else if (item->state == ITEM_RUNNING && is_moved(&attempt, item->phase))
         decide(step,
                &(struct record){.kind = RECORD_ATTEMPT_MOVED,
                                 .attempt_moved = {.token = item->token, .phase = item->phase}});
+    return true;
 }
 
 /* ---- what a worker says, in a hello or a status ------------------------------------------------
@@ -221,12 +224,17 @@ static void reconcile(struct step *step, const struct told *told)
     hear(step, told);
     miss_attempts(step, told); /* first: what it has instead may be adopted then */
     miss_publications(step, told);
+    const struct item *foreign = NULL;
     for (size_t i = 0; i < told->items_count; i++) {
-        if (told->items[i].is_publication)
-            decide_publication_item(step, told->worker, &told->items[i]);
-        else
-            decide_attempt_item(step, told->worker, &told->items[i]);
+        const struct item *item = &told->items[i];
+        bool own = item->is_publication ? decide_publication_item(step, told->worker, item)
+                                        : decide_attempt_item(step, told->worker, item);
+        if (!own && !foreign)
+            foreign = item;
     }
+    if (foreign)
+        ask(step, &(struct effect){
+                      .kind = EFFECT_FOREIGN, .worker = told->worker, .token = foreign->token});
     if (peek_has_orders(step->farm, told->worker))
         ask(step, &(struct effect){
                       .kind = EFFECT_ORDERS, .worker = told->worker, .session = told->session});
@@ -388,15 +396,23 @@ static void lose_worker(struct step *step, uint64_t worker)
     }
 }
 
-static void expire_leases(struct step *step, uint64_t worker, uint64_t term_ms)
+/* A worker that speaks shows what it was offered with its next status. One that does not, although
+ * it is told again each time, would keep the job for ever: as above, another may have it. */
+static void expire_leases(struct step *step, const struct worker_view *worker,
+                          const struct policy *policy)
 {
     struct token *live;
-    size_t count = peek_live(step->farm, worker, &live, step->arena);
+    size_t count = peek_live(step->farm, worker->worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt;
         view_attempt(step->farm, live[i], &attempt);
+        bool untaken =
+            worker->session && attempt.state == ATTEMPT_OFFERED && !peek_shown(step->farm, live[i]);
+        uint64_t term_ms = policy->lease_ttl_ms + (untaken ? 0 : policy->lost_grace_ms);
         if (attempt.renewed_ms + term_ms <= step->now_ms)
-            lose_attempt(step, live[i], "its host was not heard of for longer than the grace");
+            lose_attempt(step, live[i],
+                         untaken ? "its worker did not take it"
+                                 : "its host was not heard of for longer than the grace");
     }
 }
 
@@ -411,7 +427,7 @@ void decide_expiry(struct step *step)
         bool counted = worker.session || worker.state == WORKER_ONLINE;
         if (counted && worker.heard_ms + policy->lease_ttl_ms <= step->now_ms)
             lose_worker(step, worker.worker);
-        expire_leases(step, worker.worker, policy->lease_ttl_ms + policy->lost_grace_ms);
+        expire_leases(step, &worker, policy);
     }
 }
 

@@ -264,14 +264,16 @@ static const struct product *product_of(const struct publication_view *publicati
     return item->product.paths_count ? &item->product : publication->product;
 }
 
-void decide_publication_item(struct step *step, uint64_t worker, const struct item *item)
+bool decide_publication_item(struct step *step, uint64_t worker, const struct item *item)
 {
     uint64_t id = peek_try(step->farm, item->token, NULL);
     if (!id)
-        return;
+        return true;
     struct publication_view publication = peek_publication(step->farm, id);
-    if (publication.worker != worker || publication.state >= PUBLICATION_PUBLISHED)
-        return;
+    if (publication.worker != worker)
+        return false;
+    if (publication.state >= PUBLICATION_PUBLISHED)
+        return true;
     bool current =
         token_equal(publication.token, item->token) &&
         (publication.state == PUBLICATION_GRANTED || publication.state == PUBLICATION_RUNNING);
@@ -279,11 +281,12 @@ void decide_publication_item(struct step *step, uint64_t worker, const struct it
         published(step, &publication, item->already_published, item->rebuilt,
                   product_of(&publication, item)); /* whichever try it was: it is published */
     else if (!current)
-        return;
+        return true;
     else if (item->state == ITEM_ENDED)
         unpublished(step, &publication, item);
     else if (item->state == ITEM_RUNNING && publication.state == PUBLICATION_GRANTED)
         move(step, RECORD_PUBLICATION_RUNNING, &publication, CAUSE_NONE, "", 0);
+    return true;
 }
 
 void decide_publication_gone(struct step *step, uint64_t id)

@@ -53,6 +53,7 @@ void *arena_new(struct arena *arena, size_t size)
         block->used = 0;
         block->size = room;
         arena->blocks = block;
+        arena->bytes += room;
     }
     void *memory = block->data + block->used;
     block->used += size;
@@ -89,7 +90,7 @@ void arena_clear(struct arena *arena)
         free(block);
         block = next;
     }
-    arena->blocks = NULL;
+    *arena = (struct arena){0};
 }
 
 void buf_reserve(struct buf *buf, size_t more)

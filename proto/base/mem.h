@@ -28,6 +28,7 @@ char *mem_text(const char *text);
 
 /* An arena: many allocations, one release. Zero-initialised is ready to use. */
 struct arena {
+    size_t bytes; /* taken from the system; read it where peers decide how much that is */
     struct arena_block *blocks;
 };
 /* Zeroed, aligned for any type; lives until arena_clear. */

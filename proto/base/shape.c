@@ -102,6 +102,32 @@ void shape_copy(const struct shape *shape, void *to, const void *from, struct ar
     }
 }
 
+/* ---- size --------------------------------------------------------------------------------- */
+
+static size_t value_text_bytes(const struct field *field, const void *value)
+{
+    if (field->type == FIELD_STRUCT)
+        return shape_text_bytes(field->shape, value);
+    const char *text = field->type == FIELD_TEXT ? load_pointer(value) : NULL;
+    return text ? strlen(text) : 0;
+}
+
+size_t shape_text_bytes(const struct shape *shape, const void *plain)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < shape->field_count; i++) {
+        const struct field *field = &shape->fields[i];
+        const void *value = part(plain, field->offset);
+        const char *items = field->is_list ? load_pointer(value) : NULL;
+        size_t count = field->is_list ? list_count(field, plain) : 0;
+        for (size_t n = 0; n < count; n++)
+            bytes += value_text_bytes(field, items + n * item_size(field));
+        if (!field->is_list)
+            bytes += value_text_bytes(field, value);
+    }
+    return bytes;
+}
+
 /* ---- compare ------------------------------------------------------------------------------ */
 
 static bool texts_equal(const char *a, const char *b)

@@ -81,6 +81,8 @@ void shape_init(const struct shape *shape, void *plain);
 void shape_copy(const struct shape *shape, void *to, const void *from, struct arena *arena);
 /* Same values, deeply. */
 bool shape_equal(const struct shape *shape, const void *a, const void *b);
+/* Bytes of all texts in it, deeply. */
+size_t shape_text_bytes(const struct shape *shape, const void *plain);
 /* Appends "name=value name=value"; zero, false and empty fields are left out; nested structs in
  * braces. Texts with spaces or control characters are quoted and escaped. */
 void shape_print(const struct shape *shape, const void *plain, struct buf *out);

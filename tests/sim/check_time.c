@@ -86,18 +86,26 @@ static uint64_t term_ms(const struct world *world)
     return policy->lease_ttl_ms + policy->lost_grace_ms;
 }
 
+/* What silence ends: the whole lease, or an offer that its worker, which speaks, never showed. */
+static uint64_t least_silence_ms(const struct world *world, const char *detail)
+{
+    if (strcmp(detail, "its host was not heard of for longer than the grace") == 0)
+        return term_ms(world);
+    return strcmp(detail, "its worker did not take it") == 0 ? world->swarm.policy.lease_ttl_ms : 0;
+}
+
 static void over(struct world *world, const struct record_attempt_ended *body)
 {
     struct lease_clock *clock = world->checks->clock;
     struct term *term = find(clock, body->token);
-    bool silence = strcmp(body->detail, "its host was not heard of for longer than the grace") == 0;
+    uint64_t least_ms = least_silence_ms(world, body->detail);
     if (!term)
         return;
-    if (silence && clock->attended_ms - term->renewed_ms < term_ms(world))
+    if (clock->attended_ms - term->renewed_ms < least_ms)
         world_wrong(world, "expiry", "%s is given up after %llu ms of silence, not %llu",
                     token_text(body->token),
                     (unsigned long long)(clock->attended_ms - term->renewed_ms),
-                    (unsigned long long)term_ms(world));
+                    (unsigned long long)least_ms);
     *term = clock->terms[--clock->count];
 }
 

@@ -406,6 +406,7 @@ static void perform(struct world *world, const struct effect *effect)
     case EFFECT_NOTIFY:
         ask_child(world, INPUT_NOTIFIED, effect->notice);
         break;
+    case EFFECT_FOREIGN:
     case EFFECT_PEERS:
     case EFFECT_NONE:
         break;

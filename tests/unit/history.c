@@ -142,6 +142,10 @@ static void say_effect(struct history *history, const struct effect *effect)
     case EFFECT_HELLO_AGAIN:
         buf_print(said, "> hello-again %llu\n", worker);
         return;
+    case EFFECT_FOREIGN:
+        buf_print(said, "> foreign %u.%llu from %llu\n", effect->token.epoch,
+                  (unsigned long long)effect->token.number, worker);
+        return;
     case EFFECT_ORDERS:
         buf_print(said, "> orders %llu\n", worker);
         return;

@@ -32,13 +32,18 @@ struct rig {
     char logs[80];
     char endpoint[64]; /* with its port, once started */
     uint64_t free_floor_bytes;
+    _Atomic bool viewer_revoked, worker_revoked;
     struct logstore *store;
 };
 
-static inline bool rig_may_read(void *context, const char *public_key)
+/* On the store's thread. */
+static inline enum role rig_role_of(void *context, const char *public_key)
 {
     const struct rig *rig = context;
-    return strcmp(public_key, rig->viewer.public_key) == 0;
+    if (strcmp(public_key, rig->viewer.public_key) == 0)
+        return rig->viewer_revoked ? ROLE_NONE : ROLE_VIEWER;
+    return rig->worker_revoked && strcmp(public_key, rig->worker.public_key) == 0 ? ROLE_NONE
+                                                                                  : ROLE_WORKER;
 }
 
 static inline void rig_start_store(struct rig *rig)
@@ -50,8 +55,8 @@ static inline void rig_start_store(struct rig *rig)
                                              .server = rig->server,
                                              .folder = rig->logs,
                                              .free_floor_bytes = rig->free_floor_bytes,
-                                             .may_read = rig_may_read,
-                                             .may_read_context = rig};
+                                             .role_of = rig_role_of,
+                                             .role_context = rig};
     rig->store = logstore_start(&options, &err);
     for (int i = 0; !rig->store && i < 1000; i++) { /* libzmq frees the port a moment later */
         poll(NULL, 0, 1);

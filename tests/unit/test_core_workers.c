@@ -134,6 +134,63 @@ static void an_offer_nobody_took_goes_elsewhere_at_once(void **state)
     history_end(h);
 }
 
+/* Its worker speaks, and is told again and again: it will not have it. */
+static void an_offer_that_is_never_shown_goes_elsewhere(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "enrol w2\nhello w2 x86_64-linux");
+    history_do(h, "tick 20000\nstatus w1\nstatus w2\ntick 9000\nstatus w1\nstatus w2");
+    assert_int_equal(attempt_state(h, 1), ATTEMPT_OFFERED);
+    history_expect(h, "tick 1000",
+                   "attempt-ended token={epoch=1 number=1} outcome=lost cause=host-lost "
+                   "detail=\"its worker did not take it\"\n"
+                   "job-ready job=1 cause=host-lost...\n"
+                   "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
+                   "> expect-log 1.2 from 2\n> orders 2\n");
+    history_expect(h, "status w1 : 1.1 ended ok", ""); /* too late */
+    history_end(h);
+}
+
+static void an_accepted_offer_is_kept(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    for (int i = 0; i < 10; i++)
+        history_do(h, "tick 9000\nstatus w1 : 1.1 accepted");
+    assert_int_equal(attempt_state(h, 1), ATTEMPT_OFFERED);
+    history_end(h);
+}
+
+/* A word of one worker does not put off the look at the others. */
+static void a_busy_farm_looks_as_often(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    int looks = 0;
+    for (int i = 0; i < 100; i++) {
+        history_advance(h, 100);
+        history_do(h, "status w1 : 1.1 accepted");
+        if (farm_deadline_ms(history_farm(h)) > history_now_ms(h))
+            continue;
+        looks++;
+        history_step(h, &(struct input){.kind = INPUT_TICK});
+    }
+    assert_in_range(looks, 18, 22);
+    history_end(h);
+}
+
+/* What another one has is neither kept for it nor ended by it. */
+static void what_another_worker_has_is_not_ones_own(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    history_do(h, "enrol w2\nhello w2 x86_64-linux\nstatus w1 : 1.1 running build");
+    history_expect(h, "status w2 : 1.1 ended failed compile", "> foreign 1.1 from 2\n> orders 2\n");
+    assert_int_equal(attempt_state(h, 1), ATTEMPT_BUILDING);
+    history_end(h);
+}
+
 static void what_a_worker_lost_sight_of_is_lost(void **state)
 {
     (void)state;
@@ -597,6 +654,10 @@ int main(void)
         cmocka_unit_test(a_host_that_comes_back_too_late_stops_and_forgets),
         cmocka_unit_test(a_silent_host_is_lost_however_much_the_others_say),
         cmocka_unit_test(an_offer_nobody_took_goes_elsewhere_at_once),
+        cmocka_unit_test(an_offer_that_is_never_shown_goes_elsewhere),
+        cmocka_unit_test(an_accepted_offer_is_kept),
+        cmocka_unit_test(a_busy_farm_looks_as_often),
+        cmocka_unit_test(what_another_worker_has_is_not_ones_own),
         cmocka_unit_test(what_a_worker_lost_sight_of_is_lost),
         cmocka_unit_test(a_failed_send_is_a_lost_session),
         cmocka_unit_test(a_restored_journal_adopts_what_it_does_not_know),

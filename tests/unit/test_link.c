@@ -9,6 +9,7 @@
 #include "proto/zap.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +34,7 @@ struct fixture {
 };
 
 static const struct link_options small = {
-    .frame_bytes_max = 100000, .send_high_water = 4, .receive_high_water = 4};
+    .frame_bytes_max = 100000, .send_high_water = 4, .receive_high_water = 4, .connections_max = 8};
 
 static void admit(struct fixture *fixture, const char *public_key)
 {
@@ -149,10 +150,10 @@ static void messages_go_both_ways(void **state)
     link_close(client, 0);
 }
 
-/* Bounded; what wakes it is the descriptor of the connection's events. */
+/* Bounded; the link's descriptor wakes it. */
 static void expect_came_up(struct fixture *fixture, struct link *client)
 {
-    struct pollfd wait = {.fd = link_events_fd(client), .events = POLLIN};
+    struct pollfd wait = {.fd = link_fd(client), .events = POLLIN};
     uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
     struct received ignored;
     for (;;) {
@@ -549,6 +550,82 @@ static void a_peer_that_does_not_read_is_busy(void **state)
     free(text);
 }
 
+/* ---- strangers ------------------------------------------------------------------------------ */
+
+static int dial(const struct fixture *fixture)
+{
+    const char *port = strrchr(link_endpoint(fixture->server, 0), ':') + 1;
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    connect(fd, (const struct sockaddr *)&to, sizeof to);
+    return fd;
+}
+
+/* Whether the connection comes up while the server looks after its door. */
+static bool comes_up(struct fixture *fixture, int fd, int within_ms)
+{
+    uint64_t give_up_ms = clock_boot_ms() + (uint64_t)within_ms;
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    struct received none;
+    while (clock_boot_ms() < give_up_ms && poll(&wait, 1, 10) == 0)
+        assert_int_equal(link_receive(fixture->server, &none, &fixture->arena), LINK_EMPTY);
+    return wait.revents & POLLOUT;
+}
+
+/* With as many as there may be nobody else gets in, who is in works on, and when some have gone the
+ * next one is let in. */
+static void too_many_are_not_let_in(void **state)
+{
+    struct fixture *fixture = *state;
+    struct received received;
+    struct link *client = join(fixture, &fixture->worker_keys);
+    int fds[8];
+    send_request(fixture, client, "q1");
+    expect_request(fixture, "q1", &received);
+    for (int i = 0; i < 7; i++) {
+        fds[i] = dial(fixture);
+        assert_true(comes_up(fixture, fds[i], PATIENCE_MS));
+    }
+    uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
+    do { /* libzmq tells of the last one a moment later */
+        assert_true(clock_boot_ms() < give_up_ms);
+        fds[7] = dial(fixture);
+        if (!comes_up(fixture, fds[7], 200))
+            break;
+        close(fds[7]);
+    } while (true);
+    send_request(fixture, client, "q2");
+    expect_request(fixture, "q2", &received);
+    for (int i = 0; i < 7; i++)
+        close(fds[i]);
+    assert_true(comes_up(fixture, fds[7], PATIENCE_MS)); /* by its next SYN */
+    close(fds[7]);
+    link_close(client, 0);
+}
+
+/* Other protocols at the port: ended at once, and counted. */
+static void nonsense_is_cut_off(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char nonsense[64 + 12] = /* a greeting as it is to be, and an odd command */
+        "\xff\0\0\0\0\0\0\0\1\x7f\3\0CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\4\012\5HELLOodd";
+    uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
+    struct received received;
+    int fd = dial(fixture);
+    char answer[256];
+    assert_true(comes_up(fixture, fd, PATIENCE_MS));
+    assert_int_equal(send(fd, nonsense, sizeof nonsense, MSG_NOSIGNAL), sizeof nonsense);
+    while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) != 0 && clock_boot_ms() < give_up_ms)
+        assert_int_equal(link_receive(fixture->server, &received, &fixture->arena), LINK_EMPTY);
+    while (link_failed_count(fixture->server) == 0 && clock_boot_ms() < give_up_ms)
+        link_receive(fixture->server, &received, &fixture->arena);
+    assert_int_equal(link_failed_count(fixture->server), 1);
+    close(fd);
+}
+
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -556,6 +633,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CONNECTED(messages_go_both_ways),
         CONNECTED(a_client_learns_that_its_server_is_another),
+        CONNECTED(too_many_are_not_let_in),
+        CONNECTED(nonsense_is_cut_off),
         CONNECTED(a_local_socket_serves_as_well),
         CONNECTED(an_unknown_key_stays_out_until_it_is_admitted),
         CONNECTED(a_revoked_key_does_not_come_back),

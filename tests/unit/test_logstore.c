@@ -104,6 +104,42 @@ static void stores_seals_and_serves(void **state)
     assert_log(s, one, "hello world\n");
 }
 
+/* At once, on the connection it has: neither may it write on, nor does it get another byte. */
+static void a_revoked_key_neither_writes_nor_follows(void **state)
+{
+    struct state *s = *state;
+    struct message read = {.kind = MESSAGE_LOG_READ, .log_read = {.token = one, .follow = true}};
+    expect(s, one);
+    assert_ack(put(s, s->worker, one, 0, "before\n", false), 7, false);
+    rig_send(s->viewer, &read, 5);
+    assert_int_equal(rig_receive(s->viewer, NULL, &s->arena).log_piece.raw_bytes, 7);
+    s->rig.viewer_revoked = true;
+    assert_ack(put(s, s->worker, one, 7, "secret\n", false), 14, false);
+    struct message last = rig_receive(s->viewer, NULL, &s->arena);
+    assert_true(last.log_piece.last);
+    assert_int_equal(last.log_piece.raw_bytes, 0);
+    assert_non_null(strstr(last.log_piece.problem, "may not read"));
+    s->rig.worker_revoked = true;
+    assert_refused(put(s, s->worker, one, 14, "more\n", false), "not enrolled");
+    s->rig.viewer_revoked = false;
+    assert_log(s, one, "before\nsecret\n");
+}
+
+/* One key cannot take the places of all. */
+static void one_key_follows_only_so_many_logs(void **state)
+{
+    struct state *s = *state;
+    struct message read = {.kind = MESSAGE_LOG_READ, .log_read = {.token = one, .follow = true}};
+    expect(s, one);
+    put(s, s->worker, one, 0, "x", false);
+    for (uint64_t i = 1; i <= LIMIT_FOLLOWERS_PER_KEY; i++) {
+        rig_send(s->viewer, &read, i);
+        assert_int_equal(rig_receive(s->viewer, NULL, &s->arena).log_piece.raw_bytes, 1);
+    }
+    rig_send(s->viewer, &read, LIMIT_FOLLOWERS_PER_KEY + 1);
+    assert_non_null(strstr(rig_receive(s->viewer, NULL, &s->arena).log_piece.problem, "too many"));
+}
+
 static void an_empty_log_is_sealed_too(void **state)
 {
     struct state *s = *state;
@@ -416,6 +452,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(stores_seals_and_serves),
+        TEST(a_revoked_key_neither_writes_nor_follows),
+        TEST(one_key_follows_only_so_many_logs),
         TEST(an_empty_log_is_sealed_too),
         TEST(resumes_where_it_is),
         TEST(refuses_gaps_and_ignores_what_it_has),

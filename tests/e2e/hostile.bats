@@ -1,0 +1,312 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Peers that mean harm (hostile.c has the misdeeds). Beside each an honest matrix ends well in its time,
+# the coordinator's memory stays bounded, and its log says whose key it was.
+
+load farm
+
+setup() {
+	farm_setup
+	[ -x "$bin/hostile" ] || skip "no hostile in $bin: build it first"
+	fixture sample
+	farm_make "$url"
+	farm_config <<-EOT
+		projects:
+		  - name: torchvision
+		    url: $url
+		    builder: command
+		    checkout: false
+		    command: ${command:-echo \$FARM_PACKAGE}
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: "off"
+		    branches:
+		      - name: main
+		      - name: cuda-12_9
+		      - name: cuda-13_0
+	EOT
+	sed -i 's/lease_ttl: .*/lease_ttl: 2s/' "$FARM_HOME/farm.yaml"
+	farm_up
+	worker_up one --slots 4 --emulate "$other-linux"
+	wait_until 20 workers_online 1
+}
+
+teardown() {
+	[ -z "${hostile_pid:-}" ] || kill "$hostile_pid" 2>/dev/null || true
+	farm_teardown
+}
+
+# enrol ROLE: a pair for the one who misbehaves; its short name in $short.
+enrol() {
+	farm key add mallory --role "$1" >/dev/null
+	key=$FARM_HOME/keys/mallory.key
+	short=$(sed -n 's/^public \(.\{8\}\).*/\1/p' "$key")
+}
+
+# misbehave MISDEED [NUMBER]: in the background, until it is over; returns when it has begun.
+misbehave() {
+	nice -n 19 "$bin/hostile" "$FARM_HOME" "${key:--}" "$1" 120 ${2:+"$2"} >"$top/misdeed" 2>&1 3>&- &
+	hostile_pid=$!
+	wait_until 60 grep -q '^begun' "$top/misdeed"
+}
+
+# over: it ends; `did`, `heard` and `cut` say what came of it.
+over() {
+	kill "$hostile_pid"
+	wait "$hostile_pid"
+	hostile_pid=''
+	did=$(sed -n 's/^did //p' "$top/misdeed")
+	heard=$(sed -n 's/^heard //p' "$top/misdeed")
+	cut=$(sed -n 's/^cut //p' "$top/misdeed")
+	echo "did $did, heard $heard, cut $cut"
+}
+
+now_ms() {
+	echo $(($(date +%s%N) / 1000000))
+}
+
+# matrix: the honest one, to its end; what it took in $took.
+matrix() {
+	local begin
+	begin=$(now_ms)
+	farm rebuild --force --detach >/dev/null
+	wait_until 90 run_is closed
+	took=$(($(now_ms) - begin))
+	ended_as "67 ok, 0 failed, 0 published"
+	echo "the matrix took $took ms"
+}
+
+# memory_below MB: the most the coordinator ever had.
+memory_below() {
+	local peak
+	peak=$(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$(pid_of farmd)/status")
+	echo "the coordinator had at most $peak MB"
+	[ "$peak" -lt "$1" ]
+}
+
+# logged TEXT: the coordinator's log has it.
+logged() {
+	grep -F -e "$1" "$FARM_HOME/log/farmd.log" || {
+		echo "its log says nothing of: $1"
+		tail -n 20 "$FARM_HOME/log/farmd.log"
+		return 1
+	} >&2
+}
+
+# ---- workers -----------------------------------------------------------------------------------
+
+@test "a worker that never takes what it is offered: others have it after the lease's time" {
+	enrol worker
+	misbehave never-answers
+	matrix
+	[ "$took" -lt 20000 ]
+	over
+	farm status --json | jq -e 'any(.run.jobs[]; .attempts > 1)' # it was offered something
+	memory_below 64
+}
+
+@test "a worker that claims four thousand million slots, and refuses what it is given" {
+	enrol worker
+	misbehave lies-about-slots
+	matrix
+	over
+	[ "$did" -ge 1 ]
+	farm worker list --json | jq -e 'all(.[]; .slots <= 256)'
+	memory_below 64
+}
+
+@test "a worker whose clock is off by ten years and jumps: its jobs count as anybody's" {
+	enrol worker
+	misbehave clock-is-off
+	matrix
+	over
+	[ "$did" -ge 1 ]
+	farm status --json | jq -e 'any(.run.jobs[]; .worker == "mallory")'
+	memory_below 64
+}
+
+@test "ends, publications and logs of attempts of others: refused, and put on record" {
+	enrol worker
+	matrix
+	misbehave answers-for-others
+	matrix
+	over
+	[ "$did" -gt 600 ]
+	logged "mallory (worker, key $short) tells of 1."
+	logged "log-data from key $short: this log is another worker's: refused"
+	# The logs are what the honest worker's packages said.
+	farm logs sm90-avx2 | grep -qx 'torchvision-python313-cuda12_8-sm90-avx2'
+	run farm status --json
+	jq -e 'all(.run.jobs[]; .worker == "one" and .attempts == 1)' <<<"$output" ||
+		jq -c '.run.jobs[] | select(.worker != "one" or .attempts != 1)' <<<"$output"
+	memory_below 64
+}
+
+@test "statuses of four megabytes, as fast as they go" {
+	enrol worker
+	misbehave floods-statuses
+	matrix
+	over
+	[ "$did" -gt 10 ]
+	memory_below 400
+}
+
+@test "hellos as fast as they go: a few become records" {
+	enrol worker
+	misbehave floods-hellos
+	matrix
+	over
+	[ "$did" -gt 1000 ]
+	logged "hello from mallory (worker, key $short): too many of them, dropped"
+	[ "$(farm events --json 2>/dev/null | grep -c worker-joined)" -lt 200 ]
+	memory_below 64
+}
+
+@test "a log that is written faster than any disk, beyond its limit, and behind its end" {
+	enrol worker
+	farm rebuild --force --detach >/dev/null
+	misbehave floods-its-log 300
+	wait_until 90 run_is closed
+	ended_as "67 ok, 0 failed, 0 published"
+	matrix
+	over
+	[ "$did" -gt 4096 ]
+	grep -F 'log refused: the log is longer than' "$top/misdeed"
+	memory_below 200
+}
+
+@test "requests and readings by a worker: not its to say" {
+	enrol worker
+	misbehave says-what-is-not-its-to-say
+	matrix
+	over
+	logged "request from mallory (worker, key $short): not this role's to send, dropped"
+	logged "log-read from key $short: this key may not read logs: refused"
+	farm worker list --json | jq -e 'length == 2' # nobody was revoked
+	memory_below 64
+}
+
+@test "a frame just over the limit, and one of 20 MB: the connection ends, nothing else" {
+	local bytes
+	enrol worker
+	for bytes in 4194305 20000000; do
+		misbehave sends-large-frames "$bytes"
+		matrix
+		over
+		[ "$cut" -ge 1 ]
+	done
+	memory_below 64
+}
+
+@test "a hello just under the limit of a frame, far over that of a host: refused with the reason" {
+	enrol worker
+	misbehave sends-large-frames 4194000
+	matrix
+	over
+	grep 'refused: the coordinator cannot take that hello' "$top/misdeed"
+	logged "dropped a malformed frame from key $short"
+	[ "$cut" -eq 0 ]
+	memory_below 400
+}
+
+@test "everything of one session said again in the next: changes nothing" {
+	enrol worker
+	farm rebuild --force --detach >/dev/null
+	misbehave replays-a-session
+	farm worker drain mallory
+	wait_until 60 run_is closed
+	matrix
+	over
+	[ "$did" -ge 8 ]
+	farm status --json | jq -e 'all(.run.jobs[]; .attempts == 1)'
+	memory_below 64
+}
+
+# ---- clients -----------------------------------------------------------------------------------
+
+@test "three thousand connections with handshakes: the farm goes on, and lets others in" {
+	enrol viewer
+	misbehave connects-often 3000
+	matrix
+	FARM_CONNECT=tcp://127.0.0.1:$control_port FARM_KEY=$FARM_HOME/keys/admin.key \
+		FARM_SERVER_KEY=$(sed -n 's/^public //p' "$FARM_HOME/keys/farmd.key.pub") farm status >/dev/null
+	over
+	memory_below 400
+}
+
+@test "a client that asks without end and reads no answer" {
+	enrol viewer
+	misbehave never-reads
+	matrix
+	over
+	[ "$did" -gt 200 ]
+	logged "the client does not take what it asked for"
+	memory_below 300
+}
+
+@test "a key that is revoked loses its rights at once, on the connections it has" {
+	enrol viewer
+	farm rebuild --force --detach 'gpu=sm90 isa=avx2' >/dev/null
+	wait_until 30 run_is closed
+	misbehave follows 1
+	farm key revoke mallory
+	# What the farm records from now on is not for mallory; that it is over may still be on its way.
+	farm pause >/dev/null
+	farm resume >/dev/null
+	local said before
+	said=$(wc -l <"$top/misdeed")
+	wait_until 10 said_more $((said + 5))
+	before=$(tail -n 1 "$top/misdeed")
+	matrix
+	[ "$(tail -n 1 "$top/misdeed")" = "$before" ]
+	over
+}
+
+# said_more LINES: it told so often how much it heard.
+said_more() {
+	[ "$(wc -l <"$top/misdeed")" -ge "$1" ]
+}
+
+# ---- strangers ---------------------------------------------------------------------------------
+
+@test "nine thousand connections: four thousand are let in, and whoever is in notices nothing" {
+	misbehave opens-many 9000
+	matrix
+	over
+	logged "nobody else is let in until some of them end"
+	wait_until 30 logged "others are let in"
+	memory_below 400
+}
+
+@test "with few open files allowed fewer are let in" {
+	kill_hard farmd
+	(ulimit -n 1600 && farm up --no-worker >/dev/null)
+	wait_until 20 farm status --json
+	logged "1600 open files are allowed, so 544 connections to each socket"
+	misbehave opens-many 3000
+	matrix
+	over
+	memory_below 200
+}
+
+@test "other protocols, and commands of two gigabytes, at a port that speaks ours" {
+	misbehave talks-nonsense
+	matrix
+	over
+	[ "$cut" -gt 10 ]
+	logged "ended in its handshake"
+	memory_below 64
+}
+
+@test "every byte of another's session sent again: the handshake fails" {
+	enrol operator
+	misbehave replays-bytes
+	farm resume
+	matrix
+	over
+	[ "$did" -ge 3 ]
+	[ "$cut" -ge 1 ]
+	farm status --json | jq -e '.farm.paused == null or .farm.paused == false'
+	memory_below 64
+}

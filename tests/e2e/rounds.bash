@@ -241,6 +241,11 @@ lost_builds() {
 		done
 }
 
+# Tokens of offers that were taken back, with a blank before each as in the lists.
+taken_back() {
+	jq -r 'select(.detail | contains("before it took the job")) | " \(.token)"' "$round/tries"
+}
+
 # Packages whose build or publish began once more than it had reason to.
 begun_too_often() {
 	local package count
@@ -316,7 +321,9 @@ judge() {
 	[ "$(find "$round/shelf" -type f ! -name '*.lock' -printf '%f\n' | sort)" = "$(sort <<<"$packages")" ]
 	wait_until 30 all_is_told
 	wait_until 60 all_is_forgotten
-	echo "$count jobs, $(wc -l <"$round/tries") attempts, $(wc -l <"$round/published") publishes"
+	echo "$count jobs, $(wc -l <"$round/tries") attempts," \
+		"$(taken_back | wc -l) taken back ($(taken_back | grep -cFf - "$round/begun") begun)," \
+		"$(wc -l <"$round/published") publishes"
 }
 
 # ---- a round ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,10 @@ struct workspace {
     const char *local;    /* farm/SLOT/BRANCH */
     const char *upstream; /* refs/remotes/origin/BRANCH */
     const char *const *environment;
+    bool *killed; /* a git was, by no doing of ours: what it did not say means nothing */
 };
+
+enum { KILLED_MAX = 3 };
 
 /* ---- names -------------------------------------------------------------------------------- */
 
@@ -124,7 +128,9 @@ static int git(const struct workspace *space, const char *folder, struct buf *ou
         texts_add(&argv, "%s", word);
     va_end(words);
     struct tool tool = {.argv = argv.items, .environment = space->environment, .output = output};
-    return tool_run(&tool, err);
+    int code = tool_run(&tool, err);
+    *space->killed |= code == 128 + SIGKILL;
+    return code;
 }
 
 /* As an error: what git said stands above it in the log. */
@@ -328,14 +334,26 @@ static int set_upstream(const struct workspace *space, struct err *err)
     return code ? git_failed(code, err, "set the upstream of", space->local) : 0;
 }
 
-static int prepare_locked(const struct workspace *space, struct err *err)
+static int prepare_once(const struct workspace *space, struct err *err)
 {
+    *space->killed = false;
     drop_stale_locks(space);
     if (ensure_clone(space, err) < 0 || ensure_commit(space, err) < 0)
         return -1;
     if (!move_worktree(space) && add_worktree(space, err) < 0)
         return -1;
     return set_upstream(space, err);
+}
+
+/* Every step finds what an interrupted one left, so the whole is begun again when a git was killed:
+ * by the kernel, most often, that was short of memory. */
+static int prepare_locked(const struct workspace *space, struct err *err)
+{
+    int result, tries = 0;
+    do
+        result = prepare_once(space, err);
+    while (result < 0 && *space->killed && ++tries < KILLED_MAX);
+    return result;
 }
 
 /* ---- locks -------------------------------------------------------------------------------- */
@@ -368,7 +386,8 @@ static void describe(struct workspace *space, const struct workspace_wish *wish,
         .path = arena_print(arena, "%s/work/%s/%s", wish->home, wish->project, wish->slot),
         .local = arena_print(arena, "farm/%s/%s", wish->slot, wish->branch),
         .upstream = arena_print(arena, "refs/remotes/origin/%s", wish->branch),
-        .environment = git_environment(arena)};
+        .environment = git_environment(arena),
+        .killed = arena_new(arena, sizeof(bool))};
 }
 
 int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,

@@ -241,6 +241,26 @@ static void a_broken_worktree_is_made_again(void **state)
     assert_string_equal(git_says(place, path, "status --porcelain --ignored"), "");
 }
 
+/* Its silence is no answer: the branch is not gone because the git that looked for it is. */
+static void a_killed_git_is_asked_again(void **state)
+{
+    struct place *place = *state;
+    char *path = mem_text(getenv("PATH"));
+    make_origin(place);
+    struct workspace_wish wish = wish_for(place, "main", tip(place, "main"), "s1");
+    shell(place,
+          "git=$(command -v git); mkdir bin; cat >bin/git <<EOT\n#!/bin/sh\n"
+          "case \"\\$*\" in *' fetch '*) touch $PWD/fetched;;\n"
+          "*refs/remotes*) [ ! -e $PWD/fetched ] || mkdir $PWD/killed 2>/dev/null && kill -9 "
+          "\\$\\$;; esac\nexec $git \"\\$@\"\nEOT\nchmod +x bin/git");
+    setenv("PATH", arena_print(&place->arena, "%s/bin:%s", place->path, path), 1);
+    prepare(place, &wish);
+    setenv("PATH", path, 1);
+    free(path);
+    assert_string_equal(shell(place, "cat home/work/vision/s1/file"), "two");
+    assert_string_equal(shell(place, "ls -d killed"), "killed");
+}
+
 /* As a git leaves it that was killed while it made the worktree. */
 static void a_half_made_worktree_is_made_again(void **state)
 {
@@ -396,6 +416,7 @@ int main(void)
         TEST(locks_of_a_killed_git_are_no_obstacle),
         TEST(locks_of_a_killed_fetch_are_no_obstacle),
         TEST(a_broken_worktree_is_made_again),
+        TEST(a_killed_git_is_asked_again),
         TEST(a_half_made_worktree_is_made_again),
         TEST(a_half_made_clone_is_made_again),
         TEST(what_is_not_there_is_said),

@@ -65,7 +65,11 @@ has() {
 	job_is torchvision-python313-darwin-mps verdict unroutable
 	job_is $short-armv8_2 verdict unroutable
 	run farm why $short-avx2-compile-error
-	says compile
+	says "1 variant: compile: "
+	says "; seen on one"
+	run farm why 1
+	says "not tried again"
+	farm why 1 --json | jq -e '.clusters | map(select(.cause == "compile")) | .[0].lines | length > 0'
 	run farm why torchvision-python313-darwin-mps
 	says aarch64-darwin
 }

@@ -5,6 +5,7 @@
  * Each rule has a name, under which a failure is reported:
  *   lease     a job has one lease-holder; a token is given once          check_lease.c
  *   closed    what is closed stays closed; a result closes its own job
+ *   retry     what failed for a reason of its own is never tried again by itself
  *   truth     what is recorded of an attempt is what its host did
  *   expiry    a lease ends by silence only, and then it does end         check_time.c
  *   stale     an old session's or overtaken status changes nothing

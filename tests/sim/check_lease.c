@@ -37,6 +37,9 @@ static void check_offer(struct world *world, const struct record *record)
     else if (!job || job->closed)
         world_wrong(world, "closed", "%s is a lease of job %llu, which is closed", token,
                     (unsigned long long)lease->job);
+    else if (job->faulty)
+        world_wrong(world, "retry", "job %llu is tried again after it failed for its own reason",
+                    (unsigned long long)lease->job);
     else if (!token_none(job->holder))
         world_wrong(world, "lease", "job %llu is leased to %s while %s has its lease",
                     (unsigned long long)lease->job, token, token_text(job->holder));

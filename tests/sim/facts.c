@@ -222,6 +222,10 @@ static void ended(struct facts *facts, const struct record_attempt_ended *body)
     if (!job || !token_equal(job->holder, body->token))
         return;
     job->holder = (struct token){0};
+    bool own = body->cause == CAUSE_COMPILE || body->cause == CAUSE_EVAL ||
+               body->cause == CAUSE_CONFIG || body->cause == CAUSE_CHECK;
+    if (body->outcome == OUTCOME_FAILED && own && !facts->workers[attempt->worker].on_probation)
+        job->faulty = true;
     if (body->outcome == OUTCOME_OK)
         job->result = body->token;
 }
@@ -358,6 +362,8 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_WORKER_MOVED:
         if (record->worker_moved.to == WORKER_REMOVED)
             facts->workers[record->worker_moved.worker].removed = true;
+        facts->workers[record->worker_moved.worker].on_probation =
+            record->worker_moved.to == WORKER_PROBATION;
         return;
     case RECORD_RUN_SUBMITTED:
         add_run(facts, &record->run_submitted);

@@ -39,6 +39,7 @@ struct fact_try {
 struct fact_job {
     uint64_t id, run, joins;
     bool known, closed, publishes;
+    bool faulty; /* it ended for a reason of its own, on a host that was not on probation */
     enum verdict verdict;
     struct plan_item item;
     struct token holder; /* the attempt that has its lease, or none */
@@ -67,7 +68,7 @@ struct fact_publication {
 
 struct fact_worker {
     uint64_t id;
-    bool known, joined, removed;
+    bool known, joined, removed, on_probation;
     const char *key, *name;
     struct capabilities capabilities; /* with the newest free bytes */
     struct arena arena;               /* of them */

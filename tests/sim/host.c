@@ -112,6 +112,9 @@ static void push_ended(struct host *host, const struct folder *folder, enum phas
                                         .facts = run->facts,
                                         .cause = run->cause,
                                         .detail = "",
+                                        .signature =
+                                            run->cause == CAUSE_NONE ? 0 : (uint64_t)run->cause + 1,
+                                        .lines = "",
                                         .already_published = run->already,
                                         .rebuilt = run->rebuilt,
                                         .unsure = run->unsure,

@@ -55,6 +55,7 @@ static void fill_item(const struct swarm *swarm, struct plan_item *item, unsigne
     item->variant.system = index % 13 == 12 ? "riscv64-linux"
                            : index % 5 == 4 ? "aarch64-linux"
                                             : "x86_64-linux";
+    item->variant.gpu = index % 3 == 0 ? "" : index % 3 == 1 ? "sm80" : "sm90";
     item->variant.isa = index % 4 == 1 ? "avx512" : index % 4 == 2 ? "avx2" : "";
     item->recipe.builder = BUILDER_NIX;
     item->recipe.url = "https://example.org/tv.git";

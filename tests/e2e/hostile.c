@@ -456,6 +456,8 @@ static void sends_large_frames(struct hostile *hostile)
         message.hello.program = text;
         hostile->did += say(hostile, hostile->link, &message);
         hear(hostile, hostile->link);
+        if (hostile->cut == 1 && puts("was cut") >= 0)
+            fflush(stdout);
         rest(hostile->link, 50);
     }
     free(text);

@@ -107,8 +107,7 @@ static void add_attempt(struct gathering *all, const struct job_view *job,
         add_variant(cluster, job);
     all->newest_job[at] = job->job;
     bool last = token_equal(job->attempt, attempt->token);
-    cluster->failed += last && job->state == JOB_CLOSED && job->verdict != VERDICT_OK &&
-                       job->verdict != VERDICT_CANCELLED;
+    cluster->failed += last && job->state == JOB_CLOSED && job->verdict != VERDICT_CANCELLED;
 }
 
 static void add_job(struct gathering *all, const struct job_view *job)

@@ -188,7 +188,7 @@ static void order_cleaning(struct step *step, const struct worker_view *host, ui
 {
     uint64_t run = peek_counters(step->farm).run + 1;
     struct record record = {.kind = RECORD_RUN_SUBMITTED};
-    if (!host->session || peek_cleaning(step->farm, host->name))
+    if (peek_cleaning(step->farm, host->name))
         return;
     record.run_submitted =
         (struct record_run_submitted){.run = run, .request_id = "", .who = "farm"};

@@ -243,6 +243,7 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->variant.branch = value(&words, "branch", "main");
     item->variant.commit = value(&words, "commit", "c1");
     item->variant.package = value(&words, "pkg", "");
+    item->variant.gpu = value(&words, "gpu", "");
     item->variant.system = value(&words, "system", "x86_64-linux");
     item->facts.memory_peak = number(&words, "peak", 0);
     item->facts.disk_bytes = number(&words, "used", 0);

@@ -301,8 +301,8 @@ static void the_held_go_each_its_way(void **state)
     assert_int_equal(job_of(h, 2).state, JOB_HELD);
     history_expect(h, "release r job=2",
                    "job-ready job=2 signature=7\nrequest-known...\n> reply ok 1 held jobs go on\n");
-    history_do(h, "status w2 : 1.9 running build pkg=c");
-    assert_int_equal(job_of(h, 3).attempts, 0); /* a variant is more than its package */
+    history_do(h, "status w2 : 1.9 running build pkg=c gpu=sm1");
+    assert_int_equal(job_of(h, 3).state, JOB_RUNNING); /* adopted */
     history_do(h, "hello w2 aarch64-linux\nremove x w1 discard");
     assert_int_equal(job_of(h, 4).verdict, VERDICT_UNROUTABLE);
     history_end(h);
@@ -426,6 +426,194 @@ static void a_cluster_names_so_many_hosts(void **state)
     history_end(h);
 }
 
+static void each_part_of_a_family_counts(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1\nhello w1 x86_64-linux+aarch64-linux slots=1\nsubmit r1\n"
+               "resolved 1 a x86_64-linux gpu=sm1, b aarch64-linux gpu=sm1, c x86_64-linux gpu=sm1 "
+               "branch=n, d x86_64-linux gpu=sm1 project=q, e x86_64-linux gpu=sm1 commit=c2, "
+               "f x86_64-linux gpu=sm2, g x86_64-linux gpu=sm1, i x86_64-linux\npause p\n"
+               "status w1 : 1.1 ended failed compile sign=7");
+    for (uint64_t id = 2; id <= 8; id++)
+        assert_int_equal(job_of(h, id).state, id == 7 ? JOB_HELD : JOB_READY);
+    history_end(h);
+}
+
+static void a_family_that_builds_is_not_held(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\nsubmit r1\nresolved 1 a x86_64-linux "
+                  "gpu=sm1, b x86_64-linux gpu=sm1, c x86_64-linux gpu=sm1, d x86_64-linux\n"
+                  "status w1 : 1.1 ended ok\nstatus w1 : 1.2 ended failed compile sign=7");
+    assert_int_not_equal(job_of(h, 3).state, JOB_HELD);
+    history_do(h, "status w1 : 1.3 ended failed auth sign=7\n"
+                  "status w1 : 1.4 ended failed compile sign=7"); /* of no family */
+    history_end(h);
+}
+
+/* Let go by a person, and held again for something else. */
+static void who_was_let_go_may_be_held_for_another_reason(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1\nhello w1 x86_64-linux slots=2\nsubmit r1\nresolved 1 a x86_64-linux "
+               "gpu=sm1, b x86_64-linux gpu=sm1, c x86_64-linux gpu=sm1, d x86_64-linux gpu=sm1\n"
+               "pause p\nstatus w1 : 1.1 ended failed compile sign=7, 1.2 running build\n"
+               "release r run=1\nstatus w1 : 1.2 ended failed compile sign=8");
+    assert_int_equal(job_of(h, 3).state, JOB_HELD);
+    history_rebuild(h);
+    assert_int_equal(job_of(h, 3).state, JOB_HELD);
+    history_end(h);
+}
+
+/* The first is the first in time; a job that ended so twice is one, and one that was cancelled did
+ * not fail. */
+static void a_cluster_counts_jobs(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    history_do(h,
+               "enrol w1\nhello w1 x86_64-linux slots=3\nsubmit r1\nresolved 1 a x86_64-linux, "
+               "b x86_64-linux, c x86_64-linux\n"
+               "status w1 : 1.1 running build, 1.2 ended failed network sign=9, 1.3 ended failed "
+               "network sign=5\ntick 1000\n"
+               "status w1 : 1.1 ended failed network sign=9\ntick 20000\nstatus w1\n"
+               "status w1 : 1.4 ended failed network sign=9, 1.5 ended failed network sign=9, 1.6 "
+               "ended failed network sign=9\ncancel c job=2");
+    assert_int_equal(view_clusters(history_farm(h), 1, 0, &clusters, &arena), 2);
+    assert_int_equal(clusters[0].signature, 9);
+    assert_int_equal(clusters[0].variants, 3);
+    assert_int_equal(clusters[0].attempts, 5);
+    assert_int_equal(clusters[0].first_job, 2);
+    assert_int_equal(clusters[0].failed, 0);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void a_cluster_shows_its_witness_and_who_was_not_built(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\nsubmit r1\nresolved 1 z x86_64-linux, "
+                  "a x86_64-linux gpu=sm1, b x86_64-linux gpu=sm1, c x86_64-linux gpu=sm1\n"
+                  "status w1 : 1.1 ended failed compile sign=3\n"
+                  "status w1 : 1.2 ended failed compile sign=7");
+    assert_int_equal(view_clusters(history_farm(h), 1, 4, &clusters, &arena), 1); /* held */
+    assert_int_equal(clusters[0].signature, 7);
+    assert_int_equal(view_clusters(history_farm(h), 1, 0, &clusters, &arena), 2);
+    assert_int_equal(clusters[0].signature, 7); /* the larger one */
+    history_do(h, "status w1 : 1.3 ended failed compile sign=7");
+    assert_int_equal(view_clusters(history_farm(h), 1, 4, &clusters, &arena), 1);
+    assert_string_equal(clusters[0].done, "not tried again; 1 of the family not built");
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void a_preflight_may_warn(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct run_view run;
+    history_do(h, "submit r1 publish\nresolved 1 a x86_64-linux org=o");
+    struct input input = {.kind = INPUT_PREFLIGHTED, .preflighted = {.run = 1, .problem = ""}};
+    input.preflighted.warning = "";
+    history_step(h, &input);
+    assert_true(view_run(history_farm(h), 1, &run));
+    assert_int_equal(run.warnings_count, 0);
+    history_do(h, "submit r2 publish\nresolved 2 a x86_64-linux org=o commit=c2");
+    input.preflighted.run = 2;
+    input.preflighted.warning = "look";
+    history_step(h, &input);
+    assert_true(view_run(history_farm(h), 2, &run));
+    assert_int_equal(run.warnings_count, 1);
+    history_end(h);
+}
+
+static void a_host_in_doubt_and_held_leaves(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct publication_view view;
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=o\npreflighted 1\nstatus w1 : 1.1 ended ok\n"
+                  "status w1 : p1.2 ended failed publish unsure\ntick 10000\n"
+                  "status w1 : p1.3 ended failed auth\nremove x w1 discard");
+    assert_true(view_publication(history_farm(h), 1, &view));
+    assert_non_null(strstr(view.detail, "look at the target"));
+    history_end(h);
+}
+
+/* What was tried often enough is over, but says nothing about the family. */
+static void a_spent_retry_holds_nobody(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "policy attempts=1\nenrol w1\nhello w1 x86_64-linux slots=1\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux gpu=sm1, b x86_64-linux gpu=sm1\npause p\n"
+                  "status w1 : 1.1 ended failed network sign=7");
+    assert_int_equal(job_of(h, 1).verdict, VERDICT_FAILED);
+    assert_int_equal(job_of(h, 2).state, JOB_READY);
+    history_end(h);
+}
+
+/* In doubt, and its account was just released: while another publication finds out, it waits. */
+static void a_doubt_waits_for_the_first_of_its_run(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct publication_view view;
+    history_do(h, "enrol w1 publish\nenrol w2 publish\nhello w1 x86_64-linux slots=1 publish\n"
+                  "hello w2 x86_64-linux slots=1 publish\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=o, b x86_64-linux org=o\npreflighted 1\n"
+                  "status w1 : 1.1 ended ok\nstatus w1 : p1.3 ended failed publish unsure\n"
+                  "status w2 : 1.2 running build\ntick 10000\nstatus w1 : p1.4 ended failed auth\n"
+                  "status w2 : 1.2 ended ok\nfailed w1\nrelease r o");
+    assert_true(view_publication(history_farm(h), 2, &view));
+    assert_int_equal(view.state, PUBLICATION_GRANTED);
+    history_do(h, "hello w1 x86_64-linux slots=1 publish");
+    assert_true(view_publication(history_farm(h), 1, &view));
+    assert_int_equal(view.state, PUBLICATION_WANTED);
+    assert_true(view.in_doubt);
+    history_end(h);
+}
+
+/* A host that can take none of them does not look at all there are. */
+static void a_host_looks_at_so_many_held_jobs(void **state)
+{
+    (void)state;
+    enum { JOBS = 270 };
+    struct history *h = history_begin();
+    struct arena arena = {0};
+    struct plan_item items[JOBS];
+    struct worker_view worker;
+    history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=1\nsubmit r1");
+    for (size_t i = 0; i < JOBS; i++) {
+        shape_init(&plan_item_shape, &items[i]);
+        items[i].variant.package = arena_print(&arena, "p%zu", i);
+        items[i].variant.system = "x86_64-linux";
+        items[i].variant.gpu = "sm1";
+        items[i].recipe.builder = BUILDER_NIX;
+    }
+    struct input input = {.kind = INPUT_RESOLVED};
+    input.resolved = (struct input_resolved){.run = 1, .problem = "", .items = items};
+    input.resolved.items_count = JOBS;
+    history_step(h, &input);
+    history_do(h, "drain d w1\nstatus w1 : 1.1 ended failed compile sign=7\n"
+                  "hello w2 aarch64-linux slots=1");
+    assert_true(view_worker(history_farm(h), 2, &worker));
+    assert_int_equal(worker.running, 0);
+    arena_clear(&arena);
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +634,16 @@ int main(void)
         cmocka_unit_test(what_ends_alike_twice_is_one_job),
         cmocka_unit_test(clusters_have_bounds),
         cmocka_unit_test(a_cluster_names_so_many_hosts),
+        cmocka_unit_test(each_part_of_a_family_counts),
+        cmocka_unit_test(a_family_that_builds_is_not_held),
+        cmocka_unit_test(who_was_let_go_may_be_held_for_another_reason),
+        cmocka_unit_test(a_cluster_counts_jobs),
+        cmocka_unit_test(a_cluster_shows_its_witness_and_who_was_not_built),
+        cmocka_unit_test(a_preflight_may_warn),
+        cmocka_unit_test(a_host_in_doubt_and_held_leaves),
+        cmocka_unit_test(a_spent_retry_holds_nobody),
+        cmocka_unit_test(a_doubt_waits_for_the_first_of_its_run),
+        cmocka_unit_test(a_host_looks_at_so_many_held_jobs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -840,6 +840,72 @@ static void a_long_past_is_not_looked_through(void **state)
     arena_clear(&arena);
 }
 
+static void run_for(struct history *h, const char *items, int times)
+{
+    for (int i = 0; i < times; i++) {
+        history_do(h, "tick 20000");
+        history_do(h, items);
+    }
+}
+
+/* Slow, while others build well: also then it may be the host. What failed in the time that it took
+ * before did not fail fast. */
+static void failing_slowly_while_others_build(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h,
+               "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=1\nhello w2 x86_64-linux slots=1\n"
+               "submit r1\nresolved 1 a x86_64-linux, b x86_64-linux");
+    run_for(h, "status w1 : 1.1 running build\nstatus w2 : 1.2 running build", 4);
+    history_do(h, "status w1 : 1.1 ended ok\nstatus w2 : 1.2 running build\nsubmit r2\n"
+                  "resolved 2 a x86_64-linux commit=c2");
+    run_for(h, "status w1 : 1.3 running build\nstatus w2 : 1.2 running build", 4);
+    history_do(h, "status w2 : 1.2 ended ok\nstatus w1 : 1.3 ended failed compile sign=1");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.suspects, 1);
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    history_end(h);
+}
+
+/* Of no architecture, so that none holds the others: still one family. */
+static void three_of_one_family_are_one_reason(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h,
+               "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=3\nsubmit r1\n"
+               "resolved 1 a x86_64-linux, b x86_64-linux, c x86_64-linux\n"
+               "hello w2 x86_64-linux slots=1\n"
+               "status w1 : 1.1 ended failed compile sign=1, 1.2 ended failed compile sign=2, 1.3 "
+               "ended failed compile sign=3");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.suspects, 3);
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    history_end(h);
+}
+
+/* One clean-up a host at a time. */
+static void each_full_host_is_cleaned(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=2\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux, b x86_64-linux\nhello w2 x86_64-linux slots=1\n"
+                  "submit r2\nresolved 2 c x86_64-linux");
+    history_do(h, "status w1 : 1.1 ended failed disk-full, 1.2 ended failed disk-full");
+    assert_int_equal(view_run_newest(history_farm(h)), 2);
+    struct run_view run;
+    assert_true(view_run(history_farm(h), 3, &run));
+    assert_false(view_run(history_farm(h), 4, &run));
+    history_do(h, "status w2 : 1.3 ended failed disk-full");
+    assert_true(view_run(history_farm(h), 4, &run));
+    assert_string_equal(run.options.worker, "w2");
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -878,6 +944,9 @@ int main(void)
         cmocka_unit_test(a_chore_is_for_one_host_and_once),
         cmocka_unit_test(a_page_of_remedies),
         cmocka_unit_test(a_long_past_is_not_looked_through),
+        cmocka_unit_test(failing_slowly_while_others_build),
+        cmocka_unit_test(three_of_one_family_are_one_reason),
+        cmocka_unit_test(each_full_host_is_cleaned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -534,6 +534,12 @@ static void a_preflight_may_warn(void **state)
     history_step(h, &input);
     assert_true(view_run(history_farm(h), 2, &run));
     assert_int_equal(run.warnings_count, 1);
+    history_do(h, "submit r3 publish\nresolved 3 a x86_64-linux org=o commit=c3");
+    input.preflighted.run = 3;
+    input.preflighted.warning = NULL;
+    history_step(h, &input);
+    assert_true(view_run(history_farm(h), 3, &run));
+    assert_int_equal(run.warnings_count, 0);
     history_end(h);
 }
 
@@ -614,6 +620,47 @@ static void a_host_looks_at_so_many_held_jobs(void **state)
     history_end(h);
 }
 
+/* A job that was tried is nobody's scout, and waits for none. */
+static void who_was_tried_is_no_scout(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=2\nsubmit r1 priority=5\nresolved 1 a "
+                  "x86_64-linux gpu=sm1, b x86_64-linux gpu=sm1, c x86_64-linux gpu=sm1\npause p\n"
+                  "status w1 : 1.1 ended refused, 1.2 ended refused\nresume q\n"
+                  "status w1 : 1.3 running build\ntick 12000\nstatus w1 : 1.3 running build");
+    assert_int_equal(job_of(h, 3).state, JOB_RUNNING);
+    assert_true(job_of(h, 1).state == JOB_LEASED || job_of(h, 2).state == JOB_LEASED);
+    history_end(h);
+}
+
+/* Behind many that wait for their family's scout a host looks no further: it does not idle. */
+static void a_host_passes_over_so_many(void **state)
+{
+    (void)state;
+    enum { JOBS = 270 };
+    struct history *h = history_begin();
+    struct arena arena = {0};
+    struct plan_item items[JOBS];
+    struct worker_view worker;
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=2\nsubmit r1");
+    for (size_t i = 0; i < JOBS; i++) {
+        shape_init(&plan_item_shape, &items[i]);
+        items[i].variant.package = arena_print(&arena, "p%zu", i);
+        items[i].variant.system = "x86_64-linux";
+        items[i].variant.gpu = "sm1";
+        items[i].recipe.builder = BUILDER_NIX;
+    }
+    struct input input = {.kind = INPUT_RESOLVED};
+    input.resolved = (struct input_resolved){.run = 1, .problem = "", .items = items};
+    input.resolved.items_count = JOBS;
+    history_step(h, &input);
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.running, 2);
+    arena_clear(&arena);
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -644,6 +691,8 @@ int main(void)
         cmocka_unit_test(a_spent_retry_holds_nobody),
         cmocka_unit_test(a_doubt_waits_for_the_first_of_its_run),
         cmocka_unit_test(a_host_looks_at_so_many_held_jobs),
+        cmocka_unit_test(who_was_tried_is_no_scout),
+        cmocka_unit_test(a_host_passes_over_so_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

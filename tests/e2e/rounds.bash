@@ -230,20 +230,26 @@ tries() {
 }
 
 # Attempts that ended badly without one of this round's deeds to blame. An offer that was never seen
-# to arrive is taken back when its worker is gone; whether it arrived nobody can tell.
+# to arrive is taken back when its worker is gone; whether it arrived nobody can tell. While it works on
+# one of those all the same, a worker has no slot and refuses the next: nothing of that began.
 lost_builds() {
 	jq -r 'select(.outcome != "ok") | "\(.token) \(.worker) \(.outcome) \(.failed_phase) \(.cause): \(.detail)"' "$round/tries" |
 		while read -r token worker outcome phase text; do
-			[[ $text != *"before it took the job"* ]] || continue
+			[[ $text != *"before it took the job"* && $outcome != refused ]] || continue
 			! grep -qs "^$token " "$round/victims" || continue
 			[ "$phase" != checkout ] || ! grep -qs " $round/$worker/" "$round/victims.git" || continue
 			echo "$token of $worker: $outcome in $phase, $text"
 		done
 }
 
-# Tokens of offers that were taken back, with a blank before each as in the lists.
+# Tokens of offers that were taken back.
 taken_back() {
-	jq -r 'select(.detail | contains("before it took the job")) | " \(.token)"' "$round/tries"
+	jq -r 'select(.detail | contains("before it took the job")) | .token' "$round/tries" | sort
+}
+
+# Those of them whose build had begun all the same.
+begun_in_vain() {
+	comm -12 <(taken_back) <(cut -d ' ' -f 2 "$round/begun" | sort)
 }
 
 # Packages whose build or publish began once more than it had reason to.
@@ -322,7 +328,7 @@ judge() {
 	wait_until 30 all_is_told
 	wait_until 60 all_is_forgotten
 	echo "$count jobs, $(wc -l <"$round/tries") attempts," \
-		"$(taken_back | wc -l) taken back ($(taken_back | grep -cFf - "$round/begun") begun)," \
+		"$(taken_back | wc -l) taken back ($(begun_in_vain | wc -l) begun)," \
 		"$(wc -l <"$round/published") publishes"
 }
 

@@ -176,7 +176,7 @@ bool peek_waits_for_family(const struct farm *farm, uint64_t job)
 bool peek_is_scout(const struct farm *farm, uint64_t job)
 {
     const struct job *of = find_job(farm, job);
-    return of->family && !of->family->tried && !of->attempts;
+    return of->family && !of->family->tried;
 }
 
 /* ---- held jobs ----------------------------------------------------------------------------- */

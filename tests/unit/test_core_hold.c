@@ -661,6 +661,21 @@ static void a_host_passes_over_so_many(void **state)
     history_end(h);
 }
 
+/* One of it was built: the others need not wait for whoever is under way. */
+static void a_proven_family_waits_for_nobody(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1\nhello w1 x86_64-linux slots=3\nsubmit r1\nresolved 1 a x86_64-linux "
+               "gpu=sm1, b x86_64-linux gpu=sm1, c x86_64-linux gpu=sm1, d x86_64-linux gpu=sm1\n"
+               "status w1 : 1.1 running build, 1.2 running build, 1.3 running build\n"
+               "status w1 : 1.1 ended ok, 1.2 running build, 1.3 running build");
+    assert_int_equal(job_of(h, 1).verdict, VERDICT_OK);
+    assert_int_equal(job_of(h, 4).state, JOB_LEASED);
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -693,6 +708,7 @@ int main(void)
         cmocka_unit_test(a_host_looks_at_so_many_held_jobs),
         cmocka_unit_test(who_was_tried_is_no_scout),
         cmocka_unit_test(a_host_passes_over_so_many),
+        cmocka_unit_test(a_proven_family_waits_for_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,16 +235,17 @@ tries() {
 lost_builds() {
 	jq -r 'select(.outcome != "ok") | "\(.token) \(.worker) \(.outcome) \(.failed_phase) \(.cause): \(.detail)"' "$round/tries" |
 		while read -r token worker outcome phase text; do
-			[[ $text != *"before it took the job"* && $outcome != refused ]] || continue
+			[[ $outcome != refused && $outcome/$phase != lost/none ]] || continue
 			! grep -qs "^$token " "$round/victims" || continue
 			[ "$phase" != checkout ] || ! grep -qs " $round/$worker/" "$round/victims.git" || continue
 			echo "$token of $worker: $outcome in $phase, $text"
 		done
 }
 
-# Tokens of offers that were taken back.
+# taken_back [PACKAGE]: tokens of offers that were taken back: no phase of theirs was ever shown.
 taken_back() {
-	jq -r 'select(.detail | contains("before it took the job")) | .token' "$round/tries" | sort
+	jq -r --arg package "${1:-}" 'select(.outcome == "lost" and .failed_phase == "none") |
+		select($package == "" or .package == $package) | .token' "$round/tries" | sort
 }
 
 # Those of them whose build had begun all the same.
@@ -268,8 +269,7 @@ excuses() {
 			count=$((count + 1))
 		fi
 	done < <(grep -h "^$1 " "$round/begun" "$round/published" | cut -d ' ' -f 2)
-	echo $((count + $(jq -r --arg package "$1" 'select(.package == $package and .outcome == "lost") |
-		select(.detail | contains("before it took the job")) | .token' "$round/tries" | wc -l)))
+	echo $((count + $(taken_back "$1" | wc -l)))
 }
 
 # The logs of attempts and of the newest try of each publication, against the worker's own file.
@@ -278,7 +278,7 @@ differing_logs() {
 	while read -r token ordinal package; do
 		[ -e "$round/kept/$token" ] || continue
 		farm logs "1/$package" --attempt "$ordinal" --raw | cmp "$round/kept/$token" - 2>&1 || true
-	done < <(jq -r 'select(.detail | contains("before it took the job") | not) |
+	done < <(jq -r 'select(.outcome != "lost" or .failed_phase != "none") |
 		"\(.token) \(.ordinal) \(.package)"' "$round/tries")
 	for package in $packages; do
 		token=$(grep "^$package " "$round/published" | tail -n 1 | cut -d ' ' -f 2)

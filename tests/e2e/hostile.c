@@ -789,6 +789,7 @@ int main(int argc, char **argv)
     if (argc < 5)
         die("usage: hostile HOME KEY MISDEED SECONDS [NUMBER]");
     signal(SIGTERM, on_signal);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* somebody waits for each line */
     hostile.until_ms = clock_boot_ms() + strtoull(argv[4], NULL, 10) * 1000;
     hostile.number = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
     hostile.zmq = zmq_ctx_new();

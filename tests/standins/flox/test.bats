@@ -84,15 +84,21 @@ ended_as() {
 	ended 64 "fake flox: I do not play version 2.0.0"
 }
 
-@test "it answers --version within a tenth of a second" {
-	best=1000
+# quickest COMMAND...: the best of five, in microseconds.
+quickest() {
+	local best=100000000 begin took
 	for _ in 1 2 3 4 5; do
 		begin=$(date +%s%N)
-		"$flox" --version
-		took=$((($(date +%s%N) - begin) / 1000000))
+		"$@" >/dev/null
+		took=$((($(date +%s%N) - begin) / 1000))
 		[ $took -ge $best ] || best=$took
 	done
-	[ "$best" -lt 100 ]
+	echo "$best"
+}
+
+# Workers ask for it often: it must cost little more than the interpreter, however slow the machine.
+@test "--version takes a few times as long as a Python that does nothing" {
+	[ "$(quickest "$flox" --version)" -lt $((6 * $(quickest /usr/bin/python3 -ISB -c ''))) ]
 }
 
 @test "messages go to stderr, make's two lines to stdout" {

@@ -9,6 +9,7 @@
 #include "proto/zap.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -559,7 +560,8 @@ static int dial(const struct fixture *fixture)
                              .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
                              .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    connect(fd, (const struct sockaddr *)&to, sizeof to);
+    int begun = connect(fd, (const struct sockaddr *)&to, sizeof to);
+    assert_true(begun == 0 || errno == EINPROGRESS);
     return fd;
 }
 

@@ -45,6 +45,21 @@ static void an_export_keeps_who_holds_a_place(void **state)
     history_end(h);
 }
 
+/* Nobody but the host that was granted says what became of it, nor hides that host's word. */
+static void another_workers_word_about_a_publish_is_nothing(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "enrol w2 publish\nhello w2 x86_64-linux publish\n"
+                  "status w1 : 1.1 ended ok, p1.2 running publish");
+    history_expect(h, "status w2 : p1.2 ended ok, p1.2 ended failed publish",
+                   "> foreign 1.2 from 2\n...");
+    assert_int_equal(state_of(h, 1), PUBLICATION_RUNNING);
+    history_do(h, "status w1 : 1.1 ended ok, p1.2 ended ok");
+    assert_int_equal(state_of(h, 1), PUBLICATION_PUBLISHED);
+    history_end(h);
+}
+
 /* A grant whose host lost its home may have been carried out before that. */
 static void a_grant_to_a_lost_home_is_unknown(void **state)
 {
@@ -515,6 +530,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_export_keeps_who_holds_a_place),
+        cmocka_unit_test(another_workers_word_about_a_publish_is_nothing),
         cmocka_unit_test(a_grant_to_a_lost_home_is_unknown),
         cmocka_unit_test(already_published_is_success),
         cmocka_unit_test(a_grant_never_expires),

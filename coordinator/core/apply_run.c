@@ -139,7 +139,16 @@ static void share_texts(const struct shape *shape, void *to, const void *from, c
     }
 }
 
-static void follow(struct job *job, struct job *leader)
+/* Who waits for a job has a say in which hosts fit it. */
+static void requeue_ready(struct farm *farm, struct job *leader)
+{
+    if (leader->state != JOB_READY)
+        return;
+    unqueue_ready(farm, leader);
+    queue_ready(farm, leader);
+}
+
+static void follow(struct farm *farm, struct job *job, struct job *leader)
 {
     job->leader = leader;
     job->joins = leader->id;
@@ -147,18 +156,21 @@ static void follow(struct job *job, struct job *leader)
     while (*slot)
         slot = &(*slot)->follower_next;
     *slot = job;
+    requeue_ready(farm, leader);
 }
 
-static void unfollow(struct job *job)
+static void unfollow(struct farm *farm, struct job *job)
 {
-    if (!job->leader)
+    struct job *leader = job->leader;
+    if (!leader)
         return;
-    struct job **slot = &job->leader->followers;
+    struct job **slot = &leader->followers;
     while (*slot != job)
         slot = &(*slot)->follower_next;
     *slot = job->follower_next;
     job->follower_next = NULL;
     job->leader = NULL;
+    requeue_ready(farm, leader);
 }
 
 static void begin_building(struct farm *farm, struct job *job)
@@ -168,7 +180,7 @@ static void begin_building(struct farm *farm, struct job *job)
 
 void change_leader(struct farm *farm, struct job *from, struct job *to)
 {
-    unfollow(to);
+    unfollow(farm, to);
     HASH_DELETE(hh_variant, farm->building, from);
     to->joins = 0;
     begin_building(farm, to);
@@ -178,7 +190,7 @@ void change_leader(struct farm *farm, struct job *from, struct job *to)
         at->leader = to;
         at->joins = to->id;
     }
-    follow(from, to);
+    follow(farm, from, to);
 }
 
 static struct family *family_of(struct run *run, const struct variant *variant)
@@ -230,7 +242,7 @@ void job_planned(struct farm *farm, const struct record *record)
     job->joins = body->joins;
     assert((!leader || leader->state != JOB_CLOSED) && "it waits for a job that is closed");
     if (leader)
-        follow(job, leader);
+        follow(farm, job, leader);
     else if (!job->joins)
         begin_building(farm, job);
     note_finished(farm, run);
@@ -240,13 +252,13 @@ void job_joined(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job_joined.job);
     move_job(job, record->kind, JOB_WAITING);
-    unfollow(job);
+    unfollow(farm, job);
     if (!job->joins)
         HASH_DELETE(hh_variant, farm->building, job);
     struct job *leader = find_job(farm, record->job_joined.joins);
     job->joins = record->job_joined.joins;
     if (leader) /* else its run is archived, and this one is looked at alone */
-        follow(job, leader);
+        follow(farm, job, leader);
     else if (!job->joins)
         begin_building(farm, job);
 }
@@ -266,7 +278,7 @@ static void ready_job(struct farm *farm, struct job *job, enum record_kind by)
 {
     unqueue(farm, job);
     job->held_for = 0;
-    unfollow(job);
+    unfollow(farm, job);
     if (job->joins) {
         job->joins = 0;
         begin_building(farm, job);
@@ -352,7 +364,7 @@ void job_closed(struct farm *farm, const struct record *record)
         count_witness(job, false);
     if (!job->joins)
         HASH_DELETE(hh_variant, farm->building, job);
-    unfollow(job);
+    unfollow(farm, job);
     move_job(job, record->kind, JOB_CLOSED);
     set_cause(job, &record->job);
     job->verdict = record->job.verdict;

@@ -324,6 +324,8 @@ uint64_t hash_number(uint64_t hash, uint64_t number);
 uint64_t variant_key(const struct variant *variant);
 bool attempt_is_live(const struct attempt *attempt);
 bool job_publishes(const struct job *job);
+/* It or one that waits for it publishes: only a host that may publish can serve both. */
+bool job_needs_publisher(const struct job *job);
 bool publication_is_open(const struct publication *publication);
 /* Whether the worker's newest status in this session is the one with this number. */
 bool is_shown(const struct worker *worker, uint64_t hearing);

@@ -6,6 +6,7 @@
  * worker and its reservations on the machine it was offered to, also when the worker later moves.
  */
 #include "coordinator/core/farm_state.h"
+#include "proto/base/seeded.h"
 
 #include <string.h>
 
@@ -132,6 +133,16 @@ bool job_publishes(const struct job *job)
     return options->publish && !options->local && job->item.target.kind != TARGET_NONE;
 }
 
+bool job_needs_publisher(const struct job *job)
+{
+    bool needs = job_publishes(job);
+    if (SEEDED_BUG(PUBLISH_ANYWHERE))
+        return needs;
+    for (const struct job *at = job->followers; at && !needs; at = at->follower_next)
+        needs = job_publishes(at);
+    return needs;
+}
+
 /* ---- queues -------------------------------------------------------------------------------- */
 
 /* Everything that decides whether a host fits, and nothing that does not. A collision of hashes
@@ -149,7 +160,7 @@ static uint64_t class_key(const struct job *job)
     hash = hash_number(hash, job->disk_bytes);
     hash = hash_text(hash, job->run->options.worker);
     hash = hash_text(hash, job->run->options.task);
-    hash = hash_number(hash, job_publishes(job));
+    hash = hash_number(hash, job_needs_publisher(job));
     if (item->recipe.check == CHECK_REQUIRED) {
         hash = hash_text(hash, item->variant.isa);
         hash = hash_text(hash, item->variant.gpu);

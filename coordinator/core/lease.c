@@ -94,7 +94,8 @@ static void end_attempt(struct step *step, const struct item *item)
 }
 
 /* A journal that was restored does not know what was leased after it was written. If a job still
- * waits for just that, the work is not thrown away. */
+ * waits for just that, the work is not thrown away, unless it is to be published and lies where
+ * nobody may. */
 static bool adopt(struct step *step, uint64_t worker, const struct item *item)
 {
     struct farm_view farm;
@@ -108,6 +109,10 @@ static bool adopt(struct step *step, uint64_t worker, const struct item *item)
     bool waits = job.state == JOB_READY || job.state == JOB_WAITING || job.state == JOB_HELD;
     if ((!waits && !SEEDED_BUG(ADOPT_OVER_LEASE)) ||
         peek_run(step->farm, job.run).state != RUN_OPEN)
+        return false;
+    struct want want;
+    peek_want(step->farm, id, &want);
+    if (want.publish && !peek_worker(step->farm, worker).may_publish)
         return false;
     enum phase phase = item->phase == PHASE_PUBLISH ? PHASE_NONE : item->phase;
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_ADOPTED,

@@ -155,7 +155,7 @@ void peek_want(const struct farm *farm, uint64_t job, struct want *out)
     const struct job *found = find_job(farm, job);
     *out = (struct want){
         .item = &found->item,
-        .publish = job_publishes(found),
+        .publish = job_needs_publisher(found),
         .memory_bytes = found->memory_bytes > found->item.needs.memory_bytes
                             ? found->memory_bytes
                             : found->item.needs.memory_bytes,
@@ -165,6 +165,11 @@ void peek_want(const struct farm *farm, uint64_t job, struct want *out)
         .worker = found->run->options.worker,
         .is_task = *found->run->options.task != '\0',
     };
+}
+
+bool peek_publishes(const struct farm *farm, uint64_t job)
+{
+    return job_publishes(find_job(farm, job));
 }
 
 bool peek_waits_for_family(const struct farm *farm, uint64_t job)

@@ -45,13 +45,15 @@ int peek_urgency(const struct farm *farm, uint64_t a, uint64_t b);
 
 struct want {
     const struct plan_item *item;
-    bool publish;          /* needs a host that may publish */
+    bool publish;          /* needs a host that may publish, for itself or who joined it */
     uint64_t memory_bytes; /* to reserve: needed or learned */
     uint64_t disk_bytes;
     const char *worker; /* the only one that may take it, "" any */
     bool is_task;       /* a chore of that host (run_options.task) */
 };
 void peek_want(const struct farm *farm, uint64_t job, struct want *out);
+/* Whether its own run publishes it. */
+bool peek_publishes(const struct farm *farm, uint64_t job);
 
 /* Whether one of its family is tried just now, none was built yet, and it was not tried itself:
  * others go first, so that a family that cannot be built is found out by one of it. */

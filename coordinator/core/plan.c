@@ -341,26 +341,41 @@ void close_finished_runs(struct step *step)
         decide(step, &(struct record){.kind = RECORD_RUN_CLOSED, .run = {run, ""}});
 }
 
+/* Hosts could take it, but for those that joined it to publish: they end, and it goes on. */
+static void part_publishers(struct step *step, uint64_t job, const char *reason)
+{
+    uint64_t *followers;
+    size_t count = peek_followers(step->farm, job, &followers, step->arena);
+    for (size_t i = 0; i < count; i++)
+        if (peek_publishes(step->farm, followers[i]))
+            close_job(step, followers[i], VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+}
+
+static bool close_if_unroutable(struct step *step, uint64_t job)
+{
+    struct want want;
+    const char *reason, *own_reason;
+    peek_want(step->farm, job, &want);
+    if (routable(step->farm, &want, &reason, step->arena))
+        return false;
+    want.publish = peek_publishes(step->farm, job);
+    if (routable(step->farm, &want, &own_reason, step->arena))
+        part_publishers(step, job, reason);
+    else
+        close_job(step, job, VERDICT_UNROUTABLE, CAUSE_NONE, own_reason);
+    return true;
+}
+
 /* Classes vanish when their last job does, so the walk begins anew after each. */
 static bool close_one_unroutable(struct step *step)
 {
-    const char *reason;
     struct ready_view ready = {0};
-    struct want want;
-    while (peek_ready_class(step->farm, ready.class, &ready)) {
-        peek_want(step->farm, ready.head, &want);
-        if (!routable(step->farm, &want, &reason, step->arena)) {
-            close_job(step, ready.head, VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+    while (peek_ready_class(step->farm, ready.class, &ready))
+        if (close_if_unroutable(step, ready.head))
             return true;
-        }
-    }
-    for (uint64_t held = 0; (held = peek_held_after(step->farm, held));) {
-        peek_want(step->farm, held, &want);
-        if (!routable(step->farm, &want, &reason, step->arena)) {
-            close_job(step, held, VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+    for (uint64_t held = 0; (held = peek_held_after(step->farm, held));)
+        if (close_if_unroutable(step, held))
             return true;
-        }
-    }
     return false;
 }
 

@@ -61,10 +61,8 @@ static uint64_t want(struct step *step, const struct job_view *job,
 void want_publication(struct step *step, uint64_t job)
 {
     struct job_view view = peek_job(step->farm, job);
-    struct want wish;
     struct attempt_view built;
-    peek_want(step->farm, job, &wish);
-    if (!wish.publish)
+    if (!peek_publishes(step->farm, job))
         return;
     bool found = find_product(step->farm, job, &built);
     assert(found && "it ended well without a product");

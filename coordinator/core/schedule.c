@@ -472,7 +472,8 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
         return arena_print(arena, "%s cannot run %s, and the check is required", worker->name,
                            isa_or_gpu(host, &item->variant));
     case FIT_PUBLISH:
-        return arena_print(arena, "%s may not publish, and this run publishes", worker->name);
+        return arena_print(arena, "%s may not publish, and what it builds is to be published",
+                           worker->name);
     case FIT_MEMORY_TOTAL:
         return arena_print(arena, "%s has %.1f GiB of memory, it needs %.1f", worker->name,
                            gib(host->memory_bytes), gib(item->needs.memory_bytes));

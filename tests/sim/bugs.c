@@ -43,6 +43,7 @@ static const struct bug bugs[] = {
     {SEEDED_STEP_BETWEEN_SENDS, "step-between-sends", "new leases are sent before their commit"},
     {SEEDED_HELLO_OF_SOME, "hello-of-some", "a new agent speaks before it found all folders"},
     {SEEDED_OFFER_AGAIN, "offer-again", "a restored journal repeats offers that ended since"},
+    {SEEDED_PUBLISH_ANYWHERE, "publish-anywhere", "who joined to publish has no say in the host"},
     {SEEDED_NO_HAND_OVER, "no-hand-over", "a build that another run waits for is stopped"},
 };
 enum { BUG_COUNT = sizeof bugs / sizeof bugs[0] };

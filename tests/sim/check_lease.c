@@ -47,6 +47,18 @@ static void check_offer(struct world *world, const struct record *record)
         world_wrong(world, "lease", "%s is offered in epoch %u", token, facts->epoch);
 }
 
+/* Its run publishes it, or that of a job which waits for it. */
+static bool is_to_be_published(const struct facts *facts, const struct fact_job *job)
+{
+    if (job->publishes)
+        return true;
+    for (size_t i = 0; i < facts->job_room; i++)
+        if (facts->jobs[i].known && !facts->jobs[i].closed && facts->jobs[i].joins == job->id &&
+            facts->jobs[i].publishes)
+            return true;
+    return false;
+}
+
 static void check_worker_fits(struct world *world, const struct record_lease *lease)
 {
     const struct fact_worker *worker = facts_worker(world->facts, lease->worker);
@@ -57,6 +69,9 @@ static void check_worker_fits(struct world *world, const struct record_lease *le
     else if (job && strcmp(worker->capabilities.systems[0], job->item.variant.system) != 0)
         world_wrong(world, "lease", "%s is for %s and given to %s", token_text(lease->token),
                     job->item.variant.system, worker->name);
+    else if (job && !worker->capabilities.may_publish && is_to_be_published(world->facts, job))
+        world_wrong(world, "publish", "%s is to be published and given to %s, which may not",
+                    token_text(lease->token), worker->name);
 }
 
 /* ---- giving up ------------------------------------------------------------------------------ */
@@ -155,7 +170,8 @@ static bool somebody_could(const struct facts *facts, const struct fact_job *job
         const struct fact_worker *worker = facts_worker(facts, i);
         if (worker && worker->joined && !worker->removed &&
             strcmp(worker->capabilities.systems[0], job->item.variant.system) == 0 &&
-            (!job->item.needs.heavy || worker->capabilities.heavy_slots))
+            (!job->item.needs.heavy || worker->capabilities.heavy_slots) &&
+            (!job->publishes || worker->capabilities.may_publish))
             return true;
     }
     return false;

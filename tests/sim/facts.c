@@ -127,7 +127,8 @@ static void add_job(struct facts *facts, const struct record_job_planned *body)
         (struct fact_job){.id = body->job, .run = body->run, .joins = body->joins, .known = true};
     shape_copy(&plan_item_shape, &job->item, &body->item, &facts->arena);
     const struct fact_run *run = facts_run(facts, body->run);
-    job->publishes = run && run->options.publish && job->item.target.kind != TARGET_NONE;
+    job->publishes =
+        run && run->options.publish && !run->options.local && job->item.target.kind != TARGET_NONE;
 }
 
 static void add_attempt(struct facts *facts, const struct record *record)

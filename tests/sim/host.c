@@ -585,7 +585,7 @@ static void equip(struct host *host)
     has->memory_bytes = 32 * GIB;
     has->slots = swarm->slots;
     has->heavy_slots = swarm->heavy_slots;
-    has->may_publish = true;
+    has->may_publish = host->index >= swarm->private_hosts;
     has->git_version = "2.39";
 }
 

@@ -127,6 +127,7 @@ void play_seed(uint64_t seed, enum trace_mode mode, struct play_result *result)
     struct swarm swarm;
     uint64_t random = seed * 0x9e3779b97f4a7c15u + 1;
     swarm_draw(&swarm, &random);
+    swarm_shape(&swarm, seed);
     play_begin(&world, &swarm, random, mode);
     world.seed = seed;
     nemesis_begin(&world);

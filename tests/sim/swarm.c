@@ -121,10 +121,26 @@ void swarm_draw(struct swarm *swarm, uint64_t *random)
     draw_policy(&swarm->policy, random);
 }
 
+/* One host, or half of them, or all keep their owner's key to themselves. */
+static uint32_t private_hosts(const struct swarm *swarm, uint64_t seed)
+{
+    const uint32_t counts[] = {1, (swarm->hosts + 1) / 2, swarm->hosts};
+    return counts[seed / 4 % 3];
+}
+
+void swarm_shape(struct swarm *swarm, uint64_t seed)
+{
+    if (seed % 4 == 2) { /* with so few packages that runs often join */
+        swarm->private_hosts = private_hosts(swarm, seed);
+        swarm->packages = swarm->packages < 6 ? swarm->packages : 6;
+    }
+}
+
 void swarm_print(const struct swarm *swarm, struct buf *out)
 {
-    buf_print(out, "hosts=%u machines=%u lost=%u twice=%u delay=%llu faults=", swarm->hosts,
-              swarm->machines, swarm->lost_permille, swarm->twice_permille,
+    buf_print(out,
+              "hosts=%u private=%u machines=%u lost=%u twice=%u delay=%llu faults=", swarm->hosts,
+              swarm->private_hosts, swarm->machines, swarm->lost_permille, swarm->twice_permille,
               (unsigned long long)swarm->delay_most_ms);
     for (int i = 0; i < FAULTS; i++)
         if (swarm_has(swarm, (enum fault)i))

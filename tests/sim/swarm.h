@@ -3,7 +3,8 @@
  *
  * All of them are drawn from the seed, and each kind of fault is wholly off in about half of the
  * seeds: bugs that need two faults hide when all twenty are always there. swarm_calm() is a world
- * in which nothing goes wrong, for scenarios.
+ * in which nothing goes wrong, for scenarios. Some seeds have a shape beyond that (swarm_shape),
+ * which follows from the seed's number: what is drawn stays as it is.
  */
 #ifndef SIM_SWARM_H
 #define SIM_SWARM_H
@@ -44,6 +45,7 @@ struct swarm {
     uint64_t unrest_ms;       /* how long faults go on */
     uint32_t hosts, machines; /* several workers may share a machine */
     uint32_t arm_hosts;       /* of the hosts, the last ones */
+    uint32_t private_hosts;   /* of the hosts, the first ones: they may not publish */
     uint32_t slots, heavy_slots;
     uint32_t packages, items_most; /* of the matrix; of one run */
     uint32_t orgs;
@@ -76,6 +78,8 @@ struct swarm {
 void swarm_calm(struct swarm *swarm);
 /* Draws from *random, which goes on from there. */
 void swarm_draw(struct swarm *swarm, uint64_t *random);
+/* What this seed has beyond what was drawn for it. */
+void swarm_shape(struct swarm *swarm, uint64_t seed);
 /* One line, for a failure's report. */
 void swarm_print(const struct swarm *swarm, struct buf *out);
 

@@ -196,6 +196,61 @@ static void a_publishing_run_does_not_join_a_host_that_may_not(void **state)
     history_end(h);
 }
 
+/* A run that builds only, and one that publishes and joined it while a host that may publish had
+ * it; that host lost it, and a host that may not is free. */
+static struct history *joined_and_lost(void)
+{
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=1\n"
+                  "submit r1\nresolved 1 a x86_64-linux org=acme\n"
+                  "submit r2 publish\nresolved 2 a x86_64-linux org=acme\npreflighted 2\n"
+                  "enrol w2\nhello w2 x86_64-linux\n"
+                  "submit r3 local on=w1\nresolved 3 b x86_64-linux\n"
+                  "status w1 : 1.1 ended lost host-lost at=build");
+    assert_int_equal(job_of(h, 2).joins, 1);
+    assert_int_equal(job_of(h, 3).state, JOB_LEASED);
+    assert_int_equal(job_of(h, 1).state, JOB_READY);
+    return h;
+}
+
+static void what_a_joined_run_publishes_is_tried_again_where_it_may(void **state)
+{
+    (void)state;
+    struct history *h = joined_and_lost();
+    assert_string_equal(fit_of(h, 1, 1), "publish");
+    history_rebuild(h);
+    assert_int_equal(job_of(h, 1).state, JOB_READY);
+    history_do(h, "status w1 : 1.2 ended ok");
+    assert_int_equal(job_of(h, 1).worker, 1);
+    history_do(h, "status w1 : 1.3 ended ok");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_OK);
+    assert_int_not_equal(job_of(h, 2).publication, 0);
+    history_end(h);
+}
+
+/* Nobody waits for a publisher any more: any host takes it. */
+static void a_build_whose_publisher_was_cancelled_goes_anywhere(void **state)
+{
+    (void)state;
+    struct history *h = joined_and_lost();
+    history_do(h, "cancel c1 run=2");
+    assert_int_equal(job_of(h, 1).worker, 2);
+    history_end(h);
+}
+
+static void without_a_host_that_may_publish_the_other_run_goes_on(void **state)
+{
+    (void)state;
+    struct history *h = joined_and_lost();
+    history_do(h, "remove x w1 discard");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_UNROUTABLE);
+    assert_string_equal(job_of(h, 2).detail, "no worker can take it: w2 may not publish, and what "
+                                             "it builds is to be published");
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED);
+    assert_int_equal(job_of(h, 1).worker, 2);
+    history_end(h);
+}
+
 /* Three runs of one variant; the first builds it on w1. */
 static struct history *three_joined(void)
 {
@@ -935,6 +990,9 @@ int main(void)
         cmocka_unit_test(the_same_variant_is_built_once),
         cmocka_unit_test(a_joined_job_publishes_what_the_other_built),
         cmocka_unit_test(a_publishing_run_does_not_join_a_host_that_may_not),
+        cmocka_unit_test(what_a_joined_run_publishes_is_tried_again_where_it_may),
+        cmocka_unit_test(a_build_whose_publisher_was_cancelled_goes_anywhere),
+        cmocka_unit_test(without_a_host_that_may_publish_the_other_run_goes_on),
         cmocka_unit_test(whoever_joined_goes_on_with_the_build_of_a_cancelled_job),
         cmocka_unit_test(the_last_who_wanted_a_build_stops_it),
         cmocka_unit_test(what_is_handed_over_holds_what_its_new_job_needs),

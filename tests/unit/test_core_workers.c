@@ -521,6 +521,22 @@ static void a_host_that_builds_for_nothing_is_quarantined(void **state)
     history_end(h);
 }
 
+/* What lies on a host that may not publish is of no use to a job that is to be published. */
+static void what_may_not_be_published_is_not_adopted(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "start epoch=2\nenrol w1 publish\nenrol w2\nhello w1 x86_64-linux publish\n"
+                  "pause p\nsubmit r1 publish\nresolved 1 a x86_64-linux org=acme\npreflighted 1");
+    history_expect(h, "hello w2 x86_64-linux : 1.7 running build pkg=a",
+                   "worker-joined...\n> welcome 2\n> orders 2\n");
+    history_expect(h, "hello w1 x86_64-linux publish : 1.8 running build pkg=a",
+                   "worker-joined...\n"
+                   "attempt-adopted token={epoch=1 number=8} job=1 worker=1 phase=build\n"
+                   "> welcome 1\n> expect-log 1.8 from 1\n");
+    history_end(h);
+}
+
 /* What runs is adopted by a job that waits for it in an open run, and by no other. */
 static void what_is_adopted_has_no_lease_elsewhere(void **state)
 {
@@ -676,6 +692,7 @@ int main(void)
         cmocka_unit_test(foreign_attempts_take_slots),
         cmocka_unit_test(odd_words_of_a_worker_are_survived),
         cmocka_unit_test(a_host_that_builds_for_nothing_is_quarantined),
+        cmocka_unit_test(what_may_not_be_published_is_not_adopted),
         cmocka_unit_test(what_is_adopted_has_no_lease_elsewhere),
         cmocka_unit_test(who_enrols_again_may_publish_from_then_on),
         cmocka_unit_test(who_enrols_has_a_name_a_key_and_a_role),

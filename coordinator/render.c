@@ -175,6 +175,19 @@ json_t *render_runs(const struct farm *farm)
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
+/* What its worker will stop it for unless it advances: {cause, in_ms}. */
+static json_t *coming_stop(const struct farm *farm, enum cause cause, uint64_t at_ms)
+{
+    struct farm_view view;
+    if (cause == CAUSE_NONE)
+        return json_null();
+    view_farm(farm, &view);
+    json_t *object = json_object();
+    set_text(object, "cause", cause_names[cause]);
+    set_number(object, "in_ms", at_ms > view.now_ms ? at_ms - view.now_ms : 0);
+    return object;
+}
+
 static json_t *job_publication(const struct farm *farm, uint64_t publication)
 {
     struct publication_view view;
@@ -192,6 +205,7 @@ static json_t *job_publication(const struct farm *farm, uint64_t publication)
     set_flag(object, "already", view.already);
     set_flag(object, "rebuilt", view.rebuilt);
     set_flag(object, "in_doubt", view.in_doubt);
+    json_object_set_new(object, "stop", coming_stop(farm, view.stop_cause, view.stop_at_ms));
     return object;
 }
 
@@ -227,6 +241,7 @@ static void set_attempt(json_t *object, const struct farm *farm, const struct jo
     set_token(object, "attempt", attempt.token);
     set_token(object, "log", attempt.token);
     set_text(object, "phase", job->state == JOB_RUNNING ? phase_names[attempt.phase] : "none");
+    json_object_set_new(object, "stop", coming_stop(farm, attempt.stop_cause, attempt.stop_at_ms));
     set_number(object, "started_at", attempt.offered_wall_ms);
     set_text(object, "checked",
              checked_names[known && attempt.product ? attempt.product->checked : CHECKED_NONE]);

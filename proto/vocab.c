@@ -167,6 +167,8 @@ static const struct field item_fields[] = {
     SHAPE_STRUCT(struct item, variant, variant_shape),
     SHAPE_FIELD(struct item, U64, signature),
     SHAPE_FIELD(struct item, TEXT, lines),
+    SHAPE_ENUM(struct item, stop_cause, cause_names),
+    SHAPE_FIELD(struct item, U64, stop_at_ms),
 };
 const struct shape item_shape = SHAPE(struct item, item_fields);
 

@@ -264,6 +264,10 @@ struct item {
     struct variant variant; /* what it works on, so that an unknown attempt can be adopted */
     uint64_t signature;     /* equal for ends that look alike, whatever the variant; 0 none */
     const char *lines;      /* those that say it, as they were printed, at most LIMIT_LINES_BYTES */
+    /* RUNNING, when a limit is near: what its phase is stopped for unless it advances, and when
+     * (boot time of the host, as at_ms of hello and status). NONE, 0: nothing is announced. */
+    enum cause stop_cause;
+    uint64_t stop_at_ms;
 };
 
 /* ---- worker -> coordinator ---------------------------------------------------------------- */

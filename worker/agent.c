@@ -231,6 +231,12 @@ struct ending {
     enum phase failed_phase;
 };
 
+static void set_stop(struct item *item, enum cause cause, uint64_t at_ms)
+{
+    item->stop_cause = cause;
+    item->stop_at_ms = at_ms;
+}
+
 /* Final from here on, also for the next agent: on disk, if it has a folder, before anybody hears.
  */
 static void end_item(struct agent *agent, struct pair pair, const struct ending *ending,
@@ -245,6 +251,7 @@ static void end_item(struct agent *agent, struct pair pair, const struct ending 
     item->cause = ending->cause;
     item->detail = arena_text(&pair.work->arena, ending->detail);
     item->failed_phase = ending->failed_phase;
+    set_stop(item, CAUSE_NONE, 0);
     struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_SAVE_RESULT, item->token);
     effect->item = copied(&item_shape, item, &outcome->arena);
     agent->changed = true;
@@ -275,6 +282,7 @@ static void start_phase(struct agent *agent, struct pair pair, enum phase phase,
     work->state = WORK_RUNNING;
     pair.item->state = ITEM_RUNNING;
     pair.item->phase = phase;
+    set_stop(pair.item, CAUSE_NONE, 0); /* the phase before had its own */
     struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_START_PHASE, pair.item->token);
     effect->phase = phase;
     effect->order = copied(&order_shape, &work->order, &outcome->arena);
@@ -758,12 +766,16 @@ void agent_destroy(struct agent *agent)
     free(agent);
 }
 
-static void log_grew(struct agent *agent, struct token token, uint64_t bytes)
+static void looked(struct agent *agent, const struct agent_look *look)
 {
-    size_t at = find(agent, token);
-    if (at != SIZE_MAX && agent->items[at].state != ITEM_ENDED &&
-        bytes > agent->items[at].log_bytes)
-        agent->items[at].log_bytes = bytes; /* news for the next heartbeat, not of its own */
+    size_t at = find(agent, look->token);
+    if (at == SIZE_MAX || agent->items[at].state == ITEM_ENDED)
+        return;
+    struct item *item = &agent->items[at];
+    if (look->bytes > item->log_bytes)
+        item->log_bytes = look->bytes; /* news for the next heartbeat, not of its own */
+    agent->changed |= look->stop_at_ms != item->stop_at_ms; /* people want to hear it in time */
+    set_stop(item, look->stop_cause, look->stop_at_ms);
 }
 
 void agent_step(struct agent *agent, const struct agent_input *input, struct agent_outcome *outcome)
@@ -802,8 +814,8 @@ void agent_step(struct agent *agent, const struct agent_input *input, struct age
     case AGENT_INPUT_PROBED:
         take_probe(agent, &input->probed.capabilities, &input->probed.pressure);
         break;
-    case AGENT_INPUT_LOG_GREW:
-        log_grew(agent, input->log_grew.token, input->log_grew.bytes);
+    case AGENT_INPUT_LOOKED:
+        looked(agent, &input->looked);
         break;
     case AGENT_INPUT_TICK:
     case AGENT_INPUT_NONE:

@@ -29,7 +29,7 @@ enum agent_input_kind {
     AGENT_INPUT_PREPARED,    /* the folder for a token is made (or could not be: problem) */
     AGENT_INPUT_PHASE_ENDED, /* a supervisor is gone; facts are final */
     AGENT_INPUT_PROBED,      /* capabilities, free bytes, pressure as of now */
-    AGENT_INPUT_LOG_GREW     /* bytes of an item's log on disk */
+    AGENT_INPUT_LOOKED       /* at a running phase: bytes of its log, whether it will be stopped */
 };
 
 /* What a folder says, after a restart. */
@@ -75,10 +75,12 @@ struct agent_input {
             struct capabilities capabilities;
             struct pressure pressure;
         } probed;
-        struct {
+        struct agent_look {
             struct token token;
             uint64_t bytes;
-        } log_grew;
+            enum cause stop_cause; /* as in struct item */
+            uint64_t stop_at_ms;
+        } looked;
     };
 };
 

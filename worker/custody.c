@@ -382,6 +382,28 @@ uint64_t custody_log_from(const char *folder, enum phase phase)
     return record.log_from;
 }
 
+enum cause custody_coming_stop(const char *folder, enum phase phase, uint64_t *at_ms)
+{
+    char path[PATH_MAX], text[SUPERVISOR_STOP_BYTES + 1], name[32];
+    const char *from = text;
+    int64_t number;
+    *at_ms = 0;
+    snprintf(path, sizeof path, "%s/%s.run", folder, phase_names[phase]);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (file < 0)
+        return CAUSE_NONE;
+    bool whole = read_part(file, SUPERVISOR_STOP_OFFSET, text, sizeof text);
+    close(file);
+    if (!whole || !find_value(&from, "stop_cause", name, sizeof name) ||
+        !find_number(text, "stop_at_ms", &number) || number <= 0)
+        return CAUSE_NONE;
+    int cause = shape_enum_value(cause_names, name);
+    if (cause != CAUSE_SILENT && cause != CAUSE_TIMEOUT)
+        return CAUSE_NONE;
+    *at_ms = (uint64_t)number;
+    return (enum cause)cause;
+}
+
 /* ---- ending what a killed supervisor left ------------------------------------------------- */
 
 static size_t kill_rest(const char *folder, const struct record *record, bool this_boot)

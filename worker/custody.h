@@ -41,6 +41,9 @@ void custody_stop(struct custody *custody);
  * FARM_ATTEMPT marker in the environment). */
 int custody_facts(const char *folder, enum phase phase, struct exit_facts *facts, bool *lost,
                   struct err *err);
+/* What a running phase will soon be stopped for unless it advances: CAUSE_SILENT, CAUSE_TIMEOUT, or
+ * CAUSE_NONE; *at_ms is the host's boot time of that. */
+enum cause custody_coming_stop(const char *folder, enum phase phase, uint64_t *at_ms);
 /* Where in the log the output of a phase begins; 0 when that is not known. */
 uint64_t custody_log_from(const char *folder, enum phase phase);
 void custody_release(struct custody *custody); /* stops watching; never ends anything */

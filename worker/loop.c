@@ -477,6 +477,19 @@ static uint64_t log_bytes(const struct loop *loop, struct token token, struct ar
     return (uint64_t)info.st_size;
 }
 
+/* Where a running phase stands. */
+static void look_at(struct loop *loop, const struct charge *charge)
+{
+    struct agent_input input = {.kind = AGENT_INPUT_LOOKED};
+    struct agent_look *look = &input.looked;
+    look->token = charge->token;
+    look->bytes = log_bytes(loop, charge->token, &loop->turn_arena);
+    look->stop_cause = custody_coming_stop(
+        folder_path(loop->options->home, charge->token, NULL, &loop->turn_arena), charge->phase,
+        &look->stop_at_ms);
+    step(loop, &input);
+}
+
 static void probe(struct loop *loop)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PROBED};
@@ -484,14 +497,9 @@ static void probe(struct loop *loop)
     input.probed.capabilities = loop->host;
     input.probed.pressure = loop->pressure;
     step(loop, &input);
-    for (const struct charge *charge = loop->charges; charge; charge = charge->hh.next) {
-        if (!charge->custody)
-            continue;
-        struct agent_input grew = {.kind = AGENT_INPUT_LOG_GREW};
-        grew.log_grew.token = charge->token;
-        grew.log_grew.bytes = log_bytes(loop, charge->token, &loop->turn_arena);
-        step(loop, &grew);
-    }
+    for (const struct charge *charge = loop->charges; charge; charge = charge->hh.next)
+        if (charge->custody)
+            look_at(loop, charge);
     settle(loop);
     loop->probe_at_ms = clock_boot_ms() + PROBE_MS;
 }

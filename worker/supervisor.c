@@ -70,7 +70,8 @@ struct run {
     int status; /* of wait(), once the command ended */
     unsigned long long started_ms, output_ms, ending_since_ms, killed_ms;
     unsigned long long warned_wall_ms, warned_silence_ms; /* since when it is announced; 0: not */
-    unsigned long long cpu_ms;                            /* when last looked for silence */
+    unsigned long long stop_at_ms; /* what is said of it in PHASE.run; 0: nothing */
+    unsigned long long cpu_ms;     /* when last looked for silence */
     unsigned long long free_at_first, free_at_least, looked_ms; /* of the disk */
     unsigned kills;
     bool timed_out, silent;
@@ -231,7 +232,7 @@ static void prepare_exit(const struct run *run)
         errno = EEXIST;
         give_up(run, EXIT_TAKEN, "run a phase that is over:", run->options.phase);
     }
-    int reason = posix_fallocate(run->record, 0, SUPERVISOR_EXIT_OFFSET + SUPERVISOR_EXIT_BYTES);
+    int reason = posix_fallocate(run->record, 0, SUPERVISOR_STOP_OFFSET + SUPERVISOR_STOP_BYTES);
     if (reason) {
         errno = reason;
         give_up(run, EXIT_CANNOT, "keep room for the exit facts of", run->options.phase);
@@ -485,11 +486,17 @@ static void take_signals(struct run *run)
 /* ---- limits ------------------------------------------------------------------------------- */
 
 enum {
-    WARN_PART = 10,         /* announced when this part of a limit is left */
+    WARN_PART = 10,         /* announced when this part of a limit is left, */
+    WARN_LEAST_MS = 60000,  /* but in time for people: at least a minute, of a short limit half */
     COMPUTES_PART = 100,    /* of a core's time in the silence: it works, and says nothing */
     COMPUTES_LEAST_MS = 50, /* starting a shell takes some */
     DISK_LOOK_MS = 10000,   /* how often the free space is read while it runs */
 };
+
+static unsigned long long sooner(unsigned long long a, unsigned long long b)
+{
+    return a < b ? a : b;
+}
 
 /* "1h 20m", "45s" */
 static void print_time(char out[32], unsigned long long ms)
@@ -514,10 +521,34 @@ static void announce(struct run *run, const char *what, unsigned long long left_
     sink_note(run->sink, line);
 }
 
+/* Into PHASE.run, where the agent looks: the sooner of what is announced. A build that advances is
+ * not to be stopped any more. Not written is not told; the limits hold. */
+static void tell_coming_stop(struct run *run)
+{
+    const struct options *options = &run->options;
+    unsigned long long at_ms = run->warned_wall_ms ? run->started_ms + options->wall_ms : 0,
+                       silent_at_ms = run->output_ms + options->silence_ms;
+    bool is_silence = run->warned_silence_ms > run->output_ms && (!at_ms || silent_at_ms < at_ms);
+    char text[SUPERVISOR_STOP_BYTES] = "";
+    if (is_silence)
+        at_ms = silent_at_ms;
+    if (at_ms == run->stop_at_ms)
+        return;
+    if (at_ms)
+        snprintf(text, sizeof text, "stop_cause %s\nstop_at_ms %llu\nend\n",
+                 is_silence ? "silent" : "timeout", at_ms);
+    run->stop_at_ms = at_ms;
+    if (pwrite(run->record, text, sizeof text, SUPERVISOR_STOP_OFFSET) < 0)
+        run->stop_at_ms = 0;
+}
+
 /* When the end of a limit is announced. */
 static unsigned long long warn_at_ms(unsigned long long from_ms, unsigned long long limit_ms)
 {
-    return from_ms + limit_ms - limit_ms / WARN_PART;
+    unsigned long long notice_ms = limit_ms / WARN_PART;
+    if (notice_ms < WARN_LEAST_MS)
+        notice_ms = sooner(WARN_LEAST_MS, limit_ms / 2);
+    return from_ms + limit_ms - notice_ms;
 }
 
 static void warn_of_limits(struct run *run, unsigned long long now)
@@ -535,6 +566,7 @@ static void warn_of_limits(struct run *run, unsigned long long now)
         announce(run, "nothing was printed for long", run->output_ms + options->silence_ms - now,
                  "silence");
     }
+    tell_coming_stop(run);
 }
 
 /* A build that computes is not silent: linking PyTorch says nothing for an hour. What nix-daemon
@@ -609,11 +641,6 @@ static void check_limits(struct run *run)
     }
     if (run->is_childless)
         look_for_strays(run); /* of their end no signal tells */
-}
-
-static unsigned long long sooner(unsigned long long a, unsigned long long b)
-{
-    return a < b ? a : b;
 }
 
 /* Milliseconds until check_limits has something to do. */

@@ -38,9 +38,14 @@
  *                   field 22 of /proc/PID/stat), log_from (size of the log then), cgroup
  * (repeated); ended by the line "end" from 1536       preallocated; text in the same form: status
  * signal oom_kills free_bytes cpu_ms memory_peak wall_ms timed_out silent log_lost_bytes; ended by
- * the line "end" */
+ * the line "end"
+ *   from 2048       while a limit is near, text in the same form: stop_cause (silent, timeout),
+ *                   stop_at_ms (boot time); zeros when none is, or when the build advanced. An
+ * older supervisor's file ends before it */
 #define SUPERVISOR_EXIT_OFFSET 1536
 #define SUPERVISOR_EXIT_BYTES  512
+#define SUPERVISOR_STOP_OFFSET (SUPERVISOR_EXIT_OFFSET + SUPERVISOR_EXIT_BYTES)
+#define SUPERVISOR_STOP_BYTES  64
 
 struct supervisor_id {
     char boot_id[40];

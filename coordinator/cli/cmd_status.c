@@ -68,6 +68,7 @@ static void print_status(const json_t *body)
     if (json_is_object(run)) {
         grid_print(run, screen.colours, &text);
         grid_counts(run, screen.colours, &text);
+        grid_stops(run, screen.colours, &text);
         grid_failures(run, screen.colours, &text);
     } else {
         buf_print(&text, "no run yet: farm rebuild starts one\n");

@@ -195,6 +195,7 @@ static void print_why(const json_t *why, struct arena *arena, bool colours, stru
 {
     const char *state = json_get_text(why, "state", ""), *log = json_get_text(why, "log", "");
     print_head(why, arena, colours, out);
+    grid_stop(why, colours, out);
     if (!strcmp(state, "waiting") || !strcmp(state, "ready") || !strcmp(state, "held"))
         print_hosts(json_object_get(why, "hosts"), colours, out);
     print_tries(json_object_get(why, "tries"), arena, colours, out);
@@ -212,6 +213,7 @@ static void print_run(const json_t *body, bool colours, struct buf *out)
 {
     const json_t *run = json_object_get(body, "run"), *clusters = json_object_get(body, "clusters");
     grid_counts(run, colours, out);
+    grid_stops(run, colours, out);
     print_clusters(clusters, colours, out);
     grid_failures(run, colours, out);
     if (json_array_size(clusters))

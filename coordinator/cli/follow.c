@@ -89,6 +89,7 @@ static void draw_grid(struct follow *follow)
     buf_print(&follow->text, "\033[H\033[2J");
     grid_print(follow->state, follow->screen.colours, &follow->text);
     grid_counts(follow->state, follow->screen.colours, &follow->text);
+    grid_stops(follow->state, follow->screen.colours, &follow->text);
     grid_failures(follow->state, follow->screen.colours, &follow->text);
 }
 

@@ -447,6 +447,43 @@ void grid_counts(const json_t *run, bool colours, struct buf *out)
     arena_clear(&arena);
 }
 
+/* ---- limits that are near ------------------------------------------------------------------ */
+
+static void print_stop(const json_t *job, const json_t *of, const char *phase, bool colours,
+                       struct buf *out)
+{
+    struct arena arena = {0};
+    const json_t *stop = json_object_get(of, "stop");
+    if (json_is_object(stop)) {
+        bool is_silence = !strcmp(json_get_text(stop, "cause", ""), "silent");
+        uint64_t in_ms = json_get_u64(stop, "in_ms", 0);
+        ink_add(out, colours, INK_NOTE, is_silence ? "silent" : "late");
+        buf_print(out, " %s %s: its %s on %s is stopped %s%s, %s\n",
+                  text_safe(&arena, json_get_text(job, "branch", "")),
+                  text_safe(&arena, json_get_text(job, "package", "")), phase,
+                  text_safe(&arena, json_get_text(of, "worker", "")), in_ms ? "in " : "now",
+                  in_ms ? format_duration(&arena, in_ms) : "",
+                  is_silence ? "unless it prints or computes" : "at its limit of time");
+    }
+    arena_clear(&arena);
+}
+
+void grid_stop(const json_t *job, bool colours, struct buf *out)
+{
+    print_stop(job, job, json_get_text(job, "phase", ""), colours, out);
+    print_stop(job, json_object_get(job, "publication"), "publish", colours, out);
+}
+
+void grid_stops(const json_t *run, bool colours, struct buf *out)
+{
+    size_t index;
+    json_t *job;
+    json_array_foreach(json_object_get(run, "jobs"), index, job)
+    {
+        grid_stop(job, colours, out);
+    }
+}
+
 /* ---- failures ------------------------------------------------------------------------------ */
 
 static void add_reason(const json_t *of, struct arena *arena, struct buf *out)

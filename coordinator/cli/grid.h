@@ -16,6 +16,10 @@ void grid_print(const json_t *run, bool colours, struct buf *out);
 void grid_ledger(const json_t *rows, bool colours, struct buf *out);
 /* Appends "run 3 is open: 41 of 67 done, ..." */
 void grid_counts(const json_t *run, bool colours, struct buf *out);
+/* Appends one line for each build or publish that a limit will soon stop. */
+void grid_stops(const json_t *run, bool colours, struct buf *out);
+/* The same for one job (`job` or `why`), with its name. */
+void grid_stop(const json_t *job, bool colours, struct buf *out);
 /* Appends one line for each job or publication that ended badly or is held. */
 void grid_failures(const json_t *run, bool colours, struct buf *out);
 /* Appends the line that a run ends with: "67 ok, 0 failed, 67 published", and what else there is

@@ -90,8 +90,11 @@ static void see(struct farm *farm, struct worker *worker, const struct sighting 
     bool live = sighting->state == ITEM_ACCEPTED || sighting->state == ITEM_RUNNING;
     if (sighting->is_publication) {
         struct try *one = find_try(farm, sighting->token);
-        if (one && one->publication->worker == worker)
+        if (one && one->publication->worker == worker) {
             one->hearing = worker->hearing;
+            one->stop_cause = sighting->stop_cause;
+            one->stop_at_ms = sighting->stop_at_ms;
+        }
         return;
     }
     struct attempt *attempt = find_attempt(farm, sighting->token);
@@ -99,6 +102,8 @@ static void see(struct farm *farm, struct worker *worker, const struct sighting 
     if (ours) {
         attempt->renewed_ms = at_ms;
         attempt->hearing = worker->hearing;
+        attempt->stop_cause = sighting->stop_cause;
+        attempt->stop_at_ms = sighting->stop_at_ms;
     } else if (live) {
         worker->foreign++;
     }

@@ -173,8 +173,10 @@ struct attempt {
     const char *detail;
     uint64_t offered_ms, offered_wall_ms, stopping_ms, ended_ms, ended_wall_ms;
     uint64_t renewed_ms; /* (passing) */
-    uint64_t hearing;    /* (passing) of the newest status that showed it */
-    uint32_t pins;       /* open publications of what it built */
+    uint64_t hearing;    /* (passing) of the newest status that showed it, and the next two */
+    enum cause stop_cause;
+    uint64_t stop_at_ms;
+    uint32_t pins; /* open publications of what it built */
     uint64_t log_bytes;
     bool log_stored;
     bool adopted;
@@ -196,7 +198,9 @@ try {
     struct try *next;
     struct publication *publication;
     uint64_t granted_ms, granted_wall_ms, log_bytes;
-    uint64_t hearing; /* (passing) */
+    uint64_t hearing; /* (passing) and the next two, as an attempt's */
+    enum cause stop_cause;
+    uint64_t stop_at_ms;
     bool sealed;
 };
 

@@ -203,13 +203,30 @@ static void miss_publications(struct step *step, const struct told *told)
 
 /* ---- a status ------------------------------------------------------------------------------ */
 
+/* Both clocks go alike; they only began apart. */
+static uint64_t core_time_ms(const struct step *step, const struct told *told, uint64_t host_ms)
+{
+    return step->now_ms + (host_ms > told->at_ms ? host_ms - told->at_ms : 0);
+}
+
+static struct sighting sighting_of(const struct step *step, const struct told *told,
+                                   const struct item *item)
+{
+    struct sighting sighting = {
+        .token = item->token, .is_publication = item->is_publication, .state = item->state};
+    if (item->stop_cause != CAUSE_NONE) {
+        sighting.stop_cause = item->stop_cause;
+        sighting.stop_at_ms = core_time_ms(step, told, item->stop_at_ms);
+    }
+    return sighting;
+}
+
 static void hear(struct step *step, const struct told *told)
 {
     struct sighting *sightings =
         arena_new(step->arena, (told->items_count + 1) * sizeof *sightings);
     for (size_t i = 0; i < told->items_count; i++)
-        sightings[i] = (struct sighting){told->items[i].token, told->items[i].is_publication,
-                                         told->items[i].state};
+        sightings[i] = sighting_of(step, told, &told->items[i]);
     struct record record = {.kind = RECORD_WORKER_HEARD};
     record.worker_heard = (struct record_worker_heard){
         .worker = told->worker,

@@ -96,6 +96,8 @@ static const struct field sighting_fields[] = {
     SHAPE_STRUCT(struct sighting, token, token_shape),
     SHAPE_FIELD(struct sighting, FLAG, is_publication),
     SHAPE_ENUM(struct sighting, state, item_state_names),
+    SHAPE_ENUM(struct sighting, stop_cause, cause_names),
+    SHAPE_FIELD(struct sighting, U64, stop_at_ms),
 };
 static const struct shape sighting_shape = SHAPE(struct sighting, sighting_fields);
 

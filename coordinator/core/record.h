@@ -141,11 +141,14 @@ struct record_worker_joined {
     uint64_t said_at_ms; /* boot time of the host when it said hello */
 };
 
-/* One line of a worker's status, as far as it decides what the worker is to be told. */
+/* One line of a worker's status, as far as it decides what the worker is to be told, and what
+ * people want to hear before it happens. */
 struct sighting {
     struct token token;
     bool is_publication;
     enum item_state state;
+    enum cause stop_cause; /* as in struct item */
+    uint64_t stop_at_ms;   /* the same, core time */
 };
 
 struct record_worker_heard {

@@ -184,6 +184,12 @@ bool view_job_next(const struct farm *farm, uint64_t run, uint64_t *cursor, stru
 
 /* ---- attempts ------------------------------------------------------------------------------ */
 
+/* Whether a worker that is here still says it. */
+static bool is_said(const struct worker *worker, uint64_t hearing)
+{
+    return worker->session && is_shown(worker, hearing);
+}
+
 static void fill_attempt(const struct attempt *attempt, struct attempt_view *out)
 {
     *out = (struct attempt_view){
@@ -210,6 +216,10 @@ static void fill_attempt(const struct attempt *attempt, struct attempt_view *out
         .signature = attempt->signature,
         .lines = attempt->lines,
     };
+    if (attempt_is_live(attempt) && is_said(attempt->worker, attempt->hearing)) {
+        out->stop_cause = attempt->stop_cause;
+        out->stop_at_ms = attempt->stop_at_ms;
+    }
 }
 
 bool view_attempt(const struct farm *farm, struct token token, struct attempt_view *out)
@@ -257,6 +267,11 @@ bool view_publication(const struct farm *farm, uint64_t publication, struct publ
         .in_doubt = found->in_doubt,
         .not_before_ms = found->until_ms,
     };
+    const struct try *newest = found->tries_last;
+    if (found->state == PUBLICATION_RUNNING && is_said(found->worker, newest->hearing)) {
+        out->stop_cause = newest->stop_cause;
+        out->stop_at_ms = newest->stop_at_ms;
+    }
     return true;
 }
 

@@ -115,6 +115,10 @@ struct attempt_view {
     const char *lines;                          /* of the log, that say why it failed */
     const struct exit_facts *facts;
     const struct product *product;
+    /* What its worker will stop it for unless it advances, and at which core time; NONE, 0: nothing
+     * is announced, or its worker is not there to say. */
+    enum cause stop_cause;
+    uint64_t stop_at_ms;
 };
 bool view_attempt(const struct farm *farm, struct token token, struct attempt_view *out);
 /* Attempts of a job, first to last; *index starts at 0. */
@@ -133,6 +137,8 @@ struct publication_view {
     bool already, rebuilt;
     bool in_doubt; /* an earlier try may have published; only its worker or a person ends it */
     uint64_t not_before_ms; /* wanted, unknown: core time of the next try */
+    enum cause stop_cause;  /* as an attempt's */
+    uint64_t stop_at_ms;
 };
 bool view_publication(const struct farm *farm, uint64_t publication, struct publication_view *out);
 

@@ -30,6 +30,7 @@ project() {
 		    memory: 1M
 		    disk: 1M
 		    check: "off"
+		    silence: ${silence:-2h}
 		    command: |
 		      $1
 		    branches:
@@ -65,6 +66,34 @@ at_gate() {
 
 built_at_least() {
 	[ "$(wc -l <"$built")" -ge "$1" ]
+}
+
+# to_be_stopped CAUSE|null: what the newest run's only job is announced to be stopped for.
+to_be_stopped() {
+	farm status --json | jq -e --arg cause "$1" '(.run.jobs[0].stop.cause // "null") == $cause'
+}
+
+@test "a build that is silent is announced to be stopped, until it prints" {
+	mkfifo "$top/on"
+	# A quarter of a minute is left when it is announced.
+	silence=30s project "echo begun; read line <$top/on; echo more; read line <$top/on; echo ended"
+	farm_up
+	worker_up one --slots 1
+	farm rebuild --detach 'gpu=sm90 isa=avx2'
+	wait_until 30 job_is torchvision-python313-cuda12_8-sm90-avx2 phase build
+	to_be_stopped null
+	wait_until 40 to_be_stopped silent
+	run farm status
+	says "silent main torchvision-python313-cuda12_8-sm90-avx2: its build on one is stopped in "
+	run farm why sm90-avx2
+	says "unless it prints or computes"
+	timeout 10 tee "$top/on" <<<go
+	wait_until 10 to_be_stopped null
+	run farm status
+	[[ $output != *"is stopped in"* ]]
+	timeout 10 tee "$top/on" <<<go
+	wait_until 30 run_is closed
+	ended_as "1 ok, 0 failed, 0 published"
 }
 
 @test "kill -9 of the agent: its build goes on, and is reported when the agent is back" {

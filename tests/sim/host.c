@@ -287,10 +287,10 @@ static bool probe(struct host *host)
         struct folder *folder = host->folders[i];
         if (!folder->on_disk || !supervisor_lives(folder))
             continue;
-        struct agent_input grew = {.kind = AGENT_INPUT_LOG_GREW};
-        grew.log_grew.token = folder->token;
-        grew.log_grew.bytes = folder_log_bytes(host, folder);
-        if (!step(host, &grew))
+        struct agent_input look = {.kind = AGENT_INPUT_LOOKED};
+        look.looked.token = folder->token;
+        look.looked.bytes = folder_log_bytes(host, folder);
+        if (!step(host, &look))
             return false;
     }
     return true;

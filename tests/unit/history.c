@@ -249,6 +249,9 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->facts.disk_bytes = number(&words, "used", 0);
     item->signature = number(&words, "sign", 0);
     item->lines = value(&words, "lines", "");
+    int stop = shape_enum_value(cause_names, value(&words, "stop", "none"));
+    item->stop_cause = (enum cause)stop;
+    item->stop_at_ms = number(&words, "stopat", 0);
     if (item->state == ITEM_RUNNING)
         item->phase = (enum phase)shape_enum_value(phase_names, word(&words, 2));
     if (item->state != ITEM_ENDED)

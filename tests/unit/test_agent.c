@@ -17,7 +17,7 @@
  *                                              [disk]
  *   found T accepted|running|gone|ended [PHASE|OUTCOME] [grant] [secret] [checkout]
  *   order T                                    one of no kind
- *   log T BYTES | probe [more] [disk]
+ *   look T BYTES [CAUSE AT] | probe [more] [disk]     at a running phase, that is stopped for CAUSE
  */
 #include "proto/limits.h"
 #include "worker/agent.h"
@@ -81,6 +81,9 @@ static void print_item(struct buf *out, const struct item *item)
         buf_print(out, "!");
     if (item->log_bytes)
         buf_print(out, "+%llu", (unsigned long long)item->log_bytes);
+    if (item->stop_cause != CAUSE_NONE)
+        buf_print(out, "<%s@%llu>", cause_names[item->stop_cause],
+                  (unsigned long long)item->stop_at_ms);
 }
 
 static void print_effect(struct buf *out, const struct agent_effect *effect)
@@ -307,11 +310,14 @@ static void in_found(struct play *play)
     step(play, &input);
 }
 
-static void in_log(struct play *play)
+static void in_look(struct play *play)
 {
-    struct agent_input input = {.kind = AGENT_INPUT_LOG_GREW};
-    input.log_grew.token = token_at(play, 0);
-    input.log_grew.bytes = strtoull(word(play, 1), NULL, 10);
+    struct agent_input input = {.kind = AGENT_INPUT_LOOKED};
+    int cause = shape_enum_value(cause_names, word(play, 2));
+    input.looked.token = token_at(play, 0);
+    input.looked.bytes = strtoull(word(play, 1), NULL, 10);
+    input.looked.stop_cause = cause > 0 ? (enum cause)cause : CAUSE_NONE;
+    input.looked.stop_at_ms = strtoull(word(play, 3), NULL, 10);
     step(play, &input);
 }
 
@@ -377,7 +383,7 @@ static const struct {
     {"welcome", in_welcome},     {"offer", in_offer},       {"grant", in_grant},
     {"stop", in_stop},           {"forget", in_forget},     {"order", in_order},
     {"stale", in_stale},         {"prepared", in_prepared}, {"ended", in_ended},
-    {"found", in_found},         {"log", in_log},           {"probe", in_probe},
+    {"found", in_found},         {"look", in_look},         {"probe", in_probe},
 };
 
 static void play_line(struct play *play, const char *line)
@@ -708,21 +714,52 @@ static void heartbeats(void **state)
     (void)state;
     assert_history(WELCOMED "+999\n"
                             "tick\n"
-                            "log 1 5\n" /* unknown */
+                            "look 1 5\n" /* unknown */
                             "+1\n"
                             "tick\n"
                             "  status 2\n"
                             "offer 1\n"
                             "  prepare 1\n"
                             "  status 3 1:accepted\n"
-                            "log 1 5000\n" /* told with the next heartbeat */
-                            "log 1 4000\n"
+                            "look 1 5000\n" /* told with the next heartbeat */
+                            "look 1 4000\n"
                             "+1000\n"
                             "tick\n"
                             "  status 4 1:accepted+5000\n"
                             "probe\n" /* free bytes change: no reason to say hello */
                             "+100\n"
                             "tick\n");
+}
+
+/* At once, not with the next heartbeat; once; and it is over with its phase. */
+static void a_coming_stop_is_told_and_taken_back(void **state)
+{
+    (void)state;
+    assert_history(WELCOMED "offer 1 check\n"
+                            "  prepare 1\n"
+                            "  status 2 1:accepted\n"
+                            "prepared 1\n"
+                            "  start 1 checkout\n"
+                            "  status 3 1:running-checkout\n"
+                            "ended 1 checkout ok\n"
+                            "  start 1 build\n"
+                            "  status 4 1:running-build\n"
+                            "look 1 5 silent 9000\n"
+                            "  status 5 1:running-build+5<silent@9000>\n"
+                            "look 1 5 silent 9000\n"
+                            "look 1 6\n"
+                            "  status 6 1:running-build+6\n"
+                            "look 1 6 timeout 9500\n"
+                            "  status 7 1:running-build+6<timeout@9500>\n"
+                            "ended 1 build ok\n"
+                            "  start 1 check\n"
+                            "  status 8 1:running-check+6\n"
+                            "look 1 6 timeout 9900\n"
+                            "  status 9 1:running-check+6<timeout@9900>\n"
+                            "ended 1 check timeout\n"
+                            "  save 1:ended-failed(timeout)+6\n"
+                            "  status 10 1:ended-failed(timeout)+6\n"
+                            "look 1 6 timeout 9900\n"); /* nothing ends twice */
 }
 
 static void a_changed_host_says_hello(void **state)
@@ -871,7 +908,8 @@ static void any_sequence_is_survived(void **state)
                                         "ended %d build oom",
                                         "ended %d build lost",
                                         "ended %d publish signal",
-                                        "log %d 17",
+                                        "look %d 17",
+                                        "look %d 17 silent 9000",
                                         "stale 3 3 offer %d",
                                         "tick",
                                         "again",
@@ -1140,6 +1178,7 @@ int main(void)
         cmocka_unit_test(what_is_found_goes_on),
         cmocka_unit_test(stale_orders_are_ignored),
         cmocka_unit_test(heartbeats),
+        cmocka_unit_test(a_coming_stop_is_told_and_taken_back),
         cmocka_unit_test(a_changed_host_says_hello),
         cmocka_unit_test(losing_the_coordinator),
         cmocka_unit_test(a_new_connection_is_spoken_on_at_once),

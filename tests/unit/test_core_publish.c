@@ -45,6 +45,26 @@ static void an_export_keeps_who_holds_a_place(void **state)
     history_end(h);
 }
 
+/* A publish has a limit of time as a build has. */
+static void a_coming_stop_of_a_publish_is_told(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    struct publication_view view;
+    history_do(h, "status w1 at=5 : 1.1 ended ok, p1.2 running publish stop=timeout stopat=905");
+    view_publication(history_farm(h), 1, &view);
+    assert_int_equal(view.stop_cause, CAUSE_TIMEOUT);
+    history_do(h, "tick 80000"); /* nobody is there to say it */
+    view_publication(history_farm(h), 1, &view);
+    assert_int_equal(view.state, PUBLICATION_RUNNING);
+    assert_int_equal(view.stop_cause, CAUSE_NONE);
+    history_do(h, "hello w1 x86_64-linux publish slots=4 at=80005 : 1.1 ended ok, p1.2 ended ok");
+    view_publication(history_farm(h), 1, &view);
+    assert_int_equal(view.state, PUBLICATION_PUBLISHED);
+    assert_int_equal(view.stop_cause, CAUSE_NONE);
+    history_end(h);
+}
+
 /* Nobody but the host that was granted says what became of it, nor hides that host's word. */
 static void another_workers_word_about_a_publish_is_nothing(void **state)
 {
@@ -530,6 +550,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_export_keeps_who_holds_a_place),
+        cmocka_unit_test(a_coming_stop_of_a_publish_is_told),
         cmocka_unit_test(another_workers_word_about_a_publish_is_nothing),
         cmocka_unit_test(a_grant_to_a_lost_home_is_unknown),
         cmocka_unit_test(already_published_is_success),

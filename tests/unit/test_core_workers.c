@@ -34,6 +34,13 @@ static enum order_kind ordered(struct history *h, uint64_t worker, uint64_t numb
     return kind;
 }
 
+static uint64_t farm_now_ms(struct history *h)
+{
+    struct farm_view farm;
+    view_farm(history_farm(h), &farm);
+    return farm.now_ms;
+}
+
 static enum attempt_state attempt_state(struct history *h, uint64_t number)
 {
     struct attempt_view attempt;
@@ -100,6 +107,58 @@ static void a_host_that_comes_back_too_late_stops_and_forgets(void **state)
     struct job_view job;
     assert_true(view_job(history_farm(h), 1, &job));
     assert_int_equal(job.state, JOB_RUNNING);
+    history_end(h);
+}
+
+/* A worker that will stop something soon says so by its own clock. It holds as long as the worker
+ * is there to say it, and while the attempt lives. */
+static void a_coming_stop_is_told_in_the_farms_time(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    struct attempt_view attempt;
+    struct token token = {1, 1};
+    history_do(h, "status w1 at=7000 : 1.1 running build");
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.stop_cause, CAUSE_NONE);
+    history_do(h, "status w1 at=8000 : 1.1 running build stop=silent stopat=38000");
+    uint64_t said_ms = farm_now_ms(h);
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.stop_cause, CAUSE_SILENT);
+    assert_int_equal(attempt.stop_at_ms, said_ms + 30000);
+    history_rebuild(h); /* in the same process it is not forgotten */
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.stop_at_ms, said_ms + 30000);
+    history_do(h, "tick 1000\nstatus w1 at=9000 : 1.1 running build"); /* it printed something */
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.stop_cause, CAUSE_NONE);
+    assert_int_equal(attempt.stop_at_ms, 0);
+    history_do(h, "status w1 at=9100 : 1.1 running build stop=timeout stopat=500");
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.stop_cause, CAUSE_TIMEOUT);
+    assert_int_equal(attempt.stop_at_ms, farm_now_ms(h)); /* now, not before */
+    history_do(h, "status w1 at=9200"); /* what it does not show it does not say */
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.stop_cause, CAUSE_NONE);
+    history_end(h);
+}
+
+static void a_coming_stop_is_forgotten_with_its_worker(void **state)
+{
+    (void)state;
+    struct history *h = one_job();
+    struct attempt_view attempt;
+    struct token token = {1, 1};
+    history_do(h, "status w1 at=1 : 1.1 running build stop=silent stopat=90000\ntick 80000");
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.state, ATTEMPT_BUILDING);
+    assert_int_equal(attempt.stop_cause, CAUSE_NONE);
+    history_do(h, "hello w1 x86_64-linux at=80001 : 1.1 running build stop=silent stopat=90000");
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.stop_cause, CAUSE_SILENT);
+    history_do(h, "status w1 at=90002 : 1.1 ended failed silent");
+    view_attempt(history_farm(h), token, &attempt);
+    assert_int_equal(attempt.stop_cause, CAUSE_NONE);
     history_end(h);
 }
 
@@ -668,6 +727,8 @@ int main(void)
         cmocka_unit_test(a_stale_status_renews_nothing),
         cmocka_unit_test(a_host_that_comes_back_within_the_grace_keeps_its_build),
         cmocka_unit_test(a_host_that_comes_back_too_late_stops_and_forgets),
+        cmocka_unit_test(a_coming_stop_is_told_in_the_farms_time),
+        cmocka_unit_test(a_coming_stop_is_forgotten_with_its_worker),
         cmocka_unit_test(a_silent_host_is_lost_however_much_the_others_say),
         cmocka_unit_test(an_offer_nobody_took_goes_elsewhere_at_once),
         cmocka_unit_test(an_offer_that_is_never_shown_goes_elsewhere),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The agent's side of supervisors, with real ones. */
+#include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
 #include "worker/custody.h"
@@ -117,6 +118,86 @@ static void another_agent_finds_it_again(void **state)
     custody_release(found);
     assert_int_equal(custody_find(place->path, PHASE_BUILD, &found, &err), 0);
     assert_null(found);
+}
+
+/* ---- what will be stopped ---- */
+
+static enum cause wait_coming_stop(struct place *place, enum cause wanted, uint64_t *at_ms)
+{
+    enum cause cause = CAUSE_NONE;
+    for (int i = 0; i < 3000; i++) {
+        cause = custody_coming_stop(place->path, PHASE_BUILD, at_ms);
+        if (cause == wanted)
+            break;
+        poll(NULL, 0, 10);
+    }
+    return cause;
+}
+
+static void push_on(struct place *place)
+{
+    int go = open(place_path(place, "go"), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(go, "\n", 1), 1);
+    close(go);
+}
+
+/* Silence is announced with its time, and taken back when the build prints. */
+static void a_coming_stop_is_told_until_the_build_advances(void **state)
+{
+    struct place *place = *state;
+    uint64_t at_ms, began_ms = clock_boot_ms();
+    bool lost;
+    mkfifo(place_path(place, "go"), 0600);
+    assert_int_equal(custody_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_NONE);
+    struct custody *custody =
+        begin_with(place, "read line < go; echo on; read line < go; exit 3",
+                   &(struct custody_start){.silence_ms = 4000, .wall_ms = 10000000});
+    assert_int_equal(custody_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_NONE);
+    assert_int_equal(at_ms, 0);
+    assert_int_equal(wait_coming_stop(place, CAUSE_SILENT, &at_ms), CAUSE_SILENT);
+    assert_true(at_ms >= began_ms + 4000);
+    assert_true(at_ms <= clock_boot_ms() + 2000);
+    push_on(place);
+    assert_int_equal(wait_coming_stop(place, CAUSE_NONE, &at_ms), CAUSE_NONE);
+    push_on(place);
+    wait_end(custody);
+    assert_int_equal(facts_of(place, &lost).status, 3);
+    custody_release(custody);
+}
+
+/* Of two limits the nearer one; printing does not move the end of all time. */
+static void a_limit_of_time_is_told_to_the_end(void **state)
+{
+    struct place *place = *state;
+    uint64_t at_ms, first_ms;
+    struct custody *custody =
+        begin_with(place, "while :; do echo on; sleep 0.02; done",
+                   &(struct custody_start){.silence_ms = 60000, .wall_ms = 3000});
+    assert_int_equal(wait_coming_stop(place, CAUSE_TIMEOUT, &first_ms), CAUSE_TIMEOUT);
+    assert_int_equal(custody_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_TIMEOUT);
+    assert_int_equal(at_ms, first_ms);
+    wait_end(custody);
+    custody_release(custody);
+}
+
+static void a_broken_word_of_a_coming_stop_is_none(void **state)
+{
+    struct place *place = *state;
+    static const char *const texts[] = {"stop_cause silent\nstop_at_ms 5\n", /* not whole */
+                                        "stop_cause oom\nstop_at_ms 5\nend\n",
+                                        "stop_cause what\nstop_at_ms 5\nend\n",
+                                        "stop_cause silent\nstop_at_ms -5\nend\n",
+                                        "stop_cause silent\nend\n",
+                                        "\nend\n"};
+    uint64_t at_ms;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        int file = open(place_path(place, "build.run"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(ftruncate(file, 0), 0);
+        assert_true(pwrite(file, texts[i], strlen(texts[i]), SUPERVISOR_STOP_OFFSET) > 0);
+        close(file);
+        assert_int_equal(custody_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_NONE);
+        assert_int_equal(at_ms, 0);
+    }
 }
 
 static void one_that_is_stopped_ends_its_tree(void **state)
@@ -318,6 +399,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_that_ends_leaves_facts),
         TEST(another_agent_finds_it_again),
+        TEST(a_coming_stop_is_told_until_the_build_advances),
+        TEST(a_limit_of_time_is_told_to_the_end),
+        TEST(a_broken_word_of_a_coming_stop_is_none),
         TEST(one_that_is_stopped_ends_its_tree),
         TEST(a_killed_supervisor_is_lost_and_its_tree_is_gone),
         TEST(a_cgroup_knows_what_proc_cannot),

@@ -233,6 +233,29 @@ static void counts_and_failures_stand_below(void **state)
     json_decref(run);
 }
 
+static void what_a_limit_will_stop_is_a_line(void **state)
+{
+    (void)state;
+    json_t *run = sample_run(), *jobs = json_object_get(run, "jobs");
+    json_t *built = json_array_get(jobs, 1), *published = json_array_get(jobs, 4);
+    struct buf out = {0};
+    json_object_set_new(built, "worker", json_string("big"));
+    json_object_set_new(built, "stop", json_pack("{s:s, s:i}", "cause", "silent", "in_ms", 45000));
+    json_t *publication = json_object_get(published, "publication");
+    json_object_set_new(publication, "worker", json_string("small"));
+    json_object_set_new(publication, "stop",
+                        json_pack("{s:s, s:i}", "cause", "timeout", "in_ms", 0));
+    grid_stops(run, false, &out);
+    assert_string_equal(
+        text_of(&out),
+        "silent main pkg-sm90-avx512: its build on big is stopped in 45 s, unless it prints or "
+        "computes\n"
+        "late cuda-12_9 pkg-sm90-avx2: its publish on small is stopped now, at its limit of "
+        "time\n");
+    buf_release(&out);
+    json_decref(run);
+}
+
 static void assert_summary(const json_t *run, const char *expected, bool over, bool well)
 {
     struct buf out = {0};
@@ -299,6 +322,7 @@ int main(void)
         cmocka_unit_test(only_colours_survive),
         cmocka_unit_test(broken_sequences_do_no_harm),
         cmocka_unit_test(a_run_is_a_grid_for_each_branch),
+        cmocka_unit_test(what_a_limit_will_stop_is_a_line),
         cmocka_unit_test(counts_and_failures_stand_below),
         cmocka_unit_test(the_last_line_is_exact),
         cmocka_unit_test(a_large_run_is_not_listed_whole),

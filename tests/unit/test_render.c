@@ -102,6 +102,36 @@ static void jobs_have_what_is_promised(void **state)
     history_end(h);
 }
 
+/* With the time that is left, for a build and for a publish; null while nothing is announced. */
+static void a_coming_stop_is_shown(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, WORKER RUN "status w1 at=500 : 1.1 running build\n");
+    json_t *job = render_job(history_farm(h), 1);
+    assert_true(json_is_null(json_object_get(job, "stop")));
+    json_decref(job);
+    history_do(h, "status w1 at=600 : 1.1 running build stop=silent stopat=60600\n");
+    job = render_why(history_farm(h), 1);
+    const json_t *stop = json_object_get(job, "stop");
+    assert_string_equal(text(stop, "cause"), "silent");
+    assert_int_equal(number(stop, "in_ms"), 60000);
+    json_decref(job);
+    history_do(h, "tick 2000\n");
+    job = render_job(history_farm(h), 1);
+    assert_int_equal(number(json_object_get(job, "stop"), "in_ms"), 58000);
+    json_decref(job);
+    history_do(h, "status w1 : 1.1 ended ok\n"
+                  "status w1 at=9 : 1.1 ended ok, p1.2 running publish stop=timeout stopat=1\n");
+    job = render_job(history_farm(h), 1);
+    assert_true(json_is_null(json_object_get(job, "stop")));
+    stop = json_object_get(json_object_get(job, "publication"), "stop");
+    assert_string_equal(text(stop, "cause"), "timeout");
+    assert_int_equal(number(stop, "in_ms"), 0);
+    json_decref(job);
+    history_end(h);
+}
+
 static void a_published_job_is_in_the_ledger(void **state)
 {
     (void)state;
@@ -309,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_farm_before_anything),
         cmocka_unit_test(jobs_have_what_is_promised),
+        cmocka_unit_test(a_coming_stop_is_shown),
         cmocka_unit_test(a_published_job_is_in_the_ledger),
         cmocka_unit_test(a_variant_stands_by_its_newest_entry),
         cmocka_unit_test(a_branch_is_one_line),

@@ -8,6 +8,8 @@
  *   smoke         each branch of the farm is checked out, and where there is nix it builds
  *                 something tiny: all that a build needs works, but for the build
  *   clean BYTES [dry-run]   `farm-worker clean` on the host
+ *
+ * "evaluate" is a task too, but the core's own: core/evaluate.c.
  */
 #ifndef FARM_CHORES_H
 #define FARM_CHORES_H

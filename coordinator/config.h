@@ -30,7 +30,8 @@ struct config_project {
     const char *name;
     const char *url;
     enum builder builder;
-    const char *command; /* command builder */
+    const char *command;  /* command builder */
+    const char *evaluate; /* command builder, "" none */
     bool checkout;
     const char *system; /* for packages whose name and recipe do not tell, "" none */
     enum check_mode check;

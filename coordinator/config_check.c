@@ -246,6 +246,9 @@ static const void *check_builder(const struct config_project *project, struct er
                      "the builder \"command\" needs the key \"command\" beside it");
     if (!is_command && *project->command)
         return blame(&project->command, err, "command: only for the builder \"command\"");
+    if (!is_command && *project->evaluate)
+        return blame(&project->evaluate, err,
+                     "evaluate: only for the builder \"command\"; flox and nix know how");
     if (!is_command && !project->checkout)
         return blame(&project->checkout, err,
                      "checkout: only the builder \"command\" can do without");

@@ -79,6 +79,7 @@ static struct recipe recipe_of(const struct site *site, const struct package *pa
         .wall_ms = project->wall_ms,
         .silence_ms = project->silence_ms,
         .rules = config_rules(&site->search->config, site->search->arena),
+        .evaluate = project->builder == BUILDER_COMMAND ? project->evaluate : "",
     };
 }
 

@@ -125,7 +125,12 @@ static int run_failures(const struct arguments *arguments, const char *home)
         "are held until a host has nothing else to do. Then one more is tried; if it ends alike, "
         "the others close as blocked, unbuilt. One that\n"
         "is built releases them, and so does `farm release RUN` "
-        "([adr/0010](adr/0010-holds.md)).\n\n");
+        "([adr/0010](adr/0010-holds.md)).\n\n"
+        "Jobs that have waited for `evaluate_after` are evaluated meanwhile, in slots that builds "
+        "leave "
+        "free. What does not evaluate is held in the same\n"
+        "way, with the reason; any other end of an evaluation says nothing "
+        "([adr/0013](adr/0013-evaluations.md)).\n\n");
     remedy_print(&out);
     fwrite(out.data, 1, out.size, stdout);
     buf_release(&out);

@@ -48,6 +48,11 @@ static const struct option timing_options[] = {
     {"retry_delay", "30s",
      "The first pause before a job is tried again; it doubles with each try, up to 32 times.",
      OPTION_TIME, AT(struct policy, retry_delay_ms), .most = 86400000},
+    {"evaluate_after", "1m",
+     "Jobs that have waited so long are evaluated in slots that builds leave free, so that a "
+     "recipe "
+     "that does not evaluate is known before its turn; 0 is never.",
+     OPTION_TIME, AT(struct policy, evaluate_after_ms), .most = 30 * 86400000ull},
     END};
 
 static const struct option retry_options[] = {
@@ -148,6 +153,11 @@ static const struct option project_options[] = {
      OPTION_ENUM, AT(struct config_project, builder), .names = builder_names},
     {"command", "", "builder command: run by sh -c, with FARM_PACKAGE and others.", OPTION_TEXT,
      AT(struct config_project, command)},
+    {"evaluate", "",
+     "builder command: run by sh -c to find out early whether a package evaluates, with "
+     "FARM_PACKAGE "
+     "and others; it must not build. flox and nix need none.",
+     OPTION_TEXT, AT(struct config_project, evaluate)},
     {"checkout", "true", "builder command: false runs it in an empty folder, without git.",
      OPTION_FLAG, AT(struct config_project, checkout)},
     {"system", "",

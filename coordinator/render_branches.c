@@ -12,10 +12,14 @@
 
 /* Different causes that are told apart; a branch with more of them has another problem. */
 enum { CAUSES_MAX = 100 };
+/* Of a reason, in a summary: it may have to fit a commit status. */
+enum { HOLD_TEXT_MAX = 80 };
 
 struct tally {
     const struct variant *variant; /* of its first job: project, branch, commit */
-    size_t total, fine, failed, other, building, waiting;
+    size_t total, fine, failed, other, building, waiting, on_hold;
+    enum cause hold_cause;
+    const char *hold_detail; /* of the first that is on hold */
     size_t wanted, published, publish_failed, held;
     const char *details[CAUSES_MAX];
     size_t causes;
@@ -82,6 +86,14 @@ static void count_publication(const struct tallies *tallies, struct tally *tally
         count_cause(tally, publication.detail);
 }
 
+static void count_hold(struct tally *tally, const struct job_view *job)
+{
+    if (!tally->on_hold++) {
+        tally->hold_cause = job->cause;
+        tally->hold_detail = job->detail;
+    }
+}
+
 static void count_job(struct tallies *tallies, const struct job_view *job)
 {
     struct tally *tally = tally_of(tallies, &job->item->variant);
@@ -90,6 +102,8 @@ static void count_job(struct tallies *tallies, const struct job_view *job)
         count_closed(tally, job);
     else if (job->state == JOB_LEASED || job->state == JOB_RUNNING)
         tally->building++;
+    else if (job->state == JOB_HELD)
+        count_hold(tally, job);
     else
         tally->waiting++;
     count_publication(tallies, tally, job);
@@ -114,6 +128,10 @@ static json_t *summary_of(const struct tally *tally)
     add_part(&out, tally->other, "not built");
     add_part(&out, tally->building, "building");
     add_part(&out, tally->waiting, "waiting");
+    add_part(&out, tally->on_hold, "on hold");
+    if (tally->on_hold)
+        buf_print(&out, " (%s: %.*s)", cause_names[tally->hold_cause], HOLD_TEXT_MAX,
+                  tally->hold_detail);
     json_t *text = json_text((const char *)out.data);
     buf_release(&out);
     return text;
@@ -130,7 +148,7 @@ static json_t *branch_from(const struct tally *tally)
         {"building", tally->building}, {"waiting", tally->waiting},
         {"wanted", tally->wanted},     {"published", tally->published},
         {"held", tally->held},         {"publish_failed", tally->publish_failed},
-        {"causes", tally->causes},
+        {"causes", tally->causes},     {"on_hold", tally->on_hold},
     };
     json_t *object = json_object();
     json_object_set_new(object, "project", json_text(tally->variant->project));

@@ -60,6 +60,8 @@ static const struct field recipe_fields[] = {
     SHAPE_FIELD(struct recipe, U64, silence_ms),
     SHAPE_FIELD(struct recipe, TEXT, bundle),
     SHAPE_FIELD(struct recipe, TEXT, rules),
+    SHAPE_FIELD(struct recipe, TEXT, evaluate),
+    SHAPE_ENUM(struct recipe, tool, builder_names),
 };
 const struct shape recipe_shape = SHAPE(struct recipe, recipe_fields);
 

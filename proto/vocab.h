@@ -140,10 +140,12 @@ struct recipe {
     const char *bundle; /* `farm build --from`: name of the git bundle that has the commit, or "" */
     bool checkout;      /* false: run in an empty folder, no git (light jobs, smoke jobs) */
     enum check_mode check;
-    bool has_check;      /* the commit tracks a test-build.sh at its top */
-    uint64_t wall_ms;    /* 0: no limit. From the start of the build phase, never from the queue */
-    uint64_t silence_ms; /* 0: no limit */
-    const char *rules;   /* the farm's own rules of failure, a line each: cause, space, PCRE2 */
+    bool has_check;       /* the commit tracks a test-build.sh at its top */
+    uint64_t wall_ms;     /* 0: no limit. From the start of the build phase, never from the queue */
+    uint64_t silence_ms;  /* 0: no limit */
+    const char *rules;    /* the farm's own rules of failure, a line each: cause, space, PCRE2 */
+    const char *evaluate; /* command builder: evaluates the package and builds nothing, "" none */
+    enum builder tool;    /* command builder: whose programs the command calls; NONE: no matter */
 };
 
 /* What a job reserves on its host while an attempt runs. */

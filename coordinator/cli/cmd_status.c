@@ -111,6 +111,8 @@ static const char *chosen_text(struct arena *arena, const json_t *run)
 {
     const char *filter = json_get_text(run, "filter", "");
     uint64_t retry_of = json_get_u64(run, "retry_of", 0);
+    if (!strcmp(json_get_text(run, "task", ""), "evaluate"))
+        return arena_print(arena, "evaluates what waits in %llu", (unsigned long long)retry_of);
     if (retry_of)
         return arena_print(arena, "retry of %llu%s%s", (unsigned long long)retry_of,
                            *filter ? ": " : "", filter);

@@ -43,7 +43,8 @@ static const struct mark marks[] = {
     {"build", INK_BUSY, "building", "running", NULL, NULL, NULL},
     {"sent", INK_BUSY, "given to a worker", "leased", NULL, NULL, NULL},
     {"next", INK_PLAIN, "ready, waits for a host", "ready", NULL, NULL, NULL},
-    {"hold", INK_NOTE, "one of its family failed: after all else", "held", NULL, NULL, NULL},
+    {"hold", INK_NOTE, "one of its family failed, or it does not evaluate: after all else", "held",
+     NULL, NULL, NULL},
     {"wait", INK_DIM, "waits", "waiting", NULL, NULL, NULL},
     {"?", INK_NOTE, "a state this program does not know", NULL, NULL, NULL, NULL},
 };

@@ -72,6 +72,10 @@ void run_submitted(struct farm *farm, const struct record *record)
     farm->runs_open++;
     farm->counters.run = higher(farm->counters.run, run->id);
     know_request(farm, body->request_id, run->id);
+    struct run *evaluated =
+        options_evaluate(&run->options) ? find_run(farm, run->options.retry_of) : NULL;
+    if (evaluated)
+        evaluated->evaluation = run->id;
 }
 
 void run_resolved(struct farm *farm, const struct record *record)
@@ -236,6 +240,7 @@ void job_planned(struct farm *farm, const struct record *record)
     job->state = state_move(&job_table, STATE_NEW, record->kind, JOB_WAITING);
     HASH_ADD(hh, farm->jobs, id, sizeof job->id, job);
     append_job(run, job);
+    run->evaluable += item_is_evaluable(&job->item);
     farm->jobs_open++;
     farm->counters.job = higher(farm->counters.job, job->id);
     struct job *leader = body->joins ? find_job(farm, body->joins) : NULL;

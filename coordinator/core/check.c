@@ -62,18 +62,19 @@ static void check_run(const struct run *run)
 
 static void check_worker(const struct worker *worker)
 {
-    uint32_t running = 0, heavy = 0, publishing = 0;
+    uint32_t running = 0, heavy = 0, evaluating = 0, publishing = 0;
     for (const struct attempt *at = worker->live_first; at; at = at->live_next) {
         assert(at->worker == worker && attempt_is_live(at));
         running++;
         heavy += at->job->item.needs.heavy;
+        evaluating += options_evaluate(&at->job->run->options);
     }
     for (const struct publication *at = worker->pinned_first; at; at = at->pinned_next) {
         assert(at->worker == worker && publication_is_open(at));
         publishing += at->state == PUBLICATION_GRANTED || at->state == PUBLICATION_RUNNING;
     }
     assert(running == worker->running && heavy == worker->running_heavy);
-    assert(publishing == worker->publishing);
+    assert(evaluating == worker->evaluating && publishing == worker->publishing);
     if (worker->state == WORKER_REMOVED)
         assert(!running && !worker->pinned_first && !worker->session);
     if (worker->session)

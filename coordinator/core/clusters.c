@@ -119,9 +119,28 @@ static void add_job(struct gathering *all, const struct job_view *job)
             add_attempt(all, job, &attempt);
 }
 
+/* Nothing of the run failed so: an evaluation did, which is of another run. */
+static void begin_evaluated(struct gathering *all, const struct job_view *job)
+{
+    struct job_view evaluation;
+    struct attempt_view attempt;
+    if (all->count == CLUSTERS_MAX || !view_evaluation(all->farm, job, &evaluation) ||
+        !evaluation.attempts || !view_attempt(all->farm, evaluation.attempt, &attempt) ||
+        attempt.signature != job->held_for)
+        return;
+    begin(all, &attempt, &job->item->variant);
+    struct cluster_view *cluster = &all->clusters[all->count - 1];
+    cluster->first_job = job->job;
+    cluster->attempts = 1;
+    cluster->evaluated = true;
+    add_worker(cluster, attempt.worker);
+}
+
 static void add_held(struct gathering *all, const struct job_view *job)
 {
     size_t at = job->held_for ? find(all, job->held_for) : all->count;
+    if (job->held_for && at == all->count)
+        begin_evaluated(all, job);
     if (at == all->count)
         return; /* it did not fit, or nothing held this one */
     if (job->state == JOB_HELD)
@@ -158,10 +177,11 @@ static const char *what_was_done(const struct cluster_view *cluster, struct aren
                            : remedy->change == CHANGE_DISK ? ", with more disk"
                                                            : "",
                            cluster->built, cluster->variants);
-    const char *text = "not tried again";
+    const char *text =
+        cluster->evaluated ? "found by evaluating them before their turn" : "not tried again";
     if (cluster->held)
-        text = arena_print(arena, "%s; %zu of the family wait until hosts have nothing else", text,
-                           cluster->held);
+        text = arena_print(arena, "%s; %zu%s wait until hosts have nothing else", text,
+                           cluster->held, cluster->evaluated ? "" : " of the family");
     if (cluster->blocked)
         text = arena_print(arena, "%s; %zu of the family not built", text, cluster->blocked);
     return text;

@@ -71,12 +71,18 @@ void lose_attempt(struct step *step, struct token token, const char *detail);
 void decide_ended(struct step *step, struct token token);
 /* hold.c: jobs that would fail as one of their family did. */
 void hold_family(struct step *step, const struct attempt_view *failed);
-void release_family(struct step *step, uint64_t built);
+void release_family(struct step *step, uint64_t built, uint64_t held_for);
 void release_held_by_host(struct step *step, uint64_t worker);
 size_t release_jobs(struct step *step, uint64_t run, uint64_t job); /* job 0: all of the run */
 bool may_witness(const struct farm *farm, uint64_t job, uint64_t worker);
 /* Closes a held job of which enough is known. */
 bool close_if_certain(struct step *step, uint64_t job);
+/* evaluate.c: recipes that do not evaluate, found before their turn. */
+void decide_evaluations(struct step *step);
+/* The job is being built: what evaluates it need not begin. */
+void drop_evaluation(struct step *step, uint64_t job);
+/* The end of an evaluation: where it says that the recipe does not evaluate, its job is held. */
+void hold_evaluated(struct step *step, const struct attempt_view *ended);
 /* suspect.c: hosts that break what they are given. */
 void judge_host(struct step *step, const struct attempt_view *attempt);
 void forgive_host(struct step *step, uint64_t worker); /* a person vouches for it */

@@ -479,6 +479,7 @@ static uint64_t mix_run(uint64_t hash, const struct run *run)
     hash = mix_shape(hash, &run_options_shape, &run->options);
     hash = hash_text(hash_text(hash_text(hash, run->who), run->request_id), run->reason);
     hash = mix(mix(hash, run->submitted_wall_ms), run->closed_wall_ms);
+    hash = mix(mix(hash, run->evaluable), run->evaluation);
     for (size_t i = 0; i < run->warnings_count; i++)
         hash = hash_text(hash, run->warnings[i]);
     for (size_t i = 0; i <= JOB_CLOSED; i++)

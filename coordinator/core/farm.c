@@ -228,9 +228,24 @@ static uint64_t probation_ms(const struct farm *farm)
     return first_ms;
 }
 
+/* When the jobs of a run have waited long enough to be evaluated, or FARM_NEVER. */
+static uint64_t evaluations_ms(const struct farm *farm)
+{
+    struct run_view run;
+    uint64_t first_ms = FARM_NEVER, cursor = 0;
+    while (farm->policy.evaluate_after_ms && view_run_next(farm, &cursor, &run)) {
+        uint64_t due_ms = evaluation_due_ms(farm, &run);
+        if (due_ms < first_ms)
+            first_ms = due_ms;
+    }
+    return first_ms;
+}
+
 uint64_t farm_deadline_ms(const struct farm *farm)
 {
-    uint64_t deadline_ms = probation_ms(farm);
+    uint64_t deadline_ms = probation_ms(farm), evaluations = evaluations_ms(farm);
+    if (evaluations < deadline_ms)
+        deadline_ms = evaluations;
     if (may_expire(farm) && farm->looked_ms + look_ms < deadline_ms)
         deadline_ms = farm->looked_ms + look_ms;
     const struct rank_node *timer = rank_first(&farm->timers);
@@ -369,6 +384,7 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
     dispatch(step, input);
     release_due(step);
     decide_probations(step);
+    decide_evaluations(step);
     if (routes_changed(outcome, first))
         close_unroutable(step);
     decide_schedule(step);

@@ -72,7 +72,7 @@ struct worker {
     uint64_t hearing; /* (passing) number of its newest status, farm-wide; 0 none in this session */
     uint32_t foreign; /* (passing) live attempts it runs that are not ours: they hold slots */
     struct attempt *live_first, *live_last;
-    uint32_t running, running_heavy, publishing;
+    uint32_t running, running_heavy, evaluating, publishing;
     struct publication *pinned_first, *pinned_last; /* open ones */
     uint64_t until_ms; /* quarantined: its probation; 0 only a person ends it */
     uint32_t strikes;
@@ -111,6 +111,8 @@ struct run {
     size_t warnings_count, warnings_capacity; /* the list is on the heap, its texts in the arena */
     uint64_t submitted_ms, submitted_wall_ms, closed_ms, closed_wall_ms;
     struct job *jobs_first, *jobs_last;
+    size_t evaluable;    /* jobs that evaluate.c knows how to evaluate */
+    uint64_t evaluation; /* the run that evaluates its jobs, 0 none yet */
     size_t jobs, by_state[JOB_CLOSED + 1], by_verdict[8];
     size_t probing; /* publications held until the run's first to their account is through */
     struct cluster *clusters;

@@ -10,6 +10,8 @@
  *    ended with that signature, or all of them on one host though another could take this one;
  *  - else it closes `blocked` unbuilt: it would fail too, and says as which.
  *
+ * What evaluate.c finds not to evaluate is held in the same way, package by package.
+ *
  * A success in the family releases all of it, and so does a person (`farm release`), for good: a
  * failure that passes must not condemn a family. docs/adr/0010 has the reasons and the figures.
  */
@@ -18,11 +20,15 @@
 
 #include <string.h>
 
+static bool same_branch(const struct variant *a, const struct variant *b)
+{
+    return strcmp(a->system, b->system) == 0 && strcmp(a->branch, b->branch) == 0 &&
+           strcmp(a->project, b->project) == 0 && strcmp(a->commit, b->commit) == 0;
+}
+
 static bool same_family(const struct variant *a, const struct variant *b)
 {
-    return *a->gpu && strcmp(a->gpu, b->gpu) == 0 && strcmp(a->system, b->system) == 0 &&
-           strcmp(a->branch, b->branch) == 0 && strcmp(a->project, b->project) == 0 &&
-           strcmp(a->commit, b->commit) == 0;
+    return *a->gpu && strcmp(a->gpu, b->gpu) == 0 && same_branch(a, b);
 }
 
 static bool is_permanent(enum cause cause)
@@ -66,14 +72,17 @@ static void let_go(struct step *step, uint64_t job, uint64_t released)
            &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job, .signature = released}});
 }
 
-void release_family(struct step *step, uint64_t built)
+/* `held_for`: what the built one was held for: it proves that wrong for its whole branch. */
+void release_family(struct step *step, uint64_t built, uint64_t held_for)
 {
     struct job_view of = peek_job(step->farm, built), job;
     uint64_t cursor = 0;
     if (!peek_run(step->farm, of.run).by_state[JOB_HELD])
         return;
     while (view_job_next(step->farm, of.run, &cursor, &job))
-        if (job.state == JOB_HELD && same_family(&job.item->variant, &of.item->variant))
+        if (job.state == JOB_HELD && (same_family(&job.item->variant, &of.item->variant) ||
+                                      (held_for && job.held_for == held_for &&
+                                       same_branch(&job.item->variant, &of.item->variant))))
             let_go(step, job.job, 0);
 }
 

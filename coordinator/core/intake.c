@@ -114,6 +114,10 @@ void decide_archive(struct step *step, uint64_t run)
     if (!view_run(step->farm, run, &view) ||
         (view.state != RUN_CLOSED && view.state != RUN_REFUSED))
         return;
+    /* What evaluated a run goes after it: the run remembers that it was evaluated. */
+    if (options_evaluate(&view.options) &&
+        view_run(step->farm, view.options.retry_of, &(struct run_view){0}))
+        return;
     while (view_job_next(step->farm, run, &cursor, &job))
         if (!is_settled(step->farm, &job))
             return;

@@ -153,6 +153,7 @@ static uint64_t class_key(const struct job *job)
     const struct plan_item *item = &job->item;
     uint64_t hash = hash_text(0, item->variant.system);
     hash = hash_number(hash, item->recipe.builder);
+    hash = hash_number(hash, item->recipe.tool);
     hash = hash_number(hash, item->needs.heavy);
     hash = hash_number(hash, item->needs.memory_bytes);
     hash = hash_number(hash, job->memory_bytes);
@@ -169,12 +170,12 @@ static uint64_t class_key(const struct job *job)
 }
 
 /* Local builds first, then priority, then the older run, then the longest, then the order of the
- * plan. */
+ * plan. Evaluations take what all of these leave. */
 static void set_urgency(const struct farm *farm, struct job *job)
 {
     const struct run_options *options = &job->run->options;
     uint64_t priority = (uint64_t)options->priority ^ ((uint64_t)1 << 63);
-    job->rank.key[0] = options->local ? 0 : ~priority;
+    job->rank.key[0] = options_evaluate(options) ? UINT64_MAX : options->local ? 0 : ~priority;
     job->rank.key[1] = job->run->id;
     job->rank.key[2] = ~view_duration_ms(farm, job->item.variant.project, job->item.variant.package,
                                          job->item.variant.system);
@@ -314,6 +315,7 @@ void reserve(struct farm *farm, struct attempt *attempt)
     const struct job *job = attempt->job;
     worker->running++;
     worker->running_heavy += job->item.needs.heavy;
+    worker->evaluating += options_evaluate(&job->run->options);
     farm->attempts_live++;
     if (job->family) {
         job->family->trying++;
@@ -340,6 +342,7 @@ void unreserve(struct farm *farm, struct attempt *attempt)
     const struct job *job = attempt->job;
     worker->running--;
     worker->running_heavy -= job->item.needs.heavy;
+    worker->evaluating -= options_evaluate(&job->run->options);
     farm->attempts_live--;
     if (job->family)
         job->family->trying--;

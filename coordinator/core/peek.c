@@ -163,7 +163,8 @@ void peek_want(const struct farm *farm, uint64_t job, struct want *out)
                           ? found->disk_bytes
                           : found->item.needs.disk_bytes,
         .worker = found->run->options.worker,
-        .is_task = *found->run->options.task != '\0',
+        .is_task = *found->run->options.task != '\0' && !options_evaluate(&found->run->options),
+        .evaluates = options_evaluate(&found->run->options),
     };
 }
 
@@ -208,7 +209,8 @@ size_t peek_held_jobs(const struct farm *farm, uint64_t **out, struct arena *are
 struct cluster_peek peek_cluster(const struct farm *farm, uint64_t run, uint64_t signature)
 {
     const struct cluster *found = find_cluster(find_run(farm, run), signature);
-    assert(found && "nobody is held for what did not happen");
+    if (!found) /* what holds it is an evaluation: no build of the run failed so */
+        return (struct cluster_peek){0};
     return (struct cluster_peek){.jobs = found->jobs,
                                  .hosts = found->hosts,
                                  .host = found->host,

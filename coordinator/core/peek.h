@@ -50,6 +50,7 @@ struct want {
     uint64_t disk_bytes;
     const char *worker; /* the only one that may take it, "" any */
     bool is_task;       /* a chore of that host (run_options.task) */
+    bool evaluates;     /* it is evaluate.c's: only where builds leave room */
 };
 void peek_want(const struct farm *farm, uint64_t job, struct want *out);
 /* Whether its own run publishes it. */

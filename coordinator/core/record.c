@@ -8,6 +8,7 @@
 #include "coordinator/core/record.h"
 
 #include <assert.h>
+#include <string.h>
 
 const char *const notice_kind_names[] = {"none",
                                          "run-opened",
@@ -40,6 +41,7 @@ static const struct field policy_fields[] = {
     SHAPE_FIELD(struct policy, U32, publish_tries_max),
     SHAPE_FIELD(struct policy, U64, disk_floor_bytes),
     SHAPE_FIELD(struct policy, FLAG, notices),
+    SHAPE_FIELD(struct policy, U64, evaluate_after_ms),
 };
 const struct shape policy_shape = SHAPE(struct policy, policy_fields);
 
@@ -156,6 +158,11 @@ static const struct field run_options_fields[] = {
     SHAPE_FIELD(struct run_options, TEXT, task),
 };
 const struct shape run_options_shape = SHAPE(struct run_options, run_options_fields);
+
+bool options_evaluate(const struct run_options *options)
+{
+    return strcmp(options->task, "evaluate") == 0;
+}
 
 static const struct field run_submitted_fields[] = {
     SHAPE_FIELD(struct record_run_submitted, U64, run),

@@ -100,8 +100,9 @@ struct policy {
     uint32_t attempts_max;   /* of one job in all */
     uint32_t lost_max;       /* a job that lost this many hosts stops: a poison job */
     uint32_t publish_tries_max;
-    uint64_t disk_floor_bytes; /* a host keeps this much free beyond reservations */
-    bool notices;              /* farm.yaml names somebody to tell */
+    uint64_t disk_floor_bytes;  /* a host keeps this much free beyond reservations */
+    bool notices;               /* farm.yaml names somebody to tell */
+    uint64_t evaluate_after_ms; /* jobs that wait so long are evaluated meanwhile; 0 never */
 };
 
 struct record_paused {
@@ -209,7 +210,7 @@ struct run_options {
     bool publish;
     bool force;         /* build also what is unchanged */
     int64_t priority;   /* higher first */
-    uint64_t retry_of;  /* a run, or 0 */
+    uint64_t retry_of;  /* a run, or 0; task "evaluate": the run whose jobs are evaluated */
     bool failed;        /* retry: only jobs that did not end ok */
     const char *at;     /* retry: a branch whose tip to take, "" the same commits */
     bool local;         /* `farm build --from`: never publishes, goes first */
@@ -217,8 +218,12 @@ struct run_options {
     const char *bundle; /* local: name of the git bundle that has it, "" when it is pushed */
     const char *worker; /* local, task: the only worker that may take it, "" any */
     const char *task;   /* not a build but a chore of one host ("smoke", "clean"): also while it is
-                           drained or its disk is full, tried once; "" none */
+                           drained or its disk is full, tried once; "evaluate" (evaluate.c) is for
+                           any host that is well; "" none */
 };
+
+/* Whether it is the task of evaluate.c. */
+bool options_evaluate(const struct run_options *options);
 
 struct record_run_submitted {
     uint64_t run;

@@ -15,10 +15,10 @@
 #include <assert.h>
 #include <string.h>
 
-const char *const fit_names[] = {"yes",     "offline", "draining", "quarantined",  "system",
-                                 "builder", "check",   "publish",  "memory-total", "slots",
-                                 "heavy",   "memory",  "disk",     "backoff",      "problem",
-                                 "worker",  "suspect", NULL};
+const char *const fit_names[] = {
+    "yes",     "offline",      "draining", "quarantined", "system", "builder", "check",
+    "publish", "memory-total", "slots",    "heavy",       "memory", "disk",    "backoff",
+    "problem", "worker",       "suspect",  "evaluating",  NULL};
 
 /* ---- what a host can ever do --------------------------------------------------------------- */
 
@@ -98,7 +98,8 @@ static enum fit never_fits(const struct worker_view *worker, const struct want *
         return FIT_WORKER;
     if (!*item->variant.system || !lists(host->systems, host->systems_count, item->variant.system))
         return FIT_SYSTEM;
-    if (!has_builder(host, item->recipe.builder))
+    if (!has_builder(host, item->recipe.builder) ||
+        (item->recipe.tool && !has_builder(host, item->recipe.tool)))
         return FIT_BUILDER;
     if (item->recipe.check == CHECK_REQUIRED && !can_check(host, &item->variant))
         return FIT_CHECK;
@@ -174,8 +175,10 @@ static enum fit busy_fits(const struct worker_view *worker, const struct want *w
     const struct capabilities *host = worker->capabilities;
     if (worker->running >= host->slots)
         return FIT_SLOTS;
-    if (is_on_trial(worker))
+    if (is_on_trial(worker) || (want->evaluates && worker->suspects))
         return FIT_SUSPECT;
+    if (want->evaluates && worker->evaluating)
+        return FIT_EVALUATING;
     uint32_t heavy = SEEDED_BUG(OVERCOMMIT_HEAVY) ? worker->running_heavy : worker->host_heavy;
     if (want->item->needs.heavy && heavy >= host->heavy_slots)
         return FIT_HEAVY;
@@ -195,8 +198,11 @@ static enum fit state_fits(const struct worker_view *worker, const struct want *
         return want->is_task && worker->session ? FIT_YES : FIT_DRAINING;
     case WORKER_QUARANTINED:
         return FIT_QUARANTINED;
-    case WORKER_ONLINE:
     case WORKER_PROBATION:
+        if (want->evaluates)
+            return FIT_SUSPECT;
+        /* fallthrough */
+    case WORKER_ONLINE:
         return worker->session ? FIT_YES : FIT_OFFLINE;
     case WORKER_OFFLINE:
     case WORKER_REMOVED:
@@ -323,7 +329,7 @@ static uint64_t best_of_class(const struct farm *farm, const struct ready_view *
     size_t passed = 0;
     for (uint64_t job = ready->head; job; job = peek_ready_after(farm, job)) {
         peek_want(farm, job, &want);
-        if (fits(worker, &want, floor_bytes) != FIT_YES)
+        if ((want.evaluates && choice != ANY) || fits(worker, &want, floor_bytes) != FIT_YES)
             return 0;
         bool chosen = is_chosen(farm, job, choice);
         if (!chosen && ++passed == CHOICE_LOOK)
@@ -389,6 +395,7 @@ static void offer(struct step *step, uint64_t job, uint64_t worker)
     decide(step, &(struct record){.kind = RECORD_LEASE_OFFERED,
                                   .lease = {.token = token, .job = job, .worker = worker}});
     ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
+    drop_evaluation(step, job);
 }
 
 static void fill(struct step *step, struct worker_view *worker, uint64_t floor_bytes)
@@ -466,8 +473,10 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            host->systems_count ? host->systems[0] : "nothing",
                            item->variant.system);
     case FIT_BUILDER:
-        return arena_print(arena, "%s has no %s", worker->name,
-                           builder_names[item->recipe.builder]);
+        return arena_print(
+            arena, "%s has no %s", worker->name,
+            builder_names[has_builder(host, item->recipe.builder) ? item->recipe.tool
+                                                                  : item->recipe.builder]);
     case FIT_CHECK:
         return arena_print(arena, "%s cannot run %s, and the check is required", worker->name,
                            isa_or_gpu(host, &item->variant));
@@ -507,6 +516,8 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                                : "jobs failed on %s in a row: it is given few at a time until one "
                                  "ends well",
                            worker->name);
+    case FIT_EVALUATING:
+        return arena_print(arena, "%s evaluates another package just now", worker->name);
     case FIT_WORKER:
         break;
     }

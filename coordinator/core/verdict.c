@@ -93,12 +93,19 @@ static const char *last_words(struct step *step, const struct attempt_view *atte
                        attempt->detail);
 }
 
-/* Who asked for a chore of a host waits for it, and asks again. */
-static bool is_task(const struct farm *farm, uint64_t job)
+/* Who asked for a chore of a host waits for it, and asks again; an evaluation is only a help. */
+static bool is_tried_once(const struct farm *farm, uint64_t job)
 {
     struct want want;
     peek_want(farm, job, &want);
-    return want.is_task;
+    return want.is_task || want.evaluates;
+}
+
+static bool evaluates(const struct farm *farm, uint64_t job)
+{
+    struct want want;
+    peek_want(farm, job, &want);
+    return want.evaluates;
 }
 
 static void retry_or_close(struct step *step, const struct attempt_view *attempt, bool was_probe)
@@ -107,7 +114,7 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
     view_farm(step->farm, &farm);
     const struct remedy *remedy = remedy_for(step, attempt, was_probe);
     struct past past = look_back(step->farm, attempt);
-    if (is_task(step->farm, attempt->job)) {
+    if (is_tried_once(step->farm, attempt->job)) {
         close_job(step, attempt->job, VERDICT_FAILED, attempt->cause, attempt->detail);
         return;
     }
@@ -240,15 +247,21 @@ void decide_ended(struct step *step, struct token token)
     view_attempt(step->farm, token, &attempt);
     view_job(step->farm, attempt.job, &job);
     bool was_probe = peek_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
-    judge_host(step, &attempt);
+    bool evaluated = evaluates(step->farm, attempt.job);
+    if (!evaluated) /* which says nothing about a host */
+        judge_host(step, &attempt);
     if (job.state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
+    if (evaluated)
+        hold_evaluated(step, &attempt);
     if (attempt.outcome != OUTCOME_OK) {
-        raise_reservation(step, &attempt, remedy_of(attempt.cause)->change);
+        if (!evaluated)
+            raise_reservation(step, &attempt, remedy_of(attempt.cause)->change);
         retry_or_close(step, &attempt, was_probe);
         return;
     }
-    learn(step, &attempt);
+    if (!evaluated)
+        learn(step, &attempt);
     close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
-    release_family(step, attempt.job);
+    release_family(step, attempt.job, job.held_for);
 }

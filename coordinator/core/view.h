@@ -66,7 +66,10 @@ struct run_view {
     const char *const *warnings;
     size_t warnings_count;
     uint64_t submitted_wall_ms, closed_wall_ms;
-    size_t jobs; /* all */
+    uint64_t submitted_ms; /* core time */
+    size_t evaluable;      /* jobs that can be evaluated alone */
+    uint64_t evaluation;   /* the run that does it, 0 none yet */
+    size_t jobs;           /* all */
     size_t by_state[JOB_CLOSED + 1];
     size_t by_verdict[8];       /* closed ones by enum verdict */
     size_t publications_wanted; /* every publication of this run */
@@ -154,7 +157,7 @@ struct worker_view {
     const char *program;
     const struct capabilities *capabilities;
     uint64_t heard_ms; /* core time */
-    uint32_t running, running_heavy, publishing;
+    uint32_t running, running_heavy, evaluating, publishing;
     /* On its host, over all its workers; disk on the file system that it builds on. */
     uint32_t host_heavy;
     uint64_t memory_reserved, disk_reserved;
@@ -213,6 +216,7 @@ struct cluster_view {
     size_t failed;  /* closed for it */
     size_t held;    /* wait because of it */
     size_t blocked; /* not built because of it */
+    bool evaluated; /* no build of the run failed so, but what evaluate.c had evaluated */
     struct token first;
     uint64_t first_job, first_worker, first_wall_ms;
     const uint64_t *workers;
@@ -223,6 +227,13 @@ struct cluster_view {
 /* Of a run, most variants first; or only those that a job (not 0) has part in. In the arena. */
 size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t job, struct cluster_view **out,
                      struct arena *arena);
+
+/* evaluate.c: whether the item can be evaluated without being built. */
+bool item_is_evaluable(const struct plan_item *item);
+/* When the jobs of a run are to be evaluated, in core time; UINT64_MAX: never, or it began. */
+uint64_t evaluation_due_ms(const struct farm *farm, const struct run_view *run);
+/* The job that evaluates this one. */
+bool view_evaluation(const struct farm *farm, const struct job_view *of, struct job_view *out);
 
 /* Why a host does not (or would) take a job: the code is the scheduler's own (schedule.c); nobody
  * computes it twice. */
@@ -243,7 +254,8 @@ enum fit {
     FIT_BACKOFF,      /* this job failed there; another host or a later time first */
     FIT_PROBLEM,      /* the host says it cannot build (capabilities.problem) */
     FIT_WORKER,       /* never: its run is for another worker (run_options.worker) */
-    FIT_SUSPECT       /* failures in a row, or on probation: one more only when one has ended */
+    FIT_SUSPECT,      /* failures in a row, or on probation: one more only when one has ended */
+    FIT_EVALUATING    /* an evaluation: it evaluates another */
 };
 extern const char *const fit_names[];
 /* One sentence with the numbers in it, into `out`. */

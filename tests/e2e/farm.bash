@@ -185,7 +185,8 @@ farm_make() {
 }
 
 # farm_config < PROJECTS_AND_TARGETS: farm.yaml with this test's ports and short times. Variables
-# set for the call: listen_on, heartbeat, lease_ttl, lost_grace, retry_delay, attempts_max, lost_max.
+# set for the call: listen_on, heartbeat, lease_ttl, lost_grace, retry_delay, evaluate_after,
+# attempts_max, lost_max.
 farm_config() {
 	cat >"$FARM_HOME/farm.yaml" <<-EOT
 		listen:
@@ -197,6 +198,7 @@ farm_config() {
 		  lease_ttl: ${lease_ttl:-5s}
 		  lost_grace: ${lost_grace:-30s}
 		  retry_delay: ${retry_delay:-1s}
+		  evaluate_after: ${evaluate_after:-1m}
 		retry:
 		  attempts_max: ${attempts_max:-3}
 		  lost_max: ${lost_max:-3}

@@ -575,9 +575,10 @@ static void equip(struct host *host)
     has->features = arena_new(arena, sizeof *has->features);
     has->features[0] = "avx2";
     has->features_count = 1;
-    has->builders = arena_new(arena, sizeof *has->builders);
+    has->builders = arena_new(arena, 2 * sizeof *has->builders);
     has->builders[0] = "nix 2.8.0";
-    has->builders_count = 1;
+    has->builders[1] = "command";
+    has->builders_count = 2;
     has->filesystems = arena_new(arena, sizeof *has->filesystems);
     has->filesystems[0] = (struct filesystem){"8:1", true, true, true, 100 * GIB, 200 * GIB};
     has->filesystems_count = 1;

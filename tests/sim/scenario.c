@@ -42,7 +42,8 @@ static void set_policy(struct policy *policy, const char *word)
     } settings[] = {{"ttl=", offsetof(struct policy, lease_ttl_ms)},
                     {"grace=", offsetof(struct policy, lost_grace_ms)},
                     {"delay=", offsetof(struct policy, retry_delay_ms)},
-                    {"heartbeat=", offsetof(struct policy, heartbeat_ms)}};
+                    {"heartbeat=", offsetof(struct policy, heartbeat_ms)},
+                    {"evaluate=", offsetof(struct policy, evaluate_after_ms)}};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         size_t size = strlen(settings[i].name);
         uint64_t value = strtoull(word + size, NULL, 10);

@@ -73,6 +73,8 @@ static void draw_policy(struct policy *policy, uint64_t *random)
     policy->lost_max = few(random, 1, 4);
     policy->publish_tries_max = few(random, 1, 6);
     policy->disk_floor_bytes = (uint64_t)1 << 30;
+    /* From what is drawn: one draw more would make every kept seed another story. */
+    policy->evaluate_after_ms = policy->retry_delay_ms % 2 ? policy->lost_grace_ms / 2 : 0;
 }
 
 static void draw_people(struct swarm *swarm, uint64_t *random)

@@ -456,6 +456,7 @@ static void do_policy(struct history *history, const struct words *words)
     policy.lost_max = (uint32_t)number(words, "lost", policy.lost_max);
     policy.publish_tries_max = (uint32_t)number(words, "tries", policy.publish_tries_max);
     policy.notices = number(words, "notices", policy.notices);
+    policy.evaluate_after_ms = number(words, "evaluate", policy.evaluate_after_ms);
     struct input input = {.kind = INPUT_POLICY, .policy = policy};
     history_step(history, &input);
 }

@@ -190,6 +190,8 @@ static const struct broken table[] = {
     {PROJECT BRANCH "    builder: command\n",
      "6:14: the builder \"command\" needs the key \"command\" beside it"},
     {PROJECT BRANCH "    command: make\n", "6:14: command: only for the builder \"command\""},
+    {PROJECT BRANCH "    evaluate: make\n",
+     "6:15: evaluate: only for the builder \"command\"; flox and nix know how"},
     {PROJECT BRANCH "    checkout: false\n",
      "6:15: checkout: only the builder \"command\" can do without"},
     {PROJECT BRANCH "    system: linux\n",

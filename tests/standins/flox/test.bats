@@ -231,6 +231,14 @@ Outputs created: ./result-$package, ./result-$package-dist"
 
 # ---- real builds
 
+@test "build: with max-jobs = 0 it evaluates and builds nothing" {
+	export FARM_FAKE_SLOW=300 # which nothing that builds nothing meets
+	NIX_CONFIG=$'cores = 2\nmax-jobs = 0\nbuilders =' run "$flox" build "$package"
+	ended 1 "in Nix expression mode"
+	[[ $output == *"unable to start any build"*"ERROR: Build failed"* ]]
+	[ -z "$(ls "$FARM_FAKE_STORE")" ]
+}
+
 @test "nix: builds for real, and a wrong host for real not" {
 	command -v nix-build > /dev/null || skip "no nix here"
 	command -v gcc > /dev/null || skip "no gcc here"

@@ -65,7 +65,7 @@ class NixBuild:
         facts = json.loads(done.stdout)
         return Product(facts["name"], facts["version"], facts["drvPath"], {})
 
-    def realise(self, product, link, _faults):
+    def realise(self, product, link, _faults, _may_build):  # nix reads NIX_CONFIG itself
         done = self._nix("build", "--json", "-L", "--out-link", link, product.derivation)
         self._make_stops_unless(done, "build.json")
         self.scratch.write("build.json", done.stdout)
@@ -122,8 +122,12 @@ class FakeBuild:
         self.scratch.write("eval.json", json.dumps(outputs))
         return Product(name, version, f"{self.store}/{digest}-{name}.drv", outputs)
 
-    def realise(self, product, link, faults):
+    def realise(self, product, link, faults, may_build):
         if not os.path.isdir(product.outputs["out"]):
+            if not may_build:
+                self.voice.raw(b"error: unable to start any build; either increase '--max-jobs' or enable remote "
+                               b"builds.\n")
+                make_stops(self.voice, self.scratch.path("build.json"))
             self._compile(product, faults)
             for path in product.outputs.values():
                 os.makedirs(path, exist_ok=True)

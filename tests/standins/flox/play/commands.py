@@ -214,9 +214,10 @@ class Flox:
         self.faults.at("eval")
         product = builder.evaluate(recipe, package)
         self.voice.echo(f"Building {product.name} in Nix expression mode")
-        self._suffer()
+        if self._may_build():
+            self._suffer()
         link = os.path.join(checkout.folder, f"result-{package}")
-        builder.realise(product, link, self.faults)
+        builder.realise(product, link, self.faults, self._may_build())
         scratch.check(link)
         self.voice.echo(f"Completed build of {product.name} in Nix expression mode\n")
         return product
@@ -228,6 +229,10 @@ class Flox:
         if not shutil.which("nix"):
             misuse("there is no nix here: FARM_FAKE_STORE must name a folder")
         return NixBuild(self.voice, scratch)
+
+    def _may_build(self):
+        """What NIX_CONFIG says reaches nix: with max-jobs = 0 it evaluates and builds nothing."""
+        return not re.search(r"^\s*max-jobs\s*=\s*0\s*$", self.environment.get("NIX_CONFIG", ""), re.M)
 
     def _suffer(self):
         """The faults that happen while the builder runs."""

@@ -479,6 +479,8 @@ static int look(struct search *search)
 int discover_run(const struct discover_question *question, struct discover_answer *answer,
                  struct arena *arena, struct err *err)
 {
+    if (question->pins_count)
+        return discover_pins(question, answer, arena, err);
     struct search search = {.question = question, .arena = arena, .err = err};
     struct discover_answer found = {.problem = ""};
     int result = look(&search);

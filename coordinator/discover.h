@@ -18,6 +18,14 @@
 #include "proto/base/err.h"
 #include "proto/vocab.h"
 
+/* A commit of an earlier run. */
+struct discover_pin {
+    const char *project;
+    const char *url;
+    const char *branch;
+    const char *commit;
+};
+
 struct discover_question {
     const char *home;    /* bare clones stand in HOME/git */
     const char *config;  /* path of farm.yaml */
@@ -27,6 +35,10 @@ struct discover_question {
     const char *bundle;  /* path of a git bundle to take `commit` from, "" none */
     const char *commit;  /* build --from: this commit instead of the branches' tips; one project */
     const char *branch;  /* build --from: the branch it belongs to */
+    /* retry: look only whether these can still be had; the answer's items are those that cannot,
+     * with a problem and nothing else that counts beside project, branch and commit */
+    struct discover_pin *pins;
+    size_t pins_count;
 };
 struct discover_answer {
     const char *problem; /* "" or one sentence */
@@ -43,6 +55,10 @@ extern const struct shape discover_question_shape, discover_answer_shape;
  * bundle have none. Texts live in the arena. */
 int discover_run(const struct discover_question *question, struct discover_answer *answer,
                  struct arena *arena, struct err *err);
+
+/* discover_pins.c: the part of it that answers a question with pins. */
+int discover_pins(const struct discover_question *question, struct discover_answer *answer,
+                  struct arena *arena, struct err *err);
 
 /* The answer as the child prints it: one JSON object, one line an item, so that the reader needs
  * memory for one item at a time. */

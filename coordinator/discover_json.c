@@ -9,6 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct field pin_fields[] = {
+    SHAPE_FIELD(struct discover_pin, TEXT, project),
+    SHAPE_FIELD(struct discover_pin, TEXT, url),
+    SHAPE_FIELD(struct discover_pin, TEXT, branch),
+    SHAPE_FIELD(struct discover_pin, TEXT, commit),
+};
+static const struct shape pin_shape = SHAPE(struct discover_pin, pin_fields);
+
 static const struct field question_fields[] = {
     SHAPE_FIELD(struct discover_question, TEXT, home),
     SHAPE_FIELD(struct discover_question, TEXT, config),
@@ -18,6 +26,7 @@ static const struct field question_fields[] = {
     SHAPE_FIELD(struct discover_question, TEXT, bundle),
     SHAPE_FIELD(struct discover_question, TEXT, commit),
     SHAPE_FIELD(struct discover_question, TEXT, branch),
+    SHAPE_LIST(struct discover_question, pins, pin_shape),
 };
 const struct shape discover_question_shape = SHAPE(struct discover_question, question_fields);
 

@@ -284,6 +284,22 @@ bool git_has_commit(const struct git *git, const char *commit)
     return has;
 }
 
+bool git_on_branch(const struct git *git, const char *commit)
+{
+    struct arena arena = {0};
+    struct buf out = {0};
+    const char *contains = arena_print(&arena, "--contains=%s", commit);
+    bool has = git_has_commit(git, commit) &&
+               run_git(git,
+                       ARGUMENTS("for-each-ref", "--count=1", "--format=%(refname)", contains,
+                                 "refs/remotes/origin/"),
+                       NO_INPUT, &out, NULL) == 0 &&
+               out.size > 1;
+    buf_release(&out);
+    arena_clear(&arena);
+    return has;
+}
+
 int git_unbundle(const struct git *git, const char *bundle, const char *commit, struct err *err)
 {
     struct arena arena = {0};

@@ -29,6 +29,9 @@ int git_fetch(const struct git *git, const char *url, struct err *err);
 /* Takes the commits of a bundle file; `commit` must be among them or known. */
 int git_unbundle(const struct git *git, const char *bundle, const char *commit, struct err *err);
 bool git_has_commit(const struct git *git, const char *commit);
+/* Whether a fetched branch has the commit in its history: then whoever clones can have it. A commit
+ * that was pushed away is still in the clone, but on no branch. */
+bool git_on_branch(const struct git *git, const char *commit);
 /* The branch that HEAD of a URL names, "" when it does not tell. */
 const char *git_head(const struct git *git, const char *url, struct arena *arena);
 

@@ -25,6 +25,7 @@ struct ticket {
     uint64_t run; /* resolve this run; 0: answer a client */
     struct asker asker;
     bool is_plan;
+    bool has_pins;              /* a retry: the answer tells which commits cannot be had any more */
     struct run_options options; /* plan: what would be asked for; texts owned */
     struct arena arena;
 };
@@ -171,19 +172,77 @@ static void select_jobs(const struct farm *source, const struct run_options *opt
     }
 }
 
+static bool is_pin_of(const struct variant *variant, const char *project, const char *branch,
+                      const char *commit)
+{
+    return !strcmp(variant->commit, commit) && !strcmp(variant->branch, branch) &&
+           !strcmp(variant->project, project);
+}
+
+/* What workers will fetch; a bundle and a command without a checkout bring what they need. */
+static size_t pins_of(const struct selection *selection, struct discover_pin *pins)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < selection->count; i++) {
+        const struct plan_item *item = selection->items[i];
+        const struct variant *variant = &item->variant;
+        bool known = *item->recipe.bundle || !item->recipe.checkout || !*variant->commit;
+        for (size_t k = 0; k < count && !known; k++)
+            known = is_pin_of(variant, pins[k].project, pins[k].branch, pins[k].commit);
+        if (!known)
+            pins[count++] = (struct discover_pin){variant->project, item->recipe.url,
+                                                  variant->branch, variant->commit};
+    }
+    return count;
+}
+
+/* `lost`: what discovery says of commits that cannot be had any more. They are blocked with that,
+ * and the others are built; when nothing is left, the run is refused. */
+static size_t block_lost(struct plan_item *items, size_t count, const struct discover_answer *lost)
+{
+    size_t blocked = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < lost->items_count; k++) {
+            const struct variant *pin = &lost->items[k].variant;
+            if (!is_pin_of(&items[i].variant, pin->project, pin->branch, pin->commit))
+                continue;
+            items[i].problem = lost->items[k].problem;
+            blocked++;
+        }
+    return blocked;
+}
+
 /* Same commits: the items are those of the earlier jobs, as they were, with today's targets. */
 static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
-                              const struct selection *selection)
+                              const struct selection *selection, const struct discover_answer *lost)
 {
-    struct plan_item *items = arena_new(&resolver->shell->arena, selection->count * sizeof *items);
+    struct arena *arena = &resolver->shell->arena;
+    struct discover_answer answer = {.problem = ""};
+    answer.items = arena_new(arena, selection->count * sizeof *answer.items);
+    answer.items_count = selection->count;
     for (size_t i = 0; i < selection->count; i++)
-        shape_copy(&plan_item_shape, &items[i], selection->items[i], &resolver->shell->arena);
-    tell_resolved(
-        resolver, run,
-        &(struct discover_answer){
-            .problem = selection->count ? "" : "nothing of that run matches: see `farm status RUN`",
-            .items = items,
-            .items_count = selection->count});
+        shape_copy(&plan_item_shape, &answer.items[i], selection->items[i], arena);
+    answer.warnings = arena_new(arena, lost->items_count * sizeof *answer.warnings);
+    for (size_t i = 0; i < lost->items_count; i++)
+        answer.warnings[answer.warnings_count++] = lost->items[i].problem;
+    size_t blocked = block_lost(answer.items, selection->count, lost);
+    if (!selection->count)
+        answer.problem = "nothing of that run matches: see `farm status RUN`";
+    else if (blocked == selection->count)
+        answer.problem = lost->items[0].problem;
+    tell_resolved(resolver, run, &answer);
+}
+
+static void ask_for_pins(struct resolver *resolver, uint64_t run, struct discover_pin *pins,
+                         size_t count)
+{
+    struct ticket *ticket = ticket_create(resolver);
+    ticket->run = run;
+    ticket->has_pins = true;
+    struct discover_question question = question_for(resolver->shell, "", "");
+    question.pins = pins;
+    question.pins_count = count;
+    ask(resolver, ticket, &question);
 }
 
 /* The tip of a branch: discovery says what is there now; only what the selection names is taken. */
@@ -203,8 +262,25 @@ static void resolve_at_branch(struct resolver *resolver, uint64_t run,
     buf_release(&filter);
 }
 
+/* `lost` NULL: git is yet to be asked. */
+static void resolve_selection(struct resolver *resolver, uint64_t run,
+                              const struct run_options *options, const struct selection *selection,
+                              const struct discover_answer *lost)
+{
+    static const struct discover_answer none = {.problem = ""};
+    struct discover_pin *pins =
+        arena_new(&resolver->shell->arena, (selection->count + 1) * sizeof *pins);
+    size_t count = lost ? 0 : pins_of(selection, pins);
+    if (*options->at && selection->count)
+        resolve_at_branch(resolver, run, options, selection);
+    else if (count)
+        ask_for_pins(resolver, run, pins, count);
+    else
+        resolve_from_jobs(resolver, run, selection, lost ? lost : &none);
+}
+
 static void resolve_retry(struct resolver *resolver, uint64_t run,
-                          const struct run_options *options)
+                          const struct run_options *options, const struct discover_answer *lost)
 {
     struct err err;
     struct farm *archived = NULL;
@@ -215,10 +291,7 @@ static void resolve_retry(struct resolver *resolver, uint64_t run,
     } else {
         struct selection selection = {0};
         select_jobs(source, options, filter, &selection);
-        if (*options->at && selection.count)
-            resolve_at_branch(resolver, run, options, &selection);
-        else
-            resolve_from_jobs(resolver, run, &selection);
+        resolve_selection(resolver, run, options, &selection, lost);
         free(selection.items);
     }
     filter_destroy(filter);
@@ -264,7 +337,7 @@ void resolver_run(struct resolver *resolver, uint64_t run)
     } else if (view.options.local) {
         resolve_local(resolver, run, &view.options);
     } else if (view.options.retry_of) {
-        resolve_retry(resolver, run, &view.options);
+        resolve_retry(resolver, run, &view.options, NULL);
     } else {
         struct ticket *ticket = ticket_create(resolver);
         ticket->run = run;
@@ -323,6 +396,15 @@ static const char *publish_problem(struct resolver *resolver, uint64_t run,
            "or leave --publish out";
 }
 
+/* Git told which commits of a retry are lost. */
+static void resume_retry(struct resolver *resolver, uint64_t run,
+                         const struct discover_answer *lost)
+{
+    struct run_view view;
+    if (view_run(resolver->shell->farm, run, &view) && view.state == RUN_RESOLVING)
+        resolve_retry(resolver, run, &view.options, lost);
+}
+
 static void answered(void *context, uint64_t tag, struct bytes bytes, const char *problem)
 {
     struct resolver *resolver = context;
@@ -336,7 +418,9 @@ static void answered(void *context, uint64_t tag, struct bytes bytes, const char
         answer =
             (struct discover_answer){.problem = "discovery failed; the coordinator's log says why"};
     }
-    if (ticket->run) {
+    if (ticket->has_pins && !*answer.problem) {
+        resume_retry(resolver, ticket->run, &answer);
+    } else if (ticket->run) {
         adapt_local(resolver, ticket->run, &answer);
         if (!*answer.problem)
             answer.problem = publish_problem(resolver, ticket->run, &answer);

@@ -338,6 +338,7 @@ json_t *render_why(const struct farm *farm, uint64_t job)
 {
     struct job_view view;
     struct farm_view whole;
+    struct arena arena = {0};
     if (!view_job(farm, job, &view))
         return json_null();
     view_farm(farm, &whole);
@@ -349,6 +350,8 @@ json_t *render_why(const struct farm *farm, uint64_t job)
     json_object_set_new(object, "hosts", waits ? hosts_for(farm, &view) : json_array());
     json_object_set_new(object, "tries", render_attempts(farm, job));
     json_object_set_new(object, "clusters", render_clusters(farm, view.run, job));
+    set_text(object, "nearest", render_nearest(farm, &view, &arena));
+    arena_clear(&arena);
     return object;
 }
 

@@ -32,7 +32,12 @@ enum {
 /* Below this a compiler cannot write its next object file. */
 #define DISK_FULL_BYTES (4ull << 20)
 
-/* Sources: "flox N" is a section of the flox contract, "nix", "git", "gcc" the program's own text.
+/* What nix may print behind its error: names that are near, and the hash that it found. */
+#define MEANT "(?:[\\s\\S]{0,1500}?(Did you mean [^?\\n]*\\?))?"
+#define GOT   "(?::\\s+(?:specified|wanted):\\s+\\S+\\s+(got:\\s+\\S+))?"
+
+/* What looks ahead is bounded: a log of one long line must not take a square of its length.
+ * Sources: "flox N" is a section of the flox contract, "nix", "git", "gcc" the program's own text.
  * Order is priority: what a host lacks comes before what a recipe did wrong, since the first is
  * often the reason of the second. */
 static const struct cause_rule rules[] = {
@@ -64,8 +69,8 @@ static const struct cause_rule rules[] = {
      "\u2718 ERROR: You are not logged in to FloxHub.", false},
     {"Your FloxHub token is invalid", CAUSE_AUTH, PUBLISH, "flox 3.2",
      "\u2718 ERROR: Your FloxHub token is invalid: invalid token", false},
-    {"FloxHub token (could not be verified|is expired)", CAUSE_AUTH, PUBLISH, "flox 3.2",
-     "Your FloxHub token could not be verified and may be expired or revoked.", false},
+    {"FloxHub token is expired or has been revoked", CAUSE_AUTH, PUBLISH, "flox 3.3",
+     "Your FloxHub token is expired or has been revoked.", false},
     {"401 Unauthorized", CAUSE_AUTH, PUBLISH, "flox 2.6", "\u2718 ERROR: 401 Unauthorized: no",
      false},
     {"secret key is corrupt", CAUSE_AUTH, PUBLISH, "nix", "error: secret key is corrupt", false},
@@ -92,7 +97,7 @@ static const struct cause_rule rules[] = {
     {"nable to start any build", CAUSE_STALE, PUBLISH, "nix",
      "error: unable to start any build; either increase '--max-jobs' or enable remote builds.",
      false},
-    {"path '/[^']*' (is not valid|does not exist)", CAUSE_STALE, PUBLISH, "nix",
+    {"path '/[^']*' (?:is not valid|does not exist)", CAUSE_STALE, PUBLISH, "nix",
      "error: path '/nix/store/abc-hello' is not valid", false},
     {"is required, but there is no substituter that can build it", CAUSE_STALE, PUBLISH, "nix",
      "error: path '/nix/store/abc-x' is required, but there is no substituter that can build it",
@@ -163,7 +168,7 @@ static const struct cause_rule rules[] = {
      "The repository must have at least one remote configured.", false},
     {"Could not parse the URL for remote", CAUSE_CONFIG, PUBLISH, "flox 2.2e",
      "Could not parse the URL for remote 'origin': relative URL", false},
-    {"Cannot publish (from an environment|without a build)", CAUSE_CONFIG, PUBLISH, "flox 2.2b",
+    {"Cannot publish (?:from an environment|without a build)", CAUSE_CONFIG, PUBLISH, "flox 2.2b",
      "Cannot publish from an environment on FloxHub.", false},
     {"No packages in toplevel group", CAUSE_CONFIG, PUBLISH, "flox 2.2g",
      "No packages in toplevel group", false},
@@ -205,11 +210,12 @@ static const struct cause_rule rules[] = {
      "\u2718 ERROR: Failed to download Nix build tools from 'github:flox/nixpkgs'", false},
     {"Failed to upload to cache", CAUSE_NETWORK, PUBLISH, "flox 2.2l",
      "\u2718 ERROR: Failed to publish package: Failed to upload to cache: error: timeout", false},
-    {"Could not access (the )?remote", CAUSE_NETWORK, PUBLISH, "flox 2.2e",
+    {"Could not access (?:the )?remote", CAUSE_NETWORK, PUBLISH, "flox 2.2e",
      "Could not access the remote repository: fatal: unable to connect", false},
     {"Failed to check whether local revision exists on remote", CAUSE_NETWORK, PUBLISH, "flox 2.2e",
      "Failed to check whether local revision exists on remote 'origin/main': eof", false},
-    {"error: unable to download '", CAUSE_NETWORK, ALL, "nix",
+    /* nix 2.8 warns with the same words, tries again, and may well succeed. */
+    {"error: unable to download '(?!.{0,500}retrying in )", CAUSE_NETWORK, ALL, "nix",
      "error: unable to download 'https://cache.nixos.org/nar/x.nar': Timeout was reached (28)",
      false},
     {"Internal Server Error", CAUSE_NETWORK, PUBLISH, "flox 2.6",
@@ -221,7 +227,7 @@ static const struct cause_rule rules[] = {
      false},
     {"429 Too Many Requests", CAUSE_NETWORK, BUILD | PUBLISH, "flox 2.6",
      "\u2718 ERROR: 429 Too Many Requests", false},
-    {"curl: \\((5|6|7|18|28|35|52|55|56|92)\\)", CAUSE_NETWORK, BUILD, "curl",
+    {"curl: \\((?:5|6|7|18|28|35|52|55|56|92)\\)", CAUSE_NETWORK, BUILD, "curl",
      "source> curl: (6) Could not resolve host: github.com", false},
     {"fatal: unable to access '", CAUSE_NETWORK, ALL, "git",
      "fatal: unable to access 'https://github.com/a/b/': Could not resolve host: github.com",
@@ -232,7 +238,7 @@ static const struct cause_rule rules[] = {
      "Couldn't resolve host name (6)", false},
     {"Could not read from remote repository", CAUSE_NETWORK, CHECKOUT | PUBLISH, "git",
      "fatal: Could not read from remote repository.", false},
-    {"Connection (timed out|refused|reset)", CAUSE_NETWORK, CHECKOUT | PUBLISH, "libc",
+    {"Connection (?:timed out|refused|reset)", CAUSE_NETWORK, CHECKOUT | PUBLISH, "libc",
      "ssh: connect to host example.org port 22: Connection refused", false},
     {"fatal: early EOF", CAUSE_NETWORK, CHECKOUT, "git", "fatal: early EOF", false},
     {"error: RPC failed", CAUSE_NETWORK, CHECKOUT, "git",
@@ -240,6 +246,14 @@ static const struct cause_rule rules[] = {
     /* ---- flox's own */
     {"failed to parse file for lock results", CAUSE_PUBLISH, PUBLISH, "flox 2.2i",
      "failed to parse file for lock results: EOF while parsing a value at line 1 column 0", false},
+    /* It warns and goes on, so whatever it says beside that comes first. */
+    {"FloxHub token could not be verified", CAUSE_AUTH, PUBLISH, "flox 3.2",
+     "Your FloxHub token could not be verified and may be expired or revoked.", false},
+    /* ---- a signal from outside: nobody of ours sends INT */
+    {"user interrupted process", CAUSE_UNKNOWN, BUILD | PUBLISH, "flox 1.7",
+     "\u2718 ERROR: user interrupted process", false},
+    {"error: interrupted by the user", CAUSE_UNKNOWN, BUILD | PUBLISH, "nix",
+     "error: interrupted by the user", false},
     /* ---- the recipe */
     {"farm-worker: the recipe does not evaluate", CAUSE_EVAL, BUILD, "floxfarm",
      "farm-worker: the recipe does not evaluate", true},
@@ -249,24 +263,69 @@ static const struct cause_rule rules[] = {
      "error: undefined variable 'lbi'", false},
     {"error: syntax error", CAUSE_EVAL, BUILD | PUBLISH, "nix",
      "error: syntax error, unexpected '}', expecting ';'", false},
-    {"error: attribute '[^']*' missing", CAUSE_EVAL, BUILD | PUBLISH, "nix",
+    {"error: attribute '[^']*' missing" MEANT, CAUSE_EVAL, BUILD | PUBLISH, "nix",
      "error: attribute 'cudaPackages_99' missing", false},
+    {"error: attribute '[^']*' in selection path '[^']*' not found" MEANT, CAUSE_EVAL,
+     BUILD | PUBLISH, "nix", "error: attribute 'd' in selection path 'd' not found", false},
+    {"called with unexpected argument '[^']*'" MEANT, CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: function 'anonymous lambda' called with unexpected argument 'cudaSupprt'", false},
+    {"called without required argument '", CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: function 'anonymous lambda' called without required argument 'torch'", false},
     {"error: infinite recursion encountered", CAUSE_EVAL, BUILD | PUBLISH, "nix",
      "error: infinite recursion encountered", false},
     {"error: evaluation aborted", CAUSE_EVAL, BUILD | PUBLISH, "nix",
      "error: evaluation aborted with the following error message: 'no'", false},
     {"error: assertion '", CAUSE_EVAL, BUILD | PUBLISH, "nix", "error: assertion 'x' failed",
      false},
-    {"hash mismatch in fixed-output derivation", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.6",
-     "error: hash mismatch in fixed-output derivation '/nix/store/x.drv':", false},
+    /* What a PyTorch build needs and does not find, by its name. */
+    {"CMake Error at [^\\n]{0,300}\\(find_package\\):[\\s\\S]{0,300}?"
+     "(By not providing \"[^\"\\n]+\"|provided by\\s+(?:[^\\s>]+>\\s*)?\"[^\"\\n]+\")",
+     CAUSE_COMPILE, BUILD, "cmake",
+     "CMake Error at CMakeLists.txt:3 (find_package):\n  By not providing \"FindTorch.cmake\" in",
+     false},
+    {"CMake Error at [^\\n]{0,300}\\(message\\):\\n(?:[^\\s>]+>)? *([^\\n]*[^\\s])", CAUSE_COMPILE,
+     BUILD, "cmake",
+     "CMake Error at cmake/Cuda.cmake:9 (message):\n  Could NOT find CUDNN (missing: X)", false},
+    {"hash mismatch in file downloaded from '[^']*'" GOT, CAUSE_EVAL, BUILD | PUBLISH, "nix",
+     "error: hash mismatch in file downloaded from 'https://x/y.tar.gz':", false},
+    {"hash mismatch in fixed-output derivation '[^']*'" GOT, CAUSE_COMPILE, BUILD | PUBLISH,
+     "flox 1.6", "error: hash mismatch in fixed-output derivation '/nix/store/x.drv':", false},
+    {"nvcc fatal", CAUSE_COMPILE, BUILD, "nvcc",
+     "nvcc fatal   : Unsupported gpu architecture 'compute_103'", false},
+    {"ptxas fatal", CAUSE_COMPILE, BUILD, "nvcc",
+     "ptxas fatal   : Value 'sm_103' is not defined for option 'gpu-name'", false},
+    {"cannot find -l", CAUSE_COMPILE, BUILD, "ld",
+     "/nix/store/x/bin/ld: cannot find -lcudnn: No such file or directory", false},
+    {"undefined reference to ", CAUSE_COMPILE, BUILD, "ld",
+     "vision.cpp:(.text+0x7): undefined reference to `at::Tensor::sizes() const'", false},
     {"fatal error: ", CAUSE_COMPILE, BUILD, "gcc", "vision.c:3:10: fatal error: no.h: No such file",
      false},
     {": error: ", CAUSE_COMPILE, BUILD, "gcc", "vision.c:7:5: error: expected ';' before '}' token",
      false},
+    {"ERROR Missing dependencies:\\s+(?:[^\\s>]+>)?\\s*([^\\n]*[^\\s])", CAUSE_COMPILE, BUILD,
+     "pypa build", "ERROR Missing dependencies:\n\ttorch>=2.8", false},
+    {"Checking runtime dependencies for [^\\n]{0,300}\\n(?:[^\\s>]+>)? *- ([^\\n]{0,200} not "
+     "(?:installed|satisfied by "
+     "version [^\\n]*[^\\s]))",
+     CAUSE_COMPILE, BUILD, "nixpkgs",
+     "Checking runtime dependencies for torchvision-0.23.0-cp313.whl\n  - torch not installed",
+     false},
+    {"No matching distribution found for ", CAUSE_COMPILE, BUILD, "pip",
+     "ERROR: No matching distribution found for torch==2.9.0", false},
+    {"ModuleNotFoundError: No module named ", CAUSE_COMPILE, BUILD, "python",
+     "ModuleNotFoundError: No module named 'torch'", false},
+    {": cannot open shared object file", CAUSE_COMPILE, BUILD, "libc",
+     "ImportError: libcudnn.so.9: cannot open shared object file: No such file or directory",
+     false},
+    /* ---- who says that something failed, not why */
     {"builder failed with exit code", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
      "Reason: builder failed with exit code 1.", true},
     {"builder for '[^']*' failed with exit code", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
-     "error: builder for '/nix/store/x.drv' failed with exit code 1;", false},
+     "error: builder for '/nix/store/x.drv' failed with exit code 1;", true},
+    {"Reason: \\d+ dependenc", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
+     "Reason: 1 dependency failed.", true},
+    {"dependencies of derivation '[^']*' failed", CAUSE_COMPILE, BUILD | PUBLISH, "nix",
+     "error: 1 dependencies of derivation '/nix/store/x.drv' failed to build", true},
     {"ERROR: Build failed", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
      "\u2718 ERROR: Build failed", true},
 };
@@ -310,8 +369,9 @@ static void compile_table(void)
     for (size_t i = RULE_COUNT; i-- > 0;) {
         int error;
         PCRE2_SIZE at;
+        /* Where to begin is known, and what must come behind would be looked for far away. */
         table.code[i] = pcre2_compile((PCRE2_SPTR)rules[i].pattern, PCRE2_ZERO_TERMINATED,
-                                      PCRE2_ANCHORED, &error, &at, NULL);
+                                      PCRE2_ANCHORED | PCRE2_NO_START_OPTIMIZE, &error, &at, NULL);
         assert(table.code[i] && "a rule of cause.c is no regular expression");
         pcre2_jit_compile(table.code[i], PCRE2_JIT_COMPLETE); /* without JIT it works as well */
         table.literal[i] = literal_length(rules[i].pattern);
@@ -328,34 +388,46 @@ struct search {
     unsigned phase;
     const char *text;
     size_t size;
-    size_t best; /* rule; RULE_COUNT: none */
-    size_t at;   /* where it matched */
+    size_t best;           /* rule; RULE_COUNT: none */
+    size_t at;             /* where it matched */
+    size_t more, more_end; /* its group 1; equal: none */
     pcre2_match_data *match;
 };
 
-static bool matches(const struct search *search, size_t rule, size_t at)
+static bool has_literal(const struct search *search, size_t rule, size_t at)
 {
     size_t length = table.literal[rule];
     return rules[rule].phases & search->phase && search->size - at >= length &&
-           memcmp(search->text + at, rules[rule].pattern, length) == 0 &&
-           pcre2_match(table.code[rule], (PCRE2_SPTR)search->text, search->size, at, 0,
-                       search->match, NULL) >= 0;
+           memcmp(search->text + at, rules[rule].pattern, length) == 0;
+}
+
+/* Keeps where the rule matches; false when it does not. */
+static bool matches(struct search *search, size_t rule, size_t at)
+{
+    int pairs = has_literal(search, rule, at)
+                    ? pcre2_match(table.code[rule], (PCRE2_SPTR)search->text, search->size, at, 0,
+                                  search->match, NULL)
+                    : PCRE2_ERROR_NOMATCH;
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(search->match);
+    if (pairs < 1)
+        return false;
+    search->best = rule;
+    search->at = at;
+    search->more = pairs > 1 ? ends[2] : 0;
+    search->more_end = pairs > 1 ? ends[3] : 0;
+    return true;
 }
 
 static void search_rules(struct search *search)
 {
     pthread_once(&table_once, compile_table);
     search->best = RULE_COUNT;
-    search->match = pcre2_match_data_create(1, NULL);
+    search->match = pcre2_match_data_create(2, NULL); /* the whole and a group */
     assert(search->match && "out of memory");
     for (size_t at = 0; at + LITERAL_MIN <= search->size; at++) {
         size_t rule = table.first[hash_of(search->text + at)];
         while (rule < search->best && !matches(search, rule, at))
             rule = table.next[rule];
-        if (rule < search->best) {
-            search->best = rule;
-            search->at = at;
-        }
     }
     pcre2_match_data_free(search->match);
 }
@@ -394,56 +466,6 @@ static char *clean_copy(struct bytes tail, size_t *size)
     return out;
 }
 
-/* The line around `at`, trimmed, as valid UTF-8, cut where a character ends. */
-static void set_detail(struct cause_verdict *out, const char *text, size_t size, size_t at)
-{
-    size_t begin = at, end = at;
-    while (begin > 0 && text[begin - 1] != '\n')
-        begin--;
-    while (end < size && text[end] != '\n')
-        end++;
-    while (begin < end && text[begin] == ' ')
-        begin++;
-    while (end > begin && text[end - 1] == ' ')
-        end--;
-    /* Of a line that is too long, the part with the match. */
-    if (end - begin >= sizeof out->detail && at > begin + sizeof out->detail / 2)
-        begin = at - sizeof out->detail / 2;
-    size_t length = end - begin < sizeof out->detail ? end - begin : sizeof out->detail - 1;
-    memcpy(out->detail, text + begin, length);
-    out->detail[length] = '\0';
-    utf8_repair(out->detail, length);
-}
-
-/* The last line before `end` that says "error", else the last that says anything. Returns where it
- * begins, SIZE_MAX when there is none. */
-static size_t set_last_error(struct cause_verdict *out, const char *text, size_t end)
-{
-    size_t last = SIZE_MAX;
-    while (end > 0) {
-        size_t begin = end;
-        while (begin > 0 && text[begin - 1] != '\n')
-            begin--;
-        size_t length = end - begin;
-        bool says =
-            memmem(text + begin, length, "rror:", 5) || memmem(text + begin, length, "ERROR", 5);
-        if (says) {
-            set_detail(out, text, end, begin);
-            return begin;
-        }
-        if (last == SIZE_MAX && strspn(text + begin, " ") < length)
-            last = begin;
-        end = begin > 0 ? begin - 1 : 0;
-    }
-    if (last != SIZE_MAX)
-        set_detail(out, text, last + strcspn(text + last, "\n"), last);
-    return last;
-}
-
-/* ---- the lines that matter ------------------------------------------------------------------ */
-
-enum { LINES_BEFORE = 3, LINES_BEHIND = 4 };
-
 static size_t line_begin(const char *text, size_t at)
 {
     while (at > 0 && text[at - 1] != '\n')
@@ -457,6 +479,85 @@ static size_t line_end(const char *text, size_t size, size_t at)
         at++;
     return at;
 }
+
+/* The line around `at`, trimmed, as valid UTF-8, cut where a character ends. */
+static void set_detail(struct cause_verdict *out, const char *text, size_t size, size_t at)
+{
+    size_t begin = line_begin(text, at), end = line_end(text, size, at);
+    while (begin < end && text[begin] == ' ')
+        begin++;
+    while (end > begin && text[end - 1] == ' ')
+        end--;
+    /* Of a line that is too long, the part with the match. */
+    if (end - begin >= sizeof out->detail && at > begin + sizeof out->detail / 2)
+        begin = at - sizeof out->detail / 2;
+    size_t length = end - begin < sizeof out->detail ? end - begin : sizeof out->detail - 1;
+    memcpy(out->detail, text + begin, length);
+    out->detail[length] = '\0';
+    utf8_repair(out->detail, length);
+}
+
+/* Adds ": " and what a rule's group holds, with single spaces; the line gives way to it. */
+static void add_more(struct cause_verdict *out, const char *text, size_t size)
+{
+    char more[sizeof out->detail / 2];
+    size_t length = 0, line = strlen(out->detail);
+    for (size_t i = 0; i < size && length < sizeof more - 1; i++) {
+        bool space = text[i] == ' ' || text[i] == '\n';
+        if (!space || (length && more[length - 1] != ' '))
+            more[length++] = space ? ' ' : text[i];
+    }
+    if (!length)
+        return;
+    if (line + 2 + length >= sizeof out->detail)
+        line = sizeof out->detail - 3 - length;
+    while (line && (out->detail[line - 1] == ':' || out->detail[line - 1] == ' '))
+        line--;
+    int printed =
+        snprintf(out->detail + line, sizeof out->detail - line, ": %.*s", (int)length, more);
+    utf8_repair(out->detail, line + (size_t)printed);
+}
+
+static bool has_text(const char *line, size_t length, const char *text)
+{
+    return memmem(line, length, text, strlen(text));
+}
+
+/* nix says of each derivation that it failed, and of each that needed it. */
+static bool is_frame(const char *line, size_t length)
+{
+    return has_text(line, length, "error: Cannot build '") ||
+           has_text(line, length, "error: builder for '") ||
+           has_text(line, length, "dependencies of derivation '");
+}
+
+/* The last line before `end` that says "error", else the last that says anything; not nix's frame.
+ * Returns where it begins, SIZE_MAX when there is none. */
+static size_t set_last_error(struct cause_verdict *out, const char *text, size_t end)
+{
+    size_t last = SIZE_MAX;
+    end -= end > 0 && text[end - 1] == '\n';
+    while (end > 0) {
+        size_t begin = line_begin(text, end);
+        size_t length = end - begin;
+        const char *line = text + begin;
+        bool is_reason = !is_frame(line, length);
+        if (is_reason && (has_text(line, length, "rror:") || has_text(line, length, "ERROR"))) {
+            set_detail(out, text, end, begin);
+            return begin;
+        }
+        if (last == SIZE_MAX && is_reason && strspn(line, " ") < length)
+            last = begin;
+        end = begin > 0 ? begin - 1 : 0;
+    }
+    if (last != SIZE_MAX)
+        set_detail(out, text, last + strcspn(text + last, "\n"), last);
+    return last;
+}
+
+/* ---- the lines that matter ------------------------------------------------------------------ */
+
+enum { LINES_BEFORE = 3, LINES_BEHIND = 4 };
 
 /* The line at `at` and some around it, as far as they fit; of a line that is too long its begin. */
 static void set_lines(struct cause_verdict *out, const char *text, size_t size, size_t at)
@@ -595,10 +696,11 @@ static size_t judge_words(enum phase phase, enum builder builder, const struct e
     size_t at = SIZE_MAX;
     out->cause = rules[search->best].cause;
     if (rules[search->best].is_summary)
-        at = set_last_error(out, search->text, search->at);
+        at = set_last_error(out, search->text, line_begin(search->text, search->at));
     if (out->detail[0])
         return at;
     set_detail(out, search->text, search->size, search->at);
+    add_more(out, search->text + search->more, search->more_end - search->more);
     return search->at;
 }
 

@@ -22,13 +22,15 @@ void cause_find(enum phase phase, enum builder builder, const struct exit_facts 
                 struct cause_verdict *out);
 
 struct cause_rule {
-    const char
-        *pattern; /* PCRE2; begins with at least 4 literal characters, by which it is found */
+    /* PCRE2; begins with at least 4 literal characters, by which it is found. What its group 1
+     * matches is added to the detail: the hash to paste, the name that is missing. */
+    const char *pattern;
     enum cause cause;
     unsigned phases;     /* bit mask: 1 << enum phase */
     const char *source;  /* where the text comes from */
     const char *example; /* a line it must match */
-    bool is_summary;     /* its line says that, not why: the detail is the last error above it */
+    bool is_summary;     /* its line says that, not why: the detail is the last error above it that
+                            is no summary itself */
 };
 /* The table, for tests and docs/failures.md. NULL behind the last. */
 const struct cause_rule *cause_rule_at(size_t index);

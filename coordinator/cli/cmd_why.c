@@ -96,6 +96,9 @@ static void print_head(const json_t *why, struct arena *arena, bool colours, str
     if (*detail)
         buf_print(out, ": %s", text_safe(arena, detail));
     buf_print(out, "\n");
+    const char *nearest = json_get_text(why, "nearest", "");
+    if (*nearest)
+        buf_print(out, "the project has %s\n", text_safe(arena, nearest));
     uint64_t wait_ms = json_get_u64(why, "wait_ms", 0);
     if (wait_ms)
         buf_print(out, "it will be tried again in %s\n", format_duration(arena, wait_ms));

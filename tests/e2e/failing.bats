@@ -58,6 +58,7 @@ has() {
 	has oom $short-avx2-compiler-killed
 	has disk-full $short-avx2-disk-full
 	has network $short-avx2-no-network
+	has compile $short-avx2-hash-mismatch
 	has eval $short-avx2-eval-error
 	has check $short-avx2-check-fails
 	has silent $short-avx2-silent timed-out
@@ -67,6 +68,9 @@ has() {
 	run farm why $short-avx2-compile-error
 	says "1 variant: compile: "
 	says "; seen on one"
+	run farm why $short-avx2-hash-mismatch
+	says "hash mismatch in fixed-output derivation"
+	says ".drv': got: sha256-"
 	run farm why 1
 	says "not tried again"
 	farm why 1 --json | jq -e '.clusters | map(select(.cause == "compile")) | .[0].lines | length > 0'

@@ -238,7 +238,9 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->unsure = has(&words, "unsure");
     item->rebuilt = has(&words, "rebuilt");
     item->failed_phase = (enum phase)shape_enum_value(phase_names, value(&words, "at", "none"));
-    item->detail = value(&words, "detail", "");
+    item->detail = arena_text(&history->arena, value(&words, "detail", ""));
+    for (char *at = (char *)item->detail; (at = strchr(at, '_'));)
+        *at = ' ';
     item->variant.project = value(&words, "project", "p");
     item->variant.branch = value(&words, "branch", "main");
     item->variant.commit = value(&words, "commit", "c1");

@@ -21,8 +21,8 @@
  *
  * ITEMS of a status, by commas: TOKEN accepted|running PHASE|ended OUTCOME [CAUSE] [at=PHASE]
  * [bytes=N] [already] [unsure] [pkg=P] [system=S] [peak=BYTES] [used=BYTES of disk] [sign=N]
- * [lines=TEXT] [stop=CAUSE stopat=MS, by the host's clock, which at= of the status tells]; a TOKEN
- * with a p before it is a publication's.
+ * [lines=TEXT] [detail=TEXT, its '_' being spaces] [stop=CAUSE stopat=MS, by the host's clock,
+ * which at= of the status tells]; a TOKEN with a p before it is a publication's.
  *
  * After each step farm_check runs. Passing records but clock-jumped are not shown. Effects are
  * shown as "> kind ..." behind the records of their step. A farm that is replayed from the durable

@@ -57,8 +57,12 @@ static void every_rule_finds_its_example(void **state)
             if (verdict.cause != rule->cause)
                 fail_msg("\"%s\" is %s, not %s", rule->example, cause_names[verdict.cause],
                          cause_names[rule->cause]);
-            if (!rule->is_summary)
+            size_t line = strcspn(rule->example, "\n");
+            if (!rule->is_summary && !rule->example[line])
                 assert_string_equal(verdict.detail, rule->example);
+            else if (!rule->is_summary) /* what the next lines name is added */
+                assert_true(strncmp(verdict.detail, rule->example, line - 1) == 0 &&
+                            verdict.detail[line]);
         }
         assert_true(rule->source[0] && rule->phases);
     }
@@ -122,6 +126,164 @@ static void a_download_that_was_tried_again_is_no_cause(void **state)
                           "x.c:1:1: error: a\n")
                          .cause,
                      CAUSE_COMPILE);
+}
+
+static void a_warning_of_nix_2_8_is_no_cause(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "warning: error: unable to download 'https://x/nix-cache-info': Couldn't resolve host name "
+        "(6); retrying in 262 ms\n"
+        "warning: unable to download 'https://x/nix-cache-info': Couldn't resolve host name (6)\n"
+        "x.c:1:1: error: a\n";
+    assert_int_equal(find(PHASE_BUILD, text).cause, CAUSE_COMPILE);
+    assert_int_equal(find(PHASE_BUILD, "error: unable to download 'https://x/y': HTTP error 502\n"
+                                       "make: *** retrying in vain\n")
+                         .cause,
+                     CAUSE_NETWORK);
+}
+
+/* ---- special faces: what the texts of nix, cmake, pip and Python name, said in the detail ---- */
+
+static void assert_face(const char *text, enum cause cause, const char *detail)
+{
+    struct cause_verdict verdict = find(PHASE_BUILD, text);
+    assert_string_equal(verdict.detail, detail);
+    assert_int_equal(verdict.cause, cause);
+    assert_int_equal(verdict.signature, signature_of(cause, detail));
+}
+
+static void a_hash_mismatch_shows_the_hash_to_paste(void **state)
+{
+    (void)state;
+    assert_face("building '/nix/store/xcjk-x-source.drv'...\n"
+                "error: hash mismatch in fixed-output derivation '/nix/store/xcjk-x-source.drv':\n"
+                "         specified: sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+                "            got:    sha256-mOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+Q=\n"
+                "error: Cannot build '/nix/store/a-b.drv'.\n"
+                "       Reason: 1 dependency failed.\n",
+                CAUSE_COMPILE,
+                "error: hash mismatch in fixed-output derivation '/nix/store/xcjk-x-source.drv': "
+                "got: sha256-mOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+Q=");
+    assert_face("error: hash mismatch in file downloaded from 'file:///w/y.tgz':\n"
+                "         specified: sha256:0000000000000000000000000000000000000000000000000000\n"
+                "         got:       sha256:05687aswqn9x5wivqsmsg3mbf86hvm1zdg1agnlmafgv50dbxpdd\n",
+                CAUSE_EVAL,
+                "error: hash mismatch in file downloaded from 'file:///w/y.tgz': got: "
+                "sha256:05687aswqn9x5wivqsmsg3mbf86hvm1zdg1agnlmafgv50dbxpdd");
+    assert_face("error: hash mismatch in fixed-output derivation '/nix/store/a-b.drv':\n"
+                "  wanted: sha256:0aaa\n  got:    sha256:1bbb\n", /* before nix 2.4 */
+                CAUSE_COMPILE,
+                "error: hash mismatch in fixed-output derivation '/nix/store/a-b.drv': got: "
+                "sha256:1bbb");
+}
+
+static void a_missing_attribute_shows_the_names_that_are_near(void **state)
+{
+    (void)state;
+    assert_face("error: attribute 'cudaPackages_99' missing\n\n"
+                "       at /w/x.nix:1:68:\n\n"
+                "            1| let pkgs = { cudaPackages_11 = 1; f = { a ? 1 }: a; }; in\n"
+                "             |                                                      ^\n"
+                "       Did you mean one of cudaPackages_11 or cudaPackages_12?\n",
+                CAUSE_EVAL,
+                "error: attribute 'cudaPackages_99' missing: Did you mean one of cudaPackages_11 "
+                "or cudaPackages_12?");
+    assert_face(
+        "error: attribute 'd' in selection path 'd' not found\n"
+        "       Did you mean one of a or c?\n",
+        CAUSE_EVAL,
+        "error: attribute 'd' in selection path 'd' not found: Did you mean one of a or c?");
+    assert_face("error: anonymous function at /w/x.nix:1:97 called with unexpected argument "
+                "'cudaSupprt'\n\n       at /w/x.nix:1:96:\n\n       Did you mean cudaSupport?\n",
+                CAUSE_EVAL,
+                "error: anonymous function at /w/x.nix:1:97 called with unexpected argument "
+                "'cudaSupprt': Did you mean cudaSupport?");
+    assert_face("error: attribute 'x' missing\n\n       at /w/x.nix:1:68:\n", CAUSE_EVAL,
+                "error: attribute 'x' missing");
+}
+
+static void a_dependency_that_is_not_there_is_named(void **state)
+{
+    (void)state;
+    assert_face("python3.13-torchvision> CMake Error at CMakeLists.txt:14 (find_package):\n"
+                "python3.13-torchvision>   By not providing \"FindTorch.cmake\" in "
+                "CMAKE_MODULE_PATH this project has\n"
+                "python3.13-torchvision>   asked CMake to find a package configuration file\n",
+                CAUSE_COMPILE,
+                "python3.13-torchvision> CMake Error at CMakeLists.txt:14 (find_package): By not "
+                "providing \"FindTorch.cmake\"");
+    assert_face("CMake Error at CMakeLists.txt:14 (find_package):\n"
+                "  Could not find a package configuration file provided by\n"
+                "  \"Torch\" with any of the following names:\n",
+                CAUSE_COMPILE,
+                "CMake Error at CMakeLists.txt:14 (find_package): provided by \"Torch\"");
+    assert_face("CMake Error at /nix/store/x/FindPackageHandleStandardArgs.cmake:230 (message):\n"
+                "  Could NOT find CUDNN (missing: CUDNN_LIBRARY_PATH CUDNN_INCLUDE_PATH)\n",
+                CAUSE_COMPILE,
+                "CMake Error at /nix/store/x/FindPackageHandleStandardArgs.cmake:230 (message): "
+                "Could NOT find CUDNN (missing: CUDNN_LIBRARY_PATH CUDNN_INCLUDE_PATH)");
+    assert_face("vision> Checking runtime dependencies for torchvision-0.23.0-cp313-cp313.whl\n"
+                "vision>   - torch==2.8.0 not satisfied by version 2.9.0\n"
+                "error: builder for '/nix/store/a-vision.drv' failed with exit code 1;\n",
+                CAUSE_COMPILE,
+                "vision> Checking runtime dependencies for torchvision-0.23.0-cp313-cp313.whl: "
+                "torch==2.8.0 not satisfied by version 2.9.0");
+    assert_face("* Getting build dependencies for wheel...\n\nERROR Missing dependencies:\n"
+                "\ttorch\n",
+                CAUSE_COMPILE, "ERROR Missing dependencies: torch");
+    assert_face("ERROR: Could not find a version that satisfies the requirement torch==2.9.0 (from "
+                "versions: none)\nERROR: No matching distribution found for torch==2.9.0\n",
+                CAUSE_COMPILE, "ERROR: No matching distribution found for torch==2.9.0");
+    assert_face("/nix/store/x/bin/ld: cannot find -lcudnn: No such file or directory\n"
+                "collect2: error: ld returned 1 exit status\n",
+                CAUSE_COMPILE,
+                "/nix/store/x/bin/ld: cannot find -lcudnn: No such file or directory");
+    /* Optional ones are looked for in vain all the time. */
+    assert_face("-- Could NOT find OpenMP_CXX (missing: OpenMP_CXX_FLAGS)\n"
+                "CMake Warning at cmake/Dependencies.cmake:9 (find_package):\n"
+                "  By not providing \"FindMPI.cmake\" in\na.c:1:1: error: x\n",
+                CAUSE_COMPILE, "a.c:1:1: error: x");
+}
+
+/* As nix 2.31 and 2.8 say it: the derivation that failed, then all that needed it. */
+static void nixs_frame_is_not_the_reason(void **state)
+{
+    (void)state;
+    assert_face("python3.13-torch> ModuleNotFoundError: No module named 'yaml'\n"
+                "python3.13-torch> done\n"
+                "error: Cannot build '/nix/store/h-python3.13-torch-2.8.0.drv'.\n"
+                "       Reason: builder failed with exit code 1.\n"
+                "       Output paths:\n         /nix/store/h-python3.13-torch-2.8.0\n"
+                "error: Cannot build '/nix/store/h-python3.13-torchvision.drv'.\n"
+                "       Reason: 1 dependency failed.\n",
+                CAUSE_COMPILE, "python3.13-torch> ModuleNotFoundError: No module named 'yaml'");
+    assert_face("python3.13-torch> the tests of it failed\n"
+                "error: builder for '/nix/store/h-python3.13-torch-2.8.0.drv' failed with exit "
+                "code 1\n"
+                "error: 1 dependencies of derivation '/nix/store/h-python3.13-torchvision.drv' "
+                "failed to build\n",
+                CAUSE_COMPILE, "python3.13-torch> the tests of it failed");
+    assert_face("error: Cannot build '/nix/store/h-python3.13-torchvision.drv'.\n"
+                "       Reason: 1 dependency failed.\n",
+                CAUSE_COMPILE, "Reason: 1 dependency failed.");
+}
+
+/* The line gives way, and both are cut where a character ends. */
+static void what_is_added_fits(void **state)
+{
+    (void)state;
+    static char text[4096];
+    struct cause_verdict verdict;
+    snprintf(text, sizeof text,
+             "error: hash mismatch in fixed-output derivation '/nix/store/%0900d.drv':\n"
+             " specified: x\n got: sha256-mine\n",
+             1);
+    verdict = find(PHASE_BUILD, text);
+    assert_int_equal(strlen(verdict.detail), sizeof verdict.detail - 1);
+    assert_string_equal(verdict.detail + strlen(verdict.detail) - 18, ": got: sha256-mine");
+    snprintf(text, sizeof text, "error: attribute 'x' missing\n Did you mean %0900d?\n", 1);
+    assert_true(strlen(find(PHASE_BUILD, text).detail) < sizeof verdict.detail);
 }
 
 /* ---- evidence ----------------------------------------------------------------------------- */
@@ -225,13 +387,18 @@ static void a_cut_never_breaks_a_character(void **state)
     }
 }
 
-static double milliseconds(const char *text, size_t size)
+static double milliseconds_in(enum phase phase, const char *text, size_t size)
 {
     struct timespec a, b;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
-    find_in(PHASE_PUBLISH, &failed, text, size);
+    find_in(phase, &failed, text, size);
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
     return (double)(b.tv_sec - a.tv_sec) * 1000 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
+}
+
+static double milliseconds(const char *text, size_t size)
+{
+    return milliseconds_in(PHASE_PUBLISH, text, size);
 }
 
 /* The bound is 5 ms in a release build; instrumented ones get room. Every row's beginning over and
@@ -250,6 +417,27 @@ static void a_quarter_megabyte_takes_milliseconds(void **state)
     double plain = milliseconds(text, sizeof text);
     print_message("256 KiB: %.2f ms plain, %.2f ms at worst\n", plain, hostile);
     assert_true(hostile < 100);
+}
+
+/* The beginning of one row over and over on one line, as far as it is literal: what its pattern
+ * does behind that is bounded, or ends at the next beginning. */
+static void no_row_takes_a_square_of_the_line(void **state)
+{
+    (void)state;
+    static char text[LIMIT_CAUSE_BYTES];
+    double worst_ms = 0;
+    for (size_t i = 0; cause_rule_at(i); i++) {
+        const char *pattern = cause_rule_at(i)->pattern;
+        size_t literal = strcspn(pattern, "\\^$.[|()?*+{"), size = 0;
+        enum phase phase = first_phase(cause_rule_at(i)->phases);
+        for (; size + literal < sizeof text; size += literal)
+            memcpy(text + size, pattern, literal);
+        double ms = milliseconds_in(phase, text, size);
+        worst_ms = ms > worst_ms ? ms : worst_ms;
+        if (ms > 400)
+            fail_msg("%s: %.0f ms", pattern, ms);
+    }
+    print_message("256 KiB of one row's beginning: at most %.1f ms\n", worst_ms);
 }
 
 /* ---- signatures ---------------------------------------------------------------------------- */
@@ -329,6 +517,12 @@ int main(void)
         cmocka_unit_test(the_first_error_of_a_compiler_is_the_detail),
         cmocka_unit_test(a_summary_shows_the_error_above_it),
         cmocka_unit_test(a_download_that_was_tried_again_is_no_cause),
+        cmocka_unit_test(a_warning_of_nix_2_8_is_no_cause),
+        cmocka_unit_test(a_hash_mismatch_shows_the_hash_to_paste),
+        cmocka_unit_test(a_missing_attribute_shows_the_names_that_are_near),
+        cmocka_unit_test(a_dependency_that_is_not_there_is_named),
+        cmocka_unit_test(nixs_frame_is_not_the_reason),
+        cmocka_unit_test(what_is_added_fits),
         cmocka_unit_test(what_ended_well_has_no_cause),
         cmocka_unit_test(evidence_comes_before_words),
         cmocka_unit_test(a_lost_supervisor_is_a_lost_host),
@@ -341,6 +535,7 @@ int main(void)
         cmocka_unit_test(the_lines_around_are_kept),
         cmocka_unit_test(the_farms_own_rules_come_first),
         cmocka_unit_test(a_quarter_megabyte_takes_milliseconds),
+        cmocka_unit_test(no_row_takes_a_square_of_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -266,6 +266,38 @@ static void failed_attempts_are_told(void **state)
     history_end(h);
 }
 
+static void assert_nearest(const struct history *h, uint64_t job, const char *nearest)
+{
+    json_t *why = render_why(history_farm(h), job);
+    assert_string_equal(text(why, "nearest"), nearest);
+    json_decref(why);
+}
+
+/* Of the run and of the ledger; not the name itself, not of another project, not what nix said. */
+static void a_name_that_is_missing_has_near_ones(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=9 heavy=9\n"
+                  "import i1 acme vision-sm91-avx2 x86_64-linux c1 h1\n"
+                  "submit r1\n"
+                  "resolved 1 vision-sm90-avx2 x86_64-linux, vision-sm80-avx2 x86_64-linux, "
+                  "audio x86_64-linux, vision-sm70-avx2 x86_64-linux, "
+                  "vision-sm92-avx2 x86_64-linux project=other\n"
+                  "preflighted 1\n"
+                  "status w1 : 1.1 ended failed config detail=Target_'vision-sm90-avx2'_not, "
+                  "1.2 ended failed eval detail=attribute_'audoi'_missing, "
+                  "1.3 ended failed compile detail=Target_'vision-sm90-avx2', "
+                  "1.4 ended failed eval detail=attribute_'audoi'_missing:_Did_you_mean_x?, "
+                  "1.5 ended failed config detail=no_name\n");
+    assert_nearest(h, 1, "vision-sm80-avx2, vision-sm70-avx2 or vision-sm91-avx2");
+    assert_nearest(h, 2, "audio");
+    assert_nearest(h, 3, ""); /* not a name's fault */
+    assert_nearest(h, 4, "");
+    assert_nearest(h, 5, "");
+    history_end(h);
+}
+
 static void workers_and_peers(void **state)
 {
     (void)state;
@@ -345,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_branch_is_one_line),
         cmocka_unit_test(why_names_each_host),
         cmocka_unit_test(failed_attempts_are_told),
+        cmocka_unit_test(a_name_that_is_missing_has_near_ones),
         cmocka_unit_test(workers_and_peers),
         cmocka_unit_test(a_plan_extends_the_matrix),
         cmocka_unit_test(an_event_is_its_record),

@@ -105,7 +105,7 @@ static int run_failures(const struct arguments *arguments, const char *home)
         "(`coordinator/core/remedy.c`), and by which\n"
         "words a cause is known (`worker/cause.c`).\n\n"
         "`farm why RUN` shows what failed alike as one cluster, with the lines that matter, where "
-        "it was seen first, and what the farm did;\n"
+        "it was seen first (in this run and before), and what the farm did;\n"
         "`farm why JOB` the same for one job.\n\n"
         "What a limit of time or silence (`wall`, `silence` in farm.yaml) will stop is announced "
         "when "

@@ -68,6 +68,7 @@ static const ProtobufCMessageDescriptor *const messages[KIND_MAX] = {
     [RECORD_LEDGER_ENTERED] = MESSAGE(ledger_entry),
     [RECORD_LEARNED] = MESSAGE(record_learned),
     [RECORD_REQUEST_KNOWN] = MESSAGE(record_request_known),
+    [RECORD_SIGNATURE_SEEN] = MESSAGE(record_signature_seen),
     [RECORD_NOTICE_RAISED] = MESSAGE(record_notice),
     [RECORD_NOTICE_TOLD] = MESSAGE(record_notice),
     [RECORD_NOTICE_ENDED] = MESSAGE(record_notice),

@@ -143,6 +143,7 @@ uint64_t owners_note(struct owners *owners, const struct record *record)
     case RECORD_LEDGER_ENTERED:
     case RECORD_LEARNED:
     case RECORD_REQUEST_KNOWN:
+    case RECORD_SIGNATURE_SEEN:
     case RECORD_NOTICE_RAISED:
     case RECORD_NOTICE_TOLD:
     case RECORD_NOTICE_ENDED:

@@ -334,7 +334,7 @@ static uint64_t wait_left_ms(const struct farm *farm, const struct job_view *job
     return job->not_before_ms > view.now_ms ? job->not_before_ms - view.now_ms : 0;
 }
 
-json_t *render_why(const struct farm *farm, uint64_t job)
+json_t *render_why(const struct farm *live, const struct farm *farm, uint64_t job)
 {
     struct job_view view;
     struct farm_view whole;
@@ -349,7 +349,7 @@ json_t *render_why(const struct farm *farm, uint64_t job)
     set_number(object, "wait_ms", waits ? wait_left_ms(farm, &view) : 0);
     json_object_set_new(object, "hosts", waits ? hosts_for(farm, &view) : json_array());
     json_object_set_new(object, "tries", render_attempts(farm, job));
-    json_object_set_new(object, "clusters", render_clusters(farm, view.run, job));
+    json_object_set_new(object, "clusters", render_clusters(live, farm, view.run, job));
     set_text(object, "nearest", render_nearest(farm, &view, &arena));
     arena_clear(&arena);
     return object;

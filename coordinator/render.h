@@ -26,13 +26,15 @@ json_t *render_attempts(const struct farm *farm,
 /* `farm why`: for a waiting or ready job one row a host with the scheduler's own reason; for a
  * closed one how it failed: attempts with cause, phase, detail; and, for a name that was not found,
  * those of the project that are near (render_nearest.c). */
-json_t *render_why(const struct farm *farm, uint64_t job);
+json_t *render_why(const struct farm *live, const struct farm *farm, uint64_t job);
 /* "a, b or c" in the arena, "" when its detail names nothing that is missing, or nothing is near.
  */
 const char *render_nearest(const struct farm *farm, const struct job_view *job,
                            struct arena *arena);
-/* What failed alike in a run: all of it, or what a job (not 0) has part in. */
-json_t *render_clusters(const struct farm *farm, uint64_t run, uint64_t job);
+/* What failed alike in a run: all of it, or what a job (not 0) has part in. `farm` knows the run
+ * and may be an archived one's; `live` knows where each was seen first. */
+json_t *render_clusters(const struct farm *live, const struct farm *farm, uint64_t run,
+                        uint64_t job);
 /* {notice, subject, text, state, problem, run, at}; a list of those whose subject is not over. */
 json_t *render_notice(const struct notice_view *notice);
 json_t *render_notices(const struct farm *farm);

@@ -61,7 +61,28 @@ static json_t *workers_of(const struct farm *farm, const struct cluster_view *cl
     return workers;
 }
 
-static json_t *render_cluster(const struct farm *farm, const struct cluster_view *cluster)
+/* Where the project met the same first, which may have been in a run that is archived. */
+static json_t *seen_of(const struct farm *live, const struct farm *farm,
+                       const struct cluster_view *cluster)
+{
+    struct job_view job;
+    const struct record_signature_seen *seen =
+        view_job(farm, cluster->first_job, &job)
+            ? view_first_seen(live, job.item->variant.project, cluster->signature)
+            : NULL;
+    if (!seen)
+        return json_null();
+    json_t *object = json_object();
+    set_number(object, "run", seen->run);
+    set_text(object, "package", seen->package);
+    set_text(object, "worker", seen->worker);
+    set_number(object, "at", seen->at_wall_ms);
+    json_object_set_new(object, "earlier", json_boolean(seen->at_wall_ms < cluster->first_wall_ms));
+    return object;
+}
+
+static json_t *render_cluster(const struct farm *live, const struct farm *farm,
+                              const struct cluster_view *cluster)
 {
     json_t *object = json_object();
     char signature[24];
@@ -78,20 +99,22 @@ static json_t *render_cluster(const struct farm *farm, const struct cluster_view
     set_number(object, "held", cluster->held);
     set_number(object, "blocked", cluster->blocked);
     json_object_set_new(object, "first", first_of(farm, cluster));
+    json_object_set_new(object, "seen", seen_of(live, farm, cluster));
     json_object_set_new(object, "workers", workers_of(farm, cluster));
     json_object_set_new(object, "common", json_from_shape(&variant_shape, &cluster->common));
     set_text(object, "done", cluster->done);
     return object;
 }
 
-json_t *render_clusters(const struct farm *farm, uint64_t run, uint64_t job)
+json_t *render_clusters(const struct farm *live, const struct farm *farm, uint64_t run,
+                        uint64_t job)
 {
     struct arena arena = {0};
     struct cluster_view *clusters;
     json_t *list = json_array();
     size_t count = view_clusters(farm, run, job, &clusters, &arena);
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, render_cluster(farm, &clusters[i]));
+        json_array_append_new(list, render_cluster(live, farm, &clusters[i]));
     arena_clear(&arena);
     return list;
 }

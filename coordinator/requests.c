@@ -98,10 +98,11 @@ static void serve_job(struct shell *shell, const struct asker *asker, const json
     subject_release(&subject);
 }
 
-static json_t *why_run(const struct subject *subject)
+static json_t *why_run(const struct shell *shell, const struct subject *subject)
 {
     json_t *body = with("run", render_run(subject->farm, subject->run, true));
-    json_object_set_new(body, "clusters", render_clusters(subject->farm, subject->run, 0));
+    json_object_set_new(body, "clusters",
+                        render_clusters(shell->farm, subject->farm, subject->run, 0));
     return body;
 }
 
@@ -111,9 +112,9 @@ static void serve_why(struct shell *shell, const struct asker *asker, const json
     struct subject subject;
     struct err err;
     if (!subject_run(shell, text, &subject, NULL))
-        answer(shell, asker, why_run(&subject));
+        answer(shell, asker, why_run(shell, &subject));
     else if (!subject_job(shell, text, &subject, &err))
-        answer(shell, asker, with("why", render_why(subject.farm, subject.job)));
+        answer(shell, asker, with("why", render_why(shell->farm, subject.farm, subject.job)));
     else
         desk_refuse(shell->desk, asker, 3, "%s", err.text);
     subject_release(&subject);

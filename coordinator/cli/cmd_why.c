@@ -47,6 +47,18 @@ static void print_workers(const json_t *cluster, struct arena *arena, struct buf
     }
 }
 
+/* Only what this run does not show itself. */
+static void print_seen(const json_t *seen, struct arena *arena, struct buf *out)
+{
+    if (!json_get_flag(seen, "earlier"))
+        return;
+    buf_print(out, "\n  first seen in run %llu, %s: %s on %s",
+              (unsigned long long)json_get_u64(seen, "run", 0),
+              format_time(arena, json_get_u64(seen, "at", 0)),
+              text_safe(arena, json_get_text(seen, "package", "")),
+              text_safe(arena, json_get_text(seen, "worker", "")));
+}
+
 static void print_cluster(const json_t *cluster, bool colours, struct buf *out)
 {
     struct arena arena = {0};
@@ -66,6 +78,7 @@ static void print_cluster(const json_t *cluster, bool colours, struct buf *out)
               json_get_text(first, "attempt", ""),
               text_safe(&arena, json_get_text(first, "worker", "")));
     print_workers(cluster, &arena, out);
+    print_seen(json_object_get(cluster, "seen"), &arena, out);
     buf_print(out, "\n  %s\n", text_safe(&arena, json_get_text(cluster, "done", "")));
     arena_clear(&arena);
 }

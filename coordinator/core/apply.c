@@ -238,6 +238,7 @@ static const applier appliers[] = {
     [RECORD_LEDGER_ENTERED] = ledger_entered,
     [RECORD_LEARNED] = learned,
     [RECORD_REQUEST_KNOWN] = request_known,
+    [RECORD_SIGNATURE_SEEN] = signature_seen,
     [RECORD_NOTICE_RAISED] = notice_raised,
     [RECORD_NOTICE_TOLD] = notice_told,
     [RECORD_NOTICE_ENDED] = notice_ended,

@@ -35,6 +35,13 @@ void worker_moved(struct farm *farm, const struct record *record);
 void worker_suspected(struct farm *farm, const struct record *record);
 void worker_cleared(struct farm *farm, const struct record *record);
 
+/* ---- apply_seen.c ---- */
+/* The end of an attempt, if it is bad and the first of its kind in its project. */
+void note_seen(struct farm *farm, const struct attempt *attempt);
+/* The oldest, until no more than these are left. */
+void forget_seen(struct farm *farm, size_t keep);
+void signature_seen(struct farm *farm, const struct record *record);
+
 /* ---- apply_run.c ---- */
 struct job *existing_job(const struct farm *farm, uint64_t id); /* an assert when it is not */
 void move_job(struct job *job, enum record_kind by, enum job_state to);

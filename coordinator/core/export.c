@@ -350,6 +350,16 @@ static void put_runs(struct export *export)
         put_run_end(export, run);
 }
 
+/* Behind the runs, whose attempts say the same of what is not forgotten since. */
+static void put_seen(struct export *export)
+{
+    for (const struct seen *at = export->farm->seen; at; at = at->hh.next) {
+        struct record record = {.kind = RECORD_SIGNATURE_SEEN, .signature_seen = at->is};
+        record.signature_seen.anew = at == export->farm->seen;
+        put(export, 0, 0, &record);
+    }
+}
+
 /* What is not durable, for a farm that takes the place of this one in the same process. */
 static void put_passing(struct export *export)
 {
@@ -383,6 +393,7 @@ void farm_export(const struct farm *farm, struct farm_outcome *outcome)
         put_worker(&export, worker);
     put_lasting(&export);
     put_runs(&export);
+    put_seen(&export);
     for (const struct notice *at = farm->notices; at; at = at->hh.next)
         put_notice(&export, at);
     put(&export, farm->now_ms, farm->wall_ms,
@@ -513,6 +524,8 @@ static uint64_t mix_lasting(uint64_t hash, const struct farm *farm)
         hash = mix_shape(hash, &ledger_entry_shape, farm->ledger[i]);
     for (const struct learned *at = farm->learned; at; at = at->hh.next)
         hash = mix_shape(hash, record_info(RECORD_LEARNED)->shape, &at->is);
+    for (const struct seen *at = farm->seen; at; at = at->hh.next)
+        hash = mix_shape(hash, record_info(RECORD_SIGNATURE_SEEN)->shape, &at->is);
     for (const struct known_request *at = farm->requests; at; at = at->hh.next)
         hash = mix(hash_text(hash, at->id), at->run);
     for (const struct notice *at = farm->notices; at; at = at->hh.next) {

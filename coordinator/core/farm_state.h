@@ -255,6 +255,16 @@ struct learned {
     struct record_learned is;
 };
 
+/* A project's first end with a signature. In order of insertion: the oldest goes first. */
+struct seen {
+    UT_hash_handle hh;
+    struct seen_key {
+        uint64_t project, signature;
+    } key;
+    struct arena arena; /* owns the texts */
+    struct record_signature_seen is;
+};
+
 struct notice {
     UT_hash_handle hh;
     uint64_t id;
@@ -304,6 +314,7 @@ struct farm {
     size_t ledger_count, ledger_capacity;
     struct ledger_newest *ledger_newest;
     struct learned *learned;
+    struct seen *seen;
     struct known_request *requests;
     struct notice *notices;
     size_t runs_open, jobs_open, jobs_ready, attempts_live, publications_open;
@@ -320,6 +331,8 @@ struct try *find_try(const struct farm *farm, struct token token);
 struct publication *find_publication(const struct farm *farm, uint64_t id);
 struct notice *find_notice(const struct farm *farm, uint64_t id);
 struct peer *find_peer(const struct farm *farm, const char *public_key);
+struct seen_key seen_key(const char *project, uint64_t signature);
+struct seen *find_seen(const struct farm *farm, const char *project, uint64_t signature);
 const struct learned *find_learned(const struct farm *farm, const char *project,
                                    const char *package, const char *system);
 

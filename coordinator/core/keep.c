@@ -68,6 +68,19 @@ struct peer *find_peer(const struct farm *farm, const char *public_key)
     return found;
 }
 
+struct seen_key seen_key(const char *project, uint64_t signature)
+{
+    return (struct seen_key){hash_text(0, project), signature};
+}
+
+struct seen *find_seen(const struct farm *farm, const char *project, uint64_t signature)
+{
+    struct seen_key key = seen_key(project, signature);
+    struct seen *found;
+    HASH_FIND(hh, farm->seen, &key, sizeof key, found);
+    return found;
+}
+
 const struct learned *find_learned(const struct farm *farm, const char *project,
                                    const char *package, const char *system)
 {

@@ -287,6 +287,18 @@ static const struct field learned_fields[] = {
 };
 static const struct shape learned_shape = SHAPE(struct record_learned, learned_fields);
 
+static const struct field signature_seen_fields[] = {
+    SHAPE_FIELD(struct record_signature_seen, TEXT, project),
+    SHAPE_FIELD(struct record_signature_seen, U64, signature),
+    SHAPE_FIELD(struct record_signature_seen, U64, run),
+    SHAPE_FIELD(struct record_signature_seen, TEXT, package),
+    SHAPE_FIELD(struct record_signature_seen, TEXT, worker),
+    SHAPE_FIELD(struct record_signature_seen, U64, at_wall_ms),
+    SHAPE_FIELD(struct record_signature_seen, FLAG, anew),
+};
+static const struct shape signature_seen_shape =
+    SHAPE(struct record_signature_seen, signature_seen_fields);
+
 static const struct field request_known_fields[] = {
     SHAPE_FIELD(struct record_request_known, TEXT, request_id),
     SHAPE_FIELD(struct record_request_known, U64, run),
@@ -363,6 +375,7 @@ static const struct record_info rows[] = {
     DURABLE(RECORD_LEDGER_ENTERED, "ledger-entered", ledger_entry_shape),
     DURABLE(RECORD_LEARNED, "learned", learned_shape),
     DURABLE(RECORD_REQUEST_KNOWN, "request-known", request_known_shape),
+    DURABLE(RECORD_SIGNATURE_SEEN, "signature-seen", signature_seen_shape),
     DURABLE(RECORD_NOTICE_RAISED, "notice-raised", notice_shape),
     DURABLE(RECORD_NOTICE_TOLD, "notice-told", notice_shape),
     DURABLE(RECORD_NOTICE_ENDED, "notice-ended", notice_shape),

@@ -72,8 +72,10 @@ enum record_kind {
 
     /* what outlives runs */
     RECORD_LEDGER_ENTERED = 64,
-    RECORD_LEARNED = 65,       /* how long, how much memory and disk a package took */
-    RECORD_REQUEST_KNOWN = 66, /* farm_export: this request id was answered with this run */
+    RECORD_LEARNED = 65,        /* how long, how much memory and disk a package took */
+    RECORD_REQUEST_KNOWN = 66,  /* farm_export: this request id was answered with this run */
+    RECORD_SIGNATURE_SEEN = 67, /* farm_export: where a project first failed so; else read off
+                                   ATTEMPT_ENDED */
 
     /* what people are told */
     RECORD_NOTICE_RAISED = 72,
@@ -339,6 +341,17 @@ struct record_request_known {
     uint64_t run;
 };
 
+/* The first attempt of a project that ended with a signature; it may be archived since. */
+struct record_signature_seen {
+    const char *project;
+    uint64_t signature;
+    uint64_t run;
+    const char *package;
+    const char *worker; /* by name */
+    uint64_t at_wall_ms;
+    bool anew; /* the first of an export: what was read off attempts until here is forgotten */
+};
+
 /* Why somebody is told: a run's beginning and end, or that a person is needed. The last kinds stay
  * open until what they say is over, and are raised once as long as they are open. */
 enum notice_kind {
@@ -392,6 +405,7 @@ struct record {
         struct ledger_entry ledger_entered;
         struct record_learned learned;
         struct record_request_known request_known;
+        struct record_signature_seen signature_seen;
         struct record_notice notice; /* RAISED, TOLD, ENDED */
     };
 };

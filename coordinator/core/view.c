@@ -98,6 +98,15 @@ uint64_t view_request(const struct farm *farm, const char *request_id)
     return known ? known->run : 0;
 }
 
+/* ---- what was seen before ------------------------------------------------------------------ */
+
+const struct record_signature_seen *view_first_seen(const struct farm *farm, const char *project,
+                                                    uint64_t signature)
+{
+    const struct seen *seen = find_seen(farm, project, signature);
+    return seen ? &seen->is : NULL;
+}
+
 /* ---- notices ------------------------------------------------------------------------------- */
 
 static void fill_notice(const struct notice *notice, struct notice_view *out)

@@ -228,6 +228,10 @@ struct cluster_view {
 size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t job, struct cluster_view **out,
                      struct arena *arena);
 
+/* The first attempt of a project, in all its runs, that ended with this signature, or NULL. */
+const struct record_signature_seen *view_first_seen(const struct farm *farm, const char *project,
+                                                    uint64_t signature);
+
 /* evaluate.c: whether the item can be evaluated without being built. */
 bool item_is_evaluable(const struct plan_item *item);
 /* When the jobs of a run are to be evaluated, in core time; UINT64_MAX: never, or it began. */

@@ -89,6 +89,13 @@ has() {
 	[ "$status" -eq 1 ]
 	ended_as "0 ok, 1 failed, 0 published" 2
 	farm status 2 --json | jq -e '.run.retry_of == 1'
+	run farm why 1
+	[[ $output != *"first seen in"* ]]
+	kill_hard farmd
+	farm_up
+	run farm why 2
+	says "first seen in run 1, "
+	says ": $short-avx2-compile-error on one"
 	# Fixed on the branch.
 	git clone --quiet "$repository" "$checkout"
 	sed 's/sm90-avx2/sm90-avx2-compile-error/' "$checkout/.flox/pkgs/$short-avx2.nix" \

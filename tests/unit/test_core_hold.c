@@ -676,6 +676,60 @@ static void a_proven_family_waits_for_nobody(void **state)
     history_end(h);
 }
 
+/* In all runs, also after the run that saw it is archived and the farm came back from an export. */
+static void where_it_was_seen_first_outlives_its_run(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    const struct record_signature_seen *seen;
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux\n"
+                  "status w1 : 1.1 ended failed compile at=build sign=7\n"
+                  "submit r2\nresolved 2 b x86_64-linux, c x86_64-linux project=q\n"
+                  "status w1 : 1.2 ended failed compile at=build sign=7\n"
+                  "status w1 : 1.3 ended failed compile at=build sign=7");
+    seen = view_first_seen(history_farm(h), "p", 7);
+    assert_non_null(seen);
+    assert_int_equal(seen->run, 1);
+    assert_string_equal(seen->package, "a");
+    assert_string_equal(seen->worker, "w1");
+    assert_int_equal(view_first_seen(history_farm(h), "q", 7)->run, 2); /* another project */
+    assert_null(view_first_seen(history_farm(h), "p", 8));
+    history_do(h, "sealed 1.1 0\narchive 1");
+    history_rebuild(h);
+    history_restart(h);
+    assert_int_equal(view_first_seen(history_farm(h), "p", 7)->run, 1);
+    history_end(h);
+}
+
+enum { SEEN_MAX = 4096 };
+
+/* The oldest is forgotten, and an export does not bring it back. */
+static void what_was_seen_is_bounded(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "policy attempts=99 delay=0\nenrol w1\nhello w1 x86_64-linux slots=1");
+    for (unsigned i = 1; i <= SEEN_MAX + 1; i++) {
+        char script[160];
+        snprintf(script, sizeof script,
+                 "submit r%u\nresolved %u a x86_64-linux commit=c%u\n"
+                 "status w1 : 1.%u ended failed compile at=build sign=%u",
+                 i, i, i, i, i);
+        history_do(h, script);
+        if (i > 2) { /* those two stay, the others are archived */
+            snprintf(script, sizeof script, "sealed 1.%u 0\narchive %u", i, i);
+            history_do(h, script);
+        }
+    }
+    assert_null(view_first_seen(history_farm(h), "p", 1));
+    assert_non_null(view_first_seen(history_farm(h), "p", 2));
+    history_rebuild(h);
+    assert_null(view_first_seen(history_farm(h), "p", 1));
+    assert_non_null(view_first_seen(history_farm(h), "p", SEEN_MAX + 1));
+    history_end(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -709,6 +763,8 @@ int main(void)
         cmocka_unit_test(who_was_tried_is_no_scout),
         cmocka_unit_test(a_host_passes_over_so_many),
         cmocka_unit_test(a_proven_family_waits_for_nobody),
+        cmocka_unit_test(where_it_was_seen_first_outlives_its_run),
+        cmocka_unit_test(what_was_seen_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

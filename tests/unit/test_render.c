@@ -57,7 +57,7 @@ static void a_farm_before_anything(void **state)
     struct history *h = history_begin();
     json_t *farm = render_farm(history_farm(h)), *runs = render_runs(history_farm(h)),
            *none = render_run(history_farm(h), 7, true), *job = render_job(history_farm(h), 7),
-           *why = render_why(history_farm(h), 7);
+           *why = render_why(history_farm(h), history_farm(h), 7);
     assert_int_equal(number(farm, "epoch"), 1);
     assert_true(number(farm, "incarnation") > 0);
     assert_false(flag(farm, "paused"));
@@ -112,7 +112,7 @@ static void a_coming_stop_is_shown(void **state)
     assert_true(json_is_null(json_object_get(job, "stop")));
     json_decref(job);
     history_do(h, "status w1 at=600 : 1.1 running build stop=silent stopat=60600\n");
-    job = render_why(history_farm(h), 1);
+    job = render_why(history_farm(h), history_farm(h), 1);
     const json_t *stop = json_object_get(job, "stop");
     assert_string_equal(text(stop, "cause"), "silent");
     assert_int_equal(number(stop, "in_ms"), 60000);
@@ -230,7 +230,7 @@ static void why_names_each_host(void **state)
     history_do(h, WORKER "submit r1\n"
                          "resolved 1 a x86_64-linux mem=4000\n"
                          "preflighted 1\n");
-    json_t *why = render_why(history_farm(h), 1);
+    json_t *why = render_why(history_farm(h), history_farm(h), 1);
     const json_t *hosts = json_object_get(why, "hosts");
     bool closed = !strcmp(text(why, "state"), "closed");
     if (!closed) {
@@ -251,7 +251,8 @@ static void failed_attempts_are_told(void **state)
                          "resolved 1 a x86_64-linux\n"
                          "preflighted 1\n"
                          "status w1 : 1.1 ended failed compile at=build\n");
-    json_t *attempts = render_attempts(history_farm(h), 1), *why = render_why(history_farm(h), 1);
+    json_t *attempts = render_attempts(history_farm(h), 1),
+           *why = render_why(history_farm(h), history_farm(h), 1);
     assert_int_equal(json_array_size(attempts), 1);
     const json_t *first = json_array_get(attempts, 0);
     assert_string_equal(text(first, "token"), "1.1");
@@ -268,7 +269,7 @@ static void failed_attempts_are_told(void **state)
 
 static void assert_nearest(const struct history *h, uint64_t job, const char *nearest)
 {
-    json_t *why = render_why(history_farm(h), job);
+    json_t *why = render_why(history_farm(h), history_farm(h), job);
     assert_string_equal(text(why, "nearest"), nearest);
     json_decref(why);
 }

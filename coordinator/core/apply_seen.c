@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* apply_seen.c - where each project first failed in which way, over all its runs; part of the only
+ * writer (apply.c). Read off the ends of attempts; an export carries it over, since runs are
+ * archived. Bounded: the oldest is forgotten, and is then seen for the first time once more. */
+#include "coordinator/core/apply.h"
+
+/* Some hundred bytes each. */
+enum { SEEN_MAX = 4096 };
+
+static void add(struct farm *farm, const struct record_signature_seen *is)
+{
+    if (find_seen(farm, is->project, is->signature))
+        return;
+    struct seen *seen = mem_new(sizeof *seen);
+    seen->key = seen_key(is->project, is->signature);
+    shape_copy(record_info(RECORD_SIGNATURE_SEEN)->shape, &seen->is, is, &seen->arena);
+    seen->is.anew = false;
+    HASH_ADD(hh, farm->seen, key, sizeof seen->key, seen);
+    forget_seen(farm, SEEN_MAX);
+}
+
+void forget_seen(struct farm *farm, size_t keep)
+{
+    while (HASH_COUNT(farm->seen) > keep) {
+        struct seen *oldest = farm->seen;
+        HASH_DELETE(hh, farm->seen, oldest);
+        arena_clear(&oldest->arena);
+        free(oldest);
+    }
+}
+
+void note_seen(struct farm *farm, const struct attempt *attempt)
+{
+    bool bad = attempt->outcome == OUTCOME_FAILED || attempt->outcome == OUTCOME_LOST;
+    const struct variant *variant = &attempt->job->item.variant;
+    if (bad && attempt->signature)
+        add(farm, &(struct record_signature_seen){.project = variant->project,
+                                                  .signature = attempt->signature,
+                                                  .run = attempt->job->run->id,
+                                                  .package = variant->package,
+                                                  .worker = attempt->worker->peer->is.name,
+                                                  .at_wall_ms = attempt->ended_wall_ms});
+}
+
+void signature_seen(struct farm *farm, const struct record *record)
+{
+    if (record->signature_seen.anew)
+        forget_seen(farm, 0);
+    add(farm, &record->signature_seen);
+}

@@ -383,7 +383,7 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
     if (now_ms < last_ms)
         now_ms = last_ms;
     farm->now_ms = now_ms;
-    if (input->kind == INPUT_TICK || input->kind == INPUT_START)
+    if (input->kind == INPUT_TICK || input->kind == INPUT_START || SEEDED_BUG(LOOK_WHEN_QUIET))
         farm->looked_ms = now_ms;
     struct open_step open = {
         .step = {farm, outcome, &outcome->arena, now_ms, input->wall_ms},
@@ -417,7 +417,7 @@ void farm_resume(const struct farm *farm, struct farm_outcome *outcome)
             append_effect(outcome, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = run->id});
     }
     for (const struct notice *at = farm->notices; at; at = at->hh.next)
-        if (at->state == NOTICE_RAISED)
+        if (at->state == NOTICE_RAISED && !SEEDED_BUG(NOTICE_UNTOLD))
             append_effect(outcome, &(struct effect){.kind = EFFECT_NOTIFY, .notice = at->id});
     struct expected_log *logs;
     size_t count = peek_expected_logs(farm, &logs, &outcome->arena);

@@ -17,6 +17,7 @@
  */
 #include "coordinator/core/decide.h"
 #include "coordinator/core/remedy.h"
+#include "proto/base/seeded.h"
 
 #include <string.h>
 
@@ -77,7 +78,7 @@ void release_family(struct step *step, uint64_t built, uint64_t held_for)
 {
     struct job_view of = peek_job(step->farm, built), job;
     uint64_t cursor = 0;
-    if (!peek_run(step->farm, of.run).by_state[JOB_HELD])
+    if (!peek_run(step->farm, of.run).by_state[JOB_HELD] || SEEDED_BUG(KEEP_HELD))
         return;
     while (view_job_next(step->farm, of.run, &cursor, &job))
         if (job.state == JOB_HELD && (same_family(&job.item->variant, &of.item->variant) ||
@@ -121,8 +122,9 @@ enum { WITNESSES_MAX = 2 };
 static bool is_certain(const struct farm *farm, const struct job_view *job)
 {
     struct cluster_peek cluster = peek_cluster(farm, job->run, job->held_for);
-    return cluster.jobs >= WITNESSES_MAX &&
-           (cluster.hosts > 1 || !another_could_take(farm, job->job, cluster.host));
+    return cluster.jobs >= (SEEDED_BUG(ONE_WITNESS) ? 1 : WITNESSES_MAX) &&
+           (cluster.hosts > 1 || SEEDED_BUG(ONE_HOST) ||
+            !another_could_take(farm, job->job, cluster.host));
 }
 
 /* It goes on this host when nobody tries another of them, and, where a second host is to confirm

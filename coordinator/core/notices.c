@@ -9,6 +9,7 @@
  * maintainer's own and tell nobody.
  */
 #include "coordinator/core/decide.h"
+#include "proto/base/seeded.h"
 
 #include <assert.h>
 #include <string.h>
@@ -18,7 +19,8 @@ static void raise(struct step *step, enum notice_kind kind, const char *subject,
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    if (!farm.policy.notices || peek_notice(step->farm, kind, subject))
+    bool is_open = peek_notice(step->farm, kind, subject) && !SEEDED_BUG(NOTICE_TWICE);
+    if (!farm.policy.notices || is_open)
         return;
     uint64_t id = peek_counters(step->farm).notice + 1;
     decide(
@@ -158,7 +160,7 @@ static void note_worker(struct step *step, uint64_t id)
               arena_print(step->arena,
                           "%s is quarantined: %s; `farm worker resume %s` when it is mended",
                           worker.name, worker.reason, worker.name));
-    else if (worker.state != WORKER_PROBATION) /* it may be back in quarantine in a minute */
+    else if (worker.state != WORKER_PROBATION || SEEDED_BUG(NOTICE_FLAPS)) /* it may be back */
         end(step, NOTICE_WORKER_QUARANTINED, worker.name);
 }
 

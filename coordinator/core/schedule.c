@@ -166,7 +166,7 @@ static bool is_on_trial(const struct worker_view *worker)
                     : worker->suspects < SUSPECTS_MAX - 1 ? SUSPECTS_MAX - worker->suspects
                                                           : 1;
     assert(worker->suspects || worker->state != WORKER_PROBATION);
-    return worker->suspects && worker->running >= most;
+    return worker->suspects && worker->running >= most && !SEEDED_BUG(NO_TRIAL);
 }
 
 static enum fit busy_fits(const struct worker_view *worker, const struct want *want,
@@ -430,7 +430,8 @@ void decide_schedule(struct step *step)
         decide_grants(step, &worker);
         bool works = worker.state == WORKER_ONLINE || worker.state == WORKER_PROBATION ||
                      worker.state == WORKER_DRAINING;
-        if (works && (peek_ready_count(step->farm) || peek_held_after(step->farm, 0)))
+        bool any_held = peek_held_after(step->farm, 0) && !SEEDED_BUG(HOLD_UNSEEN);
+        if (works && (peek_ready_count(step->farm) || any_held))
             fill(step, &worker, farm.policy.disk_floor_bytes);
     }
 }

@@ -263,5 +263,4 @@ void decide_ended(struct step *step, struct token token)
     if (!evaluated)
         learn(step, &attempt);
     close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
-    release_family(step, attempt.job, job.held_for);
 }

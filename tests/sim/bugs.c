@@ -43,8 +43,20 @@ static const struct bug bugs[] = {
     {SEEDED_STEP_BETWEEN_SENDS, "step-between-sends", "new leases are sent before their commit"},
     {SEEDED_HELLO_OF_SOME, "hello-of-some", "a new agent speaks before it found all folders"},
     {SEEDED_OFFER_AGAIN, "offer-again", "a restored journal repeats offers that ended since"},
-    {SEEDED_PUBLISH_ANYWHERE, "publish-anywhere", "who joined to publish has no say in the host"},
     {SEEDED_NO_HAND_OVER, "no-hand-over", "a build that another run waits for is stopped"},
+    {SEEDED_PUBLISH_ANYWHERE, "publish-anywhere", "who joined to publish has no say in the host"},
+    {SEEDED_NO_TRIAL, "no-trial", "a host that failed is given as much as any other"},
+    {SEEDED_NO_QUARANTINE, "no-quarantine", "a host is trusted whatever it fails"},
+    {SEEDED_CLEAR_BY_ANY, "clear-by-any", "any end there clears a suspected host"},
+    {SEEDED_HOLD_UNSEEN, "hold-unseen", "held jobs are looked at beside ready ones only"},
+    {SEEDED_ONE_WITNESS, "one-witness", "a family is given up for one that failed"},
+    {SEEDED_ONE_HOST, "one-host", "a family is given up on the word of one host"},
+    {SEEDED_KEEP_HELD, "keep-held", "a success releases nobody of its family"},
+    {SEEDED_NOTICE_TWICE, "notice-twice", "people are told again what they were told"},
+    {SEEDED_NOTICE_FLAPS, "notice-flaps", "each probation of a host is told anew"},
+    {SEEDED_NOTICE_UNTOLD, "notice-untold", "a restart forgets whom it owes a notice"},
+    {SEEDED_LOOK_WHEN_QUIET, "look-when-quiet",
+     "a silent worker is looked for when no other speaks"},
 };
 enum { BUG_COUNT = sizeof bugs / sizeof bugs[0] };
 

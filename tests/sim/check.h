@@ -12,6 +12,9 @@
  *   capacity  offers fit the host as it was known                        check_capacity.c
  *   grant     one unresolved grant a place; one publish at a time        check_publish.c
  *   publish   what is published was built there and passed its check; the ledger tells the truth
+ *   hole      a broken host eats three jobs and is quarantined            check_promise.c
+ *   hold      a held job is released, or goes on, or has its witnesses
+ *   notice    a thing is said once as long as it is so
  *   durable   nothing is sent that is not committed                      check_shell.c
  *   request   an acknowledged request survives, and is carried out once
  *   replay    the journal replays to the same farm, and so does its export
@@ -68,19 +71,26 @@ void check_lease(struct world *world, const struct record *record);
 void check_capacity(struct world *world, const struct record *record);
 void check_publications(struct world *world, const struct record *record);
 
+/* Of each record, before it is in the books; and once all of a commit are. */
+void check_promises(struct world *world, const struct record *record);
+void check_promises_kept(struct world *world);
+
 struct lease_clock; /* check_time.c */
 void check_time_step(struct world *world, const struct input *input, const struct record *records,
                      size_t count);
 void check_time_turn(struct world *world, uint64_t boot_ms);
 struct lease_clock *lease_clock_create(void);
 void lease_clock_destroy(struct lease_clock *clock);
+/* How long somebody was there to look, in all. */
+uint64_t attended_ms(const struct lease_clock *clock);
 
 struct checks {
     struct lease_clock *clock;
     uint64_t commits;
     struct farm *shadow; /* replays each record as it is committed, from its bytes */
     struct arena scratch;
-    bool restored; /* an old backup took over at least once */
+    bool restored;          /* an old backup took over at least once */
+    uint64_t idle_since_ms; /* attended time: since then a held job could go, or 0 */
 };
 
 #endif

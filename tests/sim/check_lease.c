@@ -195,6 +195,10 @@ static void check_job_moves(struct world *world, uint64_t id)
     const struct fact_job *job = facts_job(world->facts, id);
     if (!job || job->closed)
         world_wrong(world, "closed", "job %llu moves after it was closed", (unsigned long long)id);
+    else if (job->faulty)
+        world_wrong(world, "retry",
+                    "job %llu is to be tried again after it failed for its own reason",
+                    (unsigned long long)id);
 }
 
 static void check_run_over(struct world *world, const struct record *record)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGEST_EVERY = 16, EXPORT_EVERY = 64 }; /* commits */
+enum { DIGEST_EVERY = 24, EXPORT_EVERY = 96 }; /* commits */
 
 struct checks *checks_create(void)
 {
@@ -100,9 +100,12 @@ void checks_commit(struct world *world, const struct journal_bytes *journal,
         check_lease(world, &records[i]);
         check_capacity(world, &records[i]);
         check_publications(world, &records[i]);
+        check_promises(world, &records[i]);
         if (world->ending == ENDING_FINE)
             facts_apply(world->facts, &records[i]);
     }
+    if (world->ending == ENDING_FINE)
+        check_promises_kept(world);
     if (journal->committed == journal->count || world->ending != ENDING_FINE)
         return;
     follow(world, journal);
@@ -123,6 +126,10 @@ static void read_facts(struct world *world, const struct journal_bytes *journal)
         journal_read(journal, i, &record, &world->checks->scratch);
         facts_apply(world->facts, &record);
     }
+    /* What a compacted journal says of a held job does not tell why: as if nothing but its turn
+     * could release it. */
+    for (size_t i = 0; i < world->facts->job_room; i++)
+        world->facts->jobs[i].evaluated = world->facts->jobs[i].held;
     arena_clear(&world->checks->scratch);
 }
 
@@ -323,6 +330,9 @@ static bool any_record_open(const struct world *world, struct buf *open)
     for (const struct fact_attempt *at = facts->attempts; at; at = at->hh.next)
         if (at->life != FACT_ENDED || (!at->sealed && !is_log_lost(world, at)))
             any = is_open(open, "attempt", at->token.number);
+    for (size_t i = 0; i < facts->notice_count; i++)
+        if (facts->notices[i].open && !facts->notices[i].told)
+            any = is_open(open, "notice", facts->notices[i].id);
     return any;
 }
 

@@ -44,6 +44,11 @@ void lease_clock_destroy(struct lease_clock *clock)
     free(clock);
 }
 
+uint64_t attended_ms(const struct lease_clock *clock)
+{
+    return clock->attended_ms;
+}
+
 void check_time_turn(struct world *world, uint64_t boot_ms)
 {
     struct lease_clock *clock = world->checks->clock;

@@ -22,6 +22,7 @@ void facts_destroy(struct facts *facts)
     free(facts->runs);
     free(facts->publications);
     free(facts->workers);
+    free(facts->notices);
     arena_clear(&facts->arena);
     free(facts);
 }
@@ -70,6 +71,26 @@ struct fact_request *facts_request(const struct facts *facts, const char *id)
     struct fact_request *found;
     HASH_FIND_STR(facts->requests, id, found);
     return found;
+}
+
+struct fact_notice *facts_notice(const struct facts *facts, enum notice_kind kind,
+                                 const char *subject)
+{
+    for (size_t i = facts->notice_count; i-- > 0;)
+        if (facts->notices[i].kind == kind && strcmp(facts->notices[i].subject, subject) == 0)
+            return &facts->notices[i];
+    return NULL;
+}
+
+bool facts_evaluates(const struct facts *facts, uint64_t run)
+{
+    const struct fact_run *of = facts_run(facts, run);
+    return of && strcmp(of->options.task, "evaluate") == 0;
+}
+
+bool facts_is_here(const struct fact_worker *worker)
+{
+    return worker->connected && worker->state == WORKER_ONLINE;
 }
 
 bool facts_same_place(const struct facts *facts, const struct fact_publication *a,
@@ -131,6 +152,17 @@ static void add_job(struct facts *facts, const struct record_job_planned *body)
         run && run->options.publish && !run->options.local && job->item.target.kind != TARGET_NONE;
 }
 
+/* For a signature, or 0: it is held no more. */
+static void set_held(struct facts *facts, uint64_t id, uint64_t signature)
+{
+    struct fact_job *job = &facts->jobs[id];
+    facts->held_jobs += (signature != 0) - (size_t)job->held;
+    job->held = signature != 0;
+    job->evaluated = job->held && facts_evaluates(facts, facts->newest_run);
+    if (signature)
+        job->held_for = signature;
+}
+
 static void add_attempt(struct facts *facts, const struct record *record)
 {
     const struct record_lease *body = &record->lease;
@@ -142,8 +174,10 @@ static void add_attempt(struct facts *facts, const struct record *record)
     attempt->job = body->job;
     attempt->worker = body->worker;
     attempt->adopted = record->kind == RECORD_ATTEMPT_ADOPTED;
+    attempt->offered_ms = record->at_ms;
     HASH_ADD(hh, facts->attempts, key, sizeof attempt->key, attempt);
     facts->jobs[body->job].holder = body->token;
+    set_held(facts, body->job, 0);
 }
 
 static void add_publication(struct facts *facts, const struct record_publication_wanted *body)
@@ -171,6 +205,67 @@ static void add_request(struct facts *facts, const char *id, uint64_t run)
     HASH_ADD_KEYPTR(hh, facts->requests, request->id, strlen(request->id), request);
 }
 
+/* ---- notices -------------------------------------------------------------------------------- */
+
+/* As the farm names an account. */
+static const char *account_of(struct facts *facts, const struct target *target)
+{
+    return *target->secret
+               ? arena_print(&facts->arena, "%s (secret %s)", target->name, target->secret)
+               : target->name;
+}
+
+/* What was said of it is so no more. */
+static void over(struct facts *facts, enum notice_kind kind, const char *subject)
+{
+    struct fact_notice *notice = facts_notice(facts, kind, subject);
+    if (notice)
+        notice->over = true;
+}
+
+static bool any_held(const struct facts *facts, const struct target *target)
+{
+    for (size_t i = 0; i < facts->publication_room; i++) {
+        const struct fact_publication *at = &facts->publications[i];
+        if (at->known && at->held && at->cause != CAUSE_NONE &&
+            shape_equal(&target_shape, &at->target, target))
+            return true;
+    }
+    return false;
+}
+
+static void look_at_notices(struct facts *facts, const struct fact_publication *publication)
+{
+    if (!facts->notice_count)
+        return;
+    if (!any_held(facts, &publication->target))
+        over(facts, NOTICE_PUBLISHING_HELD, account_of(facts, &publication->target));
+    if (!publication->doubt)
+        over(facts, NOTICE_PUBLICATION_UNKNOWN,
+             arena_print(&facts->arena, "publication %llu", (unsigned long long)publication->id));
+}
+
+static void noticed(struct facts *facts, const struct record *record)
+{
+    const struct record_notice *body = &record->notice;
+    if (record->kind == RECORD_NOTICE_RAISED) {
+        MEM_GROW(facts->notices, facts->notice_count, facts->notice_capacity);
+        facts->notices[facts->notice_count++] =
+            (struct fact_notice){.id = body->notice,
+                                 .kind = body->kind,
+                                 .subject = arena_text(&facts->arena, body->subject),
+                                 .open = true};
+        return;
+    }
+    for (size_t i = 0; i < facts->notice_count; i++) {
+        struct fact_notice *notice = &facts->notices[i];
+        if (notice->id != body->notice)
+            continue;
+        notice->told |= record->kind == RECORD_NOTICE_TOLD;
+        notice->open &= record->kind != RECORD_NOTICE_ENDED;
+    }
+}
+
 /* ---- moves ---------------------------------------------------------------------------------- */
 
 static void joined(struct facts *facts, const struct record_worker_joined *body)
@@ -178,7 +273,27 @@ static void joined(struct facts *facts, const struct record_worker_joined *body)
     struct fact_worker *worker = &facts->workers[body->worker];
     arena_clear(&worker->arena);
     shape_copy(&capabilities_shape, &worker->capabilities, &body->capabilities, &worker->arena);
-    worker->joined = true;
+    worker->joined = worker->connected = true;
+    if (worker->state == WORKER_OFFLINE)
+        worker->state = WORKER_ONLINE;
+}
+
+static void lost(struct facts *facts, uint64_t id)
+{
+    struct fact_worker *worker = &facts->workers[id];
+    worker->connected = false;
+    if (worker->state == WORKER_ONLINE)
+        worker->state = WORKER_OFFLINE;
+}
+
+static void started(struct facts *facts, const struct record_farm_started *body)
+{
+    facts->epoch = body->epoch;
+    facts->incarnation = body->incarnation;
+    facts->intake_closed = false;
+    over(facts, NOTICE_INTAKE_CLOSED, "coordinator");
+    for (size_t i = 0; i < facts->worker_room; i++)
+        facts->workers[i].connected = false;
 }
 
 static void heard(struct facts *facts, const struct record_worker_heard *body)
@@ -188,6 +303,17 @@ static void heard(struct facts *facts, const struct record_worker_heard *body)
         for (size_t j = 0; j < host->filesystems_count; j++)
             if (strcmp(host->filesystems[j].id, body->filesystems[i].id) == 0)
                 host->filesystems[j].free_bytes = body->filesystems[i].free_bytes;
+}
+
+static void moved(struct facts *facts, const struct record_worker_moved *body)
+{
+    struct fact_worker *worker = &facts->workers[body->worker];
+    worker->state = body->to;
+    worker->removed |= body->to == WORKER_REMOVED;
+    worker->on_probation = body->to == WORKER_PROBATION;
+    worker->connected &= !worker->removed;
+    if (worker->state != WORKER_QUARANTINED && worker->state != WORKER_PROBATION)
+        over(facts, NOTICE_WORKER_QUARANTINED, worker->name);
 }
 
 /* The attempt changes its job, and who waited for the one waits for the other. */
@@ -220,6 +346,9 @@ static void ended(struct facts *facts, const struct record_attempt_ended *body)
     struct fact_job *job = facts_job(facts, attempt->job);
     attempt->life = FACT_ENDED;
     attempt->outcome = body->outcome;
+    attempt->signature = body->signature;
+    facts->newest_run = job ? job->run : 0;
+    facts->workers[attempt->worker].newest = body->outcome;
     if (!job || !token_equal(job->holder, body->token))
         return;
     job->holder = (struct token){0};
@@ -261,6 +390,7 @@ static void publication_moved(struct facts *facts, const struct record *record)
     publication->closed = publication->published || kind == RECORD_PUBLICATION_FAILED;
     if (publication->closed || kind == RECORD_PUBLICATION_RETRIED)
         publication->doubt = false;
+    look_at_notices(facts, publication);
 }
 
 static void archived(struct facts *facts, uint64_t run)
@@ -315,7 +445,15 @@ static void apply_job(struct facts *facts, const struct record *record)
     case RECORD_JOB_PLANNED:
         add_job(facts, &record->job_planned);
         return;
+    case RECORD_JOB_READY:
+        facts->jobs[record->job.job].faulty = false;
+        set_held(facts, record->job.job, 0);
+        return;
+    case RECORD_JOB_HELD:
+        set_held(facts, record->job.job, record->job.signature);
+        return;
     case RECORD_JOB_CLOSED:
+        set_held(facts, record->job.job, 0);
         facts->jobs[record->job.job].closed = true;
         facts->jobs[record->job.job].verdict = record->job.verdict;
         return;
@@ -348,8 +486,16 @@ void facts_apply(struct facts *facts, const struct record *record)
 {
     switch ((int)record->kind) {
     case RECORD_FARM_STARTED:
-        facts->epoch = record->farm_started.epoch;
-        facts->incarnation = record->farm_started.incarnation;
+        started(facts, &record->farm_started);
+        return;
+    case RECORD_FARM_PAUSED:
+    case RECORD_FARM_RESUMED:
+        facts->paused = record->kind == RECORD_FARM_PAUSED;
+        return;
+    case RECORD_INTAKE_SET:
+        facts->intake_closed = !record->intake.open;
+        if (record->intake.open)
+            over(facts, NOTICE_INTAKE_CLOSED, "coordinator");
         return;
     case RECORD_PEER_ENROLLED:
         add_worker(facts, &record->peer);
@@ -360,11 +506,19 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_WORKER_HEARD:
         heard(facts, &record->worker_heard);
         return;
+    case RECORD_WORKER_LOST:
+        lost(facts, record->worker_lost.worker);
+        return;
     case RECORD_WORKER_MOVED:
-        if (record->worker_moved.to == WORKER_REMOVED)
-            facts->workers[record->worker_moved.worker].removed = true;
-        facts->workers[record->worker_moved.worker].on_probation =
-            record->worker_moved.to == WORKER_PROBATION;
+        moved(facts, &record->worker_moved);
+        return;
+    case RECORD_WORKER_CLEARED:
+        facts->workers[record->worker_cleared.worker].eaten_count = 0;
+        return;
+    case RECORD_NOTICE_RAISED:
+    case RECORD_NOTICE_TOLD:
+    case RECORD_NOTICE_ENDED:
+        noticed(facts, record);
         return;
     case RECORD_RUN_SUBMITTED:
         add_run(facts, &record->run_submitted);

@@ -27,6 +27,8 @@ struct fact_attempt {
     enum fact_life life;
     enum outcome outcome;
     bool sealed, adopted;
+    uint64_t offered_ms; /* core time */
+    uint64_t signature;  /* of how it ended, or 0 */
 };
 
 struct fact_try {
@@ -39,12 +41,16 @@ struct fact_try {
 struct fact_job {
     uint64_t id, run, joins;
     bool known, closed, publishes;
-    bool faulty; /* it ended for a reason of its own, on a host that was not on probation */
+    bool faulty; /* it ended for a reason of its own, on a host that was not on probation; what a
+                    compacted journal says of a job that is ready was looked at before */
     enum verdict verdict;
     struct plan_item item;
     struct token holder; /* the attempt that has its lease, or none */
     struct token result; /* the attempt that ended ok while it had the lease, or none */
     uint64_t publication;
+    bool held;
+    bool evaluated;    /* it is held because its recipe does not evaluate */
+    uint64_t held_for; /* a signature */
 };
 
 struct fact_run {
@@ -66,9 +72,22 @@ struct fact_publication {
     struct product product;
 };
 
+/* What a broken host made of a job. */
+struct fact_eaten {
+    struct variant variant;
+    bool fast; /* in less than a minute */
+};
+
+enum { EATEN_MOST = 3 };
+
 struct fact_worker {
     uint64_t id;
     bool known, joined, removed, on_probation;
+    bool connected;
+    enum worker_state state;
+    struct fact_eaten eaten[EATEN_MOST]; /* the newest, in a row; while others could compare */
+    size_t eaten_count;
+    enum outcome newest; /* how the newest attempt there ended */
     const char *key, *name;
     struct capabilities capabilities; /* with the newest free bytes */
     struct arena arena;               /* of them */
@@ -80,10 +99,19 @@ struct fact_request {
     uint64_t run;
 };
 
+/* What people were told. It may be said again when its cause is over. */
+struct fact_notice {
+    uint64_t id;
+    enum notice_kind kind;
+    const char *subject;
+    bool open, told, over;
+};
+
 struct facts {
     struct arena arena;
     uint32_t epoch;
     uint64_t incarnation;
+    bool paused, intake_closed;
     struct fact_attempt *attempts; /* uthash, in order of arrival */
     struct fact_try *tries;
     struct fact_request *requests;
@@ -91,6 +119,10 @@ struct facts {
     struct fact_run *runs;
     struct fact_publication *publications;
     struct fact_worker *workers;
+    struct fact_notice *notices;
+    size_t notice_count, notice_capacity;
+    size_t held_jobs;
+    uint64_t newest_run;                                      /* of the attempt that ended last */
     size_t job_room, run_room, publication_room, worker_room; /* highest id + 1 that fits */
 };
 
@@ -106,6 +138,13 @@ struct fact_run *facts_run(const struct facts *facts, uint64_t id);
 struct fact_publication *facts_publication(const struct facts *facts, uint64_t id);
 struct fact_worker *facts_worker(const struct facts *facts, uint64_t id);
 struct fact_request *facts_request(const struct facts *facts, const char *id);
+/* Its newest notice of this kind, or NULL. */
+struct fact_notice *facts_notice(const struct facts *facts, enum notice_kind kind,
+                                 const char *subject);
+/* Its jobs are no builds: they tell whether those of another run evaluate. */
+bool facts_evaluates(const struct facts *facts, uint64_t run);
+/* Online, and can be reached. */
+bool facts_is_here(const struct fact_worker *worker);
 bool facts_same_place(const struct facts *facts, const struct fact_publication *a,
                       const struct fact_publication *b);
 

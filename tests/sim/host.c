@@ -100,6 +100,14 @@ static void push_prepared(struct host *host, struct token token, const char *pro
 
 static void plan_wake(struct host *host);
 
+/* One for each cause, and one for each broken host. */
+static uint64_t signature_of(const struct host *host, const struct phase_run *run)
+{
+    if (run->eaten)
+        return 1000 + host->index;
+    return run->cause == CAUSE_NONE ? 0 : (uint64_t)run->cause + 1;
+}
+
 /* Reads from the folder how the phase ended. */
 static void push_ended(struct host *host, const struct folder *folder, enum phase phase)
 {
@@ -112,8 +120,7 @@ static void push_ended(struct host *host, const struct folder *folder, enum phas
                                         .facts = run->facts,
                                         .cause = run->cause,
                                         .detail = "",
-                                        .signature =
-                                            run->cause == CAUSE_NONE ? 0 : (uint64_t)run->cause + 1,
+                                        .signature = signature_of(host, run),
                                         .lines = "",
                                         .already_published = run->already,
                                         .rebuilt = run->rebuilt,

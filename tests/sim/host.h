@@ -32,6 +32,7 @@ struct phase_run {
     enum publishing publishing;
     bool reached; /* a publish: its target */
     bool already, rebuilt, unsure;
+    bool eaten; /* it failed because its host is broken */
 };
 
 enum tail_state {
@@ -64,6 +65,7 @@ struct folder {
     /* deeds */
     bool built, check_wanted, check_passed;
     bool published; /* this try put it there */
+    bool eaten;     /* it failed because the host is broken */
     size_t starts[PHASE_PUBLISH + 1];
 };
 
@@ -82,6 +84,7 @@ struct host {
     char boot_id[24];
     uint64_t suspended_until_ms, starved_until_ms;
     bool disk_full, lies;
+    enum cause broken; /* why every build fails here, or NONE */
 
     struct folder **folders; /* in order of arrival; removed ones stay, for the checkers */
     size_t folder_count, folder_capacity;

@@ -167,8 +167,18 @@ static void strike(struct world *world, const struct event *event)
     world_in(world, draw(world, 2 * world->swarm.fault_every_ms), event);
 }
 
+static void breaks(struct world *world, const struct event *event)
+{
+    if (world->healed)
+        return;
+    TRACE(world, "host %u is a black hole", event->who);
+    world->hosts[event->who]->broken = world->swarm.broken_cause;
+}
+
 void nemesis_begin(struct world *world)
 {
+    if (world->swarm.broken_cause != CAUSE_NONE)
+        world_in(world, world->swarm.broken_after_ms, &(struct event){.act = breaks});
     world_in(world, draw(world, 2 * world->swarm.fault_every_ms), &(struct event){.act = strike});
 }
 
@@ -183,6 +193,7 @@ void nemesis_heal(struct world *world)
     for (size_t i = 0; i < world->host_count; i++) {
         struct host *host = world->hosts[i];
         host->disk_full = host->lies = false;
+        host->broken = CAUSE_NONE;
         host->starved_until_ms = 0;
         host->crash_in = 0;
         host_agent_start(host);

@@ -152,6 +152,7 @@ static void phase_ends(struct world *world, const struct event *event)
     if (event->what == PHASE_PUBLISH && !run->reached && !run->stopped)
         reach_target(world, host, folder); /* it was suspended, and both are due now */
     keep_deeds(folder, (enum phase)event->what);
+    folder->eaten |= run->eaten && !run->stopped;
     TRACE(world, "host %zu %s of %s ends: %s", host->index, phase_names[event->what],
           token_text(folder->token), cause_names[run->cause]);
     end_run(host, folder, true);
@@ -207,6 +208,8 @@ static enum cause bad_build(struct world *world)
     static const enum cause causes[] = {
         CAUSE_COMPILE, CAUSE_COMPILE, CAUSE_OOM,  CAUSE_NETWORK, CAUSE_DISK_FULL, CAUSE_SILENT,
         CAUSE_TIMEOUT, CAUSE_STORE,   CAUSE_EVAL, CAUSE_UNKNOWN, CAUSE_CONFIG};
+    if (world->swarm.bad_build_cause != CAUSE_NONE)
+        return world->swarm.bad_build_cause;
     if (draw_permille(world, 10))
         return CAUSE_WRONG_HOST;
     return causes[draw(world, sizeof causes / sizeof causes[0])];
@@ -224,6 +227,14 @@ static void go_badly(struct world *world, struct phase_run *run, enum phase phas
     run->facts.oom_kills = run->cause == CAUSE_OOM;
     run->facts.silent = run->cause == CAUSE_SILENT;
     run->facts.timed_out = run->cause == CAUSE_TIMEOUT;
+}
+
+/* At once, whatever is built, and with words that only this host has. */
+static void be_eaten(struct host *host, struct phase_run *run)
+{
+    fail(run, host->broken);
+    run->eaten = true;
+    run->ends_ms = run->begun_ms + draw_between(host->world, 50, 500);
 }
 
 static void publish_badly(struct world *world, struct phase_run *run)
@@ -282,6 +293,8 @@ void supervisor_begin(struct host *host, struct folder *folder, enum phase phase
           token_text(folder->token));
     if (phase == PHASE_PUBLISH)
         plan_publish(host, folder);
+    else if (phase == PHASE_BUILD && host->broken != CAUSE_NONE)
+        be_eaten(host, run);
     else if (!world->healed && draw_permille(world, world->swarm.bad_build_permille))
         go_badly(world, run, phase);
     struct event event = event_of(host, folder, phase_ends, phase);

@@ -130,8 +130,54 @@ static uint32_t private_hosts(const struct swarm *swarm, uint64_t seed)
     return counts[seed / 4 % 3];
 }
 
+/* A black hole, and others of its kind to compare it with. */
+static void add_black_hole(struct swarm *swarm, uint64_t number)
+{
+    static const enum cause causes[] = {CAUSE_UNKNOWN, CAUSE_COMPILE, CAUSE_EVAL, CAUSE_WRONG_HOST,
+                                        CAUSE_CONFIG};
+    swarm->hosts = swarm->hosts < 3 ? 3 : swarm->hosts;
+    swarm->broken_cause = causes[number % 5];
+    swarm->broken_after_ms = number % 3 * 20000;
+}
+
+/* So many that one of them speaks in every moment, and each may fall silent for long. */
+static void make_crowd(struct swarm *swarm)
+{
+    struct policy *policy = &swarm->policy;
+    swarm->hosts = swarm->machines = 12;
+    swarm->arm_hosts = 0;
+    swarm->faults |= 1u << FAULT_CUT;
+    swarm->fault_every_ms = 3000;
+    swarm->fault_lasts_ms = 60000;
+    swarm->unrest_ms = 90000;
+    swarm->packages = 24;
+    swarm->items_most = 12;
+    swarm->build_most_ms = swarm->build_least_ms + 60000;
+    policy->heartbeat_ms = 2000;
+    policy->lease_ttl_ms = 3 * policy->heartbeat_ms;
+    policy->lost_grace_ms = policy->lost_grace_ms < 5000 ? policy->lost_grace_ms : 5000;
+}
+
+/* Large runs in which many fail alike, and many do not: families are held, proven, given up. */
+static void make_families(struct swarm *swarm)
+{
+    swarm->hosts = swarm->hosts < 2 ? 2 : swarm->hosts;
+    swarm->faults |= 1u << FAULT_BUILDS;
+    swarm->bad_build_permille = 400;
+    swarm->bad_build_cause = CAUSE_COMPILE;
+    swarm->packages = 24;
+    swarm->items_most = 16;
+}
+
 void swarm_shape(struct swarm *swarm, uint64_t seed)
 {
+    swarm->policy.notices = seed % 4 == 1;
+    if (seed % 8 == 5)
+        add_black_hole(swarm, seed / 8);
+    if (seed % 8 == 3)
+        make_families(swarm);
+    if (seed % 16 == 7)
+        make_crowd(swarm);
     if (seed % 4 == 2) { /* with so few packages that runs often join */
         swarm->private_hosts = private_hosts(swarm, seed);
         swarm->packages = swarm->packages < 6 ? swarm->packages : 6;

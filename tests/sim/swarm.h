@@ -46,6 +46,8 @@ struct swarm {
     uint32_t hosts, machines; /* several workers may share a machine */
     uint32_t arm_hosts;       /* of the hosts, the last ones */
     uint32_t private_hosts;   /* of the hosts, the first ones: they may not publish */
+    enum cause broken_cause;  /* the first host fails every build for it, fast; NONE: it does not */
+    uint64_t broken_after_ms; /* from then on, until all heals */
     uint32_t slots, heavy_slots;
     uint32_t packages, items_most; /* of the matrix; of one run */
     uint32_t orgs;
@@ -64,6 +66,7 @@ struct swarm {
     uint64_t build_least_ms, build_most_ms;
     uint64_t log_most_bytes;
     uint32_t bad_build_permille, bad_publish_permille;
+    enum cause bad_build_cause; /* of all that fail; NONE: any */
 
     /* people */
     uint64_t person_every_ms;

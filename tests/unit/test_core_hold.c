@@ -97,6 +97,23 @@ static void a_success_releases_its_family(void **state)
     history_end(h);
 }
 
+/* What a run joined and another one built speaks for its family as well. */
+static void a_success_of_another_run_releases_a_family(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=2\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux gpu=sm90\nsubmit r2\n"
+                  "resolved 2 a x86_64-linux gpu=sm90, b x86_64-linux gpu=sm90, "
+                  "c x86_64-linux gpu=sm90\nsubmit r3\nresolved 3 d x86_64-linux");
+    assert_int_equal(job_of(h, 2).joins, 1);
+    history_do(h, "status w1 : 1.1 running build, 1.2 ended failed compile sign=7");
+    assert_int_equal(job_of(h, 4).state, JOB_HELD);
+    history_do(h, "pause p\nstatus w1 : 1.1 ended ok");
+    assert_int_equal(job_of(h, 4).state, JOB_READY);
+    history_end(h);
+}
+
 static void a_person_releases_them(void **state)
 {
     (void)state;
@@ -736,6 +753,7 @@ int main(void)
         cmocka_unit_test(others_go_before_the_family_of_what_failed),
         cmocka_unit_test(one_of_each_family_goes_first),
         cmocka_unit_test(a_success_releases_its_family),
+        cmocka_unit_test(a_success_of_another_run_releases_a_family),
         cmocka_unit_test(a_person_releases_them),
         cmocka_unit_test(what_passes_holds_nobody),
         cmocka_unit_test(another_host_is_asked_before_a_family_is_condemned),

@@ -100,11 +100,11 @@ static void push_prepared(struct host *host, struct token token, const char *pro
 
 static void plan_wake(struct host *host);
 
-/* One for each cause, and one for each broken host. */
+/* One for each cause, and one for each broken host: under another key it is somebody else. */
 static uint64_t signature_of(const struct host *host, const struct phase_run *run)
 {
     if (run->eaten)
-        return 1000 + host->index;
+        return 1000 * (1 + host->keys) + host->index;
     return run->cause == CAUSE_NONE ? 0 : (uint64_t)run->cause + 1;
 }
 

@@ -65,6 +65,7 @@ teardown() {
 	done
 	[ "$(sort "$top/built" | uniq -d)" = "" ]
 	[ "$(wc -l <"$top/built")" -eq 67 ]
+	[ "$(jobs_where '.attempts != 1')" -eq 0 ]
 	run -0 farm logs cpu-armv9
 	says "on aarch64 arm"
 	run -0 farm logs sm90-avx2

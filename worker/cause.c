@@ -179,6 +179,8 @@ static const struct cause_rule rules[] = {
      "\u2718 ERROR: 404 Not Found: The catalog could not be found", false},
     {"The catalog could not be found", CAUSE_CONFIG, PUBLISH, "flox 2.2h",
      "The catalog could not be found", false},
+    {"is not expected in this context", CAUSE_CONFIG, BUILD | PUBLISH, "flox 1.7",
+     "\u2718 ERROR: `--system` is not expected in this context", false},
     {"Could not parse config", CAUSE_CONFIG, BUILD | PUBLISH, "flox 3.4",
      "\u2718 ERROR: Could not parse config", false},
     {"farm-worker: flox \\S+ is too old", CAUSE_CONFIG, BUILD | PUBLISH, "floxfarm",
@@ -215,7 +217,8 @@ static const struct cause_rule rules[] = {
     {"Failed to check whether local revision exists on remote", CAUSE_NETWORK, PUBLISH, "flox 2.2e",
      "Failed to check whether local revision exists on remote 'origin/main': eof", false},
     /* nix 2.8 warns with the same words, tries again, and may well succeed. */
-    {"error: unable to download '(?!.{0,500}retrying in )", CAUSE_NETWORK, ALL, "nix",
+    {"error: unable to download '(?<!warning: error: unable to download ')", CAUSE_NETWORK, ALL,
+     "nix",
      "error: unable to download 'https://cache.nixos.org/nar/x.nar': Timeout was reached (28)",
      false},
     {"Internal Server Error", CAUSE_NETWORK, PUBLISH, "flox 2.6",
@@ -224,6 +227,8 @@ static const struct cause_rule rules[] = {
     {"Service Unavailable", CAUSE_NETWORK, PUBLISH, "flox 2.6",
      "\u2718 ERROR: 503 Service Unavailable", false},
     {"Gateway Time-?out", CAUSE_NETWORK, PUBLISH, "flox 2.6", "\u2718 ERROR: 504 Gateway Timeout",
+     false},
+    {"ERROR: 50\\d ", CAUSE_NETWORK, PUBLISH, "flox 2.6", "\u2718 ERROR: 507 Insufficient Storage",
      false},
     {"429 Too Many Requests", CAUSE_NETWORK, BUILD | PUBLISH, "flox 2.6",
      "\u2718 ERROR: 429 Too Many Requests", false},
@@ -240,6 +245,10 @@ static const struct cause_rule rules[] = {
      "fatal: Could not read from remote repository.", false},
     {"Connection (?:timed out|refused|reset)", CAUSE_NETWORK, CHECKOUT | PUBLISH, "libc",
      "ssh: connect to host example.org port 22: Connection refused", false},
+    {" timed out", CAUSE_NETWORK, PUBLISH, "flox 2.6",
+     "\u2718 ERROR: request to https://api.flox.dev/ timed out", false},
+    {"could not reach FloxHub", CAUSE_NETWORK, PUBLISH, "flox 3.3",
+     "Found a FloxHub token but could not reach FloxHub to verify it.", false},
     {"fatal: early EOF", CAUSE_NETWORK, CHECKOUT, "git", "fatal: early EOF", false},
     {"error: RPC failed", CAUSE_NETWORK, CHECKOUT, "git",
      "error: RPC failed; curl 56 GnuTLS recv error (-54)", false},
@@ -278,12 +287,12 @@ static const struct cause_rule rules[] = {
     {"error: assertion '", CAUSE_EVAL, BUILD | PUBLISH, "nix", "error: assertion 'x' failed",
      false},
     /* What a PyTorch build needs and does not find, by its name. */
-    {"CMake Error at [^\\n]{0,300}\\(find_package\\):[\\s\\S]{0,300}?"
+    {"CMake Error at \\S{1,300} \\(find_package\\):[\\s\\S]{0,300}?"
      "(By not providing \"[^\"\\n]+\"|provided by\\s+(?:[^\\s>]+>\\s*)?\"[^\"\\n]+\")",
      CAUSE_COMPILE, BUILD, "cmake",
      "CMake Error at CMakeLists.txt:3 (find_package):\n  By not providing \"FindTorch.cmake\" in",
      false},
-    {"CMake Error at [^\\n]{0,300}\\(message\\):\\n(?:[^\\s>]+>)? *([^\\n]*[^\\s])", CAUSE_COMPILE,
+    {"CMake Error at \\S{1,300} \\(message\\):\\n(?:[^\\s>]+>)? *([^\\n]*[^\\s])", CAUSE_COMPILE,
      BUILD, "cmake",
      "CMake Error at cmake/Cuda.cmake:9 (message):\n  Could NOT find CUDNN (missing: X)", false},
     {"hash mismatch in file downloaded from '[^']*'" GOT, CAUSE_EVAL, BUILD | PUBLISH, "nix",
@@ -304,7 +313,7 @@ static const struct cause_rule rules[] = {
      false},
     {"ERROR Missing dependencies:\\s+(?:[^\\s>]+>)?\\s*([^\\n]*[^\\s])", CAUSE_COMPILE, BUILD,
      "pypa build", "ERROR Missing dependencies:\n\ttorch>=2.8", false},
-    {"Checking runtime dependencies for [^\\n]{0,300}\\n(?:[^\\s>]+>)? *- ([^\\n]{0,200} not "
+    {"Checking runtime dependencies for \\S{1,300}\\n(?:[^\\s>]+>)? *- ([^\\n]{0,200} not "
      "(?:installed|satisfied by "
      "version [^\\n]*[^\\s]))",
      CAUSE_COMPILE, BUILD, "nixpkgs",

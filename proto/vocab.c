@@ -140,6 +140,10 @@ static const struct field exit_facts_fields[] = {
     SHAPE_FIELD(struct exit_facts, FLAG, timed_out),
     SHAPE_FIELD(struct exit_facts, FLAG, silent),
     SHAPE_FIELD(struct exit_facts, U64, disk_bytes),
+    SHAPE_FIELD(struct exit_facts, U32, daemon_oom_kills),
+    SHAPE_FIELD(struct exit_facts, FLAG, daemon_restarted),
+    SHAPE_FIELD(struct exit_facts, U32, memory_stall),
+    SHAPE_FIELD(struct exit_facts, U32, io_stall),
 };
 const struct shape exit_facts_shape = SHAPE(struct exit_facts, exit_facts_fields);
 

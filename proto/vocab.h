@@ -227,7 +227,11 @@ struct exit_facts {
     uint64_t wall_ms;
     bool timed_out;
     bool silent;
-    uint64_t disk_bytes; /* by how much the free space fell at most while it ran; 0 unknown */
+    uint64_t disk_bytes;       /* by how much the free space fell at most while it ran; 0 unknown */
+    uint32_t daemon_oom_kills; /* of nix-daemon's cgroup, meanwhile: maybe another build's */
+    bool daemon_restarted;     /* nix-daemon is not the one that was there when it began */
+    uint32_t memory_stall;     /* of the host at the exit, as in struct pressure */
+    uint32_t io_stall;
 };
 
 /* What a successful build produced; a publication is held to it. */

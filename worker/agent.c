@@ -429,6 +429,8 @@ static void add_facts(struct exit_facts *sum, const struct exit_facts *more)
     struct exit_facts old = *sum;
     *sum = *more;
     sum->oom_kills += old.oom_kills;
+    sum->daemon_oom_kills += old.daemon_oom_kills;
+    sum->daemon_restarted |= old.daemon_restarted;
     sum->cpu_ms += old.cpu_ms;
     sum->wall_ms += old.wall_ms;
     if (old.memory_peak > sum->memory_peak)

@@ -113,6 +113,12 @@ static const struct cause_rule rules[] = {
      "outputs still unavailable after 3 materialisation attempts", false},
     {"path '/[^']*' is not valid", CAUSE_STORE, BUILD, "nix",
      "error: path '/nix/store/abc-source' is not valid", false},
+    /* ---- the host's nix-daemon */
+    {"Nix daemon disconnected unexpectedly", CAUSE_HOST_LOST, BUILD | PUBLISH, "nix",
+     "error: Nix daemon disconnected unexpectedly (maybe it crashed?)", false},
+    {"cannot connect to (?:socket|daemon) at '", CAUSE_HOST_LOST, BUILD | PUBLISH, "nix",
+     "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+     false},
     /* ---- the wrong host */
     {"required system or feature not available", CAUSE_WRONG_HOST, BUILD | PUBLISH, "flox 1.9",
      "Reason: required system or feature not available", false},
@@ -693,11 +699,39 @@ static enum cause fallback(enum phase phase, enum builder builder, const struct 
     return CAUSE_UNKNOWN;
 }
 
+/* What the log ends with, when it was not asked. */
+static size_t last_word(const char *text, size_t size)
+{
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' '))
+        size--;
+    return size ? size - 1 : SIZE_MAX;
+}
+
+/* What nix-daemon went through while it may have worked for this phase. It works for others too, so
+ * a rule that says why goes before; one that only sums up does not. */
+static bool judge_daemon(enum phase phase, enum builder builder, const struct exit_facts *facts,
+                         const struct search *search, struct cause_verdict *out)
+{
+    bool may = (phase == PHASE_BUILD || phase == PHASE_PUBLISH) && builder != BUILDER_COMMAND;
+    bool explained = search->best != RULE_COUNT && !rules[search->best].is_summary;
+    if (!may || explained)
+        return false;
+    if (facts->daemon_oom_kills)
+        say(out, CAUSE_OOM, "the kernel killed processes of nix-daemon because memory ran out");
+    else if (facts->daemon_restarted)
+        say(out, CAUSE_HOST_LOST, "nix-daemon was restarted under it");
+    else
+        return false;
+    return true;
+}
+
 /* Returns where in the text it says so, SIZE_MAX: nowhere. */
 static size_t judge_words(enum phase phase, enum builder builder, const struct exit_facts *facts,
                           struct search *search, struct cause_verdict *out)
 {
     search_rules(search);
+    if (judge_daemon(phase, builder, facts, search, out))
+        return last_word(search->text, search->size);
     if (search->best == RULE_COUNT) {
         out->cause = fallback(phase, builder, facts);
         return set_last_error(out, search->text, search->size);
@@ -711,14 +745,6 @@ static size_t judge_words(enum phase phase, enum builder builder, const struct e
     set_detail(out, search->text, search->size, search->at);
     add_more(out, search->text + search->more, search->more_end - search->more);
     return search->at;
-}
-
-/* What the log ends with, when it was not asked. */
-static size_t last_word(const char *text, size_t size)
-{
-    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' '))
-        size--;
-    return size ? size - 1 : SIZE_MAX;
 }
 
 void cause_find(enum phase phase, enum builder builder, const struct exit_facts *facts,

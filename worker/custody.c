@@ -122,7 +122,7 @@ static bool parse_id(const char *text, struct record *record)
 static bool parse_exit(const char *text, struct exit_facts *facts)
 {
     int64_t signal, oom_kills, free_bytes, cpu_ms, memory_peak, wall_ms, timed_out, silent;
-    int64_t disk_bytes = 0; /* older supervisors did not look */
+    int64_t disk_bytes = 0, daemon_oom_kills, daemon_restarted, memory_stall, io_stall;
     if (!find_number(text, "status", &facts->status) || !find_number(text, "signal", &signal) ||
         !find_number(text, "oom_kills", &oom_kills) ||
         !find_number(text, "free_bytes", &free_bytes) || !find_number(text, "cpu_ms", &cpu_ms) ||
@@ -130,8 +130,17 @@ static bool parse_exit(const char *text, struct exit_facts *facts)
         !find_number(text, "wall_ms", &wall_ms) || !find_number(text, "timed_out", &timed_out) ||
         !find_number(text, "silent", &silent))
         return false;
+    /* Older supervisors did not look. */
     if (find_number(text, "disk_bytes", &disk_bytes))
         facts->disk_bytes = (uint64_t)disk_bytes;
+    if (find_number(text, "daemon_oom_kills", &daemon_oom_kills))
+        facts->daemon_oom_kills = (uint32_t)daemon_oom_kills;
+    if (find_number(text, "daemon_restarted", &daemon_restarted))
+        facts->daemon_restarted = daemon_restarted != 0;
+    if (find_number(text, "memory_stall", &memory_stall))
+        facts->memory_stall = (uint32_t)memory_stall;
+    if (find_number(text, "io_stall", &io_stall))
+        facts->io_stall = (uint32_t)io_stall;
     facts->signal = (uint32_t)signal;
     facts->oom_kills = (uint32_t)oom_kills;
     facts->free_bytes = (uint64_t)free_bytes;
@@ -241,6 +250,10 @@ static void make_argv(struct words *words, const struct custody_start *start, st
     if (start->secret.size) {
         add_option(words, "--secret-env", start->secret_env);
         add_option(words, "--secret-fd", start->secret_fd_env);
+    }
+    if (start->host_root) {
+        add_word(words, "--host-facts");
+        add_word(words, start->host_root);
     }
     add_cgroups(words, start, arena);
     add_word(words, "--");

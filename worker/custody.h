@@ -25,6 +25,7 @@ struct custody_start {
     const char *secret_env; /* one of the two, when there is a secret */
     const char *secret_fd_env;
     const char *cgroup_parent; /* "" none: a cgroup of its own is made below it */
+    const char *host_root;     /* supervisor.h's --host-facts; NULL: the host is not looked at */
 };
 
 struct custody; /* one watched supervisor */

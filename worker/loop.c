@@ -241,7 +241,8 @@ static int begin_phase(struct loop *loop, const struct charge *charge, const str
                       : (struct bytes){0},
         .secret_env = command.secret_env,
         .secret_fd_env = command.secret_fd_env,
-        .cgroup_parent = command.own_cgroup ? loop->cgroup : ""};
+        .cgroup_parent = command.own_cgroup ? loop->cgroup : "",
+        .host_root = command.looks_at_host ? "" : NULL};
     return custody_begin(&start, custody, err);
 }
 

@@ -80,7 +80,9 @@ static int print_rules(struct worker_options *options, struct err *err)
            "Evidence first: what the kernel killed for memory, limits, the free bytes at the exit, "
            "a supervisor that is gone. Then the rules of\n"
            "`farm.yaml` (`rules`), then these, in this order, over the last 256 KiB of the log; "
-           "the first that matches wins.\n\n"
+           "the first that matches wins. Where none says why, nix-daemon tells: processes of its "
+           "cgroup that the kernel killed for memory (oom), or\n"
+           "its restart (host-lost), while a build or publish of flox or nix ran.\n\n"
            "| cause | phases | pattern | from |\n|---|---|---|---|\n");
     const struct cause_rule *rule;
     for (size_t i = 0; (rule = cause_rule_at(i)); i++) {

@@ -115,6 +115,7 @@ int phase_command(const char *program, const char *home, const struct order *ord
         texts_add(&argv, "%s", phase_names[phase]);
         texts_add(&argv, "%s", folder);
         out->own_cgroup = phase != PHASE_CHECKOUT;
+        out->looks_at_host = phase == PHASE_BUILD || phase == PHASE_PUBLISH;
     }
     set_limits(order, phase, out);
     set_secret(order, phase, out);

@@ -25,7 +25,8 @@ struct phase_command {
     const char *working_folder;     /* "" : the attempt's folder */
     const char *secret_env;         /* at most one of the two; "" when the phase gets no secret */
     const char *secret_fd_env;
-    bool own_cgroup; /* worth a cgroup: entering one costs more than a light job itself */
+    bool looks_at_host; /* nix-daemon may do its work: supervisor.h's --host-facts */
+    bool own_cgroup;    /* worth a cgroup: entering one costs more than a light job itself */
     uint64_t wall_ms, silence_ms; /* limits of this phase, 0 none; fixed for checkout and publish */
 };
 

@@ -10,6 +10,7 @@
 #include "proto/limits.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
+#include "worker/hostfacts.h"
 #include "worker/tool.h"
 
 #include <limits.h>
@@ -321,24 +322,6 @@ void probe_host(const struct probe_limits *limits, struct capabilities *out, str
 
 /* ---- now ---------------------------------------------------------------------------------- */
 
-/* "12.34" -> 1234; the value of avg10 in the line that begins with `kind`. */
-static uint32_t read_stall(const char *path, const char *kind)
-{
-    struct buf text = {0};
-    unsigned long hundredths = 0;
-    if (io_read_file(path, SMALL_FILE_BYTES, &text, NULL) == 0) {
-        const char *line = strstr((const char *)text.data, kind);
-        const char *value = line ? strstr(line, "avg10=") : NULL;
-        char *end;
-        if (value) {
-            hundredths = strtoul(value + 6, &end, 10) * 100;
-            hundredths += *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
-        }
-    }
-    buf_release(&text);
-    return (uint32_t)hundredths;
-}
-
 /* The n-th word of a line, from 0; its length in *length. */
 static const char *nth_word(const char *line, int n, int *length)
 {
@@ -403,9 +386,9 @@ void probe_now(const struct capabilities *known, struct filesystem *filesystems,
         measure_again((const char *)mounts.data, &filesystems[i]);
     }
     buf_release(&mounts);
-    pressure->cpu_some = read_stall("/proc/pressure/cpu", "some");
-    pressure->memory_full = read_stall("/proc/pressure/memory", "full");
-    pressure->io_full = read_stall("/proc/pressure/io", "full");
+    pressure->cpu_some = pressure_stall("", "cpu", "some");
+    pressure->memory_full = pressure_stall("", "memory", "full");
+    pressure->io_full = pressure_stall("", "io", "full");
 }
 
 /* ---- checks ------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
  */
 #include "worker/supervisor.h"
 #include "proto/limits.h"
+#include "worker/hostfacts.h"
 #include "worker/sink.h"
 #include "worker/tree.h"
 
@@ -54,6 +55,7 @@ struct options {
     int cgroup_count;
     int nice;
     const char *secret_env, *secret_fd_env;
+    const char *host_root; /* NULL: nothing of the host is looked at */
     char **command;
 };
 
@@ -77,6 +79,7 @@ struct run {
     bool timed_out, silent;
     bool is_subreaper; /* where it is not (qemu-user 7.2), orphans are known by their environment */
     bool is_childless; /* no child is left; strays may be */
+    struct daemon_look daemon; /* when the phase began */
     char marker[4200];
 };
 
@@ -116,7 +119,8 @@ enum {
     OPT_CHDIR,
     OPT_NICE,
     OPT_SECRET_ENV,
-    OPT_SECRET_FD
+    OPT_SECRET_FD,
+    OPT_HOST_FACTS
 };
 
 static const struct option long_options[] = {
@@ -131,6 +135,7 @@ static const struct option long_options[] = {
     {"nice", required_argument, NULL, OPT_NICE},
     {"secret-env", required_argument, NULL, OPT_SECRET_ENV},
     {"secret-fd", required_argument, NULL, OPT_SECRET_FD},
+    {"host-facts", required_argument, NULL, OPT_HOST_FACTS},
     {NULL, 0, NULL, 0},
 };
 
@@ -186,6 +191,9 @@ static bool take_option(struct options *options, int option, const char *value)
     case OPT_SECRET_FD:
         options->secret_fd_env = value;
         return *value != '\0';
+    case OPT_HOST_FACTS:
+        options->host_root = value;
+        return true;
     default:
         return false;
     }
@@ -715,8 +723,27 @@ static unsigned long long cpu_ms(const struct rusage *usage)
            (unsigned long long)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1000;
 }
 
+struct host_facts {
+    unsigned long long oom_kills;
+    bool restarted;
+    unsigned memory_stall, io_stall;
+};
+
+static struct host_facts read_host(const struct run *run)
+{
+    struct daemon_look now;
+    if (!run->options.host_root)
+        return (struct host_facts){0};
+    daemon_look(run->options.host_root, &now);
+    return (struct host_facts){daemon_oom_kills(&run->daemon, &now),
+                               daemon_restarted(&run->daemon, &now),
+                               pressure_stall(run->options.host_root, "memory", "full"),
+                               pressure_stall(run->options.host_root, "io", "full")};
+}
+
 static void write_exit(const struct run *run, unsigned long long lost)
 {
+    struct host_facts host = read_host(run);
     char text[SUPERVISOR_EXIT_BYTES] = "";
     struct cgroup_facts cgroup = {0};
     struct rusage usage;
@@ -728,11 +755,13 @@ static void write_exit(const struct run *run, unsigned long long lost)
     int size = snprintf(text, sizeof text,
                         "status %d\nsignal %d\noom_kills %llu\nfree_bytes %llu\ncpu_ms %llu\n"
                         "memory_peak %llu\nwall_ms %llu\ntimed_out %d\nsilent %d\n"
-                        "log_lost_bytes %llu\ndisk_bytes %llu\nend\n",
+                        "log_lost_bytes %llu\ndisk_bytes %llu\ndaemon_oom_kills %llu\n"
+                        "daemon_restarted %d\nmemory_stall %u\nio_stall %u\nend\n",
                         exited ? WEXITSTATUS(run->status) : -1, exited ? 0 : WTERMSIG(run->status),
                         cgroup.oom_kills, free_bytes(run), cpu_ms(&usage), cgroup.memory_peak,
                         now_ms() - run->started_ms, run->timed_out, run->silent, lost,
-                        run->free_at_first - run->free_at_least);
+                        run->free_at_first - run->free_at_least, host.oom_kills, host.restarted,
+                        host.memory_stall, host.io_stall);
     if (pwrite(run->record, text, (size_t)size, SUPERVISOR_EXIT_OFFSET) != size)
         give_up(run, EXIT_CANNOT, "write", "the exit facts");
 }
@@ -773,6 +802,8 @@ int supervisor_main(int argc, char **argv)
     run->sink = sink_open(&sink);
     if (!run->sink)
         give_up(run, EXIT_CANNOT, "find memory for", "the log");
+    if (run->options.host_root)
+        daemon_look(run->options.host_root, &run->daemon);
     start_command(run);
     follow(run);
     write_exit(run, sink_close(run->sink));

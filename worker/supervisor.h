@@ -16,13 +16,16 @@
  *
  *   farm-supervisor --folder DIR --phase NAME [--wall-ms N] [--silence-ms N] [--stop-grace-ms N]
  *                   [--log-bytes-max N] [--cgroup DIR]... [--chdir DIR] [--nice N]
- *                   [--secret-env NAME | --secret-fd NAME] -- COMMAND [ARG...]
+ *                   [--secret-env NAME | --secret-fd NAME] [--host-facts ROOT] -- COMMAND [ARG...]
  *
  * With --secret-env or --secret-fd it first reads the secret from its standard input to the end.
  * The command gets it as the value of environment variable NAME, or NAME holds a path
  * /proc/self/fd/N of a sealed memory file. Each occurrence of the secret in the output is
  * overwritten with as many
  * '*' before it reaches the log, also across reads.
+ *
+ * With --host-facts it looks at nix-daemon and at the host's pressure, too, as the phase begins and
+ * ends (hostfacts.h). ROOT is where proc/ and sys/ are: "" on a real host.
  */
 #ifndef FARM_SUPERVISOR_H
 #define FARM_SUPERVISOR_H
@@ -37,11 +40,10 @@
  *   from 0          text, one "key value" a line: boot_id, pid, start_time (clock ticks since boot,
  *                   field 22 of /proc/PID/stat), log_from (size of the log then), cgroup
  * (repeated); ended by the line "end" from 1536       preallocated; text in the same form: status
- * signal oom_kills free_bytes cpu_ms memory_peak wall_ms timed_out silent log_lost_bytes; ended by
- * the line "end"
- *   from 2048       while a limit is near, text in the same form: stop_cause (silent, timeout),
- *                   stop_at_ms (boot time); zeros when none is, or when the build advanced. An
- * older supervisor's file ends before it */
+ * signal oom_kills free_bytes cpu_ms memory_peak wall_ms timed_out silent log_lost_bytes disk_bytes
+ * daemon_oom_kills daemon_restarted memory_stall io_stall; ended by the line "end" from 2048 while
+ * a limit is near, text in the same form: stop_cause (silent, timeout), stop_at_ms (boot time);
+ * zeros when none is, or when the build advanced. An older supervisor's file ends before it */
 #define SUPERVISOR_EXIT_OFFSET 1536
 #define SUPERVISOR_EXIT_BYTES  512
 #define SUPERVISOR_STOP_OFFSET (SUPERVISOR_EXIT_OFFSET + SUPERVISOR_EXIT_BYTES)

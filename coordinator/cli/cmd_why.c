@@ -173,6 +173,51 @@ static void add_try(struct table *table, struct arena *arena, const json_t *atte
     table_cell(table, INK_PLAIN, json_get_text(attempt, "detail", ""));
 }
 
+/* Below this a host is only busy. */
+enum { STALL_MIN = 1000 };
+
+static void add_fact(struct buf *out, bool *any, const char *text)
+{
+    buf_print(out, "%s%s", *any ? "; " : "", text);
+    *any = true;
+}
+
+static void add_stall(const json_t *facts, const char *key, const char *what, struct arena *arena,
+                      struct buf *out, bool *any)
+{
+    uint64_t hundredths = json_get_u64(facts, key, 0);
+    if (hundredths >= STALL_MIN)
+        add_fact(out, any,
+                 arena_print(arena, "all of the host waited for %s %llu %% of the time at the end",
+                             what, (unsigned long long)hundredths / 100));
+}
+
+/* "attempt 2: the kernel killed 1 process of nix-daemon for memory", of those that ended badly. */
+static void print_facts(const json_t *attempt, struct arena *arena, struct buf *out)
+{
+    const json_t *facts = json_object_get(attempt, "facts");
+    uint64_t own = json_get_u64(facts, "oom_kills", 0),
+             daemon = json_get_u64(facts, "daemon_oom_kills", 0);
+    struct buf text = {0};
+    bool any = false;
+    if (own)
+        add_fact(&text, &any,
+                 arena_print(arena, "the kernel killed %llu of its processes for memory",
+                             (unsigned long long)own));
+    if (daemon)
+        add_fact(&text, &any,
+                 arena_print(arena, "the kernel killed %llu of nix-daemon's processes for memory",
+                             (unsigned long long)daemon));
+    if (json_get_flag(facts, "daemon_restarted"))
+        add_fact(&text, &any, "nix-daemon was restarted under it");
+    add_stall(facts, "memory_stall", "memory", arena, &text, &any);
+    add_stall(facts, "io_stall", "its disks", arena, &text, &any);
+    if (any && strcmp(json_get_text(attempt, "outcome", "ok"), "ok") != 0)
+        buf_print(out, "attempt %llu: %s\n",
+                  (unsigned long long)json_get_u64(attempt, "ordinal", 0), (const char *)text.data);
+    buf_release(&text);
+}
+
 static void print_tries(const json_t *tries, struct arena *arena, bool colours, struct buf *out)
 {
     static const struct column columns[] = {{"attempt", true}, {"worker", false}, {"ended", false},
@@ -188,6 +233,10 @@ static void print_tries(const json_t *tries, struct arena *arena, bool colours, 
     if (index)
         table_print(table, colours, out);
     table_destroy(table);
+    json_array_foreach(tries, index, attempt)
+    {
+        print_facts(attempt, arena, out);
+    }
 }
 
 static void print_publication(const json_t *publication, struct arena *arena, struct buf *out)

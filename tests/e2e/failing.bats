@@ -130,6 +130,46 @@ has() {
 	ended_as "1 ok, 0 failed, 0 published"
 }
 
+# The host's nix-daemon and pressure are made up, below $top/host; the recipe changes them.
+@test "what nix-daemon went through under a build is its cause, and why shows it" {
+	local host=$top/host unit=sys/fs/cgroup/system.slice/nix-daemon.service checkout=$top/checkout
+	mkdir -p "$host/proc/40" "$host/proc/pressure" "$host/$unit"
+	echo nix-daemon >"$host/proc/40/comm"
+	echo "40 (nix-daemon) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 300 0 0" >"$host/proc/40/stat"
+	echo 0::/system.slice/nix-daemon.service >"$host/proc/40/cgroup"
+	echo oom_kill 3 >"$host/$unit/memory.events"
+	cat >"$top/supervisor" <<-EOT
+		#!/bin/bash
+		for ((i = 1; i < \$#; i++)); do
+			[ "\${!i}" != --host-facts ] || { j=\$((i + 1)) && set -- "\${@:1:i}" "$host" "\${@:j+1}"; break; }
+		done
+		exec "$bin/farm-supervisor" "\$@"
+	EOT
+	chmod +x "$top/supervisor"
+	git clone --quiet "$repository" "$checkout"
+	cat >"$checkout/.flox/pkgs/hungry.nix" <<-EOT
+		{ }: derivation {
+		  name = "hungry"; system = builtins.currentSystem; builder = "/bin/sh";
+		  args = [ "-c" "echo oom_kill 5 >$host/$unit/memory.events; echo full avg10=40.05 >$host/proc/pressure/memory; exit 1" ];
+		}
+	EOT
+	git -C "$checkout" add --all
+	git -C "$checkout" commit --quiet --message "Want more than there is"
+	git -C "$checkout" push --quiet
+	attempts_max=1 project
+	sed -i "s|^    builder: nix|&\n    system: $here-linux|" "$FARM_HOME/farm.yaml"
+	farm down --workers >/dev/null
+	farm_up
+	worker_up one --slots 4 --supervisor "$top/supervisor"
+	wait_until 20 workers_online 1
+	run farm rebuild hungry
+	[ "$status" -eq 1 ]
+	has oom hungry
+	run farm why hungry
+	says "the kernel killed processes of nix-daemon because memory ran out"
+	says "attempt 1: the kernel killed 2 of nix-daemon's processes for memory; all of the host waited for memory 40 %"
+}
+
 @test "a quarantined host comes back through a job that ends well" {
 	attempts_max=1 retry_delay=1s project
 	run farm rebuild 'package=*-no-feature,*-wrong-platform'

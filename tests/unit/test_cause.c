@@ -315,6 +315,39 @@ static void evidence_comes_before_words(void **state)
     assert_int_equal(find_in(PHASE_BUILD, &facts, text, sizeof text - 1).cause, CAUSE_DISK_FULL);
 }
 
+static enum cause with_facts(const struct exit_facts *facts, enum builder builder, const char *text)
+{
+    struct cause_verdict verdict;
+    cause_find(PHASE_BUILD, builder, facts, false,
+               (struct bytes){(uint8_t *)(uintptr_t)text, strlen(text)}, NULL, &verdict);
+    return verdict.cause;
+}
+
+/* The compilers of a multi-user nix are nix-daemon's children: what it went through tells, where no
+ * line says why. */
+static void what_nix_daemon_went_through_is_evidence(void **state)
+{
+    (void)state;
+    static const char summary[] = "nvcc: stopped\nReason: builder failed with exit code 1.\n";
+    static const char why[] = "x.c:7:5: error: expected ';'\nReason: builder failed with exit "
+                              "code 1.\n";
+    struct exit_facts killed = failed, restarted = failed, both = failed;
+    killed.daemon_oom_kills = 1;
+    restarted.daemon_restarted = true;
+    both.daemon_oom_kills = 1;
+    both.daemon_restarted = true;
+    assert_int_equal(with_facts(&failed, BUILDER_NIX, summary), CAUSE_COMPILE);
+    assert_int_equal(with_facts(&killed, BUILDER_NIX, summary), CAUSE_OOM);
+    assert_int_equal(with_facts(&killed, BUILDER_FLOX, "nothing to go by\n"), CAUSE_OOM);
+    assert_int_equal(with_facts(&restarted, BUILDER_NIX, summary), CAUSE_HOST_LOST);
+    assert_int_equal(with_facts(&both, BUILDER_NIX, summary), CAUSE_OOM);
+    /* It builds for others, too: a line that says why goes before. */
+    assert_int_equal(with_facts(&killed, BUILDER_NIX, why), CAUSE_COMPILE);
+    assert_int_equal(with_facts(&restarted, BUILDER_NIX, why), CAUSE_COMPILE);
+    /* A command need not use it. */
+    assert_int_equal(with_facts(&killed, BUILDER_COMMAND, "oops\n"), CAUSE_COMPILE);
+}
+
 static void a_lost_supervisor_is_a_lost_host(void **state)
 {
     (void)state;
@@ -525,6 +558,7 @@ int main(void)
         cmocka_unit_test(what_is_added_fits),
         cmocka_unit_test(what_ended_well_has_no_cause),
         cmocka_unit_test(evidence_comes_before_words),
+        cmocka_unit_test(what_nix_daemon_went_through_is_evidence),
         cmocka_unit_test(a_lost_supervisor_is_a_lost_host),
         cmocka_unit_test(without_words_the_phase_and_the_signal_tell),
         cmocka_unit_test(details_are_clean_text),

@@ -172,8 +172,9 @@ unsigned pressure_stall(const char *root, const char *resource, const char *kind
         return 0;
     const char *line = strstr(text, kind);
     const char *value = line ? strstr(line, "avg10=") : NULL;
-    unsigned whole = 0, hundredths = 0;
-    if (!value || sscanf(value, "avg10=%3u.%2u", &whole, &hundredths) != 2)
+    if (!value)
         return 0;
-    return whole * 100 + hundredths;
+    char *end;
+    unsigned long hundredths = strtoul(value + strlen("avg10="), &end, 10) * 100;
+    return (unsigned)(hundredths + (*end == '.' ? strtoul(end + 1, NULL, 10) : 0));
 }

@@ -38,8 +38,6 @@ void worker_cleared(struct farm *farm, const struct record *record);
 /* ---- apply_seen.c ---- */
 /* The end of an attempt, if it is bad and the first of its kind in its project. */
 void note_seen(struct farm *farm, const struct attempt *attempt);
-/* The oldest, until no more than these are left. */
-void forget_seen(struct farm *farm, size_t keep);
 void signature_seen(struct farm *farm, const struct record *record);
 
 /* ---- apply_run.c ---- */

@@ -7,25 +7,36 @@
 /* Some hundred bytes each. */
 enum { SEEN_MAX = 4096 };
 
+static void forget(struct seen *seen)
+{
+    arena_clear(&seen->arena);
+    free(seen);
+}
+
 static void add(struct farm *farm, const struct record_signature_seen *is)
 {
     if (find_seen(farm, is->project, is->signature))
         return;
-    struct seen *seen = mem_new(sizeof *seen);
+    struct seen *seen = mem_new(sizeof *seen), *oldest = farm->seen;
     seen->key = seen_key(is->project, is->signature);
     shape_copy(record_info(RECORD_SIGNATURE_SEEN)->shape, &seen->is, is, &seen->arena);
     seen->is.anew = false;
     HASH_ADD(hh, farm->seen, key, sizeof seen->key, seen);
-    forget_seen(farm, SEEN_MAX);
+    if (HASH_COUNT(farm->seen) <= SEEN_MAX)
+        return;
+    HASH_DELETE(hh, farm->seen, oldest);
+    forget(oldest);
 }
 
-void forget_seen(struct farm *farm, size_t keep)
+/* The map first: its handles are inside what is freed then. */
+void forget_all_seen(struct farm *farm)
 {
-    while (HASH_COUNT(farm->seen) > keep) {
-        struct seen *oldest = farm->seen;
-        HASH_DELETE(hh, farm->seen, oldest);
-        arena_clear(&oldest->arena);
-        free(oldest);
+    struct seen *seen = farm->seen;
+    HASH_CLEAR(hh, farm->seen);
+    while (seen) {
+        struct seen *next = seen->hh.next;
+        forget(seen);
+        seen = next;
     }
 }
 
@@ -45,6 +56,6 @@ void note_seen(struct farm *farm, const struct attempt *attempt)
 void signature_seen(struct farm *farm, const struct record *record)
 {
     if (record->signature_seen.anew)
-        forget_seen(farm, 0);
+        forget_all_seen(farm);
     add(farm, &record->signature_seen);
 }

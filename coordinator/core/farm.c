@@ -169,18 +169,6 @@ static void destroy_notices(struct notice *notice)
     }
 }
 
-static void destroy_seen(struct seen *seen)
-{
-    struct seen *map = seen;
-    HASH_CLEAR(hh, map);
-    while (seen) {
-        struct seen *next = seen->hh.next;
-        arena_clear(&seen->arena);
-        free(seen);
-        seen = next;
-    }
-}
-
 /* The maps first: their handles are inside what is freed then. */
 static void clear_maps(struct farm *farm)
 {
@@ -208,7 +196,7 @@ void farm_destroy(struct farm *farm)
     destroy_runs(farm->runs);
     destroy_workers(farm->workers);
     destroy_notices(farm->notices);
-    destroy_seen(farm->seen);
+    forget_all_seen(farm);
     arena_clear(&farm->arena);
     buf_release(&farm->scratch);
     free(farm->ledger);

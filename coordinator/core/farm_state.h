@@ -336,6 +336,9 @@ struct seen *find_seen(const struct farm *farm, const char *project, uint64_t si
 const struct learned *find_learned(const struct farm *farm, const char *project,
                                    const char *package, const char *system);
 
+/* apply_seen.c: what was seen before, all of it. */
+void forget_all_seen(struct farm *farm);
+
 /* ---- the parts that the appliers are made of (keep.c) -------------------------------------- */
 
 uint64_t hash_text(uint64_t hash, const char *text);

@@ -45,6 +45,14 @@ static void occupy(struct lanes *host, bool heavy, uint64_t until_ms)
         host->heavy_free_at[earliest(host->heavy_free_at, host->heavy)] = until_ms;
 }
 
+/* It takes seconds, and no slot that a build wants. */
+static bool evaluates(const struct farm *farm, uint64_t job)
+{
+    struct want want;
+    peek_want(farm, job, &want);
+    return want.evaluates;
+}
+
 static void add_running(struct forecast *forecast, struct lanes *host, uint64_t now_ms)
 {
     struct token *live;
@@ -54,6 +62,8 @@ static void add_running(struct forecast *forecast, struct lanes *host, uint64_t 
         struct job_view job;
         view_attempt(forecast->farm, live[i], &attempt);
         view_job(forecast->farm, attempt.job, &job);
+        if (evaluates(forecast->farm, attempt.job))
+            continue;
         const struct variant *variant = &job.item->variant;
         uint64_t takes_ms =
             view_duration_ms(forecast->farm, variant->project, variant->package, variant->system);
@@ -126,7 +136,8 @@ static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
         struct job_view job;
         struct want want;
         uint64_t cursor = 0, worker, start_ms = 0;
-        bool open = run.state == RUN_OPEN || run.state == RUN_PREFLIGHT;
+        bool open = (run.state == RUN_OPEN || run.state == RUN_PREFLIGHT) &&
+                    !options_evaluate(&run.options);
         while (open && view_job_next(forecast->farm, run.run, &cursor, &job)) {
             if ((job.state != JOB_READY && job.state != JOB_WAITING) || job.joins)
                 continue;

@@ -42,6 +42,14 @@ static bool has_builder(const struct capabilities *host, enum builder builder)
     return false;
 }
 
+/* That the host lacks of the two that a recipe may name, or NONE. */
+static enum builder missing_builder(const struct capabilities *host, const struct recipe *recipe)
+{
+    if (!has_builder(host, recipe->builder))
+        return recipe->builder;
+    return recipe->tool && !has_builder(host, recipe->tool) ? recipe->tool : BUILDER_NONE;
+}
+
 /* What a name's ISA needs to run, as /proc/cpuinfo calls it. An ISA that is not here needs nothing
  * that is known. */
 static const struct {
@@ -98,8 +106,7 @@ static enum fit never_fits(const struct worker_view *worker, const struct want *
         return FIT_WORKER;
     if (!*item->variant.system || !lists(host->systems, host->systems_count, item->variant.system))
         return FIT_SYSTEM;
-    if (!has_builder(host, item->recipe.builder) ||
-        (item->recipe.tool && !has_builder(host, item->recipe.tool)))
+    if (missing_builder(host, &item->recipe))
         return FIT_BUILDER;
     if (item->recipe.check == CHECK_REQUIRED && !can_check(host, &item->variant))
         return FIT_CHECK;
@@ -448,6 +455,14 @@ static const char *isa_or_gpu(const struct capabilities *host, const struct vari
     return runs_isa(host, variant->isa) ? variant->gpu : variant->isa;
 }
 
+static const char *suspect_text(const struct worker_view *worker)
+{
+    return worker->state == WORKER_PROBATION
+               ? "%s is on probation after a quarantine: one job at a time"
+               : "jobs failed on %s in a row: it is given few at a time until one "
+                 "ends well";
+}
+
 static const char *fit_text(enum fit fit, const struct worker_view *worker, const struct want *want,
                             uint64_t floor_bytes, struct arena *arena)
 {
@@ -474,10 +489,8 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            host->systems_count ? host->systems[0] : "nothing",
                            item->variant.system);
     case FIT_BUILDER:
-        return arena_print(
-            arena, "%s has no %s", worker->name,
-            builder_names[has_builder(host, item->recipe.builder) ? item->recipe.tool
-                                                                  : item->recipe.builder]);
+        return arena_print(arena, "%s has no %s", worker->name,
+                           builder_names[missing_builder(host, &item->recipe)]);
     case FIT_CHECK:
         return arena_print(arena, "%s cannot run %s, and the check is required", worker->name,
                            isa_or_gpu(host, &item->variant));
@@ -511,12 +524,7 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
     case FIT_PROBLEM:
         return arena_print(arena, "%s takes no builds: %s", worker->name, host->problem);
     case FIT_SUSPECT:
-        return arena_print(arena,
-                           worker->state == WORKER_PROBATION
-                               ? "%s is on probation after a quarantine: one job at a time"
-                               : "jobs failed on %s in a row: it is given few at a time until one "
-                                 "ends well",
-                           worker->name);
+        return arena_print(arena, suspect_text(worker), worker->name);
     case FIT_EVALUATING:
         return arena_print(arena, "%s evaluates another package just now", worker->name);
     case FIT_WORKER:

@@ -184,6 +184,7 @@ farm_make() {
 	farm init "$1" >/dev/null
 }
 
+# Nothing is evaluated ahead unless a test wants it: a slow host would give runs other numbers.
 # farm_config < PROJECTS_AND_TARGETS: farm.yaml with this test's ports and short times. Variables
 # set for the call: listen_on, heartbeat, lease_ttl, lost_grace, retry_delay, evaluate_after,
 # attempts_max, lost_max.
@@ -198,7 +199,7 @@ farm_config() {
 		  lease_ttl: ${lease_ttl:-5s}
 		  lost_grace: ${lost_grace:-30s}
 		  retry_delay: ${retry_delay:-1s}
-		  evaluate_after: ${evaluate_after:-1m}
+		  evaluate_after: ${evaluate_after:-0}
 		retry:
 		  attempts_max: ${attempts_max:-3}
 		  lost_max: ${lost_max:-3}

@@ -211,6 +211,19 @@ static void a_host_in_doubt_evaluates_nothing(void **state)
     }
 }
 
+/* Its jobs take no place in the forecast of builds. */
+static void it_delays_no_forecast(void **state)
+{
+    (void)state;
+    struct history *h = usual();
+    uint64_t before_ms = view_eta_ms(history_farm(h), 1);
+    assert_true(before_ms > 0);
+    history_do(h, "tick 10000");
+    assert_int_equal(job_of(h, 4).state, JOB_LEASED);
+    assert_int_equal(view_eta_ms(history_farm(h), 1), before_ms - 10000);
+    history_end(h);
+}
+
 static void it_ends_with_its_run(void **state)
 {
     (void)state;
@@ -275,6 +288,7 @@ int main(void)
         cmocka_unit_test(builds_go_first),
         cmocka_unit_test(a_build_of_another_run_goes_before_it),
         cmocka_unit_test(a_host_in_doubt_evaluates_nothing),
+        cmocka_unit_test(it_delays_no_forecast),
         cmocka_unit_test(it_ends_with_its_run),
         cmocka_unit_test(it_is_asked_for_only_where_it_says_something),
         cmocka_unit_test(a_command_is_evaluated_by_its_own_command),

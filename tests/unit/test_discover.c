@@ -292,6 +292,62 @@ static const char *make_repo(struct rig *rig, const char *script)
     return arena_print(&rig->arena, "file://%s/repo", rig->home);
 }
 
+/* ---- limits of some variants ----------------------------------------------------------------- */
+
+/* "wall silence memory disk" of a package of a project, in hours and GiB. */
+static const char *limits_of(struct rig *rig, const char *project, const char *package)
+{
+    for (size_t i = 0; i < rig->answer.items_count; i++) {
+        const struct plan_item *at = &rig->answer.items[i];
+        if (strcmp(at->variant.project, project) == 0 && strcmp(at->variant.package, package) == 0)
+            return arena_print(&rig->arena, "%llu %llu %llu %llu",
+                               (unsigned long long)at->recipe.wall_ms / 3600000,
+                               (unsigned long long)at->recipe.silence_ms / 3600000,
+                               (unsigned long long)at->needs.memory_bytes >> 30,
+                               (unsigned long long)at->needs.disk_bytes >> 30);
+    }
+    fail_msg("no item %s of %s", package, project);
+    return NULL;
+}
+
+#define PLAIN "vision-python313-cuda12_8-"
+
+/* The last row that matches counts, value by value; what no row says stays the project's. */
+static void limits_are_for_the_variants_they_match(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = make_repo(
+        rig, "cd .flox/pkgs; for name in sm80-avx2 sm90-avx2 sm90-avx512 sm90-armv9 sm120-avx2; do "
+             "echo '{ }: { }' >" PLAIN "$name.nix; done");
+    configure(rig, url,
+              arena_print(&rig->arena,
+                          "    builder: nix\n    branches: [{name: main}]\n"
+                          "    wall: 8h\n    silence: 2h\n    memory: 8G\n    disk: 20G\n"
+                          "    limits:\n"
+                          "      - {match: gpu=sm90, wall: 20h, memory: 64G}\n"
+                          "      - {match: gpu=sm90 isa=avx512, wall: 30h, silence: 5h}\n"
+                          "      - {match: isa=armv9 branch=main, disk: 100G, memory: 0}\n"
+                          "      - {match: sm120, silence: 1h}\n"
+                          "      - {match: branch=other, wall: 99h}\n"
+                          "  - name: audio\n    url: %s\n    builder: nix\n"
+                          "    branches: [{name: main}]\n    wall: 1h\n    silence: 1h\n"
+                          "    memory: 1G\n    disk: 1G\n"
+                          "    limits: [{match: isa=avx2 gpu=sm90, wall: 3h}]\n",
+                          url));
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.problem, "");
+    assert_int_equal(rig->answer.items_count, 10);
+    assert_string_equal(limits_of(rig, "vision", PLAIN "sm80-avx2"), "8 2 8 20");
+    assert_string_equal(limits_of(rig, "vision", PLAIN "sm90-avx2"), "20 2 64 20");
+    assert_string_equal(limits_of(rig, "vision", PLAIN "sm90-avx512"), "30 5 64 20");
+    assert_string_equal(limits_of(rig, "vision", PLAIN "sm90-armv9"), "20 2 64 100");
+    assert_string_equal(limits_of(rig, "vision", PLAIN "sm120-avx2"), "8 1 8 20");
+    /* A row is its project's alone. */
+    assert_string_equal(limits_of(rig, "audio", PLAIN "sm90-avx2"), "3 1 1 1");
+    assert_string_equal(limits_of(rig, "audio", PLAIN "sm90-avx512"), "1 1 1 1");
+    assert_string_equal(limits_of(rig, "audio", PLAIN "sm120-avx2"), "1 1 1 1");
+}
+
 static void odd_names_are_problems_of_their_own(void **state)
 {
     struct rig *rig = *state;
@@ -573,19 +629,13 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "--init") == 0)
         return discover_init_main(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
-        TEST(the_sample_matrix_is_found),
-        TEST(filters_choose_and_misses_are_told),
-        TEST(branches_by_name_by_glob_and_gone),
-        TEST(flox_rules_decide_what_is_a_package),
-        TEST(odd_names_are_problems_of_their_own),
-        TEST(inputs_are_what_a_recipe_takes_in),
-        TEST(systems_without_an_isa),
-        TEST(collisions_are_decided_by_wins),
-        TEST(a_bundle_brings_an_unpushed_commit),
-        TEST(what_is_not_there_is_an_error),
-        TEST(a_killed_git_is_asked_again),
-        TEST(answers_that_are_none_are_errors),
-        TEST(init_writes_a_config_that_works),
+        TEST(the_sample_matrix_is_found),          TEST(filters_choose_and_misses_are_told),
+        TEST(branches_by_name_by_glob_and_gone),   TEST(limits_are_for_the_variants_they_match),
+        TEST(flox_rules_decide_what_is_a_package), TEST(odd_names_are_problems_of_their_own),
+        TEST(inputs_are_what_a_recipe_takes_in),   TEST(systems_without_an_isa),
+        TEST(collisions_are_decided_by_wins),      TEST(a_bundle_brings_an_unpushed_commit),
+        TEST(what_is_not_there_is_an_error),       TEST(a_killed_git_is_asked_again),
+        TEST(answers_that_are_none_are_errors),    TEST(init_writes_a_config_that_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,6 +92,7 @@ static json_t *render_cluster(const struct farm *live, const struct farm *farm,
     set_text(object, "phase", phase_names[cluster->phase]);
     set_text(object, "detail", cluster->detail);
     json_object_set_new(object, "lines", lines_of(cluster->lines));
+    json_object_set_new(object, "publications", json_boolean(cluster->is_publication));
     set_number(object, "variants", cluster->variants);
     set_number(object, "attempts", cluster->attempts);
     set_number(object, "built", cluster->built);

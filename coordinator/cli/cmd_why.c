@@ -66,17 +66,18 @@ static void print_cluster(const json_t *cluster, bool colours, struct buf *out)
     uint64_t variants = json_get_u64(cluster, "variants", 0);
     const char *cause = json_get_text(cluster, "cause", ""),
                *detail = json_get_text(cluster, "detail", "");
+    const char *what = json_get_flag(cluster, "publications") ? "publication" : "variant",
+               *attempt = json_get_text(first, "attempt", "");
     ink_add(out, colours, INK_BAD,
             variants == 1
-                ? "1 variant"
-                : arena_print(&arena, "%llu variants, one cause", (unsigned long long)variants));
+                ? arena_print(&arena, "1 %s", what)
+                : arena_print(&arena, "%llu %ss, one cause", (unsigned long long)variants, what));
     buf_print(out, ": %s%s%s%s\n", cause, *detail ? ": " : "", text_safe(&arena, detail),
               shared(cluster, &arena));
     print_lines(cluster, &arena, colours, out);
-    buf_print(out, "  first %s, attempt %s on %s; seen on ",
-              text_safe(&arena, json_get_text(first, "package", "")),
-              json_get_text(first, "attempt", ""),
-              text_safe(&arena, json_get_text(first, "worker", "")));
+    buf_print(out, "  first %s%s%s on %s; seen on ",
+              text_safe(&arena, json_get_text(first, "package", "")), *attempt ? ", attempt " : "",
+              attempt, text_safe(&arena, json_get_text(first, "worker", "")));
     print_workers(cluster, &arena, out);
     print_seen(json_object_get(cluster, "seen"), &arena, out);
     buf_print(out, "\n  %s\n", text_safe(&arena, json_get_text(cluster, "done", "")));
@@ -274,6 +275,20 @@ static void print_why(const json_t *why, struct arena *arena, bool colours, stru
 
 /* ---- a run --------------------------------------------------------------------------------- */
 
+/* Of builds; or of publications that were given up. */
+static bool any_cluster(const json_t *clusters, bool publications)
+{
+    size_t index;
+    json_t *cluster;
+    json_array_foreach(clusters, index, cluster)
+    {
+        if (json_get_flag(cluster, "publications") == publications &&
+            (!publications || json_get_u64(cluster, "failed", 0)))
+            return true;
+    }
+    return false;
+}
+
 static void print_run(const json_t *body, bool colours, struct buf *out)
 {
     const json_t *run = json_object_get(body, "run"), *clusters = json_object_get(body, "clusters");
@@ -281,8 +296,11 @@ static void print_run(const json_t *body, bool colours, struct buf *out)
     grid_stops(run, colours, out);
     print_clusters(clusters, colours, out);
     grid_failures(run, colours, out);
-    if (json_array_size(clusters))
+    if (any_cluster(clusters, false))
         buf_print(out, "after a fix: farm retry %llu --failed --at BRANCH\n",
+                  (unsigned long long)json_get_u64(run, "run", 0));
+    if (any_cluster(clusters, true))
+        buf_print(out, "what is built and not published: farm publish %llu\n",
                   (unsigned long long)json_get_u64(run, "run", 0));
     if (run_went_well(run))
         buf_print(out, "nothing failed\n");

@@ -103,7 +103,7 @@ void publication_wanted(struct farm *farm, const struct record *record)
     publication->built_by = body->built_by;
     shape_copy(&target_shape, &publication->target, &body->target, arena);
     shape_copy(&product_shape, &publication->product, &body->product, arena);
-    publication->detail = "";
+    publication->detail = publication->lines = "";
     publication->wanted_ms = record->at_ms;
     publication->wanted_wall_ms = record->wall_ms;
     const struct target *target = &publication->target;
@@ -168,8 +168,10 @@ void publication_moved(struct farm *farm, const struct record *record)
     publication->until_ms = body->until_ms;
     publication->already = body->already;
     publication->rebuilt = body->rebuilt;
-    publication->detail =
-        *body->detail ? arena_text(&publication->job->run->arena, body->detail) : "";
+    struct arena *arena = &publication->job->run->arena;
+    publication->detail = *body->detail ? arena_text(arena, body->detail) : "";
+    publication->signature = body->signature;
+    publication->lines = *body->lines ? arena_text(arena, body->lines) : "";
     if (!publication_is_open(publication)) {
         unpin(farm, publication);
         publication->closed_ms = record->at_ms;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* clusters.c - one cause, one line: what failed alike in a run, read off its attempts. Decides
- * nothing; hold.c keeps its own count of what it needs. */
+/* clusters.c - one cause, one line: what failed alike in a run, read off its attempts, and off its
+ * publications as they stand. Decides nothing; hold.c keeps its own count of what it needs. */
 #include "coordinator/core/remedy.h"
 #include "coordinator/core/view.h"
 
@@ -22,12 +22,18 @@ static uint64_t key_of(const struct attempt_view *attempt)
     return attempt->signature ? attempt->signature : (uint64_t)attempt->cause + 1;
 }
 
-static size_t find(const struct gathering *all, uint64_t signature)
+static size_t find_kind(const struct gathering *all, uint64_t signature, bool is_publication)
 {
     size_t at = 0;
-    while (at < all->count && all->clusters[at].signature != signature)
+    while (at < all->count && (all->clusters[at].signature != signature ||
+                               all->clusters[at].is_publication != is_publication))
         at++;
     return at;
+}
+
+static size_t find(const struct gathering *all, uint64_t signature)
+{
+    return find_kind(all, signature, false);
 }
 
 static void begin(struct gathering *all, const struct attempt_view *attempt,
@@ -152,6 +158,84 @@ static void add_held(struct gathering *all, const struct job_view *job)
     add_variant(&all->clusters[at], job);
 }
 
+/* ---- publications -------------------------------------------------------------------------- */
+
+/* How a job's publication stands badly, in the words of an attempt. False when it does not: what
+ * waits for the first of its run has no cause. */
+static bool end_of_publication(const struct farm *farm, const struct job_view *job,
+                               struct publication_view *of, struct attempt_view *out)
+{
+    if (!view_publication(farm, job->publication, of) || of->cause == CAUSE_NONE)
+        return false;
+    *out = (struct attempt_view){
+        .token = of->token,
+        .job = job->job,
+        .worker = of->worker,
+        .cause = of->cause,
+        .failed_phase = PHASE_PUBLISH,
+        .detail = of->detail,
+        .ended_wall_ms = of->tried_wall_ms,
+        .signature = of->signature,
+        .lines = of->lines,
+    };
+    return true;
+}
+
+static void add_publication(struct gathering *all, const struct job_view *job)
+{
+    struct publication_view publication;
+    struct attempt_view end;
+    if (!end_of_publication(all->farm, job, &publication, &end))
+        return;
+    size_t at = find_kind(all, key_of(&end), true);
+    if (at == CLUSTERS_MAX)
+        return;
+    struct cluster_view *cluster = &all->clusters[at];
+    if (at == all->count)
+        begin(all, &end, &job->item->variant);
+    cluster->is_publication = true;
+    cluster->attempts += publication.tries;
+    cluster->failed += publication.state == PUBLICATION_FAILED;
+    cluster->held += publication.state == PUBLICATION_HELD;
+    add_variant(cluster, job);
+    if (publication.tries)
+        add_worker(cluster, publication.worker);
+    if (publication.tries &&
+        (token_none(cluster->first) || publication.tried_wall_ms < cluster->first_wall_ms)) {
+        cluster->first = end.token;
+        cluster->first_job = job->job;
+        cluster->first_worker = end.worker;
+        cluster->first_wall_ms = end.ended_wall_ms;
+    }
+}
+
+static const char *what_was_done_to_publish(const struct cluster_view *cluster, struct arena *arena)
+{
+    const enum publishing publishing = remedy_of(cluster->cause)->publishing;
+    const char *text = publishing == PUBLISH_AGAIN   ? "tried again as publishes, not as builds"
+                       : publishing == PUBLISH_DOUBT ? "asked again whether it is published"
+                                                     : "not tried again";
+    if (cluster->held)
+        text =
+            arena_print(arena, "%zu held with their account until its secret is set; builds go on",
+                        cluster->held);
+    if (cluster->failed)
+        text = arena_print(arena, "%s; given up: %zu of %zu", text, cluster->failed,
+                           cluster->variants);
+    return text;
+}
+
+static bool publication_has_part(const struct farm *farm, uint64_t job, uint64_t signature)
+{
+    struct job_view view;
+    struct publication_view publication;
+    struct attempt_view end;
+    return view_job(farm, job, &view) && end_of_publication(farm, &view, &publication, &end) &&
+           key_of(&end) == signature;
+}
+
+/* ---- all of them --------------------------------------------------------------------------- */
+
 static bool has_part(const struct farm *farm, uint64_t job, uint64_t signature)
 {
     struct job_view view;
@@ -214,11 +298,16 @@ size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t only,
         add_job(&all, &job);
     for (cursor = 0; view_job_next(farm, run, &cursor, &job);)
         add_held(&all, &job);
+    for (cursor = 0; view_job_next(farm, run, &cursor, &job);)
+        add_publication(&all, &job);
     for (size_t i = 0; i < all.count; i++) {
-        if (only && !has_part(farm, only, all.clusters[i].signature))
+        struct cluster_view *cluster = &all.clusters[i];
+        if (only && !(cluster->is_publication ? publication_has_part(farm, only, cluster->signature)
+                                              : has_part(farm, only, cluster->signature)))
             continue;
-        all.clusters[i].done = what_was_done(&all.clusters[i], arena);
-        all.clusters[kept++] = all.clusters[i];
+        cluster->done = cluster->is_publication ? what_was_done_to_publish(cluster, arena)
+                                                : what_was_done(cluster, arena);
+        all.clusters[kept++] = *cluster;
     }
     sort(all.clusters, kept);
     *out = all.clusters;

@@ -236,6 +236,8 @@ static void put_move(struct export *export, const struct publication *publicatio
         record.publication.until_ms = publication->until_ms;
         record.publication.cause = publication->cause;
         record.publication.detail = publication->detail;
+        record.publication.signature = publication->signature;
+        record.publication.lines = publication->lines;
         record.publication.already = publication->already;
         record.publication.rebuilt = publication->rebuilt;
     }
@@ -510,6 +512,7 @@ static uint64_t mix_publication(uint64_t hash, const struct publication *publica
     hash = mix_shape(hash, &product_shape, &publication->product);
     hash = mix(mix(hash, publication->state), publication->tries);
     hash = mix(hash_text(hash, publication->detail), publication->cause);
+    hash = mix(hash_text(hash, publication->lines), publication->signature);
     hash = mix(mix(hash, publication->until_ms), publication->wanted_wall_ms);
     hash = mix(mix(hash, publication->closed_wall_ms), publication->already);
     hash = mix(mix(hash, publication->rebuilt), publication->in_doubt);

@@ -228,6 +228,8 @@ struct publication {
     size_t tries;
     enum cause cause;
     const char *detail;
+    uint64_t signature; /* of the try that left it so */
+    const char *lines;
     uint64_t until_ms;
     uint64_t wanted_ms, wanted_wall_ms, closed_ms, closed_wall_ms;
     bool already, rebuilt, in_doubt;

@@ -162,6 +162,20 @@ static void move(struct step *step, enum record_kind kind, const struct publicat
                                                   .detail = detail}});
 }
 
+/* By a try that ended badly. */
+static void move_badly(struct step *step, enum record_kind kind, const struct publication_view *of,
+                       const struct item *item, uint64_t until_ms)
+{
+    decide(step, &(struct record){.kind = kind,
+                                  .publication = {.publication = of->publication,
+                                                  .token = of->token,
+                                                  .until_ms = until_ms,
+                                                  .cause = item->cause,
+                                                  .detail = item->detail,
+                                                  .signature = item->signature,
+                                                  .lines = item->lines}});
+}
+
 enum { PUBLISH_DOUBLINGS_MAX = 5 };
 
 static uint64_t next_try_ms(const struct step *step, const struct publication_view *publication)
@@ -208,10 +222,9 @@ static bool is_probed_for(const struct publication_view *publication)
 }
 
 /* Everything of that account waits; each would fail alike. */
-static void hold(struct step *step, const struct publication_view *first, enum cause cause,
-                 const char *detail)
+static void hold(struct step *step, const struct publication_view *first, const struct item *item)
 {
-    move(step, RECORD_PUBLICATION_HELD, first, cause, detail, 0);
+    move_badly(step, RECORD_PUBLICATION_HELD, first, item, 0);
     struct publication_view other;
     uint64_t cursor = 0;
     while (peek_publication_next(step->farm, &cursor, &other))
@@ -219,7 +232,7 @@ static void hold(struct step *step, const struct publication_view *first, enum c
             other.target->kind == first->target->kind &&
             strcmp(other.target->name, first->target->name) == 0 &&
             strcmp(other.target->secret, first->target->secret) == 0)
-            move(step, RECORD_PUBLICATION_HELD, &other, cause, detail, 0);
+            move_badly(step, RECORD_PUBLICATION_HELD, &other, item, 0);
 }
 
 /* What a try that ended badly means. Whoever was killed while publishing may have published. */
@@ -247,13 +260,13 @@ static void unpublished(struct step *step, const struct publication_view *public
     enum publishing consequence = consequence_of(item);
     uint64_t next_ms = next_try_ms(step, publication);
     if (consequence == PUBLISH_HOLD)
-        hold(step, publication, item->cause, item->detail);
+        hold(step, publication, item);
     else if (consequence == PUBLISH_DOUBT || publication->in_doubt)
-        move(step, RECORD_PUBLICATION_UNKNOWN, publication, item->cause, item->detail, next_ms);
+        move_badly(step, RECORD_PUBLICATION_UNKNOWN, publication, item, next_ms);
     else if (consequence == PUBLISH_NEVER || publication->tries >= farm.policy.publish_tries_max)
-        fail_publication(step, publication->publication, item->cause, item->detail);
+        move_badly(step, RECORD_PUBLICATION_FAILED, publication, item, 0);
     else
-        move(step, RECORD_PUBLICATION_RETRIED, publication, item->cause, item->detail, next_ms);
+        move_badly(step, RECORD_PUBLICATION_RETRIED, publication, item, next_ms);
 }
 
 static const struct product *product_of(const struct publication_view *publication,

@@ -259,6 +259,8 @@ static const struct field publication_fields[] = {
     SHAPE_FIELD(struct record_publication, TEXT, detail),
     SHAPE_FIELD(struct record_publication, FLAG, already),
     SHAPE_FIELD(struct record_publication, FLAG, rebuilt),
+    SHAPE_FIELD(struct record_publication, U64, signature),
+    SHAPE_FIELD(struct record_publication, TEXT, lines),
 };
 static const struct shape publication_shape = SHAPE(struct record_publication, publication_fields);
 

@@ -306,8 +306,10 @@ struct record_publication {
     uint64_t until_ms;  /* RETRIED: not before, core time */
     enum cause cause;
     const char *detail;
-    bool already; /* PUBLISHED: the target had it */
-    bool rebuilt; /* PUBLISHED: not what was checked; people are told */
+    bool already;       /* PUBLISHED: the target had it */
+    bool rebuilt;       /* PUBLISHED: not what was checked; people are told */
+    uint64_t signature; /* of a try that ended badly, as in struct item; and the next */
+    const char *lines;
 };
 
 /* One row of the ledger: what is published, from what, checked how. */

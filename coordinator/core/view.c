@@ -278,6 +278,9 @@ bool view_publication(const struct farm *farm, uint64_t publication, struct publ
         .rebuilt = found->rebuilt,
         .in_doubt = found->in_doubt,
         .not_before_ms = found->until_ms,
+        .signature = found->signature,
+        .lines = found->lines,
+        .tried_wall_ms = found->tries_last ? found->tries_last->granted_wall_ms : 0,
     };
     const struct try *newest = found->tries_last;
     if (found->state == PUBLICATION_RUNNING && is_said(found->worker, newest->hearing)) {

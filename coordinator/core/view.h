@@ -142,6 +142,9 @@ struct publication_view {
     uint64_t not_before_ms; /* wanted, unknown: core time of the next try */
     enum cause stop_cause;  /* as an attempt's */
     uint64_t stop_at_ms;
+    uint64_t signature; /* of the try that left it so; 0 none */
+    const char *lines;
+    uint64_t tried_wall_ms; /* when its newest try began; 0: never */
 };
 bool view_publication(const struct farm *farm, uint64_t publication, struct publication_view *out);
 
@@ -207,14 +210,15 @@ void view_orders(const struct farm *farm, uint64_t worker, struct orders *out, s
 
 /* What failed alike in a run, over variants and hosts. */
 struct cluster_view {
-    uint64_t signature; /* the worker's; of ends without one, the cause's number */
+    bool is_publication; /* publications that did not succeed so far, of variants that were built */
+    uint64_t signature;  /* the worker's; of ends without one, the cause's number */
     enum cause cause;
     enum phase phase;
     const char *detail, *lines; /* of the first */
     size_t variants, attempts;
     size_t built;   /* variants that were built in spite of it */
     size_t failed;  /* closed for it */
-    size_t held;    /* wait because of it */
+    size_t held;    /* wait because of it; publications: for a person */
     size_t blocked; /* not built because of it */
     bool evaluated; /* no build of the run failed so, but what evaluate.c had evaluated */
     struct token first;

@@ -214,6 +214,9 @@ publications_held() {
 	job_is torchvision-python313-cuda12_8-sm90-avx512 published false
 	run farm why sm90-avx512
 	says denied
+	run farm why 1
+	says "1 publication: denied: "
+	says "1 held with their account until its secret is set; builds go on"
 }
 
 @test "the token is nowhere: not in logs, not in the journal, not in a command line" {

@@ -280,6 +280,157 @@ static void a_first_that_cannot_tell_lets_the_next_one_try(void **state)
     history_end(h);
 }
 
+/* ---- publications that failed alike ---------------------------------------------------------- */
+
+static size_t clusters_of(const struct history *h, uint64_t job, struct cluster_view **clusters,
+                          struct arena *arena)
+{
+    return view_clusters(history_farm(h), 1, job, clusters, arena);
+}
+
+static void publications_held_alike_are_one_cluster(void **state)
+{
+    (void)state;
+    struct history *h = three_built();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    history_do(h,
+               "status w1 : p1.4 ended failed denied at=publish detail=not_you sign=9 lines=403, "
+               "p1.5 running publish");
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(clusters_of(h, 0, &clusters, &arena), 1);
+        assert_true(clusters[0].is_publication);
+        assert_int_equal(clusters[0].cause, CAUSE_DENIED);
+        assert_int_equal(clusters[0].phase, PHASE_PUBLISH);
+        assert_int_equal(clusters[0].variants, 2);
+        assert_int_equal(clusters[0].held, 2);
+        assert_int_equal(clusters[0].attempts, 1); /* the other was spared */
+        assert_int_equal(clusters[0].first.number, 4);
+        assert_int_equal(clusters[0].workers_count, 1);
+        assert_string_equal(clusters[0].detail, "not you");
+        assert_string_equal(clusters[0].lines, "403");
+        assert_string_equal(clusters[0].done,
+                            "2 held with their account until its secret is set; builds go on");
+        assert_int_equal(clusters_of(h, 2, &clusters, &arena), 1);
+        assert_int_equal(clusters_of(h, 3, &clusters, &arena), 0);
+        assert_int_equal(clusters_of(h, 99, &clusters, &arena), 0);
+        history_rebuild(h);
+    }
+    history_do(h, "release r2 token");
+    assert_int_equal(clusters_of(h, 0, &clusters, &arena), 0);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void publications_that_are_tried_again_are_one_cluster(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux slots=3 publish\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=x, b x86_64-linux org=y, c x86_64-linux org=z\n"
+                  "preflighted 1\nstatus w1 : 1.1 ended ok, 1.2 ended ok, 1.3 ended ok\n"
+                  "status w1 : p1.4 ended failed network at=publish sign=5, p1.5 running publish, "
+                  "p1.6 running publish\n"
+                  "tick 11000\nstatus w1 : p1.5 running publish, p1.6 running publish");
+    assert_int_equal(publication_of(h, 1).token.number, 7); /* later than b's */
+    history_do(h, "status w1 : p1.7 ended failed network at=publish sign=5, "
+                  "p1.5 ended failed network at=publish sign=5, "
+                  "p1.6 ended failed config at=publish sign=6");
+    assert_int_equal(clusters_of(h, 0, &clusters, &arena), 2);
+    assert_int_equal(clusters[0].variants, 2);
+    assert_int_equal(clusters[0].attempts, 3);
+    assert_int_equal(clusters[0].first.number, 5);
+    assert_int_equal(clusters[0].first_job, 2);
+    assert_string_equal(clusters[0].done, "tried again as publishes, not as builds");
+    assert_int_equal(clusters[1].failed, 1);
+    assert_string_equal(clusters[1].done, "not tried again; given up: 1 of 1");
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* A build and a publish that end with the same words are two things; an older worker sends no
+ * signature; one that may have happened is asked for. */
+static void a_publication_is_not_clustered_with_builds(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux slots=2 publish\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=acme, b x86_64-linux\npreflighted 1\n"
+                  "status w1 : 1.1 ended ok, 1.2 ended failed oom at=build\n"
+                  "status w1 : p1.3 ended failed oom at=publish unsure");
+    assert_int_equal(clusters_of(h, 0, &clusters, &arena), 2);
+    assert_int_equal(clusters[0].signature, clusters[1].signature);
+    assert_false(clusters[0].is_publication);
+    assert_string_equal(clusters[1].done, "asked again whether it is published");
+    assert_int_equal(clusters_of(h, 1, &clusters, &arena), 1);
+    assert_true(clusters[0].is_publication);
+    assert_int_equal(clusters_of(h, 2, &clusters, &arena), 1);
+    assert_false(clusters[0].is_publication);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* The first job's publication waits, untried, for that of the second, whose build ended before. */
+static void the_first_of_a_cluster_is_one_that_was_tried(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux slots=2 publish\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=acme, b x86_64-linux org=acme\npreflighted 1\n"
+                  "status w1 : 1.1 running build, 1.2 ended ok\n"
+                  "status w1 : 1.1 ended ok, p1.3 running publish\n"
+                  "status w1 : p1.3 ended failed auth at=publish sign=4");
+    assert_int_equal(clusters_of(h, 0, &clusters, &arena), 1);
+    assert_int_equal(clusters[0].variants, 2);
+    assert_int_equal(clusters[0].attempts, 1);
+    assert_int_equal(clusters[0].first_job, 2);
+    assert_int_equal(clusters[0].first.number, 3);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void clusters_of_publications_have_bounds(void **state)
+{
+    (void)state;
+    enum { JOBS = 257 };
+    struct history *h = history_begin();
+    struct cluster_view *clusters;
+    struct arena arena = {0};
+    struct plan_item items[JOBS];
+    char line[100];
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux slots=1 publish\nsubmit r1 publish");
+    for (size_t i = 0; i < JOBS; i++) {
+        shape_init(&plan_item_shape, &items[i]);
+        items[i].variant.package = arena_print(&arena, "p%zu", i);
+        items[i].variant.system = "x86_64-linux";
+        items[i].recipe.builder = BUILDER_NIX;
+        items[i].target.kind = TARGET_FLOX;
+        items[i].target.name = arena_print(&arena, "o%zu", i);
+    }
+    struct input input = {.kind = INPUT_RESOLVED};
+    input.resolved = (struct input_resolved){.run = 1, .problem = "", .items = items};
+    input.resolved.items_count = JOBS;
+    history_step(h, &input);
+    history_do(h, "preflighted 1");
+    for (unsigned i = 1; i <= JOBS; i++) {
+        snprintf(line, sizeof line, "status w1 : 1.%llu ended ok",
+                 (unsigned long long)job_of(h, i).attempt.number);
+        history_do(h, line);
+        snprintf(line, sizeof line, "status w1 : p1.%llu ended failed config sign=%u",
+                 (unsigned long long)publication_of(h, i).token.number, i + 100);
+        history_do(h, line);
+    }
+    assert_int_equal(clusters_of(h, 0, &clusters, &arena), 256);
+    arena_clear(&arena);
+    history_end(h);
+}
+
 /* Only what is of one commit, branch, project, system and architecture is one family; and only what
  * fails for a reason of its own holds it. */
 static void others_are_not_of_the_family(void **state)
@@ -762,6 +913,11 @@ int main(void)
         cmocka_unit_test(the_first_publication_of_a_run_probes_its_account),
         cmocka_unit_test(what_the_first_finds_out_holds_the_others),
         cmocka_unit_test(a_first_that_cannot_tell_lets_the_next_one_try),
+        cmocka_unit_test(publications_held_alike_are_one_cluster),
+        cmocka_unit_test(publications_that_are_tried_again_are_one_cluster),
+        cmocka_unit_test(a_publication_is_not_clustered_with_builds),
+        cmocka_unit_test(the_first_of_a_cluster_is_one_that_was_tried),
+        cmocka_unit_test(clusters_of_publications_have_bounds),
         cmocka_unit_test(others_are_not_of_the_family),
         cmocka_unit_test(the_held_go_each_its_way),
         cmocka_unit_test(a_broken_host_holds_nobody),

@@ -37,6 +37,8 @@ struct enrolled {
 };
 
 enum { HELLOS_AT_ONCE = 20, HELLO_PACE_MS = 500 };
+/* Workers and clients speak as soon as they are connected. */
+enum { SILENT_MS = 10000 };
 
 struct desk {
     struct shell *shell;
@@ -48,7 +50,8 @@ struct desk {
     size_t ordered_count, ordered_capacity;
     struct asker *expected;
     size_t expected_count, expected_capacity;
-    struct budget lines; /* about those who are no workers */
+    struct budget lines;    /* about those who are no workers */
+    struct budget refusals; /* of what clients ask for */
     bool busy;
     pthread_mutex_t keys_lock; /* the log store's thread asks too */
     struct enrolled *keys;     /* all that are in the roster */
@@ -63,7 +66,8 @@ struct desk *desk_open(struct shell *shell, void *zmq_context, const struct key_
     struct link_options options = {.frame_bytes_max = LIMIT_CONTROL_FRAME_BYTES,
                                    .send_high_water = LIMIT_FRAMES_WAITING,
                                    .receive_high_water = LIMIT_FRAMES_WAITING,
-                                   .connections_max = shell->connections_max};
+                                   .connections_max = shell->connections_max,
+                                   .silent_ms = SILENT_MS};
     /* sockaddr_un holds 108 bytes; without the local socket clients use TCP. */
     size_t count = strlen(endpoints[1]) - strlen("ipc://") < 107 ? 2 : 1;
     struct link *link = link_serve(zmq_context, endpoints, count, server, &options, err);
@@ -298,6 +302,19 @@ static void take_too_long(struct desk *desk, const struct received *received)
                       true);
 }
 
+static void take_other_major(struct desk *desk, const struct received *received)
+{
+    char short_key[9];
+    keys_short(received->public_key, short_key);
+    if (budget_take(&desk->lines))
+        log_warn("a message from key %s is of another major version of the protocol: refused",
+                 short_key);
+    refuse_worker(desk, received->peer, received->correlation,
+                  "this coordinator speaks another major version of the protocol: install the same "
+                  "major version on both sides",
+                  true);
+}
+
 size_t desk_receive(struct desk *desk)
 {
     size_t taken = 0;
@@ -312,10 +329,7 @@ size_t desk_receive(struct desk *desk)
         else if (result == LINK_TOO_LONG)
             take_too_long(desk, &received);
         else if (result == LINK_OTHER_MAJOR)
-            refuse_worker(desk, received.peer, received.correlation,
-                          "this coordinator speaks another major version of the protocol: install "
-                          "the same major version on both sides",
-                          true);
+            take_other_major(desk, &received);
     }
     desk->busy = true; /* the rest in the next turn, at once */
     return taken;
@@ -378,6 +392,17 @@ static void report_foreign(struct desk *desk, const struct effect *effect)
                  (unsigned long long)effect->token.number);
 }
 
+static void log_refused_hello(struct desk *desk, const struct effect *effect,
+                              struct contact *contact)
+{
+    struct worker_view worker;
+    char short_key[9];
+    if (!view_worker(desk->shell->farm, effect->worker, &worker) || !budget_take(&contact->lines))
+        return;
+    keys_short(worker.public_key, short_key);
+    log_warn("refused the hello of %s (worker, key %s): %s", worker.name, short_key, effect->text);
+}
+
 void desk_perform(struct desk *desk, const struct effect *effect)
 {
     switch (effect->kind) {
@@ -386,6 +411,7 @@ void desk_perform(struct desk *desk, const struct effect *effect)
         break;
     case EFFECT_REFUSE: {
         struct contact *contact = contact_of(desk, effect->worker);
+        log_refused_hello(desk, effect, contact);
         if (contact->hello_session == effect->session)
             refuse_worker(desk, contact->hello_peer, 0, effect->text, effect->permanent);
         break;
@@ -529,6 +555,11 @@ void desk_refuse(struct desk *desk, const struct asker *asker, uint32_t exit_cod
     vsnprintf(err.text, sizeof err.text, format, args);
     va_end(args);
     struct reply out = {.ok = false, .error = err.text, .exit_code = exit_code, .body = "{}"};
+    char short_key[9];
+    keys_short(asker->public_key, short_key);
+    if (budget_take(&desk->refusals))
+        log_info("refused a request of %s (%s, key %s): %s", asker->who, role_names[asker->role],
+                 short_key, err.text);
     send_reply(desk, asker, &out);
 }
 

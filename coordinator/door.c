@@ -20,7 +20,8 @@
 enum {
     HIGH_WATER = 20,
     CLOSE_LINGER_MS = 1000,
-    CONNECTIONS_MAX = 256 /* of strangers: joining takes a second */
+    CONNECTIONS_MAX = 256, /* of strangers: joining takes a second */
+    SILENT_MS = 5000
 };
 
 /* What somebody is to hear once the turn's records are on disk. */
@@ -82,6 +83,7 @@ static int open_door(struct door *door, struct err *err)
                                          .send_high_water = HIGH_WATER,
                                          .receive_high_water = HIGH_WATER,
                                          .connections_max = CONNECTIONS_MAX,
+                                         .silent_ms = SILENT_MS,
                                          .is_door = true};
     if (door->link)
         return 0;
@@ -124,6 +126,14 @@ static void turn_away(struct door *door, const struct received *received, const 
     if (budget_take(&door->lines))
         log_warn("key %s may not join: %s", key, reason);
     add_pending(door, received)->text = arena_text(&door->shell->arena, reason);
+}
+
+static void drop(struct door *door, const struct received *received, const char *reason)
+{
+    char key[9];
+    keys_short(received->public_key, key);
+    if (budget_take(&door->lines))
+        log_warn("a message of key %s at the door was dropped: %s", key, reason);
 }
 
 static bool read_secret(const char *text, uint8_t secret[INVITATION_SECRET_BYTES])
@@ -229,11 +239,15 @@ static void take(struct door *door, const struct received *received)
     if (second != door->second)
         door->knocks = 0;
     door->second = second;
-    if (door->knocks++ >= LIMIT_KNOCKS_PER_SECOND)
-        return; /* it asks again */
-    if (received->message.kind != MESSAGE_REQUEST || strcmp(request->verb, "join") != 0 ||
-        !is_fine_id(request->id))
+    if (door->knocks++ >= LIMIT_KNOCKS_PER_SECOND) {
+        drop(door, received, "too many knock at once"); /* it asks again */
         return;
+    }
+    if (received->message.kind != MESSAGE_REQUEST || strcmp(request->verb, "join") != 0 ||
+        !is_fine_id(request->id)) {
+        drop(door, received, "it does not ask to join");
+        return;
+    }
     json_t *words = json_loads(request->arguments, 0, NULL);
     take_join(door, received, words);
     json_decref(words);

@@ -178,8 +178,8 @@ static void answer(struct logstore *store, link_peer peer, uint64_t correlation,
     (void)link_send(store->link, peer, &message, correlation);
 }
 
-static void refuse(struct logstore *store, const struct received *received, struct token token,
-                   const struct shelved *log, const char *reason)
+static void tell_why_not(struct logstore *store, const struct received *received,
+                         struct token token, const struct shelved *log, const char *reason)
 {
     struct log_ack ack = {.token = token, .refused = reason};
     if (log && log->file)
@@ -194,6 +194,13 @@ static void complain(struct logstore *store, const struct received *received, co
     if (budget_take(&store->lines))
         log_warn("log store: %s from key %s: %s", message_kind_name(received->message.kind),
                  short_key, what);
+}
+
+static void refuse(struct logstore *store, const struct received *received, struct token token,
+                   const struct shelved *log, const char *reason)
+{
+    complain(store, received, reason);
+    tell_why_not(store, received, token, log, reason);
 }
 
 static enum role role_of(const struct logstore *store, const char *public_key)
@@ -225,7 +232,7 @@ static struct shelved *writable(struct logstore *store, const struct received *r
     struct err err;
     if (role_of(store, received->public_key) != ROLE_WORKER) {
         complain(store, received, "it is no enrolled worker's: refused");
-        refuse(store, received, token, NULL, "your key is not enrolled here as a worker");
+        tell_why_not(store, received, token, NULL, "your key is not enrolled here as a worker");
         return NULL;
     }
     struct shelved *log = logshelf_find(store->shelf, token, &err);
@@ -233,7 +240,7 @@ static struct shelved *writable(struct logstore *store, const struct received *r
         return log;
     if (log && log->writer[0] != '\0') /* one that nobody has may come from before a restore */
         complain(store, received, "this log is another worker's: refused");
-    refuse(store, received, token, NULL, "this log is not expected from this worker");
+    tell_why_not(store, received, token, NULL, "this log is not expected from this worker");
     return NULL;
 }
 
@@ -245,7 +252,7 @@ static void take_data(struct logstore *store, const struct received *received)
     if (!log)
         return;
     if (disk_short(store)) {
-        refuse(store, received, data->token, log, "the coordinator's disk is short of space");
+        tell_why_not(store, received, data->token, log, "the coordinator's disk is short of space");
         return;
     }
     if (logshelf_put(store->shelf, log, data, &err) < 0) {
@@ -356,6 +363,8 @@ static void take_read(struct logstore *store, const struct received *received)
             drop_reader(store, i);
     struct shelved *log = logshelf_find(store->shelf, read->token, &err);
     if (!log || too_many_readers(store, received->public_key)) {
+        if (log)
+            complain(store, received, "too many readers: refused");
         refuse_reader(store, received, log ? "too many readers: try again later" : err.text);
         return;
     }

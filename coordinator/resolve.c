@@ -439,7 +439,8 @@ static bool is_asked_already(struct resolver *resolver, const struct asker *aske
 {
     for (size_t i = 0; i < resolver->ticket_count; i++) {
         struct ticket *ticket = resolver->tickets[i];
-        if (ticket->run || strcmp(ticket->asker.request_id, asker->request_id) != 0)
+        if (ticket->run || strcmp(ticket->asker.request_id, asker->request_id) != 0 ||
+            strcmp(ticket->asker.public_key, asker->public_key) != 0)
             continue;
         ticket->asker = *asker;
         return true;
@@ -447,11 +448,27 @@ static bool is_asked_already(struct resolver *resolver, const struct asker *aske
     return false;
 }
 
+/* Each is a process that runs git, now or when it is its turn; runs wait behind them. */
+static size_t waiting_of(const struct resolver *resolver, const struct asker *asker)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < resolver->ticket_count; i++)
+        count += !resolver->tickets[i]->run &&
+                 strcmp(resolver->tickets[i]->asker.public_key, asker->public_key) == 0;
+    return count;
+}
+
 void resolver_list(struct resolver *resolver, const struct asker *asker, const char *project,
                    const char *filter, const struct run_options *options)
 {
     if (is_asked_already(resolver, asker))
         return;
+    if (waiting_of(resolver, asker) >= LIMIT_DISCOVERIES_PER_KEY) {
+        desk_refuse(resolver->shell->desk, asker, 3,
+                    "%d questions of your key wait for git already: ask again when one is answered",
+                    LIMIT_DISCOVERIES_PER_KEY);
+        return;
+    }
     struct ticket *ticket = ticket_create(resolver);
     ticket->asker = *asker;
     ticket->is_plan = options != NULL;

@@ -105,6 +105,9 @@
 #define LIMIT_FOLLOWERS_PER_KEY 32
 /* Questions of one key that wait for their answer: people ask one at a time, scripts a few. */
 #define LIMIT_QUESTIONS_PER_KEY 64
+/* Of them, those that wait for git (`farm plan`, `farm matrix`): each is a process, and runs wait
+ * behind them. Twice what runs at a time, so that one key never fills the hours of others. */
+#define LIMIT_DISCOVERIES_PER_KEY (2 * LIMIT_DISCOVERY_CHILDREN)
 /* Memory the messages of one turn may take before the turn goes on without the others. */
 #define LIMIT_TURN_BYTES (64u << 20)
 /* Texts of what a worker says of its host, and of one attempt: real ones are some hundred bytes.
@@ -112,6 +115,10 @@
 #define LIMIT_HOST_BYTES (64u << 10)
 /* Connections to one socket of the coordinator: LIMIT_WORKERS, and clients. */
 #define LIMIT_CONNECTIONS 4096
+/* Of them, those with one key that said anything. A worker has one or two, for half a minute a few
+ * that its network lost; a person's scripts run dozens of commands side by side. So 32 keys would
+ * have to conspire to keep others out. */
+#define LIMIT_CONNECTIONS_PER_KEY 128
 /* Frames that wait at one connection, in either direction: an honest peer has one or two. */
 #define LIMIT_FRAMES_WAITING 32
 

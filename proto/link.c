@@ -10,13 +10,15 @@
  * (ROUTER_MANDATORY, IMMEDIATE) instead of queueing what will be outdated.
  * libzmq gives a connection up for good after a protocol error, such as another server answering
  * at the port: a client that stays down is therefore connected anew from here. It also takes any
- * number of connections: a server counts them, and lets nobody in while there are too many.
+ * number of connections: a server counts them, lets nobody in while there are too many, and lets
+ * no key have too many of them (crowd.c).
  */
 #include "proto/link.h"
 
 #include "proto/base/budget.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/crowd.h"
 #include "proto/limits.h"
 #include "proto/zap.h"
 
@@ -42,8 +44,10 @@ struct link {
     void *events;                    /* where libzmq tells of connections */
     int fd; /* epoll, of the descriptors of both: readable when one of them is */
     /* Server only. */
-    int listener;          /* libzmq's, of the TCP endpoint */
-    size_t open, open_max; /* connections, also those that say nothing */
+    int listener;        /* libzmq's, of the TCP endpoint */
+    struct crowd *crowd; /* connections, also those that say nothing */
+    size_t open_max, per_key_max;
+    uint64_t silent_ms, looked_ms;
     uint64_t failed;  /* handshakes, of them those whose key was not admitted are ZAP's to tell */
     bool is_shut;     /* too many: nobody else is let in */
     uint64_t shut_ms; /* since then */
@@ -64,6 +68,7 @@ enum {
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 800, /* a restarted coordinator has its workers back within two seconds */
     CURVE_BYTES = 33, /* around a frame: "\\7MESSAGE", a short nonce, flags, the box (RFC 26) */
+    LOOK_MS = 1000,   /* for connections that are to end */
     BACKLOG = 1024,   /* a farm's workers all come back at once after a restart */
 };
 
@@ -171,6 +176,7 @@ void link_close(struct link *link, int linger_ms)
         free(link->endpoints[i]);
     free(link->endpoints);
     buf_release(&link->out);
+    crowd_destroy(link->crowd);
     free(link);
 }
 
@@ -240,6 +246,9 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
                   ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) < 0)
         return give_up(link, "make a socket for", count ? endpoints[0] : "nothing", err);
     link->open_max = options->connections_max ? options->connections_max : LIMIT_CONNECTIONS;
+    link->per_key_max = options->per_key_max ? options->per_key_max : LIMIT_CONNECTIONS_PER_KEY;
+    link->silent_ms = options->silent_ms;
+    link->crowd = crowd_create(link->per_key_max);
     link->endpoints = mem_new(count * sizeof *link->endpoints);
     for (size_t i = 0; i < count; i++)
         if (bind_endpoint(link, endpoints[i]) < 0)
@@ -446,7 +455,7 @@ static void shut(struct link *link, bool is_shut)
     link->is_shut = is_shut;
     link->shut_ms = clock_boot_ms();
     if (budget_take(&link->shut_lines))
-        log_warn("%zu connections to %s: %s", link->open, link->endpoints[0],
+        log_warn("%zu connections to %s: %s", crowd_count(link->crowd), link->endpoints[0],
                  is_shut ? "nobody else is let in until some of them end" : "others are let in");
 }
 
@@ -458,9 +467,7 @@ static void count_failed(struct link *link)
                  (unsigned long long)link->failed);
 }
 
-/* Opens again with some room, and at the latest when silent connections have been ended: a count
- * that went wrong must not shut anybody out for ever. */
-static void count_connections(struct link *link)
+static void take_events(struct link *link, uint64_t now_ms)
 {
     uint16_t number;
     uint32_t value;
@@ -468,17 +475,81 @@ static void count_connections(struct link *link)
         if (number == ZMQ_EVENT_LISTENING)
             link->listener = link->listener < 0 ? (int)value : link->listener;
         else if (number == ZMQ_EVENT_ACCEPTED)
-            link->open++;
+            crowd_came(link->crowd, (int)value, now_ms);
         else if (number == ZMQ_EVENT_DISCONNECTED)
-            link->open -= link->open > 0;
+            crowd_went(link->crowd, (int)value);
         else
             count_failed(link);
     }
-    if (!link->is_shut && link->open >= link->open_max)
+}
+
+static size_t tight_at(const struct link *link)
+{
+    return link->open_max - link->open_max / 8;
+}
+
+static void end_some(struct link *link, uint64_t now_ms)
+{
+    bool is_tight = crowd_count(link->crowd) >= tight_at(link);
+    if (now_ms - link->looked_ms < LOOK_MS)
+        return;
+    crowd_end(link->crowd, is_tight ? link->silent_ms : 0, now_ms);
+    link->looked_ms = now_ms;
+}
+
+/* Opens again with some room, and at the latest when silent connections have been ended: a count
+ * that went wrong must not shut anybody out for ever. */
+static void count_connections(struct link *link)
+{
+    uint64_t now_ms = clock_boot_ms();
+    take_events(link, now_ms);
+    size_t open = crowd_count(link->crowd);
+    end_some(link, now_ms);
+    if (!link->is_shut && open >= link->open_max)
         shut(link, true);
-    else if (link->is_shut && (link->open < link->open_max - link->open_max / 8 ||
-                               clock_boot_ms() - link->shut_ms > 2 * HANDSHAKE_MS))
+    else if (link->is_shut && (open < tight_at(link) || now_ms - link->shut_ms > 2 * HANDSHAKE_MS))
         shut(link, false);
+}
+
+/* Which connection a message came over, or -1: libzmq cannot say. It calls this deprecated and has
+ * nothing else that tells connections with one key apart. */
+static int connection_of(zmq_msg_t *data)
+{
+    return zmq_msg_gets(data, "Peer-Address") ? zmq_msg_get(data, ZMQ_SRCFD) : -1;
+}
+
+static void refuse_crowd(struct link *link, const struct received *received)
+{
+    char name[9], reason[200];
+    snprintf(reason, sizeof reason,
+             "your key has %zu connections to this coordinator: end some of them",
+             link->per_key_max);
+    struct message message = {.kind = MESSAGE_REFUSED,
+                              .refused = {.reason = reason, .permanent = false}};
+    keys_short(received->public_key, name);
+    if (budget_take(&link->lines))
+        log_warn("key %s has %zu connections to %s: one more is refused", name, link->per_key_max,
+                 link->endpoints[0]);
+    (void)link_send(link, received->peer, &message, received->correlation);
+}
+
+/* False: its key has too many connections besides this one. */
+static bool is_welcome(struct link *link, struct parts *parts, const struct received *received)
+{
+    int fd = connection_of(&parts->data);
+    if (!link->is_server || fd < 0)
+        return true;
+    uint64_t now_ms = clock_boot_ms();
+    enum crowd_word word = crowd_spoke(link->crowd, fd, received->public_key, now_ms);
+    if (word == CROWD_STRANGE) {
+        take_events(link, now_ms);
+        word = crowd_spoke(link->crowd, fd, received->public_key, now_ms);
+    }
+    if (word == CROWD_TOO_MANY)
+        refuse_crowd(link, received);
+    if (word == CROWD_REFUSED) /* whoever goes on talking must not keep us from ending it */
+        end_some(link, now_ms);
+    return word == CROWD_FINE || word == CROWD_STRANGE;
 }
 
 /* ---- a client's connection ------------------------------------------------------------------ */
@@ -524,6 +595,8 @@ enum link_result link_receive(struct link *link, struct received *received, stru
         result = decode(&parts, received, arena, &err);
     if (result == LINK_MALFORMED || result == LINK_TOO_LONG)
         count_malformed(link, received, &err);
+    else if (result != LINK_EMPTY && !is_welcome(link, &parts, received))
+        result = LINK_MALFORMED;
     if (result == LINK_EMPTY && link->is_server)
         count_connections(link);
     else if (result == LINK_EMPTY)

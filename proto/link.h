@@ -29,6 +29,10 @@ struct link_options {
     int receive_high_water;
     bool is_door; /* server: any key may connect (zap.h), who it is is all that is known */
     size_t connections_max; /* of a server; 0: LIMIT_CONNECTIONS. Beyond it nobody is let in */
+    size_t per_key_max;     /* of them, those of one key that spoke; 0: LIMIT_CONNECTIONS_PER_KEY.
+                               One more is told REFUSED and is ended (crowd.h) */
+    uint64_t silent_ms; /* server: who has not spoken for so long gives way when it becomes tight;
+                           0: nobody does */
 };
 
 /* Binds all endpoints (tcp://addr:port, port may be * ; ipc://path). Peers need the server's key
@@ -67,7 +71,8 @@ enum link_result {
     LINK_EMPTY,      /* receive: nothing there now */
     LINK_BUSY,       /* send: the queue to this peer is full */
     LINK_GONE,       /* send: this peer is not connected */
-    LINK_MALFORMED,  /* receive: a frame was dropped (counted, logged); go on receiving */
+    LINK_MALFORMED,  /* receive: a frame was dropped (counted or refused, logged); go on
+                        receiving */
     LINK_TOO_LONG,   /* receive: the same, for a list over its limit; `peer`, `correlation`,
                         `message.kind` and `problem` are set */
     LINK_UNKNOWN,    /* receive: a newer minor's message was dropped; go on receiving */

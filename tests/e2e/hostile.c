@@ -176,11 +176,11 @@ static void take_order(struct hostile *hostile, const struct order *order)
 }
 
 /* A reason that was not the last one. */
-static void say_once(const char *reason)
+static void say_once(const char *what, const char *reason)
 {
     static char last[128];
     if (strncmp(last, reason, sizeof last - 1) != 0)
-        printf("log refused: %s\n", reason);
+        printf("%s: %s\n", what, reason);
     snprintf(last, sizeof last, "%s", reason);
 }
 
@@ -194,9 +194,11 @@ static void take(struct hostile *hostile, const struct message *message)
         hostile->said_ms = 0;
     }
     if (message->kind == MESSAGE_LOG_ACK && *message->log_ack.refused)
-        say_once(message->log_ack.refused);
+        say_once("log refused", message->log_ack.refused);
     if (message->kind == MESSAGE_REFUSED)
-        printf("refused: %s\n", message->refused.reason);
+        say_once("refused", message->refused.reason);
+    if (message->kind == MESSAGE_REPLY && !message->reply.ok)
+        say_once("refused", message->reply.error);
     if (message->kind == MESSAGE_HELLO_AGAIN)
         hostile->session = 0;
     if (message->kind == MESSAGE_ORDERS && message->orders.orders_count) {
@@ -499,30 +501,85 @@ static void ask(struct hostile *hostile, const char *verb, const char *arguments
     hostile->did += say(hostile, hostile->link, &message);
 }
 
-/* NUMBER connections at once, each with a whole handshake. */
+/* Connections of one key, each with a whole handshake. */
+struct crowd {
+    struct link **links;
+    uint64_t count;
+};
+
+static struct crowd make_crowd(struct hostile *hostile, uint64_t count)
+{
+    struct crowd crowd = {.links = mem_new((count + 1) * sizeof *crowd.links)};
+    for (; crowd.count < count && goes_on(hostile); crowd.count++) {
+        struct received none;
+        uint64_t i = crowd.count;
+        crowd.links[i] = connect_to(hostile, hostile->control);
+        for (uint64_t j = i < 64 ? 0 : i - 64; j <= i; j += 16)
+            link_receive(crowd.links[j], &none, &hostile->arena);
+    }
+    return crowd;
+}
+
+static void look_after_crowd(struct hostile *hostile, const struct crowd *crowd)
+{
+    for (uint64_t i = 0; i < crowd->count && goes_on(hostile); i++) {
+        struct received none;
+        while (link_receive(crowd->links[i], &none, &hostile->arena) != LINK_EMPTY)
+            ;
+        hostile->heard += link_came_up(crowd->links[i]);
+    }
+}
+
+static void end_crowd(struct crowd *crowd)
+{
+    for (uint64_t i = 0; i < crowd->count; i++)
+        link_close(crowd->links[i], 0);
+    free(crowd->links);
+}
+
+/* NUMBER connections at once, which say nothing. */
 static void connects_often(struct hostile *hostile)
 {
-    struct link **links = mem_new(hostile->number * sizeof *links);
-    for (uint64_t i = 0; i < hostile->number && goes_on(hostile); i++) {
-        links[i] = connect_to(hostile, hostile->control);
-        struct received none;
-        for (uint64_t j = i < 64 ? 0 : i - 64; j <= i; j += 16)
-            link_receive(links[j], &none, &hostile->arena);
-    }
+    struct crowd crowd = make_crowd(hostile, hostile->number);
     begun();
     while (goes_on(hostile)) {
-        hostile->heard = 0;
-        for (uint64_t i = 0; i < hostile->number && links[i] && goes_on(hostile); i++) {
-            struct received none;
-            while (link_receive(links[i], &none, &hostile->arena) != LINK_EMPTY)
-                ;
-            hostile->did += link_came_up(links[i]);
-        }
+        look_after_crowd(hostile, &crowd);
         poll(NULL, 0, 100);
     }
-    for (uint64_t i = 0; i < hostile->number && links[i]; i++)
-        link_close(links[i], 0);
-    free(links);
+    end_crowd(&crowd);
+}
+
+/* The same, and each has a question now and then. */
+static void crowds(struct hostile *hostile)
+{
+    struct crowd crowd = make_crowd(hostile, hostile->number);
+    while (goes_on(hostile)) {
+        for (uint64_t i = 0; i < crowd.count && goes_on(hostile); i++) {
+            hostile->link = crowd.links[i];
+            hear(hostile, hostile->link);
+            ask(hostile, "workers", "{}");
+        }
+        if (hostile->did >= hostile->number)
+            begun();
+        poll(NULL, 0, 1000);
+    }
+    hostile->link = NULL;
+    end_crowd(&crowd);
+}
+
+/* NUMBER questions a second for which the coordinator has to ask git. */
+static void plans_without_end(struct hostile *hostile)
+{
+    hostile->link = connect_to(hostile, hostile->control);
+    while (goes_on(hostile)) {
+        for (uint64_t i = 0; i < hostile->number && goes_on(hostile); i++) {
+            hear(hostile, hostile->link);
+            ask(hostile, "plan", "{}");
+            rest(hostile->link, WAIT_MS);
+        }
+        if (hostile->did)
+            begun();
+    }
 }
 
 /* Asks for the log of attempt 1.NUMBER and for all events, and says how much comes: to be revoked
@@ -591,9 +648,31 @@ static int dial(const char *endpoint)
     return -1;
 }
 
-/* NUMBER connections that say nothing, made again when they are ended. */
+/* So few at a time that their handshakes end well, for at most 40 s. */
+static struct crowd welcome_crowd(struct hostile *hostile, uint64_t count)
+{
+    struct crowd crowd = {.links = mem_new((count + 1) * sizeof *crowd.links)};
+    uint64_t enough_ms = clock_boot_ms() + 40000;
+    while (crowd.count < count && clock_boot_ms() < enough_ms && goes_on(hostile)) {
+        struct crowd some = {.links = crowd.links + crowd.count};
+        uint64_t wanted = hostile->heard + 100;
+        for (; some.count < 100 && crowd.count < count; some.count++)
+            crowd.links[crowd.count++] = connect_to(hostile, hostile->control);
+        while (hostile->heard < wanted && clock_boot_ms() < enough_ms && goes_on(hostile)) {
+            look_after_crowd(hostile, &some);
+            poll(NULL, 0, 1);
+        }
+    }
+    return crowd;
+}
+
+/* NUMBER connections that say nothing, made again when they are ended. With a key a third of them
+ * are let in by their handshakes. */
 static void opens_many(struct hostile *hostile)
 {
+    uint64_t with_key = *hostile->key.public_key ? hostile->number / 3 : 0;
+    struct crowd crowd = welcome_crowd(hostile, with_key);
+    hostile->number -= with_key;
     int *fds = mem_new(hostile->number * sizeof *fds);
     for (uint64_t i = 0; i < hostile->number; i++)
         fds[i] = -1;
@@ -609,6 +688,7 @@ static void opens_many(struct hostile *hostile)
             fds[i] = dial(hostile->control);
             hostile->did += fds[i] >= 0;
         }
+        look_after_crowd(hostile, &crowd);
         begun();
         poll(NULL, 0, 50);
     }
@@ -616,6 +696,7 @@ static void opens_many(struct hostile *hostile)
         if (fds[i] >= 0)
             close(fds[i]);
     free(fds);
+    end_crowd(&crowd);
 }
 
 /* What is said to a port that speaks ZMTP 3.1: a greeting is 64 bytes (RFC 37). */
@@ -761,6 +842,8 @@ static const struct misdeed {
     {"sends-large-frames", sends_large_frames},
     {"replays-a-session", replays_a_session},
     {"connects-often", connects_often},
+    {"crowds", crowds},
+    {"plans-without-end", plans_without_end},
     {"follows", follows},
     {"never-reads", never_reads},
     {"opens-many", opens_many},

@@ -43,13 +43,14 @@ void check_capacity(struct world *world, const struct record *record)
     const struct capabilities *has = &worker->capabilities;
     const struct needs *needs = &job->item.needs;
     struct load load = load_of(facts, worker);
-    const char *what = load.slots + 1 > has->slots                             ? "slots"
-                       : needs->heavy && load.heavy + 1 > has->heavy_slots     ? "heavy slots"
-                       : load.memory + needs->memory_bytes > has->memory_bytes ? "memory"
-                       : load.disk + needs->disk_bytes + world->swarm.policy.disk_floor_bytes >
-                               has->filesystems[0].free_bytes
-                           ? "disk"
-                           : NULL;
+    const char *what =
+        load.slots + 1 > has->slots                         ? "slots"
+        : needs->heavy && load.heavy + 1 > has->heavy_slots ? "heavy slots"
+        : needs->memory_bytes && load.memory + needs->memory_bytes > has->memory_bytes ? "memory"
+        : load.disk + needs->disk_bytes + world->swarm.policy.disk_floor_bytes >
+                has->filesystems[0].free_bytes
+            ? "disk"
+            : NULL;
     if (what)
         world_wrong(world, "capacity", "%s takes more %s than %s has",
                     token_text(record->lease.token), what, worker->name);

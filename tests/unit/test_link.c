@@ -607,6 +607,87 @@ static void too_many_are_not_let_in(void **state)
     link_close(client, 0);
 }
 
+/* The server anew, with other options. */
+static void serve_with(struct fixture *fixture, const struct link_options *options)
+{
+    const char *endpoint = "tcp://127.0.0.1:*";
+    link_close(fixture->server, 0);
+    fixture->server =
+        link_serve(fixture->context, &endpoint, 1, &fixture->server_keys, options, NULL);
+    assert_non_null(fixture->server);
+}
+
+/* One more than may be with one key: told why, ended after a while, and let in when another left.
+ */
+static void one_key_has_so_many_connections(void **state)
+{
+    struct fixture *fixture = *state;
+    struct received received;
+    struct link *clients[3];
+    struct link_options options = small;
+    options.per_key_max = 2;
+    serve_with(fixture, &options);
+    for (size_t i = 0; i < 3; i++) {
+        clients[i] = join(fixture, &fixture->worker_keys);
+        send_request(fixture, clients[i], "q1");
+        assert_int_equal(receive(fixture, fixture->server, &received),
+                         i < 2 ? LINK_OK : LINK_MALFORMED);
+    }
+    assert_int_equal(receive(fixture, clients[2], &received), LINK_OK);
+    assert_int_equal(received.message.kind, MESSAGE_REFUSED);
+    assert_int_equal(received.correlation, 5);
+    assert_false(received.message.refused.permanent);
+    assert_string_equal(received.message.refused.reason,
+                        "your key has 2 connections to this coordinator: end some of them");
+    send_request(fixture, clients[0], "q2"); /* the others go on */
+    expect_request(fixture, "q2", &received);
+    link_close(clients[0], 0);
+    uint64_t give_up_ms = clock_boot_ms() + PATIENCE_MS;
+    enum link_result result = LINK_EMPTY;
+    while (result != LINK_OK && clock_boot_ms() < give_up_ms) {
+        send_request(fixture, clients[2], "q3");
+        wait_readable(fixture->server, 100);
+        result = link_receive(fixture->server, &received, &fixture->arena);
+    }
+    assert_int_equal(result, LINK_OK);
+    link_close(clients[1], 0);
+    link_close(clients[2], 0);
+}
+
+/* When it becomes tight, those who never said anything make room; who spoke stays. */
+static void the_silent_give_way(void **state)
+{
+    struct fixture *fixture = *state;
+    struct received received;
+    int fds[6];
+    struct link_options options = small;
+    options.silent_ms = 500;
+    serve_with(fixture, &options);
+    struct link *client = join(fixture, &fixture->worker_keys);
+    send_request(fixture, client, "q1");
+    expect_request(fixture, "q1", &received);
+    for (int i = 0; i < 6; i++) {
+        fds[i] = dial(fixture);
+        assert_true(comes_up(fixture, fds[i], PATIENCE_MS));
+    }
+    uint64_t begin_ms = clock_boot_ms();
+    for (int i = 0; i < 6; i++) {
+        char greeting[64];
+        struct pollfd wait = {.fd = fds[i], .events = POLLIN};
+        ssize_t n = 1;
+        while (n > 0 && clock_boot_ms() < begin_ms + PATIENCE_MS) {
+            assert_int_equal(link_receive(fixture->server, &received, &fixture->arena), LINK_EMPTY);
+            n = poll(&wait, 1, 20) > 0 ? recv(fds[i], greeting, sizeof greeting, 0) : 1;
+        }
+        assert_true(n <= 0);
+        close(fds[i]);
+    }
+    assert_true(clock_boot_ms() - begin_ms < 4500); /* sooner than a handshake times out */
+    send_request(fixture, client, "q2");
+    expect_request(fixture, "q2", &received);
+    link_close(client, 0);
+}
+
 /* Other protocols at the port: ended at once, and counted. */
 static void nonsense_is_cut_off(void **state)
 {
@@ -636,6 +717,8 @@ int main(void)
         CONNECTED(messages_go_both_ways),
         CONNECTED(a_client_learns_that_its_server_is_another),
         CONNECTED(too_many_are_not_let_in),
+        CONNECTED(one_key_has_so_many_connections),
+        CONNECTED(the_silent_give_way),
         CONNECTED(nonsense_is_cut_off),
         CONNECTED(a_local_socket_serves_as_well),
         CONNECTED(an_unknown_key_stays_out_until_it_is_admitted),

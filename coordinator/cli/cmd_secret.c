@@ -42,8 +42,8 @@ static ssize_t ask_value(const char *name, char *value, size_t size_max)
 {
     bool typed = isatty(STDIN_FILENO) == 1;
     if (typed) {
+        set_echo(false); /* first: what is typed at once is neither shown nor lost */
         fprintf(stderr, "value of %s (not shown): ", name);
-        set_echo(false);
     }
     ssize_t size = read_value(value, size_max, typed);
     if (typed) {

@@ -160,10 +160,11 @@ static char *secret(void *context, const char *question)
     struct termios before, silent;
     if (!somebody_is_there() || tcgetattr(STDIN_FILENO, &before))
         return NULL;
-    fputs(text_safe(&office->invocation->arena, question), stderr);
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
+    /* Before it asks: what is typed at once is neither shown nor lost. */
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    fputs(text_safe(&office->invocation->arena, question), stderr);
     char *said = read_line();
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);

@@ -52,6 +52,36 @@ nothing_was_done() {
 	[ "$(worker_field beta state)" = online ]
 }
 
+# typing ANSWERS COMMAND...: on a terminal, where each prompt for a password gets the next word of
+# ANSWERS; then what the terminal showed.
+typing() {
+	python3 -c '
+import os, pty, sys
+answers, shown = sys.argv[1].split(), b""
+def read(fd):
+    global shown
+    said = os.read(fd, 4096)
+    shown += said
+    while answers and shown.count(b"Password of") > typed[0]:
+        typed[0] += 1
+        os.write(fd, answers.pop(0).encode() + b"\n")
+    return said
+typed = [0]
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))' "$@" </dev/null
+}
+
+@test "a password, typed on a terminal: wrong at first, never shown" {
+	local program=("$bin/farm" --home "$FARM_HOME" worker add "builder@${net_address[beta]}" --accept-new)
+	host_on beta rm "$homes/builder/.ssh/authorized_keys"
+	host_on beta sh -c 'echo builder:open.sesame | chpasswd'
+	run -0 typing "shut.sesame open.sesame" \
+		nsenter --target "${net_holder[laptop]}" --net --uts -- timeout 120 "${program[@]}"
+	says "That was not it"
+	says "ready: $here-linux"
+	[[ $output != *sesame* ]]
+	worker_is beta online
+}
+
 @test "no git there" {
 	host_on beta mv /usr/bin/git /usr/bin/git.away
 	refuses 3 "it has no git: install it there" add builder@beta --accept-new

@@ -283,7 +283,10 @@ bool view_publication(const struct farm *farm, uint64_t publication, struct publ
         .tried_wall_ms = found->tries_last ? found->tries_last->granted_wall_ms : 0,
     };
     const struct try *newest = found->tries_last;
-    if (found->state == PUBLICATION_RUNNING && is_said(found->worker, newest->hearing)) {
+    if (found->state != PUBLICATION_RUNNING)
+        return true;
+    assert(newest && "it runs, so it was tried");
+    if (is_said(found->worker, newest->hearing)) {
         out->stop_cause = newest->stop_cause;
         out->stop_at_ms = newest->stop_at_ms;
     }

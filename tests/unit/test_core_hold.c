@@ -346,6 +346,8 @@ static void publications_that_are_tried_again_are_one_cluster(void **state)
     assert_string_equal(clusters[0].done, "tried again as publishes, not as builds");
     assert_int_equal(clusters[1].failed, 1);
     assert_string_equal(clusters[1].done, "not tried again; given up: 1 of 1");
+    assert_int_equal(clusters_of(h, 3, &clusters, &arena), 1);
+    assert_int_equal(clusters[0].cause, CAUSE_CONFIG);
     arena_clear(&arena);
     history_end(h);
 }

@@ -68,7 +68,8 @@ void decide_expiry(struct step *step);
 void stop_attempt(struct step *step, struct token token, const char *reason);
 void lose_attempt(struct step *step, struct token token, const char *detail);
 /* verdict.c: what follows the end of an attempt. */
-void decide_ended(struct step *step, struct token token);
+/* `held_for`: what its job was a witness of until then, or 0. */
+void decide_ended(struct step *step, struct token token, uint64_t held_for);
 /* hold.c: jobs that would fail as one of their family did. */
 void hold_family(struct step *step, const struct attempt_view *failed);
 void release_family(struct step *step, uint64_t built, uint64_t held_for);

@@ -35,12 +35,14 @@ static void record_end(struct step *step, struct record *ended, bool has_log)
 {
     struct attempt_view attempt;
     struct token token = ended->attempt_ended.token;
+    view_attempt(step->farm, token, &attempt);
+    uint64_t held_for = peek_job(step->farm, attempt.job).held_for; /* its end forgets that */
     decide(step, ended);
     view_attempt(step->farm, token, &attempt);
     if (attempt.log_stored || !has_log)
         decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
                                       .sealed = {token, attempt.log_bytes}});
-    decide_ended(step, token);
+    decide_ended(step, token, held_for);
 }
 
 void lose_attempt(struct step *step, struct token token, const char *detail)

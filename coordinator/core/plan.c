@@ -286,14 +286,13 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
 {
     uint64_t *followers;
     size_t count = peek_followers(step->farm, job, &followers, step->arena);
-    uint64_t held_for = peek_job(step->farm, job).held_for; /* while it was its witness */
     decide(step, &(struct record){
                      .kind = RECORD_JOB_CLOSED,
                      .job = {.job = job, .verdict = verdict, .cause = cause, .detail = detail}});
     if (verdict == VERDICT_OK || (verdict == VERDICT_FAILED && SEEDED_BUG(PUBLISH_UNBUILT)))
         want_publication(step, job);
     if (verdict == VERDICT_OK)
-        release_family(step, job, held_for);
+        release_family(step, job, 0);
     if (!count)
         return;
     if (!is_result(verdict)) {

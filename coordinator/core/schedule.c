@@ -463,12 +463,32 @@ static const char *suspect_text(const struct worker_view *worker)
                  "ends well";
 }
 
+static const char *system_text(const struct worker_view *worker, const struct variant *variant,
+                               struct arena *arena)
+{
+    const struct capabilities *host = worker->capabilities;
+    if (!*variant->system)
+        return arena_print(arena, "nothing tells which system %s is for", variant->package);
+    return arena_print(arena, "%s builds for %s, not for %s", worker->name,
+                       host->systems_count ? host->systems[0] : "nothing", variant->system);
+}
+
+static const char *disk_text(const struct worker_view *worker, const struct want *want,
+                             uint64_t floor_bytes, struct arena *arena)
+{
+    const struct filesystem *full = full_filesystem(worker, want, floor_bytes);
+    assert(full && "no disk is full");
+    return arena_print(
+        arena, "%.1f GiB are free on %s of %s, %.1f are reserved, it needs %.1f and %.1f stay free",
+        gib(full->free_bytes), full->id, worker->name, gib(worker->disk_reserved),
+        gib(reserved_disk(full, want, floor_bytes)), gib(floor_bytes));
+}
+
 static const char *fit_text(enum fit fit, const struct worker_view *worker, const struct want *want,
                             uint64_t floor_bytes, struct arena *arena)
 {
     const struct capabilities *host = worker->capabilities;
     const struct plan_item *item = want->item;
-    const struct filesystem *full;
     switch (fit) {
     case FIT_YES:
         return arena_print(arena, "%s takes it: %u of %u slots are free", worker->name,
@@ -482,12 +502,7 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
     case FIT_QUARANTINED:
         return arena_print(arena, "%s is quarantined: %s", worker->name, worker->reason);
     case FIT_SYSTEM:
-        if (!*item->variant.system)
-            return arena_print(arena, "nothing tells which system %s is for",
-                               item->variant.package);
-        return arena_print(arena, "%s builds for %s, not for %s", worker->name,
-                           host->systems_count ? host->systems[0] : "nothing",
-                           item->variant.system);
+        return system_text(worker, &item->variant, arena);
     case FIT_BUILDER:
         return arena_print(arena, "%s has no %s", worker->name,
                            builder_names[missing_builder(host, &item->recipe)]);
@@ -510,14 +525,7 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            gib(worker->memory_reserved), gib(host->memory_bytes), worker->name,
                            gib(reserved_memory(worker, want)));
     case FIT_DISK:
-        full = full_filesystem(worker, want, floor_bytes);
-        assert(full && "no disk is full");
-        return arena_print(arena,
-                           "%.1f GiB are free on %s of %s, %.1f are reserved, it needs %.1f and "
-                           "%.1f stay free",
-                           gib(full->free_bytes), full->id, worker->name,
-                           gib(worker->disk_reserved), gib(reserved_disk(full, want, floor_bytes)),
-                           gib(floor_bytes));
+        return disk_text(worker, want, floor_bytes, arena);
     case FIT_BACKOFF:
         return arena_print(arena, "%s lets another host go first after what happened before",
                            worker->name);

@@ -240,7 +240,7 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-void decide_ended(struct step *step, struct token token)
+void decide_ended(struct step *step, struct token token, uint64_t held_for)
 {
     struct attempt_view attempt;
     struct job_view job;
@@ -263,4 +263,6 @@ void decide_ended(struct step *step, struct token token)
     if (!evaluated)
         learn(step, &attempt);
     close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
+    if (held_for)
+        release_family(step, attempt.job, held_for);
 }

@@ -137,6 +137,36 @@ static void a_witness_that_is_built_releases_what_was_held_for_the_same(void **s
     history_end(h);
 }
 
+/* Not what another signature holds, nor what is of another branch. */
+static void a_witness_speaks_for_its_branch(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct history *h = history_begin();
+    struct fit_view *fits;
+    history_do(h, "policy evaluate=10000\nenrol w1\nhello w1 x86_64-linux slots=3 heavy=1\n"
+                  "submit r1\nresolved 1 a x86_64-linux heavy, b x86_64-linux heavy, "
+                  "c x86_64-linux heavy, d x86_64-linux heavy branch=dev, e x86_64-linux heavy\n"
+                  "status w1 : 1.1 running build\ntick 10000");
+    struct job_view waits = job_of(h, 7);
+    assert_int_equal(view_fits(history_farm(h), waits.item, false, 7, &fits, &arena), 1);
+    assert_string_equal(fits[0].text, "w1 evaluates another package just now");
+    arena_clear(&arena);
+    history_do(h, "status w1 : 1.1 running build, 1.2 ended failed eval at=build sign=7\n"
+                  "status w1 : 1.1 running build, 1.3 ended failed eval at=build sign=7\n"
+                  "status w1 : 1.1 running build, 1.4 ended failed eval at=build sign=7\n"
+                  "status w1 : 1.1 running build, 1.5 ended failed eval at=build sign=8\n"
+                  "status w1 : 1.1 ended ok");
+    for (uint64_t job = 3; job <= 5; job++)
+        assert_int_equal(job_of(h, job).state, JOB_HELD);
+    history_do(h, "pause p\nstatus w1 : 1.6 ended ok");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_OK);
+    assert_int_equal(job_of(h, 3).state, JOB_READY);
+    assert_int_equal(job_of(h, 4).state, JOB_HELD);
+    assert_int_equal(job_of(h, 5).state, JOB_HELD);
+    history_end(h);
+}
+
 static void what_is_certain_to_fail_is_not_built(void **state)
 {
     (void)state;
@@ -283,6 +313,7 @@ int main(void)
         cmocka_unit_test(what_does_not_evaluate_is_held_with_the_reason),
         cmocka_unit_test(only_the_cause_eval_says_anything),
         cmocka_unit_test(a_witness_that_is_built_releases_what_was_held_for_the_same),
+        cmocka_unit_test(a_witness_speaks_for_its_branch),
         cmocka_unit_test(what_is_certain_to_fail_is_not_built),
         cmocka_unit_test(a_person_releases_it_for_good),
         cmocka_unit_test(builds_go_first),

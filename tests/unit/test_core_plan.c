@@ -242,7 +242,9 @@ static void without_a_host_that_may_publish_the_other_run_goes_on(void **state)
 {
     (void)state;
     struct history *h = joined_and_lost();
-    history_do(h, "remove x w1 discard");
+    history_do(h, "submit r4\nresolved 4 a x86_64-linux org=acme\nremove x w1 discard");
+    assert_int_equal(job_of(h, 4).joins, 1);
+    assert_int_equal(job_of(h, 4).state, JOB_WAITING);
     assert_int_equal(job_of(h, 2).verdict, VERDICT_UNROUTABLE);
     assert_string_equal(job_of(h, 2).detail, "no worker can take it: w2 may not publish, and what "
                                              "it builds is to be published");

@@ -59,7 +59,9 @@ static void read_custody(const char *folder)
     for (int phase = PHASE_CHECKOUT; phase <= PHASE_PUBLISH; phase++) {
         struct custody *custody = NULL;
         struct err err;
+        uint64_t stop_at_ms;
         custody_log_from(folder, (enum phase)phase);
+        custody_coming_stop(folder, (enum phase)phase, &stop_at_ms);
         if (custody_find(folder, (enum phase)phase, &custody, &err) == 0)
             custody_release(custody);
     }

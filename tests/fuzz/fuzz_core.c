@@ -445,7 +445,8 @@ static void start(struct play *play)
                                       .retry_delay_ms = 1000,
                                       .attempts_max = 4,
                                       .lost_max = 3,
-                                      .publish_tries_max = 3}};
+                                      .publish_tries_max = 3,
+                                      .evaluate_after_ms = 3000}};
     step(play, &policy);
 }
 

@@ -163,7 +163,7 @@ static void say_hello(struct world *world, struct robot *robot, const char *syst
 {
     struct input input = {.kind = INPUT_HELLO};
     struct hello *hello = &input.hello.hello;
-    const char *systems[] = {system}, *builders[] = {"nix 2.8"};
+    const char *systems[] = {system}, *builders[] = {"nix 2.8", "command"};
     shape_init(&hello_shape, hello);
     input.hello.worker = robot->id;
     input.hello.session = robot->session = ++world->sessions;
@@ -175,7 +175,7 @@ static void say_hello(struct world *world, struct robot *robot, const char *syst
     host->systems = systems;
     host->systems_count = 1;
     host->builders = builders;
-    host->builders_count = 1;
+    host->builders_count = 2;
     host->slots = 3;
     host->heavy_slots = 1;
     host->memory_bytes = 1000;
@@ -526,6 +526,8 @@ static void play(uint64_t seed)
 {
     struct world world = {.history = history_begin(), .chance = seed};
     fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
+    if (seed % 2) /* what waits is evaluated, and held when it does not evaluate */
+        history_do(world.history, "policy evaluate=3000");
     for (size_t i = 0; i < STEPS; i++)
         act(&world);
     heal(&world);

@@ -36,8 +36,10 @@ void worker_suspected(struct farm *farm, const struct record *record);
 void worker_cleared(struct farm *farm, const struct record *record);
 
 /* ---- apply_seen.c ---- */
-/* The end of an attempt, if it is bad and the first of its kind in its project. */
-void note_seen(struct farm *farm, const struct attempt *attempt);
+/* The end of an attempt, or how a publication stands, if it is bad and the first of its kind in its
+ * project. */
+void note_attempt(struct farm *farm, const struct attempt *attempt);
+void note_publication(struct farm *farm, const struct publication *publication);
 void signature_seen(struct farm *farm, const struct record *record);
 
 /* ---- apply_run.c ---- */

@@ -175,7 +175,7 @@ void attempt_ended(struct farm *farm, const struct record *record)
     attempt->ended_ms = record->at_ms;
     attempt->ended_wall_ms = record->wall_ms;
     count_failure(attempt);
-    note_seen(farm, attempt);
+    note_attempt(farm, attempt);
     assert(attempt->job->attempts_last == attempt && "it lived, so it is the newest");
     count_witness(attempt->job, false);
 }

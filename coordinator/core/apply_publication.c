@@ -172,6 +172,7 @@ void publication_moved(struct farm *farm, const struct record *record)
     publication->detail = *body->detail ? arena_text(arena, body->detail) : "";
     publication->signature = body->signature;
     publication->lines = *body->lines ? arena_text(arena, body->lines) : "";
+    note_publication(farm, publication);
     if (!publication_is_open(publication)) {
         unpin(farm, publication);
         publication->closed_ms = record->at_ms;

@@ -40,17 +40,29 @@ void forget_all_seen(struct farm *farm)
     }
 }
 
-void note_seen(struct farm *farm, const struct attempt *attempt)
+static void note(struct farm *farm, const struct job *job, const struct worker *worker,
+                 uint64_t signature, uint64_t at_wall_ms)
 {
-    bool bad = attempt->outcome == OUTCOME_FAILED || attempt->outcome == OUTCOME_LOST;
-    const struct variant *variant = &attempt->job->item.variant;
-    if (bad && attempt->signature)
-        add(farm, &(struct record_signature_seen){.project = variant->project,
-                                                  .signature = attempt->signature,
-                                                  .run = attempt->job->run->id,
-                                                  .package = variant->package,
-                                                  .worker = attempt->worker->peer->is.name,
-                                                  .at_wall_ms = attempt->ended_wall_ms});
+    if (signature)
+        add(farm, &(struct record_signature_seen){.project = job->item.variant.project,
+                                                  .signature = signature,
+                                                  .run = job->run->id,
+                                                  .package = job->item.variant.package,
+                                                  .worker = worker->peer->is.name,
+                                                  .at_wall_ms = at_wall_ms});
+}
+
+void note_attempt(struct farm *farm, const struct attempt *attempt)
+{
+    if (attempt->outcome == OUTCOME_FAILED || attempt->outcome == OUTCOME_LOST)
+        note(farm, attempt->job, attempt->worker, attempt->signature, attempt->ended_wall_ms);
+}
+
+void note_publication(struct farm *farm, const struct publication *publication)
+{
+    if (publication->tries_last)
+        note(farm, publication->job, publication->worker, publication->signature,
+             publication->tries_last->granted_wall_ms);
 }
 
 void signature_seen(struct farm *farm, const struct record *record)

@@ -74,8 +74,8 @@ enum record_kind {
     RECORD_LEDGER_ENTERED = 64,
     RECORD_LEARNED = 65,        /* how long, how much memory and disk a package took */
     RECORD_REQUEST_KNOWN = 66,  /* farm_export: this request id was answered with this run */
-    RECORD_SIGNATURE_SEEN = 67, /* farm_export: where a project first failed so; else read off
-                                   ATTEMPT_ENDED */
+    RECORD_SIGNATURE_SEEN = 67, /* farm_export: where a project first failed so; else read off the
+                                   ends of attempts and publications */
 
     /* what people are told */
     RECORD_NOTICE_RAISED = 72,

@@ -297,6 +297,7 @@ static void publications_held_alike_are_one_cluster(void **state)
     history_do(h,
                "status w1 : p1.4 ended failed denied at=publish detail=not_you sign=9 lines=403, "
                "p1.5 running publish");
+    assert_string_equal(view_first_seen(history_farm(h), "p", 9)->worker, "w1");
     for (int round = 0; round < 2; round++) {
         assert_int_equal(clusters_of(h, 0, &clusters, &arena), 1);
         assert_true(clusters[0].is_publication);

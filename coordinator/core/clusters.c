@@ -128,11 +128,12 @@ static void add_job(struct gathering *all, const struct job_view *job)
 /* Nothing of the run failed so: an evaluation did, which is of another run. */
 static void begin_evaluated(struct gathering *all, const struct job_view *job)
 {
-    struct job_view evaluation;
-    struct attempt_view attempt;
-    if (all->count == CLUSTERS_MAX || !view_evaluation(all->farm, job, &evaluation) ||
-        !evaluation.attempts || !view_attempt(all->farm, evaluation.attempt, &attempt) ||
-        attempt.signature != job->held_for)
+    struct job_view evaluation = {0};
+    struct attempt_view attempt = {0}; /* stays so for a cluster that did not fit */
+    view_evaluation(all->farm, job, &evaluation);
+    view_attempt(all->farm, evaluation.attempt, &attempt);
+    bool fits = (attempt.signature == job->held_for) & (all->count < CLUSTERS_MAX);
+    if (!fits)
         return;
     begin(all, &attempt, &job->item->variant);
     struct cluster_view *cluster = &all->clusters[all->count - 1];

@@ -140,7 +140,7 @@ uint64_t evaluation_due_ms(const struct farm *farm, const struct run_view *run)
 static bool is_over(const struct farm *farm, uint64_t run)
 {
     struct run_view view;
-    return !view_run(farm, run, &view) || view.state == RUN_CLOSED || view.state == RUN_REFUSED;
+    return !view_run(farm, run, &view) || view.state == RUN_CLOSED;
 }
 
 static void drop(struct step *step, uint64_t job, const char *reason)
@@ -183,9 +183,9 @@ static bool is_of(const struct variant *evaluation, const struct variant *varian
 
 bool view_evaluation(const struct farm *farm, const struct job_view *of, struct job_view *out)
 {
-    struct run_view run;
+    struct run_view run = peek_run(farm, of->run);
     uint64_t cursor = 0;
-    if (!view_run(farm, of->run, &run) || !run.evaluation)
+    if (!run.evaluation)
         return false;
     while (view_job_next(farm, run.evaluation, &cursor, out))
         if (is_of(&out->item->variant, &of->item->variant))

@@ -289,6 +289,81 @@ static void it_is_asked_for_only_where_it_says_something(void **state)
     }
 }
 
+static struct plan_item item_of(const char *package, enum builder builder, const char *evaluate)
+{
+    struct plan_item item;
+    shape_init(&plan_item_shape, &item);
+    item.variant.package = package;
+    item.variant.system = "x86_64-linux";
+    item.recipe.builder = builder;
+    item.recipe.evaluate = evaluate;
+    item.needs.heavy = true;
+    return item;
+}
+
+static void each_builder_is_asked_in_its_way(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    struct fit_view *fits;
+    struct job_view none;
+    struct history *h = history_begin();
+    struct plan_item items[] = {item_of("a", BUILDER_NIX, ""), item_of("b", BUILDER_FLOX, ""),
+                                item_of("c", BUILDER_COMMAND, "look"),
+                                item_of("d", BUILDER_COMMAND, "")};
+    history_do(h, "policy evaluate=10000\nenrol w1\nenrol w2\n"
+                  "hello w1 x86_64-linux slots=1 heavy=1 builders=flox+nix+command\n"
+                  "hello w2 x86_64-linux slots=1 heavy=1 builders=command problem=x\nsubmit r1");
+    history_step(h, &(struct input){
+                        .kind = INPUT_RESOLVED,
+                        .resolved = {.run = 1, .problem = "", .items = items, .items_count = 4}});
+    history_do(h, "status w1 : 1.1 running build\ntick 10000");
+    assert_non_null(strstr(job_of(h, 5).item->recipe.command, "flox build -d ."));
+    assert_non_null(strstr(job_of(h, 6).item->recipe.command, "\nlook"));
+    assert_false(view_job(history_farm(h), 7, &none)); /* d has no way */
+    struct job_view job = job_of(h, 5);
+    assert_int_equal(view_fits(history_farm(h), job.item, false, 5, &fits, &arena), 2);
+    assert_string_equal(fits[1].text, "w2 has no flox");
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* Packages of one name are told apart by all that makes a variant. */
+static void each_has_its_own_evaluation(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "policy evaluate=10000\npause p\nenrol w1\n"
+                  "hello w1 x86_64-linux+aarch64-linux\nsubmit r1\n"
+                  "resolved 1 b x86_64-linux, b x86_64-linux branch=dev, b x86_64-linux commit=c2, "
+                  "b x86_64-linux project=p2, b aarch64-linux\ntick 10000");
+    for (uint64_t id = 1; id <= 5; id++) {
+        struct job_view job = job_of(h, id), evaluation;
+        assert_true(view_evaluation(history_farm(h), &job, &evaluation));
+        assert_int_equal(evaluation.job, id + 5);
+    }
+    /* Archived in the step behind the one that closed it: they end all the same. */
+    history_do(h, "cancel c run=1\narchive 1");
+    assert_int_equal(job_of(h, 6).verdict, VERDICT_SKIPPED);
+    history_end(h);
+}
+
+/* A person let it go for that signature before. */
+static void what_was_released_is_not_held_for_the_same(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "policy evaluate=10000\nenrol w1\nhello w1 x86_64-linux slots=2 heavy=1\n"
+                  "submit r1\nresolved 1 a x86_64-linux heavy gpu=sm90, "
+                  "b x86_64-linux heavy gpu=sm90\nstatus w1 : 1.1 running build\ntick 10000\n"
+                  "pause p\n"
+                  "status w1 : 1.1 ended failed compile at=build sign=7, 1.2 running build");
+    assert_int_equal(job_of(h, 2).state, JOB_HELD);
+    history_do(h, "release x run=1\nstatus w1 : 1.2 ended failed eval at=build sign=7");
+    assert_int_equal(job_of(h, 2).state, JOB_READY);
+    history_end(h);
+}
+
 static void a_command_is_evaluated_by_its_own_command(void **state)
 {
     (void)state;
@@ -322,6 +397,9 @@ int main(void)
         cmocka_unit_test(it_delays_no_forecast),
         cmocka_unit_test(it_ends_with_its_run),
         cmocka_unit_test(it_is_asked_for_only_where_it_says_something),
+        cmocka_unit_test(each_builder_is_asked_in_its_way),
+        cmocka_unit_test(each_has_its_own_evaluation),
+        cmocka_unit_test(what_was_released_is_not_held_for_the_same),
         cmocka_unit_test(a_command_is_evaluated_by_its_own_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,6 +189,14 @@ static bool kin_is_built(const struct facts *facts, const struct fact_job *held)
     return false;
 }
 
+/* As its disk is known: it may say nothing of it for as long as its lease runs. */
+static bool has_room(const struct world *world, const struct fact_worker *worker,
+                     const struct fact_job *job)
+{
+    return worker->capabilities.filesystems[0].free_bytes >=
+           job->item.needs.disk_bytes + world->swarm.policy.disk_floor_bytes;
+}
+
 /* Somebody is there for it, and nobody has anything to do. */
 static bool could_go(const struct world *world, const struct fact_job *job)
 {
@@ -202,8 +210,10 @@ static bool could_go(const struct world *world, const struct fact_job *job)
     for (const struct fact_attempt *at = facts->attempts; at; at = at->hh.next)
         if (at->life != FACT_ENDED)
             return false;
-    for (size_t i = 0; i < facts->worker_room; i++)
-        any |= could_take(facts_worker(facts, i), job);
+    for (size_t i = 0; i < facts->worker_room; i++) {
+        const struct fact_worker *worker = facts_worker(facts, i);
+        any |= could_take(worker, job) && has_room(world, worker, job);
+    }
     return any;
 }
 

@@ -539,9 +539,11 @@ static const char *up_script(const struct step_call *call, struct arena *arena)
         arena,
         "%sf=%s/current/bin/farm\n"
         "\"$f\" --home \"$h\" up --no-worker >/dev/null || exit 3\n"
+        "boot=no\n"
+        "\"$f\" --home \"$h\" up --no-worker --at-boot >/dev/null 2>&1 && boot=yes\n"
         "\"$f\" --home \"$h\" key list --json | grep -qF %s ||\n"
         "\"$f\" --home \"$h\" key add %s --role admin --public %s >/dev/null || exit 3\n"
-        "echo \"{\\\"home\\\":\\\"$h\\\"\"\n"
+        "echo \"{\\\"home\\\":\\\"$h\\\",\\\"boot\\\":\\\"$boot\\\"\"\n"
         "sed -n 's/^\\(control\\|log\\) \\(.*\\)/,\"\\1\":\"\\2\"/p' \"$h/run/endpoints\"\n"
         "sed -n 's/^public \\(.*\\)/,\"key\":\"\\1\"}/p' \"$h/keys/farmd.key.pub\"",
         farm_home(call, arena), shell_word(call->facts->prefix, arena), key,

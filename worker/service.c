@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/service.h"
 
+#include "proto/base/boot.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/pidfile.h"
@@ -76,23 +77,7 @@ static bool await_user_manager(struct arena *arena)
 
 const char *service_program(struct arena *arena)
 {
-    char self[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (size <= 0)
-        return "farm-worker";
-    self[size] = '\0';
-    char *bin = strstr(self, "/bin/farm-worker");
-    char *version = bin ? memrchr(self, '/', (size_t)(bin - self)) : NULL;
-    if (version) {
-        char *real,
-            *current = arena_print(arena, "%.*s/current%s", (int)(version - self), self, bin);
-        real = realpath(current, NULL);
-        bool same = real && strcmp(real, self) == 0;
-        free(real);
-        if (same)
-            return current;
-    }
-    return arena_text(arena, self);
+    return boot_program(arena, "farm-worker");
 }
 
 static bool find_in_path(const char *name, char *folder, size_t size)
@@ -465,6 +450,28 @@ static int install_unit(struct service *service, struct err *err)
     return 0;
 }
 
+/* Names our line of the crontab. */
+static const char *boot_mark(const struct service *service)
+{
+    return arena_print(service->arena, "floxfarm worker %s", service->home);
+}
+
+static void install_boot(struct service *service)
+{
+    const char *argv[] = {service->program, "service", "start", "--home", service->home, NULL};
+    struct err err = {""};
+    if (!boot_possible())
+        note(service, arena_print(service->arena,
+                                  "there is neither systemd nor cron: it runs in the background; "
+                                  "have `%s service start --home %s` run at boot",
+                                  service->program, service->home));
+    else if (boot_set(boot_mark(service), argv, service_path(service->arena), &err) < 0)
+        note(service, arena_print(service->arena, "it will not start at boot: %s", err.text));
+    else
+        note(service, "there is no systemd: it runs in the background, and cron starts it at boot "
+                      "(crontab -l)");
+}
+
 static int install_process(struct service *service, struct err *err)
 {
     bool changed;
@@ -472,10 +479,8 @@ static int install_process(struct service *service, struct err *err)
     buf_print(&text, "process %s\n", service->user);
     int result = put(service->file, &text, &changed, err);
     buf_release(&text);
-    note(service, arena_print(service->arena,
-                              "there is no systemd: it runs in the background; have `%s service "
-                              "start --home %s` run at boot",
-                              service->program, service->home));
+    if (result == 0)
+        install_boot(service);
     return result;
 }
 
@@ -630,7 +635,7 @@ int service_remove(struct service *service, struct err *err)
     if (service->kind != SERVICE_PROCESS)
         return remove_unit(service, err);
     unlink(service->file);
-    return 0;
+    return boot_clear(boot_mark(service), err);
 }
 
 /* ---- state --------------------------------------------------------------------------------- */
@@ -640,7 +645,9 @@ void service_state(const struct service *service, struct service_state *out)
     *out = (struct service_state){.installed = io_exists(service->file),
                                   .pid = process_running(agent_file(service))};
     out->running = out->pid != 0;
-    if (out->installed && service->kind != SERVICE_PROCESS)
+    if (out->installed && service->kind == SERVICE_PROCESS)
+        out->starts_at_boot = boot_is_set(boot_mark(service));
+    else if (out->installed)
         out->starts_at_boot = systemctl(service, "is-enabled", service->unit, NULL) == 0 &&
                               (service->kind == SERVICE_SYSTEM || lingers(service));
 }

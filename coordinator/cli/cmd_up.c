@@ -8,12 +8,14 @@
 #include "coordinator/cli/place.h"
 #include "coordinator/cli/process.h"
 #include "coordinator/cli/tunnel.h"
+#include "proto/base/boot.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/keys.h"
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Replaying a large journal takes a second; a slow disk some more. */
@@ -105,22 +107,37 @@ static enum exit_code ensure_coordinator(struct invocation *invocation,
     return code;
 }
 
-enum exit_code cmd_up(struct invocation *invocation)
+/* ---- at boot ------------------------------------------------------------------------------- */
+
+/* Names our line of the crontab. */
+static const char *boot_mark(struct invocation *invocation)
 {
-    struct farm_paths paths = paths_of(invocation);
-    if (!io_exists(paths.yaml))
-        return fail(EXIT_REFUSED, "there is no %s: write one with farm init URL", paths.yaml);
+    return arena_print(&invocation->arena, "floxfarm %s", invocation->home);
+}
+
+/* The same command again, by cron; whom it does not start is the worker of a farm without one. */
+static enum exit_code up_at_boot(struct invocation *invocation)
+{
+    const char *program = boot_program(&invocation->arena, "farm");
+    const char *worker = option_given(invocation, "no-worker") ? "--no-worker" : NULL;
+    const char *argv[] = {program, "--home", invocation->home, "up", worker, NULL};
     struct err err;
-    if (option_given(invocation, "on"))
-        return up_elsewhere(invocation);
-    const char *elsewhere = place_remote(&invocation->arena, invocation->home, "host");
-    if (*elsewhere)
+    if (!boot_possible())
         return fail(EXIT_REFUSED,
-                    "the coordinator of this farm runs on %s: farm up --on %s starts it there",
-                    elsewhere, elsewhere);
-    if (backup_check_here(invocation->home, &err))
+                    "there is no crontab here: install cron, or have `%s --home %s up` run at boot "
+                    "by other means",
+                    program, invocation->home);
+    if (boot_set(boot_mark(invocation), argv, getenv("PATH"), &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
-    enum exit_code code = ensure_coordinator(invocation, &paths);
+    puts("cron starts it when this machine boots (farm down --at-boot ends that)");
+    return EXIT_FINE;
+}
+
+/* ---- the commands -------------------------------------------------------------------------- */
+
+static enum exit_code up_here(struct invocation *invocation, const struct farm_paths *paths)
+{
+    enum exit_code code = ensure_coordinator(invocation, paths);
     if (code == EXIT_FINE)
         tunnels_start(invocation);
     if (code != EXIT_FINE || option_given(invocation, "no-worker"))
@@ -136,6 +153,25 @@ enum exit_code cmd_up(struct invocation *invocation)
     return local_worker_start(invocation, &worker);
 }
 
+enum exit_code cmd_up(struct invocation *invocation)
+{
+    struct farm_paths paths = paths_of(invocation);
+    if (!io_exists(paths.yaml))
+        return fail(EXIT_REFUSED, "there is no %s: write one with farm init URL", paths.yaml);
+    struct err err;
+    if (option_given(invocation, "on"))
+        return up_elsewhere(invocation);
+    const char *elsewhere = place_remote(&invocation->arena, invocation->home, "host");
+    if (*elsewhere)
+        return fail(EXIT_REFUSED,
+                    "the coordinator of this farm runs on %s: farm up --on %s starts it there",
+                    elsewhere, elsewhere);
+    if (backup_check_here(invocation->home, &err))
+        return fail(EXIT_REFUSED, "%s", err.text);
+    enum exit_code code = up_here(invocation, &paths);
+    return code == EXIT_FINE && option_given(invocation, "at-boot") ? up_at_boot(invocation) : code;
+}
+
 enum exit_code cmd_down(struct invocation *invocation)
 {
     struct farm_paths paths = paths_of(invocation);
@@ -148,6 +184,8 @@ enum exit_code cmd_down(struct invocation *invocation)
         return fail(EXIT_REFUSED, "the coordinator of this farm runs on %s: stop it there",
                     elsewhere);
     tunnels_stop(invocation);
+    if (option_given(invocation, "at-boot") && boot_clear(boot_mark(invocation), &err) < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
     int result = process_stop(paths.pid_file, STOP_WAIT_MS, &err);
     if (result < 0)
         return fail(EXIT_REFUSED, "the coordinator: %s", err.text);

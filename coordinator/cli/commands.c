@@ -44,6 +44,7 @@ static const struct command_option up_options[] = {
     {"no-worker", 0, NULL, "Only the coordinator, no worker on this machine"},
     {"may-publish", 0, NULL, "The local worker may publish: it is trusted with the organisation"},
     {"slots", 0, "N", "Attempts at a time on the local worker"},
+    {"at-boot", 0, NULL, "From now on cron does this when the machine boots"},
     {"on", 0, "USER@HOST", "The coordinator runs on that host, and is used from here"},
     {"there", 0, "DIR", "With --on: the farm's folder there (default: what farm takes there)"},
     {"prefix", 0, "DIR", "With --on: where its programs go there"},
@@ -52,6 +53,7 @@ static const struct command_option up_options[] = {
     OPTION_END};
 static const struct command_option down_options[] = {
     {"workers", 0, NULL, "Stop the workers of this machine, too; what they build goes on"},
+    {"at-boot", 0, NULL, "Have the next boot start nothing, either"},
     OPTION_END};
 static const struct command_option matrix_options[] = {
     OPTION_PROJECT, OPTION_JSON, {"markdown", 0, NULL, "Print a Markdown table"}, OPTION_END};
@@ -180,7 +182,8 @@ static const struct command commands[] = {
      "Makes keys where there are none. What runs already is left as it is. With --on, farm.yaml "
      "and the "
      "programs are sent to another host over SSH, and commands here speak to the coordinator "
-     "there.",
+     "there. "
+     "With --at-boot, or on that host, a line of the user's crontab starts it again after a boot.",
      up_options, 0, 0, "farm up --may-publish", false, false, cmd_up},
     {"down", "", "Stop the coordinator; builds go on",
      "A coordinator that is started again finds what runs and what ended meanwhile.", down_options,

@@ -96,6 +96,8 @@ static enum exit_code report(struct office *office)
     printf("the coordinator runs on %s in %s, and is used from here at %s\n",
            office->members[0].to.typed, json_get_text(office->members[0].place, "home", "?"),
            place_remote(&invocation->arena, invocation->home, "connect"));
+    if (strcmp(json_get_text(office->members[0].place, "boot", ""), "yes") != 0)
+        puts("it does not start again when that host boots: install cron there and run this again");
     return EXIT_FINE;
 }
 

@@ -6,6 +6,9 @@ load farm
 setup() {
 	farm_setup
 	worker_home=$top/worker
+	mkdir "$top/own"
+	own_crontab "$top/own"
+	PATH=$top/own:$PATH
 }
 
 teardown() {
@@ -82,7 +85,8 @@ another_agent() {
 	[[ $output == *'service install'* ]]
 	# shellcheck disable=SC2046
 	run -0 worker service install --mode process $(as_us)
-	[[ $output == *'run at boot'* ]]
+	[[ $output == *'cron starts it at boot'* ]]
+	[ "$(worker service status --json | jq .starts_at_boot)" = true ]
 	run -0 --separate-stderr worker service start --json
 	[ "$(jq -r .kind,.running <<<"$output" | paste -sd' ')" = 'process true' ]
 	first=$(agent)
@@ -106,6 +110,7 @@ another_agent() {
 	worker service stop
 	run -0 --separate-stderr worker service remove --json
 	[ "$(jq -r .installed <<<"$output")" = false ]
+	[ ! -s "$top/own/crontab.table" ]
 	[ -e "$worker_home/worker.key" ]
 }
 

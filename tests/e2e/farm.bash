@@ -67,6 +67,19 @@ farm() {
 	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "$bin/farm" --home "$FARM_HOME" "$@"
 }
 
+# own_crontab DIR: a crontab(1) there, with a table beside it: no test writes that of its user.
+own_crontab() {
+	cat >"$1/crontab" <<-'EOT'
+		#!/bin/sh
+		table=$(dirname "$0")/crontab.table
+		case $1 in
+		-l) [ -e "$table" ] && exec cat "$table"; echo "no crontab for $(id -un)" >&2; exit 1 ;;
+		*) exec cp "$1" "$table" ;;
+		esac
+	EOT
+	chmod +x "$1/crontab"
+}
+
 # fixture NAME: makes a repository of tests/fixtures; its URL in $url, its folder in $repository.
 fixture() {
 	url=$("$fixtures/$1/generate" "$top/git" | tail -n 1)

@@ -130,6 +130,12 @@ nobody_is_logged_in() {
 	host_on beta kill -KILL "$first"
 	wait_until 30 another_agent beta builder "$first"
 	ends_unharmed beta
+	host_down beta
+	wait_until 30 worker_is beta offline
+	host_boot beta plain
+	wait_until 30 worker_is beta online
+	run -0 farm worker remove beta --purge
+	run ! host_on beta su - builder -c 'crontab -l | grep floxfarm'
 }
 
 @test "a host that nobody logs in to: it joins with a token" {

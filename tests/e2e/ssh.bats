@@ -46,15 +46,11 @@ add() {
 		--worker-home "$top/hosts/$name/worker" $(as_us) "$@"
 }
 
-# plays NAME PROGRAM < SCRIPT: a program that the host finds before its own. Needs plays_up.
+# plays NAME PROGRAM < SCRIPT: a program that the host finds before its own.
 plays() {
 	mkdir -p "$top/hosts/$1/bin"
 	cat >"$top/hosts/$1/bin/$2"
 	chmod +x "$top/hosts/$1/bin/$2"
-}
-
-host_that_plays() {
-	host_up "$1" "SetEnv PATH=$top/hosts/$1/bin:$PATH"
 }
 
 worker_is() {
@@ -159,7 +155,7 @@ agent() {
 }
 
 @test "what a host lacks is said before anything is sent" {
-	host_that_plays one
+	host_up one
 	plays one uname <<<"#!/bin/sh
 		[ \"\$1\" = -m ] && echo riscv64 || exec /usr/bin/uname \"\$@\""
 	refuses 3 "its processor is riscv64" add one --accept-new
@@ -186,7 +182,7 @@ agent() {
 }
 
 @test "a disk that fills up meanwhile" {
-	host_that_plays one
+	host_up one
 	plays one tar <<<"#!/bin/sh
 		echo 'tar: lib: Cannot write: No space left on device' >&2; exit 2"
 	refuses 3 "no space is left below $top/hosts/one/opt" add one --accept-new
@@ -196,7 +192,7 @@ agent() {
 }
 
 @test "a connection that is cut in the middle of the upload" {
-	host_that_plays one
+	host_up one
 	# Half of the bundle, then the session's own sshd dies: tar, its shell, sshd.
 	plays one tar <<<"#!/bin/sh
 		head -c 1000000 >/dev/null
@@ -211,7 +207,7 @@ agent() {
 }
 
 @test "what arrives damaged is not used" {
-	host_that_plays one
+	host_up one
 	plays one sha256sum <<<"#!/bin/sh
 		case \"\$1\" in -c) exit 1 ;; *) exec /usr/bin/sha256sum \"\$@\" ;; esac"
 	refuses 3 "what arrived is not what was sent" add one --accept-new
@@ -275,7 +271,7 @@ agent() {
 }
 
 @test "flox is renewed on a host that builds nothing meanwhile" {
-	host_that_plays one
+	host_up one
 	plays one flox <<<"#!/bin/sh
 		echo 1.15.0"
 	plays one dpkg-query <<<"#!/bin/sh
@@ -340,10 +336,18 @@ tunnel_state() {
 	run -0 elsewhere
 	grep -q 'attempts_max: 5' "$top/hosts/server/farm/farm.yaml"
 	[ "$(cut -d' ' -f1 "$top/hosts/server/farm/run/farmd.pid")" = "$first" ]
+	[ "$(grep -c "^@reboot .*/current/bin/farm' .* 'up' '--no-worker' " "$top/hosts/server/bin/crontab.table")" -eq 1 ]
 	[ "$(farm key list --json | jq '[.[] | select(.role == "admin")] | length')" -eq 2 ]
 	refuses 3 "runs on $user@127.0.0.1" farm up
 	refuses 3 "stop it there" farm down
 	echo 'listen: nonsense' >"$FARM_HOME/farm.yaml"
 	refuses 3 "mend $FARM_HOME/farm.yaml first" elsewhere
-	"$top/hosts/server/opt/current/bin/farm" --home "$top/hosts/server/farm" down
+	# Its machine boots: all that ran is gone, and cron begins.
+	kill -KILL "$first"
+	wait_until 10 gone "$first"
+	sh -c "$(sed -n 's/^@reboot //p' "$top/hosts/server/bin/crontab.table")"
+	[ "$(cut -d' ' -f1 "$top/hosts/server/farm/run/farmd.pid")" != "$first" ]
+	wait_until 10 worker_is one online
+	PATH=$top/hosts/server/bin:$PATH "$top/hosts/server/opt/current/bin/farm" --home "$top/hosts/server/farm" down --at-boot
+	[ ! -s "$top/hosts/server/bin/crontab.table" ]
 }

@@ -21,11 +21,13 @@ as_us() {
 	[ "$(id -u)" -ne 0 ] || echo --run-as root
 }
 
-# host_up NAME [LINE_OF_SSHD_CONFIG...]: its port in $port, its folder in $top/hosts/NAME.
+# host_up NAME [LINE_OF_SSHD_CONFIG...]: its port in $port, its folder in $top/hosts/NAME. What is in
+# bin there goes before this machine's programs.
 host_up() {
 	local dir=$top/hosts/$1
 	shift
-	mkdir -p "$dir/home"
+	mkdir -p "$dir/home" "$dir/bin"
+	own_crontab "$dir/bin"
 	[ -e "$dir/key" ] || ssh-keygen -q -t ed25519 -N '' -f "$dir/key"
 	[ -e "$dir/port" ] || {
 		free_ports
@@ -44,7 +46,7 @@ host_up() {
 		PasswordAuthentication no
 		KbdInteractiveAuthentication no
 		$(printf '%s\n' "$@")
-		SetEnv HOME=$dir/home
+		SetEnv HOME=$dir/home PATH=$dir/bin:$PATH
 	EOT
 	/usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/sshd.log"
 	wait_until 10 listens "$port"

@@ -22,24 +22,9 @@ const char *const step_names[STEPS] = {
 
 /* ---- shell ----------------------------------------------------------------------------------- */
 
-const char *shell_word(const char *text, struct arena *arena)
-{
-    struct buf out = {0};
-    buf_add(&out, "'", 1);
-    for (; *text; text++) {
-        if (*text == '\'')
-            buf_add(&out, "'\\'", 3);
-        buf_add(&out, text, 1);
-    }
-    buf_add(&out, "'", 1);
-    const char *word = arena_text(arena, (char *)out.data);
-    buf_release(&out);
-    return word;
-}
-
 const char *shell_line(const char *script, struct arena *arena)
 {
-    return arena_print(arena, "exec sh -c %s", shell_word(script, arena));
+    return arena_print(arena, "exec sh -c %s", arena_shell_word(arena, script));
 }
 
 /* ---- observing ------------------------------------------------------------------------------- */
@@ -95,8 +80,8 @@ const char *rollout_probe(const char *prefix, const char *kind, const struct bun
     const char *ids = "";
     for (size_t i = 0; i < count; i++)
         ids = arena_print(arena, "%s%s%s", ids, *ids ? " " : "", bundles[i].id);
-    return arena_print(arena, "prefix=%s\nkind=%s\nwanted=%s\n%s", shell_word(prefix, arena),
-                       shell_word(kind, arena), shell_word(ids, arena), probe);
+    return arena_print(arena, "prefix=%s\nkind=%s\nwanted=%s\n%s", arena_shell_word(arena, prefix),
+                       arena_shell_word(arena, kind), arena_shell_word(arena, ids), probe);
 }
 
 struct observing {
@@ -431,11 +416,11 @@ static const char *worker(const struct step_call *call, struct arena *arena)
 {
     const char *home =
         *call->wanted->worker_home
-            ? arena_print(arena, " --home %s", shell_word(call->wanted->worker_home, arena))
+            ? arena_print(arena, " --home %s", arena_shell_word(arena, call->wanted->worker_home))
             : "";
     return arena_print(arena,
                        "w() { verb=$1; shift; %s/current/bin/farm-worker $verb \"$@\"%s; }\n",
-                       shell_word(call->facts->prefix, arena), home);
+                       arena_shell_word(arena, call->facts->prefix), home);
 }
 
 /* Only an upgrade of what is there: how flox comes to a host is its owner's choice. */
@@ -460,7 +445,8 @@ static const char *lock_script(const struct step_call *call, struct arena *arena
                        "flock -n 9 || { cat \"$p/.lock.holder\" >&2; exit 75; }\n"
                        "echo %s >\"$p/.lock.holder\"; echo locked\n"
                        "exec timeout " LOCK_SECONDS " cat >/dev/null",
-                       shell_word(call->facts->prefix, arena), shell_word(call->who, arena));
+                       arena_shell_word(arena, call->facts->prefix),
+                       arena_shell_word(arena, call->who));
 }
 
 static const char *upload_script(const struct step_call *call, struct arena *arena)
@@ -474,26 +460,28 @@ static const char *upload_script(const struct step_call *call, struct arena *are
                        "(cd \"$n\" && sed -n 's/^sha256 //p' MANIFEST | sha256sum -c >/dev/null) ||"
                        " { rm -rf \"$n\"; exit 5; }\n"
                        "rm -rf \"$p/$id\"; mv \"$n\" \"$p/$id\"",
-                       shell_word(call->facts->prefix, arena), bundle->id, bundle->digest);
+                       arena_shell_word(arena, call->facts->prefix), bundle->id, bundle->digest);
 }
 
 static const char *switch_script(const struct step_call *call, struct arena *arena)
 {
     return arena_print(arena, "cd %s && ln -sfn %s .current.new && mv -T .current.new current",
-                       shell_word(call->facts->prefix, arena), call->plan->bundle->id);
+                       arena_shell_word(arena, call->facts->prefix), call->plan->bundle->id);
 }
 
 static const char *enrol_script(const struct step_call *call, struct arena *arena)
 {
     const struct wanted *wanted = call->wanted;
     const char *slots =
-        *wanted->slots ? arena_print(arena, " --slots %s", shell_word(wanted->slots, arena)) : "";
-    const char *logs =
-        *wanted->logs ? arena_print(arena, " --log-coordinator %s", shell_word(wanted->logs, arena))
-                      : "";
+        *wanted->slots ? arena_print(arena, " --slots %s", arena_shell_word(arena, wanted->slots))
+                       : "";
+    const char *logs = *wanted->logs ? arena_print(arena, " --log-coordinator %s",
+                                                   arena_shell_word(arena, wanted->logs))
+                                     : "";
     return arena_print(arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s",
-                       worker(call, arena), shell_word(wanted->coordinator, arena), logs,
-                       shell_word(wanted->coordinator_key, arena), shell_word(wanted->name, arena),
+                       worker(call, arena), arena_shell_word(arena, wanted->coordinator), logs,
+                       arena_shell_word(arena, wanted->coordinator_key),
+                       arena_shell_word(arena, wanted->name),
                        wanted->may_publish ? "--may-publish" : "--no-publish", slots);
 }
 
@@ -507,14 +495,15 @@ static const char *install_script(const struct step_call *call, struct arena *ar
 {
     const char *run_as = call->wanted->run_as;
     return arena_print(arena, "%sw service install --json%s%s", worker(call, arena),
-                       *run_as ? " --user " : "", *run_as ? shell_word(run_as, arena) : "");
+                       *run_as ? " --user " : "", *run_as ? arena_shell_word(arena, run_as) : "");
 }
 
 /* The farm's folder there, as farm itself finds it (coordinator/cli/place.h). */
 static const char *farm_home(const struct step_call *call, struct arena *arena)
 {
-    return *call->farm->home ? arena_print(arena, "h=%s\n", shell_word(call->farm->home, arena))
-                             : "h=${FARM_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/floxfarm}\n";
+    return *call->farm->home
+               ? arena_print(arena, "h=%s\n", arena_shell_word(arena, call->farm->home))
+               : "h=${FARM_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/floxfarm}\n";
 }
 
 /* A coordinator that runs reads a changed file at once. */
@@ -534,7 +523,7 @@ static const char *config_script(const struct step_call *call, struct arena *are
 /* Keys have no quote, no backslash and no control character, so that they are JSON as they are. */
 static const char *up_script(const struct step_call *call, struct arena *arena)
 {
-    const char *key = shell_word(call->farm->own_key, arena);
+    const char *key = arena_shell_word(arena, call->farm->own_key);
     return arena_print(
         arena,
         "%sf=%s/current/bin/farm\n"
@@ -546,8 +535,8 @@ static const char *up_script(const struct step_call *call, struct arena *arena)
         "echo \"{\\\"home\\\":\\\"$h\\\",\\\"boot\\\":\\\"$boot\\\"\"\n"
         "sed -n 's/^\\(control\\|log\\) \\(.*\\)/,\"\\1\":\"\\2\"/p' \"$h/run/endpoints\"\n"
         "sed -n 's/^public \\(.*\\)/,\"key\":\"\\1\"}/p' \"$h/keys/farmd.key.pub\"",
-        farm_home(call, arena), shell_word(call->facts->prefix, arena), key,
-        shell_word(call->wanted->name, arena), key);
+        farm_home(call, arena), arena_shell_word(arena, call->facts->prefix), key,
+        arena_shell_word(arena, call->wanted->name), key);
 }
 
 static const char *tidy_script(const struct step_call *call, struct arena *arena)
@@ -555,8 +544,9 @@ static const char *tidy_script(const struct step_call *call, struct arena *arena
     const char *ids = "";
     for (const char *const *id = call->facts->other; *id; id++)
         if (is_old(call->facts, *id) && strcmp(*id, call->plan->bundle->id) != 0)
-            ids = arena_print(arena, "%s %s", ids, shell_word(*id, arena));
-    return arena_print(arena, "cd %s && rm -rf%s", shell_word(call->facts->prefix, arena), ids);
+            ids = arena_print(arena, "%s %s", ids, arena_shell_word(arena, *id));
+    return arena_print(arena, "cd %s && rm -rf%s", arena_shell_word(arena, call->facts->prefix),
+                       ids);
 }
 
 /* The service says where the worker's home is, which may be its default. */
@@ -570,13 +560,13 @@ static const char *leave_script(const struct step_call *call, struct arena *aren
 static const char *clear_script(const struct step_call *call, struct arena *arena)
 {
     const char *home = call->plan->purges && *call->home
-                           ? arena_print(arena, "rm -rf %s\n", shell_word(call->home, arena))
+                           ? arena_print(arena, "rm -rf %s\n", arena_shell_word(arena, call->home))
                            : "";
     return arena_print(arena,
                        "%scd %s && rm -rf [0-9]*-* .incoming current .lock.holder .lock &&\n"
                        "cd / && rmdir %s 2>/dev/null || true",
-                       home, shell_word(call->facts->prefix, arena),
-                       shell_word(call->facts->prefix, arena));
+                       home, arena_shell_word(arena, call->facts->prefix),
+                       arena_shell_word(arena, call->facts->prefix));
 }
 
 const char *rollout_line(enum step step, const struct step_call *call, struct arena *arena)

@@ -139,8 +139,6 @@ const char *rollout_line(enum step step, const struct step_call *call, struct ar
 const char *rollout_complaint(enum step step, const struct step_call *call, int status,
                               const char *said, struct arena *arena);
 
-/* A word for a POSIX shell. */
-const char *shell_word(const char *text, struct arena *arena);
 /* A script as one line for whatever shell the user has there. */
 const char *shell_line(const char *script, struct arena *arena);
 /* Whether "2.36" is at least "2.4". */

@@ -3,7 +3,8 @@
  *
  * Three kinds with the same promises - restarted when it crashes, survives logout, stopping it ends
  * no build: a systemd system unit (root), a unit of the user's own systemd with linger, and, where
- * there is no systemd, a background process (keeper.c), which cron starts at boot. What is installed already decides; then
+ * there is no systemd, a background process (keeper.c), which cron starts at boot. What is
+ * installed already decides; then
  * --mode; then what the host offers.
  */
 #ifndef FARM_SERVICE_H

@@ -34,22 +34,6 @@ struct move {
 
 /* ---- the other host ------------------------------------------------------------------------- */
 
-/* For a POSIX shell: ssh hands its words to one. */
-static const char *quote(struct arena *arena, const char *text)
-{
-    struct buf out = {0};
-    buf_add(&out, "'", 1);
-    for (; *text; text++) {
-        if (*text == '\'')
-            buf_add(&out, "'\\'", 3);
-        buf_add(&out, text, 1);
-    }
-    buf_add(&out, "'", 1);
-    const char *quoted = arena_text(arena, (const char *)out.data);
-    buf_release(&out);
-    return quoted;
-}
-
 /* Runs a line of shell there; its output without the last newline. What goes wrong is said on
  * standard error by those whom it went wrong for. NULL when it did not end well. */
 __attribute__((format(printf, 3, 4))) static const char *remote(const struct move *move,
@@ -101,8 +85,8 @@ static int look(struct move *move, struct err *err)
     if (*move->there != '/')
         return err_set(err, "the farm's folder there must be an absolute path, not \"%s\"",
                        move->there);
-    move->quoted = quote(arena, move->there);
-    move->file = quote(arena, arena_print(arena, "%s/.move.tar", move->there));
+    move->quoted = arena_shell_word(arena, move->there);
+    move->file = arena_shell_word(arena, arena_print(arena, "%s/.move.tar", move->there));
     const char *version = remote(move, err, "%s --version", move->program);
     if (!version || strncmp(version, "farm ", 5) != 0)
         return err_set(err,
@@ -194,7 +178,7 @@ enum exit_code cmd_move(struct invocation *invocation)
         option_given(invocation, "program") ? option_text(invocation, "program") : "farm";
     struct move move = {.invocation = invocation,
                         .host = invocation->arguments[0],
-                        .program = quote(&invocation->arena, program)};
+                        .program = arena_shell_word(&invocation->arena, program)};
     struct err err;
     int lock = -1;
     if (backup_check_here(invocation->home, &err) < 0 || look(&move, &err) < 0 ||

@@ -90,16 +90,10 @@ static bool copy_others(const struct buf *from, const char *mark, struct buf *to
 /* As a word of the shell, in which cron takes an unescaped '%' for the end of the line. */
 static void add_word(struct buf *out, const char *text)
 {
-    buf_print(out, "'");
-    for (; *text; text++) {
-        if (*text == '\'')
-            buf_print(out, "'\\''");
-        else if (*text == '%')
-            buf_print(out, "\\%%");
-        else
-            buf_add(out, text, 1);
-    }
-    buf_print(out, "'");
+    struct arena arena = {0};
+    for (const char *at = arena_shell_word(&arena, text); *at; at++)
+        buf_print(out, "%s%c", *at == '%' ? "\\" : "", *at);
+    arena_clear(&arena);
 }
 
 static void add_line(struct buf *out, const char *mark, const char *const *argv, const char *path)

@@ -82,6 +82,17 @@ char *arena_print(struct arena *arena, const char *format, ...)
     return text;
 }
 
+const char *arena_shell_word(struct arena *arena, const char *text)
+{
+    const char *word = "'";
+    for (size_t plain; *text; text += plain + (text[plain] == '\'')) {
+        plain = strcspn(text, "'");
+        word = arena_print(arena, "%s%.*s%s", word, (int)plain, text,
+                           text[plain] == '\'' ? "'\\''" : "");
+    }
+    return arena_print(arena, "%s'", word);
+}
+
 void arena_clear(struct arena *arena)
 {
     struct arena_block *block = arena->blocks;

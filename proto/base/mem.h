@@ -36,6 +36,8 @@ void *arena_new(struct arena *arena, size_t size);
 char *arena_text(struct arena *arena, const char *text); /* copy; NULL becomes "" */
 char *arena_print(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The text as one word of a POSIX shell, in single quotes. */
+const char *arena_shell_word(struct arena *arena, const char *text);
 /* Releases everything; the arena is then ready for use again. */
 void arena_clear(struct arena *arena);
 

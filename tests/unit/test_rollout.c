@@ -186,7 +186,7 @@ static void test_lines_quote_what_others_wrote(void **state)
                              .who = "o'neill",
                              .home = "",
                              .farm = &farm};
-    assert_string_equal(shell_word("it's", &arena), "'it'\\''s'");
+    assert_string_equal(arena_shell_word(&arena, "it's"), "'it'\\''s'");
     for (int step = 0; step < STEPS; step++) {
         const char *line = rollout_line((enum step)step, &call, &arena);
         bool is_ours =

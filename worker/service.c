@@ -628,6 +628,7 @@ static int remove_unit(struct service *service, struct err *err)
 
 int service_remove(struct service *service, struct err *err)
 {
+    struct err why;
     if (service_stop(service, err) < 0 || end_builds(service, err) < 0)
         return -1;
     if (!io_exists(service->file))
@@ -635,7 +636,10 @@ int service_remove(struct service *service, struct err *err)
     if (service->kind != SERVICE_PROCESS)
         return remove_unit(service, err);
     unlink(service->file);
-    return boot_clear(boot_mark(service), err);
+    if (boot_clear(boot_mark(service), &why) < 0) /* what it starts is no more */
+        note(service,
+             arena_print(service->arena, "a line in the crontab may be left: %s", why.text));
+    return 0;
 }
 
 /* ---- state --------------------------------------------------------------------------------- */

@@ -90,7 +90,8 @@ struct checks {
     struct farm *shadow; /* replays each record as it is committed, from its bytes */
     struct arena scratch;
     bool restored;          /* an old backup took over at least once */
-    uint64_t idle_since_ms; /* attended time: since then a held job could go, or 0 */
+    bool held_waits;        /* a held job could go when it was looked at last */
+    uint64_t idle_since_ms; /* attended time: since then it could */
 };
 
 #endif

@@ -8,6 +8,7 @@
  * so. Records are looked at before they are taken into the books, and what must be so between two
  * steps once all of them are. */
 #include "tests/sim/check.h"
+#include "tests/sim/farmd.h"
 
 #include <string.h>
 
@@ -197,6 +198,15 @@ static bool has_room(const struct world *world, const struct fact_worker *worker
            job->item.needs.disk_bytes + world->swarm.policy.disk_floor_bytes;
 }
 
+/* As the coordinator has heard: what it gave up may run there still, and holds a slot until it
+ * ends. */
+static bool is_free(const struct world *world, uint64_t id)
+{
+    const struct farm *farm = farmd_farm(world);
+    struct worker_view worker;
+    return farm && view_worker(farm, id, &worker) && worker.session && !worker.running;
+}
+
 /* Somebody is there for it, and nobody has anything to do. */
 static bool could_go(const struct world *world, const struct fact_job *job)
 {
@@ -212,7 +222,7 @@ static bool could_go(const struct world *world, const struct fact_job *job)
             return false;
     for (size_t i = 0; i < facts->worker_room; i++) {
         const struct fact_worker *worker = facts_worker(facts, i);
-        any |= could_take(worker, job) && has_room(world, worker, job);
+        any |= could_take(worker, job) && has_room(world, worker, job) && is_free(world, i);
     }
     return any;
 }
@@ -232,7 +242,10 @@ static void check_held(struct world *world)
             world_wrong(world, "hold", "job %zu is held, and one of its family is built", i);
         waits |= could_go(world, job);
     }
-    if (!waits || checks->restored) /* else what nobody knows may hold a slot */
+    /* It is looked at with each commit: between two, it waited only if it did at both. */
+    bool waited = checks->held_waits;
+    checks->held_waits = waits && !checks->restored; /* else what nobody knows may hold a slot */
+    if (!waited || !checks->held_waits)
         checks->idle_since_ms = now_ms;
     else if (now_ms - checks->idle_since_ms > most_ms)
         world_wrong(world, "hold", "a job is held for %llu ms while nobody has anything to do",

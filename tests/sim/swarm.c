@@ -123,11 +123,21 @@ void swarm_draw(struct swarm *swarm, uint64_t *random)
     draw_policy(&swarm->policy, random);
 }
 
-/* One host, or half of them, or all keep their owner's key to themselves. */
-static uint32_t private_hosts(const struct swarm *swarm, uint64_t seed)
+/* One host, or half of them, or all keep their owner's key to themselves. On few slots so many runs
+ * want so few packages that those that publish often join those that do not, before these have
+ * begun or while they are tried again. */
+static void make_private(struct swarm *swarm, uint64_t number)
 {
-    const uint32_t counts[] = {1, (swarm->hosts + 1) / 2, swarm->hosts};
-    return counts[seed / 4 % 3];
+    swarm->hosts = swarm->hosts < 2 ? 2 : swarm->hosts;
+    const uint32_t counts[] = {1, (swarm->hosts + 1) / 2, number % 4 ? 1 : swarm->hosts};
+    swarm->private_hosts = counts[number % 3];
+    swarm->arm_hosts = 0;
+    swarm->packages = swarm->packages < 4 ? swarm->packages : 4;
+    swarm->slots = 1;
+    swarm->runs_most = 8;
+    swarm->person_every_ms = 3000;
+    swarm->faults |= 1u << FAULT_BUILDS;
+    swarm->bad_build_permille = 400;
 }
 
 /* A black hole, and others of its kind to compare it with. */
@@ -178,10 +188,8 @@ void swarm_shape(struct swarm *swarm, uint64_t seed)
         make_families(swarm);
     if (seed % 16 == 7)
         make_crowd(swarm);
-    if (seed % 4 == 2) { /* with so few packages that runs often join */
-        swarm->private_hosts = private_hosts(swarm, seed);
-        swarm->packages = swarm->packages < 6 ? swarm->packages : 6;
-    }
+    if (seed % 4 == 2)
+        make_private(swarm, seed / 4);
 }
 
 void swarm_print(const struct swarm *swarm, struct buf *out)

@@ -76,7 +76,8 @@ to_be_stopped() {
 @test "a build that is silent is announced to be stopped, until it prints" {
 	mkfifo "$top/on"
 	# A quarter of a minute is left when it is announced.
-	silence=30s project "echo begun; read line <$top/on; echo more; read line <$top/on; echo ended"
+	# Open for both, so that it meets no end of the pipe between one writer and the next.
+	silence=30s project "exec 3<>$top/on; echo begun; read line <&3; echo more; read line <&3; echo ended"
 	farm_up
 	worker_up one --slots 1
 	farm rebuild --detach 'gpu=sm90 isa=avx2'

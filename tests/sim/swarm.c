@@ -135,6 +135,7 @@ static void make_private(struct swarm *swarm, uint64_t number)
     swarm->packages = swarm->packages < 4 ? swarm->packages : 4;
     swarm->slots = 1;
     swarm->runs_most = 8;
+    swarm->items_most = swarm->items_most < 3 ? swarm->items_most : 3;
     swarm->person_every_ms = 3000;
     swarm->faults |= 1u << FAULT_BUILDS;
     swarm->bad_build_permille = 400;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGEST_EVERY = 24, EXPORT_EVERY = 96 }; /* commits */
+enum { DIGEST_EVERY = 16, EXPORT_EVERY = 64 }; /* commits */
 
 struct checks *checks_create(void)
 {

@@ -115,13 +115,21 @@ static const char *boot_mark(struct invocation *invocation)
     return arena_print(&invocation->arena, "floxfarm %s", invocation->home);
 }
 
-/* The same command again, by cron; whom it does not start is the worker of a farm without one. */
+/* The same command again, by cron. */
 static enum exit_code up_at_boot(struct invocation *invocation)
 {
+    static const char *const kept[] = {"no-worker", "may-publish"};
     const char *program = boot_program(&invocation->arena, "farm");
-    const char *worker = option_given(invocation, "no-worker") ? "--no-worker" : NULL;
-    const char *argv[] = {program, "--home", invocation->home, "up", worker, NULL};
+    const char *argv[9] = {program, "--home", invocation->home, "up"};
+    size_t count = 4;
     struct err err;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (option_given(invocation, kept[i]))
+            argv[count++] = arena_print(&invocation->arena, "--%s", kept[i]);
+    if (option_given(invocation, "slots")) {
+        argv[count++] = "--slots";
+        argv[count++] = option_text(invocation, "slots");
+    }
     if (!boot_possible())
         return fail(EXIT_REFUSED,
                     "there is no crontab here: install cron, or have `%s --home %s up` run at boot "

@@ -51,8 +51,8 @@ static int write_crontab(const struct buf *text, struct err *err)
     int fd = mkstemp(path);
     if (fd < 0)
         return err_set(err, "cannot make a file in /tmp");
+    int code = io_write_all(fd, text->data, text->size, err);
     close(fd);
-    int code = io_write_file(path, text->data, text->size, 0600, false, err);
     if (code == 0)
         code = io_run(argv, NULL, CRONTAB_BYTES_MAX, CRONTAB_MS_MAX, &said, err);
     if (code > 0)

@@ -114,6 +114,16 @@ another_agent() {
 	[ -e "$worker_home/worker.key" ]
 }
 
+@test "farm up --at-boot: cron does the same again, until farm down --at-boot" {
+	fixture sample
+	farm_make "$url"
+	run -0 farm up --slots 2 --may-publish --at-boot
+	says 'cron starts it when this machine boots'
+	grep -q "^@reboot .* 'up' '--may-publish' '--slots' '2' >/dev/null" "$top/own/crontab.table"
+	run -0 farm down --workers --at-boot
+	[ ! -s "$top/own/crontab.table" ]
+}
+
 @test "the doctor has a fix for each red line" {
 	run -1 worker doctor
 	[[ $output == *'farm-worker enrol or farm-worker join'* ]]

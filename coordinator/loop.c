@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/loop.h"
 
-#include "coordinator/archive.h"
+#include "coordinator/api/questions.h"
+#include "coordinator/control.h"
 #include "coordinator/core/view.h"
-#include "coordinator/desk.h"
-#include "coordinator/door.h"
-#include "coordinator/journal.h"
-#include "coordinator/logstore.h"
-#include "coordinator/notifier.h"
-#include "coordinator/questions.h"
-#include "coordinator/resolve.h"
-#include "coordinator/shell.h"
+#include "coordinator/join/join.h"
+#include "coordinator/notify/notifier.h"
+#include "coordinator/resolve/discovery_queue.h"
+#include "coordinator/shell/archive.h"
+#include "coordinator/shell/shell.h"
+#include "coordinator/storage/journal.h"
+#include "coordinator/storage/logstore.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
@@ -50,43 +50,12 @@ struct loop {
     uint64_t housekeeping_at_ms;
 };
 
-/* ---- stepping ------------------------------------------------------------------------------- */
-
-/* The process ends at once: nothing of this turn was acted on, and the journal has all before it.
- */
-static _Noreturn void give_up(const char *what, const struct err *err)
-{
-    log_error("%s: %s; the farm stops here and goes on from the journal when it is started again",
-              what, err->text);
-    _exit(70);
-}
-
-void shell_step(struct shell *shell, struct input *input)
-{
-    input->now_ms = shell->now_ms;
-    input->wall_ms = shell->wall_ms;
-    size_t first = shell->outcome.record_count;
-    farm_step(shell->farm, input, &shell->outcome);
-    struct err err;
-    for (size_t i = first; i < shell->outcome.record_count; i++) {
-        uint64_t sequence;
-        if (journal_append(shell->journal, &shell->outcome.records[i], &sequence, &err))
-            give_up("a record cannot be written", &err);
-        shell->sequence = sequence ? sequence : shell->sequence; /* 0: a passing one */
-    }
-}
-
-char *shell_path(struct shell *shell, const char *name)
-{
-    return arena_print(&shell->arena, "%s/%s", shell->home, name);
-}
-
 /* ---- the turn ------------------------------------------------------------------------------- */
 
 static int wait_ms(struct loop *loop)
 {
-    bool busy = desk_was_busy(loop->shell.desk);
-    if (door_was_busy(loop->shell.door) || questions_wait(loop->shell.questions) || busy)
+    bool busy = control_was_busy(loop->shell.control);
+    if (join_was_busy(loop->shell.join) || questions_wait(loop->shell.questions) || busy)
         return 0;
     uint64_t now = clock_boot_ms();
     uint64_t until = farm_deadline_ms(loop->shell.farm);
@@ -102,10 +71,10 @@ static int wait_ms(struct loop *loop)
 static void wait(struct loop *loop)
 {
     struct pollfd polls[4 + 2 * LIMIT_DISCOVERY_CHILDREN] = {
-        {.fd = desk_fd(loop->shell.desk), .events = POLLIN},
+        {.fd = control_fd(loop->shell.control), .events = POLLIN},
         {.fd = logstore_fd(loop->shell.logs), .events = POLLIN},
         {.fd = loop->signals, .events = POLLIN},
-        {.fd = door_fd(loop->shell.door), .events = POLLIN},
+        {.fd = join_fd(loop->shell.join), .events = POLLIN},
     };
     size_t count = 4 + resolver_poll(loop->shell.resolver, polls + 4);
     count += notifier_poll(loop->shell.notifier, polls + count);
@@ -164,8 +133,8 @@ static void gather(struct loop *loop)
     shell->now_ms = clock_boot_ms();
     shell->wall_ms = clock_wall_ms();
     take_signals(loop);
-    desk_receive(shell->desk);
-    door_receive(shell->door);
+    control_receive(shell->control);
+    join_receive(shell->join);
     take_sealed_logs(loop);
     resolver_work(shell->resolver);
     notifier_work(shell->notifier);
@@ -187,7 +156,7 @@ static void commit(struct loop *loop)
     loop->committed = loop->shell.sequence;
     loop->commits += loop->committed != before;
     if (journal_commit(loop->shell.journal, &err))
-        give_up("the turn cannot be committed", &err);
+        shell_give_up("the turn cannot be committed", &err);
 }
 
 static void expect_log(struct shell *shell, const struct effect *effect)
@@ -213,7 +182,7 @@ static void perform_one(struct loop *loop, const struct effect *effect)
         expect_log(shell, effect);
         break;
     case EFFECT_PEERS:
-        desk_load_peers(shell->desk, loop->zap);
+        control_load_peers(shell->control, loop->zap);
         break;
     case EFFECT_NOTIFY:
         notifier_tell(shell->notifier, effect->notice);
@@ -224,7 +193,7 @@ static void perform_one(struct loop *loop, const struct effect *effect)
     case EFFECT_HELLO_AGAIN:
     case EFFECT_FOREIGN:
     case EFFECT_ORDERS:
-        desk_perform(shell->desk, effect);
+        control_perform(shell->control, effect);
         break;
     }
 }
@@ -244,7 +213,7 @@ static void commit_and_perform(struct loop *loop)
             if (outcome->record_count != records)
                 commit(loop);
         }
-        desk_send_orders(loop->shell.desk);
+        control_send_orders(loop->shell.control);
     } while (done < outcome->effect_count);
 }
 
@@ -252,7 +221,7 @@ static void end_turn(struct loop *loop)
 {
     commit(loop); /* failed sends of the last orders */
     questions_answer(loop->shell.questions);
-    door_answer(loop->shell.door);
+    join_answer(loop->shell.join);
     farm_outcome_clear(&loop->shell.outcome);
     arena_clear(&loop->shell.arena);
 }
@@ -261,7 +230,7 @@ static void keep_house(struct loop *loop)
 {
     struct err err;
     if (archive_compact(&loop->shell, &err))
-        give_up("closed runs cannot be archived", &err);
+        shell_give_up("closed runs cannot be archived", &err);
 }
 
 static void turn(struct loop *loop)
@@ -392,8 +361,8 @@ static int open_sockets(struct loop *loop, struct err *err)
     loop->zap = zap_start(loop->zmq, err);
     if (!loop->zap)
         return -1;
-    shell->desk = desk_open(shell, loop->zmq, &server, err);
-    if (!shell->desk)
+    shell->control = control_open(shell, loop->zmq, &server, err);
+    if (!shell->control)
         return -1;
     struct logstore_options logs = {.zmq_context = loop->zmq,
                                     .endpoint = shell->config.listen.log,
@@ -402,13 +371,13 @@ static int open_sockets(struct loop *loop, struct err *err)
                                     .folder = shell_path(shell, "logs"),
                                     .free_floor_bytes = INTAKE_FLOOR_BYTES / 2,
                                     .connections_max = shell->connections_max,
-                                    .role_of = desk_role_of,
-                                    .role_context = shell->desk};
+                                    .role_of = control_role_of,
+                                    .role_context = shell->control};
     shell->logs = logstore_start(&logs, err);
     if (!shell->logs)
         return -1;
-    desk_set_log_endpoint(shell->desk, logstore_endpoint(shell->logs));
-    return door_create(shell, loop->zmq, &server, &shell->door, err);
+    control_set_log_endpoint(shell->control, logstore_endpoint(shell->logs));
+    return join_create(shell, loop->zmq, &server, &shell->join, err);
 }
 
 /* Where clients and local workers find us; also the sign that we are ready. */
@@ -416,10 +385,10 @@ static int tell_endpoints(struct loop *loop, struct err *err)
 {
     struct shell *shell = &loop->shell;
     struct buf text = {0};
-    buf_print(&text, "control %s\nlog %s\n", desk_endpoint(shell->desk, 0),
+    buf_print(&text, "control %s\nlog %s\n", control_endpoint(shell->control, 0),
               logstore_endpoint(shell->logs));
-    if (desk_endpoint(shell->desk, 1))
-        buf_print(&text, "local %s\n", desk_endpoint(shell->desk, 1));
+    if (control_endpoint(shell->control, 1))
+        buf_print(&text, "local %s\n", control_endpoint(shell->control, 1));
     int result =
         io_write_file(shell_path(shell, "run/endpoints"), text.data, text.size, 0644, false, err);
     buf_release(&text);
@@ -446,7 +415,7 @@ static int begin(struct loop *loop, struct err *err)
     if (enrol_owner(loop, err))
         return -1;
     farm_resume(shell->farm, &shell->outcome);
-    desk_load_peers(shell->desk, loop->zap);
+    control_load_peers(shell->control, loop->zap);
     commit_and_perform(loop);
     end_turn(loop);
     return tell_endpoints(loop, err);
@@ -462,8 +431,8 @@ static void finish(struct loop *loop)
     notifier_destroy(shell->notifier);
     questions_destroy(shell->questions);
     logstore_stop(shell->logs);
-    door_destroy(shell->door);
-    desk_close(shell->desk);
+    join_destroy(shell->join);
+    control_close(shell->control);
     zap_stop(loop->zap);
     if (loop->zmq)
         zmq_ctx_term(loop->zmq);
@@ -482,7 +451,7 @@ int loop_run(const struct loop_options *options, struct err *err)
                         .signals = -1};
     int result = begin(&loop, err);
     if (!result) {
-        log_info("ready: control %s, logs %s", desk_endpoint(loop.shell.desk, 0),
+        log_info("ready: control %s, logs %s", control_endpoint(loop.shell.control, 0),
                  logstore_endpoint(loop.shell.logs));
         while (!loop.ends)
             turn(&loop);

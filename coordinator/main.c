@@ -11,14 +11,14 @@
  * docs/protocol.md farmd states                                docs/states.md
  * farmd failures                              docs/failures.md
  */
-#include "coordinator/backup.h"
-#include "coordinator/config.h"
-#include "coordinator/core/remedy.h"
+#include "coordinator/api/requests.h"
+#include "coordinator/config/config.h"
+#include "coordinator/core/retry_policy.h"
 #include "coordinator/core/state.h"
-#include "coordinator/discover.h"
+#include "coordinator/discovery/discover.h"
 #include "coordinator/loop.h"
-#include "coordinator/notify.h"
-#include "coordinator/requests.h"
+#include "coordinator/notify/notify.h"
+#include "coordinator/storage/backup.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
 
@@ -102,8 +102,8 @@ static int run_failures(const struct arguments *arguments, const char *home)
         &out,
         "# Failures\n\n"
         "Made from two tables by `farmd failures` and `farm-worker rules`: what follows a cause "
-        "(`coordinator/core/remedy.c`), and by which\n"
-        "words a cause is known (`worker/cause.c`).\n\n"
+        "(`coordinator/core/retry_policy.c`), and by which\n"
+        "words a cause is known (`worker/phase/cause.c`).\n\n"
         "`farm why RUN` shows what failed alike as one cluster, with the lines that matter, where "
         "it was seen first (in this run and before), and what the farm did;\n"
         "`farm why JOB` the same for one job.\n\n"
@@ -131,7 +131,7 @@ static int run_failures(const struct arguments *arguments, const char *home)
         "free. What does not evaluate is held in the same\n"
         "way, with the reason; any other end of an evaluation says nothing "
         "([adr/0013](adr/0013-evaluations.md)).\n\n");
-    remedy_print(&out);
+    retry_policy_print(&out);
     fwrite(out.data, 1, out.size, stdout);
     buf_release(&out);
     return 0;

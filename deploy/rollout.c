@@ -498,7 +498,7 @@ static const char *install_script(const struct step_call *call, struct arena *ar
                        *run_as ? " --user " : "", *run_as ? arena_shell_word(arena, run_as) : "");
 }
 
-/* The farm's folder there, as farm itself finds it (coordinator/cli/place.h). */
+/* The farm's folder there, as farm itself finds it (coordinator/cli/home.h). */
 static const char *farm_home(const struct step_call *call, struct arena *arena)
 {
     return *call->farm->home

@@ -2,7 +2,7 @@
 /* rollout.h - how a host becomes a worker: what was observed there and what is wanted, into steps.
  *
  * Pure: texts in, texts out. `farm worker add --check` prints the plan, `add` carries it out step
- * by step (crew.c). Each step may be done again without harm, so a rollout that broke is finished
+ * by step (fleet.c). Each step may be done again without harm, so a rollout that broke is finished
  * by running it again: what is there already is not a step any more. Who carries out steps holds a
  * lock on the host, which ends with the connection.
  *

@@ -11,14 +11,14 @@
  * libzmq gives a connection up for good after a protocol error, such as another server answering
  * at the port: a client that stays down is therefore connected anew from here. It also takes any
  * number of connections: a server counts them, lets nobody in while there are too many, and lets
- * no key have too many of them (crowd.c).
+ * no key have too many of them (conn_limit.c).
  */
 #include "proto/link.h"
 
 #include "proto/base/budget.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
-#include "proto/crowd.h"
+#include "proto/conn_limit.h"
 #include "proto/limits.h"
 #include "proto/zap.h"
 
@@ -44,8 +44,8 @@ struct link {
     void *events;                    /* where libzmq tells of connections */
     int fd; /* epoll, of the descriptors of both: readable when one of them is */
     /* Server only. */
-    int listener;        /* libzmq's, of the TCP endpoint */
-    struct crowd *crowd; /* connections, also those that say nothing */
+    int listener;                  /* libzmq's, of the TCP endpoint */
+    struct conn_limit *conn_limit; /* connections, also those that say nothing */
     size_t open_max, per_key_max;
     uint64_t silent_ms, looked_ms;
     uint64_t failed;  /* handshakes, of them those whose key was not admitted are ZAP's to tell */
@@ -176,7 +176,7 @@ void link_close(struct link *link, int linger_ms)
         free(link->endpoints[i]);
     free(link->endpoints);
     buf_release(&link->out);
-    crowd_destroy(link->crowd);
+    conn_limit_destroy(link->conn_limit);
     free(link);
 }
 
@@ -248,7 +248,7 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
     link->open_max = options->connections_max ? options->connections_max : LIMIT_CONNECTIONS;
     link->per_key_max = options->per_key_max ? options->per_key_max : LIMIT_CONNECTIONS_PER_KEY;
     link->silent_ms = options->silent_ms;
-    link->crowd = crowd_create(link->per_key_max);
+    link->conn_limit = conn_limit_create(link->per_key_max);
     link->endpoints = mem_new(count * sizeof *link->endpoints);
     for (size_t i = 0; i < count; i++)
         if (bind_endpoint(link, endpoints[i]) < 0)
@@ -455,7 +455,8 @@ static void shut(struct link *link, bool is_shut)
     link->is_shut = is_shut;
     link->shut_ms = clock_boot_ms();
     if (budget_take(&link->shut_lines))
-        log_warn("%zu connections to %s: %s", crowd_count(link->crowd), link->endpoints[0],
+        log_warn("%zu connections to %s: %s", conn_limit_count(link->conn_limit),
+                 link->endpoints[0],
                  is_shut ? "nobody else is let in until some of them end" : "others are let in");
 }
 
@@ -475,9 +476,9 @@ static void take_events(struct link *link, uint64_t now_ms)
         if (number == ZMQ_EVENT_LISTENING)
             link->listener = link->listener < 0 ? (int)value : link->listener;
         else if (number == ZMQ_EVENT_ACCEPTED)
-            crowd_came(link->crowd, (int)value, now_ms);
+            conn_limit_connected(link->conn_limit, (int)value, now_ms);
         else if (number == ZMQ_EVENT_DISCONNECTED)
-            crowd_went(link->crowd, (int)value);
+            conn_limit_disconnected(link->conn_limit, (int)value);
         else
             count_failed(link);
     }
@@ -490,10 +491,10 @@ static size_t tight_at(const struct link *link)
 
 static void end_some(struct link *link, uint64_t now_ms)
 {
-    bool is_tight = crowd_count(link->crowd) >= tight_at(link);
+    bool is_tight = conn_limit_count(link->conn_limit) >= tight_at(link);
     if (now_ms - link->looked_ms < LOOK_MS)
         return;
-    crowd_end(link->crowd, is_tight ? link->silent_ms : 0, now_ms);
+    conn_limit_end(link->conn_limit, is_tight ? link->silent_ms : 0, now_ms);
     link->looked_ms = now_ms;
 }
 
@@ -503,7 +504,7 @@ static void count_connections(struct link *link)
 {
     uint64_t now_ms = clock_boot_ms();
     take_events(link, now_ms);
-    size_t open = crowd_count(link->crowd);
+    size_t open = conn_limit_count(link->conn_limit);
     end_some(link, now_ms);
     if (!link->is_shut && open >= link->open_max)
         shut(link, true);
@@ -518,7 +519,7 @@ static int connection_of(zmq_msg_t *data)
     return zmq_msg_gets(data, "Peer-Address") ? zmq_msg_get(data, ZMQ_SRCFD) : -1;
 }
 
-static void refuse_crowd(struct link *link, const struct received *received)
+static void refuse_conn_limit(struct link *link, const struct received *received)
 {
     char name[9], reason[200];
     snprintf(reason, sizeof reason,
@@ -540,16 +541,17 @@ static bool is_welcome(struct link *link, struct parts *parts, const struct rece
     if (!link->is_server || fd < 0)
         return true;
     uint64_t now_ms = clock_boot_ms();
-    enum crowd_word word = crowd_spoke(link->crowd, fd, received->public_key, now_ms);
-    if (word == CROWD_STRANGE) {
+    enum conn_verdict word =
+        conn_limit_identify(link->conn_limit, fd, received->public_key, now_ms);
+    if (word == CONN_STRANGE) {
         take_events(link, now_ms);
-        word = crowd_spoke(link->crowd, fd, received->public_key, now_ms);
+        word = conn_limit_identify(link->conn_limit, fd, received->public_key, now_ms);
     }
-    if (word == CROWD_TOO_MANY)
-        refuse_crowd(link, received);
-    if (word == CROWD_REFUSED) /* whoever goes on talking must not keep us from ending it */
+    if (word == CONN_TOO_MANY)
+        refuse_conn_limit(link, received);
+    if (word == CONN_REFUSED) /* whoever goes on talking must not keep us from ending it */
         end_some(link, now_ms);
-    return word == CROWD_FINE || word == CROWD_STRANGE;
+    return word == CONN_FINE || word == CONN_STRANGE;
 }
 
 /* ---- a client's connection ------------------------------------------------------------------ */

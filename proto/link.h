@@ -30,7 +30,7 @@ struct link_options {
     bool is_door; /* server: any key may connect (zap.h), who it is is all that is known */
     size_t connections_max; /* of a server; 0: LIMIT_CONNECTIONS. Beyond it nobody is let in */
     size_t per_key_max;     /* of them, those of one key that spoke; 0: LIMIT_CONNECTIONS_PER_KEY.
-                               One more is told REFUSED and is ended (crowd.h) */
+                               One more is told REFUSED and is ended (conn_limit.h) */
     uint64_t silent_ms; /* server: who has not spoken for so long gives way when it becomes tight;
                            0: nobody does */
 };

@@ -403,7 +403,7 @@ struct log_piece {
 
 /* ---- client ------------------------------------------------------------------------------- */
 
-/* A request. `verb` is a row of the coordinator's table of requests (coordinator/requests.h);
+/* A request. `verb` is a row of the coordinator's table of requests (coordinator/api/requests.h);
  * arguments are JSON, checked there, so that a new verb needs no new message. */
 struct request {
     const char *id; /* 32 hex digits of chance; the same id again is the same request */

@@ -20,7 +20,7 @@
 #include "proto/base/mem.h"
 #include "proto/limits.h"
 #include "proto/link.h"
-#include "worker/folder.h"
+#include "worker/disk/folder.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -19,14 +19,14 @@
 #include "proto/limits.h"
 #include "proto/link.h"
 #include "worker/agent.h"
-#include "worker/cleaner.h"
-#include "worker/custody.h"
-#include "worker/folder.h"
+#include "worker/disk/folder.h"
+#include "worker/disk/sweeper.h"
+#include "worker/host/cleaner.h"
+#include "worker/host/probe.h"
+#include "worker/host/prober.h"
 #include "worker/logtail.h"
-#include "worker/phase.h"
-#include "worker/probe.h"
-#include "worker/prober.h"
-#include "worker/sweeper.h"
+#include "worker/phase/phase.h"
+#include "worker/process/supervisor_client.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -57,10 +57,10 @@ struct token_key {
     uint8_t bytes[12];
 };
 
-struct charge {
+struct running {
     struct token_key key;
     struct token token;
-    struct custody *custody; /* NULL while no phase runs */
+    struct supervisor_client *client; /* NULL while no phase runs */
     enum phase phase;
     struct order order; /* without secret and bundle */
     struct arena arena; /* the order's */
@@ -85,7 +85,7 @@ struct loop {
     struct pressure pressure;
     const char *cgroup;
     struct arena host_arena; /* of the two */
-    struct charge *charges;
+    struct running *running_attempts;
     struct agent_input *pending; /* brought about by effects, to be stepped in this turn */
     size_t pending_count, pending_capacity;
     struct arena turn_arena; /* of the inputs of this turn */
@@ -93,7 +93,8 @@ struct loop {
     bool stopping;
 };
 
-/* ---- charges --------------------------------------------------------------------------------- */
+/* ---- running_attempts
+ * --------------------------------------------------------------------------------- */
 
 static struct token_key key_of(struct token token)
 {
@@ -103,35 +104,36 @@ static struct token_key key_of(struct token token)
     return key;
 }
 
-static struct charge *find_charge(struct loop *loop, struct token token)
+static struct running *find_running(struct loop *loop, struct token token)
 {
     struct token_key key = key_of(token);
-    struct charge *charge;
-    HASH_FIND(hh, loop->charges, &key, sizeof key, charge);
-    return charge;
+    struct running *running;
+    HASH_FIND(hh, loop->running_attempts, &key, sizeof key, running);
+    return running;
 }
 
-static struct charge *add_charge(struct loop *loop, const struct order *order)
+static struct running *add_running(struct loop *loop, const struct order *order)
 {
-    struct charge *charge = find_charge(loop, order->token);
-    if (charge)
-        return charge;
-    charge = mem_new(sizeof *charge);
-    charge->key = key_of(order->token);
-    charge->token = order->token;
+    struct running *running = find_running(loop, order->token);
+    if (running)
+        return running;
+    running = mem_new(sizeof *running);
+    running->key = key_of(order->token);
+    running->token = order->token;
     struct order kept = *order;
     kept.secret = kept.bundle = (struct bytes){0};
-    shape_copy(&order_shape, &charge->order, &kept, &charge->arena);
-    HASH_ADD(hh, loop->charges, key, sizeof charge->key, charge);
-    return charge;
+    shape_copy(&order_shape, &running->order, &kept, &running->arena);
+    HASH_ADD(hh, loop->running_attempts, key, sizeof running->key, running);
+    return running;
 }
 
-static void drop_charge(struct loop *loop, struct charge *charge)
+static void drop_running(struct loop *loop, struct running *running)
 {
-    HASH_DELETE(hh, loop->charges, charge); /* NOLINT(clang-analyzer-unix.Malloc): uthash */
-    custody_release(charge->custody);
-    arena_clear(&charge->arena);
-    free(charge);
+    HASH_DELETE(hh, loop->running_attempts,
+                running); /* NOLINT(clang-analyzer-unix.Malloc): uthash */
+    supervisor_client_release(running->client);
+    arena_clear(&running->arena);
+    free(running);
 }
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
@@ -151,13 +153,13 @@ static void push_prepared(struct loop *loop, struct token token, const char *pro
 }
 
 /* A phase that could not be run, or whose end cannot be read. */
-static void push_failed(struct loop *loop, const struct charge *charge, const struct err *why)
+static void push_failed(struct loop *loop, const struct running *running, const struct err *why)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PHASE_ENDED};
     struct agent_phase_ended *ended = &input.phase_ended;
     shape_init(&product_shape, &ended->product);
-    ended->token = charge->token;
-    ended->phase = charge->phase;
+    ended->token = running->token;
+    ended->phase = running->phase;
     ended->facts.status = -1;
     ended->cause = CAUSE_UNKNOWN;
     ended->detail = arena_text(&loop->turn_arena, why->text);
@@ -166,70 +168,70 @@ static void push_failed(struct loop *loop, const struct charge *charge, const st
 }
 
 /* The supervisor of this phase is gone, or none was needed. */
-static void push_ended(struct loop *loop, const struct charge *charge)
+static void push_ended(struct loop *loop, const struct running *running)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PHASE_ENDED};
     struct err err;
-    if (phase_finish(loop->options->home, &charge->order, charge->phase, &loop->host,
+    if (phase_finish(loop->options->home, &running->order, running->phase, &loop->host,
                      &loop->turn_arena, &input.phase_ended, &err) < 0)
-        push_failed(loop, charge, &err);
+        push_failed(loop, running, &err);
     else
         push(loop, &input);
 }
 
 /* ---- phases ---------------------------------------------------------------------------------- */
 
-static void watch(struct loop *loop, struct charge *charge, struct custody *custody)
+static void watch(struct loop *loop, struct running *running, struct supervisor_client *client)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = charge};
-    charge->custody = custody;
-    int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, custody_fd(custody), &event);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = running};
+    running->client = client;
+    int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, supervisor_client_fd(client), &event);
     assert(!failed);
 }
 
 /* The supervisor that has the phase, if one lives. */
-static bool find_supervisor(struct loop *loop, struct charge *charge)
+static bool find_supervisor(struct loop *loop, struct running *running)
 {
     struct arena arena = {0};
-    struct custody *custody = NULL;
+    struct supervisor_client *client = NULL;
     struct err err;
-    const char *folder = folder_path(loop->options->home, charge->token, NULL, &arena);
-    if (custody_find(folder, charge->phase, &custody, &err) < 0)
+    const char *folder = folder_path(loop->options->home, running->token, NULL, &arena);
+    if (supervisor_client_find(folder, running->phase, &client, &err) < 0)
         log_error("%s", err.text);
     arena_clear(&arena);
-    if (custody)
-        watch(loop, charge, custody);
-    return custody != NULL;
+    if (client)
+        watch(loop, running, client);
+    return client != NULL;
 }
 
-static void unwatch(struct loop *loop, struct charge *charge)
+static void unwatch(struct loop *loop, struct running *running)
 {
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, custody_fd(charge->custody), NULL);
-    custody_release(charge->custody);
-    charge->custody = NULL;
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, supervisor_client_fd(running->client), NULL);
+    supervisor_client_release(running->client);
+    running->client = NULL;
 }
 
 /* The one that ended need not be the one that has the phase: an agent that was killed right after
  * it started a supervisor leaves one that the next agent did not see yet, and starts another. */
-static void supervisor_ended(struct loop *loop, struct charge *charge)
+static void supervisor_ended(struct loop *loop, struct running *running)
 {
-    unwatch(loop, charge);
-    if (!find_supervisor(loop, charge))
-        push_ended(loop, charge);
+    unwatch(loop, running);
+    if (!find_supervisor(loop, running))
+        push_ended(loop, running);
 }
 
-static int begin_phase(struct loop *loop, const struct charge *charge, const struct order *order,
-                       struct custody **custody, struct err *err)
+static int begin_phase(struct loop *loop, const struct running *running, const struct order *order,
+                       struct supervisor_client **client, struct err *err)
 {
     const char *home = loop->options->home;
     struct phase_command command = {0};
-    if (phase_command(loop->program, home, order, charge->phase, &loop->turn_arena, &command, err) <
-        0)
+    if (phase_command(loop->program, home, order, running->phase, &loop->turn_arena, &command,
+                      err) < 0)
         return -1;
-    const struct custody_start start = {
+    const struct supervisor_client_start start = {
         .program = loop->options->supervisor,
-        .folder = folder_path(home, charge->token, NULL, &loop->turn_arena),
-        .phase = charge->phase,
+        .folder = folder_path(home, running->token, NULL, &loop->turn_arena),
+        .phase = running->phase,
         .argv = command.argv,
         .environment = command.environment,
         .working_folder = command.working_folder,
@@ -243,23 +245,23 @@ static int begin_phase(struct loop *loop, const struct charge *charge, const str
         .secret_fd_env = command.secret_fd_env,
         .cgroup_parent = command.own_cgroup ? loop->cgroup : "",
         .host_root = command.looks_at_host ? "" : NULL};
-    return custody_begin(&start, custody, err);
+    return supervisor_client_begin(&start, client, err);
 }
 
 static void start_phase(struct loop *loop, const struct agent_effect *effect)
 {
-    struct charge *charge = add_charge(loop, effect->order);
-    struct custody *custody;
+    struct running *running = add_running(loop, effect->order);
+    struct supervisor_client *client;
     struct err err;
-    charge->phase = effect->phase;
+    running->phase = effect->phase;
     if (loop->tail)
-        logtail_follow(loop->tail, charge->token);
+        logtail_follow(loop->tail, running->token);
     if (phase_skip(effect->order, effect->phase, &loop->host))
-        push_ended(loop, charge);
-    else if (begin_phase(loop, charge, effect->order, &custody, &err) < 0)
-        push_failed(loop, charge, &err);
+        push_ended(loop, running);
+    else if (begin_phase(loop, running, effect->order, &client, &err) < 0)
+        push_failed(loop, running, &err);
     else
-        watch(loop, charge, custody);
+        watch(loop, running, client);
 }
 
 /* ---- effects --------------------------------------------------------------------------------- */
@@ -267,7 +269,7 @@ static void start_phase(struct loop *loop, const struct agent_effect *effect)
 static void prepare(struct loop *loop, const struct order *order)
 {
     struct err err = {""};
-    add_charge(loop, order);
+    add_running(loop, order);
     if (folder_make(loop->options->home, order, &err) < 0)
         log_error("%s", err.text);
     push_prepared(loop, order->token, err.text);
@@ -288,10 +290,10 @@ static void save_result(struct loop *loop, const struct item *item)
 
 static void forget(struct loop *loop, struct token token)
 {
-    struct charge *charge = find_charge(loop, token);
+    struct running *running = find_running(loop, token);
     struct err err;
-    if (charge)
-        drop_charge(loop, charge);
+    if (running)
+        drop_running(loop, running);
     if (loop->tail)
         logtail_forget(loop->tail, token);
     if (sweeper_forget(loop->sweeper, token, &err) < 0)
@@ -300,9 +302,9 @@ static void forget(struct loop *loop, struct token token)
 
 static void kill_phase(struct loop *loop, struct token token)
 {
-    const struct charge *charge = find_charge(loop, token);
-    if (charge && charge->custody) /* else its end is on its way to the agent */
-        custody_stop(charge->custody);
+    const struct running *running = find_running(loop, token);
+    if (running && running->client) /* else its end is on its way to the agent */
+        supervisor_client_stop(running->client);
 }
 
 static void perform(struct loop *loop, const struct agent_effect *effect)
@@ -479,14 +481,14 @@ static uint64_t log_bytes(const struct loop *loop, struct token token, struct ar
 }
 
 /* Where a running phase stands. */
-static void look_at(struct loop *loop, const struct charge *charge)
+static void look_at(struct loop *loop, const struct running *running)
 {
     struct agent_input input = {.kind = AGENT_INPUT_LOOKED};
     struct agent_look *look = &input.looked;
-    look->token = charge->token;
-    look->bytes = log_bytes(loop, charge->token, &loop->turn_arena);
-    look->stop_cause = custody_coming_stop(
-        folder_path(loop->options->home, charge->token, NULL, &loop->turn_arena), charge->phase,
+    look->token = running->token;
+    look->bytes = log_bytes(loop, running->token, &loop->turn_arena);
+    look->stop_cause = supervisor_client_coming_stop(
+        folder_path(loop->options->home, running->token, NULL, &loop->turn_arena), running->phase,
         &look->stop_at_ms);
     step(loop, &input);
 }
@@ -498,9 +500,10 @@ static void probe(struct loop *loop)
     input.probed.capabilities = loop->host;
     input.probed.pressure = loop->pressure;
     step(loop, &input);
-    for (const struct charge *charge = loop->charges; charge; charge = charge->hh.next)
-        if (charge->custody)
-            look_at(loop, charge);
+    for (const struct running *running = loop->running_attempts; running;
+         running = running->hh.next)
+        if (running->client)
+            look_at(loop, running);
     settle(loop);
     loop->probe_at_ms = clock_boot_ms() + PROBE_MS;
 }
@@ -591,13 +594,13 @@ static void find_again(struct loop *loop, struct token token)
         log_error("left alone: %s", err.text);
         return;
     }
-    struct charge *charge = add_charge(loop, &found->order);
+    struct running *running = add_running(loop, &found->order);
     bool runs = found->state == ITEM_RUNNING;
-    charge->phase = found->phase;
+    running->phase = found->phase;
     found->supervisor_gone = false; /* PHASE_ENDED says it, after its tree is ended */
     step(loop, &input);
-    if (runs && !find_supervisor(loop, charge))
-        push_ended(loop, charge);
+    if (runs && !find_supervisor(loop, running))
+        push_ended(loop, running);
 }
 
 static int find_all_again(struct loop *loop, struct err *err)
@@ -699,8 +702,8 @@ static void probe_first(struct loop *loop)
     const struct worker_options *options = loop->options;
     const struct probe_limits limits = options_probe_limits(options);
     probe_host(&limits, &loop->host, &loop->host_arena);
-    loop->cgroup =
-        options->cgroup[0] != '\0' ? options->cgroup : custody_cgroup_parent(&loop->host_arena);
+    loop->cgroup = options->cgroup[0] != '\0' ? options->cgroup
+                                              : supervisor_client_cgroup_parent(&loop->host_arena);
     if (loop->host.problem[0] != '\0')
         log_warn("this host takes no builds: %s", loop->host.problem);
 }
@@ -733,9 +736,9 @@ static int open_loop(struct loop *loop, struct err *err)
 
 static void close_loop(struct loop *loop)
 {
-    struct charge *charge, *next;
-    HASH_ITER(hh, loop->charges, charge, next)
-    drop_charge(loop, charge);
+    struct running *running, *next;
+    HASH_ITER(hh, loop->running_attempts, running, next)
+    drop_running(loop, running);
     logtail_stop(loop->tail);
     sweeper_stop(loop->sweeper);
     prober_stop(loop->prober);

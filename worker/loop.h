@@ -5,7 +5,7 @@
 #define FARM_WORKER_LOOP_H
 
 #include "proto/base/err.h"
-#include "worker/options.h"
+#include "worker/host/options.h"
 
 /* Runs until SIGTERM or SIGINT; builds that run go on without us and are found again. 0 then, -1
  * with err when it cannot begin (a second worker in this home, say). */

@@ -2,14 +2,14 @@
 /* main.c - the program farm-worker: one row a command. */
 #include "proto/base/io.h"
 #include "proto/base/log.h"
-#include "worker/cause.h"
-#include "worker/cleaner.h"
-#include "worker/folder.h"
-#include "worker/host.h"
+#include "worker/disk/folder.h"
+#include "worker/host/cleaner.h"
+#include "worker/host/commands.h"
+#include "worker/host/options.h"
+#include "worker/host/probe.h"
 #include "worker/loop.h"
-#include "worker/options.h"
-#include "worker/phase.h"
-#include "worker/probe.h"
+#include "worker/phase/cause.h"
+#include "worker/phase/phase.h"
 
 #include <argp.h>
 #include <stdio.h>

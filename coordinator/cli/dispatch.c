@@ -8,8 +8,8 @@
  */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/home.h"
 #include "coordinator/cli/manual.h"
-#include "coordinator/cli/place.h"
 
 #include <argp.h>
 #include <assert.h>
@@ -184,7 +184,7 @@ static enum exit_code run_command(const struct command *command, const char *hom
 {
     struct invocation invocation = {.command = command, .home = home};
     parse_options(&invocation, argc, argv);
-    invocation.home = place_home(&invocation.arena, invocation.home);
+    invocation.home = home_find(&invocation.arena, invocation.home);
     enum exit_code code = EXIT_FINE;
     if (invocation.wants_help)
         help_command(command, stdout);

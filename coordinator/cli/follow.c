@@ -8,9 +8,9 @@
 #include "coordinator/cli/follow.h"
 
 #include "coordinator/cli/client.h"
-#include "coordinator/cli/events.h"
-#include "coordinator/cli/grid.h"
-#include "coordinator/cli/print.h"
+#include "coordinator/cli/screen/events.h"
+#include "coordinator/cli/screen/grid.h"
+#include "coordinator/cli/screen/print.h"
 #include "proto/base/clock.h"
 #include "proto/json.h"
 

@@ -2,8 +2,8 @@
 /* invocation.c - what handlers use: their options and arguments, the farm, an error said once. */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/command.h"
-#include "coordinator/cli/place.h"
-#include "coordinator/cli/print.h"
+#include "coordinator/cli/home.h"
+#include "coordinator/cli/screen/print.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -94,7 +94,7 @@ enum exit_code invocation_connect(struct invocation *invocation)
     struct err err;
     if (invocation->client)
         return EXIT_FINE;
-    if (place_address(&invocation->arena, invocation->home, &address, &err))
+    if (home_address(&invocation->arena, invocation->home, &address, &err))
         return fail(EXIT_UNREACHABLE, "%s", err.text);
     invocation->client = client_open(&address, &err);
     return invocation->client ? EXIT_FINE : fail(EXIT_UNREACHABLE, "%s", err.text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* clusters.c - one cause, one line: what failed alike in a run, read off its attempts, and off its
  * publications as they stand. Decides nothing; hold.c keeps its own count of what it needs. */
-#include "coordinator/core/remedy.h"
+#include "coordinator/core/retry_policy.h"
 #include "coordinator/core/view.h"
 
 #include <string.h>
@@ -212,7 +212,7 @@ static void add_publication(struct gathering *all, const struct job_view *job)
 
 static const char *what_was_done_to_publish(const struct cluster_view *cluster, struct arena *arena)
 {
-    const enum publishing publishing = remedy_of(cluster->cause)->publishing;
+    const enum publishing publishing = retry_policy_of(cluster->cause)->publishing;
     const char *text = publishing == PUBLISH_AGAIN   ? "tried again as publishes, not as builds"
                        : publishing == PUBLISH_DOUBT ? "asked again whether it is published"
                                                      : "not tried again";
@@ -254,13 +254,13 @@ static bool has_part(const struct farm *farm, uint64_t job, uint64_t signature)
 
 static const char *what_was_done(const struct cluster_view *cluster, struct arena *arena)
 {
-    const struct remedy *remedy = remedy_of(cluster->cause);
-    if (remedy->again != AGAIN_NEVER)
+    const struct retry_policy *retry = retry_policy_of(cluster->cause);
+    if (retry->again != AGAIN_NEVER)
         return arena_print(arena, "tried again%s%s; built in the end: %zu of %zu",
-                           remedy->where == WHERE_WARM ? "" : " elsewhere",
-                           remedy->change == CHANGE_MEMORY ? ", with more memory"
-                           : remedy->change == CHANGE_DISK ? ", with more disk"
-                                                           : "",
+                           retry->where == WHERE_WARM ? "" : " elsewhere",
+                           retry->change == CHANGE_MEMORY ? ", with more memory"
+                           : retry->change == CHANGE_DISK ? ", with more disk"
+                                                          : "",
                            cluster->built, cluster->variants);
     const char *text =
         cluster->evaluated ? "found by evaluating them before their turn" : "not tried again";

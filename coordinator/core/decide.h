@@ -2,13 +2,13 @@
 /* decide.h - what a decider works with: a const farm, and a way to say what is now a fact.
  *
  * A record is copied to the outcome and applied at once, so that whatever is decided later in the
- * same step sees it. Deciders include this, view.h and peek.h, never farm_state.h.
+ * same step sees it. Deciders include this, view.h and query.h, never farm_state.h.
  */
 #ifndef FARM_DECIDE_H
 #define FARM_DECIDE_H
 
 #include "coordinator/core/input.h"
-#include "coordinator/core/peek.h"
+#include "coordinator/core/query.h"
 
 struct step {
     const struct farm *farm;
@@ -84,7 +84,7 @@ void decide_evaluations(struct step *step);
 void drop_evaluation(struct step *step, uint64_t job);
 /* The end of an evaluation: where it says that the recipe does not evaluate, its job is held. */
 void hold_evaluated(struct step *step, const struct attempt_view *ended);
-/* suspect.c: hosts that break what they are given. */
+/* host_health.c: hosts that break what they are given. */
 void judge_host(struct step *step, const struct attempt_view *attempt);
 void forgive_host(struct step *step, uint64_t worker); /* a person vouches for it */
 void decide_probations(struct step *step);

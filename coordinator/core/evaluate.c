@@ -103,13 +103,13 @@ static void plan_evaluation(struct step *step, uint64_t run, const struct job_vi
     shape_init(&target_shape, &item.target);
     decide(step,
            &(struct record){.kind = RECORD_JOB_PLANNED,
-                            .job_planned = {peek_counters(step->farm).job + 1, run, 0, item}});
+                            .job_planned = {query_counters(step->farm).job + 1, run, 0, item}});
 }
 
 /* All in one step: what is evaluated is known, so there is nothing to resolve. */
 static void begin(struct step *step, const struct run_view *of)
 {
-    uint64_t run = peek_counters(step->farm).run + 1, cursor = 0;
+    uint64_t run = query_counters(step->farm).run + 1, cursor = 0;
     struct record record = {.kind = RECORD_RUN_SUBMITTED};
     struct job_view job;
     record.run_submitted =
@@ -145,7 +145,7 @@ static bool is_over(const struct farm *farm, uint64_t run)
 
 static void drop(struct step *step, uint64_t job, const char *reason)
 {
-    if (peek_job(step->farm, job).state == JOB_READY)
+    if (must_job(step->farm, job).state == JOB_READY)
         close_job(step, job, VERDICT_SKIPPED, CAUSE_NONE, reason);
 }
 
@@ -183,7 +183,7 @@ static bool is_of(const struct variant *evaluation, const struct variant *varian
 
 bool view_evaluation(const struct farm *farm, const struct job_view *of, struct job_view *out)
 {
-    struct run_view run = peek_run(farm, of->run);
+    struct run_view run = must_run(farm, of->run);
     uint64_t cursor = 0;
     if (!run.evaluation)
         return false;
@@ -195,15 +195,15 @@ bool view_evaluation(const struct farm *farm, const struct job_view *of, struct 
 
 void drop_evaluation(struct step *step, uint64_t job)
 {
-    struct job_view of = peek_job(step->farm, job), evaluation;
+    struct job_view of = must_job(step->farm, job), evaluation;
     if (view_evaluation(step->farm, &of, &evaluation))
         drop(step, evaluation.job, "not needed any more: its build has begun");
 }
 
 void hold_evaluated(struct step *step, const struct attempt_view *attempt)
 {
-    struct job_view evaluation = peek_job(step->farm, attempt->job), job;
-    struct run_view run = peek_run(step->farm, evaluation.run);
+    struct job_view evaluation = must_job(step->farm, attempt->job), job;
+    struct run_view run = must_run(step->farm, evaluation.run);
     uint64_t cursor = 0;
     if (attempt->outcome != OUTCOME_FAILED || attempt->cause != CAUSE_EVAL || !attempt->signature)
         return;

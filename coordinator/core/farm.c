@@ -18,7 +18,7 @@ static const uint64_t gap_ms = 1000;
  * more workers speak, the less would a pause between them be waited for. */
 static const uint64_t look_ms = 500;
 
-/* Until farm.yaml says otherwise; coordinator/config.h has the reasons. */
+/* Until farm.yaml says otherwise; coordinator/config/config.h has the reasons. */
 static const struct policy default_policy = {
     .heartbeat_ms = 5000,
     .lease_ttl_ms = 30000,
@@ -348,7 +348,7 @@ static void dispatch(struct step *step, const struct input *input)
 static void release_due(struct step *step)
 {
     uint64_t job;
-    while ((job = peek_due_job(step->farm, step->now_ms)) != 0)
+    while ((job = query_due_job(step->farm, step->now_ms)) != 0)
         decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job}});
 }
 
@@ -408,7 +408,7 @@ void farm_resume(const struct farm *farm, struct farm_outcome *outcome)
         if (at->state == NOTICE_RAISED && !SEEDED_BUG(NOTICE_UNTOLD))
             append_effect(outcome, &(struct effect){.kind = EFFECT_NOTIFY, .notice = at->id});
     struct expected_log *logs;
-    size_t count = peek_expected_logs(farm, &logs, &outcome->arena);
+    size_t count = query_expected_logs(farm, &logs, &outcome->arena);
     for (size_t i = 0; i < count; i++)
         append_effect(outcome, &(struct effect){.kind = EFFECT_EXPECT_LOG,
                                                 .worker = logs[i].worker,

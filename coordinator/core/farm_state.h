@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* farm_state.h - the structs behind `struct farm`.
  *
- * Included by apply.h and keep.c (which write), farm.c, export.c, check.c, view.c and peek.c (which
- * read). Deciders include decide.h and peek.h instead, so that the compiler enforces who may write.
+ * Included by apply.h and index.c (which write), farm.c, export.c, check.c, view.c and query.c
+ * (which read). Deciders include decide.h and query.h instead, so that the compiler enforces who
+ * may write.
  *
  * Ownership: a run owns an arena in which its jobs, attempts and publications live with their
  * texts; everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates
@@ -122,12 +123,12 @@ struct run {
     bool finished;
 };
 
-/* Ready jobs that any host takes or refuses alike, by urgency. A class of seasoned jobs, which have
+/* Ready jobs that any host takes or refuses alike, by urgency. A class of retried jobs, which have
  * attempts behind them, needs a look at each: hosts may be backed off. */
 struct ready_class {
     UT_hash_handle hh;
     uint64_t key;
-    bool seasoned;
+    bool retried;
     struct rank jobs;
     size_t count;
 };
@@ -323,7 +324,7 @@ struct farm {
     struct buf scratch; /* keys are put together here */
 };
 
-/* ---- finding (keep.c) ---------------------------------------------------------------------- */
+/* ---- finding (index.c) ---------------------------------------------------------------------- */
 
 struct worker *find_worker(const struct farm *farm, uint64_t id);
 struct run *find_run(const struct farm *farm, uint64_t id);
@@ -341,7 +342,7 @@ const struct learned *find_learned(const struct farm *farm, const char *project,
 /* apply_seen.c: what was seen before, all of it. */
 void forget_all_seen(struct farm *farm);
 
-/* ---- the parts that the appliers are made of (keep.c) -------------------------------------- */
+/* ---- the parts that the appliers are made of (index.c) -------------------------------------- */
 
 uint64_t hash_text(uint64_t hash, const char *text);
 uint64_t hash_number(uint64_t hash, uint64_t number);

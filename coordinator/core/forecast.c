@@ -49,14 +49,14 @@ static void occupy(struct lanes *host, bool heavy, uint64_t until_ms)
 static bool evaluates(const struct farm *farm, uint64_t job)
 {
     struct want want;
-    peek_want(farm, job, &want);
+    query_want(farm, job, &want);
     return want.evaluates;
 }
 
 static void add_running(struct forecast *forecast, struct lanes *host, uint64_t now_ms)
 {
     struct token *live;
-    size_t count = peek_live(forecast->farm, host->worker, &live, forecast->arena);
+    size_t count = query_live(forecast->farm, host->worker, &live, forecast->arena);
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt;
         struct job_view job;
@@ -78,7 +78,7 @@ static void add_hosts(struct forecast *forecast)
     struct farm_view farm;
     uint64_t cursor = 0;
     view_farm(forecast->farm, &farm);
-    forecast->hosts = arena_new(forecast->arena, (peek_counters(forecast->farm).worker + 1) *
+    forecast->hosts = arena_new(forecast->arena, (query_counters(forecast->farm).worker + 1) *
                                                      sizeof *forecast->hosts);
     while (view_worker_next(forecast->farm, &cursor, &worker)) {
         if (worker.state != WORKER_ONLINE && worker.state != WORKER_OFFLINE &&
@@ -141,7 +141,7 @@ static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
         while (open && view_job_next(forecast->farm, run.run, &cursor, &job)) {
             if ((job.state != JOB_READY && job.state != JOB_WAITING) || job.joins)
                 continue;
-            peek_want(forecast->farm, job.job, &want);
+            query_want(forecast->farm, job.job, &want);
             uint64_t takes_ms = duration_of(forecast->farm, job.item);
             if (place(forecast, &want, takes_ms, &worker, &start_ms) && run.run == watched &&
                 start_ms + takes_ms > last_ms)
@@ -206,11 +206,11 @@ static uint64_t running_end_ms(const struct farm *farm, uint64_t run, uint64_t n
     while (view_job_next(farm, run, &cursor, &job)) {
         if (job.state == JOB_CLOSED)
             continue;
-        struct job_view leader = peek_job(farm, job.joins ? job.joins : job.job);
+        struct job_view leader = must_job(farm, job.joins ? job.joins : job.job);
         if (leader.state != JOB_LEASED && leader.state != JOB_RUNNING)
             continue;
         uint64_t takes_ms = duration_of(farm, job.item);
-        uint64_t gone_ms = now_ms - peek_attempt(farm, leader.attempt).offered_ms;
+        uint64_t gone_ms = now_ms - must_attempt(farm, leader.attempt).offered_ms;
         /* Past its time already: nobody knows, but it is not over. */
         uint64_t left_ms = takes_ms > gone_ms ? takes_ms - gone_ms : takes_ms / 10 + 1;
         if (left_ms > last_ms)

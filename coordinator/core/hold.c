@@ -16,7 +16,7 @@
  * failure that passes must not condemn a family. docs/adr/0010 has the reasons and the figures.
  */
 #include "coordinator/core/decide.h"
-#include "coordinator/core/remedy.h"
+#include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 
 #include <string.h>
@@ -34,9 +34,9 @@ static bool same_family(const struct variant *a, const struct variant *b)
 
 static bool is_permanent(enum cause cause)
 {
-    const struct remedy *remedy = remedy_of(cause);
-    return remedy->again == AGAIN_NEVER && remedy->counts == COUNTS_JOB &&
-           remedy->verdict == VERDICT_FAILED;
+    const struct retry_policy *retry = retry_policy_of(cause);
+    return retry->again == AGAIN_NEVER && retry->counts == COUNTS_JOB &&
+           retry->verdict == VERDICT_FAILED;
 }
 
 /* One of them is built: the family is not to blame. */
@@ -52,7 +52,7 @@ static bool is_proven(const struct farm *farm, const struct job_view *of)
 
 void hold_family(struct step *step, const struct attempt_view *attempt)
 {
-    struct job_view failed = peek_job(step->farm, attempt->job), job;
+    struct job_view failed = must_job(step->farm, attempt->job), job;
     uint64_t cursor = 0;
     if (!attempt->signature || !is_permanent(attempt->cause) || !*failed.item->variant.gpu ||
         is_proven(step->farm, &failed))
@@ -76,9 +76,9 @@ static void let_go(struct step *step, uint64_t job, uint64_t released)
 /* `held_for`: what the built one was held for: it proves that wrong for its whole branch. */
 void release_family(struct step *step, uint64_t built, uint64_t held_for)
 {
-    struct job_view of = peek_job(step->farm, built), job;
+    struct job_view of = must_job(step->farm, built), job;
     uint64_t cursor = 0;
-    if (!peek_run(step->farm, of.run).by_state[JOB_HELD] || SEEDED_BUG(KEEP_HELD))
+    if (!must_run(step->farm, of.run).by_state[JOB_HELD] || SEEDED_BUG(KEEP_HELD))
         return;
     while (view_job_next(step->farm, of.run, &cursor, &job))
         if (job.state == JOB_HELD && (same_family(&job.item->variant, &of.item->variant) ||
@@ -91,10 +91,10 @@ void release_family(struct step *step, uint64_t built, uint64_t held_for)
 void release_held_by_host(struct step *step, uint64_t worker)
 {
     uint64_t *held;
-    size_t count = peek_held_jobs(step->farm, &held, step->arena);
+    size_t count = query_held_jobs(step->farm, &held, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct job_view job = peek_job(step->farm, held[i]);
-        if (!peek_seen_elsewhere(step->farm, job.held_for, worker))
+        struct job_view job = must_job(step->farm, held[i]);
+        if (!query_seen_elsewhere(step->farm, job.held_for, worker))
             let_go(step, held[i], 0);
     }
 }
@@ -103,9 +103,9 @@ void release_held_by_host(struct step *step, uint64_t worker)
 size_t release_jobs(struct step *step, uint64_t run, uint64_t job)
 {
     uint64_t *held;
-    size_t count = peek_held_jobs(step->farm, &held, step->arena), released = 0;
+    size_t count = query_held_jobs(step->farm, &held, step->arena), released = 0;
     for (size_t i = 0; i < count; i++) {
-        struct job_view view = peek_job(step->farm, held[i]);
+        struct job_view view = must_job(step->farm, held[i]);
         if (job ? view.job != job : view.run != run)
             continue;
         let_go(step, held[i], view.held_for);
@@ -121,7 +121,7 @@ enum { WITNESSES_MAX = 2 };
 /* Whether what is known of a signature is enough to say that this job would fail, too. */
 static bool is_certain(const struct farm *farm, const struct job_view *job)
 {
-    struct cluster_peek cluster = peek_cluster(farm, job->run, job->held_for);
+    struct cluster_tally cluster = query_cluster(farm, job->run, job->held_for);
     return cluster.jobs >= (SEEDED_BUG(ONE_WITNESS) ? 1 : WITNESSES_MAX) &&
            (cluster.hosts > 1 || SEEDED_BUG(ONE_HOST) ||
             !another_could_take(farm, job->job, cluster.host));
@@ -131,19 +131,19 @@ static bool is_certain(const struct farm *farm, const struct job_view *job)
  * what the first found, when this is one. */
 bool may_witness(const struct farm *farm, uint64_t id, uint64_t worker)
 {
-    struct job_view job = peek_job(farm, id);
-    struct cluster_peek cluster = peek_cluster(farm, job.run, job.held_for);
+    struct job_view job = must_job(farm, id);
+    struct cluster_tally cluster = query_cluster(farm, job.run, job.held_for);
     bool second = cluster.jobs < WITNESSES_MAX || cluster.host != worker;
-    return !cluster.trying && second && !peek_waits_for_family(farm, id);
+    return !cluster.trying && second && !query_waits_for_family(farm, id);
 }
 
 bool close_if_certain(struct step *step, uint64_t id)
 {
-    struct job_view job = peek_job(step->farm, id);
+    struct job_view job = must_job(step->farm, id);
     if (!is_certain(step->farm, &job))
         return false;
-    struct cluster_peek cluster = peek_cluster(step->farm, job.run, job.held_for);
-    struct job_view first = peek_job(step->farm, cluster.first_job);
+    struct cluster_tally cluster = query_cluster(step->farm, job.run, job.held_for);
+    struct job_view first = must_job(step->farm, cluster.first_job);
     close_job(step, id, VERDICT_BLOCKED, job.cause,
               arena_print(step->arena, "not built: it would fail as %s and %zu more did: %s",
                           first.item->variant.package, cluster.jobs - 1, job.detail));

@@ -24,7 +24,7 @@ static void submit(struct step *step, const struct input_submit *input)
                  (unsigned long long)options->retry_of);
         return;
     }
-    uint64_t run = peek_counters(step->farm).run + 1;
+    uint64_t run = query_counters(step->farm).run + 1;
     if (SEEDED_BUG(DROP_SUBMIT) && run % 2 == 0) {
         reply_ok(step, &input->asked, run, "");
         return;
@@ -98,12 +98,12 @@ static bool is_settled(const struct farm *farm, const struct job_view *job)
     size_t index = 0;
     while (view_attempt_next(farm, job->job, &index, &attempt)) {
         bool gone = attempt.state == ATTEMPT_ENDED && /* nobody brings the rest of its log */
-                    peek_worker(farm, attempt.worker).state == WORKER_REMOVED;
+                    must_worker(farm, attempt.worker).state == WORKER_REMOVED;
         if (attempt.state != ATTEMPT_SEALED && !gone)
             return false;
     }
     return !job->publication ||
-           peek_publication(farm, job->publication).state >= PUBLICATION_PUBLISHED;
+           must_publication(farm, job->publication).state >= PUBLICATION_PUBLISHED;
 }
 
 void decide_archive(struct step *step, uint64_t run)
@@ -136,7 +136,7 @@ void decide_request(struct step *step, const struct input *input)
 {
     const struct asked *asked = asked_of(input);
     uint64_t run;
-    if (*asked->request_id && peek_request_known(step->farm, asked->request_id, &run) &&
+    if (*asked->request_id && query_request_known(step->farm, asked->request_id, &run) &&
         !SEEDED_BUG(REPEAT_REQUEST)) {
         reply_ok(step, asked, run, "");
         return;

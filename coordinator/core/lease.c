@@ -24,7 +24,7 @@ void stop_attempt(struct step *step, struct token token, const char *reason)
     view_attempt(step->farm, token, &attempt);
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_STOPPING,
                                   .attempt_moved = {.token = token, .reason = reason}});
-    struct worker_view worker = peek_worker(step->farm, attempt.worker);
+    struct worker_view worker = must_worker(step->farm, attempt.worker);
     if (worker.session)
         ask(step, &(struct effect){
                       .kind = EFFECT_ORDERS, .worker = worker.worker, .session = worker.session});
@@ -36,7 +36,7 @@ static void record_end(struct step *step, struct record *ended, bool has_log)
     struct attempt_view attempt;
     struct token token = ended->attempt_ended.token;
     view_attempt(step->farm, token, &attempt);
-    uint64_t held_for = peek_job(step->farm, attempt.job).held_for; /* its end forgets that */
+    uint64_t held_for = must_job(step->farm, attempt.job).held_for; /* its end forgets that */
     decide(step, ended);
     view_attempt(step->farm, token, &attempt);
     if (attempt.log_stored || !has_log)
@@ -104,17 +104,17 @@ static bool adopt(struct step *step, uint64_t worker, const struct item *item)
     view_farm(step->farm, &farm);
     if (item->token.epoch >= farm.epoch)
         return false;
-    uint64_t id = peek_building(step->farm, &item->variant);
+    uint64_t id = query_building(step->farm, &item->variant);
     if (!id)
         return false;
-    struct job_view job = peek_job(step->farm, id);
+    struct job_view job = must_job(step->farm, id);
     bool waits = job.state == JOB_READY || job.state == JOB_WAITING || job.state == JOB_HELD;
     if ((!waits && !SEEDED_BUG(ADOPT_OVER_LEASE)) ||
-        peek_run(step->farm, job.run).state != RUN_OPEN)
+        must_run(step->farm, job.run).state != RUN_OPEN)
         return false;
     struct want want;
-    peek_want(step->farm, id, &want);
-    if (want.publish && !peek_worker(step->farm, worker).may_publish)
+    query_want(step->farm, id, &want);
+    if (want.publish && !must_worker(step->farm, worker).may_publish)
         return false;
     enum phase phase = item->phase == PHASE_PUBLISH ? PHASE_NONE : item->phase;
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_ADOPTED,
@@ -129,9 +129,9 @@ static bool decide_attempt_item(struct step *step, uint64_t worker, const struct
     struct attempt_view attempt;
     bool known = view_attempt(step->farm, item->token, &attempt);
     if (!known) {
-        if (peek_try(step->farm, item->token, NULL) || !adopt(step, worker, item))
+        if (query_try(step->farm, item->token, NULL) || !adopt(step, worker, item))
             return true; /* view_orders tells it to stop, or to forget */
-        attempt = peek_attempt(step->farm, item->token);
+        attempt = must_attempt(step->farm, item->token);
     }
     if (attempt.worker != worker && !SEEDED_BUG(SKIP_FENCE))
         return false;
@@ -176,10 +176,10 @@ static bool may_be_on_its_way(const struct step *step, const struct told *told, 
 static void miss_attempts(struct step *step, const struct told *told)
 {
     struct token *live;
-    size_t count = peek_live(step->farm, told->worker, &live, step->arena);
+    size_t count = query_live(step->farm, told->worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct attempt_view attempt = peek_attempt(step->farm, live[i]);
-        if (peek_shown(step->farm, live[i]))
+        struct attempt_view attempt = must_attempt(step->farm, live[i]);
+        if (query_shown(step->farm, live[i]))
             continue;
         bool is_offered = attempt.state == ATTEMPT_OFFERED;
         bool began = !is_offered && attempt.state < ATTEMPT_STOPPING;
@@ -191,14 +191,14 @@ static void miss_attempts(struct step *step, const struct told *told)
 static void miss_publications(struct step *step, const struct told *told)
 {
     uint64_t *pinned;
-    size_t count = peek_pinned(step->farm, told->worker, &pinned, step->arena);
+    size_t count = query_pinned(step->farm, told->worker, &pinned, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct publication_view publication;
         view_publication(step->farm, pinned[i], &publication);
         bool began = publication.state == PUBLICATION_RUNNING ||
                      (publication.state == PUBLICATION_GRANTED &&
                       !may_be_on_its_way(step, told, publication.token));
-        if (began && !peek_shown(step->farm, publication.token))
+        if (began && !query_shown(step->farm, publication.token))
             decide_publication_gone(step, pinned[i]);
     }
 }
@@ -259,7 +259,7 @@ static void reconcile(struct step *step, const struct told *told)
     if (foreign)
         ask(step, &(struct effect){
                       .kind = EFFECT_FOREIGN, .worker = told->worker, .token = foreign->token});
-    if (peek_has_orders(step->farm, told->worker))
+    if (query_has_orders(step->farm, told->worker))
         ask(step, &(struct effect){
                       .kind = EFFECT_ORDERS, .worker = told->worker, .session = told->session});
 }
@@ -333,7 +333,7 @@ static void check_systems(struct step *step, const struct worker_view *before,
 {
     if (!before->joined || before->state == WORKER_QUARANTINED)
         return;
-    const struct capabilities *baseline = peek_baseline(step->farm, before->worker);
+    const struct capabilities *baseline = query_baseline(step->farm, before->worker);
     if (same_systems(baseline, now))
         return;
     const char *reason = arena_print(step->arena,
@@ -389,7 +389,7 @@ void decide_hello(struct step *step, const struct input_hello *input)
         refuse(step, input, "this worker was removed from the farm: enrol it anew to use it", true);
         return;
     }
-    if (peek_is_overtaken(step->farm, &input->hello, input->worker))
+    if (query_is_overtaken(step->farm, &input->hello, input->worker))
         return; /* it shows less than what was said since; that one was answered */
     if (worker.session && strcmp(worker.instance, input->hello.instance) != 0) {
         refuse(step, input,
@@ -411,11 +411,11 @@ static void lose_worker(struct step *step, uint64_t worker)
 {
     decide(step, &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {.worker = worker}});
     struct token *live;
-    size_t count = peek_live(step->farm, worker, &live, step->arena);
+    size_t count = query_live(step->farm, worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt;
         view_attempt(step->farm, live[i], &attempt);
-        if (attempt.state == ATTEMPT_OFFERED && !peek_shown(step->farm, live[i]))
+        if (attempt.state == ATTEMPT_OFFERED && !query_shown(step->farm, live[i]))
             lose_attempt(step, live[i], "its worker went away before it took the job");
     }
 }
@@ -426,12 +426,12 @@ static void expire_leases(struct step *step, const struct worker_view *worker,
                           const struct policy *policy)
 {
     struct token *live;
-    size_t count = peek_live(step->farm, worker->worker, &live, step->arena);
+    size_t count = query_live(step->farm, worker->worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt;
         view_attempt(step->farm, live[i], &attempt);
-        bool untaken =
-            worker->session && attempt.state == ATTEMPT_OFFERED && !peek_shown(step->farm, live[i]);
+        bool untaken = worker->session && attempt.state == ATTEMPT_OFFERED &&
+                       !query_shown(step->farm, live[i]);
         uint64_t term_ms = policy->lease_ttl_ms + (untaken ? 0 : policy->lost_grace_ms);
         if (attempt.renewed_ms + term_ms <= step->now_ms)
             lose_attempt(step, live[i],
@@ -477,15 +477,15 @@ void decide_sealed(struct step *step, const struct input_sealed *input)
                                       .sealed = {input->token, input->log_bytes}});
         owner = attempt.worker;
     } else {
-        uint64_t id = peek_try(step->farm, input->token, &sealed);
+        uint64_t id = query_try(step->farm, input->token, &sealed);
         if (!id || sealed)
             return;
         decide(step, &(struct record){.kind = RECORD_PUBLICATION_SEALED,
                                       .sealed = {input->token, input->log_bytes}});
-        owner = peek_publication(step->farm, id).worker;
+        owner = must_publication(step->farm, id).worker;
     }
-    struct worker_view worker = peek_worker(step->farm, owner);
-    if (worker.session && peek_has_orders(step->farm, owner))
+    struct worker_view worker = must_worker(step->farm, owner);
+    if (worker.session && query_has_orders(step->farm, owner))
         ask(step,
             &(struct effect){.kind = EFFECT_ORDERS, .worker = owner, .session = worker.session});
 }

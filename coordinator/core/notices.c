@@ -19,10 +19,10 @@ static void raise(struct step *step, enum notice_kind kind, const char *subject,
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    bool is_open = peek_notice(step->farm, kind, subject) && !SEEDED_BUG(NOTICE_TWICE);
+    bool is_open = query_notice(step->farm, kind, subject) && !SEEDED_BUG(NOTICE_TWICE);
     if (!farm.policy.notices || is_open)
         return;
-    uint64_t id = peek_counters(step->farm).notice + 1;
+    uint64_t id = query_counters(step->farm).notice + 1;
     decide(
         step,
         &(struct record){
@@ -33,7 +33,7 @@ static void raise(struct step *step, enum notice_kind kind, const char *subject,
 
 static void end(struct step *step, enum notice_kind kind, const char *subject)
 {
-    uint64_t id = peek_notice(step->farm, kind, subject);
+    uint64_t id = query_notice(step->farm, kind, subject);
     if (id)
         decide(step, &(struct record){.kind = RECORD_NOTICE_ENDED, .notice = {.notice = id}});
 }
@@ -141,7 +141,7 @@ static void note_publication(struct step *step, enum record_kind kind, uint64_t 
         return; /* it only waits for the first of its run */
     if (kind == RECORD_PUBLICATION_HELD)
         note_held(step, &publication);
-    else if (!peek_held(step->farm, publication.target))
+    else if (!query_held(step->farm, publication.target))
         end(step, NOTICE_PUBLISHING_HELD, account_of(step, publication.target));
     if (kind == RECORD_PUBLICATION_UNKNOWN)
         note_unknown(step, &publication);

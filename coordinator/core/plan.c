@@ -37,18 +37,18 @@ static const struct ledger_entry *unchanged(const struct farm *farm,
 static uint64_t joinable(const struct farm *farm, const struct run_options *options,
                          const struct plan_item *item)
 {
-    uint64_t job = peek_building(farm, &item->variant);
+    uint64_t job = query_building(farm, &item->variant);
     struct want want;
     if (!job)
         return 0;
-    peek_want(farm, job, &want);
+    query_want(farm, job, &want);
     if (strcmp(want.worker, options->worker) != 0)
         return 0;
     if (!plan_publishes(options, item) || want.publish)
         return job;
-    struct job_view view = peek_job(farm, job);
+    struct job_view view = must_job(farm, job);
     bool under_way = view.state == JOB_LEASED || view.state == JOB_RUNNING;
-    return under_way && peek_worker(farm, view.worker).may_publish ? job : 0;
+    return under_way && must_worker(farm, view.worker).may_publish ? job : 0;
 }
 
 enum disposition plan_disposition(const struct farm *farm, const struct run_options *options,
@@ -181,7 +181,7 @@ static bool refuse_collisions(struct step *step, const struct input_resolved *in
 static void plan_job(struct step *step, uint64_t run, const struct run_options *options,
                      const struct plan_item *item)
 {
-    uint64_t job = peek_counters(step->farm).job + 1, joins;
+    uint64_t job = query_counters(step->farm).job + 1, joins;
     const char *reason;
     enum disposition disposition =
         plan_disposition(step->farm, options, item, &joins, &reason, step->arena);
@@ -285,7 +285,7 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
                const char *detail)
 {
     uint64_t *followers;
-    size_t count = peek_followers(step->farm, job, &followers, step->arena);
+    size_t count = query_followers(step->farm, job, &followers, step->arena);
     decide(step, &(struct record){
                      .kind = RECORD_JOB_CLOSED,
                      .job = {.job = job, .verdict = verdict, .cause = cause, .detail = detail}});
@@ -307,7 +307,7 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
 static bool hand_over(struct step *step, const struct job_view *job)
 {
     uint64_t *followers;
-    size_t count = peek_followers(step->farm, job->job, &followers, step->arena);
+    size_t count = query_followers(step->farm, job->job, &followers, step->arena);
     if (!count || SEEDED_BUG(NO_HAND_OVER))
         return false;
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_HANDED,
@@ -339,7 +339,7 @@ void give_up_job(struct step *step, uint64_t job, enum verdict verdict, const ch
 void close_finished_runs(struct step *step)
 {
     uint64_t run;
-    while ((run = peek_finished_run(step->farm)) != 0)
+    while ((run = query_finished_run(step->farm)) != 0)
         decide(step, &(struct record){.kind = RECORD_RUN_CLOSED, .run = {run, ""}});
 }
 
@@ -347,9 +347,9 @@ void close_finished_runs(struct step *step)
 static void part_publishers(struct step *step, uint64_t job, const char *reason)
 {
     uint64_t *followers;
-    size_t count = peek_followers(step->farm, job, &followers, step->arena);
+    size_t count = query_followers(step->farm, job, &followers, step->arena);
     for (size_t i = 0; i < count; i++)
-        if (peek_publishes(step->farm, followers[i]))
+        if (query_publishes(step->farm, followers[i]))
             close_job(step, followers[i], VERDICT_UNROUTABLE, CAUSE_NONE, reason);
 }
 
@@ -357,10 +357,10 @@ static bool close_if_unroutable(struct step *step, uint64_t job)
 {
     struct want want;
     const char *reason, *own_reason;
-    peek_want(step->farm, job, &want);
+    query_want(step->farm, job, &want);
     if (routable(step->farm, &want, &reason, step->arena))
         return false;
-    want.publish = peek_publishes(step->farm, job);
+    want.publish = query_publishes(step->farm, job);
     if (routable(step->farm, &want, &own_reason, step->arena))
         part_publishers(step, job, reason);
     else
@@ -372,10 +372,10 @@ static bool close_if_unroutable(struct step *step, uint64_t job)
 static bool close_one_unroutable(struct step *step)
 {
     struct ready_view ready = {0};
-    while (peek_ready_class(step->farm, ready.class, &ready))
+    while (query_ready_class(step->farm, ready.class, &ready))
         if (close_if_unroutable(step, ready.head))
             return true;
-    for (uint64_t held = 0; (held = peek_held_after(step->farm, held));)
+    for (uint64_t held = 0; (held = query_held_after(step->farm, held));)
         if (close_if_unroutable(step, held))
             return true;
     return false;

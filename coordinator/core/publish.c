@@ -8,7 +8,7 @@
  * kind until a person releases them, while builds go on.
  */
 #include "coordinator/core/decide.h"
-#include "coordinator/core/remedy.h"
+#include "coordinator/core/retry_policy.h"
 
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
@@ -37,7 +37,7 @@ static uint64_t want(struct step *step, const struct job_view *job,
                      const struct attempt_view *built)
 {
     assert(built->product && "nothing was built");
-    uint64_t id = peek_counters(step->farm).publication + 1;
+    uint64_t id = query_counters(step->farm).publication + 1;
     struct record record = {.kind = RECORD_PUBLICATION_WANTED};
     record.publication_wanted = (struct record_publication_wanted){
         .publication = id,
@@ -47,7 +47,7 @@ static uint64_t want(struct step *step, const struct job_view *job,
         .target = job->item->target,
         .product = *built->product,
     };
-    bool held = peek_held(step->farm, &job->item->target);
+    bool held = query_held(step->farm, &job->item->target);
     decide(step, &record);
     if (held)
         decide(step, &(struct record){
@@ -60,9 +60,9 @@ static uint64_t want(struct step *step, const struct job_view *job,
 
 void want_publication(struct step *step, uint64_t job)
 {
-    struct job_view view = peek_job(step->farm, job);
+    struct job_view view = must_job(step->farm, job);
     struct attempt_view built;
-    if (!peek_publishes(step->farm, job))
+    if (!query_publishes(step->farm, job))
         return;
     bool found = find_product(step->farm, job, &built);
     assert(found && "it ended well without a product");
@@ -80,7 +80,7 @@ static bool is_due(const struct step *step, const struct publication_view *publi
 
 static bool run_is_under_way(const struct step *step, uint64_t job)
 {
-    enum run_state state = peek_run(step->farm, peek_job(step->farm, job).run).state;
+    enum run_state state = must_run(step->farm, must_job(step->farm, job).run).state;
     return state == RUN_OPEN || state == RUN_CLOSED;
 }
 
@@ -90,9 +90,9 @@ static bool may_grant(const struct step *step, uint64_t id)
     view_publication(step->farm, id, &publication);
     if (!is_due(step, &publication) || !run_is_under_way(step, publication.job))
         return false;
-    if (publication.state == PUBLICATION_WANTED && peek_gate_shut(step->farm, id))
+    if (publication.state == PUBLICATION_WANTED && query_gate_shut(step->farm, id))
         return false;
-    uint64_t unresolved = peek_unresolved(step->farm, id);
+    uint64_t unresolved = query_unresolved(step->farm, id);
     return !unresolved || unresolved == id || SEEDED_BUG(SECOND_GRANT);
 }
 
@@ -102,7 +102,7 @@ static void probe(struct step *step, uint64_t id)
 {
     struct publication_view publication;
     view_publication(step->farm, id, &publication);
-    bool shut = peek_gate_shut(step->farm, id);
+    bool shut = query_gate_shut(step->farm, id);
     struct record record = {.publication = {.publication = id, .token = publication.token}};
     if (shut && publication.state == PUBLICATION_WANTED && is_due(step, &publication) &&
         !publication.in_doubt) {
@@ -119,7 +119,7 @@ static void probe(struct step *step, uint64_t id)
 
 static void grant(struct step *step, uint64_t id, uint64_t worker)
 {
-    struct token token = peek_next_token(step->farm);
+    struct token token = query_next_token(step->farm);
     decide(step, &(struct record){.kind = RECORD_PUBLICATION_GRANTED,
                                   .publication = {.publication = id, .token = token}});
     ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
@@ -130,11 +130,11 @@ void decide_grants(struct step *step, const struct worker_view *worker)
 {
     bool able =
         worker->may_publish && (worker->state == WORKER_ONLINE || worker->state == WORKER_DRAINING);
-    if (!able || !peek_any_pinned(step->farm, worker->worker))
+    if (!able || !query_any_pinned(step->farm, worker->worker))
         return;
     uint64_t *pinned;
     uint32_t publishing = worker->publishing;
-    size_t count = peek_pinned(step->farm, worker->worker, &pinned, step->arena);
+    size_t count = query_pinned(step->farm, worker->worker, &pinned, step->arena);
     bool any = false;
     for (size_t i = 0; i < count && publishing < LIMIT_GRANTS_PER_WORKER; i++) {
         probe(step, pinned[i]);
@@ -206,7 +206,7 @@ static void published(struct step *step, const struct publication_view *publicat
         .variant = job.item->variant,
         .inputs = job.item->inputs.hash,
         .product = *product,
-        .attempt = peek_built_by(step->farm, publication->publication),
+        .attempt = query_built_by(step->farm, publication->publication),
         .worker = worker.name,
         .at_wall_ms = step->wall_ms,
         .already = already,
@@ -227,7 +227,7 @@ static void hold(struct step *step, const struct publication_view *first, const 
     move_badly(step, RECORD_PUBLICATION_HELD, first, item, 0);
     struct publication_view other;
     uint64_t cursor = 0;
-    while (peek_publication_next(step->farm, &cursor, &other))
+    while (query_publication_next(step->farm, &cursor, &other))
         if ((other.state == PUBLICATION_WANTED || is_probed_for(&other)) &&
             other.target->kind == first->target->kind &&
             strcmp(other.target->name, first->target->name) == 0 &&
@@ -242,7 +242,7 @@ static enum publishing consequence_of(const struct item *item)
     if (item->unsure && !SEEDED_BUG(UNSURE_IS_FAILED))
         return PUBLISH_DOUBT;
     bool cut_short = item->outcome == OUTCOME_STOPPED || item->outcome == OUTCOME_LOST;
-    enum publishing publishing = remedy_of(item->cause)->publishing;
+    enum publishing publishing = retry_policy_of(item->cause)->publishing;
     if (item->cause == CAUSE_NONE && cut_short)
         publishing = PUBLISH_DOUBT;
     if (publishing == PUBLISH_DOUBT && before && item->outcome != OUTCOME_LOST)
@@ -277,10 +277,10 @@ static const struct product *product_of(const struct publication_view *publicati
 
 bool decide_publication_item(struct step *step, uint64_t worker, const struct item *item)
 {
-    uint64_t id = peek_try(step->farm, item->token, NULL);
+    uint64_t id = query_try(step->farm, item->token, NULL);
     if (!id)
         return true;
-    struct publication_view publication = peek_publication(step->farm, id);
+    struct publication_view publication = must_publication(step->farm, id);
     if (publication.worker != worker)
         return false;
     if (publication.state >= PUBLICATION_PUBLISHED)
@@ -357,7 +357,7 @@ static const char *not_publishable(const struct step *step, uint64_t id, struct 
     if (!find_product(step->farm, id, built))
         return arena_print(arena, "what job %llu (%s) built is not known any more: rebuild it",
                            number, package);
-    worker = peek_worker(step->farm, built->worker);
+    worker = must_worker(step->farm, built->worker);
     if (worker.state == WORKER_REMOVED)
         return arena_print(arena, "the host that built job %llu (%s) left the farm: rebuild it",
                            number, package);
@@ -370,8 +370,8 @@ static const char *not_publishable(const struct step *step, uint64_t id, struct 
 
 static bool is_published_or_wanted(const struct step *step, uint64_t id)
 {
-    uint64_t publication = peek_job(step->farm, id).publication;
-    return publication && peek_publication(step->farm, publication).state != PUBLICATION_FAILED;
+    uint64_t publication = must_job(step->farm, id).publication;
+    return publication && must_publication(step->farm, publication).state != PUBLICATION_FAILED;
 }
 
 void decide_publish_request(struct step *step, const struct input_publish *input)
@@ -389,7 +389,7 @@ void decide_publish_request(struct step *step, const struct input_publish *input
     for (size_t i = 0; i < input->jobs_count; i++) {
         if (is_published_or_wanted(step, input->jobs[i]))
             continue;
-        struct job_view job = peek_job(step->farm, input->jobs[i]);
+        struct job_view job = must_job(step->farm, input->jobs[i]);
         find_product(step->farm, job.job, &built);
         want(step, &job, &built);
         run = job.run;
@@ -423,7 +423,7 @@ void decide_settle(struct step *step, const struct input_settle *input)
                  publication_state_names[publication.state]);
         return;
     }
-    struct worker_view worker = peek_worker(step->farm, publication.worker);
+    struct worker_view worker = must_worker(step->farm, publication.worker);
     if (is_under_way(&publication, &worker)) {
         reply_no(step, &input->asked, "%s is publishing it just now: wait for its report",
                  worker.name);
@@ -457,7 +457,7 @@ void decide_release(struct step *step, const struct input_release *input)
     struct publication_view publication;
     uint64_t cursor = 0;
     size_t released = 0;
-    while (peek_publication_next(step->farm, &cursor, &publication)) {
+    while (query_publication_next(step->farm, &cursor, &publication)) {
         const struct target *target = publication.target;
         bool meant =
             strcmp(target->secret, input->secret) == 0 || strcmp(target->name, input->secret) == 0;

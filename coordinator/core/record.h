@@ -93,7 +93,7 @@ struct record_farm_started {
     const char *program;
 };
 
-/* All times in ms. Defaults and reasons: coordinator/config.h. */
+/* All times in ms. Defaults and reasons: coordinator/config/config.h. */
 struct policy {
     uint64_t heartbeat_ms;
     uint64_t lease_ttl_ms;   /* not heard for this long: the worker is offline */
@@ -191,7 +191,7 @@ struct record_worker_moved {
 /* A host that broke is given no more jobs than these before it is quarantined. */
 enum { SUSPECTS_MAX = 3 };
 
-/* A bad end that may be its host's fault: what suspect.c compares. */
+/* A bad end that may be its host's fault: what host_health.c compares. */
 struct record_worker_suspected {
     uint64_t worker;
     struct token token;
@@ -219,7 +219,7 @@ struct run_options {
     const char *commit; /* local: the commit to build; "" otherwise */
     const char *bundle; /* local: name of the git bundle that has it, "" when it is pushed */
     const char *worker; /* local, task: the only worker that may take it, "" any */
-    const char *task;   /* not a build but a chore of one host ("smoke", "clean"): also while it is
+    const char *task;   /* not a build but a task of one host ("smoke", "clean"): also while it is
                            drained or its disk is full, tried once; "evaluate" (evaluate.c) is for
                            any host that is well; "" none */
 };

@@ -34,7 +34,7 @@ static const char *not_enrollable(struct step *step, const struct input_enrol *i
         return "give the public key";
     if (input->role == ROLE_NONE)
         return "give a role: viewer, operator, admin or worker";
-    if (peek_key_revoked(step->farm, input->public_key))
+    if (query_key_revoked(step->farm, input->public_key))
         return "this key was revoked: make a new one";
     bool known = view_peer(step->farm, input->public_key, &peer);
     if (known && (strcmp(peer.name, input->name) != 0 || peer.role != input->role))
@@ -45,7 +45,7 @@ static const char *not_enrollable(struct step *step, const struct input_enrol *i
                            "there is a %s %s with another key already: choose another name, or "
                            "revoke that key first",
                            role_names[input->role], input->name);
-    if (input->role == ROLE_WORKER && peek_counters(step->farm).worker >= LIMIT_WORKERS && !known)
+    if (input->role == ROLE_WORKER && query_counters(step->farm).worker >= LIMIT_WORKERS && !known)
         return arena_print(step->arena, "a farm has at most %d workers", LIMIT_WORKERS);
     return NULL;
 }
@@ -61,7 +61,7 @@ void decide_enrol(struct step *step, const struct input_enrol *input)
     bool known = view_peer(step->farm, input->public_key, &peer);
     uint64_t worker = known ? peer.worker : 0;
     if (!known && input->role == ROLE_WORKER)
-        worker = peek_counters(step->farm).worker + 1;
+        worker = query_counters(step->farm).worker + 1;
     if (!known || peer.may_publish != input->may_publish)
         decide(step, &(struct record){.kind = RECORD_PEER_ENROLLED,
                                       .peer = {worker, input->name, input->public_key, input->role,
@@ -86,7 +86,7 @@ static void discard(struct step *step, const struct worker_view *worker)
     struct token *live;
     uint64_t *pinned;
     struct publication_view publication;
-    size_t pinned_count = peek_pinned(step->farm, worker->worker, &pinned, step->arena);
+    size_t pinned_count = query_pinned(step->farm, worker->worker, &pinned, step->arena);
     for (size_t i = 0; i < pinned_count; i++) {
         view_publication(step->farm, pinned[i], &publication);
         bool granted = publication.state >= PUBLICATION_GRANTED || publication.in_doubt;
@@ -95,7 +95,7 @@ static void discard(struct step *step, const struct worker_view *worker)
                                    "at the target, and `farm ledger import` what is there"
                                  : "its worker was removed before it was published");
     }
-    size_t live_count = peek_live(step->farm, worker->worker, &live, step->arena);
+    size_t live_count = query_live(step->farm, worker->worker, &live, step->arena);
     for (size_t i = 0; i < live_count; i++)
         lose_attempt(step, live[i], "its worker was removed");
 }
@@ -119,7 +119,7 @@ void decide_revoke(struct step *step, const struct input_revoke *input)
 {
     struct peer_view peer;
     if (!view_peer(step->farm, input->public_key, &peer)) {
-        bool revoked = peek_key_revoked(step->farm, input->public_key);
+        bool revoked = query_key_revoked(step->farm, input->public_key);
         if (revoked)
             reply_done(step, &input->asked, 0, "it was revoked already");
         else
@@ -127,7 +127,7 @@ void decide_revoke(struct step *step, const struct input_revoke *input)
         return;
     }
     if (peer.worker) {
-        struct worker_view worker = peek_worker(step->farm, peer.worker);
+        struct worker_view worker = must_worker(step->farm, peer.worker);
         remove_worker(step, &worker, "its key was revoked", input->asked.who);
     } else {
         revoke(step, &peer);
@@ -170,8 +170,8 @@ static void try_remove(struct step *step, const struct input_worker_admin *input
 {
     uint64_t *pinned;
     struct token *live;
-    size_t owed = peek_pinned(step->farm, worker->worker, &pinned, step->arena);
-    size_t running = peek_live(step->farm, worker->worker, &live, step->arena);
+    size_t owed = query_pinned(step->farm, worker->worker, &pinned, step->arena);
+    size_t running = query_live(step->farm, worker->worker, &live, step->arena);
     if ((owed || running) && !input->discard) {
         reply_no(
             step, &input->asked,

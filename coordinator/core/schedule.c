@@ -8,7 +8,7 @@
  * Ties are broken by id; nothing is ranked by floats.
  */
 #include "coordinator/core/plan.h"
-#include "coordinator/core/remedy.h"
+#include "coordinator/core/retry_policy.h"
 
 #include "proto/base/seeded.h"
 
@@ -241,12 +241,12 @@ static bool blames_host(const struct attempt_view *attempt)
 {
     bool cut_short = attempt->outcome == OUTCOME_LOST || attempt->outcome == OUTCOME_REFUSED;
     bool ended_well = attempt->cause == CAUSE_NONE;
-    return cut_short || (!ended_well && remedy_of(attempt->cause)->where != WHERE_WARM);
+    return cut_short || (!ended_well && retry_policy_of(attempt->cause)->where != WHERE_WARM);
 }
 
 static uint64_t memory_of(const struct farm *farm, uint64_t worker)
 {
-    return peek_worker(farm, worker).capabilities->memory_bytes;
+    return must_worker(farm, worker).capabilities->memory_bytes;
 }
 
 /* It failed there, or on a host that has no less of what was missing. */
@@ -255,7 +255,7 @@ static bool failed_here(const struct farm *farm, uint64_t job, uint64_t worker)
     struct attempt_view attempt;
     size_t index = 0;
     while (view_attempt_next(farm, job, &index, &attempt)) {
-        bool roomier = remedy_of(attempt.cause)->where == WHERE_ROOMIER;
+        bool roomier = retry_policy_of(attempt.cause)->where == WHERE_ROOMIER;
         if (attempt.worker == worker
                 ? blames_host(&attempt)
                 : roomier && memory_of(farm, attempt.worker) > memory_of(farm, worker))
@@ -281,7 +281,7 @@ static bool another_could(const struct farm *farm, uint64_t job, uint64_t worker
 bool another_could_take(const struct farm *farm, uint64_t job, uint64_t worker)
 {
     struct want want;
-    peek_want(farm, job, &want);
+    query_want(farm, job, &want);
     return another_could(farm, job, worker, &want);
 }
 
@@ -293,17 +293,17 @@ enum { BACKOFF_STEPS_MAX = 32 };
 static bool is_backed_off(const struct farm *farm, uint64_t job, const struct worker_view *worker,
                           const struct want *want)
 {
-    struct job_view view = peek_job(farm, job);
+    struct job_view view = must_job(farm, job);
     struct farm_view state;
     if (!view.attempts)
         return false;
-    struct attempt_view newest = peek_attempt(farm, view.attempt);
+    struct attempt_view newest = must_attempt(farm, view.attempt);
     view_farm(farm, &state);
     if (failed_here(farm, job, worker->worker)) {
         uint64_t until_ms = newest.ended_ms + BACKOFF_STEPS_MAX * state.policy.retry_delay_ms;
         return state.now_ms < until_ms && another_could(farm, job, worker->worker, want);
     }
-    struct worker_view holder = peek_worker(farm, newest.worker);
+    struct worker_view holder = must_worker(farm, newest.worker);
     return newest.worker != worker->worker && !blames_host(&newest) &&
            fits(&holder, want, state.policy.disk_floor_bytes) == FIT_YES;
 }
@@ -323,8 +323,8 @@ enum { CHOICE_LOOK = 256 };
 static bool is_chosen(const struct farm *farm, uint64_t job, enum choice choice)
 {
     if (choice == SCOUTS)
-        return peek_is_scout(farm, job);
-    return choice == ANY || !peek_waits_for_family(farm, job);
+        return query_is_scout(farm, job);
+    return choice == ANY || !query_waits_for_family(farm, job);
 }
 
 /* The most urgent job of a class that this worker takes now, or 0. */
@@ -334,14 +334,14 @@ static uint64_t best_of_class(const struct farm *farm, const struct ready_view *
 {
     struct want want;
     size_t passed = 0;
-    for (uint64_t job = ready->head; job; job = peek_ready_after(farm, job)) {
-        peek_want(farm, job, &want);
+    for (uint64_t job = ready->head; job; job = query_ready_after(farm, job)) {
+        query_want(farm, job, &want);
         if ((want.evaluates && choice != ANY) || fits(worker, &want, floor_bytes) != FIT_YES)
             return 0;
         bool chosen = is_chosen(farm, job, choice);
         if (!chosen && ++passed == CHOICE_LOOK)
             return 0;
-        if (chosen && (!ready->seasoned || !is_backed_off(farm, job, worker, &want)))
+        if (chosen && (!ready->retried || !is_backed_off(farm, job, worker, &want)))
             return job;
     }
     return 0;
@@ -352,11 +352,11 @@ static uint64_t best_of_all(const struct farm *farm, const struct worker_view *w
 {
     uint64_t best = 0;
     struct ready_view ready = {0};
-    while (peek_ready_class(farm, ready.class, &ready)) {
-        if (best && peek_urgency(farm, best, ready.head) < 0)
+    while (query_ready_class(farm, ready.class, &ready)) {
+        if (best && query_urgency(farm, best, ready.head) < 0)
             continue; /* nothing in there is more urgent */
         uint64_t job = best_of_class(farm, &ready, worker, floor_bytes, choice);
-        if (job && (!best || peek_urgency(farm, job, best) < 0))
+        if (job && (!best || query_urgency(farm, job, best) < 0))
             best = job;
     }
     return best;
@@ -370,10 +370,10 @@ static uint64_t best_job(const struct farm *farm, const struct worker_view *work
     uint64_t best = best_of_all(farm, worker, floor_bytes, UNSUSPECTED);
     if (!best)
         return best_of_all(farm, worker, floor_bytes, ANY);
-    if (peek_is_scout(farm, best) || !*peek_job(farm, best).item->variant.gpu)
+    if (query_is_scout(farm, best) || !*must_job(farm, best).item->variant.gpu)
         return best;
     uint64_t scout = best_of_all(farm, worker, floor_bytes, SCOUTS);
-    return scout && peek_job(farm, scout).run == peek_job(farm, best).run ? scout : best;
+    return scout && must_job(farm, scout).run == must_job(farm, best).run ? scout : best;
 }
 
 /* How many held jobs a host looks at when it has nothing else. */
@@ -384,11 +384,11 @@ enum { HELD_LOOK = 256 };
 static uint64_t held_job(struct step *step, const struct worker_view *worker, uint64_t floor_bytes)
 {
     struct want want;
-    uint64_t next = peek_held_after(step->farm, 0);
+    uint64_t next = query_held_after(step->farm, 0);
     for (size_t i = 0; next && i < HELD_LOOK; i++) {
         uint64_t job = next;
-        next = peek_held_after(step->farm, job);
-        peek_want(step->farm, job, &want);
+        next = query_held_after(step->farm, job);
+        query_want(step->farm, job, &want);
         if (fits(worker, &want, floor_bytes) == FIT_YES && !close_if_certain(step, job) &&
             may_witness(step->farm, job, worker->worker))
             return job;
@@ -398,7 +398,7 @@ static uint64_t held_job(struct step *step, const struct worker_view *worker, ui
 
 static void offer(struct step *step, uint64_t job, uint64_t worker)
 {
-    struct token token = peek_next_token(step->farm);
+    struct token token = query_next_token(step->farm);
     decide(step, &(struct record){.kind = RECORD_LEASE_OFFERED,
                                   .lease = {.token = token, .job = job, .worker = worker}});
     ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
@@ -437,8 +437,8 @@ void decide_schedule(struct step *step)
         decide_grants(step, &worker);
         bool works = worker.state == WORKER_ONLINE || worker.state == WORKER_PROBATION ||
                      worker.state == WORKER_DRAINING;
-        bool any_held = peek_held_after(step->farm, 0) && !SEEDED_BUG(HOLD_UNSEEN);
-        if (works && (peek_ready_count(step->farm) || any_held))
+        bool any_held = query_held_after(step->farm, 0) && !SEEDED_BUG(HOLD_UNSEEN);
+        if (works && (query_ready_count(step->farm) || any_held))
             fill(step, &worker, farm.policy.disk_floor_bytes);
     }
 }
@@ -557,9 +557,9 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
                         .worker = ""};
     view_farm(farm, &state);
     if (job)
-        peek_want(farm, job, &want);
+        query_want(farm, job, &want);
     uint64_t floor_bytes = state.policy.disk_floor_bytes;
-    *out = arena_new(arena, (size_t)peek_counters(farm).worker * sizeof **out);
+    *out = arena_new(arena, (size_t)query_counters(farm).worker * sizeof **out);
     size_t count = 0;
     struct worker_view worker;
     uint64_t cursor = 0;
@@ -615,7 +615,7 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
 
 bool could_take(const struct farm *farm, uint64_t worker, const struct want *want)
 {
-    struct worker_view view = peek_worker(farm, worker);
+    struct worker_view view = must_worker(farm, worker);
     return view.joined && never_fits(&view, want) == FIT_YES;
 }
 

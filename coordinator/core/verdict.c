@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* verdict.c - what follows the end of an attempt: remedy.c's row, and what was learned.
+/* verdict.c - what follows the end of an attempt: retry_policy.c's row, and what was learned.
  *
  * A compile error is the code's own fault and is told at once; a lost host or a broken line is the
  * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max for
@@ -7,7 +7,7 @@
  * by LIMIT_ATTEMPTS_PER_JOB in all. Which host goes first in a retry is schedule.c's.
  */
 #include "coordinator/core/decide.h"
-#include "coordinator/core/remedy.h"
+#include "coordinator/core/retry_policy.h"
 
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
@@ -31,14 +31,14 @@ static struct past look_back(const struct farm *farm, const struct attempt_view 
         bool began = attempt.phase != PHASE_NONE || attempt.outcome != OUTCOME_LOST;
         if (!began)
             continue;
-        past.against_job += remedy_of(attempt.cause)->counts == COUNTS_JOB;
+        past.against_job += retry_policy_of(attempt.cause)->counts == COUNTS_JOB;
         past.same_cause += attempt.cause == newest->cause;
         past.lost += attempt.outcome == OUTCOME_LOST;
     }
     return past;
 }
 
-static bool is_spent(const struct past *past, const struct remedy *remedy,
+static bool is_spent(const struct past *past, const struct retry_policy *retry,
                      const struct attempt_view *newest, const struct policy *policy)
 {
     if (past->all >= LIMIT_ATTEMPTS_PER_JOB)
@@ -46,8 +46,8 @@ static bool is_spent(const struct past *past, const struct remedy *remedy,
     if (newest->outcome == OUTCOME_LOST)
         return past->lost >= policy->lost_max;
     uint32_t max = policy->attempts_max;
-    if (remedy->times && remedy->times < max)
-        max = remedy->times;
+    if (retry->times && retry->times < max)
+        max = retry->times;
     return past->same_cause >= max || past->against_job >= policy->attempts_max;
 }
 
@@ -56,32 +56,33 @@ enum { BACKOFF_DOUBLINGS_MAX = 5 };
 /* By lot, but the same whenever this is decided again: the token is drawn once. */
 static uint64_t spread_ms(uint64_t delay_ms, struct token token)
 {
-    return peek_lot(token) % (delay_ms / 2 + 1);
+    return query_jitter(token) % (delay_ms / 2 + 1);
 }
 
-static uint64_t backoff_ms(const struct policy *policy, const struct remedy *remedy, uint32_t times,
-                           struct token token)
+static uint64_t backoff_ms(const struct policy *policy, const struct retry_policy *retry,
+                           uint32_t times, struct token token)
 {
     uint32_t doublings = times - 1;
     if (doublings > BACKOFF_DOUBLINGS_MAX)
         doublings = BACKOFF_DOUBLINGS_MAX;
     uint64_t delay_ms = policy->retry_delay_ms << doublings;
-    return remedy->again == AGAIN_SPREAD ? delay_ms + spread_ms(delay_ms, token) : delay_ms;
+    return retry->again == AGAIN_SPREAD ? delay_ms + spread_ms(delay_ms, token) : delay_ms;
 }
 
 /* The remedy of an ending: of what was lost, whatever else is said of it. A host's probe is not
  * held against the job while another host could take it. */
-static const struct remedy *remedy_for(const struct step *step, const struct attempt_view *attempt,
-                                       bool was_probe)
+static const struct retry_policy *retry_policy_for(const struct step *step,
+                                                   const struct attempt_view *attempt,
+                                                   bool was_probe)
 {
     bool lost = attempt->outcome == OUTCOME_LOST;
     bool elsewhere = was_probe && another_could_take(step->farm, attempt->job, attempt->worker);
-    return remedy_of(lost ? CAUSE_HOST_LOST : elsewhere ? CAUSE_WRONG_HOST : attempt->cause);
+    return retry_policy_of(lost ? CAUSE_HOST_LOST : elsewhere ? CAUSE_WRONG_HOST : attempt->cause);
 }
 
 static bool is_open(const struct farm *farm, uint64_t job)
 {
-    return peek_run(farm, peek_job(farm, job).run).state == RUN_OPEN;
+    return must_run(farm, must_job(farm, job).run).state == RUN_OPEN;
 }
 
 static const char *last_words(struct step *step, const struct attempt_view *attempt,
@@ -93,18 +94,18 @@ static const char *last_words(struct step *step, const struct attempt_view *atte
                        attempt->detail);
 }
 
-/* Who asked for a chore of a host waits for it, and asks again; an evaluation is only a help. */
+/* Who asked for a task of a host waits for it, and asks again; an evaluation is only a help. */
 static bool is_tried_once(const struct farm *farm, uint64_t job)
 {
     struct want want;
-    peek_want(farm, job, &want);
+    query_want(farm, job, &want);
     return want.is_task || want.evaluates;
 }
 
 static bool evaluates(const struct farm *farm, uint64_t job)
 {
     struct want want;
-    peek_want(farm, job, &want);
+    query_want(farm, job, &want);
     return want.evaluates;
 }
 
@@ -112,14 +113,14 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    const struct remedy *remedy = remedy_for(step, attempt, was_probe);
+    const struct retry_policy *retry = retry_policy_for(step, attempt, was_probe);
     struct past past = look_back(step->farm, attempt);
     if (is_tried_once(step->farm, attempt->job)) {
         close_job(step, attempt->job, VERDICT_FAILED, attempt->cause, attempt->detail);
         return;
     }
-    if (remedy->again == AGAIN_NEVER || is_spent(&past, remedy, attempt, &farm.policy)) {
-        close_job(step, attempt->job, remedy->verdict, attempt->cause,
+    if (retry->again == AGAIN_NEVER || is_spent(&past, retry, attempt, &farm.policy)) {
+        close_job(step, attempt->job, retry->verdict, attempt->cause,
                   last_words(step, attempt, &past));
         hold_family(step, attempt);
         return;
@@ -131,10 +132,10 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
     struct record record = {.kind = RECORD_JOB_READY};
     record.job = (struct record_job){
         .job = attempt->job, .cause = attempt->cause, .detail = attempt->detail};
-    if (remedy->again != AGAIN_NOW) {
+    if (retry->again != AGAIN_NOW) {
         record.kind = RECORD_JOB_DELAYED;
         record.job.until_ms =
-            step->now_ms + backoff_ms(&farm.policy, remedy, past.same_cause, attempt->token);
+            step->now_ms + backoff_ms(&farm.policy, retry, past.same_cause, attempt->token);
     }
     decide(step, &record);
 }
@@ -157,7 +158,7 @@ static uint64_t higher(uint64_t a, uint64_t b)
 /* What is known of a variant, to be changed and recorded. */
 static struct record_learned known_of(const struct step *step, const struct variant *variant)
 {
-    const struct record_learned *known = peek_learned(step->farm, variant);
+    const struct record_learned *known = query_learned(step->farm, variant);
     struct record_learned learned = known ? *known : (struct record_learned){0};
     learned.project = variant->project;
     learned.package = variant->package;
@@ -171,7 +172,7 @@ static void learn(struct step *step, const struct attempt_view *attempt)
     if (took_ms < LEARN_FROM_MS)
         return;
     struct record_learned learned =
-        known_of(step, &peek_job(step->farm, attempt->job).item->variant);
+        known_of(step, &must_job(step->farm, attempt->job).item->variant);
     const struct exit_facts *facts = attempt->facts;
     learned.build_ms = mean(learned.build_ms, took_ms);
     learned.memory_bytes =
@@ -190,12 +191,12 @@ static uint64_t raised(uint64_t had, uint64_t used, uint64_t most)
     return most && up > most ? higher(most, had) : up;
 }
 
-/* A chore of that host, before its next job: it ends as soon as that much is free. */
+/* A task of that host, before its next job: it ends as soon as that much is free. */
 static void order_cleaning(struct step *step, const struct worker_view *host, uint64_t keep_bytes)
 {
-    uint64_t run = peek_counters(step->farm).run + 1;
+    uint64_t run = query_counters(step->farm).run + 1;
     struct record record = {.kind = RECORD_RUN_SUBMITTED};
-    if (peek_cleaning(step->farm, host->name))
+    if (query_cleaning(step->farm, host->name))
         return;
     record.run_submitted =
         (struct record_run_submitted){.run = run, .request_id = "", .who = "farm"};
@@ -214,8 +215,8 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
     struct want want;
     if (change == CHANGE_NOTHING)
         return;
-    struct worker_view host = peek_worker(step->farm, attempt->worker);
-    peek_want(step->farm, attempt->job, &want);
+    struct worker_view host = must_worker(step->farm, attempt->worker);
+    query_want(step->farm, attempt->job, &want);
     struct record_learned learned = known_of(step, &want.item->variant);
     const struct exit_facts *facts = attempt->facts;
     struct most most = most_room(step->farm, &want);
@@ -246,7 +247,7 @@ void decide_ended(struct step *step, struct token token, uint64_t held_for)
     struct job_view job;
     view_attempt(step->farm, token, &attempt);
     view_job(step->farm, attempt.job, &job);
-    bool was_probe = peek_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
+    bool was_probe = must_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
     bool evaluated = evaluates(step->farm, attempt.job);
     if (!evaluated) /* which says nothing about a host */
         judge_host(step, &attempt);
@@ -256,7 +257,7 @@ void decide_ended(struct step *step, struct token token, uint64_t held_for)
         hold_evaluated(step, &attempt);
     if (attempt.outcome != OUTCOME_OK) {
         if (!evaluated)
-            raise_reservation(step, &attempt, remedy_of(attempt.cause)->change);
+            raise_reservation(step, &attempt, retry_policy_of(attempt.cause)->change);
         retry_or_close(step, &attempt, was_probe);
         return;
     }

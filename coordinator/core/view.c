@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* view.c - what may be read of the farm. Fills plain structs, decides nothing. */
 #include "coordinator/core/farm_state.h"
-#include "coordinator/core/peek.h"
+#include "coordinator/core/query.h"
 #include "proto/base/seeded.h"
 
 #include <string.h>
@@ -550,7 +550,7 @@ void view_orders(const struct farm *farm, uint64_t worker, struct orders *out, s
     free(list.orders);
 }
 
-bool peek_has_orders(const struct farm *farm, uint64_t worker)
+bool query_has_orders(const struct farm *farm, uint64_t worker)
 {
     const struct worker *of = find_worker(farm, worker);
     for (const struct attempt *live = of->live_first; live; live = live->live_next)

@@ -12,7 +12,7 @@
  */
 #include "proto/base/mem.h"
 #include "proto/limits.h"
-#include "worker/cause.h"
+#include "worker/phase/cause.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -268,7 +268,7 @@ static void obey(struct play *play, struct host *host)
 
 /* ---- the play ------------------------------------------------------------------------------ */
 
-/* Chores are one item; the matrix is the first run. */
+/* Tasks are one item; the matrix is the first run. */
 static void resolve(struct play *play)
 {
     struct run_view run;

@@ -7,7 +7,7 @@
  * while it is dispatched: lease offered, attempt ended, job closed. tests/bench/dispatch divides by
  * this.
  */
-#include "coordinator/journal.h"
+#include "coordinator/storage/journal.h"
 #include "proto/base/clock.h"
 
 #include <stdio.h>

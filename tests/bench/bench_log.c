@@ -10,7 +10,7 @@
  * ratio against `ssh host cat` is printed by tests/bench/log, which has an sshd.
  */
 #include "tests/unit/log_rig.h"
-#include "worker/folder.h"
+#include "worker/disk/folder.h"
 #include "worker/logtail.h"
 
 #include <fcntl.h>

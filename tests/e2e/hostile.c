@@ -502,60 +502,60 @@ static void ask(struct hostile *hostile, const char *verb, const char *arguments
 }
 
 /* Connections of one key, each with a whole handshake. */
-struct crowd {
+struct conn_limit {
     struct link **links;
     uint64_t count;
 };
 
-static struct crowd make_crowd(struct hostile *hostile, uint64_t count)
+static struct conn_limit make_conn_limit(struct hostile *hostile, uint64_t count)
 {
-    struct crowd crowd = {.links = mem_new((count + 1) * sizeof *crowd.links)};
-    for (; crowd.count < count && goes_on(hostile); crowd.count++) {
+    struct conn_limit conn_limit = {.links = mem_new((count + 1) * sizeof *conn_limit.links)};
+    for (; conn_limit.count < count && goes_on(hostile); conn_limit.count++) {
         struct received none;
-        uint64_t i = crowd.count;
-        crowd.links[i] = connect_to(hostile, hostile->control);
+        uint64_t i = conn_limit.count;
+        conn_limit.links[i] = connect_to(hostile, hostile->control);
         for (uint64_t j = i < 64 ? 0 : i - 64; j <= i; j += 16)
-            link_receive(crowd.links[j], &none, &hostile->arena);
+            link_receive(conn_limit.links[j], &none, &hostile->arena);
     }
-    return crowd;
+    return conn_limit;
 }
 
-static void look_after_crowd(struct hostile *hostile, const struct crowd *crowd)
+static void look_after_conn_limit(struct hostile *hostile, const struct conn_limit *conn_limit)
 {
-    for (uint64_t i = 0; i < crowd->count && goes_on(hostile); i++) {
+    for (uint64_t i = 0; i < conn_limit->count && goes_on(hostile); i++) {
         struct received none;
-        while (link_receive(crowd->links[i], &none, &hostile->arena) != LINK_EMPTY)
+        while (link_receive(conn_limit->links[i], &none, &hostile->arena) != LINK_EMPTY)
             ;
-        hostile->heard += link_came_up(crowd->links[i]);
+        hostile->heard += link_came_up(conn_limit->links[i]);
     }
 }
 
-static void end_crowd(struct crowd *crowd)
+static void end_conn_limit(struct conn_limit *conn_limit)
 {
-    for (uint64_t i = 0; i < crowd->count; i++)
-        link_close(crowd->links[i], 0);
-    free(crowd->links);
+    for (uint64_t i = 0; i < conn_limit->count; i++)
+        link_close(conn_limit->links[i], 0);
+    free(conn_limit->links);
 }
 
 /* NUMBER connections at once, which say nothing. */
 static void connects_often(struct hostile *hostile)
 {
-    struct crowd crowd = make_crowd(hostile, hostile->number);
+    struct conn_limit conn_limit = make_conn_limit(hostile, hostile->number);
     begun();
     while (goes_on(hostile)) {
-        look_after_crowd(hostile, &crowd);
+        look_after_conn_limit(hostile, &conn_limit);
         poll(NULL, 0, 100);
     }
-    end_crowd(&crowd);
+    end_conn_limit(&conn_limit);
 }
 
 /* The same, and each has a question now and then. */
 static void crowds(struct hostile *hostile)
 {
-    struct crowd crowd = make_crowd(hostile, hostile->number);
+    struct conn_limit conn_limit = make_conn_limit(hostile, hostile->number);
     while (goes_on(hostile)) {
-        for (uint64_t i = 0; i < crowd.count && goes_on(hostile); i++) {
-            hostile->link = crowd.links[i];
+        for (uint64_t i = 0; i < conn_limit.count && goes_on(hostile); i++) {
+            hostile->link = conn_limit.links[i];
             hear(hostile, hostile->link);
             ask(hostile, "workers", "{}");
         }
@@ -564,7 +564,7 @@ static void crowds(struct hostile *hostile)
         poll(NULL, 0, 1000);
     }
     hostile->link = NULL;
-    end_crowd(&crowd);
+    end_conn_limit(&conn_limit);
 }
 
 /* NUMBER questions a second for which the coordinator has to ask git. */
@@ -649,21 +649,21 @@ static int dial(const char *endpoint)
 }
 
 /* So few at a time that their handshakes end well, for at most 40 s. */
-static struct crowd welcome_crowd(struct hostile *hostile, uint64_t count)
+static struct conn_limit welcome_conn_limit(struct hostile *hostile, uint64_t count)
 {
-    struct crowd crowd = {.links = mem_new((count + 1) * sizeof *crowd.links)};
+    struct conn_limit conn_limit = {.links = mem_new((count + 1) * sizeof *conn_limit.links)};
     uint64_t enough_ms = clock_boot_ms() + 40000;
-    while (crowd.count < count && clock_boot_ms() < enough_ms && goes_on(hostile)) {
-        struct crowd some = {.links = crowd.links + crowd.count};
+    while (conn_limit.count < count && clock_boot_ms() < enough_ms && goes_on(hostile)) {
+        struct conn_limit some = {.links = conn_limit.links + conn_limit.count};
         uint64_t wanted = hostile->heard + 100;
-        for (; some.count < 100 && crowd.count < count; some.count++)
-            crowd.links[crowd.count++] = connect_to(hostile, hostile->control);
+        for (; some.count < 100 && conn_limit.count < count; some.count++)
+            conn_limit.links[conn_limit.count++] = connect_to(hostile, hostile->control);
         while (hostile->heard < wanted && clock_boot_ms() < enough_ms && goes_on(hostile)) {
-            look_after_crowd(hostile, &some);
+            look_after_conn_limit(hostile, &some);
             poll(NULL, 0, 1);
         }
     }
-    return crowd;
+    return conn_limit;
 }
 
 /* NUMBER connections that say nothing, made again when they are ended. With a key a third of them
@@ -671,7 +671,7 @@ static struct crowd welcome_crowd(struct hostile *hostile, uint64_t count)
 static void opens_many(struct hostile *hostile)
 {
     uint64_t with_key = *hostile->key.public_key ? hostile->number / 3 : 0;
-    struct crowd crowd = welcome_crowd(hostile, with_key);
+    struct conn_limit conn_limit = welcome_conn_limit(hostile, with_key);
     hostile->number -= with_key;
     int *fds = mem_new(hostile->number * sizeof *fds);
     for (uint64_t i = 0; i < hostile->number; i++)
@@ -688,7 +688,7 @@ static void opens_many(struct hostile *hostile)
             fds[i] = dial(hostile->control);
             hostile->did += fds[i] >= 0;
         }
-        look_after_crowd(hostile, &crowd);
+        look_after_conn_limit(hostile, &conn_limit);
         begun();
         poll(NULL, 0, 50);
     }
@@ -696,7 +696,7 @@ static void opens_many(struct hostile *hostile)
         if (fds[i] >= 0)
             close(fds[i]);
     free(fds);
-    end_crowd(&crowd);
+    end_conn_limit(&conn_limit);
 }
 
 /* What is said to a port that speaks ZMTP 3.1: a greeting is 64 bytes (RFC 37). */

@@ -3,7 +3,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "proto/base/utf8.h"
-#include "worker/cause.h"
+#include "worker/phase/cause.h"
 
 static bool is_clean(const char *text)
 {

@@ -2,7 +2,7 @@
 /* farm.yaml. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/config.h"
+#include "coordinator/config/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

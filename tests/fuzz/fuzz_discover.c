@@ -2,7 +2,7 @@
 /* What a discovery child answers. What is read and printed again reads the same. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/discover.h"
+#include "coordinator/discovery/discover.h"
 
 static void comes_back(const struct discover_answer *answer, struct arena *arena)
 {

@@ -2,7 +2,7 @@
 /* Filters and names. The first line is a filter, the others are names of packages. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/filter.h"
+#include "coordinator/matrix/filter.h"
 
 enum { NAMES_MAX = 8 };
 

@@ -5,10 +5,10 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "proto/vocab.h"
-#include "worker/custody.h"
-#include "worker/folder.h"
-#include "worker/phase.h"
-#include "worker/supervisor.h"
+#include "worker/disk/folder.h"
+#include "worker/phase/phase.h"
+#include "worker/process/supervisor.h"
+#include "worker/process/supervisor_client.h"
 
 static const char *const names[] = {"order",     "product",   "result",      "checkout.run",
                                     "build.run", "check.run", "publish.run", "log",
@@ -54,16 +54,16 @@ static void write_files(const char *folder, struct bytes input)
     }
 }
 
-static void read_custody(const char *folder)
+static void read_supervisor_client(const char *folder)
 {
     for (int phase = PHASE_CHECKOUT; phase <= PHASE_PUBLISH; phase++) {
-        struct custody *custody = NULL;
+        struct supervisor_client *client = NULL;
         struct err err;
         uint64_t stop_at_ms;
-        custody_log_from(folder, (enum phase)phase);
-        custody_coming_stop(folder, (enum phase)phase, &stop_at_ms);
-        if (custody_find(folder, (enum phase)phase, &custody, &err) == 0)
-            custody_release(custody);
+        supervisor_client_log_from(folder, (enum phase)phase);
+        supervisor_client_coming_stop(folder, (enum phase)phase, &stop_at_ms);
+        if (supervisor_client_find(folder, (enum phase)phase, &client, &err) == 0)
+            supervisor_client_release(client);
     }
 }
 
@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct token token = {1, 42};
     const char *folder = folder_path(home, token, NULL, &arena);
     write_files(folder, (struct bytes){data, size});
-    read_custody(folder);
+    read_supervisor_client(folder);
     if (folder_read(home, token, &found, &arena, &err) == 0)
         finish_phases(home, folder, &found.order, &arena);
     arena_clear(&arena);

@@ -2,7 +2,7 @@
 /* A whole journal.db: a damaged one is an error, whatever the damage. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/journal.h"
+#include "coordinator/storage/journal.h"
 
 static int see(void *context, uint64_t sequence, const struct record *record, struct err *err)
 {

@@ -3,7 +3,7 @@
  * hashes, so that the fuzzer gets behind them; then a byte of it may be damaged. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/logfile.h"
+#include "coordinator/storage/logfile.h"
 #include "proto/limits.h"
 
 /* Each frame: flags, raw bytes (3), payload size (1), payload. Offsets follow on, unless flag 4. */

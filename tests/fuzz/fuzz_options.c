@@ -2,7 +2,7 @@
 /* worker.conf, as the owner of a host wrote it. */
 #include "tests/fuzz/fuzz.h"
 
-#include "worker/options.h"
+#include "worker/host/options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -2,7 +2,7 @@
 /* Texts of recipes. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/recipe.h"
+#include "coordinator/discovery/recipe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

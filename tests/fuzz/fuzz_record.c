@@ -2,7 +2,7 @@
 /* Bodies of journal rows. What decodes must encode, and then mean the same. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/record_codec.h"
+#include "coordinator/storage/record_codec.h"
 
 static void comes_back(const struct record *record, struct arena *arena)
 {

@@ -2,8 +2,8 @@
 /* JSON that a coordinator answers, of another version or broken, as the CLI shows it. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/cli/events.h"
-#include "coordinator/cli/grid.h"
+#include "coordinator/cli/screen/events.h"
+#include "coordinator/cli/screen/grid.h"
 
 static void show(const json_t *body, struct buf *out)
 {

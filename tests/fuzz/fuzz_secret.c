@@ -3,9 +3,9 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "coordinator/cli/logread.h"
-#include "coordinator/secrets.h"
+#include "coordinator/shell/secrets.h"
 #include "proto/keys.h"
-#include "worker/folder.h"
+#include "worker/disk/folder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -3,7 +3,7 @@
  * and whatever the secret looks like; without one, and below the limit, every byte does. */
 #include "tests/fuzz/fuzz.h"
 
-#include "worker/sink.h"
+#include "worker/process/sink.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

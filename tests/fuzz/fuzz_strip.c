@@ -3,8 +3,8 @@
  * left in it that a terminal obeys, but colours. */
 #include "tests/fuzz/fuzz.h"
 
-#include "coordinator/cli/print.h"
-#include "coordinator/cli/strip.h"
+#include "coordinator/cli/screen/print.h"
+#include "coordinator/cli/screen/sanitize.h"
 #include "proto/base/utf8.h"
 
 /* Bytes of the colour sequence at `text`, 0 when it is none. */
@@ -35,10 +35,10 @@ static bool is_harmless(const struct buf *out)
 /* Cut anywhere: the first byte of the input says how often. */
 static void in_pieces(struct bytes input, size_t piece, struct buf *out)
 {
-    struct strip strip = {0};
+    struct sanitizer sanitizer = {0};
     while (input.size > 0) {
         struct bytes part = fuzz_bytes(&input, piece);
-        strip_add(&strip, part.data, part.size, out);
+        sanitize_add(&sanitizer, part.data, part.size, out);
     }
 }
 

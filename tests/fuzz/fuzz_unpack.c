@@ -3,7 +3,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "coordinator/cli/logread.h"
-#include "coordinator/logfile.h"
+#include "coordinator/storage/logfile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

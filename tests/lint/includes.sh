@@ -1,14 +1,81 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# includes.sh - include arrows point one way.
+# includes.sh - include arrows are those of rooms.txt, and none leads back.
 #
-#   cli -> coordinator -> core -> proto;  worker -> proto;  cli -> deploy -> proto
-#
-# proto includes nothing of ours but proto; coordinator and worker never each other's; the pure
-# minds (coordinator/core, worker/agent.c) see no shell and no library that does something; who may
-# write the farm is decided by who includes farm_state.h.
+# Checked: each folder with C has a row; a row includes only rows above it, so rooms have no circle;
+# each include between rooms is in the table, and each arrow of the table is used; within a room no
+# two units (X.c and X.h) include each other. Beside that: the pure minds (coordinator/core,
+# worker/agent.c) see no library that does something, and who may write the farm is decided by who
+# includes farm_state.h.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+rooms=$source_dir/tests/lint/rooms.txt
+mapfile -t all < <(c_files)
+
+# ---- rooms ----
+
+# FILE:LINE INCLUDED, for the headers of ours that files of the house include.
+house_includes() {
+	grep -HnoE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]+"(proto|coordinator|worker|deploy|tests)/[^"]+"' "${all[@]}" |
+		grep -E '^(proto|coordinator|worker|deploy)/' |
+		sed -E 's/^([^:]+:[0-9]+):.*"([^"]+)"$/\1 \2/'
+}
+
+findings < <(house_includes | awk -v table="$rooms" '
+	function room_of(path) {
+		if (path ~ /^worker\/agent\.[ch]/)
+			return "worker/agent"
+		sub(/\/[^\/]*$/, "", path)
+		return path
+	}
+	function complain(where, text) { print where ": " text }
+	BEGIN {
+		while ((getline line < table) > 0) {
+			row++
+			if (line ~ /^(#|$)/)
+				continue
+			split(line, column, "|")
+			room = column[1]
+			gsub(/ /, "", room)
+			count = split(column[2], other, " ")
+			for (i = 1; i <= count; i++) {
+				if (other[i] == "-")
+					continue
+				if (!(other[i] in known))
+					complain("tests/lint/rooms.txt:" row, room " includes " other[i] ", which stands below it or nowhere")
+				allowed[room, other[i]] = row
+			}
+			known[room] = row
+		}
+	}
+	{
+		split($1, place, ":")
+		from = room_of(place[1])
+		to = room_of($2)
+		lived_in[from] = 1
+		if (!(from in known))
+			complain($1, "the room " from " is not in tests/lint/rooms.txt")
+		else if (from != to && !((from, to) in allowed))
+			complain($1, from " includes " $2 ": no such arrow in tests/lint/rooms.txt; move it, or hand it over by the caller")
+		used[from, to] = 1
+	}
+	END {
+		for (arrow in allowed)
+			if (!(arrow in used)) {
+				split(arrow, end, SUBSEP)
+				complain("tests/lint/rooms.txt:" allowed[arrow], "nothing in " end[1] " includes " end[2] " any more: take it out")
+			}
+		for (room in known)
+			if (!(room in lived_in) && room != "proto/base")
+				complain("tests/lint/rooms.txt:" known[room], "there is no room " room)
+	}')
+
+# Units are a file without its ending; what X shares with its own parts only is X_private.h.
+findings < <(house_includes | sed -E 's/\.[ch]:[0-9]+ / /; s/(\.pb-c)?\.[ch]$//; s/_private\b//g' |
+	grep -v '^coordinator/core/' | awk '$1 != $2' | sort -u | { tsort 2>&1 >/dev/null || true; } |
+	sed -nE 's/^tsort: ([a-z].*\/.*)$/\1: is part of a circle of units that include each other/p')
+
+# ---- purity ----
 
 # forbid FILES INCLUDED WHY [EXCEPT]: extended regular expressions on path, on what is included, and
 # on paths that may.
@@ -23,26 +90,15 @@ forbid() {
 		}')
 }
 
-mapfile -t all < <(c_files)
 acts='^(protobuf-c/|zmq|sqlite3|openssl/|libssh2|zstd|cyaml/|yaml|jansson|pcre2|microhttpd|pthread|sys/|unistd|fcntl|poll|signal|spawn|time\.h|stdio\.h|dirent|netinet/|arpa/|threads)|\.pb-c\.h$'
-
-forbid '^proto/' '^(coordinator|worker|deploy|tests)/' "proto is below everything else"
-forbid '^worker/' '^(coordinator|deploy|tests)/' "a worker knows proto only"
-forbid '^coordinator/' '^(worker|tests)/' "a coordinator knows proto only, its CLI deploy, too"
-forbid '^deploy/' '^(coordinator|worker|tests)/' "deploy knows proto only"
-forbid '^coordinator/([^/]+|core/[^/]+)$' '^coordinator/cli/' "the CLI is a client: nothing includes it"
-forbid '^coordinator/([^/]+|core/[^/]+)$' '^deploy/' "only the CLI sets up hosts; a coordinator waits for none"
-forbid '^coordinator/core/' '^coordinator/[^/]+$' "the core never sees its shell"
-forbid '^coordinator/core/' '^proto/(codec|frame|link|keys|zap|json|base/(io|log|clock)).*\.h$' "the core is pure"
-forbid '^coordinator/core/' "$acts" "the core is pure: time, files and chance come in as inputs"
-forbid '^worker/agent\.[ch]$' '^worker/(custody|folder|supervisor|workspace|probe|logtail|builders/)' "the agent is pure"
-forbid '^worker/agent\.[ch]$' '^proto/(codec|link|keys|zap|json|base/(io|log|clock)).*\.h$' "the agent is pure"
-forbid '^worker/agent\.[ch]$' "$acts" "the agent is pure: time, files and chance come in as inputs"
-forbid '^(coordinator/[^/]+|coordinator/cli/.*|tests/.*|worker/.*|proto/.*)$' 'farm_state\.h$' "only the core's writers and readers see the structs"
+pure='^(coordinator/core/|worker/agent\.[ch]$)'
+forbid '^(proto|coordinator|worker|deploy)/' '^tests/' "the house does not know its tests"
+forbid "$pure" '^proto/(codec|link|keys|zap|json|base/(io|log|clock)).*\.h$' "the minds are pure"
+forbid "$pure" "$acts" "the minds are pure: time, files and chance come in as inputs"
 # Deciders see a const farm through view.h, so that the compiler keeps them from writing.
-forbid '^coordinator/core/' 'farm_state\.h$' "only writers and readers see the structs" '/(apply|keep|farm|export|check|view|peek)\.[ch]$'
+forbid '.' 'farm_state\.h$' "only the core's writers and readers see the structs" '^coordinator/core/(apply[a-z_]*|index|farm|export|check|view|query)\.[ch]$'
 forbid '.' 'core/apply\.h$' "only the writer's own files share it" '^coordinator/core/apply(_[a-z]+)?\.[ch]$'
 # Headers are found from the top of the tree.
 findings < <(grep -nE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]+"' "${all[@]}" | grep -vE '"(proto|coordinator|worker|deploy|tests)/' |
-	sed -E 's/^([^:]+:[0-9]+):.*"([^"]+)".*/\1: includes "\2": write its path from the top of the tree/')
+	sed -E 's/^([^:]+:[0-9]+):.*"([^"]+)".*/\1: include "\2": write its path from the top of the tree/')
 verdict

@@ -35,7 +35,7 @@ struct answer {
     uint64_t about; /* the run, the notice */
 };
 
-/* As in coordinator/desk.c. */
+/* As in coordinator/control.c. */
 struct contact {
     sim_peer peer, hello_peer, heard_peer;
     uint64_t session, hello_session;
@@ -176,7 +176,8 @@ static bool commit(struct world *world)
     return !dies_here(world);
 }
 
-/* ---- messages in (coordinator/desk.c) ------------------------------------------------------- */
+/* ---- messages in (coordinator/control.c) -------------------------------------------------------
+ */
 
 static struct contact *contact_of(struct farmd *farmd, uint64_t worker)
 {
@@ -571,7 +572,7 @@ static bool gather(struct world *world)
     return !dies_here(world);
 }
 
-/* As coordinator/archive.c does it, but sooner. False: the process is gone. */
+/* As coordinator/shell/archive.c does it, but sooner. False: the process is gone. */
 static bool compact(struct world *world)
 {
     struct farmd *farmd = world->farmd;

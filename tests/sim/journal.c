@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/journal.h"
 
-#include "coordinator/record_codec.h"
+#include "coordinator/storage/record_codec.h"
 #include "proto/base/seeded.h"
 
 #include <assert.h>

@@ -152,7 +152,7 @@ static void add_black_hole(struct swarm *swarm, uint64_t number)
 }
 
 /* So many that one of them speaks in every moment, and each may fall silent for long. */
-static void make_crowd(struct swarm *swarm)
+static void make_conn_limit(struct swarm *swarm)
 {
     struct policy *policy = &swarm->policy;
     swarm->hosts = swarm->machines = 12;
@@ -188,7 +188,7 @@ void swarm_shape(struct swarm *swarm, uint64_t seed)
     if (seed % 8 == 3)
         make_families(swarm);
     if (seed % 16 == 7)
-        make_crowd(swarm);
+        make_conn_limit(swarm);
     if (seed % 4 == 2)
         make_private(swarm, seed / 4);
 }

@@ -5,7 +5,7 @@
 #define FARM_TEST_FOLDERS_H
 
 #include "proto/base/io.h"
-#include "worker/tree.h"
+#include "worker/process/tree.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -43,7 +43,7 @@ static inline int place_teardown(void **state)
     return result;
 }
 
-static inline const char *place_path(struct place *place, const char *name)
+static inline const char *home_path(struct place *place, const char *name)
 {
     return arena_print(&place->arena, "%s/%s", place->path, name);
 }
@@ -52,7 +52,7 @@ static inline const char *place_read(struct place *place, const char *name)
 {
     struct buf text = {0};
     struct err err = {""};
-    if (io_read_file(place_path(place, name), 64 << 20, &text, &err) < 0)
+    if (io_read_file(home_path(place, name), 64 << 20, &text, &err) < 0)
         fail_msg("%s", err.text);
     const char *copy = arena_text(&place->arena, (const char *)text.data);
     buf_release(&text);
@@ -62,19 +62,19 @@ static inline const char *place_read(struct place *place, const char *name)
 static inline void place_write(struct place *place, const char *name, const char *text)
 {
     struct err err = {""};
-    if (io_write_file(place_path(place, name), text, strlen(text), 0644, false, &err) < 0)
+    if (io_write_file(home_path(place, name), text, strlen(text), 0644, false, &err) < 0)
         fail_msg("%s", err.text);
 }
 
 /* A fifo "ready", to which each process of a test writes a byte when it is where it should be. */
 static inline void place_make_fifo(struct place *place)
 {
-    assert_int_equal(mkfifo(place_path(place, "ready"), 0600), 0);
+    assert_int_equal(mkfifo(home_path(place, "ready"), 0600), 0);
 }
 
 static inline void place_wait_ready(struct place *place, int count)
 {
-    int fifo = open(place_path(place, "ready"), O_RDWR | O_CLOEXEC);
+    int fifo = open(home_path(place, "ready"), O_RDWR | O_CLOEXEC);
     assert_true(fifo >= 0);
     for (char byte; count > 0; count--)
         assert_int_equal(read(fifo, &byte, 1), 1);

@@ -4,8 +4,8 @@
 #ifndef FARM_TESTS_LOG_RIG_H
 #define FARM_TESTS_LOG_RIG_H
 
-#include "coordinator/logfile.h"
-#include "coordinator/logstore.h"
+#include "coordinator/storage/logfile.h"
+#include "coordinator/storage/logstore.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"

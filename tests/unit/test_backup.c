@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Backups of a journal that is written meanwhile, and what a restore keeps and raises. The rest is
  * seen by tests/e2e/backup.bats. */
-#include "coordinator/backup.h"
+#include "coordinator/storage/backup.h"
 
-#include "coordinator/journal.h"
+#include "coordinator/storage/journal.h"
 #include "tests/unit/folders.h"
 
 static const char *folder(struct place *place, const char *name)
 {
     struct err err = {""};
-    const char *path = place_path(place, name);
+    const char *path = home_path(place, name);
     if (io_make_folders(path, 0700, &err) < 0)
         fail_msg("%s", err.text);
     return path;
@@ -62,7 +62,7 @@ static const char *make_backup(struct place *place)
 static int restore(struct place *place, const char *home, struct backup_restored *out,
                    struct err *err)
 {
-    struct backup_wish wish = {.home = home, .folder = place_path(place, "backup")};
+    struct backup_wish wish = {.home = home, .folder = home_path(place, "backup")};
     return backup_restore(&wish, &place->arena, out, err);
 }
 
@@ -93,7 +93,7 @@ static void nothing_to_back_up_is_said(void **state)
     const char *home = folder(place, "home"), *copy = folder(place, "copy");
     assert_int_equal(backup_journal(home, copy, &err), -1);
     assert_non_null(strstr(err.text, "nothing to back up"));
-    assert_false(io_exists(place_path(place, "home/journal.db")));
+    assert_false(io_exists(home_path(place, "home/journal.db")));
 }
 
 static void the_epoch_rises_above_every_trace(void **state)
@@ -124,11 +124,11 @@ static void what_was_there_is_kept(void **state)
     make_backup(place);
     place_write(place, "home/farm.yaml", "name: now\n");
     place_write(place, "home/journal.db-wal", "of the old one");
-    if (restore(place, place_path(place, "home"), &restored, &err) < 0)
+    if (restore(place, home_path(place, "home"), &restored, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(restored.epoch, 2);
     assert_string_equal(place_read(place, "home/farm.yaml"), "name: then\n");
-    assert_false(io_exists(place_path(place, "home/journal.db-wal")));
+    assert_false(io_exists(home_path(place, "home/journal.db-wal")));
     const char *old = arena_print(&place->arena, "%s/farm.yaml", restored.aside);
     assert_true(io_exists(old));
     assert_true(io_exists(arena_print(&place->arena, "%s/journal.db", restored.aside)));
@@ -141,11 +141,11 @@ static void not_while_a_coordinator_runs(void **state)
     struct err err = {""};
     int records;
     make_backup(place);
-    struct journal *journal = open_journal(place_path(place, "home"), &records);
-    assert_int_equal(restore(place, place_path(place, "home"), &restored, &err), -1);
+    struct journal *journal = open_journal(home_path(place, "home"), &records);
+    assert_int_equal(restore(place, home_path(place, "home"), &restored, &err), -1);
     assert_non_null(strstr(err.text, "stop it first"));
     journal_close(journal);
-    assert_true(io_exists(place_path(place, "backup/journal.db")));
+    assert_true(io_exists(home_path(place, "backup/journal.db")));
 }
 
 static void a_farm_that_moved_stays_away(void **state)
@@ -154,7 +154,7 @@ static void a_farm_that_moved_stays_away(void **state)
     struct backup_restored restored;
     struct err err = {""};
     make_backup(place);
-    const char *home = place_path(place, "home");
+    const char *home = home_path(place, "home");
     assert_int_equal(backup_check_here(home, &err), 0);
     assert_int_equal(backup_mark_moved(home, "farm@there.example", &err), 0);
     assert_int_equal(backup_check_here(home, &err), -1);
@@ -162,7 +162,7 @@ static void a_farm_that_moved_stays_away(void **state)
     assert_int_equal(restore(place, home, &restored, &err), -1);
     assert_non_null(strstr(err.text, "farm@there.example"));
     struct backup_wish back = {
-        .home = home, .folder = place_path(place, "backup"), .back = true, .complete = true};
+        .home = home, .folder = home_path(place, "backup"), .back = true, .complete = true};
     assert_int_equal(backup_restore(&back, &place->arena, &restored, &err), 0);
     assert_int_equal(backup_check_here(home, &err), 0);
 }

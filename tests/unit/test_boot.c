@@ -19,7 +19,7 @@ static int set_up(void **state)
     place_setup(state);
     struct place *place = *state;
     place_write(place, "crontab", crontab);
-    assert_int_equal(chmod(place_path(place, "crontab"), 0755), 0);
+    assert_int_equal(chmod(home_path(place, "crontab"), 0755), 0);
     return setenv("PATH", arena_print(&place->arena, "%s:/usr/bin:/bin", place->path), 1);
 }
 
@@ -79,7 +79,7 @@ static const char *as_cron_reads(struct place *place)
 static void words_arrive_as_they_are(void **state)
 {
     struct place *place = *state;
-    const char *script = place_path(place, "it's 100% \"$fine\"");
+    const char *script = home_path(place, "it's 100% \"$fine\"");
     const char *argv[] = {script, "a 'b' %c", "", NULL};
     struct err err;
     place_write(place, "it's 100% \"$fine\"",

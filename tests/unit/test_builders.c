@@ -4,11 +4,11 @@
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
 #include "worker/builders/builder.h"
-#include "worker/custody.h"
-#include "worker/folder.h"
-#include "worker/phase.h"
-#include "worker/probe.h"
-#include "worker/tool.h"
+#include "worker/disk/folder.h"
+#include "worker/host/probe.h"
+#include "worker/phase/phase.h"
+#include "worker/process/supervisor_client.h"
+#include "worker/process/tool.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -93,10 +93,10 @@ static void make_store(void)
           "mkdir -p nix/conf nix/store nix/state nix/log; printf 'sandbox = false\\n"
           "build-users-group =\\nsubstituters =\\nexperimental-features = nix-command\\n' > "
           "nix/conf/nix.conf");
-    setenv("NIX_STORE_DIR", place_path(shared, "nix/store"), 1);
-    setenv("NIX_STATE_DIR", place_path(shared, "nix/state"), 1);
-    setenv("NIX_LOG_DIR", place_path(shared, "nix/log"), 1);
-    setenv("NIX_CONF_DIR", place_path(shared, "nix/conf"), 1);
+    setenv("NIX_STORE_DIR", home_path(shared, "nix/store"), 1);
+    setenv("NIX_STATE_DIR", home_path(shared, "nix/state"), 1);
+    setenv("NIX_LOG_DIR", home_path(shared, "nix/log"), 1);
+    setenv("NIX_CONF_DIR", home_path(shared, "nix/conf"), 1);
     unsetenv("NIX_REMOTE");
 }
 
@@ -154,7 +154,7 @@ static struct order order_for(enum builder builder, const char *package)
     order.variant.package = package;
     order.variant.system = host.systems[0];
     order.recipe.builder = builder;
-    order.recipe.url = place_path(shared, "origin");
+    order.recipe.url = home_path(shared, "origin");
     order.recipe.path = arena_print(&shared->arena, ".flox/pkgs/%s.nix", package);
     order.recipe.checkout = true;
     order.recipe.has_check = true;
@@ -189,29 +189,29 @@ static void begin(const struct order *order)
 static void run_under_supervisor(const struct order *order, enum phase phase)
 {
     struct phase_command command;
-    struct custody *custody = NULL;
+    struct supervisor_client *client = NULL;
     struct err err = {""};
     if (phase_command(FARM_BINARY_DIR "/bin/farm-worker", shared->path, order, phase,
                       &shared->arena, &command, &err) < 0)
         fail_msg("%s", err.text);
-    struct custody_start start = {.program = FARM_BINARY_DIR "/bin/farm-supervisor",
-                                  .folder =
-                                      folder_path(shared->path, order->token, NULL, &shared->arena),
-                                  .phase = phase,
-                                  .argv = command.argv,
-                                  .environment = command.environment,
-                                  .working_folder = command.working_folder,
-                                  .wall_ms = command.wall_ms,
-                                  .silence_ms = command.silence_ms,
-                                  .secret_env = command.secret_env,
-                                  .secret_fd_env = command.secret_fd_env};
+    struct supervisor_client_start start = {
+        .program = FARM_BINARY_DIR "/bin/farm-supervisor",
+        .folder = folder_path(shared->path, order->token, NULL, &shared->arena),
+        .phase = phase,
+        .argv = command.argv,
+        .environment = command.environment,
+        .working_folder = command.working_folder,
+        .wall_ms = command.wall_ms,
+        .silence_ms = command.silence_ms,
+        .secret_env = command.secret_env,
+        .secret_fd_env = command.secret_fd_env};
     if (*command.secret_env || *command.secret_fd_env)
         start.secret = order->secret;
-    if (custody_begin(&start, &custody, &err) < 0)
+    if (supervisor_client_begin(&start, &client, &err) < 0)
         fail_msg("%s", err.text);
-    struct pollfd wait = {.fd = custody_fd(custody), .events = POLLIN};
+    struct pollfd wait = {.fd = supervisor_client_fd(client), .events = POLLIN};
     assert_int_equal(poll(&wait, 1, 60000), 1);
-    custody_release(custody);
+    supervisor_client_release(client);
 }
 
 static struct agent_phase_ended run(const struct order *order, enum phase phase)
@@ -447,7 +447,7 @@ static void a_path_that_is_gone_is_stale(void **state)
     need("nix-store");
     struct order built = order_for(BUILDER_NIX, "good");
     const char *paths[] = {
-        place_path(shared, "nix/store/00000000000000000000000000000000-gone-1.0")};
+        home_path(shared, "nix/store/00000000000000000000000000000000-gone-1.0")};
     struct product product = {.derivation = "", .paths = paths, .paths_count = 1};
     struct order order = grant_for(&built, &product, TARGET_NIX_CACHE, "cache", "");
     order.target.location = arena_print(&shared->arena, "file://%s/cache", shared->path);

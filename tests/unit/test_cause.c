@@ -4,8 +4,8 @@
 #include "proto/base/clock.h"
 #include "proto/base/utf8.h"
 #include "proto/limits.h"
-#include "worker/cause.h"
-#include "worker/signature.h"
+#include "worker/phase/cause.h"
+#include "worker/phase/signature.h"
 
 #include <setjmp.h>
 #include <signal.h>

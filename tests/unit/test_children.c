@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bounded children: answers, failures, too much output, and their order. */
-#include "coordinator/children.h"
+#include "coordinator/shell/children.h"
 
 #include "proto/base/clock.h"
 #include "proto/limits.h"

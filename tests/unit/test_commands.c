@@ -2,8 +2,8 @@
 /* The table of commands and what is made of it: complete, without contradiction, and what is parsed
  * is what the handler sees. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/home.h"
 #include "coordinator/cli/manual.h"
-#include "coordinator/cli/place.h"
 
 #include <ctype.h>
 #include <setjmp.h>
@@ -167,15 +167,15 @@ static void the_home_is_option_then_environment(void **state)
     struct arena arena = {0};
     (void)state;
     setenv("FARM_HOME", "/from/environment", 1);
-    assert_string_equal(place_home(&arena, "/from/option"), "/from/option");
-    assert_string_equal(place_home(&arena, NULL), "/from/environment");
-    assert_true(place_home(&arena, "relative")[0] == '/');
+    assert_string_equal(home_find(&arena, "/from/option"), "/from/option");
+    assert_string_equal(home_find(&arena, NULL), "/from/environment");
+    assert_true(home_find(&arena, "relative")[0] == '/');
     unsetenv("FARM_HOME");
     unsetenv("XDG_STATE_HOME");
     setenv("HOME", "/users/anna", 1);
-    assert_string_equal(place_home(&arena, NULL), "/users/anna/.local/state/floxfarm");
+    assert_string_equal(home_find(&arena, NULL), "/users/anna/.local/state/floxfarm");
     setenv("XDG_STATE_HOME", "/state", 1);
-    assert_string_equal(place_home(&arena, ""), "/state/floxfarm");
+    assert_string_equal(home_find(&arena, ""), "/state/floxfarm");
     arena_clear(&arena);
 }
 

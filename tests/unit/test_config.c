@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "coordinator/config.h"
+#include "coordinator/config/config.h"
 
 #include "proto/base/io.h"
 

@@ -9,7 +9,7 @@
  * all goes well, since none of that may be a cause.
  */
 #include "proto/base/mem.h"
-#include "worker/cause.h"
+#include "worker/phase/cause.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
  */
 #include "tests/unit/history.h"
 
-#include "coordinator/core/peek.h"
+#include "coordinator/core/query.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -212,8 +212,8 @@ static void enrol(struct world *world, struct robot *robot)
         (struct input_enrol){ask_new(world), arena_print(&world->arena, "w%llu", name),
                              arena_print(&world->arena, "key%llu", name), ROLE_WORKER, true};
     step(world, input);
-    *robot =
-        (struct robot){.id = peek_counters(farm_of(world)).worker, .enrolled = true, .stale = true};
+    *robot = (struct robot){
+        .id = query_counters(farm_of(world)).worker, .enrolled = true, .stale = true};
 }
 
 static const char *system_of(const struct robot *robot)
@@ -364,7 +364,7 @@ static void person_publishes(struct world *world, uint64_t newest)
 
 static void person_acts(struct world *world)
 {
-    struct record_counters newest = peek_counters(farm_of(world));
+    struct record_counters newest = query_counters(farm_of(world));
     switch (draw(world, 10)) {
     case 0:
         step(world, (struct input){.kind = INPUT_CANCEL,

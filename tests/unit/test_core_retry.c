@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What follows an attempt that ended badly, cause by cause. */
-#include "coordinator/core/remedy.h"
+#include "coordinator/core/retry_policy.h"
 #include "proto/limits.h"
 #include "tests/unit/history.h"
 
@@ -304,7 +304,7 @@ static void a_full_host_is_cleaned_before_its_next_job(void **state)
                    "run-submitted run=2 who=farm options={force=true local=true worker=w1 "
                    "task=\"clean 37580963840\"}\n" /* 30 GiB for it, and the floor */
                    "job-delayed job=1...\n> resolve 2\n> orders 1\n");
-    /* Others wait for room; the chore needs none. Another full disk asks for nothing more. */
+    /* Others wait for room; the task needs none. Another full disk asks for nothing more. */
     history_expect(h, "resolved 2 clean x86_64-linux",
                    "run-resolved...\njob-planned...\nrun-opened...\n"
                    "lease-offered token={epoch=1 number=3} job=4 worker=1\n"
@@ -713,8 +713,8 @@ static void a_host_that_steps_back_takes_what_is_next(void **state)
     history_end(h);
 }
 
-/* A chore goes to its host also while that drains or has no room, and is not tried again. */
-static void a_chore_is_for_one_host_and_once(void **state)
+/* A task goes to its host also while that drains or has no room, and is not tried again. */
+static void a_task_is_for_one_host_and_once(void **state)
 {
     (void)state;
     struct history *h = history_begin();
@@ -742,7 +742,7 @@ static void a_page_of_remedies(void **state)
 {
     (void)state;
     struct buf out = {0};
-    remedy_print(&out);
+    retry_policy_print(&out);
     const char *page = (const char *)out.data;
     assert_non_null(
         strstr(page, "| oom | after a back-off | on a host with more memory first | 3 |"));
@@ -941,7 +941,7 @@ int main(void)
         cmocka_unit_test(out_of_memory_is_not_tried_where_there_is_less),
         cmocka_unit_test(a_delayed_job_adopts),
         cmocka_unit_test(a_host_that_steps_back_takes_what_is_next),
-        cmocka_unit_test(a_chore_is_for_one_host_and_once),
+        cmocka_unit_test(a_task_is_for_one_host_and_once),
         cmocka_unit_test(a_page_of_remedies),
         cmocka_unit_test(a_long_past_is_not_looked_through),
         cmocka_unit_test(failing_slowly_while_others_build),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_discover.c - real git repositories: the fixtures' and small ones made here. */
-#include "coordinator/discover.h"
+#include "coordinator/discovery/discover.h"
 
 #include "proto/base/io.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Records as lines: numbers become names, nothing is told twice, other runs are left out. */
-#include "coordinator/cli/events.h"
+#include "coordinator/cli/screen/events.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

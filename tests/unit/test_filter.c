@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "coordinator/filter.h"
+#include "coordinator/matrix/filter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,9 +6,9 @@
  * FARM_GOLDEN_WRITE set a file that is missing there is made. */
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
-#include "worker/custody.h"
-#include "worker/folder.h"
-#include "worker/supervisor.h"
+#include "worker/disk/folder.h"
+#include "worker/process/supervisor.h"
+#include "worker/process/supervisor_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,7 +112,7 @@ static void an_order_is_kept_without_its_secret(void **state)
     order.secret = (struct bytes){0};
     assert_true(shape_equal(&order_shape, &order, &found.order));
     struct buf file = {0};
-    assert_int_equal(io_read_file(place_path(place, "attempts/1.42/order"), 4096, &file, NULL), 0);
+    assert_int_equal(io_read_file(home_path(place, "attempts/1.42/order"), 4096, &file, NULL), 0);
     assert_null(memmem(file.data, file.size, "s3cr3t", 6));
     buf_release(&file);
 }
@@ -133,12 +133,12 @@ static void what_a_crash_left_half_made_is_made_afresh(void **state)
 {
     struct place *place = *state;
     struct err err;
-    assert_int_equal(io_make_folders(place_path(place, "attempts/.new-1.42/x"), 0755, &err), 0);
+    assert_int_equal(io_make_folders(home_path(place, "attempts/.new-1.42/x"), 0755, &err), 0);
     place_write(place, "attempts/.new-1.42/order", "floxf");
     make(place);
     assert_int_equal(found_in(place).state, ITEM_ACCEPTED);
-    assert_false(io_exists(place_path(place, "attempts/.new-1.42")));
-    assert_false(io_exists(place_path(place, "attempts/1.42/x")));
+    assert_false(io_exists(home_path(place, "attempts/.new-1.42")));
+    assert_false(io_exists(home_path(place, "attempts/1.42/x")));
 }
 
 static void a_bundle_stands_beside_the_order(void **state)
@@ -156,7 +156,7 @@ static void put_run(struct place *place, const char *name, const char *exit)
 {
     char text[SUPERVISOR_EXIT_OFFSET + SUPERVISOR_EXIT_BYTES] = "";
     snprintf(text + SUPERVISOR_EXIT_OFFSET, SUPERVISOR_EXIT_BYTES, "%s", exit);
-    assert_int_equal(io_write_file(place_path(place, name), text, sizeof text, 0644, false, NULL),
+    assert_int_equal(io_write_file(home_path(place, name), text, sizeof text, 0644, false, NULL),
                      0);
 }
 
@@ -183,7 +183,7 @@ static void a_lock_that_is_held_is_a_supervisor(void **state)
     struct place *place = *state;
     make(place);
     put_run(place, "attempts/1.42/build.run", "");
-    int file = open(place_path(place, "attempts/1.42/build.run"), O_RDWR | O_CLOEXEC);
+    int file = open(home_path(place, "attempts/1.42/build.run"), O_RDWR | O_CLOEXEC);
     assert_int_equal(flock(file, LOCK_EX), 0);
     assert_false(found_in(place).supervisor_gone);
     close(file);
@@ -196,7 +196,7 @@ static void a_product_is_known_while_the_check_runs(void **state)
     struct product product = sample_product();
     struct err err;
     make(place);
-    assert_int_equal(folder_save_product(place_path(place, "attempts/1.42"), &product, &err), 0);
+    assert_int_equal(folder_save_product(home_path(place, "attempts/1.42"), &product, &err), 0);
     put_run(place, "attempts/1.42/check.run", "");
     struct agent_found found = found_in(place);
     assert_int_equal(found.state, ITEM_RUNNING);
@@ -239,7 +239,7 @@ static void a_damaged_order_is_an_error_with_its_path(void **state)
         refuses(place, texts[i][1]);
         refuses(place, "attempts/1.42");
     }
-    unlink(place_path(place, "attempts/1.42/order"));
+    unlink(home_path(place, "attempts/1.42/order"));
     refuses(place, "attempts/1.42/order");
 }
 
@@ -248,7 +248,7 @@ static void an_order_cut_anywhere_never_crashes(void **state)
     struct place *place = *state;
     struct buf whole = {0};
     make(place);
-    const char *path = place_path(place, "attempts/1.42/order");
+    const char *path = home_path(place, "attempts/1.42/order");
     assert_int_equal(io_read_file(path, 65536, &whole, NULL), 0);
     for (size_t size = 0; size < whole.size; size++) {
         struct agent_found found;
@@ -266,7 +266,7 @@ static void damaged_products_and_results_are_errors(void **state)
     make(place);
     place_write(place, "attempts/1.42/product", "\xff\xff");
     refuses(place, "attempts/1.42/product");
-    unlink(place_path(place, "attempts/1.42/product"));
+    unlink(home_path(place, "attempts/1.42/product"));
     place_write(place, "attempts/1.42/result", "\xff\xff");
     refuses(place, "attempts/1.42/result");
 }
@@ -275,7 +275,7 @@ static void an_order_for_another_token_is_refused(void **state)
 {
     struct place *place = *state;
     make(place);
-    assert_int_equal(rename(place_path(place, "attempts/1.42"), place_path(place, "attempts/1.43")),
+    assert_int_equal(rename(home_path(place, "attempts/1.42"), home_path(place, "attempts/1.43")),
                      0);
     struct agent_found found;
     struct err err;
@@ -318,7 +318,7 @@ static void a_removed_folder_is_gone(void **state)
     struct err err;
     make(place);
     assert_int_equal(folder_remove(place->path, token, &err), 0);
-    assert_false(io_exists(place_path(place, "attempts/1.42")));
+    assert_false(io_exists(home_path(place, "attempts/1.42")));
     assert_int_equal(folder_remove(place->path, token, &err), 0);
 }
 
@@ -349,7 +349,7 @@ static void todays_bytes_are_the_golden_ones(void **state)
     struct product product = sample_product();
     struct err err;
     make(place);
-    assert_int_equal(folder_save_product(place_path(place, "attempts/1.42"), &product, &err), 0);
+    assert_int_equal(folder_save_product(home_path(place, "attempts/1.42"), &product, &err), 0);
     assert_int_equal(folder_save_result(place->path, &item, &err), 0);
     equals_golden(place, "order");
     equals_golden(place, "product");
@@ -360,7 +360,7 @@ static void todays_bytes_are_the_golden_ones(void **state)
 static void copy_golden(struct place *place, const char *const *names)
 {
     struct err err;
-    assert_int_equal(io_make_folders(place_path(place, "attempts/1.42"), 0755, &err), 0);
+    assert_int_equal(io_make_folders(home_path(place, "attempts/1.42"), 0755, &err), 0);
     for (; *names; names++) {
         struct buf golden = {0};
         assert_int_equal(io_read_file(arena_print(&place->arena, "%s/tests/golden/v1/folder/%s",
@@ -392,9 +392,9 @@ static void a_folder_of_the_first_version_opens(void **state)
     assert_false(found.supervisor_gone);
     assert_true(shape_equal(&order_shape, &found.order, &order));
     assert_true(shape_equal(&product_shape, &found.result.product, &product));
-    const char *folder = place_path(place, "attempts/1.42");
-    assert_int_equal(custody_log_from(folder, PHASE_BUILD), 7);
-    assert_int_equal(custody_facts(folder, PHASE_BUILD, &facts, &lost, &err), 0);
+    const char *folder = home_path(place, "attempts/1.42");
+    assert_int_equal(supervisor_client_log_from(folder, PHASE_BUILD), 7);
+    assert_int_equal(supervisor_client_facts(folder, PHASE_BUILD, &facts, &lost, &err), 0);
     assert_false(lost);
     assert_int_equal(facts.status, 3);
     assert_int_equal(facts.wall_ms, 9);

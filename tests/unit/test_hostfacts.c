@@ -2,8 +2,8 @@
 /* nix-daemon and the host's pressure, read from made-up trees of /proc and /sys in both layouts of
  * cgroups, and by the supervisor while a command changes them. */
 #include "tests/unit/folders.h"
-#include "worker/custody.h"
-#include "worker/hostfacts.h"
+#include "worker/process/hostfacts.h"
+#include "worker/process/supervisor_client.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -50,7 +50,7 @@ static void host(struct place *place, const char *script)
 
 static const char *root(struct place *place)
 {
-    return place_path(place, "host");
+    return home_path(place, "host");
 }
 
 static struct daemon_look look(struct place *place)
@@ -166,7 +166,7 @@ static void pressure_is_read_line_by_line(void **state)
 static struct exit_facts run_with_host(struct place *place, const char *host_root,
                                        const char *script)
 {
-    struct custody *custody = NULL;
+    struct supervisor_client *client = NULL;
     struct exit_facts facts;
     struct err err = {""};
     bool lost = true;
@@ -174,18 +174,19 @@ static struct exit_facts run_with_host(struct place *place, const char *host_roo
         arena_print(&place->arena, "cd '%s/host'\n%s%s", place->path, library, script);
     const char *const argv[] = {"sh", "-c", all, NULL};
     assert_int_equal(
-        custody_begin(&(struct custody_start){.program = FARM_BINARY_DIR "/bin/farm-supervisor",
+        supervisor_client_begin(
+            &(struct supervisor_client_start){.program = FARM_BINARY_DIR "/bin/farm-supervisor",
                                               .folder = place->path,
                                               .phase = PHASE_BUILD,
                                               .argv = argv,
                                               .stop_grace_ms = 1000,
                                               .host_root = host_root},
-                      &custody, &err),
+            &client, &err),
         0);
-    struct pollfd wait = {.fd = custody_fd(custody), .events = POLLIN};
+    struct pollfd wait = {.fd = supervisor_client_fd(client), .events = POLLIN};
     assert_int_equal(poll(&wait, 1, 60000), 1);
-    custody_release(custody);
-    assert_int_equal(custody_facts(place->path, PHASE_BUILD, &facts, &lost, &err), 0);
+    supervisor_client_release(client);
+    assert_int_equal(supervisor_client_facts(place->path, PHASE_BUILD, &facts, &lost, &err), 0);
     assert_false(lost);
     assert_int_equal(facts.status, 3);
     return facts;

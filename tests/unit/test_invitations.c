@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_invitations.c - tokens: their text, and that each lets in one key, in time, with reasons. */
-#include "coordinator/invitations.h"
+#include "coordinator/join/invitations.h"
 #include "proto/base/io.h"
 
 #include <setjmp.h>

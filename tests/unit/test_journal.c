@@ -4,7 +4,7 @@
  *
  *     FARM_GOLDEN_WRITE=1 build/dev/tests/test_journal
  */
-#include "coordinator/journal.h"
+#include "coordinator/storage/journal.h"
 
 #include "proto/base/io.h"
 #include "tests/unit/sample.h"

@@ -7,7 +7,7 @@
  * Each time, opened after the crash, the journal holds what it held after the last step that was
  * acknowledged, or all of the step that was under way: never a part of it, never less.
  */
-#include "coordinator/journal.h"
+#include "coordinator/storage/journal.h"
 
 #include "proto/base/io.h"
 #include "tests/unit/fault_vfs.h"

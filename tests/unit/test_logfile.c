@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_logfile.c - the file of a log: what is written comes back, and whatever else stands there is
  * neither believed nor a crash. */
-#include "coordinator/logfile.h"
+#include "coordinator/storage/logfile.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 

@@ -2,7 +2,7 @@
 /* test_logtail.c - growing files through the real log tail into the real log store: whatever is in
  * them and whatever happens in between, what is read back is what was written. */
 #include "tests/unit/log_rig.h"
-#include "worker/folder.h"
+#include "worker/disk/folder.h"
 #include "worker/logtail.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "coordinator/names.h"
+#include "coordinator/matrix/names.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What listeners get: signatures, mails, statuses, and who hears what. */
-#include "coordinator/notify.h"
+#include "coordinator/notify/notify.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What people see: text made harmless, columns, durations, the grid of a run. */
-#include "coordinator/cli/grid.h"
-#include "coordinator/cli/print.h"
-#include "coordinator/cli/strip.h"
+#include "coordinator/cli/screen/grid.h"
+#include "coordinator/cli/screen/print.h"
+#include "coordinator/cli/screen/sanitize.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,11 +105,11 @@ static void numbers_are_for_people(void **state)
 /* Feeds the text whole and then byte by byte: where it is cut must not matter. */
 static void assert_stripped(const char *text, size_t size, const char *expected)
 {
-    struct strip whole = {0}, pieces = {0};
+    struct sanitizer whole = {0}, pieces = {0};
     struct buf a = {0}, b = {0};
-    strip_add(&whole, (const uint8_t *)text, size, &a);
+    sanitize_add(&whole, (const uint8_t *)text, size, &a);
     for (size_t i = 0; i < size; i++)
-        strip_add(&pieces, (const uint8_t *)text + i, 1, &b);
+        sanitize_add(&pieces, (const uint8_t *)text + i, 1, &b);
     assert_string_equal(text_of(&a), expected);
     assert_string_equal(text_of(&b), expected);
     buf_release(&a);

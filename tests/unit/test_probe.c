@@ -2,7 +2,7 @@
 /* What this host says of itself, and who may check what. */
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
-#include "worker/probe.h"
+#include "worker/host/probe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +34,7 @@ static bool lists(const char **items, size_t count, const char *begin)
 /* Programs that print a line, first on PATH or alone on it. */
 static void put_program(struct place *place, const char *name, const char *script)
 {
-    const char *path = place_path(place, name);
+    const char *path = home_path(place, name);
     place_write(place, name, arena_print(&place->arena, "#!/bin/sh\n%s\n", script));
     assert_int_equal(chmod(path, 0755), 0);
 }

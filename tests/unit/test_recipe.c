@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "coordinator/recipe.h"
+#include "coordinator/discovery/recipe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "coordinator/record_codec.h"
+#include "coordinator/storage/record_codec.h"
 
 #include "tests/unit/sample.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Views as JSON: the members that `--json` promises, through the life of a run. */
-#include "coordinator/filter.h"
-#include "coordinator/render.h"
+#include "coordinator/matrix/filter.h"
+#include "coordinator/render/render.h"
 #include "proto/json.h"
 #include "tests/unit/history.h"
 

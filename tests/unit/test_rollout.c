@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The plan of a rollout: from what a probe printed and what is wanted, to steps and problems. */
-#include "coordinator/cli/inventory.h"
+#include "coordinator/cli/hosts/inventory.h"
 #include "deploy/rollout.h"
 
 #include <setjmp.h>

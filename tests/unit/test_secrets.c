@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Secrets: where they come from, who may read them, when a token ends. */
-#include "coordinator/secrets.h"
+#include "coordinator/shell/secrets.h"
 
 #include "proto/base/io.h"
 #include "proto/limits.h"

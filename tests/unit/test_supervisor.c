@@ -4,7 +4,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
-#include "worker/supervisor.h"
+#include "worker/process/supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static int finish(pid_t pid)
 static const char *exit_text(struct place *place)
 {
     struct buf file = {0};
-    assert_int_equal(io_read_file(place_path(place, "build.run"), 1 << 16, &file, NULL), 0);
+    assert_int_equal(io_read_file(home_path(place, "build.run"), 1 << 16, &file, NULL), 0);
     assert_int_equal(file.size, SUPERVISOR_STOP_OFFSET + SUPERVISOR_STOP_BYTES);
     const char *text = arena_text(&place->arena, (const char *)file.data + SUPERVISOR_EXIT_OFFSET);
     buf_release(&file);
@@ -98,7 +98,7 @@ static void it_says_who_it_is(void **state)
     assert_non_null(strstr(text, "\nstart_time "));
     assert_non_null(strstr(text, "\nlog_from 0\n"));
     assert_string_equal(text + strlen(text) - 5, "\nend\n");
-    assert_int_equal(stat(place_path(place, "build.run"), &there), 0);
+    assert_int_equal(stat(home_path(place, "build.run"), &there), 0);
     assert_int_equal(there.st_size, SUPERVISOR_STOP_OFFSET + SUPERVISOR_STOP_BYTES);
 }
 
@@ -109,7 +109,7 @@ static void the_log_is_what_was_written_byte_by_byte(void **state)
                                  "i=$((i+1)); done; head -c 3000000 /dev/zero | tr '\\0' x";
     struct buf log = {0};
     assert_int_equal(RUN(place, "--", "sh", "-c", script), 0);
-    assert_int_equal(io_read_file(place_path(place, "log"), 8 << 20, &log, NULL), 0);
+    assert_int_equal(io_read_file(home_path(place, "log"), 8 << 20, &log, NULL), 0);
     assert_int_equal(log.size, 2000 * 9 + 3000000);
     for (size_t i = 0; i < 2000; i++)
         assert_memory_equal(log.data + i * 9, "a\0\377\033[31m\r", 9);
@@ -171,10 +171,10 @@ static void a_phase_runs_once(void **state)
 static void a_phase_that_is_taken_is_left_alone(void **state)
 {
     struct place *place = *state;
-    int file = open(place_path(place, "build.run"), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    int file = open(home_path(place, "build.run"), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     assert_int_equal(flock(file, LOCK_EX), 0);
     assert_int_equal(RUN(place, "--", "echo", "second"), 75);
-    assert_false(io_exists(place_path(place, "log")));
+    assert_false(io_exists(home_path(place, "log")));
     close(file);
 }
 
@@ -188,7 +188,7 @@ static void wrong_arguments_are_refused(void **state)
     assert_int_equal(RUN(place, "--nice", "20", "--", "true"), 64);
     assert_int_equal(RUN(place, "--what", "--", "true"), 64);
     assert_int_equal(RUN(place, "--secret-env", "A", "--secret-fd", "B", "--", "true"), 64);
-    assert_false(io_exists(place_path(place, "build.run")));
+    assert_false(io_exists(home_path(place, "build.run")));
 }
 
 /* ---- ending trees ------------------------------------------------------------------------- */
@@ -385,7 +385,7 @@ static void a_full_disk_loses_log_and_nothing_else(void **state)
                      "head -c 1000000 /dev/zero | tr '\\0' x; echo; echo last; exit 6");
     long long told = fact(&small, "status "), lost = fact(&small, "log_lost_bytes ");
     struct stat log;
-    assert_int_equal(stat(place_path(&small, "log"), &log), 0);
+    assert_int_equal(stat(home_path(&small, "log"), &log), 0);
     arena_clear(&small.arena);
     assert_int_equal(umount2(below, MNT_DETACH), 0);
     assert_int_equal(status, 0);

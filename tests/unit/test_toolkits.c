@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which names no toolkit can build, over the matrix as the seeds have it. */
-#include "coordinator/names.h"
-#include "coordinator/toolkits.h"
+#include "coordinator/matrix/names.h"
+#include "coordinator/matrix/toolkits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

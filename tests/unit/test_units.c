@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_units.c - the promises that the unit files make to systemd. */
-#include "worker/units.h"
+#include "worker/host/units.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 #include "proto/limits.h"
 #include "proto/link.h"
 #include "proto/zap.h"
-#include "worker/folder.h"
+#include "worker/disk/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /* test_worker_options.c - settings of farm-worker: command line, worker.conf, which one wins, and
  * what a mistake is told. */
 #include "proto/base/io.h"
-#include "worker/options.h"
+#include "worker/host/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
 /* Worktrees, with the real git and a real origin. */
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
-#include "worker/folder.h"
-#include "worker/workspace.h"
+#include "worker/disk/folder.h"
+#include "worker/disk/workspace.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -51,9 +51,9 @@ static const char *tip(struct place *place, const char *branch)
 static struct workspace_wish wish_for(struct place *place, const char *branch, const char *commit,
                                       const char *slot)
 {
-    return (struct workspace_wish){.home = place_path(place, "home"),
+    return (struct workspace_wish){.home = home_path(place, "home"),
                                    .project = "vision",
-                                   .url = place_path(place, "origin"),
+                                   .url = home_path(place, "origin"),
                                    .branch = branch,
                                    .commit = commit,
                                    .bundle = "",
@@ -175,7 +175,7 @@ static void a_moved_origin_is_followed(void **state)
     struct workspace_wish wish = wish_for(place, "main", tip(place, "main"), "s1");
     prepare(place, &wish);
     shell(place, "mv origin elsewhere; cd elsewhere; echo four > file; git commit -q -a -m four");
-    wish.url = place_path(place, "elsewhere");
+    wish.url = home_path(place, "elsewhere");
     wish.commit = shell(place, "git -C elsewhere rev-parse main");
     const char *path = prepare(place, &wish);
     assert_string_equal(git_says(place, path, "remote get-url origin"), wish.url);
@@ -191,7 +191,7 @@ static void a_bundle_brings_an_unpushed_commit(void **state)
                  "git bundle create -q ../bundle HEAD");
     struct workspace_wish wish =
         wish_for(place, "topic", shell(place, "git -C mine rev-parse HEAD"), "s1");
-    wish.bundle = place_path(place, "bundle");
+    wish.bundle = home_path(place, "bundle");
     prepare(place, &wish);
     assert_string_equal(shell(place, "cat home/work/vision/s1/file"), "mine");
     prepare(place, &wish);
@@ -297,7 +297,7 @@ static void what_is_not_there_is_said(void **state)
     refuses(place, &wish, "branch gone is gone from");
     wish = wish_for(place, "main", nowhere, "s1");
     wish.project = "other";
-    wish.url = place_path(place, "no-origin");
+    wish.url = home_path(place, "no-origin");
     refuses(place, &wish, "cannot fetch from");
 }
 
@@ -330,7 +330,7 @@ static void names_that_leave_the_home_are_refused(void **state)
     wish = wish_for(place, "main", commit, "s1");
     wish.url = "--upload-pack=touch x";
     refuses(place, &wish, "URL");
-    assert_false(io_exists(place_path(place, "home")));
+    assert_false(io_exists(home_path(place, "home")));
 }
 
 /* A repository's hooks and a user's prompts have no place on a farm. */
@@ -345,7 +345,7 @@ static void hooks_do_not_run(void **state)
                  "chmod +x post-checkout");
     wish.commit = tip(place, "main~1");
     prepare(place, &wish);
-    assert_int_equal(access(place_path(place, "hooked"), F_OK), -1);
+    assert_int_equal(access(home_path(place, "hooked"), F_OK), -1);
 }
 
 /* ---- slots -------------------------------------------------------------------------------- */
@@ -357,7 +357,7 @@ static const char *claim(struct place *place, const char *branch, uint64_t numbe
     struct token token = {.epoch = 1, .number = number};
     shell(place,
           arena_print(&place->arena, "mkdir -p home/attempts/1.%llu", (unsigned long long)number));
-    if (workspace_claim(place_path(place, "home"), "vision", branch, 's', token, &place->arena,
+    if (workspace_claim(home_path(place, "home"), "vision", branch, 's', token, &place->arena,
                         &slot, &err) < 0)
         fail_msg("%s", err.text);
     return slot;
@@ -396,7 +396,7 @@ static void a_dropped_worktree_is_gone(void **state)
     struct workspace_wish wish = wish_for(place, "main", tip(place, "main"), "p1");
     prepare(place, &wish);
     assert_int_equal(workspace_drop(wish.home, "vision", "p1", &err), 0);
-    assert_false(io_exists(place_path(place, "home/work/vision/p1")));
+    assert_false(io_exists(home_path(place, "home/work/vision/p1")));
     assert_int_equal(workspace_drop(wish.home, "vision", "p1", &err), 0);
     prepare(place, &wish);
 }

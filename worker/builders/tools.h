@@ -4,7 +4,7 @@
 #define FARM_TOOLS_H
 
 #include "worker/builders/builder.h"
-#include "worker/tool.h"
+#include "worker/process/tool.h"
 
 /* FARM_PACKAGE, FARM_PROJECT, FARM_BRANCH, FARM_COMMIT, FARM_SYSTEM, FARM_GPU, FARM_ISA, FARM_CUDA,
  * FARM_PYTHON, FARM_OUTPUTS: what a command or a check may want to know. */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/api/lookup.h"
+
+#include "coordinator/core/view.h"
+#include "coordinator/matrix/filter.h"
+#include "coordinator/shell/archive.h"
+#include "proto/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The whole text as a number, or 0. */
+static uint64_t number_of(const char *text)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return 0;
+    uint64_t number = strtoull(text, &end, 10);
+    return *end ? 0 : number;
+}
+
+int lookup_run(struct shell *shell, const char *text, struct lookup *out, struct err *err)
+{
+    *out = (struct lookup){.run = number_of(text)};
+    if (!out->run)
+        return err_set(err, "\"%s\" is no run: a run is a number, see `farm runs`", text);
+    out->farm = archive_source(shell, out->run, &out->archived, err);
+    return out->farm ? 0 : -1;
+}
+
+void lookup_release(struct lookup *lookup)
+{
+    farm_destroy(lookup->archived);
+    lookup->archived = NULL;
+}
+
+/* What is looked for within one run. */
+struct wanted {
+    char branch[LIMIT_BRANCH_BYTES + 1];
+    char part[LIMIT_PACKAGE_BYTES + 1];
+};
+
+static int parse_wanted(const char *text, struct wanted *wanted, struct err *err)
+{
+    *wanted = (struct wanted){0};
+    const char *colon = strchr(text, ':');
+    if (colon && (size_t)(colon - text) < sizeof wanted->branch) {
+        memcpy(wanted->branch, text, (size_t)(colon - text));
+        text = colon + 1;
+    }
+    if (!*text || strlen(text) >= sizeof wanted->part)
+        return err_set(err, "name a job by a part of its package's name, of 1 to %d characters",
+                       LIMIT_PACKAGE_BYTES);
+    memcpy(wanted->part, text, strlen(text) + 1);
+    for (char *at = wanted->part; (at = strstr(at, "armv8.2"));)
+        at[5] = '_';
+    return 0;
+}
+
+/* How well a name fits what was typed. A closer fit beats the others: "sm90-avx512" means the
+ * package that ends so, not its siblings with avx512bf16. */
+enum closeness { FITS_NOT, FITS_ANYWHERE, FITS_PARTS, FITS_EXACTLY };
+
+static bool ends_part(char c)
+{
+    return c == '-' || c == '\0';
+}
+
+static enum closeness closeness_of(const char *package, const char *part)
+{
+    enum closeness best = FITS_NOT;
+    size_t size = strlen(part);
+    for (const char *at = package; (at = strstr(at, part)); at++) {
+        bool whole = (at == package || at[-1] == '-') && ends_part(at[size]);
+        if (whole && at == package && !at[size])
+            return FITS_EXACTLY;
+        if (best < FITS_PARTS)
+            best = whole ? FITS_PARTS : FITS_ANYWHERE;
+    }
+    return best;
+}
+
+/* The jobs of a run that fit closest. */
+struct matches {
+    uint64_t jobs[4]; /* enough to name some in an error */
+    size_t count;
+    enum closeness closeness;
+};
+
+static void find_in_run(const struct farm *farm, uint64_t run, const struct wanted *wanted,
+                        struct matches *matches)
+{
+    struct job_view job;
+    uint64_t cursor = 0;
+    while (view_job_next(farm, run, &cursor, &job)) {
+        const struct variant *variant = &job.item->variant;
+        if (*wanted->branch && strcmp(wanted->branch, variant->branch) != 0)
+            continue;
+        enum closeness closeness = closeness_of(variant->package, wanted->part);
+        if (closeness == FITS_NOT || closeness < matches->closeness)
+            continue;
+        if (closeness > matches->closeness)
+            *matches = (struct matches){.closeness = closeness};
+        if (matches->count < sizeof matches->jobs / sizeof matches->jobs[0])
+            matches->jobs[matches->count] = job.job;
+        matches->count++;
+    }
+}
+
+static int ambiguous(const struct farm *farm, const char *text, const struct matches *matches,
+                     struct err *err)
+{
+    struct buf names = {0};
+    for (size_t i = 0; i < matches->count && i < 4; i++) {
+        struct job_view job;
+        view_job(farm, matches->jobs[i], &job);
+        buf_print(&names, "%s%s:%s", i ? ", " : "", job.item->variant.branch,
+                  job.item->variant.package);
+    }
+    err_set(err, "\"%s\" could be %zu jobs: %s%s", text, matches->count, (char *)names.data,
+            matches->count > 4 ? ", ..." : "");
+    buf_release(&names);
+    return -1;
+}
+
+/* 0 found, 1 not in this run, -1 ambiguous. */
+static int take_from_run(const struct farm *farm, uint64_t run, const struct wanted *wanted,
+                         const char *text, struct lookup *out, struct err *err)
+{
+    struct matches matches = {0};
+    find_in_run(farm, run, wanted, &matches);
+    if (!matches.count)
+        return 1;
+    if (matches.count > 1)
+        return ambiguous(farm, text, &matches, err);
+    out->farm = farm;
+    out->run = run;
+    out->job = matches.jobs[0];
+    return 0;
+}
+
+/* Runs of the live farm, newest first. */
+static int take_from_newest(struct shell *shell, const struct wanted *wanted, const char *text,
+                            struct lookup *out, struct err *err)
+{
+    struct run_view view;
+    uint64_t cursor = 0, *runs = NULL;
+    size_t count = 0, capacity = 0;
+    while (view_run_next(shell->farm, &cursor, &view)) {
+        MEM_GROW(runs, count, capacity);
+        runs[count++] = view.run;
+    }
+    int result = 1;
+    while (result == 1 && count)
+        result = take_from_run(shell->farm, runs[--count], wanted, text, out, err);
+    free(runs);
+    return result;
+}
+
+int lookup_job(struct shell *shell, const char *text, struct lookup *out, struct err *err)
+{
+    *out = (struct lookup){.farm = shell->farm};
+    struct job_view job;
+    if (text[0] == '#' && (out->job = number_of(text + 1)) &&
+        view_job(shell->farm, out->job, &job)) {
+        out->run = job.run;
+        return 0;
+    }
+    struct wanted wanted;
+    const char *slash = strchr(text, '/');
+    char run_text[24] = "";
+    if (slash && (size_t)(slash - text) < sizeof run_text)
+        memcpy(run_text, text, (size_t)(slash - text));
+    uint64_t run = number_of(run_text);
+    const char *part = run ? slash + 1 : text;
+    if (parse_wanted(part, &wanted, err))
+        return -1;
+    int result;
+    if (run) {
+        if (lookup_run(shell, run_text, out, err))
+            return -1;
+        result = take_from_run(out->farm, run, &wanted, text, out, err);
+    } else {
+        result = take_from_newest(shell, &wanted, text, out, err);
+    }
+    if (result > 0)
+        return err_set(err, "no job's name contains \"%s\": `farm status` lists them", part);
+    return result;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_matrix.c - the variants as discovery finds them, and what a rebuild would do with them. */
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/screen/print.h"
+#include "proto/json.h"
+
+#include <string.h>
+
+static void print_warnings(const json_t *body)
+{
+    struct arena arena = {0};
+    size_t index;
+    json_t *warning;
+    fflush(stdout);
+    json_array_foreach(json_object_get(body, "warnings"), index, warning)
+    {
+        fprintf(stderr, "farm: %s\n", text_safe(&arena, json_string_value(warning)));
+    }
+    arena_clear(&arena);
+}
+
+static void print_items(const json_t *items,
+                        void (*add)(struct table *, struct arena *, const json_t *),
+                        const struct column *columns, size_t count, struct buf *text, bool colours)
+{
+    struct arena arena = {0};
+    struct table *table = table_create(columns, count);
+    size_t index;
+    json_t *item;
+    json_array_foreach(items, index, item)
+    {
+        add(table, &arena, item);
+    }
+    table_print(table, colours, text);
+    table_destroy(table);
+    arena_clear(&arena);
+}
+
+static json_t *question(struct invocation *invocation)
+{
+    json_t *arguments = json_object();
+    json_object_set_new(arguments, "filter", json_text(arguments_joined(invocation, 0)));
+    json_object_set_new(arguments, "project", json_text(option_text(invocation, "project")));
+    return arguments;
+}
+
+/* ---- matrix -------------------------------------------------------------------------------- */
+
+static const char *const matrix_keys[] = {"branch", "package", "system", "gpu", "isa", "cuda"};
+enum { MATRIX_KEYS = sizeof matrix_keys / sizeof matrix_keys[0] };
+
+static void add_variant(struct table *table, struct arena *arena, const json_t *item)
+{
+    (void)arena;
+    for (size_t i = 0; i < MATRIX_KEYS; i++)
+        table_cell(table, INK_PLAIN, json_get_text(item, matrix_keys[i], ""));
+    table_cell(table, INK_BAD, json_get_text(item, "problem", ""));
+}
+
+static void print_markdown(const json_t *items, struct buf *out)
+{
+    struct arena arena = {0};
+    size_t index;
+    json_t *item;
+    buf_print(out, "| branch | package | system | gpu | isa | cuda |\n|---|---|---|---|---|---|\n");
+    json_array_foreach(items, index, item)
+    {
+        buf_print(out, "|");
+        for (size_t i = 0; i < MATRIX_KEYS; i++)
+            markdown_cell(out, &arena, json_get_text(item, matrix_keys[i], ""));
+        buf_print(out, "\n");
+    }
+    arena_clear(&arena);
+}
+
+enum exit_code cmd_matrix(struct invocation *invocation)
+{
+    static const struct column columns[] = {
+        {"branch", false}, {"package", false}, {"system", false}, {"gpu", false},
+        {"isa", false},    {"cuda", false},    {"", false}};
+    json_t *body = NULL;
+    struct buf text = {0};
+    struct screen screen = screen_of(stdout);
+    enum exit_code code = invocation_ask(invocation, "matrix", question(invocation), &body);
+    if (code != EXIT_FINE)
+        return code;
+    const json_t *items = json_object_get(body, "items");
+    if (option_given(invocation, "json")) {
+        print_json(json_incref(body));
+    } else if (option_given(invocation, "markdown")) {
+        print_markdown(items, &text);
+    } else {
+        print_items(items, add_variant, columns, MATRIX_KEYS + 1, &text, screen.colours);
+        buf_print(&text, "%zu variants\n", json_array_size(items));
+    }
+    screen_write(&screen, &text);
+    print_warnings(body);
+    buf_release(&text);
+    json_decref(body);
+    return EXIT_FINE;
+}
+
+/* ---- plan ---------------------------------------------------------------------------------- */
+
+static enum ink disposition_ink(const char *disposition)
+{
+    if (!strcmp(disposition, "build"))
+        return INK_GOOD;
+    return !strcmp(disposition, "skip") || !strcmp(disposition, "join") ? INK_DIM : INK_BAD;
+}
+
+static const char *start_text(struct arena *arena, const json_t *item)
+{
+    uint64_t start_ms = json_get_u64(item, "start_ms", 0);
+    return start_ms < 1000 ? "now" : arena_print(arena, "in %s", format_duration(arena, start_ms));
+}
+
+static void add_plan(struct table *table, struct arena *arena, const json_t *item)
+{
+    const char *disposition = json_get_text(item, "disposition", "");
+    bool builds = !strcmp(disposition, "build");
+    const char *worker = json_get_text(item, "worker", "");
+    table_cell(table, disposition_ink(disposition), disposition);
+    table_cell(table, INK_PLAIN, json_get_text(item, "branch", ""));
+    table_cell(table, INK_PLAIN, json_get_text(item, "package", ""));
+    table_cell(table, INK_PLAIN, json_get_text(item, "system", ""));
+    table_cell(table, INK_PLAIN, worker);
+    table_cell(table, INK_PLAIN, builds && *worker ? start_text(arena, item) : "");
+    table_cell(table, INK_PLAIN,
+               builds ? format_duration(arena, json_get_u64(item, "duration_ms", 0)) : "");
+    table_cell(table, INK_NOTE, json_get_text(item, "reason", ""));
+}
+
+/* "45 build, 22 skip", in the order of first appearance. */
+static void add_totals(const json_t *items, struct buf *out)
+{
+    json_t *totals = json_object(), *item, *total;
+    size_t index;
+    const char *key, *separator = "";
+    json_array_foreach(items, index, item)
+    {
+        key = json_get_text(item, "disposition", "");
+        json_object_set_new(totals, key,
+                            json_integer((json_int_t)json_get_u64(totals, key, 0) + 1));
+    }
+    json_object_foreach(totals, key, total)
+    {
+        buf_print(out, "%s%lld %s", separator, (long long)json_integer_value(total), key);
+        separator = ", ";
+    }
+    buf_print(out, *separator ? "\n" : "no variant matches\n");
+    json_decref(totals);
+}
+
+enum exit_code cmd_plan(struct invocation *invocation)
+{
+    static const struct column columns[] = {
+        {"would", false}, {"branch", false}, {"package", false}, {"system", false},
+        {"on", false},    {"begins", false}, {"takes", false},   {"because", false}};
+    json_t *arguments = question(invocation), *body = NULL;
+    struct buf text = {0};
+    struct screen screen = screen_of(stdout);
+    json_object_set_new(arguments, "publish", json_boolean(option_given(invocation, "publish")));
+    json_object_set_new(arguments, "force", json_boolean(option_given(invocation, "force")));
+    enum exit_code code = invocation_ask(invocation, "plan", arguments, &body);
+    if (code != EXIT_FINE)
+        return code;
+    const json_t *items = json_object_get(body, "items");
+    if (option_given(invocation, "json")) {
+        print_json(json_incref(body));
+    } else {
+        print_items(items, add_plan, columns, 8, &text, screen.colours);
+        add_totals(items, &text);
+    }
+    screen_write(&screen, &text);
+    print_warnings(body);
+    buf_release(&text);
+    json_decref(body);
+    return EXIT_FINE;
+}

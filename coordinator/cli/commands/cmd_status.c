@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/follow.h"
+#include "coordinator/cli/screen/grid.h"
+#include "coordinator/cli/screen/print.h"
+#include "proto/json.h"
+
+#include <string.h>
+
+/* The argument, or 0: the newest. */
+static enum exit_code wanted_run(struct invocation *invocation, uint64_t *run)
+{
+    *run = 0;
+    return invocation->argument_count ? argument_number(invocation, 0, run) : EXIT_FINE;
+}
+
+static enum exit_code ask_status(struct invocation *invocation, json_t **body)
+{
+    uint64_t run;
+    enum exit_code code = wanted_run(invocation, &run);
+    if (code != EXIT_FINE)
+        return code;
+    json_t *arguments = json_object();
+    if (run)
+        json_object_set_new(arguments, "run", json_integer((json_int_t)run));
+    return invocation_ask(invocation, "status", arguments, body);
+}
+
+/* ---- status -------------------------------------------------------------------------------- */
+
+/* What stays open until a person acts. */
+static void print_needs(const json_t *notices, struct arena *arena, bool colours, struct buf *out)
+{
+    size_t index;
+    json_t *notice;
+    json_array_foreach(notices, index, notice)
+    {
+        if (!strncmp(json_get_text(notice, "notice", ""), "run-", 4))
+            continue;
+        ink_add(out, colours, INK_BAD, "needs you");
+        buf_print(out, ": %s\n", text_safe(arena, json_get_text(notice, "text", "")));
+    }
+}
+
+static void print_farm(const json_t *farm, bool colours, struct buf *out)
+{
+    struct arena arena = {0};
+    if (json_get_flag(farm, "paused")) {
+        ink_add(out, colours, INK_NOTE, "paused");
+        buf_print(out, ": %s (farm resume goes on)\n",
+                  text_safe(&arena, json_get_text(farm, "paused_reason", "")));
+    }
+    if (json_object_get(farm, "intake_open") && !json_get_flag(farm, "intake_open")) {
+        ink_add(out, colours, INK_BAD, "takes no new work");
+        buf_print(out, ": %s\n", text_safe(&arena, json_get_text(farm, "intake_reason", "")));
+    }
+    print_needs(json_object_get(farm, "notices"), &arena, colours, out);
+    if (json_get_u64(farm, "workers_online", 0) == 0)
+        buf_print(out, "no worker is online: farm worker list, farm worker start NAME\n");
+    arena_clear(&arena);
+}
+
+static void print_status(const json_t *body)
+{
+    struct screen screen = screen_of(stdout);
+    struct buf text = {0};
+    const json_t *run = json_object_get(body, "run");
+    if (json_is_object(run)) {
+        grid_print(run, screen.colours, &text);
+        grid_counts(run, screen.colours, &text);
+        grid_stops(run, screen.colours, &text);
+        grid_failures(run, screen.colours, &text);
+    } else {
+        buf_print(&text, "no run yet: farm rebuild starts one\n");
+    }
+    print_farm(json_object_get(body, "farm"), screen.colours, &text);
+    screen_write(&screen, &text);
+    buf_release(&text);
+}
+
+enum exit_code cmd_status(struct invocation *invocation)
+{
+    json_t *body = NULL;
+    enum exit_code code = ask_status(invocation, &body);
+    if (code != EXIT_FINE)
+        return code;
+    if (option_given(invocation, "json"))
+        print_json(json_incref(body));
+    else
+        print_status(body);
+    json_decref(body);
+    return EXIT_FINE;
+}
+
+/* ---- watch --------------------------------------------------------------------------------- */
+
+enum exit_code cmd_watch(struct invocation *invocation)
+{
+    json_t *body = NULL;
+    enum exit_code code = ask_status(invocation, &body);
+    uint64_t run = json_get_u64(json_object_get(body, "run"), "run", 0);
+    json_decref(body);
+    if (code != EXIT_FINE)
+        return code;
+    return run ? follow_run(invocation, run, FOLLOW_GRID) : follow_farm(invocation);
+}
+
+/* ---- runs ---------------------------------------------------------------------------------- */
+
+static const char *chosen_text(struct arena *arena, const json_t *run)
+{
+    const char *filter = json_get_text(run, "filter", "");
+    uint64_t retry_of = json_get_u64(run, "retry_of", 0);
+    if (!strcmp(json_get_text(run, "task", ""), "evaluate"))
+        return arena_print(arena, "evaluates what waits in %llu", (unsigned long long)retry_of);
+    if (retry_of)
+        return arena_print(arena, "retry of %llu%s%s", (unsigned long long)retry_of,
+                           *filter ? ": " : "", filter);
+    return *filter ? filter : "all";
+}
+
+static void add_run(struct table *table, struct arena *arena, const json_t *run)
+{
+    struct buf summary = {0};
+    const char *state = json_get_text(run, "state", "");
+    run_summary(run, &summary);
+    table_number(table, json_get_u64(run, "run", 0));
+    table_cell(table, INK_PLAIN, state);
+    table_cell(table, INK_PLAIN, format_time(arena, json_get_u64(run, "submitted_at", 0)));
+    table_cell(table, INK_PLAIN, json_get_text(run, "who", ""));
+    table_cell(table, INK_PLAIN, chosen_text(arena, run));
+    table_number(table, json_get_u64(run, "total", 0));
+    table_cell(table, INK_PLAIN,
+               strcmp(state, "refused") ? (char *)summary.data : json_get_text(run, "reason", ""));
+    buf_release(&summary);
+}
+
+static void print_runs(struct invocation *invocation, const json_t *runs)
+{
+    static const struct column columns[] = {{"run", true},    {"state", false}, {"began", false},
+                                            {"by", false},    {"what", false},  {"jobs", true},
+                                            {"result", false}};
+    struct screen screen = screen_of(stdout);
+    struct table *table = table_create(columns, 7);
+    struct buf text = {0};
+    size_t index;
+    json_t *run;
+    json_array_foreach(runs, index, run)
+    {
+        add_run(table, &invocation->arena, run);
+    }
+    table_print(table, screen.colours, &text);
+    screen_write(&screen, &text);
+    buf_release(&text);
+    table_destroy(table);
+}
+
+enum exit_code cmd_runs(struct invocation *invocation)
+{
+    json_t *body = NULL;
+    enum exit_code code = invocation_ask(invocation, "runs", NULL, &body);
+    if (code != EXIT_FINE)
+        return code;
+    if (option_given(invocation, "json"))
+        print_json(json_incref(json_object_get(body, "runs")));
+    else
+        print_runs(invocation, json_object_get(body, "runs"));
+    json_decref(body);
+    return EXIT_FINE;
+}

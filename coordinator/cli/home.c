@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/home.h"
+
+#include "proto/base/io.h"
+#include "proto/limits.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *user_home(void)
+{
+    const char *home = getenv("HOME");
+    if (home && *home)
+        return home;
+    const struct passwd *entry = getpwuid(getuid());
+    return entry ? entry->pw_dir : "/";
+}
+
+const char *home_find(struct arena *arena, const char *option)
+{
+    const char *wanted = option && *option ? option : getenv("FARM_HOME");
+    const char *state = getenv("XDG_STATE_HOME");
+    if ((!wanted || !*wanted) && state && *state == '/')
+        return arena_print(arena, "%s/floxfarm", state);
+    if (!wanted || !*wanted)
+        return arena_print(arena, "%s/.local/state/floxfarm", user_home());
+    if (*wanted == '/')
+        return arena_text(arena, wanted);
+    char *here = getcwd(NULL, 0);
+    const char *path = arena_print(arena, "%s/%s", here ? here : ".", wanted);
+    free(here);
+    return path;
+}
+
+const char *home_path(struct arena *arena, const char *home, const char *name)
+{
+    return arena_print(arena, "%s/%s", home, name);
+}
+
+/* The rest of the line of a file that begins with the word `what`, or "". */
+static const char *line_of(struct arena *arena, const char *path, const char *what)
+{
+    struct buf text = {0};
+    const char *found = "";
+    size_t size = strlen(what);
+    io_read_file(path, LIMIT_TEXT_BYTES, &text, NULL);
+    char *rest = NULL;
+    for (char *line = text.size ? strtok_r((char *)text.data, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (!strncmp(line, what, size) && line[size] == ' ')
+            found = arena_text(arena, line + size + 1);
+    buf_release(&text);
+    return found;
+}
+
+const char *home_endpoint(struct arena *arena, const char *home, const char *what)
+{
+    return line_of(arena, home_path(arena, home, "run/endpoints"), what);
+}
+
+const char *home_remote(struct arena *arena, const char *home, const char *what)
+{
+    return line_of(arena, home_path(arena, home, "remote"), what);
+}
+
+static int remote_address(const char *endpoint, struct client_address *out, struct err *err)
+{
+    const char *server = getenv("FARM_SERVER_KEY"), *own = getenv("FARM_KEY");
+    if (!server || !*server || !own || !*own)
+        return err_set(err, "FARM_CONNECT needs FARM_SERVER_KEY (the coordinator's public key) and "
+                            "FARM_KEY (the path of your key) beside it");
+    out->endpoint = endpoint;
+    out->is_remote = true;
+    if (keys_valid(server))
+        memcpy(out->server_key, server, KEY_TEXT_BYTES);
+    else if (keys_load_public(server, out->server_key, err))
+        return err_prefix(err, "FARM_SERVER_KEY");
+    return keys_load(own, &out->own, err) ? err_prefix(err, "FARM_KEY") : 0;
+}
+
+/* HOME/remote, as `farm join` or `farm up --on` wrote it. */
+static int noted_address(struct arena *arena, const char *home, struct client_address *out,
+                         struct err *err)
+{
+    const char *server = home_remote(arena, home, "server-key");
+    out->endpoint = home_remote(arena, home, "connect");
+    out->is_remote = true;
+    if (!*out->endpoint || !keys_valid(server))
+        return err_set(err,
+                       "%s/remote is damaged: join the farm again with a new token, or run farm up "
+                       "--on USER@HOST again",
+                       home);
+    memcpy(out->server_key, server, KEY_TEXT_BYTES);
+    return keys_load(home_path(arena, home, "keys/me.key"), &out->own, err);
+}
+
+static int local_address(struct arena *arena, const char *home, struct client_address *out,
+                         struct err *err)
+{
+    out->endpoint = home_endpoint(arena, home, "local");
+    if (!*out->endpoint)
+        out->endpoint = home_endpoint(arena, home, "control");
+    if (!*out->endpoint)
+        return err_set(err,
+                       "no coordinator runs in %s: start it with farm up, or name another "
+                       "folder with --home or FARM_HOME",
+                       home);
+    if (keys_load_public(home_path(arena, home, "keys/farmd.key.pub"), out->server_key, err))
+        return -1;
+    return keys_load(home_path(arena, home, "keys/admin.key"), &out->own, err);
+}
+
+int home_address(struct arena *arena, const char *home, struct client_address *out, struct err *err)
+{
+    const char *endpoint = getenv("FARM_CONNECT");
+    *out = (struct client_address){0};
+    if (endpoint && *endpoint)
+        return remote_address(endpoint, out, err);
+    if (io_exists(home_path(arena, home, "remote")))
+        return noted_address(arena, home, out, err);
+    return local_address(arena, home, out, err);
+}

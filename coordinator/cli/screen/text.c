@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* text.c - what a piece of UTF-8 does to a terminal: its width, and a form that does no harm.
+ *
+ * The widths are a short table and not wcwidth(3): that one depends on the locale the program
+ * happens to run under, and a farm often runs under none.
+ */
+#include "coordinator/cli/screen/print.h"
+#include "coordinator/cli/screen/utf8.h"
+
+#include <string.h>
+
+size_t utf8_decode(const char *text, uint32_t *code)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    if (at[0] < 0x80) {
+        *code = at[0];
+        return 1;
+    }
+    size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] > 0xf4)
+        return 0;
+    *code = at[0] & (0xffu >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        *code = *code << 6 | (at[i] & 0x3f);
+    }
+    bool overlong = (length == 3 && *code < 0x800) || (length == 4 && *code < 0x10000);
+    bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
+    return overlong || surrogate || *code > 0x10ffff ? 0 : length;
+}
+
+struct span {
+    uint32_t first, last;
+};
+
+static bool within(const struct span *spans, size_t count, uint32_t code)
+{
+    for (size_t i = 0; i < count; i++)
+        if (code >= spans[i].first && code <= spans[i].last)
+            return true;
+    return false;
+}
+
+/* Combining marks, joiners and direction marks take no column. */
+static const struct span narrow[] = {
+    {0x0300, 0x036f}, {0x0483, 0x0489},  {0x0591, 0x05bd}, {0x0610, 0x061a}, {0x064b, 0x065f},
+    {0x0900, 0x0902}, {0x0e34, 0x0e3a},  {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x200b, 0x200f},
+    {0x202a, 0x202e}, {0x2060, 0x2064},  {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f},
+    {0xfeff, 0xfeff}, {0xe0100, 0xe01ef}};
+/* East Asian wide and full-width forms, emoji (Unicode's EastAsianWidth W and F, in blocks). */
+static const struct span wide[] = {
+    {0x1100, 0x115f},   {0x231a, 0x231b},   {0x23e9, 0x23ec},   {0x2705, 0x2705},  {0x274c, 0x274c},
+    {0x2e80, 0x303e},   {0x3041, 0x33ff},   {0x3400, 0x4dbf},   {0x4e00, 0x9fff},  {0xa000, 0xa4cf},
+    {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe4f},   {0xff00, 0xff60},  {0xffe0, 0xffe6},
+    {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
+
+static size_t code_columns(uint32_t code)
+{
+    if (within(narrow, sizeof narrow / sizeof *narrow, code))
+        return 0;
+    return within(wide, sizeof wide / sizeof *wide, code) ? 2 : 1;
+}
+
+size_t text_columns(const char *text)
+{
+    size_t columns = 0;
+    while (*text) {
+        uint32_t code = 0;
+        size_t length = utf8_decode(text, &code);
+        columns += length ? code_columns(code) : 1;
+        text += length ? length : 1;
+    }
+    return columns;
+}
+
+static void add_escaped(struct buf *out, unsigned char byte)
+{
+    if (byte == '\n')
+        buf_add(out, "\\n", 2);
+    else if (byte == '\t')
+        buf_add(out, "\\t", 2);
+    else if (byte == 0x1b)
+        buf_add(out, "\\e", 2);
+    else
+        buf_print(out, "\\x%02x", byte);
+}
+
+/* Direction overrides reorder what stands beside them, so they are not shown either. */
+static bool is_harmless(uint32_t code)
+{
+    return code >= 0x20 && !(code >= 0x7f && code <= 0x9f) && !(code >= 0x202a && code <= 0x202e) &&
+           !(code >= 0x2066 && code <= 0x2069);
+}
+
+const char *text_safe(struct arena *arena, const char *text)
+{
+    struct buf out = {0};
+    while (*text) {
+        uint32_t code = 0;
+        size_t length = utf8_decode(text, &code);
+        if (length && is_harmless(code))
+            buf_add(&out, text, length);
+        else
+            for (size_t i = 0; i < (length ? length : 1); i++)
+                add_escaped(&out, (unsigned char)text[i]);
+        text += length ? length : 1;
+    }
+    const char *copy = arena_text(arena, out.data ? (char *)out.data : "");
+    buf_release(&out);
+    return copy;
+}

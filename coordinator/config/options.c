@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/config/options.h"
+
+#include "proto/limits.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const listener_kind_names[] = {"none", "webhook", "mail", "command", "github", NULL};
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+#define AT(struct_type, member) .offset = offsetof(struct_type, member)
+#define ITEMS(struct_type, member)                                                                 \
+    .offset = offsetof(struct_type, member), .count_offset = offsetof(struct_type, member##_count)
+#define END                                                                                        \
+    {                                                                                              \
+        .key = NULL                                                                                \
+    }
+
+static const struct option listen_options[] = {
+    {"control", "tcp://127.0.0.1:7471",
+     "Where workers and clients connect. Use tcp://*:7471 when workers are on other hosts; all "
+     "traffic is encrypted and every peer is known by its key.",
+     OPTION_TEXT, AT(struct config_listen, control)},
+    {"log", "tcp://127.0.0.1:7472",
+     "Where workers send build logs; a socket of its own, so that logs never delay a heartbeat.",
+     OPTION_TEXT, AT(struct config_listen, log)},
+    {"join", "tcp://127.0.0.1:7473",
+     "Where whoever has a token of `farm token create` joins. Listens only while such a token is "
+     "open.",
+     OPTION_TEXT, AT(struct config_listen, join)},
+    END};
+
+static const struct option timing_options[] = {
+    {"heartbeat", "5s", "A worker is heard of at least this often.", OPTION_TIME,
+     AT(struct policy, heartbeat_ms), .least = 100, .most = 600000},
+    {"lease_ttl", "30s",
+     "Not heard of for this long, a worker counts as offline and gets nothing new; at least two "
+     "heartbeats.",
+     OPTION_TIME, AT(struct policy, lease_ttl_ms), .least = 200, .most = 86400000},
+    {"lost_grace", "2h",
+     "Offline for this long beyond that, its builds are given to others. Long, because a reboot or "
+     "an hour without network must not throw away a build of four hours.",
+     OPTION_TIME, AT(struct policy, lost_grace_ms), .most = 30 * 86400000ull},
+    {"retry_delay", "30s",
+     "The first pause before a job is tried again; it doubles with each try, up to 32 times.",
+     OPTION_TIME, AT(struct policy, retry_delay_ms), .most = 86400000},
+    {"evaluate_after", "1m",
+     "Jobs that have waited so long are evaluated in slots that builds leave free, so that a "
+     "recipe "
+     "that does not evaluate is known before its turn; 0 is never.",
+     OPTION_TIME, AT(struct policy, evaluate_after_ms), .most = 30 * 86400000ull},
+    END};
+
+static const struct option retry_options[] = {
+    {"attempts_max", "4",
+     "How often a job may fail for its own reasons, or for one and the same cause of another.",
+     OPTION_U32, AT(struct policy, attempts_max), .least = 1, .most = LIMIT_ATTEMPTS_PER_JOB},
+    {"lost_max", "3", "A job that lost this many hosts is stopped: it may be what kills them.",
+     OPTION_U32, AT(struct policy, lost_max), .least = 1, .most = LIMIT_ATTEMPTS_PER_JOB},
+    {"publish_tries_max", "5", "How often a publish that certainly failed is tried in all.",
+     OPTION_U32, AT(struct policy, publish_tries_max), .least = 1, .most = 100},
+    END};
+
+static const struct option target_options[] = {
+    {"name", NULL, "What branches call it.", OPTION_TEXT, AT(struct config_target, name)},
+    {"kind", NULL, "Where it publishes to: a Flox organisation, a Nix binary cache, or a command.",
+     OPTION_ENUM, AT(struct config_target, kind), .names = target_kind_names},
+    {"org", "", "flox: the organisation; its name when not given.", OPTION_TEXT,
+     AT(struct config_target, org)},
+    {"location", "", "nix-cache: the store's URI, e.g. file:///srv/cache or s3://bucket.",
+     OPTION_TEXT, AT(struct config_target, location)},
+    {"command", "", "command: run by sh -c on the host that built, with FARM_PACKAGE and others.",
+     OPTION_TEXT, AT(struct config_target, command)},
+    {"secret", "", "Name of the secret that goes with a publish; `farm secret set NAME`.",
+     OPTION_TEXT, AT(struct config_target, secret)},
+    {"no_rebuild", "false",
+     "Forbid a publish that would build again what was checked. Off until you have tried it with "
+     "your flox.",
+     OPTION_FLAG, AT(struct config_target, no_rebuild)},
+    END};
+
+static const struct option listener_options[] = {
+    {"name", NULL, "What the farm calls it.", OPTION_TEXT, AT(struct config_listener, name)},
+    {"kind", NULL,
+     "webhook: a POST of JSON; mail: through sendmail; command: run by sh -c with the JSON on its "
+     "standard input; github: a commit status for each branch of a run.",
+     OPTION_ENUM, AT(struct config_listener, kind), .names = listener_kind_names},
+    {"url", "", "webhook: where to; github: its API, https://api.github.com when not given.",
+     OPTION_TEXT, AT(struct config_listener, url)},
+    {"to", "", "mail: one or more addresses, by commas.", OPTION_TEXT,
+     AT(struct config_listener, to)},
+    {"from", "", "mail: the sender; sendmail's own when not given.", OPTION_TEXT,
+     AT(struct config_listener, from)},
+    {"command", "",
+     "command: what is run; mail: the sendmail to call, /usr/sbin/sendmail when not given.",
+     OPTION_TEXT, AT(struct config_listener, command)},
+    {"secret", "",
+     "Name of a secret: signs what a webhook gets (HMAC-SHA256, header X-Farm-Signature-256); "
+     "github's token.",
+     OPTION_TEXT, AT(struct config_listener, secret)},
+    {"kinds", NULL,
+     "Only these notices: run-opened, run-ended, publishing-held, publication-unknown, "
+     "worker-quarantined, intake-closed. When not given: all but run-opened; github always gets "
+     "the two of a run.",
+     OPTION_TEXTS, ITEMS(struct config_listener, kinds)},
+    END};
+
+static const struct option branch_options[] = {
+    {"name", NULL, "A branch, or a glob over branches; a name goes before a glob.", OPTION_TEXT,
+     AT(struct config_branch, name)},
+    {"publish", "", "A target from above; without one the branch is built and not published.",
+     OPTION_TEXT, AT(struct config_branch, publish)},
+    {"wins", NULL,
+     "Packages (globs) that this branch publishes where another branch has the same name; without "
+     "a winner neither is published.",
+     OPTION_TEXTS, ITEMS(struct config_branch, wins)},
+    {"include", NULL, "Only these packages (globs); all when not given.", OPTION_TEXTS,
+     ITEMS(struct config_branch, include)},
+    {"exclude", NULL, "Not these packages (globs).", OPTION_TEXTS,
+     ITEMS(struct config_branch, exclude)},
+    END};
+
+static const struct option limit_options[] = {
+    {"match", NULL, "The variants it is for, as on the command line: gpu=sm90 isa=avx512.",
+     OPTION_TEXT, AT(struct config_limit, match)},
+    {"wall", "0", "As the project's; 0 leaves that.", OPTION_TIME, AT(struct config_limit, wall_ms),
+     .most = 30 * 86400000ull},
+    {"silence", "0", "As the project's; 0 leaves that.", OPTION_TIME,
+     AT(struct config_limit, silence_ms), .most = 30 * 86400000ull},
+    {"memory", "0", "As the project's; 0 leaves that.", OPTION_BYTES,
+     AT(struct config_limit, memory_bytes), .most = 1ull << 50},
+    {"disk", "0", "As the project's; 0 leaves that.", OPTION_BYTES,
+     AT(struct config_limit, disk_bytes), .most = 1ull << 60},
+    END};
+
+static const struct option rule_options[] = {
+    {"match", NULL, "A regular expression (PCRE2); ^ and $ are begin and end of a line.",
+     OPTION_TEXT, AT(struct config_rule, match)},
+    {"cause", NULL, "What it tells; docs/failures.md says what follows.", OPTION_ENUM,
+     AT(struct config_rule, cause), .names = cause_names},
+    END};
+
+static const struct option project_options[] = {
+    {"name", NULL, "What the farm calls it.", OPTION_TEXT, AT(struct config_project, name)},
+    {"url", NULL,
+     "The git URL that everybody may read; flox stores it in the catalog as the package's source.",
+     OPTION_TEXT, AT(struct config_project, url)},
+    {"builder", "flox", "Who builds: flox, nix (nix-build of the same recipe), or a command.",
+     OPTION_ENUM, AT(struct config_project, builder), .names = builder_names},
+    {"command", "", "builder command: run by sh -c, with FARM_PACKAGE and others.", OPTION_TEXT,
+     AT(struct config_project, command)},
+    {"evaluate", "",
+     "builder command: run by sh -c to find out early whether a package evaluates, with "
+     "FARM_PACKAGE "
+     "and others; it must not build. flox and nix need none.",
+     OPTION_TEXT, AT(struct config_project, evaluate)},
+    {"checkout", "true", "builder command: false runs it in an empty folder, without git.",
+     OPTION_FLAG, AT(struct config_project, checkout)},
+    {"system", "",
+     "For packages whose name and recipe do not tell, e.g. x86_64-linux; without it they are "
+     "unroutable.",
+     OPTION_TEXT, AT(struct config_project, system)},
+    {"check", "auto",
+     "Run the branch's test-build.sh after a build: auto where the host can run the result, "
+     "required only on such hosts, off never.",
+     OPTION_ENUM, AT(struct config_project, check), .names = check_mode_names},
+    {"heavy", "true", "One such build at a time on a host: these recipes use all cores.",
+     OPTION_FLAG, AT(struct config_project, heavy)},
+    {"memory", "8GiB", "Reserved for each build until the farm has learned what it takes.",
+     OPTION_BYTES, AT(struct config_project, memory_bytes), .most = 1ull << 50},
+    {"disk", "20GiB", "Reserved for each build until the farm has learned what it takes.",
+     OPTION_BYTES, AT(struct config_project, disk_bytes), .most = 1ull << 60},
+    {"wall", "8h", "A build that takes longer is stopped; 0 is no limit.", OPTION_TIME,
+     AT(struct config_project, wall_ms), .most = 30 * 86400000ull},
+    {"silence", "2h",
+     "A build that neither prints nor computes for this long is stopped; 0 is no limit.",
+     OPTION_TIME, AT(struct config_project, silence_ms), .most = 30 * 86400000ull},
+    {"limits", "", "Other limits for some variants; the last that matches counts.", OPTION_LIST,
+     ITEMS(struct config_project, limits), .options = limit_options,
+     .item_size = sizeof(struct config_limit)},
+    {"branches", NULL, "The branches to build.", OPTION_LIST,
+     ITEMS(struct config_project, branches), .options = branch_options,
+     .item_size = sizeof(struct config_branch),
+     .note_offset = offsetof(struct config_branch, note)},
+    END};
+
+const struct option config_options[] = {
+    {"name", "farm", "The farm's name, in its pages and commands.", OPTION_TEXT,
+     AT(struct config, name)},
+    {"listen", "", "Where the coordinator listens.", OPTION_GROUP, AT(struct config, listen),
+     .options = listen_options},
+    {"timing", "", "When the farm loses patience.", OPTION_GROUP, AT(struct config, policy),
+     .options = timing_options},
+    {"retry", "", "How often the farm tries.", OPTION_GROUP, AT(struct config, policy),
+     .options = retry_options},
+    {"disk_floor", "2GiB",
+     "A host keeps this much free beyond what is reserved: below it git and the store fail.",
+     OPTION_BYTES, AT(struct config, policy.disk_floor_bytes), .most = 1ull << 60},
+    {"keep_closed_runs", "20", "Older closed runs are archived; their history stays readable.",
+     OPTION_U32, AT(struct config, keep_closed_runs), .least = 1, .most = 1000},
+    {"targets", "", "Where packages may be published to.", OPTION_LIST,
+     ITEMS(struct config, targets), .options = target_options,
+     .item_size = sizeof(struct config_target)},
+    {"rules", "", "Texts in logs that tell why something failed, before the table of the worker.",
+     OPTION_LIST, ITEMS(struct config, rules), .options = rule_options,
+     .item_size = sizeof(struct config_rule)},
+    {"notices", "",
+     "Who is told when a run ends or a person is needed; `farm notice test` tries them.",
+     OPTION_LIST, ITEMS(struct config, listeners), .options = listener_options,
+     .item_size = sizeof(struct config_listener)},
+    {"projects", "", "What is built: git repositories with recipes.", OPTION_LIST,
+     ITEMS(struct config, projects), .options = project_options,
+     .item_size = sizeof(struct config_project),
+     .note_offset = offsetof(struct config_project, note)},
+    END};
+
+/* ---- values as texts ------------------------------------------------------------------------ */
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/* Largest first, so that a value is written in the largest unit that divides it. */
+static const struct unit sizes[] = {{"TiB", 1ull << 40},
+                                    {"GiB", 1ull << 30},
+                                    {"MiB", 1ull << 20},
+                                    {"KiB", 1ull << 10},
+                                    {"T", 1ull << 40},
+                                    {"G", 1ull << 30},
+                                    {"M", 1ull << 20},
+                                    {"K", 1ull << 10},
+                                    {"B", 1},
+                                    {"", 1},
+                                    {NULL, 0}};
+static const struct unit times[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+                                    {"s", 1000},     {"ms", 1},      {NULL, 0}};
+static const struct unit counts[] = {{"", 1}, {NULL, 0}};
+
+static const struct unit *units_of(const struct option *option)
+{
+    return option->type == OPTION_BYTES ? sizes : option->type == OPTION_TIME ? times : counts;
+}
+
+static const char *expected_of(const struct option *option)
+{
+    return option->type == OPTION_BYTES  ? "a size like 8G or 500MiB"
+           : option->type == OPTION_TIME ? "a time like 90s, 30m or 2h"
+                                         : "a whole number";
+}
+
+/* Digits, then a unit. Zero needs no unit. */
+static int parse_number(const struct option *option, const char *text, uint64_t *out)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -1;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno)
+        return -1;
+    if (number == 0 && !*end) {
+        *out = 0;
+        return 0;
+    }
+    for (const struct unit *unit = units_of(option); unit->name; unit++)
+        if (strcmp(end, unit->name) == 0)
+            return __builtin_mul_overflow(number, unit->factor, out) ? -1 : 0;
+    return -1;
+}
+
+static const char *print_number(const struct option *option, uint64_t number, struct arena *arena)
+{
+    const struct unit *unit = units_of(option);
+    while (unit[1].name && (number == 0 || number % unit->factor != 0))
+        unit++;
+    return arena_print(arena, "%llu%s", (unsigned long long)(number / unit->factor),
+                       number ? unit->name : "");
+}
+
+static int set_number(const struct option *option, const char *text, void *member,
+                      struct arena *arena, struct err *err)
+{
+    uint64_t number;
+    if (parse_number(option, text, &number) < 0)
+        return err_set(err, "%s: expected %s, not \"%s\"", option->key, expected_of(option), text);
+    if (number < option->least)
+        return err_set(err, "%s: at least %s, not %s", option->key,
+                       print_number(option, option->least, arena), text);
+    if (option->most && number > option->most)
+        return err_set(err, "%s: at most %s, not %s", option->key,
+                       print_number(option, option->most, arena), text);
+    if (option->type == OPTION_U32)
+        *(uint32_t *)member = (uint32_t)number;
+    else
+        *(uint64_t *)member = number;
+    return 0;
+}
+
+/* "flox, nix or command" */
+static const char *list_names(const struct option *option, struct arena *arena)
+{
+    const char *const *names = option->names;
+    const char *text = "";
+    for (size_t i = strcmp(names[0], "none") == 0; names[i]; i++)
+        text = arena_print(arena, "%s%s%s", text,
+                           !*text         ? ""
+                           : names[i + 1] ? ", "
+                                          : " or ",
+                           names[i]);
+    return text;
+}
+
+static int set_enum(const struct option *option, const char *text, int *member, struct arena *arena,
+                    struct err *err)
+{
+    int value = shape_enum_value(option->names, text);
+    if (value < 0 || strcmp(text, "none") == 0)
+        return err_set(err, "%s: expected %s, not \"%s\"", option->key, list_names(option, arena),
+                       text);
+    *member = value;
+    return 0;
+}
+
+static int set_flag(const struct option *option, const char *text, bool *member, struct err *err)
+{
+    if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+        return err_set(err, "%s: expected true or false, not \"%s\"", option->key, text);
+    *member = *text == 't';
+    return 0;
+}
+
+int option_set(const struct option *option, const char *text, void *plain, struct arena *arena,
+               struct err *err)
+{
+    void *member = (char *)plain + option->offset;
+    switch (option->type) {
+    case OPTION_TEXT:
+        *(const char **)member = arena_text(arena, text);
+        return 0;
+    case OPTION_FLAG:
+        return set_flag(option, text, member, err);
+    case OPTION_ENUM:
+        return set_enum(option, text, member, arena, err);
+    case OPTION_U32:
+    case OPTION_BYTES:
+    case OPTION_TIME:
+        return set_number(option, text, member, arena, err);
+    case OPTION_TEXTS:
+    case OPTION_GROUP:
+    case OPTION_LIST:
+        break;
+    }
+    assert(!"an option that is not one text");
+    return -1;
+}
+
+const char *option_as_text(const struct option *option, const void *plain, struct arena *arena)
+{
+    const void *member = (const char *)plain + option->offset;
+    switch (option->type) {
+    case OPTION_TEXT:
+        return *(const char *const *)member;
+    case OPTION_FLAG:
+        return *(const bool *)member ? "true" : "false";
+    case OPTION_ENUM:
+        return option->names[*(const int *)member];
+    case OPTION_U32:
+        return print_number(option, *(const uint32_t *)member, arena);
+    case OPTION_BYTES:
+    case OPTION_TIME:
+        return print_number(option, *(const uint64_t *)member, arena);
+    case OPTION_TEXTS:
+    case OPTION_GROUP:
+    case OPTION_LIST:
+        break;
+    }
+    assert(!"an option that is not one text");
+    return "";
+}
+
+static void init_option(const struct option *option, void *plain, struct arena *arena)
+{
+    struct err err;
+    switch (option->type) {
+    case OPTION_TEXT: /* the table outlives every config */
+        *(const char **)((char *)plain + option->offset) =
+            option->otherwise ? option->otherwise : "";
+        return;
+    case OPTION_FLAG:
+    case OPTION_ENUM:
+    case OPTION_U32:
+    case OPTION_BYTES:
+    case OPTION_TIME:
+        if (option->otherwise) {
+            int failed = option_set(option, option->otherwise, plain, arena, &err);
+            assert(!failed && "a default that its own table refuses");
+        }
+        return;
+    case OPTION_GROUP:
+        options_init(option->options, (char *)plain + option->offset);
+        return;
+    case OPTION_TEXTS:
+    case OPTION_LIST:
+        return; /* empty */
+    }
+}
+
+void options_init(const struct option *options, void *plain)
+{
+    struct arena arena = {0};
+    for (const struct option *option = options; option->key; option++)
+        init_option(option, plain, &arena);
+    arena_clear(&arena);
+}

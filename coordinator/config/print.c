@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* print.c - the table of options as a commented farm.yaml and as Markdown. */
+#include "coordinator/config/options.h"
+
+#include <string.h>
+
+/* ---- farm.yaml ------------------------------------------------------------------------------ */
+
+/* Lines of comments end before this column. */
+enum { COMMENT_COLUMN = 100 };
+
+struct printer {
+    struct buf *out;
+    struct arena arena;
+    bool explain; /* meanings are written once a kind of item, not for each item */
+};
+
+static void print_indent(struct printer *printer, int indent)
+{
+    buf_print(printer->out, "%*s", indent, "");
+}
+
+/* Words as comment lines. */
+static void print_comment(struct printer *printer, int indent, const char *text)
+{
+    size_t room = (size_t)(COMMENT_COLUMN - 2 - indent);
+    while (*text) {
+        size_t size = strlen(text);
+        if (size > room)
+            for (size = room; size > 0 && text[size] != ' ';)
+                size--;
+        if (size == 0)
+            size = strcspn(text, " ");
+        print_indent(printer, indent);
+        buf_print(printer->out, "# %.*s\n", (int)size, text);
+        text += size + (text[size] == ' ');
+    }
+}
+
+/* Plain where YAML cannot misread it, else in double quotes. */
+static void print_scalar(struct printer *printer, const char *text)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
+    static const char inner[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-:@+";
+    size_t size = strlen(text);
+    if (size > 0 && strchr(plain, *text) && *text != '-' && strspn(text, inner) == size &&
+        text[size - 1] != ':' && strcmp(text, "null") != 0) {
+        buf_add(printer->out, text, size);
+        return;
+    }
+    buf_add(printer->out, "\"", 1);
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        if (*at == '"' || *at == '\\')
+            buf_print(printer->out, "\\%c", *at);
+        else if (*at < ' ' || *at == 0x7f)
+            buf_print(printer->out, "\\x%02x", *at);
+        else
+            buf_add(printer->out, at, 1);
+    }
+    buf_add(printer->out, "\"", 1);
+}
+
+static void print_options(struct printer *printer, const struct option *options, const void *plain,
+                          int indent, bool is_item);
+
+static const char *note_of(const struct option *option, const char *item)
+{
+    return option->note_offset ? *(const char *const *)(item + option->note_offset) : NULL;
+}
+
+static void print_list(struct printer *printer, const struct option *option, const void *plain,
+                       int indent)
+{
+    const char *items = *(const char *const *)((const char *)plain + option->offset);
+    size_t count = *(const size_t *)((const char *)plain + option->count_offset);
+    bool explain = printer->explain;
+    print_indent(printer, indent);
+    buf_print(printer->out, "%s:\n", option->key);
+    for (size_t i = 0; i < count; i++) {
+        const char *note = note_of(option, items + i * option->item_size);
+        if (note)
+            print_comment(printer, indent + 2, note);
+        print_options(printer, option->options, items + i * option->item_size, indent + 4, true);
+        printer->explain = false;
+    }
+    printer->explain = explain;
+    if (count == 0)
+        for (const struct option *inner = option->options; inner->key; inner++) {
+            print_indent(printer, indent + 2);
+            buf_print(printer->out, "# %s %s:%s%s   # %s\n", inner == option->options ? "-" : " ",
+                      inner->key, inner->otherwise && *inner->otherwise ? " " : "",
+                      inner->otherwise ? inner->otherwise : "", inner->meaning);
+        }
+}
+
+static void print_texts(struct printer *printer, const struct option *option, const void *plain,
+                        int indent)
+{
+    const char *const *texts = *(const char *const *const *)((const char *)plain + option->offset);
+    size_t count = *(const size_t *)((const char *)plain + option->count_offset);
+    print_indent(printer, indent);
+    buf_print(printer->out, "%s%s: [", count ? "" : "# ", option->key);
+    for (size_t i = 0; i < count; i++) {
+        buf_print(printer->out, "%s", i ? ", " : "");
+        print_scalar(printer, texts[i]);
+    }
+    buf_print(printer->out, "]\n");
+}
+
+static void print_value(struct printer *printer, const struct option *option, const void *plain,
+                        int indent)
+{
+    const char *text = option_as_text(option, plain, &printer->arena);
+    bool is_default = option->otherwise && strcmp(text, option->otherwise) == 0;
+    print_indent(printer, indent);
+    buf_print(printer->out, "%s%s:%s", is_default ? "# " : "", option->key,
+              is_default && !*text ? "" : " ");
+    if (!is_default || *text)
+        print_scalar(printer, text);
+    buf_print(printer->out, "\n");
+}
+
+static void print_option(struct printer *printer, const struct option *option, const void *plain,
+                         int indent)
+{
+    switch (option->type) {
+    case OPTION_GROUP:
+        print_indent(printer, indent);
+        buf_print(printer->out, "%s:\n", option->key);
+        print_options(printer, option->options, (const char *)plain + option->offset, indent + 2,
+                      false);
+        return;
+    case OPTION_LIST:
+        print_list(printer, option, plain, indent);
+        return;
+    case OPTION_TEXTS:
+        print_texts(printer, option, plain, indent);
+        return;
+    case OPTION_TEXT:
+    case OPTION_U32:
+    case OPTION_FLAG:
+    case OPTION_ENUM:
+    case OPTION_BYTES:
+    case OPTION_TIME:
+        print_value(printer, option, plain, indent);
+        return;
+    }
+}
+
+/* The first key of an item stands behind the item's dash. */
+static void print_options(struct printer *printer, const struct option *options, const void *plain,
+                          int indent, bool is_item)
+{
+    for (const struct option *option = options; option->key; option++) {
+        bool is_first = is_item && option == options;
+        if (indent == 0)
+            buf_print(printer->out, "\n");
+        if (printer->explain && !is_first)
+            print_comment(printer, indent, option->meaning);
+        size_t start = printer->out->size;
+        print_option(printer, option, plain, indent);
+        if (is_first)
+            printer->out->data[start + (size_t)indent - 2] = '-';
+    }
+}
+
+void config_write_template(const struct config *config, struct buf *out)
+{
+    struct printer printer = {.out = out, .explain = true};
+    buf_print(out, "# farm.yaml: what this farm builds, and where it publishes.\n"
+                   "# A commented key has the value that stands there. Times: 30s, 90m, 2h. "
+                   "Sizes: 500MiB, 8G.\n");
+    print_options(&printer, config_options, config, 0, false);
+    arena_clear(&printer.arena);
+}
+
+/* ---- docs/config.md ------------------------------------------------------------------------- */
+
+static const char *type_name(const struct option *option)
+{
+    switch (option->type) {
+    case OPTION_TEXT:
+        return "text";
+    case OPTION_TEXTS:
+        return "list of texts";
+    case OPTION_U32:
+        return "number";
+    case OPTION_FLAG:
+        return "true, false";
+    case OPTION_ENUM:
+        break;
+    case OPTION_BYTES:
+        return "size";
+    case OPTION_TIME:
+        return "time";
+    case OPTION_GROUP:
+        return "keys, below";
+    case OPTION_LIST:
+        return "list, below";
+    }
+    return "one of";
+}
+
+static void print_type(const struct option *option, struct buf *out)
+{
+    buf_print(out, "%s", type_name(option));
+    if (option->type != OPTION_ENUM)
+        return;
+    size_t first = strcmp(option->names[0], "none") == 0;
+    for (size_t i = first; option->names[i]; i++)
+        buf_print(out, "%s %s", i > first ? "," : "", option->names[i]);
+}
+
+static void print_default(const struct option *option, struct buf *out)
+{
+    bool is_inner = option->type == OPTION_GROUP || option->type == OPTION_LIST;
+    if (!option->otherwise && option->type != OPTION_TEXTS)
+        buf_print(out, "must be given");
+    else if (option->otherwise && *option->otherwise)
+        buf_print(out, "`%s`", option->otherwise);
+    else if (!is_inner)
+        buf_print(out, "none");
+}
+
+static void print_table(const struct option *options, const char *path, struct buf *out)
+{
+    struct arena arena = {0};
+    buf_print(out, "\n## %s\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
+              *path ? path : "farm.yaml");
+    for (const struct option *option = options; option->key; option++) {
+        buf_print(out, "| `%s` | ", option->key);
+        print_type(option, out);
+        buf_print(out, " | ");
+        print_default(option, out);
+        buf_print(out, " | %s |\n", option->meaning);
+    }
+    for (const struct option *option = options; option->key; option++)
+        if (option->options)
+            print_table(option->options,
+                        arena_print(&arena, "%s%s%s%s", path, *path ? "." : "", option->key,
+                                    option->type == OPTION_LIST ? "[]" : ""),
+                        out);
+    arena_clear(&arena);
+}
+
+void config_options_print(struct buf *out)
+{
+    buf_print(
+        out,
+        "# farm.yaml\n\n"
+        "Made from the table in coordinator/config/options.c; `farm config explain` prints it. "
+        "Sizes are written `8G` or\n`500MiB` (powers of 1024), times `500ms`, `30s`, "
+        "`90m`, `2h`, `1d`. An error names file, line and column.\n");
+    print_table(config_options, "", out);
+}

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/control.h"
+
+#include "coordinator/api/questions.h"
+#include "coordinator/core/view.h"
+#include "coordinator/shell/reply.h"
+#include "coordinator/shell/secrets.h"
+#include "proto/base/budget.h"
+#include "proto/base/io.h"
+#include "proto/base/log.h"
+#include "proto/json.h"
+#include "proto/limits.h"
+#include "proto/zap.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A worker as the control sees it. Indexed by worker id, which the core counts from 1. */
+struct contact {
+    link_peer peer;
+    uint64_t session;     /* welcomed under this session, 0 none */
+    link_peer heard_peer; /* where its last message came from */
+    link_peer hello_peer; /* a hello under way */
+    uint64_t hello_session;
+    uint64_t told_ms;    /* when it last heard from us */
+    uint64_t hellos_ms;  /* until then its hellos are paid for; see may_say_hello */
+    struct budget lines; /* in the log, about what it should not do */
+    bool has_orders;     /* named by EFFECT_ORDERS in this turn, or due to hear that we live */
+};
+
+struct enrolled {
+    char public_key[KEY_TEXT_BYTES];
+    enum role role;
+};
+
+enum { HELLOS_AT_ONCE = 20, HELLO_PACE_MS = 500 };
+/* Workers and clients speak as soon as they are connected. */
+enum { SILENT_MS = 10000 };
+
+struct control {
+    struct shell *shell;
+    struct link *link;
+    char log_endpoint[256];
+    struct contact *contacts;
+    size_t contact_count;
+    uint64_t *ordered; /* workers with has_orders, in order */
+    size_t ordered_count, ordered_capacity;
+    struct budget lines; /* about those who are no workers */
+    bool busy;
+    pthread_mutex_t keys_lock; /* the log store's thread asks too */
+    struct enrolled *keys;     /* all that are in the roster */
+    size_t key_count;
+};
+
+struct control *control_open(struct shell *shell, void *zmq_context, const struct key_pair *server,
+                             struct err *err)
+{
+    const char *endpoints[] = {shell->config.listen.control,
+                               arena_print(&shell->arena, "ipc://%s/run/local.sock", shell->home)};
+    struct link_options options = {.frame_bytes_max = LIMIT_CONTROL_FRAME_BYTES,
+                                   .send_high_water = LIMIT_FRAMES_WAITING,
+                                   .receive_high_water = LIMIT_FRAMES_WAITING,
+                                   .connections_max = shell->connections_max,
+                                   .silent_ms = SILENT_MS};
+    /* sockaddr_un holds 108 bytes; without the local socket clients use TCP. */
+    size_t count = strlen(endpoints[1]) - strlen("ipc://") < 107 ? 2 : 1;
+    struct link *link = link_serve(zmq_context, endpoints, count, server, &options, err);
+    if (!link)
+        return NULL;
+    struct control *control = mem_new(sizeof *control);
+    control->shell = shell;
+    control->link = link;
+    shell->replies = replies_create(link);
+    shell->control_endpoint = link_endpoint(link, 0);
+    pthread_mutex_init(&control->keys_lock, NULL);
+    return control;
+}
+
+void control_close(struct control *control)
+{
+    if (!control)
+        return;
+    replies_destroy(control->shell->replies);
+    control->shell->replies = NULL;
+    link_close(control->link, 200);
+    pthread_mutex_destroy(&control->keys_lock);
+    free(control->contacts);
+    free(control->ordered);
+    free(control->keys);
+    free(control);
+}
+
+int control_fd(const struct control *control)
+{
+    return link_fd(control->link);
+}
+
+const char *control_endpoint(const struct control *control, size_t index)
+{
+    return link_endpoint(control->link, index);
+}
+
+void control_set_log_endpoint(struct control *control, const char *endpoint)
+{
+    snprintf(control->log_endpoint, sizeof control->log_endpoint, "%s", endpoint);
+}
+
+bool control_was_busy(struct control *control)
+{
+    bool busy = replies_were_sent(control->shell->replies) || control->busy;
+    control->busy = false;
+    return busy;
+}
+
+static enum link_result send_to(struct control *control, link_peer peer,
+                                const struct message *message, uint64_t correlation)
+{
+    control->busy = true;
+    return link_send(control->link, peer, message, correlation);
+}
+
+/* ---- peers ---------------------------------------------------------------------------------- */
+
+void control_load_peers(struct control *control, struct zap *zap)
+{
+    struct peer_view view;
+    size_t index = 0, count = 0, capacity = 0;
+    struct enrolled *enrolled = NULL;
+    while (view_peer_next(control->shell->farm, &index, &view)) {
+        MEM_GROW(enrolled, count, capacity);
+        enrolled[count].role = view.role;
+        snprintf(enrolled[count].public_key, KEY_TEXT_BYTES, "%s", view.public_key);
+        count++;
+    }
+    const char **keys = mem_new((count + 1) * sizeof *keys);
+    for (size_t i = 0; i < count; i++)
+        keys[i] = enrolled[i].public_key;
+    zap_admit(zap, keys, count);
+    free(keys);
+    pthread_mutex_lock(&control->keys_lock);
+    free(control->keys);
+    control->keys = enrolled;
+    control->key_count = count;
+    pthread_mutex_unlock(&control->keys_lock);
+}
+
+enum role control_role_of(void *context, const char *public_key)
+{
+    struct control *control = context;
+    enum role role = ROLE_NONE;
+    pthread_mutex_lock(&control->keys_lock);
+    for (size_t i = 0; i < control->key_count && role == ROLE_NONE; i++)
+        if (strcmp(control->keys[i].public_key, public_key) == 0)
+            role = control->keys[i].role;
+    pthread_mutex_unlock(&control->keys_lock);
+    return role;
+}
+
+static struct contact *contact_of(struct control *control, uint64_t worker)
+{
+    assert(worker);
+    if (worker > control->contact_count) {
+        size_t count = worker + 16;
+        control->contacts = mem_resize(control->contacts, count * sizeof *control->contacts);
+        memset(control->contacts + control->contact_count, 0,
+               (count - control->contact_count) * sizeof *control->contacts);
+        control->contact_count = count;
+    }
+    return &control->contacts[worker - 1];
+}
+
+/* ---- messages in ---------------------------------------------------------------------------- */
+
+/* Who does what it should not is named by its key, in so many lines a minute. */
+static void complain(struct budget *lines, const struct received *received,
+                     const struct peer_view *peer, const char *what)
+{
+    char short_key[9];
+    keys_short(received->public_key, short_key);
+    if (budget_take(lines))
+        log_warn("%s from %s (%s, key %s): %s", message_kind_name(received->message.kind),
+                 peer ? peer->name : "a stranger", role_names[peer ? peer->role : ROLE_NONE],
+                 short_key, what);
+}
+
+static void refuse_worker(struct control *control, link_peer peer, uint64_t correlation,
+                          const char *reason, bool permanent)
+{
+    struct message message = {.kind = MESSAGE_REFUSED,
+                              .refused = {.reason = reason, .permanent = permanent}};
+    send_to(control, peer, &message, correlation);
+}
+
+/* Each hello that is taken becomes a record of some kilobytes: a few at once (an agent that is
+ * restarted by hand), then one in HELLO_PACE_MS. */
+static bool may_say_hello(const struct control *control, struct contact *contact)
+{
+    uint64_t now_ms = control->shell->now_ms;
+    uint64_t paid_ms = contact->hellos_ms > now_ms ? contact->hellos_ms : now_ms;
+    if (paid_ms - now_ms > (HELLOS_AT_ONCE - 1) * HELLO_PACE_MS)
+        return false;
+    contact->hellos_ms = paid_ms + HELLO_PACE_MS;
+    return true;
+}
+
+static void take_hello(struct control *control, const struct received *received,
+                       const struct peer_view *peer)
+{
+    struct contact *contact = contact_of(control, peer->worker);
+    if (!may_say_hello(control, contact)) {
+        complain(&contact->lines, received, peer, "too many of them, dropped");
+        return;
+    }
+    contact->hello_peer = received->peer;
+    io_random(&contact->hello_session, sizeof contact->hello_session);
+    contact->hello_session >>= 1; /* JSON and SQLite know 63 bits */
+    contact->hello_session |= 1;  /* never 0 */
+    struct input input = {.kind = INPUT_HELLO,
+                          .hello = {.worker = peer->worker,
+                                    .session = contact->hello_session,
+                                    .hello = received->message.hello}};
+    shell_step(control->shell, &input);
+}
+
+static void note_orders(struct control *control, struct contact *contact, uint64_t worker)
+{
+    if (contact->has_orders)
+        return;
+    contact->has_orders = true;
+    MEM_GROW(control->ordered, control->ordered_count, control->ordered_capacity);
+    control->ordered[control->ordered_count++] = worker;
+}
+
+/* A worker tells a silent coordinator from a dead one: it hears from us once a heartbeat. */
+static bool is_due(const struct control *control, const struct contact *contact)
+{
+    return control->shell->now_ms - contact->told_ms >= control->shell->config.policy.heartbeat_ms;
+}
+
+static void take_status(struct control *control, const struct received *received,
+                        const struct peer_view *peer)
+{
+    struct contact *contact = contact_of(control, peer->worker);
+    contact->heard_peer = received->peer;
+    /* A reconnected worker has a new connection but the old session. */
+    if (contact->session && received->message.status.session == contact->session)
+        contact->peer = received->peer;
+    if (is_due(control, contact))
+        note_orders(control, contact, peer->worker);
+    struct input input = {.kind = INPUT_STATUS,
+                          .status = {.worker = peer->worker, .status = received->message.status}};
+    shell_step(control->shell, &input);
+}
+
+static void take_request(struct control *control, const struct received *received,
+                         const struct peer_view *peer)
+{
+    struct asker asker = {
+        .peer = received->peer, .correlation = received->correlation, .role = peer->role};
+    const struct request *request = &received->message.request;
+    snprintf(asker.request_id, sizeof asker.request_id, "%s", request->id);
+    snprintf(asker.who, sizeof asker.who, "%s", peer->name);
+    memcpy(asker.public_key, received->public_key, sizeof asker.public_key);
+    questions_take(control->shell->questions, &asker, request);
+}
+
+/* A message of a kind that its sender's role does not send is dropped with a line in the log. */
+static void take(struct control *control, const struct received *received)
+{
+    struct peer_view peer;
+    enum message_kind kind = received->message.kind;
+    if (!view_peer(control->shell->farm, received->public_key, &peer)) {
+        /* Revoked while connected: powerless at once. */
+        complain(&control->lines, received, NULL,
+                 "its key is not (or no longer) enrolled: refused");
+        refuse_worker(control, received->peer, received->correlation,
+                      "your key is not enrolled here (or was revoked): ask an admin of this farm",
+                      true);
+        return;
+    }
+    bool is_worker = peer.role == ROLE_WORKER;
+    if (kind == MESSAGE_HELLO && is_worker)
+        take_hello(control, received, &peer);
+    else if (kind == MESSAGE_STATUS && is_worker)
+        take_status(control, received, &peer);
+    else if (kind == MESSAGE_REQUEST && !is_worker)
+        take_request(control, received, &peer);
+    else
+        complain(is_worker ? &contact_of(control, peer.worker)->lines : &control->lines, received,
+                 &peer, "not this role's to send, dropped");
+}
+
+/* A host that lists more than anybody may is told so; what it has stays as it is known. */
+static void take_too_long(struct control *control, const struct received *received)
+{
+    if (received->message.kind == MESSAGE_HELLO)
+        refuse_worker(control, received->peer, received->correlation,
+                      arena_print(&control->shell->arena, "the coordinator cannot take that %s",
+                                  received->problem),
+                      true);
+}
+
+static void take_other_major(struct control *control, const struct received *received)
+{
+    char short_key[9];
+    keys_short(received->public_key, short_key);
+    if (budget_take(&control->lines))
+        log_warn("a message from key %s is of another major version of the protocol: refused",
+                 short_key);
+    refuse_worker(control, received->peer, received->correlation,
+                  "this coordinator speaks another major version of the protocol: install the same "
+                  "major version on both sides",
+                  true);
+}
+
+size_t control_receive(struct control *control)
+{
+    size_t taken = 0;
+    while (taken < LIMIT_INPUTS_PER_TURN && control->shell->arena.bytes < LIMIT_TURN_BYTES) {
+        struct received received;
+        enum link_result result = link_receive(control->link, &received, &control->shell->arena);
+        if (result == LINK_EMPTY)
+            return taken;
+        taken++;
+        if (result == LINK_OK)
+            take(control, &received);
+        else if (result == LINK_TOO_LONG)
+            take_too_long(control, &received);
+        else if (result == LINK_OTHER_MAJOR)
+            take_other_major(control, &received);
+    }
+    control->busy = true; /* the rest in the next turn, at once */
+    return taken;
+}
+
+/* ---- effects out ---------------------------------------------------------------------------- */
+
+static void welcome(struct control *control, const struct effect *effect)
+{
+    struct contact *contact = contact_of(control, effect->worker);
+    if (contact->hello_session != effect->session)
+        return; /* a later hello overtook it */
+    contact->peer = contact->hello_peer;
+    contact->session = effect->session;
+    struct farm_view farm;
+    view_farm(control->shell->farm, &farm);
+    struct worker_view worker;
+    bool known = view_worker(control->shell->farm, effect->worker, &worker);
+    assert(known);
+    struct message message = {.kind = MESSAGE_WELCOME,
+                              .welcome = {.session = effect->session,
+                                          .incarnation = farm.incarnation,
+                                          .heartbeat_ms = farm.policy.heartbeat_ms,
+                                          .lost_grace_ms = farm.policy.lost_grace_ms,
+                                          .worker = worker.name,
+                                          .log_endpoint = control->log_endpoint}};
+    send_to(control, contact->peer, &message, 0);
+}
+
+static void report_foreign(struct control *control, const struct effect *effect)
+{
+    struct worker_view worker;
+    char short_key[9];
+    if (!view_worker(control->shell->farm, effect->worker, &worker))
+        return;
+    keys_short(worker.public_key, short_key);
+    if (budget_take(&contact_of(control, effect->worker)->lines))
+        log_warn("%s (worker, key %s) tells of %u.%llu, which another worker has: ignored",
+                 worker.name, short_key, effect->token.epoch,
+                 (unsigned long long)effect->token.number);
+}
+
+static void log_refused_hello(struct control *control, const struct effect *effect,
+                              struct contact *contact)
+{
+    struct worker_view worker;
+    char short_key[9];
+    if (!view_worker(control->shell->farm, effect->worker, &worker) ||
+        !budget_take(&contact->lines))
+        return;
+    keys_short(worker.public_key, short_key);
+    log_warn("refused the hello of %s (worker, key %s): %s", worker.name, short_key, effect->text);
+}
+
+void control_perform(struct control *control, const struct effect *effect)
+{
+    switch (effect->kind) {
+    case EFFECT_WELCOME:
+        welcome(control, effect);
+        break;
+    case EFFECT_REFUSE: {
+        struct contact *contact = contact_of(control, effect->worker);
+        log_refused_hello(control, effect, contact);
+        if (contact->hello_session == effect->session)
+            refuse_worker(control, contact->hello_peer, 0, effect->text, effect->permanent);
+        break;
+    }
+    case EFFECT_HELLO_AGAIN: {
+        struct message message = {.kind = MESSAGE_HELLO_AGAIN,
+                                  .hello_again = {.session = effect->session}};
+        send_to(control, contact_of(control, effect->worker)->heard_peer, &message, 0);
+        break;
+    }
+    case EFFECT_FOREIGN:
+        report_foreign(control, effect);
+        break;
+    case EFFECT_ORDERS:
+        note_orders(control, contact_of(control, effect->worker), effect->worker);
+        break;
+    case EFFECT_REPLY:
+        reply_perform(control->shell->replies, effect);
+        break;
+    case EFFECT_NONE:
+    case EFFECT_RESOLVE:
+    case EFFECT_PREFLIGHT:
+    case EFFECT_EXPECT_LOG:
+    case EFFECT_PEERS:
+    case EFFECT_NOTIFY:
+        assert(!"not an effect of the control socket");
+    }
+}
+
+/* The bytes that orders only name: secrets of grants, bundles of local builds. An order whose bytes
+ * are not to be had is left out: it is owed until they are there, and the log says why. */
+static bool complete_order(struct control *control, struct order *order)
+{
+    struct shell *shell = control->shell;
+    struct err err;
+    struct buf bytes = {0};
+    bool fine = true;
+    if (order->kind == ORDER_GRANT && *order->target.secret) {
+        fine = !secret_read(shell->home, order->target.secret, &bytes, &err);
+        uint8_t *copy = arena_new(&shell->arena, bytes.size + 1);
+        memcpy(copy, bytes.data ? bytes.data : copy, bytes.size);
+        order->secret = (struct bytes){copy, bytes.size};
+    } else if (order->kind == ORDER_OFFER && *order->recipe.bundle) {
+        const char *path =
+            arena_print(&shell->arena, "%s/bundles/%s", shell->home, order->recipe.bundle);
+        fine = !io_read_file(path, LIMIT_BUNDLE_BYTES, &bytes, &err);
+        uint8_t *copy = arena_new(&shell->arena, bytes.size + 1);
+        memcpy(copy, bytes.data ? bytes.data : copy, bytes.size);
+        order->bundle = (struct bytes){copy, bytes.size};
+    }
+    if (bytes.data)
+        explicit_bzero(bytes.data, bytes.size);
+    buf_release(&bytes);
+    if (!fine)
+        log_error("order %u.%llu is not sent yet: %s", order->token.epoch,
+                  (unsigned long long)order->token.number, err.text);
+    return fine;
+}
+
+static void forget_secrets(struct orders *orders)
+{
+    for (size_t i = 0; i < orders->orders_count; i++)
+        if (orders->orders[i].secret.size)
+            explicit_bzero((void *)(uintptr_t)orders->orders[i].secret.data,
+                           orders->orders[i].secret.size);
+}
+
+/* False: it cannot be reached. */
+static bool send_orders(struct control *control, uint64_t worker)
+{
+    struct contact *contact = contact_of(control, worker);
+    if (!contact->session)
+        return true; /* it will say hello */
+    struct message message = {.kind = MESSAGE_ORDERS};
+    view_orders(control->shell->farm, worker, &message.orders, &control->shell->arena);
+    size_t kept = 0;
+    for (size_t i = 0; i < message.orders.orders_count; i++)
+        if (complete_order(control, &message.orders.orders[i]))
+            message.orders.orders[kept++] = message.orders.orders[i];
+    message.orders.orders_count = kept;
+    if (!kept && !is_due(control, contact))
+        return true;
+    contact->told_ms = control->shell->now_ms;
+    enum link_result result = send_to(control, contact->peer, &message, 0);
+    forget_secrets(&message.orders);
+    return result == LINK_OK;
+}
+
+/* Who could not be reached is told behind all sends: the core may give its jobs to others at once,
+ * and nobody is to hear of a lease before it is committed. */
+void control_send_orders(struct control *control)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < control->ordered_count; i++) {
+        uint64_t worker = control->ordered[i];
+        contact_of(control, worker)->has_orders = false;
+        if (!send_orders(control, worker))
+            control->ordered[failed++] = worker;
+    }
+    control->ordered_count = 0;
+    for (size_t i = 0; i < failed; i++) {
+        struct input input = {.kind = INPUT_SEND_FAILED, .send_failed = control->ordered[i]};
+        shell_step(control->shell, &input);
+    }
+}

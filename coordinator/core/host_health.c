@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* host_health.c - hosts that break what they are given, and how they come back.
+ *
+ * A broken host is a black hole: it fails fast, so it is free again soon and gets the next job. So
+ * each bad end that may be its host's fault is remembered (WORKER_SUSPECTED) until something ends
+ * well there, and meanwhile the host is given no more than SUSPECTS_MAX jobs in all. What speaks
+ * against it, and not against the jobs: they are different packages of different families, they
+ * ended fast or others build well meanwhile, and nobody else met the same end. A host that has
+ * nobody to be compared with is not judged so. Two packages that miss what the host claims to have
+ * are enough in any case.
+ *
+ * Quarantine is not for ever: after a while that doubles from time to time the host is on probation
+ * and gets one job. A good end brings it back; a bad one is not held against the job.
+ */
+#include "coordinator/core/decide.h"
+#include "coordinator/core/retry_policy.h"
+#include "proto/base/seeded.h"
+
+#include <string.h>
+
+enum {
+    WRONG_HOSTS_MAX = 2,
+    FAST_MS = 60000, /* no variant of ours is compiled in that */
+    FAST_PART = 8,   /* of the time it took before */
+    DOUBLINGS_MAX = 5,
+};
+
+static bool is_suspicious(const struct attempt_view *attempt)
+{
+    if (attempt->outcome != OUTCOME_FAILED && attempt->outcome != OUTCOME_LOST)
+        return false;
+    switch (attempt->cause) {
+    case CAUSE_WRONG_HOST:
+    case CAUSE_EVAL:
+    case CAUSE_COMPILE:
+    case CAUSE_CHECK:
+    case CAUSE_CONFIG:
+    case CAUSE_UNKNOWN:
+        return true;
+    case CAUSE_NONE:
+    case CAUSE_OOM: /* these have policies of their own */
+    case CAUSE_DISK_FULL:
+    case CAUSE_SILENT:
+    case CAUSE_TIMEOUT:
+    case CAUSE_HOST_LOST:
+    case CAUSE_NETWORK:
+    case CAUSE_STORE:
+    case CAUSE_AUTH:
+    case CAUSE_DENIED:
+    case CAUSE_PUBLISH:
+    case CAUSE_STALE:
+        break;
+    }
+    return false;
+}
+
+static bool is_fast(const struct step *step, const struct attempt_view *attempt,
+                    const struct variant *variant)
+{
+    const struct record_learned *known = query_learned(step->farm, variant);
+    uint64_t took_ms = attempt->ended_ms - attempt->offered_ms;
+    return took_ms < FAST_MS || (known && took_ms < known->build_ms / FAST_PART);
+}
+
+/* ---- is it the host? ----------------------------------------------------------------------- */
+
+struct evidence {
+    size_t packages, families; /* different ones */
+    bool all_fast;
+    uint64_t since_ms; /* the first of them was offered */
+};
+
+static bool is_repeated(const struct record_worker_suspected *suspects, size_t index,
+                        bool by_package)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(by_package ? suspects[i].package : suspects[i].family,
+                   by_package ? suspects[index].package : suspects[index].family) == 0)
+            return true;
+    return false;
+}
+
+/* Of the ends that no other host met. `cause` NONE: whatever the cause. */
+static struct evidence weigh(const struct step *step, uint64_t worker, enum cause cause)
+{
+    const struct record_worker_suspected *all;
+    size_t count = query_suspects(step->farm, worker, &all), kept = 0;
+    struct record_worker_suspected own[SUSPECTS_MAX];
+    struct evidence evidence = {.all_fast = true, .since_ms = step->now_ms};
+    for (size_t i = 0; i < count; i++) {
+        struct attempt_view attempt;
+        if ((cause && all[i].cause != cause) ||
+            query_seen_elsewhere(step->farm, all[i].signature, worker))
+            continue;
+        own[kept] = all[i];
+        evidence.packages += !is_repeated(own, kept, true);
+        evidence.families += !is_repeated(own, kept, false);
+        evidence.all_fast = evidence.all_fast && all[i].fast;
+        if (view_attempt(step->farm, all[i].token, &attempt) &&
+            attempt.offered_ms < evidence.since_ms)
+            evidence.since_ms = attempt.offered_ms;
+        kept++;
+    }
+    return evidence;
+}
+
+static bool shares_system(const struct capabilities *a, const struct capabilities *b)
+{
+    for (size_t i = 0; i < a->systems_count; i++)
+        for (size_t j = 0; j < b->systems_count; j++)
+            if (strcmp(a->systems[i], b->systems[j]) == 0)
+                return true;
+    return false;
+}
+
+static bool has_peer(const struct step *step, const struct worker_view *worker)
+{
+    struct worker_view other;
+    uint64_t cursor = 0;
+    while (view_worker_next(step->farm, &cursor, &other))
+        if (other.worker != worker->worker && other.state == WORKER_ONLINE && other.session &&
+            shares_system(worker->capabilities, other.capabilities))
+            return true;
+    return false;
+}
+
+/* Why a host is to be quarantined, or NULL. */
+static const char *verdict_on(const struct step *step, const struct worker_view *worker,
+                              const struct attempt_view *newest)
+{
+    const char *detail = *newest->detail ? newest->detail : cause_names[newest->cause];
+    struct evidence wrong = weigh(step, worker->worker, CAUSE_WRONG_HOST);
+    if (wrong.packages >= WRONG_HOSTS_MAX)
+        return arena_print(step->arena, "%zu packages found that it lacks what it claimed: %s",
+                           wrong.packages, detail);
+    struct evidence all = weigh(step, worker->worker, CAUSE_NONE);
+    bool nothing_in_common = all.packages == SUSPECTS_MAX && all.families > 1;
+    bool stands_out =
+        all.all_fast || query_built_elsewhere(step->farm, all.since_ms, worker->worker);
+    if (!nothing_in_common || !stands_out || SEEDED_BUG(NO_QUARANTINE))
+        return NULL;
+    return arena_print(step->arena,
+                       "%zu packages with nothing in common failed here and nowhere else, in a "
+                       "row: %s",
+                       all.packages, detail);
+}
+
+/* ---- quarantine and back ------------------------------------------------------------------- */
+
+static void move(struct step *step, const struct worker_view *worker, enum worker_state to,
+                 const char *reason, uint64_t until_ms, uint32_t strikes)
+{
+    decide(step,
+           &(struct record){.kind = RECORD_WORKER_MOVED,
+                            .worker_moved = {worker->worker, to, reason, "", until_ms, strikes}});
+}
+
+static void clear(struct step *step, uint64_t worker)
+{
+    decide(step,
+           &(struct record){.kind = RECORD_WORKER_CLEARED, .worker_cleared = {.worker = worker}});
+}
+
+static void quarantine(struct step *step, const struct worker_view *worker, const char *reason)
+{
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    uint32_t doublings = worker->strikes < DOUBLINGS_MAX ? worker->strikes : DOUBLINGS_MAX;
+    uint64_t until_ms = step->now_ms + (farm.policy.retry_delay_ms << doublings);
+    move(step, worker, WORKER_QUARANTINED, reason, until_ms, worker->strikes + 1);
+    release_held_by_host(step, worker->worker);
+}
+
+/* What its variants have in common that fail for a reason of their own. */
+static const char *family_of(const struct variant *variant, struct arena *arena)
+{
+    return arena_print(arena, "%s %s %s", variant->project, variant->branch, variant->gpu);
+}
+
+static void suspect(struct step *step, const struct attempt_view *attempt,
+                    const struct worker_view *worker)
+{
+    struct job_view job;
+    if (attempt->cause != CAUSE_WRONG_HOST && !has_peer(step, worker))
+        return; /* nobody to compare it with */
+    view_job(step->farm, attempt->job, &job);
+    const struct variant *variant = &job.item->variant;
+    struct record record = {.kind = RECORD_WORKER_SUSPECTED};
+    record.worker_suspected = (struct record_worker_suspected){
+        .worker = worker->worker,
+        .token = attempt->token,
+        .package = variant->package,
+        .family = family_of(variant, step->arena),
+        .cause = attempt->cause,
+        .signature = attempt->signature,
+        .fast = is_fast(step, attempt, variant),
+    };
+    decide(step, &record);
+    const char *reason =
+        worker->state == WORKER_PROBATION
+            ? arena_print(step->arena, "its probe failed, too: %s",
+                          *attempt->detail ? attempt->detail : cause_names[attempt->cause])
+            : verdict_on(step, worker, attempt);
+    if (reason)
+        quarantine(step, worker, reason);
+}
+
+void judge_host(struct step *step, const struct attempt_view *attempt)
+{
+    struct worker_view worker = must_worker(step->farm, attempt->worker);
+    if (worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
+        return;
+    if (is_suspicious(attempt)) {
+        suspect(step, attempt, &worker);
+    } else if (attempt->outcome == OUTCOME_OK || SEEDED_BUG(CLEAR_BY_ANY)) {
+        if (worker.suspects)
+            clear(step, worker.worker);
+        if (worker.state == WORKER_PROBATION)
+            move(step, &worker, worker.session ? WORKER_ONLINE : WORKER_OFFLINE, "", 0, 0);
+    }
+}
+
+void forgive_host(struct step *step, uint64_t worker)
+{
+    if (must_worker(step->farm, worker).suspects)
+        clear(step, worker);
+}
+
+void decide_probations(struct step *step)
+{
+    struct worker_view worker;
+    uint64_t cursor = 0;
+    while (view_worker_next(step->farm, &cursor, &worker))
+        if (worker.state == WORKER_QUARANTINED && worker.until_ms &&
+            worker.until_ms <= step->now_ms)
+            move(step, &worker, WORKER_PROBATION, worker.reason, 0, worker.strikes);
+}

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/* discover.c - the question, the branches it is about, and the items it is answered with.
+ *
+ * Everything that comes from git (branch names, paths, recipes) was written by others: names that
+ * are too long or odd become a problem of their item, never a path or an argument of ours.
+ */
+#include "coordinator/discovery/discover.h"
+
+#include "coordinator/discovery/packages.h"
+#include "coordinator/matrix/filter.h"
+#include "coordinator/matrix/toolkits.h"
+#include "proto/limits.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is found while looking. */
+struct search {
+    const struct discover_question *question;
+    struct config config;
+    struct plan_item *items;
+    size_t item_count, item_capacity;
+    const struct config_branch **origins; /* of each item: the config's branch */
+    size_t origin_count, origin_capacity;
+    const char **warnings;
+    size_t warning_count, warning_capacity;
+    const char *problem; /* the first one; looking goes on no further */
+    struct arena *arena;
+    struct err *err;
+};
+
+/* One project while it is looked at. */
+struct site {
+    struct search *search;
+    const struct config_project *project;
+    struct git git;
+    struct recipes *recipes;
+};
+
+#define refuse(search, ...) ((search)->problem = arena_print((search)->arena, __VA_ARGS__))
+
+#define warn(search, ...)                                                                          \
+    do {                                                                                           \
+        MEM_GROW((search)->warnings, (search)->warning_count, (search)->warning_capacity);         \
+        (search)->warnings[(search)->warning_count++] = arena_print((search)->arena, __VA_ARGS__); \
+    } while (0)
+
+/* ---- items ---------------------------------------------------------------------------------- */
+
+static bool matches_any(const char *const *globs, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (glob_matches(globs[i], name))
+            return true;
+    return false;
+}
+
+static bool is_included(const struct config_branch *branch, const char *package)
+{
+    return (branch->include_count == 0 ||
+            matches_any(branch->include, branch->include_count, package)) &&
+           !matches_any(branch->exclude, branch->exclude_count, package);
+}
+
+static struct recipe recipe_of(const struct site *site, const struct package *package,
+                               bool has_check)
+{
+    const struct config_project *project = site->project;
+    return (struct recipe){
+        .builder = project->builder,
+        .url = project->url,
+        .path = project->builder == BUILDER_COMMAND ? "" : package->path,
+        .command = project->command,
+        .bundle = "",
+        .checkout = project->checkout,
+        .check = project->check,
+        .has_check = has_check,
+        .wall_ms = project->wall_ms,
+        .silence_ms = project->silence_ms,
+        .rules = config_rules(&site->search->config, site->search->arena),
+        .evaluate = project->builder == BUILDER_COMMAND ? project->evaluate : "",
+    };
+}
+
+static struct target target_of(const struct site *site, const struct config_branch *branch)
+{
+    const struct target *target = config_target(&site->search->config, branch->publish);
+    if (target && !*site->search->question->bundle)
+        return *target;
+    struct target none;
+    shape_init(&target_shape, &none);
+    return none;
+}
+
+/* The last that matches counts, for each of its values. */
+static void set_limits(const struct config_project *project, struct plan_item *item)
+{
+    for (size_t i = 0; i < project->limits_count; i++) {
+        const struct config_limit *limit = &project->limits[i];
+        struct filter *filter = filter_parse(limit->match, NULL);
+        if (filter && filter_matches(filter, &item->variant)) {
+            item->recipe.wall_ms = limit->wall_ms ? limit->wall_ms : item->recipe.wall_ms;
+            item->recipe.silence_ms =
+                limit->silence_ms ? limit->silence_ms : item->recipe.silence_ms;
+            item->needs.memory_bytes =
+                limit->memory_bytes ? limit->memory_bytes : item->needs.memory_bytes;
+            item->needs.disk_bytes = limit->disk_bytes ? limit->disk_bytes : item->needs.disk_bytes;
+        }
+        filter_destroy(filter);
+    }
+}
+
+static void add_item(const struct site *site, const struct config_branch *branch,
+                     const struct plan_item *item)
+{
+    struct search *search = site->search;
+    MEM_GROW(search->items, search->item_count, search->item_capacity);
+    MEM_GROW(search->origins, search->origin_count, search->origin_capacity);
+    search->items[search->item_count] = *item;
+    set_limits(site->project, &search->items[search->item_count++]);
+    search->origins[search->origin_count++] = branch;
+}
+
+/* Systems that a name does not tell: those of the recipe's `platforms`, where the config names one
+ * of them only that; without any, the config's. Darwin is left out where there is a Linux: it is in
+ * the list because the recipe could be built there, not because somebody wants it. */
+static void add_by_platforms(const struct site *site, const struct config_branch *branch,
+                             const struct recipe_facts *facts, struct plan_item *item)
+{
+    const char *wanted = site->project->system;
+    bool has_linux = false, has_wanted = false;
+    for (size_t i = 0; i < facts->system_count; i++) {
+        has_linux = has_linux || strstr(facts->systems[i], "-linux");
+        has_wanted = has_wanted || strcmp(facts->systems[i], wanted) == 0;
+    }
+    item->variant.system = wanted;
+    if (facts->system_count == 0 || has_wanted) {
+        add_item(site, branch, item);
+        return;
+    }
+    for (size_t i = 0; i < facts->system_count; i++) {
+        if (has_linux && !strstr(facts->systems[i], "-linux"))
+            continue;
+        item->variant.system = arena_text(site->search->arena, facts->systems[i]);
+        add_item(site, branch, item);
+    }
+}
+
+static void add_package(const struct site *site, const struct config_branch *branch,
+                        const struct git_branch *at, const struct package *package,
+                        const struct package_inputs *inputs, bool has_check)
+{
+    struct plan_item item = {
+        .variant = {.project = site->project->name,
+                    .branch = at->name,
+                    .commit = at->commit,
+                    .package = package->name},
+        .recipe = recipe_of(site, package, has_check),
+        .needs = {.heavy = site->project->heavy,
+                  .memory_bytes = site->project->memory_bytes,
+                  .disk_bytes = site->project->disk_bytes},
+        .inputs = inputs->inputs,
+        .target = target_of(site, branch),
+        .problem = package->problem,
+    };
+    if (!*item.problem && site->project->builder == BUILDER_FLOX)
+        item.problem = package->dotted;
+    variant_parse_name(package->name, &item.variant, site->search->arena);
+    if (*item.variant.system)
+        add_item(site, branch, &item);
+    else
+        add_by_platforms(site, branch, inputs->facts, &item);
+}
+
+static void warn_of_unused(const struct site *site, const struct config_branch *branch,
+                           const struct git_branch *at, const struct package *packages,
+                           size_t count)
+{
+    for (size_t i = 0; i < branch->include_count; i++) {
+        size_t j = 0;
+        while (j < count && !glob_matches(branch->include[i], packages[j].name))
+            j++;
+        if (j == count)
+            warn(site->search, "branch %s of %s: include \"%s\" matches no package", at->name,
+                 site->project->name, branch->include[i]);
+    }
+    if (count == 0)
+        warn(site->search, "branch %s of %s has no packages in .flox/pkgs", at->name,
+             site->project->name);
+}
+
+static int look_at_branch(const struct site *site, const struct config_branch *branch,
+                          const struct git_branch *at)
+{
+    struct search *search = site->search;
+    struct tree tree;
+    struct package *packages;
+    size_t count, kept = 0;
+    if (tree_read(&site->git, at->commit, &tree, search->arena, search->err) < 0)
+        return -1;
+    packages_list(&tree, &packages, &count, search->arena);
+    warn_of_unused(site, branch, at, packages, count);
+    for (size_t i = 0; i < count; i++)
+        if (is_included(branch, packages[i].name))
+            packages[kept++] = packages[i];
+    struct package_inputs *inputs = arena_new(search->arena, kept * sizeof *inputs);
+    if (packages_inputs(site->recipes, &tree, packages, kept, site->project->builder, inputs,
+                        search->arena, search->err) < 0)
+        return -1;
+    const struct git_entry *check = tree_find(&tree, "test-build.sh");
+    for (size_t i = 0; i < kept; i++)
+        add_package(site, branch, at, &packages[i], &inputs[i], check && check->kind == GIT_FILE);
+    return 0;
+}
+
+/* ---- branches ------------------------------------------------------------------------------- */
+
+static const struct config_branch *branch_named(const struct config_project *project,
+                                                const char *name)
+{
+    for (size_t i = 0; i < project->branches_count; i++)
+        if (strcmp(project->branches[i].name, name) == 0)
+            return &project->branches[i];
+    return NULL;
+}
+
+/* What the config says about a branch: by its name, else by the first glob. */
+static const struct config_branch *branch_for(const struct config_project *project,
+                                              const char *name)
+{
+    const struct config_branch *found = branch_named(project, name);
+    for (size_t i = 0; !found && i < project->branches_count; i++)
+        if (glob_is(project->branches[i].name) && glob_matches(project->branches[i].name, name))
+            found = &project->branches[i];
+    return found;
+}
+
+static void refuse_branch(const struct site *site, const char *name,
+                          const struct git_branch *branches, size_t count)
+{
+    struct search *search = site->search;
+    const char **names = mem_new(count * sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = branches[i].name;
+    const char *nearest = names_nearest(name, names, count, search->arena);
+    refuse(search, "%s has no branch %s%s%s%s; mend its name in farm.yaml, or push it",
+           site->project->name, name, *nearest ? " (nearest: " : "", nearest, *nearest ? ")" : "");
+    free(names);
+}
+
+static int look_at_branches(const struct site *site, const struct config_branch *branch,
+                            const struct git_branch *branches, size_t count)
+{
+    size_t found = 0;
+    assert(branch);
+    for (size_t i = 0; i < count; i++) {
+        if (branch_for(site->project, branches[i].name) != branch)
+            continue;
+        if (look_at_branch(site, branch, &branches[i]) < 0)
+            return -1;
+        found++;
+    }
+    if (found == 0 && glob_is(branch->name))
+        warn(site->search, "no branch of %s matches %s", site->project->name, branch->name);
+    else if (found == 0)
+        refuse_branch(site, branch->name, branches, count);
+    return 0;
+}
+
+static int look_at_tips(const struct site *site)
+{
+    struct search *search = site->search;
+    struct git_branch *branches;
+    size_t count;
+    if (git_branches(&site->git, &branches, &count, search->arena, search->err) < 0)
+        return -1;
+    if (count == 0)
+        return err_set(search->err, "%s has no branches yet; push one", site->project->url);
+    for (size_t i = 0; i < site->project->branches_count && !search->problem; i++)
+        if (look_at_branches(site, &site->project->branches[i], branches, count) < 0)
+            return -1;
+    return 0;
+}
+
+static bool is_commit(const char *text)
+{
+    return strlen(text) == 40 && strspn(text, "0123456789abcdef") == 40;
+}
+
+/* `farm build --from`: a commit that may not be on any branch of origin. */
+static int look_at_commit(const struct site *site)
+{
+    static const struct config_branch unlisted = {.name = "", .publish = ""};
+    struct search *search = site->search;
+    const struct discover_question *question = search->question;
+    if (!is_commit(question->commit)) {
+        refuse(search, "\"%.80s\" is no commit: 40 hex digits", question->commit);
+        return 0;
+    }
+    if (*question->bundle &&
+        git_unbundle(&site->git, question->bundle, question->commit, search->err) < 0)
+        return err_prefix(search->err, "cannot take the unpushed commits");
+    if (!git_has_commit(&site->git, question->commit)) {
+        refuse(search, "%s does not have commit %s; push it", site->project->url, question->commit);
+        return 0;
+    }
+    const struct config_branch *branch = branch_for(site->project, question->branch);
+    struct git_branch at = {question->branch, question->commit};
+    return look_at_branch(site, branch ? branch : &unlisted, &at);
+}
+
+static int look_at_project(struct search *search, const struct config_project *project)
+{
+    struct site site = {.search = search, .project = project};
+    int result =
+        git_open(search->question->home, project->name, &site.git, search->arena, search->err);
+    site.recipes = recipes_new(&site.git);
+    if (result == 0 && search->question->fetch)
+        result = git_fetch(&site.git, project->url, search->err);
+    if (result == 0)
+        result = *search->question->commit ? look_at_commit(&site) : look_at_tips(&site);
+    recipes_free(site.recipes);
+    git_close(&site.git);
+    return result < 0 ? err_prefix(search->err, "project %s", project->name) : 0;
+}
+
+static int look_at_projects(struct search *search)
+{
+    const char *wanted = search->question->project;
+    const struct config *config = &search->config;
+    size_t found = 0;
+    for (size_t i = 0; i < config->projects_count && !search->problem; i++) {
+        if (*wanted && strcmp(config->projects[i].name, wanted) != 0)
+            continue;
+        found++;
+        if (look_at_project(search, &config->projects[i]) < 0)
+            return -1;
+    }
+    if (found > 0)
+        return 0;
+    const char **names = arena_new(search->arena, config->projects_count * sizeof *names);
+    for (size_t i = 0; i < config->projects_count; i++)
+        names[i] = config->projects[i].name;
+    const char *nearest = names_nearest(wanted, names, config->projects_count, search->arena);
+    if (!*wanted)
+        refuse(search, "farm.yaml has no projects; `farm project add URL` adds one");
+    else
+        refuse(search, "farm.yaml has no project \"%.80s\"%s%s%s", wanted,
+               *nearest ? "; did you mean " : "; `farm project add URL` adds one", nearest,
+               *nearest ? "?" : "");
+    return 0;
+}
+
+/* ---- collisions ----------------------------------------------------------------------------- */
+
+/* Items of one key (target, package, system) side by side, in the order they were found. */
+static int by_key(const void *a, const void *b, void *context)
+{
+    const struct search *search = context;
+    const size_t left = *(const size_t *)a, right = *(const size_t *)b;
+    const struct plan_item *x = &search->items[left], *y = &search->items[right];
+    int order = strcmp(x->target.name, y->target.name);
+    if (!order)
+        order = strcmp(x->variant.package, y->variant.package);
+    if (!order)
+        order = strcmp(x->variant.system, y->variant.system);
+    return order ? order : left < right ? -1 : 1;
+}
+
+static bool same_key(const struct plan_item *x, const struct plan_item *y)
+{
+    return strcmp(x->target.name, y->target.name) == 0 &&
+           strcmp(x->variant.package, y->variant.package) == 0 &&
+           strcmp(x->variant.system, y->variant.system) == 0;
+}
+
+/* One group of items that would be published as the same: where exactly one is said to win, the
+ * others are built and not published. */
+static void settle_group(struct search *search, const size_t *order, size_t count)
+{
+    size_t winners = 0, winner = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct config_branch *branch = search->origins[order[i]];
+        if (matches_any(branch->wins, branch->wins_count,
+                        search->items[order[i]].variant.package)) {
+            winners++;
+            winner = order[i];
+        }
+    }
+    for (size_t i = 0; winners == 1 && i < count; i++)
+        if (order[i] != winner)
+            shape_init(&target_shape, &search->items[order[i]].target);
+}
+
+static void settle_collisions(struct search *search)
+{
+    size_t *order = mem_new(search->item_count * sizeof *order), count = 0;
+    for (size_t i = 0; i < search->item_count; i++)
+        if (search->items[i].target.kind != TARGET_NONE)
+            order[count++] = i;
+    qsort_r(order, count, sizeof *order, by_key, search);
+    for (size_t i = 0, end; i < count; i = end) {
+        for (end = i + 1; end < count; end++)
+            if (!same_key(&search->items[order[i]], &search->items[order[end]]))
+                break;
+        if (end - i > 1)
+            settle_group(search, order + i, end - i);
+    }
+    free(order);
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
+
+/* Keeps what the filter takes; a filter that fits nothing is a problem. */
+static void apply_filter(struct search *search, struct filter *filter)
+{
+    size_t kept = 0;
+    filter_settle(filter, search->items, search->item_count);
+    const char *miss = filter_miss(filter, search->items, search->item_count, search->arena);
+    if (search->item_count == 0)
+        miss = "no branch of farm.yaml has a package in .flox/pkgs";
+    if (*miss) {
+        refuse(search, "%s", miss);
+        return;
+    }
+    for (size_t i = 0; i < search->item_count; i++)
+        if (filter_matches(filter, &search->items[i].variant))
+            search->items[kept++] = search->items[i];
+    search->item_count = kept;
+    if (kept > LIMIT_VARIANTS_PER_RUN)
+        refuse(search, "%zu variants are more than one run may have (%d); use a filter", kept,
+               LIMIT_VARIANTS_PER_RUN);
+}
+
+/* One warning an objection, with the number of variants it is about. */
+static void warn_of_toolkits(struct search *search)
+{
+    const char **said = mem_new((search->item_count + 1) * sizeof *said);
+    for (size_t i = 0; i < search->item_count; i++)
+        said[i] = toolkit_objection(&search->items[i].variant, search->arena);
+    for (size_t i = 0; i < search->item_count && search->warning_count < LIMIT_WARNINGS; i++) {
+        size_t count = 0;
+        const char *objection = said[i];
+        if (!objection)
+            continue;
+        for (size_t j = i; j < search->item_count; j++) {
+            if (!said[j] || strcmp(said[j], objection) != 0)
+                continue;
+            said[j] = NULL;
+            count++;
+        }
+        warn(search, "%zu variant%s like %s may not build: %s", count, count == 1 ? "" : "s",
+             search->items[i].variant.package, objection);
+    }
+    free(said);
+}
+
+static int look(struct search *search)
+{
+    struct filter *filter = filter_parse(search->question->filter, search->err);
+    if (!filter) {
+        refuse(search, "%s", search->err ? search->err->text : "the filter is wrong");
+        return 0;
+    }
+    int result = config_read(search->question->config, &search->config, search->err);
+    if (result == 0)
+        result = look_at_projects(search);
+    if (result == 0 && !search->problem)
+        settle_collisions(search);
+    if (result == 0 && !search->problem)
+        apply_filter(search, filter);
+    if (result == 0 && !search->problem)
+        warn_of_toolkits(search);
+    filter_destroy(filter);
+    return result;
+}
+
+int discover_run(const struct discover_question *question, struct discover_answer *answer,
+                 struct arena *arena, struct err *err)
+{
+    if (question->pins_count)
+        return discover_pins(question, answer, arena, err);
+    struct search search = {.question = question, .arena = arena, .err = err};
+    struct discover_answer found = {.problem = ""};
+    int result = look(&search);
+    if (search.problem)
+        found.problem = search.problem;
+    else if (result == 0) {
+        found.items = search.items;
+        found.items_count = search.item_count;
+    }
+    found.warnings = search.warnings;
+    found.warnings_count = search.warning_count;
+    shape_copy(&discover_answer_shape, answer, &found, arena);
+    free(search.items);
+    free(search.origins);
+    free(search.warnings);
+    config_release(&search.config);
+    return result;
+}

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/discovery/git.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/io.h"
+#include "proto/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* ---- running git ---------------------------------------------------------------------------- */
+
+enum { ARGUMENTS_MAX = 32, KILLED_MAX = 3 };
+
+/* Before every command: what the machine's configuration must not bend. */
+static const char *const always[] = {"git",
+                                     "-c",
+                                     "core.hooksPath=/dev/null",
+                                     "-c",
+                                     "gc.autoDetach=false",
+                                     "-c",
+                                     "protocol.ext.allow=never"};
+enum { ALWAYS = sizeof always / sizeof always[0] };
+
+static bool is_ours_to_hide(const char *variable)
+{
+    static const char *const hidden[] = {"GIT_DIR=",
+                                         "GIT_WORK_TREE=",
+                                         "GIT_INDEX_FILE=",
+                                         "GIT_PREFIX=",
+                                         "GIT_COMMON_DIR=",
+                                         "GIT_OBJECT_DIRECTORY=",
+                                         "GIT_ALTERNATE_OBJECT_DIRECTORIES=",
+                                         "GIT_NAMESPACE=",
+                                         "LC_ALL=",
+                                         "LANGUAGE=",
+                                         NULL};
+    for (size_t i = 0; hidden[i]; i++)
+        if (strncmp(variable, hidden[i], strlen(hidden[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Our environment, with a git that neither asks nor translates. */
+static const char **git_environment(void)
+{
+    size_t count = 0, kept = 0;
+    while (environ[count])
+        count++;
+    const char **out = mem_new((count + 5) * sizeof *out);
+    for (size_t i = 0; i < count; i++)
+        if (!is_ours_to_hide(environ[i]))
+            out[kept++] = environ[i];
+    out[kept++] = "LC_ALL=C";
+    out[kept++] = "GIT_TERMINAL_PROMPT=0";
+    if (!getenv("GIT_ASKPASS"))
+        out[kept++] = "GIT_ASKPASS=true";
+    if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
+        out[kept++] = "GIT_SSH_COMMAND=ssh -o BatchMode=yes";
+    return out;
+}
+
+/* The files that are its standard input, output and error. */
+struct files {
+    int in, out, err;
+};
+
+static void close_files(const struct files *files)
+{
+    const int fds[] = {files->in, files->out, files->err};
+    for (size_t i = 0; i < 3; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+static int open_files(struct files *files, struct bytes input, struct err *err)
+{
+    files->in = memfd_create("git-input", MFD_CLOEXEC);
+    files->out = memfd_create("git-output", MFD_CLOEXEC);
+    files->err = memfd_create("git-error", MFD_CLOEXEC);
+    if (files->in < 0 || files->out < 0 || files->err < 0)
+        return err_set(err, "cannot make a memory file: %s", strerror(errno));
+    if (io_write_all(files->in, input.data, input.size, err) < 0)
+        return -1;
+    lseek(files->in, 0, SEEK_SET);
+    return 0;
+}
+
+static bool is_too_much(const struct files *files)
+{
+    struct stat out, error;
+    return fstat(files->out, &out) < 0 || fstat(files->err, &error) < 0 ||
+           (uint64_t)out.st_size + (uint64_t)error.st_size > LIMIT_GIT_BYTES;
+}
+
+/* Waits for its end; kills its whole session when it takes too long or prints too much. */
+static int await(pid_t pid, const struct files *files, const char *what, struct err *err)
+{
+    uint64_t deadline_ms = clock_boot_ms() + LIMIT_DISCOVERY_MS;
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0), result = 0, status = 0;
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    /* Looks ten times a second how much it printed: a memory file has no other bound. */
+    while (result == 0 && poll(&wait, 1, 100) != 1) {
+        if (clock_boot_ms() > deadline_ms)
+            result = err_set(err, "git %s took longer than %d minutes; try again", what,
+                             LIMIT_DISCOVERY_MS / 60000);
+        else if (is_too_much(files))
+            result = err_set(err, "git %s printed more than %u MB", what, LIMIT_GIT_BYTES >> 20);
+    }
+    if (result < 0)
+        kill(-pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    close(fd);
+    if (result < 0)
+        return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int read_back(int fd, struct buf *out, struct err *err)
+{
+    struct stat stat;
+    if (fstat(fd, &stat) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        return err_set(err, "cannot read what git printed: %s", strerror(errno));
+    buf_reserve(out, (size_t)stat.st_size);
+    for (;;) {
+        ssize_t size = read(fd, out->data + out->size, out->capacity - out->size - 1);
+        if (size < 0)
+            return err_set(err, "cannot read what git printed: %s", strerror(errno));
+        if (size == 0)
+            break;
+        out->size += (size_t)size;
+    }
+    out->data[out->size] = '\0';
+    return 0;
+}
+
+/* The last line that says what went wrong, for people. */
+static int complain(const char *what, const struct files *files, struct err *err)
+{
+    struct buf text = {0};
+    if (read_back(files->err, &text, err) < 0)
+        return -1;
+    char *said = NULL;
+    for (char *rest = (char *)text.data, *line; (line = strsep(&rest, "\n"));)
+        if (*line && (!said || strncmp(line, "fatal: ", 7) == 0))
+            said = line;
+    if (said && strncmp(said, "fatal: ", 7) == 0)
+        said += 7;
+    err_set(err, "git %s failed: %.400s", what, said ? said : "it was killed, or gave no reason");
+    buf_release(&text);
+    return -1;
+}
+
+/* Under the clone's lock: what is there was left by a git that was killed. No ref ends so. */
+static void drop_stale_locks(const struct git *git)
+{
+    static const char *const files[] = {"config.lock", "packed-refs.lock", "HEAD.lock",
+                                        "shallow.lock"};
+    struct arena arena = {0};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        unlink(arena_print(&arena, "%s/%s", git->folder, files[i]));
+    io_remove_suffixed(arena_print(&arena, "%s/refs", git->folder), ".lock");
+    arena_clear(&arena);
+}
+
+/* Once. Its status, or -1; what it printed is in `files`. */
+static int run_once(const struct git *git, const char *const *argv, struct bytes input,
+                    struct files *files, struct err *err)
+{
+    const char **environment = git_environment();
+    int result = open_files(files, input, err);
+    if (result == 0) {
+        struct io_spawn spawn = {.argv = argv,
+                                 .environment = environment,
+                                 .folder = git ? git->folder : NULL,
+                                 .stdin_fd = files->in,
+                                 .stdout_fd = files->out,
+                                 .stderr_fd = files->err,
+                                 .new_session = true};
+        pid_t pid = io_spawn(&spawn, err);
+        result = pid < 0 ? -1 : await(pid, files, argv[ALWAYS], err);
+    }
+    free(environment);
+    return result;
+}
+
+/* Runs git in the clone (NULL: anywhere), appends its output. A git that was killed, which is what
+ * the kernel does when memory is short, says nothing about the question; each of ours may be asked
+ * again, once its lock files are gone. */
+static int run_git(const struct git *git, const char *const *arguments, struct bytes input,
+                   struct buf *out, struct err *err)
+{
+    const char *argv[ALWAYS + ARGUMENTS_MAX] = {0};
+    struct files files;
+    int result, tries = 0;
+    memcpy(argv, always, sizeof always);
+    for (size_t i = 0; arguments[i] && i < ARGUMENTS_MAX - 1; i++)
+        argv[ALWAYS + i] = arguments[i];
+    for (;;) {
+        files = (struct files){-1, -1, -1};
+        result = run_once(git, argv, input, &files, err);
+        if (result != 128 + SIGKILL || ++tries == KILLED_MAX)
+            break;
+        close_files(&files);
+        if (git)
+            drop_stale_locks(git);
+    }
+    if (result > 0)
+        result = complain(arguments[0], &files, err);
+    else if (result == 0)
+        result = read_back(files.out, out, err);
+    close_files(&files);
+    return result;
+}
+
+#define NO_INPUT       ((struct bytes){0})
+#define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* Runs git for its effect. */
+static int do_git(const struct git *git, const char *const *arguments, struct err *err)
+{
+    struct buf out = {0};
+    int result = run_git(git, arguments, NO_INPUT, &out, err);
+    buf_release(&out);
+    return result;
+}
+
+/* ---- the clone ------------------------------------------------------------------------------ */
+
+int git_open(const char *home, const char *name, struct git *git, struct arena *arena,
+             struct err *err)
+{
+    const char *folder = arena_print(arena, "%s/git", home);
+    const char *lock = arena_print(arena, "%s/%s.lock", folder, name);
+    git->folder = arena_print(arena, "%s/%s.git", folder, name);
+    git->lock_fd = -1;
+    if (io_make_folders(folder, 0700, err) < 0)
+        return -1;
+    git->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (git->lock_fd < 0)
+        return err_set(err, "cannot open %s: %s", lock, strerror(errno));
+    while (flock(git->lock_fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return err_set(err, "cannot lock %s: %s", lock, strerror(errno));
+    drop_stale_locks(git);
+    /* Harmless to a clone that is there; mends one whose making was interrupted. */
+    return do_git(NULL, ARGUMENTS("init", "--quiet", "--bare", "--", git->folder), err);
+}
+
+void git_close(struct git *git)
+{
+    if (git->lock_fd >= 0)
+        close(git->lock_fd);
+    git->lock_fd = -1;
+}
+
+int git_fetch(const struct git *git, const char *url, struct err *err)
+{
+    return do_git(git,
+                  ARGUMENTS("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
+                            "--", url, "+refs/heads/*:refs/remotes/origin/*"),
+                  err);
+}
+
+bool git_has_commit(const struct git *git, const char *commit)
+{
+    struct arena arena = {0};
+    const char *object = arena_print(&arena, "%s^{commit}", commit);
+    bool has = do_git(git, ARGUMENTS("cat-file", "-e", object), NULL) == 0;
+    arena_clear(&arena);
+    return has;
+}
+
+bool git_on_branch(const struct git *git, const char *commit)
+{
+    struct arena arena = {0};
+    struct buf out = {0};
+    const char *contains = arena_print(&arena, "--contains=%s", commit);
+    bool has = git_has_commit(git, commit) &&
+               run_git(git,
+                       ARGUMENTS("for-each-ref", "--count=1", "--format=%(refname)", contains,
+                                 "refs/remotes/origin/"),
+                       NO_INPUT, &out, NULL) == 0 &&
+               out.size > 1;
+    buf_release(&out);
+    arena_clear(&arena);
+    return has;
+}
+
+int git_unbundle(const struct git *git, const char *bundle, const char *commit, struct err *err)
+{
+    struct arena arena = {0};
+    /* The ref keeps it from being cleaned away while a worker may still ask. */
+    const char *ref = arena_print(&arena, "refs/farm/local/%s", commit);
+    int result = do_git(git, ARGUMENTS("bundle", "unbundle", bundle), err);
+    if (result == 0 && !git_has_commit(git, commit))
+        result = err_set(err, "the bundle does not have commit %s", commit);
+    if (result == 0)
+        result = do_git(git, ARGUMENTS("update-ref", ref, commit), err);
+    arena_clear(&arena);
+    return result;
+}
+
+const char *git_head(const struct git *git, const char *url, struct arena *arena)
+{
+    static const char prefix[] = "ref: refs/heads/";
+    struct buf out = {0};
+    const char *head = "";
+    if (run_git(git, ARGUMENTS("ls-remote", "--symref", "--", url, "HEAD"), NO_INPUT, &out, NULL) ==
+            0 &&
+        strncmp((char *)out.data, prefix, strlen(prefix)) == 0) {
+        const char *name = (char *)out.data + strlen(prefix);
+        head = arena_print(arena, "%.*s", (int)strcspn(name, "\t\n"), name);
+    }
+    buf_release(&out);
+    return head;
+}
+
+int git_branches(const struct git *git, struct git_branch **branches, size_t *count,
+                 struct arena *arena, struct err *err)
+{
+    struct buf out = {0};
+    size_t capacity = 0;
+    struct git_branch *found = NULL;
+    *count = 0;
+    if (run_git(
+            git,
+            ARGUMENTS("for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes/origin/"),
+            NO_INPUT, &out, err) < 0)
+        return -1;
+    static const char prefix[] = "refs/remotes/origin/";
+    for (char *rest = (char *)out.data, *line; (line = strsep(&rest, "\n"));) {
+        char *ref = strchr(line, ' ');
+        if (!ref || strncmp(ref + 1, prefix, strlen(prefix)) != 0)
+            continue;
+        *ref = '\0';
+        MEM_GROW(found, *count, capacity);
+        found[(*count)++] = (struct git_branch){arena_text(arena, ref + 1 + strlen(prefix)),
+                                                arena_text(arena, line)};
+    }
+    *branches = arena_new(arena, *count * sizeof *found);
+    if (*count)
+        memcpy(*branches, found, *count * sizeof *found);
+    free(found);
+    buf_release(&out);
+    return 0;
+}
+
+/* ---- trees and blobs ------------------------------------------------------------------------ */
+
+/* "100644 blob ID\tPATH" */
+static bool parse_entry(char *line, struct git_entry *entry)
+{
+    char *path = strchr(line, '\t');
+    char *id = path ? memrchr(line, ' ', (size_t)(path - line)) : NULL;
+    if (!id)
+        return false;
+    *path = '\0';
+    entry->path = path + 1;
+    entry->id = id + 1;
+    entry->kind = strncmp(line, "120000", 6) == 0   ? GIT_LINK
+                  : strncmp(line, "040000", 6) == 0 ? GIT_FOLDER
+                  : strncmp(line, "160000", 6) == 0 ? GIT_MODULE
+                                                    : GIT_FILE;
+    return true;
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const struct git_entry *)a)->path, ((const struct git_entry *)b)->path);
+}
+
+int git_tree(const struct git *git, const char *commit, struct git_entry **entries, size_t *count,
+             struct arena *arena, struct err *err)
+{
+    struct buf out = {0};
+    *count = 0;
+    if (run_git(git, ARGUMENTS("ls-tree", "-r", "-t", "-z", "--full-tree", commit), NO_INPUT, &out,
+                err) < 0)
+        return -1;
+    size_t lines = 1; /* one more, should the last have no end */
+    for (size_t i = 0; i < out.size; i++)
+        lines += !out.data[i];
+    char *text = arena_new(arena, out.size + 1);
+    if (out.size)
+        memcpy(text, out.data, out.size);
+    *entries = arena_new(arena, lines * sizeof **entries);
+    for (char *line = text; line < text + out.size;) {
+        char *next = line + strlen(line) + 1;
+        *count += parse_entry(line, &(*entries)[*count]);
+        line = next;
+    }
+    qsort(*entries, *count, sizeof **entries, by_path);
+    buf_release(&out);
+    return 0;
+}
+
+/* One answer of cat-file: "ID blob SIZE\n", the bytes, "\n". Returns where the next begins. */
+static size_t read_blob(const struct buf *out, size_t at, struct bytes *blob)
+{
+    const char *head = (const char *)out->data + at;
+    const char *end = memchr(head, '\n', out->size - at);
+    const char *space = end ? memrchr(head, ' ', (size_t)(end - head)) : NULL;
+    *blob = (struct bytes){0};
+    if (!space)
+        return out->size;
+    size_t begin = (size_t)(end + 1 - (const char *)out->data);
+    if (space[1] < '0' || space[1] > '9')
+        return begin; /* "ID missing" */
+    size_t size = strtoul(space + 1, NULL, 10);
+    if (size >= out->size - begin)
+        return out->size;
+    if (size <= LIMIT_RECIPE_BYTES)
+        *blob = (struct bytes){out->data + begin, size};
+    return begin + size + 1;
+}
+
+/* Blobs that one git prints: real recipes are below 20 kB, so this bounds our memory to 160 MB. */
+enum { BLOBS_AT_ONCE = 8192 };
+
+static int show_blobs(const struct git *git, const char *const *ids, size_t first, size_t end,
+                      git_visit visit, void *context, struct err *err)
+{
+    struct buf in = {0}, out = {0};
+    for (size_t i = first; i < end; i++)
+        buf_print(&in, "%s\n", ids[i]);
+    int result =
+        run_git(git, ARGUMENTS("cat-file", "--batch"), (struct bytes){in.data, in.size}, &out, err);
+    size_t at = 0;
+    for (size_t i = first; result == 0 && i < end; i++) {
+        struct bytes blob;
+        at = read_blob(&out, at, &blob);
+        visit(context, i, blob);
+    }
+    buf_release(&in);
+    buf_release(&out);
+    return result;
+}
+
+int git_blobs(const struct git *git, const char *const *ids, size_t count, git_visit visit,
+              void *context, struct err *err)
+{
+    for (size_t i = 0; i < count; i += BLOBS_AT_ONCE) {
+        size_t end = count - i < BLOBS_AT_ONCE ? count : i + BLOBS_AT_ONCE;
+        if (show_blobs(git, ids, i, end, visit, context, err) < 0)
+            return -1;
+    }
+    return 0;
+}

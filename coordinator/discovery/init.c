@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* init.c - `farmd discover --init URL`: a first farm.yaml, from what a repository has. */
+#include "coordinator/discovery/discover.h"
+
+#include "coordinator/discovery/packages.h"
+#include "proto/base/io.h"
+#include "proto/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* "https://host/owner/build-torchvision.git" -> "build-torchvision" */
+static const char *name_of(const char *url, struct arena *arena)
+{
+    size_t size = strlen(url);
+    while (size > 0 && url[size - 1] == '/')
+        size--;
+    if (size > 4 && strncmp(url + size - 4, ".git", 4) == 0)
+        size -= 4;
+    size_t begin = size;
+    while (begin > 0 && !strchr("/:", url[begin - 1]))
+        begin--;
+    const char *name = arena_print(arena, "%.*s", (int)(size - begin), url + begin);
+    return name_is_plain(name) ? name : "project";
+}
+
+static bool has_program(const char *name)
+{
+    const char *path = getenv("PATH");
+    struct arena arena = {0};
+    bool found = false;
+    while (path && *path && !found) {
+        size_t size = strcspn(path, ":");
+        found = access(arena_print(&arena, "%.*s/%s", (int)size, path, name), X_OK) == 0;
+        path += size + (path[size] == ':');
+    }
+    arena_clear(&arena);
+    return found;
+}
+
+/* How many packages for which system, and how many names an earlier branch has too. */
+struct tally {
+    size_t x86, arm, other, again;
+};
+
+static void count_package(struct tally *tally, const struct package *package,
+                          const char *const *seen, size_t seen_count)
+{
+    struct arena arena = {0};
+    struct variant variant;
+    variant_parse_name(package->name, &variant, &arena);
+    if (strcmp(variant.system, "x86_64-linux") == 0)
+        tally->x86++;
+    else if (strcmp(variant.system, "aarch64-linux") == 0)
+        tally->arm++;
+    else
+        tally->other++;
+    for (size_t i = 0; i < seen_count; i++)
+        if (strcmp(seen[i], package->name) == 0) {
+            tally->again++;
+            break;
+        }
+    arena_clear(&arena);
+}
+
+static const char *note_of(const struct tally *tally, struct arena *arena)
+{
+    const char *note =
+        arena_print(arena, "%zu packages: %zu for x86_64-linux, %zu for aarch64-linux",
+                    tally->x86 + tally->arm + tally->other, tally->x86, tally->arm);
+    if (tally->other)
+        note = arena_print(arena, "%s, %zu whose name does not say", note, tally->other);
+    if (tally->again)
+        note = arena_print(arena,
+                           "%s. %zu of them have names that a branch above has too: before both "
+                           "publish to one target, say under `wins` whose is published.",
+                           note, tally->again);
+    return note;
+}
+
+struct draft {
+    struct git git;
+    struct arena *arena;
+    struct config_branch *branches;
+    size_t count, capacity;
+    const char **seen; /* names of packages so far */
+    size_t seen_count, seen_capacity;
+};
+
+static int add_branch(struct draft *draft, const struct git_branch *at, struct err *err)
+{
+    struct tree tree;
+    struct package *packages;
+    size_t count, seen_before = draft->seen_count;
+    struct tally tally = {0};
+    if (tree_read(&draft->git, at->commit, &tree, draft->arena, err) < 0)
+        return -1;
+    packages_list(&tree, &packages, &count, draft->arena);
+    if (count == 0)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        count_package(&tally, &packages[i], draft->seen, seen_before);
+        MEM_GROW(draft->seen, draft->seen_count, draft->seen_capacity);
+        draft->seen[draft->seen_count++] = packages[i].name;
+    }
+    MEM_GROW(draft->branches, draft->count, draft->capacity);
+    draft->branches[draft->count++] = (struct config_branch){
+        .name = at->name, .publish = "", .note = note_of(&tally, draft->arena)};
+    return 0;
+}
+
+/* The branch that HEAD names first, then by name. */
+static int add_branches(struct draft *draft, const char *url, struct err *err)
+{
+    struct git_branch *branches;
+    size_t count;
+    if (git_fetch(&draft->git, url, err) < 0 ||
+        git_branches(&draft->git, &branches, &count, draft->arena, err) < 0)
+        return -1;
+    const char *head = git_head(&draft->git, url, draft->arena);
+    for (int rest = 0; rest < 2; rest++)
+        for (size_t i = 0; i < count; i++)
+            if ((strcmp(branches[i].name, head) != 0) == rest &&
+                add_branch(draft, &branches[i], err) < 0)
+                return -1;
+    if (draft->count == 0)
+        return err_set(err, "no branch of %s has a package in .flox/pkgs", url);
+    return 0;
+}
+
+/* The farm.yaml of one project, as far as it is known. */
+static void write_config(const struct draft *draft, const char *name, const char *url,
+                         struct buf *out)
+{
+    struct config config;
+    config_init(&config);
+    bool has_flox = has_program("flox");
+    struct config_project project;
+    config_project_init(&project);
+    project.name = name;
+    project.url = url;
+    project.builder = has_flox ? BUILDER_FLOX : BUILDER_NIX;
+    project.branches = draft->branches;
+    project.branches_count = draft->count;
+    if (!has_flox)
+        project.note = "The builder is nix because flox is not installed here; set it to flox to "
+                       "publish to an organisation.";
+    config.projects = &project;
+    config.projects_count = 1;
+    config_write_template(&config, out);
+    config_release(&config);
+}
+
+static int make_config(const char *url, const char *home, struct buf *out, struct err *err)
+{
+    struct arena arena = {0};
+    struct draft draft = {.arena = &arena};
+    const char *name = name_of(url, &arena);
+    int result = config_check_url(url, err);
+    if (result == 0) {
+        result = git_open(home, name, &draft.git, &arena, err);
+        if (result == 0)
+            result = add_branches(&draft, url, err);
+        git_close(&draft.git);
+    }
+    if (result == 0)
+        write_config(&draft, name, url, out);
+    free(draft.branches);
+    free(draft.seen);
+    arena_clear(&arena);
+    return result;
+}
+
+int discover_init_main(const char *url, const char *home)
+{
+    struct buf out = {0};
+    struct err err = {""};
+    int result = make_config(url, home, &out, &err);
+    if (result == 0)
+        result = io_write_all(STDOUT_FILENO, out.data, out.size, &err);
+    if (result < 0)
+        fprintf(stderr, "farmd: %s\n", err.text);
+    buf_release(&out);
+    return result < 0 ? 1 : 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* pins.c - whether the commits of an earlier run can still be had: a retry builds the same
+ * ones, and a force-push or a deleted branch may have taken them away since. */
+#include "coordinator/discovery/discover.h"
+
+#include "coordinator/discovery/git.h"
+
+#include <string.h>
+
+static bool has_branch(const struct git_branch *branches, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(branches[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void add_lost(struct discover_answer *answer, const struct discover_pin *pin,
+                     const char *problem)
+{
+    struct plan_item *item = &answer->items[answer->items_count++];
+    shape_init(&plan_item_shape, item);
+    item->variant.project = pin->project;
+    item->variant.branch = pin->branch;
+    item->variant.commit = pin->commit;
+    item->problem = problem;
+}
+
+/* The pins of the project that the pin at `first` is of. */
+static int look_at_project(const struct discover_question *question, size_t first,
+                           struct discover_answer *answer, struct arena *arena, struct err *err)
+{
+    const struct discover_pin *pins = question->pins;
+    struct git git;
+    struct git_branch *branches = NULL;
+    size_t count = 0;
+    int result = git_open(question->home, pins[first].project, &git, arena, err);
+    if (result == 0)
+        result = git_fetch(&git, pins[first].url, err);
+    if (result == 0)
+        result = git_branches(&git, &branches, &count, arena, err);
+    for (size_t i = first; result == 0 && i < question->pins_count; i++) {
+        if (strcmp(pins[i].project, pins[first].project) != 0)
+            continue;
+        if (!has_branch(branches, count, pins[i].branch))
+            add_lost(answer, &pins[i],
+                     arena_print(arena,
+                                 "branch %s is gone from %s: push it again, or `farm rebuild` what "
+                                 "took its place",
+                                 pins[i].branch, pins[i].url));
+        else if (!git_on_branch(&git, pins[i].commit))
+            add_lost(answer, &pins[i],
+                     arena_print(arena,
+                                 "commit %.12s of %s is on no branch of %s any more: `farm retry` "
+                                 "with --at %s takes the branch's tip, or push that commit again",
+                                 pins[i].commit, pins[i].branch, pins[i].url, pins[i].branch));
+    }
+    git_close(&git);
+    return result < 0 ? err_prefix(err, "project %s", pins[first].project) : 0;
+}
+
+static bool is_first_of_project(const struct discover_question *question, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(question->pins[i].project, question->pins[index].project) == 0)
+            return false;
+    return true;
+}
+
+int discover_pins(const struct discover_question *question, struct discover_answer *answer,
+                  struct arena *arena, struct err *err)
+{
+    shape_init(&discover_answer_shape, answer);
+    answer->items = arena_new(arena, question->pins_count * sizeof *answer->items);
+    for (size_t i = 0; i < question->pins_count; i++)
+        if (is_first_of_project(question, i) &&
+            look_at_project(question, i, answer, arena, err) < 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/resolve/discovery_queue.h"
+
+#include "coordinator/core/view.h"
+#include "coordinator/discovery/discover.h"
+#include "coordinator/matrix/filter.h"
+#include "coordinator/render/render.h"
+#include "coordinator/resolve/tasks.h"
+#include "coordinator/shell/archive.h"
+#include "coordinator/shell/children.h"
+#include "coordinator/shell/reply.h"
+#include "coordinator/shell/secrets.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/json.h"
+#include "proto/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a child was asked for; its tag is the ticket's number. */
+struct ticket {
+    uint64_t tag;
+    uint64_t run; /* resolve this run; 0: answer a client */
+    struct asker asker;
+    bool is_plan;
+    bool has_pins;              /* a retry: the answer tells which commits cannot be had any more */
+    struct run_options options; /* plan: what would be asked for; texts owned */
+    struct arena arena;
+};
+
+struct resolver {
+    struct shell *shell;
+    struct children *children;
+    const char *argv[5];
+    struct ticket **tickets;
+    size_t ticket_count, ticket_capacity;
+    uint64_t next_tag;
+};
+
+static void answered(void *context, uint64_t tag, struct bytes answer, const char *problem);
+
+struct resolver *resolver_create(struct shell *shell)
+{
+    struct resolver *resolver = mem_new(sizeof *resolver);
+    resolver->shell = shell;
+    resolver->argv[0] = shell->program;
+    resolver->argv[1] = "discover";
+    resolver->next_tag = 1;
+    resolver->children = children_create(&(struct children_kind){
+        .argv = resolver->argv,
+        .what = "discovery",
+        .timeout_ms = LIMIT_DISCOVERY_MS,
+        .timeout_advice = "discovery took longer than 30 minutes; see whether git can reach the "
+                          "repository from the coordinator's host",
+        .done = answered,
+        .context = resolver,
+    });
+    return resolver;
+}
+
+static void ticket_destroy(struct ticket *ticket)
+{
+    arena_clear(&ticket->arena);
+    free(ticket);
+}
+
+void resolver_destroy(struct resolver *resolver)
+{
+    if (!resolver)
+        return;
+    children_destroy(resolver->children);
+    for (size_t i = 0; i < resolver->ticket_count; i++)
+        ticket_destroy(resolver->tickets[i]);
+    free(resolver->tickets);
+    free(resolver);
+}
+
+size_t resolver_poll(const struct resolver *resolver, struct pollfd *polls)
+{
+    return children_poll(resolver->children, polls);
+}
+
+void resolver_work(struct resolver *resolver)
+{
+    children_work(resolver->children, resolver->shell->now_ms);
+}
+
+static struct ticket *ticket_create(struct resolver *resolver)
+{
+    struct ticket *ticket = mem_new(sizeof *ticket);
+    ticket->tag = resolver->next_tag++;
+    MEM_GROW(resolver->tickets, resolver->ticket_count, resolver->ticket_capacity);
+    resolver->tickets[resolver->ticket_count++] = ticket;
+    return ticket;
+}
+
+static struct ticket *ticket_take(struct resolver *resolver, uint64_t tag)
+{
+    for (size_t i = 0; i < resolver->ticket_count; i++) {
+        struct ticket *ticket = resolver->tickets[i];
+        if (ticket->tag != tag)
+            continue;
+        resolver->tickets[i] = resolver->tickets[--resolver->ticket_count];
+        return ticket;
+    }
+    return NULL;
+}
+
+static void ask(struct resolver *resolver, const struct ticket *ticket,
+                const struct discover_question *question)
+{
+    json_t *object = json_from_shape(&discover_question_shape, question);
+    char *text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    children_ask(resolver->children, ticket->tag, text);
+    free(text);
+}
+
+static struct discover_question question_for(struct shell *shell, const char *project,
+                                             const char *filter)
+{
+    return (struct discover_question){.home = shell->home,
+                                      .config = shell_path(shell, "farm.yaml"),
+                                      .project = project,
+                                      .filter = filter,
+                                      .fetch = true,
+                                      .bundle = "",
+                                      .commit = "",
+                                      .branch = ""};
+}
+
+/* ---- runs ----------------------------------------------------------------------------------- */
+
+static void tell_resolved(struct resolver *resolver, uint64_t run,
+                          const struct discover_answer *answer)
+{
+    struct input input = {.kind = INPUT_RESOLVED,
+                          .resolved = {.run = run,
+                                       .problem = answer->problem,
+                                       .warnings = answer->warnings,
+                                       .warnings_count = answer->warnings_count,
+                                       .items = answer->items,
+                                       .items_count = answer->items_count}};
+    shell_step(resolver->shell, &input);
+}
+
+/* The jobs of an earlier run that a retry means. */
+struct selection {
+    const struct plan_item **items;
+    size_t count, capacity;
+};
+
+static bool retry_wants(const struct job_view *job, const struct run_options *options,
+                        const struct filter *filter)
+{
+    bool fine = job->verdict == VERDICT_OK || job->verdict == VERDICT_SKIPPED;
+    return !(options->failed && fine) && filter_matches(filter, &job->item->variant);
+}
+
+static void select_jobs(const struct farm *source, const struct run_options *options,
+                        const struct filter *filter, struct selection *selection)
+{
+    struct job_view job;
+    uint64_t cursor = 0;
+    while (view_job_next(source, options->retry_of, &cursor, &job)) {
+        if (!retry_wants(&job, options, filter))
+            continue;
+        MEM_GROW(selection->items, selection->count, selection->capacity);
+        selection->items[selection->count++] = job.item;
+    }
+}
+
+static bool is_pin_of(const struct variant *variant, const char *project, const char *branch,
+                      const char *commit)
+{
+    return !strcmp(variant->commit, commit) && !strcmp(variant->branch, branch) &&
+           !strcmp(variant->project, project);
+}
+
+/* What workers will fetch; a bundle and a command without a checkout bring what they need. */
+static size_t pins_of(const struct selection *selection, struct discover_pin *pins)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < selection->count; i++) {
+        const struct plan_item *item = selection->items[i];
+        const struct variant *variant = &item->variant;
+        bool known = *item->recipe.bundle || !item->recipe.checkout || !*variant->commit;
+        for (size_t k = 0; k < count && !known; k++)
+            known = is_pin_of(variant, pins[k].project, pins[k].branch, pins[k].commit);
+        if (!known)
+            pins[count++] = (struct discover_pin){variant->project, item->recipe.url,
+                                                  variant->branch, variant->commit};
+    }
+    return count;
+}
+
+/* `lost`: what discovery says of commits that cannot be had any more. They are blocked with that,
+ * and the others are built; when nothing is left, the run is refused. */
+static size_t block_lost(struct plan_item *items, size_t count, const struct discover_answer *lost)
+{
+    size_t blocked = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < lost->items_count; k++) {
+            const struct variant *pin = &lost->items[k].variant;
+            if (!is_pin_of(&items[i].variant, pin->project, pin->branch, pin->commit))
+                continue;
+            items[i].problem = lost->items[k].problem;
+            blocked++;
+        }
+    return blocked;
+}
+
+/* Same commits: the items are those of the earlier jobs, as they were, with today's targets. */
+static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
+                              const struct selection *selection, const struct discover_answer *lost)
+{
+    struct arena *arena = &resolver->shell->arena;
+    struct discover_answer answer = {.problem = ""};
+    answer.items = arena_new(arena, selection->count * sizeof *answer.items);
+    answer.items_count = selection->count;
+    for (size_t i = 0; i < selection->count; i++)
+        shape_copy(&plan_item_shape, &answer.items[i], selection->items[i], arena);
+    answer.warnings = arena_new(arena, lost->items_count * sizeof *answer.warnings);
+    for (size_t i = 0; i < lost->items_count; i++)
+        answer.warnings[answer.warnings_count++] = lost->items[i].problem;
+    size_t blocked = block_lost(answer.items, selection->count, lost);
+    if (!selection->count)
+        answer.problem = "nothing of that run matches: see `farm status RUN`";
+    else if (blocked == selection->count)
+        answer.problem = lost->items[0].problem;
+    tell_resolved(resolver, run, &answer);
+}
+
+static void ask_for_pins(struct resolver *resolver, uint64_t run, struct discover_pin *pins,
+                         size_t count)
+{
+    struct ticket *ticket = ticket_create(resolver);
+    ticket->run = run;
+    ticket->has_pins = true;
+    struct discover_question question = question_for(resolver->shell, "", "");
+    question.pins = pins;
+    question.pins_count = count;
+    ask(resolver, ticket, &question);
+}
+
+/* The tip of a branch: discovery says what is there now; only what the selection names is taken. */
+static void resolve_at_branch(struct resolver *resolver, uint64_t run,
+                              const struct run_options *options, const struct selection *selection)
+{
+    struct ticket *ticket = ticket_create(resolver);
+    ticket->run = run;
+    struct buf filter = {0};
+    buf_print(&filter, "branch=%s package=", options->at);
+    for (size_t i = 0; i < selection->count; i++)
+        buf_print(&filter, "%s%s", i ? "," : "", selection->items[i]->variant.package);
+    struct discover_question question =
+        question_for(resolver->shell, selection->count ? selection->items[0]->variant.project : "",
+                     (char *)filter.data);
+    ask(resolver, ticket, &question);
+    buf_release(&filter);
+}
+
+/* `lost` NULL: git is yet to be asked. */
+static void resolve_selection(struct resolver *resolver, uint64_t run,
+                              const struct run_options *options, const struct selection *selection,
+                              const struct discover_answer *lost)
+{
+    static const struct discover_answer none = {.problem = ""};
+    struct discover_pin *pins =
+        arena_new(&resolver->shell->arena, (selection->count + 1) * sizeof *pins);
+    size_t count = lost ? 0 : pins_of(selection, pins);
+    if (*options->at && selection->count)
+        resolve_at_branch(resolver, run, options, selection);
+    else if (count)
+        ask_for_pins(resolver, run, pins, count);
+    else
+        resolve_from_jobs(resolver, run, selection, lost ? lost : &none);
+}
+
+static void resolve_retry(struct resolver *resolver, uint64_t run,
+                          const struct run_options *options, const struct discover_answer *lost)
+{
+    struct err err;
+    struct farm *archived = NULL;
+    const struct farm *source = archive_source(resolver->shell, options->retry_of, &archived, &err);
+    struct filter *filter = source ? filter_parse(options->filter, &err) : NULL;
+    if (!filter) {
+        tell_resolved(resolver, run, &(struct discover_answer){.problem = err.text});
+    } else {
+        struct selection selection = {0};
+        select_jobs(source, options, filter, &selection);
+        resolve_selection(resolver, run, options, &selection, lost);
+        free(selection.items);
+    }
+    filter_destroy(filter);
+    farm_destroy(archived);
+}
+
+static void resolve_local(struct resolver *resolver, uint64_t run,
+                          const struct run_options *options)
+{
+    struct ticket *ticket = ticket_create(resolver);
+    ticket->run = run;
+    struct discover_question question =
+        question_for(resolver->shell, options->project, options->filter);
+    question.commit = options->commit;
+    question.branch = options->at;
+    if (*options->bundle)
+        question.bundle = arena_print(&resolver->shell->arena, "%s/bundles/%s",
+                                      resolver->shell->home, options->bundle);
+    ask(resolver, ticket, &question);
+}
+
+static void resolve_task(struct resolver *resolver, uint64_t run, const struct run_options *options)
+{
+    struct discover_answer answer = {.problem = ""};
+    if (task_wants_branches(options)) {
+        struct ticket *ticket = ticket_create(resolver);
+        ticket->run = run;
+        struct discover_question question = question_for(resolver->shell, "", "");
+        ask(resolver, ticket, &question);
+        return;
+    }
+    task_resolve(resolver->shell, options, &answer);
+    tell_resolved(resolver, run, &answer);
+}
+
+void resolver_run(struct resolver *resolver, uint64_t run)
+{
+    struct run_view view;
+    if (!view_run(resolver->shell->farm, run, &view) || view.state != RUN_RESOLVING)
+        return; /* cancelled meanwhile */
+    if (*view.options.task) {
+        resolve_task(resolver, run, &view.options);
+    } else if (view.options.local) {
+        resolve_local(resolver, run, &view.options);
+    } else if (view.options.retry_of) {
+        resolve_retry(resolver, run, &view.options, NULL);
+    } else {
+        struct ticket *ticket = ticket_create(resolver);
+        ticket->run = run;
+        struct discover_question question =
+            question_for(resolver->shell, view.options.project, view.options.filter);
+        ask(resolver, ticket, &question);
+    }
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+static json_t *listing(struct resolver *resolver, const struct ticket *ticket,
+                       const struct discover_answer *answer)
+{
+    json_t *body = json_object();
+    json_object_set_new(body, "items",
+                        ticket->is_plan ? render_plan(resolver->shell->farm, &ticket->options,
+                                                      answer->items, answer->items_count)
+                                        : render_matrix(answer->items, answer->items_count));
+    json_t *warnings = json_array();
+    for (size_t i = 0; i < answer->warnings_count; i++)
+        json_array_append_new(warnings, json_text(answer->warnings[i]));
+    json_object_set_new(body, "warnings", warnings);
+    return body;
+}
+
+/* A local build is told which bundle has its commit, so that any worker can fetch it; a task has
+ * items of its own. */
+static void adapt_local(struct resolver *resolver, uint64_t run, struct discover_answer *answer)
+{
+    struct run_view view;
+    if (!view_run(resolver->shell->farm, run, &view) || !view.options.local)
+        return;
+    if (*view.options.task) {
+        task_resolve(resolver->shell, &view.options, answer);
+        return;
+    }
+    for (size_t i = 0; i < answer->items_count; i++) {
+        answer->items[i].recipe.bundle = view.options.bundle;
+        answer->items[i].target.kind = TARGET_NONE; /* local builds never publish */
+    }
+}
+
+/* Publishing is opt-in for each branch. Who asks for it where no chosen branch has opted in would
+ * wait for hours for nothing, so that is said at once. "" when it is fine. */
+static const char *publish_problem(struct resolver *resolver, uint64_t run,
+                                   const struct discover_answer *answer)
+{
+    struct run_view view;
+    if (!view_run(resolver->shell->farm, run, &view) || !view.options.publish)
+        return "";
+    for (size_t i = 0; i < answer->items_count; i++)
+        if (answer->items[i].target.kind != TARGET_NONE)
+            return "";
+    return "no branch that was chosen publishes anywhere: give it `publish: TARGET` in farm.yaml, "
+           "or leave --publish out";
+}
+
+/* Git told which commits of a retry are lost. */
+static void resume_retry(struct resolver *resolver, uint64_t run,
+                         const struct discover_answer *lost)
+{
+    struct run_view view;
+    if (view_run(resolver->shell->farm, run, &view) && view.state == RUN_RESOLVING)
+        resolve_retry(resolver, run, &view.options, lost);
+}
+
+static void answered(void *context, uint64_t tag, struct bytes bytes, const char *problem)
+{
+    struct resolver *resolver = context;
+    struct ticket *ticket = ticket_take(resolver, tag);
+    if (!ticket)
+        return;
+    struct discover_answer answer = {.problem = problem};
+    struct err err;
+    if (!*problem && discover_parse(bytes, &answer, &resolver->shell->arena, &err)) {
+        log_error("discovery answered what is no answer: %s", err.text);
+        answer =
+            (struct discover_answer){.problem = "discovery failed; the coordinator's log says why"};
+    }
+    if (ticket->has_pins && !*answer.problem) {
+        resume_retry(resolver, ticket->run, &answer);
+    } else if (ticket->run) {
+        adapt_local(resolver, ticket->run, &answer);
+        if (!*answer.problem)
+            answer.problem = publish_problem(resolver, ticket->run, &answer);
+        tell_resolved(resolver, ticket->run, &answer);
+    } else if (*answer.problem) {
+        reply_refuse(resolver->shell->replies, &ticket->asker, 3, "%s", answer.problem);
+    } else {
+        reply_answer(resolver->shell->replies, &ticket->asker, false,
+                     listing(resolver, ticket, &answer));
+    }
+    ticket_destroy(ticket);
+}
+
+/* The same request again while its child runs: the answer goes to where it was asked last. */
+static bool is_asked_already(struct resolver *resolver, const struct asker *asker)
+{
+    for (size_t i = 0; i < resolver->ticket_count; i++) {
+        struct ticket *ticket = resolver->tickets[i];
+        if (ticket->run || strcmp(ticket->asker.request_id, asker->request_id) != 0 ||
+            strcmp(ticket->asker.public_key, asker->public_key) != 0)
+            continue;
+        ticket->asker = *asker;
+        return true;
+    }
+    return false;
+}
+
+/* Each is a process that runs git, now or when it is its turn; runs wait behind them. */
+static size_t waiting_of(const struct resolver *resolver, const struct asker *asker)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < resolver->ticket_count; i++)
+        count += !resolver->tickets[i]->run &&
+                 strcmp(resolver->tickets[i]->asker.public_key, asker->public_key) == 0;
+    return count;
+}
+
+void resolver_list(struct resolver *resolver, const struct asker *asker, const char *project,
+                   const char *filter, const struct run_options *options)
+{
+    if (is_asked_already(resolver, asker))
+        return;
+    if (waiting_of(resolver, asker) >= LIMIT_DISCOVERIES_PER_KEY) {
+        reply_refuse(
+            resolver->shell->replies, asker, 3,
+            "%d questions of your key wait for git already: ask again when one is answered",
+            LIMIT_DISCOVERIES_PER_KEY);
+        return;
+    }
+    struct ticket *ticket = ticket_create(resolver);
+    ticket->asker = *asker;
+    ticket->is_plan = options != NULL;
+    if (options) {
+        ticket->options = *options;
+        ticket->options.project = arena_text(&ticket->arena, options->project);
+        ticket->options.filter = arena_text(&ticket->arena, options->filter);
+    }
+    struct discover_question question = question_for(resolver->shell, project, filter);
+    ask(resolver, ticket, &question);
+}
+
+/* ---- preflight ------------------------------------------------------------------------------ */
+
+/* What is found; both "" when all is well. */
+struct findings {
+    uint64_t end_s; /* when the run is expected to end, seconds since 1970 */
+    char problem[1024];
+    char warning[1024];
+};
+
+/* A token must be good when the last package is published, not only now. */
+static void check_token(const struct shell *shell, const struct target *target, uint64_t expiry_s,
+                        struct findings *found)
+{
+    if (!expiry_s)
+        return;
+    if (expiry_s <= shell->wall_ms / 1000)
+        snprintf(found->problem, sizeof found->problem,
+                 "the FloxHub token in secret %s has expired: set a new one with `farm secret set "
+                 "%s`",
+                 target->secret, target->secret);
+    else if (expiry_s < found->end_s)
+        snprintf(found->warning, sizeof found->warning,
+                 "the FloxHub token in secret %s ends about %llu minutes before this run: set a "
+                 "longer one with `farm secret set %s`, or publishing will be held",
+                 target->secret, (unsigned long long)(found->end_s - expiry_s) / 60 + 1,
+                 target->secret);
+}
+
+/* What a target needs before a run that publishes to it is accepted. */
+static void check_target(struct shell *shell, const struct target *target, struct findings *found)
+{
+    struct buf secret = {0};
+    struct err err;
+    if (!*target->secret)
+        return;
+    if (secret_read(shell->home, target->secret, &secret, &err))
+        snprintf(found->problem, sizeof found->problem, "publishing to %s needs a secret: %s",
+                 target->name, err.text);
+    else if (target->kind == TARGET_FLOX)
+        check_token(shell, target, secret_expiry_s((struct bytes){secret.data, secret.size}),
+                    found);
+    if (secret.data)
+        explicit_bzero(secret.data, secret.size);
+    buf_release(&secret);
+}
+
+static void check_targets(struct shell *shell, uint64_t run, struct findings *found)
+{
+    const struct target *checked[64]; /* distinct targets of one run; a farm has a handful */
+    size_t checked_count = 0;
+    struct job_view job;
+    uint64_t cursor = 0;
+    while (!*found->problem && view_job_next(shell->farm, run, &cursor, &job)) {
+        const struct target *target = &job.item->target;
+        if (job.state == JOB_CLOSED || target->kind == TARGET_NONE)
+            continue;
+        bool seen = false;
+        for (size_t i = 0; i < checked_count && !seen; i++)
+            seen = !strcmp(checked[i]->name, target->name);
+        if (seen || checked_count == sizeof checked / sizeof *checked)
+            continue;
+        checked[checked_count++] = target;
+        check_target(shell, target, found);
+    }
+}
+
+void resolver_preflight(struct resolver *resolver, uint64_t run)
+{
+    struct shell *shell = resolver->shell;
+    struct run_view view;
+    if (!view_run(shell->farm, run, &view) || view.state != RUN_PREFLIGHT)
+        return;
+    struct findings found = {.end_s = (shell->wall_ms + view_eta_ms(shell->farm, run)) / 1000};
+    if (view.options.publish)
+        check_targets(shell, run, &found);
+    struct input input = {.kind = INPUT_PREFLIGHTED,
+                          .preflighted = {run, found.problem, found.warning}};
+    shell_step(shell, &input);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/resolve/tasks.h"
+
+#include "coordinator/core/view.h"
+#include "coordinator/shell/reply.h"
+#include "proto/json.h"
+#include "proto/limits.h"
+
+#include <string.h>
+
+#define SMOKE "smoke"
+#define CLEAN "clean"
+
+enum { SMOKE_MS_MAX = 15 * 60 * 1000, CLEAN_MS_MAX = 6 * 3600 * 1000 };
+
+/* Something that is in no cache and takes a moment. $out is nix's, the rest the job's. */
+static const char smoke_command[] =
+    "set -e\n"
+    "echo \"$FARM_PROJECT $FARM_BRANCH: $(git log -1 --format='%h %s')\"\n"
+    "uname -srm\n"
+    "if command -v nix-instantiate >/dev/null; then\n"
+    "  nix-store --version\n"
+    "  nix-instantiate --add-root \"$TMPDIR/smoke.drv\" --indirect -E '\n"
+    "    derivation {\n"
+    "      name = \"farm-smoke\";\n"
+    "      system = builtins.getEnv \"FARM_SYSTEM\";\n"
+    "      builder = \"/bin/sh\";\n"
+    "      args = [ \"-c\" \"echo fine > $out\" ];\n"
+    "      salt = builtins.getEnv \"TMPDIR\";\n"
+    "    }' >/dev/null\n"
+    "  nix-store --realise \"$(readlink \"$TMPDIR/smoke.drv\")\"\n"
+    "fi\n"
+    "if command -v flox >/dev/null; then flox --version; fi\n";
+
+bool task_wants_branches(const struct run_options *options)
+{
+    return strcmp(options->task, SMOKE) == 0;
+}
+
+static const char *system_of(const struct shell *shell, const char *name)
+{
+    struct worker_view worker;
+    uint64_t id = view_worker_by_name(shell->farm, name);
+    if (!id || !view_worker(shell->farm, id, &worker) || !worker.joined ||
+        !worker.capabilities->systems_count)
+        return "";
+    return worker.capabilities->systems[0];
+}
+
+static void make_item(struct plan_item *item, const char *package, const char *system,
+                      const char *command, uint64_t wall_ms)
+{
+    item->variant.package = package;
+    item->variant.system = system;
+    item->recipe.builder = BUILDER_COMMAND;
+    item->recipe.command = command;
+    item->recipe.check = CHECK_OFF;
+    item->recipe.wall_ms = wall_ms;
+}
+
+/* One item a branch. */
+static void resolve_smoke(struct shell *shell, const struct run_options *options,
+                          struct discover_answer *answer)
+{
+    const char *system = system_of(shell, options->worker);
+    struct plan_item *items = arena_new(&shell->arena, (answer->items_count + 1) * sizeof *items);
+    size_t count = 0;
+    for (size_t i = 0; i < answer->items_count; i++) {
+        const struct plan_item *found = &answer->items[i];
+        bool known = false;
+        for (size_t k = 0; k < count && !known; k++)
+            known = !strcmp(items[k].variant.project, found->variant.project) &&
+                    !strcmp(items[k].variant.branch, found->variant.branch);
+        if (known)
+            continue;
+        shape_init(&plan_item_shape, &items[count]);
+        make_item(&items[count], SMOKE, system, smoke_command, SMOKE_MS_MAX);
+        items[count].variant.project = found->variant.project;
+        items[count].variant.branch = found->variant.branch;
+        items[count].variant.commit = found->variant.commit;
+        items[count].recipe.url = found->recipe.url;
+        items[count].recipe.checkout = true;
+        count++;
+    }
+    answer->items = items;
+    answer->items_count = count;
+    if (!count && !*answer->problem)
+        answer->problem = "no branch of this farm has a package: there is nothing to check out";
+}
+
+/* "clean 161061273600 dry-run" -> the host's own command; the shell below an attempt has both. */
+static void resolve_clean(struct shell *shell, const struct run_options *options,
+                          struct discover_answer *answer)
+{
+    const char *bytes = options->task + strlen(CLEAN " ");
+    const char *command = arena_print(
+        &shell->arena, "exec \"$FARM_WORKER\" clean --home \"$FARM_WORKER_HOME\" --keep %.*s%s",
+        (int)strspn(bytes, "0123456789"), bytes, strstr(bytes, "dry-run") ? " --dry-run" : "");
+    answer->items = arena_new(&shell->arena, sizeof *answer->items);
+    answer->items_count = 1;
+    shape_init(&plan_item_shape, answer->items);
+    make_item(answer->items, CLEAN, system_of(shell, options->worker), command, CLEAN_MS_MAX);
+    answer->items->variant.project = "farm";
+    answer->items->variant.branch = options->worker;
+}
+
+void task_resolve(struct shell *shell, const struct run_options *options,
+                  struct discover_answer *answer)
+{
+    if (*answer->problem)
+        return;
+    if (task_wants_branches(options))
+        resolve_smoke(shell, options, answer);
+    else
+        resolve_clean(shell, options, answer);
+}
+
+/* ---- asking for one ------------------------------------------------------------------------ */
+
+static void submit(struct shell *shell, const struct asker *asker, const char *name,
+                   const char *task)
+{
+    struct worker_view worker;
+    uint64_t id = view_worker_by_name(shell->farm, name);
+    if (!id || !view_worker(shell->farm, id, &worker) || worker.state == WORKER_REMOVED) {
+        reply_refuse(shell->replies, asker, 3, "there is no worker %s: see `farm worker list`",
+                     name);
+        return;
+    }
+    if (!worker.session || worker.state == WORKER_OFFLINE) {
+        reply_refuse(shell->replies, asker, 3,
+                     "%s is not there: `farm-worker service status` on its host says why", name);
+        return;
+    }
+    struct input input = {.kind = INPUT_SUBMIT};
+    shape_init(&run_options_shape, &input.submit.options);
+    input.submit.asked = (struct asked){.request_id = asker->request_id, .who = asker->who};
+    input.submit.options.filter = "";
+    input.submit.options.force = true;
+    input.submit.options.local = true;
+    input.submit.options.worker = name;
+    input.submit.options.task = task;
+    reply_expect(shell->replies, asker);
+    shell_step(shell, &input);
+}
+
+void serve_worker_smoke(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    submit(shell, asker, json_get_text(arguments, "worker", ""), SMOKE);
+}
+
+void serve_worker_clean(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    const char *task = arena_print(&shell->arena, CLEAN " %llu%s",
+                                   (unsigned long long)json_get_u64(arguments, "keep_bytes", 0),
+                                   json_get_flag(arguments, "dry_run") ? " dry-run" : "");
+    submit(shell, asker, json_get_text(arguments, "worker", ""), task);
+}

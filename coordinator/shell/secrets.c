@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/shell/secrets.h"
+
+#include "proto/base/io.h"
+#include "proto/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int check_name(const char *name, struct err *err)
+{
+    if (!*name || strchr(name, '/') || name[0] == '.' || strlen(name) > LIMIT_NAME_BYTES)
+        return err_set(err, "\"%s\" is no name for a secret: use letters, digits and dashes", name);
+    return 0;
+}
+
+static void strip_newlines(struct buf *buf, size_t from)
+{
+    while (buf->size > from &&
+           (buf->data[buf->size - 1] == '\n' || buf->data[buf->size - 1] == '\r'))
+        buf->data[--buf->size] = '\0';
+}
+
+/* The source that mints: a command of the farm's owner, run for each publish, 30 s at most. */
+static int mint(const char *path, const char *name, struct buf *out, struct err *err)
+{
+    struct buf command = {0};
+    if (io_read_file(path, LIMIT_TEXT_BYTES, &command, err)) {
+        buf_release(&command);
+        return -1;
+    }
+    strip_newlines(&command, 0);
+    const char *argv[] = {"sh", "-c", (const char *)command.data, NULL};
+    int code = io_run(argv, NULL, LIMIT_SECRET_BYTES, 30000, out, err);
+    buf_release(&command);
+    if (code < 0)
+        return err_prefix(err, "secret %s", name);
+    if (code > 0)
+        return err_set(err, "secret %s: its exec command ended with status %d", name, code);
+    return 0;
+}
+
+int secret_read(const char *home, const char *name, struct buf *out, struct err *err)
+{
+    if (check_name(name, err))
+        return -1;
+    struct arena arena = {0};
+    size_t from = out->size;
+    const char *path = arena_print(&arena, "%s/secrets/%s", home, name);
+    const char *exec = arena_print(&arena, "%s/secrets/%s.exec", home, name);
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    const char *credential = credentials ? arena_print(&arena, "%s/%s", credentials, name) : "";
+    int result;
+    struct stat st;
+    if (!stat(path, &st)) {
+        result = (st.st_mode & 077)
+                     ? err_set(err, "secret %s is readable by others: chmod 600 %s", name, path)
+                     : io_read_file(path, LIMIT_SECRET_BYTES, out, err);
+    } else if (io_exists(exec)) {
+        result = mint(exec, name, out, err);
+    } else if (*credential && io_exists(credential)) {
+        result = io_read_file(credential, LIMIT_SECRET_BYTES, out, err);
+    } else {
+        result =
+            err_set(err, "there is no secret %s: set it with `farm secret set %s`", name, name);
+    }
+    strip_newlines(out, from);
+    if (!result && out->size == from)
+        result = err_set(err, "secret %s is empty: set it with `farm secret set %s`", name, name);
+    arena_clear(&arena);
+    return result;
+}
+
+int secret_write(const char *home, const char *name, const void *data, size_t size, struct err *err)
+{
+    if (check_name(name, err))
+        return -1;
+    if (!size || size > LIMIT_SECRET_BYTES)
+        return err_set(err, "secret %s has %zu bytes; between 1 and %d are possible", name, size,
+                       LIMIT_SECRET_BYTES);
+    struct arena arena = {0};
+    int result = io_make_folders(arena_print(&arena, "%s/secrets", home), 0700, err);
+    if (!result)
+        result = io_write_file(arena_print(&arena, "%s/secrets/%s", home, name), data, size, 0600,
+                               true, err);
+    arena_clear(&arena);
+    return result;
+}
+
+/* base64url without padding (RFC 4648 section 5), appended to out; -1 on a foreign character. */
+static int base64url_decode(const char *text, size_t size, struct buf *out)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    unsigned bits = 0, have = 0;
+    for (size_t i = 0; i < size && text[i] != '='; i++) {
+        const char *at = text[i] ? strchr(alphabet, text[i]) : NULL;
+        if (!at)
+            return -1;
+        bits = (bits << 6 | (unsigned)(at - alphabet)) & 0xffffff;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            uint8_t byte = (uint8_t)(bits >> have);
+            buf_add(out, &byte, 1);
+        }
+    }
+    return 0;
+}
+
+/* The year 33658: a later end is none that anybody has to know. */
+#define LATEST_S 1e12
+
+uint64_t secret_expiry_s(struct bytes secret)
+{
+    const char *text = (const char *)secret.data;
+    const char *first = secret.size ? memchr(text, '.', secret.size) : NULL;
+    if (!first)
+        return 0;
+    size_t rest = secret.size - (size_t)(first + 1 - text);
+    const char *second = memchr(first + 1, '.', rest);
+    if (!second)
+        return 0;
+    struct buf claims = {0};
+    uint64_t expiry = 0;
+    if (!base64url_decode(first + 1, (size_t)(second - first - 1), &claims) && claims.size) {
+        json_t *object = json_loadb((char *)claims.data, claims.size, 0, NULL);
+        json_t *exp = json_object_get(object, "exp");
+        double end_s = json_number_value(exp);
+        if (end_s > 0)
+            expiry = end_s < LATEST_S ? (uint64_t)end_s : (uint64_t)LATEST_S;
+        json_decref(object);
+    }
+    buf_release(&claims);
+    return expiry;
+}

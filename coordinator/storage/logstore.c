@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: MIT */
+/* logstore.c - the thread between the log link and the log shelf.
+ *
+ * One round: take what the loop and the peers want, sync what was written, answer, serve readers;
+ * sleep only when there was nothing to do. An acknowledgement is sent after the sync that covers
+ * it. Readers get stored frames verbatim, as fast as their queue takes them: a slow one waits
+ * alone. Nothing a peer sends ends the thread: it is refused with a reason, or dropped by the link.
+ *
+ * For readers: the first piece begins at or before the wanted offset and the last may go beyond the
+ * limit (frames are not cut here; logfile_unpack cuts them). A piece without bytes that is not the
+ * last is a sign of life of a followed log that does not grow.
+ */
+#include "coordinator/storage/logstore.h"
+
+#include "coordinator/storage/logshelf.h"
+#include "proto/base/budget.h"
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/limits.h"
+#include "proto/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum {
+    RECEIVES_PER_ROUND = 64,    /* so that readers and acknowledgements have their turn */
+    SYNC_AFTER_BYTES = 8 << 20, /* of stored bytes, if a round brings that many */
+    PIECES_PER_ROUND = 4,       /* for one reader */
+    SEND_HIGH_WATER = 8,        /* frames of a mebibyte at worst, for each of LIMIT_FOLLOWERS */
+    RECEIVE_HIGH_WATER = 20,    /* a worker's window has 16 full ones */
+    BUSY_RETRY_MS = 5,          /* a reader's queue was full */
+    ALIVE_MS = 15 * 1000,       /* sign of life; finds out which readers are gone */
+    DISK_LOOK_MS = 500,
+    IDLE_MS = 60 * 1000
+};
+
+/* What the loop asks for. */
+struct expectation {
+    struct token token;
+    char writer[KEY_TEXT_BYTES];
+};
+
+struct reader {
+    link_peer peer;
+    char public_key[KEY_TEXT_BYTES];
+    uint64_t correlation;
+    struct token token;
+    struct shelved *pinned; /* counted in its `readers` */
+    uint64_t offset;        /* raw, what comes next */
+    uint64_t end;           /* raw, where it has enough */
+    bool follow;
+    uint64_t alive_at_ms; /* when the next sign of life is due */
+};
+
+struct logstore {
+    struct logstore_options options; /* texts are ours */
+    struct link *link;
+    pthread_t thread;
+    int wake_fd;  /* to the thread: something is expected, or stop */
+    int event_fd; /* to the loop: events are there */
+
+    pthread_mutex_t lock; /* the five below */
+    bool stopping;
+    struct expectation *expected;
+    size_t expected_count, expected_capacity;
+    struct logstore_event *events;
+    size_t event_count, event_capacity;
+
+    /* the thread's own */
+    struct logshelf *shelf;
+    struct reader *readers;
+    size_t reader_count, reader_capacity;
+    struct arena arena; /* of the message in hand */
+    struct buf payload; /* of the piece in hand */
+    uint64_t disk_at_ms;
+    bool disk_short;
+    bool busy;           /* this round did something; look again before sleeping */
+    bool stuck;          /* a reader's queue is full */
+    struct budget lines; /* about those who do what they should not */
+};
+
+/* ---- between the threads --------------------------------------------------------------------- */
+
+static void signal_fd(int fd)
+{
+    uint64_t one = 1;
+    ssize_t written = write(fd, &one, sizeof one);
+    assert(written == sizeof one || errno == EAGAIN);
+}
+
+static void clear_fd(int fd)
+{
+    uint64_t count;
+    ssize_t got = read(fd, &count, sizeof count);
+    assert(got == sizeof count || errno == EAGAIN);
+}
+
+void logstore_expect(struct logstore *store, struct token token, const char *public_key)
+{
+    struct expectation wanted = {.token = token};
+    strncpy(wanted.writer, public_key, sizeof wanted.writer - 1);
+    pthread_mutex_lock(&store->lock);
+    MEM_GROW(store->expected, store->expected_count, store->expected_capacity);
+    store->expected[store->expected_count++] = wanted;
+    pthread_mutex_unlock(&store->lock);
+    signal_fd(store->wake_fd);
+}
+
+static void tell_sealed(struct logstore *store, const struct shelved *log)
+{
+    pthread_mutex_lock(&store->lock);
+    MEM_GROW(store->events, store->event_count, store->event_capacity);
+    store->events[store->event_count++] =
+        (struct logstore_event){log->token, logfile_raw_bytes(log->file)};
+    pthread_mutex_unlock(&store->lock);
+    signal_fd(store->event_fd);
+}
+
+int logstore_fd(const struct logstore *store)
+{
+    return store->event_fd;
+}
+
+bool logstore_next(struct logstore *store, struct logstore_event *event)
+{
+    pthread_mutex_lock(&store->lock);
+    bool some = store->event_count > 0;
+    if (some) {
+        *event = store->events[0];
+        store->event_count--;
+        memmove(store->events, store->events + 1, store->event_count * sizeof *store->events);
+    }
+    if (store->event_count == 0)
+        clear_fd(store->event_fd);
+    pthread_mutex_unlock(&store->lock);
+    return some;
+}
+
+/* Takes over what the loop asked for; false when it asked to stop. */
+static bool take_expectations(struct logstore *store)
+{
+    clear_fd(store->wake_fd);
+    pthread_mutex_lock(&store->lock);
+    struct expectation *expected = store->expected;
+    size_t count = store->expected_count;
+    bool go_on = !store->stopping;
+    store->expected = NULL;
+    store->expected_count = store->expected_capacity = 0;
+    pthread_mutex_unlock(&store->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct err err;
+        struct shelved *log =
+            logshelf_expect(store->shelf, expected[i].token, expected[i].writer, &err);
+        if (!log)
+            log_warn("log store: %s", err.text);
+        else if (log->state == SHELVED_SEALED)
+            tell_sealed(store, log);
+    }
+    free(expected);
+    return go_on;
+}
+
+/* ---- writers --------------------------------------------------------------------------------- */
+
+static void answer(struct logstore *store, link_peer peer, uint64_t correlation,
+                   const struct log_ack *ack)
+{
+    struct message message = {.kind = MESSAGE_LOG_ACK, .log_ack = *ack};
+    store->busy = true;
+    /* Not delivered is no harm: a worker that hears nothing asks where to go on. */
+    (void)link_send(store->link, peer, &message, correlation);
+}
+
+static void tell_why_not(struct logstore *store, const struct received *received,
+                         struct token token, const struct shelved *log, const char *reason)
+{
+    struct log_ack ack = {.token = token, .refused = reason};
+    if (log && log->file)
+        ack.offset = logfile_raw_bytes(log->file);
+    answer(store, received->peer, received->correlation, &ack);
+}
+
+static void complain(struct logstore *store, const struct received *received, const char *what)
+{
+    char short_key[9];
+    keys_short(received->public_key, short_key);
+    if (budget_take(&store->lines))
+        log_warn("log store: %s from key %s: %s", message_kind_name(received->message.kind),
+                 short_key, what);
+}
+
+static void refuse(struct logstore *store, const struct received *received, struct token token,
+                   const struct shelved *log, const char *reason)
+{
+    complain(store, received, reason);
+    tell_why_not(store, received, token, log, reason);
+}
+
+static enum role role_of(const struct logstore *store, const char *public_key)
+{
+    return store->options.role_of(store->options.role_context, public_key);
+}
+
+/* Free space costs a system call, so it is looked at now and then. */
+static bool disk_short(struct logstore *store)
+{
+    uint64_t now = clock_boot_ms();
+    struct statvfs fs;
+    if (now < store->disk_at_ms)
+        return store->disk_short;
+    store->disk_at_ms = now + DISK_LOOK_MS;
+    bool before = store->disk_short;
+    if (statvfs(store->options.folder, &fs) == 0)
+        store->disk_short = (uint64_t)fs.f_bavail * fs.f_frsize < store->options.free_floor_bytes;
+    if (store->disk_short && !before)
+        log_warn("log store: less than %llu bytes are free in %s; logs wait at their workers",
+                 (unsigned long long)store->options.free_floor_bytes, store->options.folder);
+    return store->disk_short;
+}
+
+/* The log that this peer may write, or NULL: then it was told why. */
+static struct shelved *writable(struct logstore *store, const struct received *received,
+                                struct token token)
+{
+    struct err err;
+    if (role_of(store, received->public_key) != ROLE_WORKER) {
+        complain(store, received, "it is no enrolled worker's: refused");
+        tell_why_not(store, received, token, NULL, "your key is not enrolled here as a worker");
+        return NULL;
+    }
+    struct shelved *log = logshelf_find(store->shelf, token, &err);
+    if (log && strcmp(log->writer, received->public_key) == 0)
+        return log;
+    if (log && log->writer[0] != '\0') /* one that nobody has may come from before a restore */
+        complain(store, received, "this log is another worker's: refused");
+    tell_why_not(store, received, token, NULL, "this log is not expected from this worker");
+    return NULL;
+}
+
+static void take_data(struct logstore *store, const struct received *received)
+{
+    const struct log_data *data = &received->message.log_data;
+    struct err err;
+    struct shelved *log = writable(store, received, data->token);
+    if (!log)
+        return;
+    if (disk_short(store)) {
+        tell_why_not(store, received, data->token, log, "the coordinator's disk is short of space");
+        return;
+    }
+    if (logshelf_put(store->shelf, log, data, &err) < 0) {
+        refuse(store, received, data->token, log, err.text);
+        return;
+    }
+    if (log->dirty) {
+        log->answer_to = received->peer; /* when it is on disk */
+        return;
+    }
+    struct log_ack ack = {.token = log->token,
+                          .offset = logfile_raw_bytes(log->file),
+                          .sealed = log->state == SHELVED_SEALED,
+                          .refused = ""};
+    answer(store, received->peer, received->correlation, &ack);
+}
+
+static void on_synced(void *context, struct shelved *log, const char *problem)
+{
+    struct logstore *store = context;
+    struct log_ack ack = {.token = log->token,
+                          .offset = logfile_raw_bytes(log->file),
+                          .sealed = log->state == SHELVED_SEALED,
+                          .refused = problem};
+    if (problem[0] != '\0') {
+        log_error("log store: %s", problem);
+        ack.offset = 0;
+    }
+    if (log->answer_to != 0)
+        answer(store, log->answer_to, 0, &ack);
+    log->answer_to = 0;
+    if (log->state == SHELVED_SEALED)
+        tell_sealed(store, log);
+}
+
+static void take_resume(struct logstore *store, const struct received *received)
+{
+    struct token token = received->message.log_resume.token;
+    struct shelved *log = writable(store, received, token);
+    if (!log)
+        return;
+    if (log->dirty)
+        logshelf_sync(store->shelf, on_synced, store);
+    log = writable(store, received, token); /* a failed sync lets go of what it had */
+    if (!log)
+        return;
+    struct log_ack ack = {.token = token,
+                          .offset = logfile_raw_bytes(log->file),
+                          .sealed = log->state == SHELVED_SEALED,
+                          .refused = ""};
+    answer(store, received->peer, received->correlation, &ack);
+}
+
+/* ---- readers --------------------------------------------------------------------------------- */
+
+static enum link_result send_piece(struct logstore *store, const struct reader *reader,
+                                   const struct log_piece *piece)
+{
+    struct message message = {.kind = MESSAGE_LOG_PIECE, .log_piece = *piece};
+    message.log_piece.token = reader->token;
+    enum link_result result = link_send(store->link, reader->peer, &message, reader->correlation);
+    store->busy |= result == LINK_OK;
+    store->stuck |= result == LINK_BUSY;
+    return result;
+}
+
+static void refuse_reader(struct logstore *store, const struct received *received,
+                          const char *problem)
+{
+    struct reader reader = {.peer = received->peer,
+                            .correlation = received->correlation,
+                            .token = received->message.log_read.token};
+    send_piece(store, &reader, &(struct log_piece){.last = true, .problem = problem});
+}
+
+static void drop_reader(struct logstore *store, size_t at)
+{
+    store->readers[at].pinned->readers--;
+    store->readers[at] = store->readers[--store->reader_count];
+}
+
+static bool may_read(const struct logstore *store, const char *public_key)
+{
+    enum role role = role_of(store, public_key);
+    return role == ROLE_VIEWER || role == ROLE_OPERATOR || role == ROLE_ADMIN;
+}
+
+static bool too_many_readers(const struct logstore *store, const char *public_key)
+{
+    size_t of_key = 0;
+    for (size_t i = 0; i < store->reader_count; i++)
+        of_key += strcmp(store->readers[i].public_key, public_key) == 0;
+    return store->reader_count >= LIMIT_FOLLOWERS || of_key >= LIMIT_FOLLOWERS_PER_KEY;
+}
+
+static void take_read(struct logstore *store, const struct received *received)
+{
+    const struct log_read *read = &received->message.log_read;
+    struct err err;
+    if (!may_read(store, received->public_key)) {
+        complain(store, received, "this key may not read logs: refused");
+        refuse_reader(store, received, "this key may not read logs");
+        return;
+    }
+    for (size_t i = store->reader_count; i-- > 0;) /* asked again: instead of before */
+        if (store->readers[i].peer == received->peer &&
+            store->readers[i].correlation == received->correlation)
+            drop_reader(store, i);
+    struct shelved *log = logshelf_find(store->shelf, read->token, &err);
+    if (!log || too_many_readers(store, received->public_key)) {
+        if (log)
+            complain(store, received, "too many readers: refused");
+        refuse_reader(store, received, log ? "too many readers: try again later" : err.text);
+        return;
+    }
+    uint64_t end = read->limit ? read->offset + read->limit : UINT64_MAX;
+    MEM_GROW(store->readers, store->reader_count, store->reader_capacity);
+    log->readers++;
+    store->readers[store->reader_count++] =
+        (struct reader){.peer = received->peer,
+                        .correlation = received->correlation,
+                        .token = read->token,
+                        .pinned = log,
+                        .offset = read->offset,
+                        .end = end < read->offset ? UINT64_MAX : end,
+                        .follow = read->follow,
+                        .alive_at_ms = clock_boot_ms() + ALIVE_MS};
+    memcpy(store->readers[store->reader_count - 1].public_key, received->public_key,
+           KEY_TEXT_BYTES);
+}
+
+enum serving { SERVING_ON, SERVING_WAITS, SERVING_DONE };
+
+static enum serving served(enum link_result sent, bool last)
+{
+    if (sent == LINK_BUSY)
+        return SERVING_WAITS;
+    return sent != LINK_OK || last ? SERVING_DONE : SERVING_ON;
+}
+
+/* Everything that is there was sent. */
+static enum serving serve_end(struct logstore *store, struct reader *reader, bool sealed)
+{
+    struct log_piece piece = {.offset = reader->offset, .problem = ""};
+    uint64_t now = clock_boot_ms();
+    piece.last = sealed || !reader->follow || reader->offset >= reader->end;
+    if (!piece.last && now < reader->alive_at_ms)
+        return SERVING_WAITS;
+    reader->alive_at_ms = now + ALIVE_MS;
+    enum serving serving = served(send_piece(store, reader, &piece), piece.last);
+    return serving == SERVING_ON ? SERVING_WAITS : serving;
+}
+
+static enum serving serve_piece(struct logstore *store, struct reader *reader)
+{
+    struct err err;
+    struct logfile_frame frame;
+    if (!may_read(store, reader->public_key))
+        return served(send_piece(store, reader,
+                                 &(struct log_piece){.last = true,
+                                                     .problem = "this key may not read logs any "
+                                                                "more"}),
+                      true);
+    struct shelved *log = logshelf_find(store->shelf, reader->token, &err);
+    buf_clear(&store->payload);
+    int got = !log ? -1
+              : reader->offset < reader->end
+                  ? logfile_read(log->file, reader->offset, &frame, &store->payload, &err)
+                  : 0;
+    if (got == 0)
+        return serve_end(store, reader, log->state == SHELVED_SEALED);
+    if (got < 0) {
+        log_error("log store: %s", err.text);
+        return served(
+            send_piece(store, reader, &(struct log_piece){.last = true, .problem = err.text}),
+            true);
+    }
+    uint64_t behind = frame.offset + frame.raw_bytes;
+    bool whole = log->state == SHELVED_SEALED && behind == logfile_raw_bytes(log->file);
+    struct log_piece piece = {.offset = frame.offset,
+                              .raw_bytes = frame.raw_bytes,
+                              .zstd = {store->payload.data, store->payload.size},
+                              .last = behind >= reader->end || whole,
+                              .problem = ""};
+    enum link_result sent = send_piece(store, reader, &piece);
+    if (sent == LINK_OK) {
+        reader->offset = behind;
+        reader->alive_at_ms = clock_boot_ms() + ALIVE_MS;
+    }
+    return served(sent, piece.last);
+}
+
+static void serve_readers(struct logstore *store)
+{
+    store->stuck = false;
+    for (size_t i = store->reader_count; i-- > 0;) {
+        enum serving serving = SERVING_ON;
+        for (int n = 0; n < PIECES_PER_ROUND && serving == SERVING_ON; n++)
+            serving = serve_piece(store, &store->readers[i]);
+        if (serving == SERVING_DONE)
+            drop_reader(store, i);
+    }
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static void take_message(struct logstore *store, const struct received *received)
+{
+    if (received->message.kind == MESSAGE_LOG_DATA)
+        take_data(store, received);
+    else if (received->message.kind == MESSAGE_LOG_RESUME)
+        take_resume(store, received);
+    else if (received->message.kind == MESSAGE_LOG_READ)
+        take_read(store, received);
+    else
+        complain(store, received, "nothing for a log store, dropped");
+}
+
+static void receive_some(struct logstore *store)
+{
+    for (int n = 0; n < RECEIVES_PER_ROUND; n++) {
+        struct received received;
+        enum link_result result = link_receive(store->link, &received, &store->arena);
+        if (result == LINK_OK)
+            take_message(store, &received);
+        arena_clear(&store->arena);
+        if (result == LINK_EMPTY)
+            return;
+        store->busy = true;
+        if (logshelf_dirty_bytes(store->shelf) > SYNC_AFTER_BYTES)
+            return;
+    }
+}
+
+static int sleep_ms(const struct logstore *store)
+{
+    if (store->busy)
+        return 0;
+    if (store->stuck)
+        return BUSY_RETRY_MS;
+    return store->reader_count > 0 ? ALIVE_MS / 4 : IDLE_MS;
+}
+
+static void *run(void *context)
+{
+    struct logstore *store = context;
+    struct pollfd fds[2] = {{.fd = link_fd(store->link), .events = POLLIN},
+                            {.fd = store->wake_fd, .events = POLLIN}};
+    while (take_expectations(store)) {
+        store->busy = false;
+        receive_some(store);
+        logshelf_sync(store->shelf, on_synced, store);
+        serve_readers(store);
+        poll(fds, 2, sleep_ms(store));
+    }
+    return NULL;
+}
+
+/* ---- outside --------------------------------------------------------------------------------- */
+
+static void release(struct logstore *store)
+{
+    link_close(store->link, 0);
+    logshelf_close(store->shelf);
+    if (store->wake_fd >= 0)
+        close(store->wake_fd);
+    if (store->event_fd >= 0)
+        close(store->event_fd);
+    free(store->readers);
+    free(store->expected);
+    free(store->events);
+    buf_release(&store->payload);
+    free((char *)(uintptr_t)store->options.folder);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+static int open_parts(struct logstore *store, const struct logstore_options *options,
+                      struct err *err)
+{
+    const char *endpoints[2] = {options->endpoint, options->local_endpoint};
+    const struct link_options link_options = {.frame_bytes_max = LIMIT_LOG_FRAME_BYTES,
+                                              .send_high_water = SEND_HIGH_WATER,
+                                              .receive_high_water = RECEIVE_HIGH_WATER,
+                                              .connections_max = options->connections_max};
+    if (store->wake_fd < 0 || store->event_fd < 0)
+        return err_set(err, "cannot make an eventfd: %s", strerror(errno));
+    store->shelf = logshelf_open(options->folder, err);
+    if (!store->shelf)
+        return -1;
+    bool local = options->local_endpoint && options->local_endpoint[0] != '\0';
+    store->link = link_serve(options->zmq_context, endpoints, local ? 2 : 1, &options->server,
+                             &link_options, err);
+    return store->link ? 0 : -1;
+}
+
+struct logstore *logstore_start(const struct logstore_options *options, struct err *err)
+{
+    struct logstore *store = mem_new(sizeof *store);
+    store->options = *options;
+    store->options.folder = mem_text(options->folder);
+    pthread_mutex_init(&store->lock, NULL);
+    store->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    store->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int failed = open_parts(store, options, err);
+    if (failed == 0 && pthread_create(&store->thread, NULL, run, store) != 0)
+        failed = err_set(err, "cannot start the log store's thread: %s", strerror(errno));
+    if (failed < 0) {
+        release(store);
+        return NULL;
+    }
+    return store;
+}
+
+const char *logstore_endpoint(const struct logstore *store)
+{
+    return link_endpoint(store->link, 0);
+}
+
+void logstore_stop(struct logstore *store)
+{
+    if (!store)
+        return;
+    pthread_mutex_lock(&store->lock);
+    store->stopping = true;
+    pthread_mutex_unlock(&store->lock);
+    signal_fd(store->wake_fd);
+    pthread_join(store->thread, NULL);
+    release(store);
+}

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: MIT */
+/* workspace.c - see workspace.h.
+ *
+ * Git is the `git` program, made deterministic: no prompts, no hooks, no background maintenance, no
+ * variables of a surrounding repository; the user's global configuration stays, since credentials
+ * live there. Whatever changes the clone happens under its lock, so lock files of git found there
+ * were left by a killed git and are removed.
+ */
+#include "worker/disk/workspace.h"
+#include "proto/base/io.h"
+#include "proto/limits.h"
+#include "worker/disk/folder.h"
+#include "worker/process/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+struct workspace {
+    const struct workspace_wish *wish;
+    struct arena *arena;
+    const char *bare;     /* the clone */
+    const char *path;     /* the worktree */
+    const char *local;    /* farm/SLOT/BRANCH */
+    const char *upstream; /* refs/remotes/origin/BRANCH */
+    const char *const *environment;
+    bool *killed; /* a git was, by no doing of ours: what it did not say means nothing */
+};
+
+enum { KILLED_MAX = 3 };
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+/* One path component that is no option and no hidden file. */
+static bool good_name(const char *name)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = strlen(name);
+    return length > 0 && length <= LIMIT_NAME_BYTES && name[0] != '.' && name[0] != '-' &&
+           strspn(name, allowed) == length;
+}
+
+/* What git-check-ref-format refuses, as far as it could leave the folder or be an option. */
+static bool good_branch(const char *branch)
+{
+    size_t length = strlen(branch);
+    if (length == 0 || length > LIMIT_BRANCH_BYTES || branch[0] == '-' || branch[0] == '/' ||
+        strstr(branch, "..") || strstr(branch, "//") || strstr(branch, "@{"))
+        return false;
+    for (const unsigned char *at = (const unsigned char *)branch; *at; at++)
+        if (*at <= ' ' || *at == 0x7f || strchr("~^:?*[\\", *at))
+            return false;
+    return true;
+}
+
+static bool good_commit(const char *commit)
+{
+    size_t length = strlen(commit);
+    return (length == 40 || length == 64) && strspn(commit, "0123456789abcdef") == length;
+}
+
+static int check_wish(const struct workspace_wish *wish, struct err *err)
+{
+    if (!good_name(wish->project))
+        return err_set(err, "\"%s\" cannot be the name of a project", wish->project);
+    if (!good_name(wish->slot))
+        return err_set(err, "\"%s\" cannot be the name of a slot", wish->slot);
+    if (!good_branch(wish->branch))
+        return err_set(err, "\"%s\" cannot be the name of a branch", wish->branch);
+    if (!good_commit(wish->commit))
+        return err_set(err, "\"%s\" is not a full commit id", wish->commit);
+    if (!*wish->url || wish->url[0] == '-' || strpbrk(wish->url, "\r\n"))
+        return err_set(err, "\"%s\" cannot be the URL of a repository", wish->url);
+    return 0;
+}
+
+/* ---- git ---------------------------------------------------------------------------------- */
+
+static const char *const *git_environment(struct arena *arena)
+{
+    static const char *const without[] = {
+        "GIT_DIR",        "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY",
+        "GIT_COMMON_DIR", "GIT_NAMESPACE", "LANGUAGE",       NULL};
+    struct texts environment = {.arena = arena};
+    texts_environment(&environment, without);
+    texts_set(&environment, "GIT_TERMINAL_PROMPT", "0");
+    texts_set(&environment, "LC_ALL", "C");
+    if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
+        texts_set(&environment, "GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+    return environment.items;
+}
+
+/* Runs git in `folder` with the words up to NULL; `output` may be NULL. Exit code, or -1. */
+static int git(const struct workspace *space, const char *folder, struct buf *output,
+               struct err *err, ...)
+{
+    /* A connection that stands still for a minute is an error, not a build that hangs. */
+    static const char *const settings[] = {"core.hooksPath=/dev/null",
+                                           "safe.directory=*",
+                                           "gc.auto=0",
+                                           "maintenance.auto=false",
+                                           "core.fsmonitor=false",
+                                           "advice.detachedHead=false",
+                                           "http.lowSpeedLimit=1000",
+                                           "http.lowSpeedTime=60",
+                                           "submodule.recurse=false",
+                                           "core.autocrlf=false",
+                                           "fetch.recurseSubmodules=false"};
+    struct texts argv = {.arena = space->arena};
+    texts_add(&argv, "git");
+    texts_add(&argv, "-C");
+    texts_add(&argv, "%s", folder);
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        texts_add(&argv, "-c");
+        texts_add(&argv, "%s", settings[i]);
+    }
+    va_list words;
+    va_start(words, err);
+    for (const char *word; (word = va_arg(words, const char *));)
+        texts_add(&argv, "%s", word);
+    va_end(words);
+    struct tool tool = {.argv = argv.items, .environment = space->environment, .output = output};
+    int code = tool_run(&tool, err);
+    *space->killed |= code == 128 + SIGKILL;
+    return code;
+}
+
+/* As an error: what git said stands above it in the log. */
+static int git_failed(int code, struct err *err, const char *what, const char *name)
+{
+    if (code > 0)
+        err_set(err, "cannot %s %s: git ended with status %d", what, name, code);
+    return -1;
+}
+
+/* ---- the clone ---------------------------------------------------------------------------- */
+
+static const char *url_file(const struct workspace *space)
+{
+    return arena_print(space->arena, "%s/farm-url", space->bare);
+}
+
+/* The URL the clone was given last, as we wrote it down: saves asking git. */
+static bool url_is_set(const struct workspace *space)
+{
+    struct buf text = {0};
+    bool same = io_read_file(url_file(space), LIMIT_TEXT_BYTES, &text, NULL) == 0 &&
+                strcmp((const char *)text.data, space->wish->url) == 0;
+    buf_release(&text);
+    return same;
+}
+
+static int write_url(const struct workspace *space, struct err *err)
+{
+    return io_write_file(url_file(space), space->wish->url, strlen(space->wish->url), 0644, false,
+                         err);
+}
+
+static void remove_unfinished(const struct workspace *space)
+{
+    glob_t found = {0};
+    if (glob(arena_print(space->arena, "%s.new*", space->bare), 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            io_remove_tree(found.gl_pathv[i], NULL);
+    globfree(&found);
+}
+
+/* Under a name of our own: in that of a checkout whose supervisor was killed its git may still be
+ * at work for a moment. What such a one left is removed, by the next one at the latest. */
+static int make_clone(const struct workspace *space, struct err *err)
+{
+    const char *fresh = arena_print(space->arena, "%s.new.%ld", space->bare, (long)getpid());
+    remove_unfinished(space);
+    int code = git(space, ".", NULL, err, "init", "--quiet", "--bare", fresh, NULL);
+    if (code)
+        return git_failed(code, err, "make", space->bare);
+    code = git(space, fresh, NULL, err, "remote", "add", "origin", space->wish->url, NULL);
+    if (code)
+        return git_failed(code, err, "set the origin of", space->bare);
+    if (rename(fresh, space->bare) < 0)
+        return err_set(err, "cannot put %s in place: %s", space->bare, strerror(errno));
+    return write_url(space, err);
+}
+
+static int ensure_clone(const struct workspace *space, struct err *err)
+{
+    if (!io_exists(arena_print(space->arena, "%s/HEAD", space->bare))) {
+        if (io_remove_tree(space->bare, err) < 0)
+            return -1;
+        return make_clone(space, err);
+    }
+    if (url_is_set(space))
+        return 0;
+    int code =
+        git(space, space->bare, NULL, err, "remote", "set-url", "origin", space->wish->url, NULL);
+    if (code)
+        return git_failed(code, err, "set the origin of", space->bare);
+    return write_url(space, err);
+}
+
+static void drop_stale_locks(const struct workspace *space)
+{
+    unlink(arena_print(space->arena, "%s/config.lock", space->bare));
+    unlink(arena_print(space->arena, "%s/packed-refs.lock", space->bare));
+    io_remove_suffixed(arena_print(space->arena, "%s/refs", space->bare), ".lock");
+}
+
+/* ---- the commit --------------------------------------------------------------------------- */
+
+/* Whether the clone has it; `what` may name several objects in a row, ended by NULL. */
+static bool clone_has(const struct workspace *space, const char *what, const char *also)
+{
+    struct buf ids = {0};
+    int code = git(space, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify", what, NULL);
+    if (code == 0 && also)
+        code = git(space, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify", also, NULL);
+    buf_release(&ids);
+    return code == 0;
+}
+
+static int fetch(const struct workspace *space, struct err *err)
+{
+    printf("fetching %s\n", space->wish->url);
+    fflush(stdout);
+    int code = git(space, space->bare, NULL, err, "fetch", "--prune", "--no-tags", "--no-auto-gc",
+                   "--no-write-fetch-head", "origin", NULL);
+    return code ? git_failed(code, err, "fetch from", space->wish->url) : 0;
+}
+
+/* A bundle of commits that build on pushed ones. */
+static bool unbundle(const struct workspace *space)
+{
+    struct buf refs = {0};
+    int code =
+        git(space, space->bare, &refs, NULL, "bundle", "unbundle", space->wish->bundle, NULL);
+    buf_release(&refs);
+    return code == 0;
+}
+
+static int ensure_commit(const struct workspace *space, struct err *err)
+{
+    const struct workspace_wish *wish = space->wish;
+    const char *commit = arena_print(space->arena, "%s^{commit}", wish->commit);
+    bool bundled = wish->bundle && *wish->bundle;
+    if (clone_has(space, commit, bundled ? NULL : space->upstream))
+        return 0;
+    if (bundled && unbundle(space) && clone_has(space, commit, NULL))
+        return 0;
+    if (fetch(space, err) < 0)
+        return -1;
+    if (bundled && !unbundle(space))
+        return err_set(err,
+                       "the bundle of unpushed commits does not fit what %s has: push the "
+                       "branch it began from",
+                       wish->url);
+    if (!bundled && !clone_has(space, space->upstream, NULL))
+        return err_set(err, "branch %s is gone from %s: choose another or push it again",
+                       wish->branch, wish->url);
+    if (!clone_has(space, commit, NULL))
+        return err_set(err, "commit %s is on no branch of %s: push it", wish->commit, wish->url);
+    return 0;
+}
+
+/* ---- the worktree ------------------------------------------------------------------------- */
+
+static bool is_worktree(const struct workspace *space)
+{
+    return io_exists(arena_print(space->arena, "%s/.git", space->path));
+}
+
+/* Whether the worktree is what is wished for, by one `git status`: at the commit, on the branch,
+ * with its upstream, and nothing changed, added or ignored in it. */
+static bool is_ready(const struct workspace *space)
+{
+    if (!is_worktree(space) || !url_is_set(space))
+        return false;
+    struct buf status = {0};
+    int code = git(space, space->path, &status, NULL, "status", "--porcelain=v2", "--branch",
+                   "--untracked-files=normal", "--ignored=traditional", NULL);
+    const char *wanted =
+        arena_print(space->arena,
+                    "# branch.oid %s\n# branch.head %s\n# branch.upstream origin/%s\n# branch.ab ",
+                    space->wish->commit, space->local, space->wish->branch);
+    const char *text = status.data ? (const char *)status.data : "";
+    bool ready = code == 0 && strncmp(text, wanted, strlen(wanted)) == 0 &&
+                 text[strlen(wanted) + strcspn(text + strlen(wanted), "\n") + 1] == '\0';
+    buf_release(&status);
+    return ready;
+}
+
+static bool move_worktree(const struct workspace *space)
+{
+    return is_worktree(space) &&
+           git(space, space->path, NULL, NULL, "checkout", "--quiet", "--force", "--no-track", "-B",
+               space->local, space->wish->commit, NULL) == 0 &&
+           git(space, space->path, NULL, NULL, "clean", "-ffdxq", NULL) == 0;
+}
+
+static int add_worktree(const struct workspace *space, struct err *err)
+{
+    /* What git knows of it goes too: one whose making was killed is locked, and not pruned. */
+    const char *known =
+        arena_print(space->arena, "%s/worktrees/%s", space->bare, space->wish->slot);
+    if (io_remove_tree(space->path, err) < 0 || io_remove_tree(known, err) < 0)
+        return -1;
+    git(space, space->bare, NULL, NULL, "worktree", "prune", NULL);
+    int code = git(space, space->bare, NULL, err, "worktree", "add", "--force", "--no-track", "-B",
+                   space->local, space->path, space->wish->commit, NULL);
+    return code ? git_failed(code, err, "make the worktree", space->path) : 0;
+}
+
+/* flox publish asks for @{u} (contract 2.2e). */
+static int set_upstream(const struct workspace *space, struct err *err)
+{
+    struct buf config = {0};
+    io_read_file(arena_print(space->arena, "%s/config", space->bare), LIMIT_CONTROL_FRAME_BYTES,
+                 &config, NULL);
+    bool there = config.data && strstr((const char *)config.data,
+                                       arena_print(space->arena, "[branch \"%s\"]", space->local));
+    buf_release(&config);
+    if (there || (space->wish->bundle && *space->wish->bundle))
+        return 0;
+    int code = git(space, space->bare, NULL, err, "branch", "--quiet",
+                   arena_print(space->arena, "--set-upstream-to=origin/%s", space->wish->branch),
+                   space->local, NULL);
+    return code ? git_failed(code, err, "set the upstream of", space->local) : 0;
+}
+
+static int prepare_once(const struct workspace *space, struct err *err)
+{
+    *space->killed = false;
+    drop_stale_locks(space);
+    if (ensure_clone(space, err) < 0 || ensure_commit(space, err) < 0)
+        return -1;
+    if (!move_worktree(space) && add_worktree(space, err) < 0)
+        return -1;
+    return set_upstream(space, err);
+}
+
+/* Every step finds what an interrupted one left, so the whole is begun again when a git was killed:
+ * by the kernel, most often, that was short of memory. */
+static int prepare_locked(const struct workspace *space, struct err *err)
+{
+    int result, tries = 0;
+    do
+        result = prepare_once(space, err);
+    while (result < 0 && *space->killed && ++tries < KILLED_MAX);
+    return result;
+}
+
+/* ---- locks -------------------------------------------------------------------------------- */
+
+/* Opens and locks a file, making the folder above. -1 with err. */
+static int lock_file(const char *home, const char *part, const char *name, struct arena *arena,
+                     struct err *err)
+{
+    if (io_make_folders(arena_print(arena, "%s/%s", home, part), 0755, err) < 0)
+        return -1;
+    const char *path = arena_print(arena, "%s/%s/%s", home, part, name);
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (file < 0)
+        return err_set(err, "cannot open %s: %s", path, strerror(errno));
+    while (flock(file, LOCK_EX) < 0)
+        if (errno != EINTR) {
+            close(file);
+            return err_set(err, "cannot lock %s: %s", path, strerror(errno));
+        }
+    return file;
+}
+
+static void describe(struct workspace *space, const struct workspace_wish *wish,
+                     struct arena *arena)
+{
+    *space = (struct workspace){
+        .wish = wish,
+        .arena = arena,
+        .bare = arena_print(arena, "%s/git/%s.git", wish->home, wish->project),
+        .path = arena_print(arena, "%s/work/%s/%s", wish->home, wish->project, wish->slot),
+        .local = arena_print(arena, "farm/%s/%s", wish->slot, wish->branch),
+        .upstream = arena_print(arena, "refs/remotes/origin/%s", wish->branch),
+        .environment = git_environment(arena),
+        .killed = arena_new(arena, sizeof(bool))};
+}
+
+int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,
+                      struct err *err)
+{
+    struct workspace space;
+    if (check_wish(wish, err) < 0)
+        return -1;
+    describe(&space, wish, arena);
+    *path_out = arena_text(arena, space.path);
+    if (is_ready(&space))
+        return 0;
+    int lock =
+        lock_file(wish->home, "git", arena_print(arena, "%s.lock", wish->project), arena, err);
+    if (lock < 0 ||
+        io_make_folders(arena_print(arena, "%s/work/%s", wish->home, wish->project), 0755, err) < 0)
+        return -1;
+    int result = prepare_locked(&space, err);
+    close(lock);
+    return result;
+}
+
+/* ---- slots -------------------------------------------------------------------------------- */
+
+static const char *slot_owner(const char *slots, const char *slot, struct arena *arena)
+{
+    char owner[64];
+    ssize_t size =
+        readlink(arena_print(arena, "%s/%s.owner", slots, slot), owner, sizeof owner - 1);
+    owner[size > 0 ? size : 0] = '\0';
+    return arena_text(arena, owner);
+}
+
+/* An attempt has its slot until its result is written: then nothing of it runs any more. */
+static bool is_free(const char *home, const char *owner, struct arena *arena)
+{
+    struct token token;
+    if (!folder_token(owner, &token))
+        return true;
+    return !io_exists(folder_path(home, token, NULL, arena)) ||
+           io_exists(folder_path(home, token, "result", arena));
+}
+
+/* Reads what git keeps in HEAD of the slot's worktree, without git. */
+static bool stands_on(const char *home, const char *project, const char *slot, const char *branch,
+                      struct arena *arena)
+{
+    struct buf head = {0};
+    const char *path = arena_print(arena, "%s/git/%s.git/worktrees/%s/HEAD", home, project, slot);
+    const char *wanted = arena_print(arena, "ref: refs/heads/farm/%s/%s\n", slot, branch);
+    bool same =
+        io_read_file(path, 1024, &head, NULL) == 0 && strcmp((const char *)head.data, wanted) == 0;
+    buf_release(&head);
+    return same;
+}
+
+static const char *choose_slot(const char *home, const char *project, const char *branch,
+                               const char *prefix, const char *own, struct arena *arena)
+{
+    const char *slots = arena_print(arena, "%s/work/%s", home, project);
+    const char *any = NULL, *good = NULL;
+    for (unsigned i = 1; i <= LIMIT_SLOTS; i++) {
+        const char *slot = arena_print(arena, "%s%u", prefix, i);
+        const char *owner = slot_owner(slots, slot, arena);
+        if (strcmp(owner, own) == 0)
+            return slot;
+        bool used = io_exists(arena_print(arena, "%s/%s", slots, slot));
+        if (!good && is_free(home, owner, arena)) {
+            any = any ? any : slot;
+            if (used && stands_on(home, project, slot, branch, arena))
+                good = slot;
+        }
+        if (!used && !*owner)
+            break; /* nobody ever had this one or those behind it */
+    }
+    return good ? good : any;
+}
+
+static int own_slot(const char *home, const char *project, const char *slot, const char *own,
+                    struct arena *arena, struct err *err)
+{
+    const char *link = arena_print(arena, "%s/work/%s/%s.owner", home, project, slot);
+    const char *fresh = arena_print(arena, "%s.new", link);
+    unlink(fresh);
+    if (symlink(own, fresh) < 0 || rename(fresh, link) < 0)
+        return err_set(err, "cannot take slot %s: %s", link, strerror(errno));
+    return 0;
+}
+
+int workspace_claim(const char *home, const char *project, const char *branch, char kind,
+                    struct token token, struct arena *arena, char **slot_out, struct err *err)
+{
+    if (!good_name(project))
+        return err_set(err, "\"%s\" cannot be the name of a project", project);
+    const char *prefix = arena_print(arena, "%c", kind);
+    const char *own = arena_print(arena, "%lu.%llu", (unsigned long)token.epoch,
+                                  (unsigned long long)token.number);
+    const char *slots = arena_print(arena, "work/%s", project);
+    int lock = lock_file(home, slots, "slots.lock", arena, err);
+    if (lock < 0)
+        return -1;
+    int result = -1;
+    const char *slot = choose_slot(home, project, branch, prefix, own, arena);
+    if (!slot)
+        err_set(err, "all %d slots of project %s are taken", LIMIT_SLOTS, project);
+    else
+        result = own_slot(home, project, slot, own, arena, err);
+    close(lock);
+    *slot_out = arena_text(arena, slot);
+    return result;
+}
+
+/* ---- giving room back ---------------------------------------------------------------------- */
+
+/* The slot's owner stays written down: choose_slot() looks no further than the first slot that
+ * nobody ever had. */
+static int drop_slot(const char *home, const char *project, const char *slot, struct arena *arena,
+                     struct err *err)
+{
+    struct workspace_wish wish = {
+        .home = home, .project = project, .slot = slot, .url = "", .branch = "", .commit = ""};
+    struct workspace space;
+    describe(&space, &wish, arena);
+    int lock = lock_file(home, "git", arena_print(arena, "%s.lock", project), arena, err);
+    int result = lock < 0 ? -1 : io_remove_tree(space.path, err);
+    if (result == 0 && io_exists(space.bare))
+        git(&space, space.bare, NULL, NULL, "worktree", "prune", NULL);
+    if (lock >= 0)
+        close(lock);
+    return result;
+}
+
+int workspace_drop(const char *home, const char *project, const char *slot, struct err *err)
+{
+    struct arena arena = {0};
+    if (!good_name(project) || !good_name(slot))
+        return err_set(err, "\"%s/%s\" is no slot of a project", project, slot);
+    const char *slots = arena_print(&arena, "work/%s", project);
+    int lock = lock_file(home, slots, "slots.lock", &arena, err);
+    int result = lock < 0 ? -1 : 0;
+    if (lock >= 0) {
+        const char *owner = slot_owner(arena_print(&arena, "%s/%s", home, slots), slot, &arena);
+        if (!is_free(home, owner, &arena))
+            result = 1;
+        else
+            result = drop_slot(home, project, slot, &arena, err);
+        close(lock);
+    }
+    arena_clear(&arena);
+    return result;
+}
+
+int workspace_drop_clone(const char *home, const char *project, struct err *err)
+{
+    struct arena arena = {0};
+    if (!good_name(project))
+        return err_set(err, "\"%s\" cannot be the name of a project", project);
+    int lock = lock_file(home, "git", arena_print(&arena, "%s.lock", project), &arena, err);
+    int result =
+        lock < 0 ? -1 : io_remove_tree(arena_print(&arena, "%s/git/%s.git", home, project), err);
+    if (lock >= 0)
+        close(lock);
+    arena_clear(&arena);
+    return result;
+}

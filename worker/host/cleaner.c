@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/host/cleaner.h"
+
+#include "proto/base/io.h"
+#include "proto/base/log.h"
+#include "worker/disk/folder.h"
+#include "worker/disk/workspace.h"
+#include "worker/host/service.h"
+#include "worker/process/tool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum {
+    LIST_BYTES_MAX = 256 << 20, /* a store of a million paths */
+    PRODUCTS_BYTES_MAX = 16 << 20,
+    TREE_FILES = 16
+};
+static const uint64_t nix_ms_max = 4ull * 3600 * 1000; /* collecting terabytes takes hours */
+
+struct cleaning {
+    const struct worker_options *options;
+    struct arena *arena;
+    const char *store;
+    uint64_t freed; /* dry run: what would be */
+};
+
+/* ---- room ---------------------------------------------------------------------------------- */
+
+static uint64_t free_bytes(const char *path)
+{
+    struct statvfs disk;
+    return statvfs(path, &disk) < 0 ? UINT64_MAX : (uint64_t)disk.f_bavail * disk.f_frsize;
+}
+
+/* A dry run counts what it would have removed. */
+static bool is_enough(const struct cleaning *cleaning, const char *path)
+{
+    uint64_t now = free_bytes(path);
+    if (cleaning->options->dry_run && now < UINT64_MAX - cleaning->freed)
+        now += cleaning->freed;
+    return now >= cleaning->options->keep_bytes;
+}
+
+static void tell(struct cleaning *cleaning, uint64_t bytes, const char *what)
+{
+    cleaning->freed += bytes;
+    printf("%s %8.1f MiB  %s\n", cleaning->options->dry_run ? "would remove" : "removed",
+           (double)bytes / (1 << 20), what);
+    fflush(stdout);
+}
+
+static uint64_t counted; /* nftw gives its visitor no context */
+static int count_one(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)path, (void)type, (void)at;
+    counted += (uint64_t)info->st_blocks * 512;
+    return 0;
+}
+
+static uint64_t tree_bytes(const char *path)
+{
+    counted = 0;
+    nftw(path, count_one, TREE_FILES, FTW_PHYS);
+    return counted;
+}
+
+/* ---- what was built here ------------------------------------------------------------------- */
+
+void cleaner_note(const char *home, const struct product *product)
+{
+    struct buf text = {0};
+    struct arena arena = {0};
+    for (size_t i = 0; i < product->paths_count; i++)
+        buf_print(&text, "%s\n", product->paths[i]);
+    int fd = text.size ? open(arena_print(&arena, "%s/products", home),
+                              O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
+                       : -1;
+    if (fd >= 0) {
+        (void)!write(fd, text.data, text.size);
+        close(fd);
+    }
+    buf_release(&text);
+    arena_clear(&arena);
+}
+
+/* The lines of `lines` that are whole lines of `of`, one call a line. */
+static bool has_line(const char *of, const char *line, size_t size)
+{
+    for (const char *at = of; (at = memmem(at, strlen(at), line, size)); at++)
+        if ((at == of || at[-1] == '\n') && (at[size] == '\n' || at[size] == '\0'))
+            return true;
+    return false;
+}
+
+static uint64_t store_path_bytes(const char *path)
+{
+    const char *argv[] = {"nix-store", "--query", "--size", path, NULL};
+    struct buf said = {0};
+    uint64_t bytes = 0;
+    if (io_run(argv, NULL, 4096, nix_ms_max, &said, NULL) == 0 && said.size)
+        bytes = strtoull((const char *)said.data, NULL, 10);
+    buf_release(&said);
+    return bytes;
+}
+
+static void drop_path(struct cleaning *cleaning, const char *path)
+{
+    const char *argv[] = {"nix-store", "--delete", path, NULL};
+    struct buf said = {0};
+    uint64_t bytes = store_path_bytes(path);
+    if (cleaning->options->dry_run || io_run(argv, NULL, 1 << 20, nix_ms_max, &said, NULL) == 0)
+        tell(cleaning, bytes, path);
+    buf_release(&said);
+}
+
+/* Lines of products that still lie in the store, each once: what the file is to hold from now. */
+static void keep_products(const char *file, const char *products)
+{
+    struct buf kept = {0};
+    for (const char *line = products; *line;) {
+        size_t size = strcspn(line, "\n");
+        char path[4096];
+        snprintf(path, sizeof path, "%.*s", (int)size, line);
+        bool twice = kept.size && has_line((const char *)kept.data, line, size);
+        if (size && !twice && io_exists(path))
+            buf_print(&kept, "%s\n", path);
+        line += size + (line[size] == '\n');
+    }
+    if (io_write_file(file, kept.data ? (const char *)kept.data : "", kept.size, 0644, false,
+                      NULL) < 0)
+        log_warn("cannot write %s: %s", file, strerror(errno));
+    buf_release(&kept);
+}
+
+static int clean_products(struct cleaning *cleaning, struct err *err)
+{
+    static const char *const argv[] = {"nix-store", "--gc", "--print-dead", NULL};
+    const char *file = arena_print(cleaning->arena, "%s/products", cleaning->options->home);
+    struct buf products = {0}, dead = {0};
+    if (!tool_exists("nix-store") || !io_exists(file))
+        return 0;
+    int result = io_read_file(file, PRODUCTS_BYTES_MAX, &products, err);
+    int code = result == 0 ? io_run(argv, NULL, LIST_BYTES_MAX, nix_ms_max, &dead, err) : -1;
+    if (code > 0)
+        result = err_set(err, "nix-store --gc --print-dead ended with %d", code);
+    const char *line = code == 0 && products.size ? (const char *)products.data : "";
+    while (*line && !is_enough(cleaning, cleaning->store)) {
+        size_t size = strcspn(line, "\n");
+        if (size && dead.size && has_line((const char *)dead.data, line, size))
+            drop_path(cleaning, arena_print(cleaning->arena, "%.*s", (int)size, line));
+        line += size + (line[size] == '\n');
+    }
+    if (code == 0 && products.size && !cleaning->options->dry_run)
+        keep_products(file, (const char *)products.data);
+    buf_release(&products);
+    buf_release(&dead);
+    return code < 0 ? -1 : result;
+}
+
+/* ---- worktrees and clones ------------------------------------------------------------------ */
+
+/* Whether an attempt without a result is on this project: its clone stays. */
+static bool is_live(const struct cleaning *cleaning, const char *project)
+{
+    const char *home = cleaning->options->home;
+    struct token *tokens;
+    size_t count;
+    bool live = false;
+    if (folder_list(home, &tokens, &count, NULL) < 0)
+        return true;
+    for (size_t i = 0; i < count && !live; i++) {
+        struct arena arena = {0};
+        struct order order;
+        const char *folder = folder_path(home, tokens[i], NULL, &arena);
+        if (!io_exists(folder_path(home, tokens[i], "result", &arena)))
+            live = folder_read_order(folder, &order, &arena, NULL) < 0 ||
+                   strcmp(order.variant.project, project) == 0;
+        arena_clear(&arena);
+    }
+    free(tokens);
+    return live;
+}
+
+static void clean_slot(struct cleaning *cleaning, const char *project, const char *slot)
+{
+    const char *home = cleaning->options->home;
+    const char *path = arena_print(cleaning->arena, "%s/work/%s/%s", home, project, slot);
+    uint64_t bytes = tree_bytes(path);
+    struct err err;
+    int result = cleaning->options->dry_run ? is_live(cleaning, project)
+                                            : workspace_drop(home, project, slot, &err);
+    if (result < 0)
+        log_warn("%s", err.text);
+    else if (result == 0)
+        tell(cleaning, bytes, path);
+}
+
+static void clean_clone(struct cleaning *cleaning, const char *project)
+{
+    const char *home = cleaning->options->home;
+    const char *path = arena_print(cleaning->arena, "%s/git/%s.git", home, project);
+    struct err err;
+    if (!io_exists(path) || is_live(cleaning, project))
+        return;
+    uint64_t bytes = tree_bytes(path);
+    if (!cleaning->options->dry_run && workspace_drop_clone(home, project, &err) < 0)
+        log_warn("%s", err.text);
+    else
+        tell(cleaning, bytes, path);
+}
+
+static bool is_folder(const struct dirent *entry)
+{
+    return entry->d_type == DT_DIR && entry->d_name[0] != '.';
+}
+
+static void clean_project(struct cleaning *cleaning, const char *project)
+{
+    const char *path = arena_print(cleaning->arena, "%s/work/%s", cleaning->options->home, project);
+    const char *home = cleaning->options->home;
+    DIR *slots = opendir(path);
+    const struct dirent *entry;
+    while (slots && !is_enough(cleaning, home) && (entry = readdir(slots)))
+        if (is_folder(entry))
+            clean_slot(cleaning, project, entry->d_name);
+    if (slots)
+        closedir(slots);
+    if (!is_enough(cleaning, home))
+        clean_clone(cleaning, project);
+}
+
+static void clean_work(struct cleaning *cleaning)
+{
+    const char *home = cleaning->options->home;
+    DIR *projects = opendir(arena_print(cleaning->arena, "%s/work", home));
+    const struct dirent *entry;
+    while (projects && !is_enough(cleaning, home) && (entry = readdir(projects)))
+        if (is_folder(entry))
+            clean_project(cleaning, entry->d_name);
+    if (projects)
+        closedir(projects);
+}
+
+/* ---- the rest of the store ----------------------------------------------------------------- */
+
+static int collect_rest(struct cleaning *cleaning, struct err *err)
+{
+    uint64_t now = free_bytes(cleaning->store), keep = cleaning->options->keep_bytes;
+    const char *wanted = arena_print(cleaning->arena, "%llu", (unsigned long long)(keep - now));
+    const char *argv[] = {"nix-store", "--gc", "--max-freed", wanted, NULL};
+    struct buf said = {0};
+    if (!tool_exists("nix-store"))
+        return 0;
+    if (cleaning->options->dry_run) {
+        printf("would have nix collect %s bytes of what nothing needs\n", wanted);
+        return 0;
+    }
+    int code = io_run(argv, NULL, LIST_BYTES_MAX, nix_ms_max, &said, err);
+    uint64_t then = free_bytes(cleaning->store);
+    if (code == 0)
+        tell(cleaning, then > now ? then - now : 0, "what nothing in the nix store needed");
+    buf_release(&said);
+    return code > 0 ? err_set(err, "nix-store --gc ended with %d", code) : code;
+}
+
+/* ---- all of it ----------------------------------------------------------------------------- */
+
+static void tell_end(const struct cleaning *cleaning)
+{
+    double gib = (double)(1ull << 30);
+    printf("%s %.1f MiB; free now: %.1f GiB for builds",
+           cleaning->options->dry_run ? "would remove" : "removed",
+           (double)cleaning->freed / (1 << 20), (double)free_bytes(cleaning->options->home) / gib);
+    if (io_exists(cleaning->store))
+        printf(", %.1f GiB in the store", (double)free_bytes(cleaning->store) / gib);
+    printf("\n");
+}
+
+int cleaner_run(struct worker_options *options, struct err *err)
+{
+    const char *store = getenv("NIX_STORE_DIR");
+    struct cleaning cleaning = {.options = options,
+                                .arena = &options->arena,
+                                .store = store && *store ? store : "/nix/store"};
+    if (options->keep_bytes == 0)
+        return err_set(err, "say how much is to be free: --keep 150G");
+    setenv("PATH", service_path(&options->arena), 1);
+    int result = 0;
+    if (!is_enough(&cleaning, cleaning.store))
+        result = clean_products(&cleaning, err);
+    if (result == 0 && !is_enough(&cleaning, options->home))
+        clean_work(&cleaning);
+    if (result == 0 && !is_enough(&cleaning, cleaning.store))
+        result = collect_rest(&cleaning, err);
+    tell_end(&cleaning);
+    return result;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/* doctor.c - what a build needs of this host, as a checklist.
+ *
+ * A check asks one thing and says one of three: ok, warn (builds work, but), bad (builds or the
+ * worker will not). What is not ok comes with what to do about it. Nothing is changed; what is
+ * asked of other programs has a time limit. Floors: flox 1.12.0 (design.md section 9), git 2.17
+ * (worktrees that can be removed), memory and disk of one heavy build (farm.yaml's defaults).
+ */
+#include "proto/base/clock.h"
+#include "proto/base/io.h"
+#include "worker/host/commands.h"
+#include "worker/host/probe.h"
+#include "worker/host/service.h"
+#include "worker/process/supervisor_client.h"
+#include "worker/process/tool.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+enum {
+    CONNECT_MS_MAX = 5000,
+    NIX_MS_MAX = 10000,
+    GIT_MS_MAX = 30000,
+    TOOL_BYTES_MAX = 4 << 20,
+    SKEW_MS_WARN = 5000, /* logs of two hosts can no longer be read side by side */
+    SKEW_MS_BAD = 300000 /* certificates and tokens of the hour begin to fail */
+};
+#define BUILD_MEMORY_BYTES (8ull << 30)
+#define BUILD_DISK_BYTES   (20ull << 30)
+
+enum finding { FINE, WARN, BAD };
+static const char *const finding_names[] = {"ok", "warn", "bad"};
+
+struct examination {
+    struct worker_options *options;
+    struct arena *arena;
+    struct capabilities host;
+    json_t *checks;
+    size_t count[3];
+    bool json;
+};
+
+static void report(struct examination *exam, const char *name, enum finding finding,
+                   const char *text, const char *fix)
+{
+    exam->count[finding]++;
+    json_array_append_new(exam->checks, json_pack("{s:s, s:s, s:s*, s:s*}", "name", name, "state",
+                                                  finding_names[finding], "text", text, "fix",
+                                                  finding == FINE ? "" : fix));
+}
+
+/* ---- programs ------------------------------------------------------------------------------ */
+
+static const char *builder_version(const struct examination *exam, const char *name)
+{
+    size_t size = strlen(name);
+    for (size_t i = 0; i < exam->host.builders_count; i++)
+        if (strncmp(exam->host.builders[i], name, size) == 0)
+            return exam->host.builders[i] + size;
+    return NULL;
+}
+
+static bool is_older(const char *version, long major, long minor)
+{
+    char *end;
+    long have_major = strtol(version, &end, 10);
+    long have_minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+    return have_major < major || (have_major == major && have_minor < minor);
+}
+
+static void check_git(struct examination *exam)
+{
+    const char *version = exam->host.git_version;
+    if (*version == '\0')
+        report(exam, "git", BAD, "git is missing", "install git (Debian: apt-get install git)");
+    else if (is_older(version, 2, 17))
+        report(exam, "git", BAD, arena_print(exam->arena, "git %s", version),
+               "upgrade git to 2.17 or later");
+    else
+        report(exam, "git", FINE, arena_print(exam->arena, "git %s", version), "");
+}
+
+static void check_builders(struct examination *exam)
+{
+    const char *flox = builder_version(exam, "flox"), *nix = builder_version(exam, "nix");
+    bool has_old_flox = !flox && tool_exists("flox");
+    if (flox)
+        report(exam, "builder", FINE, arena_print(exam->arena, "flox%s", flox), "");
+    else if (has_old_flox)
+        report(exam, "builder", nix ? WARN : BAD, "flox is older than 1.12.0",
+               "upgrade flox to 1.12.0 or later");
+    else if (nix)
+        report(exam, "builder", FINE, arena_print(exam->arena, "nix%s, no flox", nix), "");
+    else
+        report(exam, "builder", WARN,
+               "neither flox nor nix: only projects with a command build here",
+               "install flox (https://flox.dev/docs) or nix");
+    if (exam->options->may_publish && !flox)
+        report(exam, "publish", WARN, "it may publish, but has no flox",
+               "install flox 1.12.0 or later; other targets work without it");
+}
+
+/* ---- nix ----------------------------------------------------------------------------------- */
+
+static const char *nix_setting(struct examination *exam, const char *name)
+{
+    const char *argv[] = {"nix", "--extra-experimental-features", "nix-command", "show-config",
+                          NULL};
+    struct buf said = {0};
+    const char *value = NULL;
+    if (io_run(argv, NULL, TOOL_BYTES_MAX, NIX_MS_MAX, &said, NULL) == 0 && said.size) {
+        const char *key = arena_print(exam->arena, "\n%s = ", name);
+        const char *at = strstr((const char *)said.data, key);
+        if (at)
+            value = arena_print(exam->arena, "%.*s", (int)strcspn(at + strlen(key), "\n"),
+                                at + strlen(key));
+    }
+    buf_release(&said);
+    return value;
+}
+
+static void check_nix(struct examination *exam)
+{
+    if (!tool_exists("nix"))
+        return;
+    const char *features = nix_setting(exam, "system-features");
+    if (features && !strstr(features, "big-parallel"))
+        report(exam, "big-parallel", BAD, "nix's system-features have no big-parallel",
+               "add `extra-system-features = big-parallel` to /etc/nix/nix.conf and restart "
+               "nix-daemon");
+    else if (features)
+        report(exam, "big-parallel", FINE, "nix takes big-parallel builds", "");
+    const char *jobs = nix_setting(exam, "max-jobs");
+    uint64_t heavy = exam->host.heavy_slots;
+    if (jobs && strtoull(jobs, NULL, 10) > heavy)
+        report(exam, "max-jobs", WARN,
+               arena_print(exam->arena,
+                           "nix builds %s derivations at a time, the host has %llu "
+                           "heavy slot(s)",
+                           jobs, (unsigned long long)heavy),
+               arena_print(exam->arena,
+                           "put `max-jobs = %llu` into nix.conf; `sudo farm-worker "
+                           "service install` does",
+                           (unsigned long long)heavy));
+}
+
+/* ---- room ---------------------------------------------------------------------------------- */
+
+static const char *gib(struct examination *exam, uint64_t bytes)
+{
+    return arena_print(exam->arena, "%.1f GiB", (double)bytes / (double)(1ull << 30));
+}
+
+static void check_memory(struct examination *exam)
+{
+    uint64_t bytes = exam->host.memory_bytes;
+    report(exam, "memory", bytes < BUILD_MEMORY_BYTES ? WARN : FINE,
+           arena_print(exam->arena, "%s for builds, %u cores", gib(exam, bytes), exam->host.cores),
+           arena_print(exam->arena,
+                       "a heavy build reserves %s unless farm.yaml says less (memory:): such jobs "
+                       "will not come here",
+                       gib(exam, BUILD_MEMORY_BYTES)));
+}
+
+static void check_disks(struct examination *exam)
+{
+    for (size_t i = 0; i < exam->host.filesystems_count; i++) {
+        const struct filesystem *disk = &exam->host.filesystems[i];
+        const char *what = disk->is_store ? "store" : disk->is_build ? "builds" : "state";
+        enum finding finding = disk->free_bytes < BUILD_DISK_BYTES / 20 ? BAD
+                               : disk->free_bytes < BUILD_DISK_BYTES    ? WARN
+                                                                        : FINE;
+        report(exam, arena_print(exam->arena, "disk-%s", what), finding,
+               arena_print(exam->arena, "%s free for %s", gib(exam, disk->free_bytes), what),
+               arena_print(exam->arena,
+                           "a build reserves %s unless farm.yaml says less (disk:): make room, or "
+                           "choose a --home on a larger disk",
+                           gib(exam, BUILD_DISK_BYTES)));
+    }
+}
+
+/* ---- the coordinator ----------------------------------------------------------------------- */
+
+static int open_within(const struct addrinfo *address, int timeout_ms)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    if (fd < 0)
+        return errno;
+    if (connect(fd, address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS) {
+        failure = errno;
+    } else {
+        struct pollfd wait = {.fd = fd, .events = POLLOUT};
+        if (poll(&wait, 1, timeout_ms) != 1)
+            failure = ETIMEDOUT;
+        else
+            getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size);
+    }
+    close(fd);
+    return failure;
+}
+
+/* NULL when something listens there; else why not. */
+static const char *reach(struct examination *exam, const char *endpoint)
+{
+    const char *at = strncmp(endpoint, "tcp://", 6) == 0 ? endpoint + 6 : endpoint;
+    const char *colon = strrchr(at, ':');
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    if (!colon)
+        return "it is not tcp://HOST:PORT";
+    bool bracketed = *at == '[' && colon[-1] == ']';
+    char *host =
+        arena_print(exam->arena, "%.*s", (int)(colon - at) - 2 * bracketed, at + bracketed);
+    int problem = getaddrinfo(host, colon + 1, &hints, &found);
+    if (problem)
+        return gai_strerror(problem);
+    int failure = 0;
+    for (const struct addrinfo *each = found; each; each = each->ai_next)
+        if ((failure = open_within(each, CONNECT_MS_MAX)) == 0)
+            break;
+    freeaddrinfo(found);
+    return failure ? strerror(failure) : NULL;
+}
+
+static void check_endpoint(struct examination *exam, const char *name, const char *endpoint)
+{
+    const char *why = reach(exam, endpoint);
+    if (!why)
+        report(exam, name, FINE, arena_print(exam->arena, "%s answers", endpoint), "");
+    else
+        report(exam, name, BAD, arena_print(exam->arena, "%s: %s", endpoint, why),
+               "let this host reach the coordinator: its address, `listen:` in farm.yaml (not "
+               "127.0.0.1), firewalls; or add the worker with --tunnel");
+}
+
+static void check_coordinator(struct examination *exam)
+{
+    const struct worker_options *options = exam->options;
+    if (options->connect[0] == '\0') {
+        report(exam, "coordinator", BAD, "this host is not enrolled",
+               "farm-worker enrol or farm-worker join");
+        return;
+    }
+    check_endpoint(exam, "coordinator", options->connect);
+    if (options->log_connect[0] != '\0')
+        check_endpoint(exam, "log store", options->log_connect);
+}
+
+static void check_clock(struct examination *exam)
+{
+    struct timex state = {0};
+    if (exam->options->clock_ms == 0) {
+        bool synced = adjtimex(&state) >= 0 && !(state.status & STA_UNSYNC);
+        report(exam, "clock", synced ? FINE : WARN,
+               synced ? "synchronised" : "not synchronised, as far as the kernel knows",
+               "run a time service (systemd-timesyncd or chrony)");
+        return;
+    }
+    int64_t skew_ms = (int64_t)clock_wall_ms() - (int64_t)exam->options->clock_ms;
+    int64_t size = skew_ms < 0 ? -skew_ms : skew_ms;
+    report(exam, "clock",
+           size >= SKEW_MS_BAD    ? BAD
+           : size >= SKEW_MS_WARN ? WARN
+                                  : FINE,
+           arena_print(exam->arena, "%.1f s %s", (double)size / 1000,
+                       skew_ms < 0 ? "behind" : "ahead"),
+           "run a time service (systemd-timesyncd or chrony)");
+}
+
+/* ---- the rest ------------------------------------------------------------------------------ */
+
+static void check_projects(struct examination *exam)
+{
+    for (size_t i = 0; i < exam->options->projects.count; i++) {
+        const char *url = exam->options->projects.items[i];
+        const char *argv[] = {"git", "ls-remote", "--heads", "--", url, NULL};
+        struct buf said = {0};
+        struct err err = {""};
+        setenv("GIT_TERMINAL_PROMPT", "0", 1);
+        int code = io_run(argv, NULL, TOOL_BYTES_MAX, GIT_MS_MAX, &said, &err);
+        const char *text = code < 0 ? err.text : said.data ? (const char *)said.data : "";
+        if (code == 0)
+            report(exam, "project", FINE, arena_print(exam->arena, "%s can be cloned", url), "");
+        else
+            report(exam, "project", BAD,
+                   arena_print(exam->arena, "%s: %.*s", url, (int)strcspn(text, "\n"), text),
+                   "let this host read the repository without a password");
+        buf_release(&said);
+    }
+}
+
+static void check_cgroup(struct examination *exam)
+{
+    if (io_exists("/run/systemd/system")) /* asking there would move us about */
+        report(exam, "cgroup", FINE, "systemd gives the worker one of its own", "");
+    else if (exam->options->cgroup[0] != '\0' ||
+             *supervisor_client_cgroup_parent(exam->arena) != '\0')
+        report(exam, "cgroup", FINE, "builds get one of their own", "");
+    else
+        report(exam, "cgroup", WARN,
+               "builds get no cgroup of their own: which build ran out of memory is told less well",
+               "run the worker as a systemd service, or as root");
+}
+
+static void check_service(struct examination *exam)
+{
+    struct service service;
+    struct service_state state;
+    struct err err;
+    if (service_open(exam->options, &service, &err) < 0) {
+        report(exam, "service", WARN, err.text, "farm-worker service status");
+        return;
+    }
+    service_state(&service, &state);
+    const char *text = arena_print(exam->arena, "%s, %s%s", service_kind_names[service.kind],
+                                   state.running ? "running" : "not running",
+                                   state.starts_at_boot ? ", starts at boot" : "");
+    if (!state.installed)
+        report(exam, "service", WARN, "not installed", "farm-worker service install");
+    else if (!state.running)
+        report(exam, "service", BAD, text, "farm-worker service start");
+    else if (!state.starts_at_boot)
+        report(exam, "service", WARN, text,
+               service.kind == SERVICE_USER
+                   ? arena_print(exam->arena, "sudo loginctl enable-linger %s", service.user)
+                   : arena_print(exam->arena, "have `%s service start --home %s` run at boot",
+                                 service.program, service.home));
+    else
+        report(exam, "service", FINE, text, "");
+}
+
+/* ---- the command --------------------------------------------------------------------------- */
+
+static void print_text(const struct examination *exam)
+{
+    size_t index;
+    json_t *check;
+    json_array_foreach(exam->checks, index, check)
+    {
+        const char *fix = json_string_value(json_object_get(check, "fix"));
+        printf("%-4s  %-12s  %s\n", json_string_value(json_object_get(check, "state")),
+               json_string_value(json_object_get(check, "name")),
+               json_string_value(json_object_get(check, "text")));
+        if (fix && *fix)
+            printf("      %-12s  -> %s\n", "", fix);
+    }
+    printf("%zu fine, %zu to look at, %zu to mend\n", exam->count[FINE], exam->count[WARN],
+           exam->count[BAD]);
+}
+
+int host_doctor(struct worker_options *options, struct err *err)
+{
+    static void (*const checks[])(struct examination * exam) = {
+        check_git,    check_builders,    check_nix,   check_memory,   check_disks,
+        check_cgroup, check_coordinator, check_clock, check_projects, check_service,
+    };
+    struct examination exam = {
+        .options = options, .arena = &options->arena, .checks = json_array()};
+    const struct probe_limits limits = options_probe_limits(options);
+    setenv("PATH", service_path(&options->arena), 1); /* as builds have it */
+    probe_host(&limits, &exam.host, exam.arena);
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        checks[i](&exam);
+    if (options->json) {
+        json_t *said = json_pack("{s:O}", "checks", exam.checks);
+        json_dumpf(said, stdout, JSON_COMPACT);
+        printf("\n");
+        json_decref(said);
+    } else {
+        print_text(&exam);
+    }
+    json_decref(exam.checks);
+    if (exam.count[BAD] && !options->json)
+        return err_set(err, "this host is not ready: %zu to mend", exam.count[BAD]);
+    return 0;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/host/prober.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOOK_EVERY_S = 600 };
+
+struct prober {
+    struct probe_limits limits;
+    int fd;
+    pthread_t thread;
+    pthread_mutex_t lock; /* the rest */
+    pthread_cond_t wake;
+    bool asked, stopping, ready;
+    struct capabilities found;
+    struct arena arena; /* of what was found */
+};
+
+/* ---- the files ----------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t number)
+{
+    return (hash ^ number) * 1099511628211ull; /* FNV-1a, a word at a time */
+}
+
+/* The first of that name in PATH, as `execvp` would find it. */
+static uint64_t stamp_file(uint64_t hash, const char *name)
+{
+    char file[PATH_MAX];
+    struct stat info;
+    for (const char *path = getenv("PATH"); path && *path; path += *path == ':') {
+        int length = (int)strcspn(path, ":");
+        snprintf(file, sizeof file, "%.*s/%s", length, path, name);
+        path += length;
+        if (stat(file, &info) < 0)
+            continue;
+        hash = mix(hash, (uint64_t)info.st_ino);
+        hash = mix(hash, (uint64_t)info.st_dev);
+        return mix(hash, (uint64_t)info.st_mtim.tv_sec);
+    }
+    return mix(hash, 0);
+}
+
+/* All files in a nix store have the time 1: there it is the inode that tells. */
+static uint64_t stamp(void)
+{
+    static const char *const programs[] = {"git", "nix", "nix-store", "flox", "nvidia-smi"};
+    uint64_t hash = 14695981039346656037ull;
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
+        hash = stamp_file(hash, programs[i]);
+    hash = mix(hash, (uint64_t)sysconf(_SC_PHYS_PAGES));
+    return mix(hash, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+/* ---- the thread ---------------------------------------------------------------------------- */
+
+/* Until it is asked, or it is time; false when it is to end. The lock is held. */
+static bool wait_asked(struct prober *prober, bool *asked)
+{
+    struct timespec until;
+    int result = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += LOOK_EVERY_S;
+    while (!prober->asked && !prober->stopping && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&prober->wake, &prober->lock, &until);
+    *asked = prober->asked;
+    prober->asked = false;
+    return !prober->stopping;
+}
+
+static void look(struct prober *prober)
+{
+    struct capabilities found;
+    struct arena arena = {0};
+    probe_host(&prober->limits, &found, &arena);
+    pthread_mutex_lock(&prober->lock);
+    arena_clear(&prober->arena); /* one that nobody took */
+    prober->found = found;
+    prober->arena = arena;
+    prober->ready = true;
+    pthread_mutex_unlock(&prober->lock);
+    eventfd_write(prober->fd, 1);
+}
+
+static void *run(void *context)
+{
+    struct prober *prober = context;
+    uint64_t known = stamp();
+    bool asked, go_on = true;
+    while (go_on) {
+        pthread_mutex_lock(&prober->lock);
+        go_on = wait_asked(prober, &asked);
+        pthread_mutex_unlock(&prober->lock);
+        uint64_t now = stamp();
+        if (go_on && (asked || now != known))
+            look(prober);
+        known = now;
+    }
+    return NULL;
+}
+
+/* ---- the loop's side ----------------------------------------------------------------------- */
+
+struct prober *prober_start(const struct probe_limits *limits, struct err *err)
+{
+    struct prober *prober = mem_new(sizeof *prober);
+    pthread_condattr_t monotonic;
+    prober->limits = *limits;
+    prober->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&prober->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&prober->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int failed = prober->fd < 0 ? errno : pthread_create(&prober->thread, NULL, run, prober);
+    if (!failed)
+        return prober;
+    err_set(err, "cannot start the prober's thread: %s", strerror(failed));
+    if (prober->fd >= 0)
+        close(prober->fd);
+    free(prober);
+    return NULL;
+}
+
+int prober_fd(const struct prober *prober)
+{
+    return prober->fd;
+}
+
+static void tell(struct prober *prober, bool *what)
+{
+    pthread_mutex_lock(&prober->lock);
+    *what = true;
+    pthread_cond_signal(&prober->wake);
+    pthread_mutex_unlock(&prober->lock);
+}
+
+void prober_ask(struct prober *prober)
+{
+    tell(prober, &prober->asked);
+}
+
+bool prober_take(struct prober *prober, struct capabilities *out, struct arena *arena)
+{
+    eventfd_t count;
+    eventfd_read(prober->fd, &count);
+    pthread_mutex_lock(&prober->lock);
+    bool ready = prober->ready;
+    if (ready) {
+        *out = prober->found;
+        *arena = prober->arena;
+        prober->arena = (struct arena){0};
+    }
+    prober->ready = false;
+    pthread_mutex_unlock(&prober->lock);
+    return ready;
+}
+
+void prober_stop(struct prober *prober)
+{
+    if (!prober)
+        return;
+    tell(prober, &prober->stopping);
+    pthread_join(prober->thread, NULL);
+    pthread_cond_destroy(&prober->wake);
+    pthread_mutex_destroy(&prober->lock);
+    arena_clear(&prober->arena);
+    close(prober->fd);
+    free(prober);
+}

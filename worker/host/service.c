@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/host/service.h"
+
+#include "proto/base/boot.h"
+#include "proto/base/clock.h"
+#include "proto/base/io.h"
+#include "proto/base/pidfile.h"
+#include "worker/disk/folder.h"
+#include "worker/host/commands.h"
+#include "worker/host/units.h"
+#include "worker/process/supervisor_client.h"
+#include "worker/process/tool.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NIX_CONF      "/etc/nix/nix.conf"
+#define NIX_CONF_OURS "/etc/nix/floxfarm.conf"
+#define NIX_INCLUDE   "!include floxfarm.conf\n"
+#define DROP_IN       "/etc/systemd/system/nix-daemon.service.d/floxfarm.conf"
+#define SLICE         "/etc/systemd/system/floxfarm.slice"
+#define OWN_USER      "floxfarm"
+#define OWN_USER_HOME "/var/lib/floxfarm"
+
+enum {
+    TOOL_MS_MAX = 60 * 1000,
+    TOOL_BYTES_MAX = 1 << 20,
+    START_MS_MAX = 20 * 1000, /* systemd's own queue may be long on a booting host */
+    STOP_MS_MAX = 25 * 1000,  /* longer than TimeoutStopSec of the unit */
+    MANAGER_MS_MAX = 10 * 1000,
+    LOOK_AGAIN_MS = 20,
+    TREE_FILES = 16
+};
+
+const char *const service_kind_names[] = {"systemd-system", "systemd-user", "process", NULL};
+
+/* ---- the host ------------------------------------------------------------------------------ */
+
+static bool has_systemd(void)
+{
+    return io_exists("/run/systemd/system"); /* sd_booted(3) */
+}
+
+static const char *runtime_folder(struct arena *arena)
+{
+    const char *given = getenv("XDG_RUNTIME_DIR");
+    if (given && *given)
+        return given;
+    return arena_print(arena, "/run/user/%u", (unsigned)geteuid());
+}
+
+static bool has_user_manager(struct arena *arena)
+{
+    return io_exists(arena_print(arena, "%s/systemd/private", runtime_folder(arena)));
+}
+
+/* The manager of a user who is not logged in starts when linger is switched on. */
+static bool await_user_manager(struct arena *arena)
+{
+    static const char *const argv[] = {"loginctl", "enable-linger", NULL};
+    struct buf said = {0};
+    uint64_t deadline_ms = clock_boot_ms() + MANAGER_MS_MAX;
+    bool asked = io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &said, NULL) == 0;
+    buf_release(&said);
+    while (asked && !has_user_manager(arena) && clock_boot_ms() < deadline_ms)
+        poll(NULL, 0, LOOK_AGAIN_MS);
+    return has_user_manager(arena);
+}
+
+const char *service_program(struct arena *arena)
+{
+    return boot_program(arena, "farm-worker");
+}
+
+static bool find_in_path(const char *name, char *folder, size_t size)
+{
+    const char *path = getenv("PATH");
+    char file[PATH_MAX];
+    for (; path && *path; path += *path == ':') {
+        int length = (int)strcspn(path, ":");
+        snprintf(folder, size, "%.*s", length, path);
+        snprintf(file, sizeof file, "%s/%s", folder, name);
+        if (*folder == '/' && access(file, X_OK) == 0)
+            return true;
+        path += length;
+    }
+    return false;
+}
+
+static bool path_has(const char *path, const char *folder)
+{
+    size_t size = strlen(folder);
+    for (const char *at = path; (at = strstr(at, folder)); at++)
+        if ((at == path || at[-1] == ':') && (at[size] == ':' || at[size] == '\0'))
+            return true;
+    return false;
+}
+
+const char *service_path(struct arena *arena)
+{
+    static const char *const tools[] = {"git", "nix", "nix-build", "flox"};
+    const char *path = "/nix/var/nix/profiles/default/bin:/run/current-system/sw/bin:"
+                       "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+    char folder[PATH_MAX];
+    for (size_t i = 0; i < sizeof tools / sizeof tools[0]; i++)
+        if (find_in_path(tools[i], folder, sizeof folder) && !path_has(path, folder))
+            path = arena_print(arena, "%s:%s", folder, path);
+    return path;
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static bool is_default_home(const char *home)
+{
+    const char *user_home = getenv("HOME");
+    char usual[PATH_MAX];
+    snprintf(usual, sizeof usual, "%s/.floxfarm/worker", user_home ? user_home : "");
+    return strcmp(home, geteuid() == 0 ? OPTIONS_ROOT_HOME : usual) == 0;
+}
+
+/* A host may serve two farms: only the usual home has the short name. */
+static const char *unit_name(const struct worker_options *options, struct arena *arena)
+{
+    if (is_default_home(options->home))
+        return "floxfarm-worker";
+    const char *slash = strrchr(options->home, '/');
+    char *name = arena_print(arena, "floxfarm-worker-%s",
+                             options->name[0] != '\0' ? options->name : slash + 1);
+    for (char *at = name; *at; at++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", *at))
+            *at = '_';
+    return name;
+}
+
+static const char *user_units(struct arena *arena)
+{
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    if (config && *config)
+        return arena_print(arena, "%s/systemd/user", config);
+    return arena_print(arena, "%s/.config/systemd/user", home ? home : "");
+}
+
+static const char *file_of(const struct service *service, enum service_kind kind)
+{
+    switch (kind) {
+    case SERVICE_SYSTEM:
+        return arena_print(service->arena, "/etc/systemd/system/%s.service", service->unit);
+    case SERVICE_USER:
+        return arena_print(service->arena, "%s/%s.service", user_units(service->arena),
+                           service->unit);
+    case SERVICE_PROCESS:
+        break;
+    }
+    return arena_print(service->arena, "%s/service", service->home);
+}
+
+static int kind_by_mode(const char *mode, enum service_kind *kind, struct err *err)
+{
+    static const char *const words[] = {"system", "user", "process"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(mode, words[i]) == 0) {
+            *kind = (enum service_kind)i;
+            if (*kind == SERVICE_SYSTEM && geteuid() != 0)
+                return err_set(err, "a system unit takes root: use sudo, or --mode user");
+            if (*kind != SERVICE_PROCESS && !has_systemd())
+                return err_set(err, "there is no systemd here: --mode process");
+            return 0;
+        }
+    return err_set(err, "--mode is system, user or process, not \"%s\"", mode);
+}
+
+static enum service_kind kind_by_host(const struct service *service)
+{
+    if (geteuid() == 0 && has_systemd())
+        return SERVICE_SYSTEM;
+    if (has_systemd() && (has_user_manager(service->arena) || await_user_manager(service->arena)))
+        return SERVICE_USER;
+    return SERVICE_PROCESS;
+}
+
+static int choose_kind(const struct worker_options *options, struct service *service,
+                       struct err *err)
+{
+    for (int kind = SERVICE_SYSTEM; kind <= SERVICE_PROCESS; kind++)
+        if ((kind != SERVICE_SYSTEM || geteuid() == 0) &&
+            io_exists(file_of(service, (enum service_kind)kind))) {
+            service->kind = (enum service_kind)kind;
+            return 0;
+        }
+    if (options->mode[0] != '\0')
+        return kind_by_mode(options->mode, &service->kind, err);
+    service->kind = kind_by_host(service);
+    return 0;
+}
+
+const char *service_user(void)
+{
+    struct stat store;
+    bool single =
+        stat("/nix/store", &store) == 0 && !io_exists("/nix/var/nix/daemon-socket/socket");
+    const struct passwd *owner = single ? getpwuid(store.st_uid) : NULL;
+    return owner ? owner->pw_name : OWN_USER;
+}
+
+int service_open(struct worker_options *options, struct service *out, struct err *err)
+{
+    struct arena *arena = &options->arena;
+    *out = (struct service){.home = options->home,
+                            .heavy = options->heavy,
+                            .notes = "",
+                            .program = service_program(arena),
+                            .arena = arena};
+    out->unit = unit_name(options, arena);
+    const struct passwd *us = getpwuid(geteuid());
+    out->user = arena_text(arena, options->user[0] != '\0' ? options->user
+                                  : geteuid() == 0         ? service_user()
+                                  : us                     ? us->pw_name
+                                                           : "");
+    if (options->user[0] != '\0' && geteuid() != 0)
+        return err_set(err, "only root may choose whom the worker runs as: leave --user out");
+    if (choose_kind(options, out, err) < 0)
+        return -1;
+    out->file = file_of(out, out->kind);
+    if (out->kind == SERVICE_USER)
+        setenv("XDG_RUNTIME_DIR", runtime_folder(arena), 0);
+    return 0;
+}
+
+static void note(struct service *service, const char *text)
+{
+    service->notes =
+        arena_print(service->arena, "%s%s%s", service->notes, *service->notes ? "; " : "", text);
+}
+
+/* ---- systemctl ----------------------------------------------------------------------------- */
+
+/* Its exit code, or -1; what it says is kept in *said (may be NULL). */
+static int systemctl(const struct service *service, const char *verb, const char *word,
+                     const char **said)
+{
+    const char *argv[8] = {"systemctl"};
+    size_t count = 1;
+    if (service->kind == SERVICE_USER)
+        argv[count++] = "--user";
+    argv[count++] = verb;
+    if (word)
+        argv[count++] = word;
+    struct buf output = {0};
+    struct err err = {""};
+    int code = io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &output, &err);
+    while (output.size && output.data[output.size - 1] == '\n')
+        output.data[--output.size] = '\0';
+    if (said)
+        *said = arena_text(service->arena, code < 0      ? err.text
+                                           : output.data ? (const char *)output.data
+                                                         : "");
+    buf_release(&output);
+    return code;
+}
+
+static int must(const struct service *service, const char *verb, const char *word, struct err *err)
+{
+    const char *said;
+    if (systemctl(service, verb, word, &said) == 0)
+        return 0;
+    return err_set(err, "systemctl %s %s: %s", verb, word ? word : "", said);
+}
+
+/* ---- installing: files --------------------------------------------------------------------- */
+
+/* Writes what differs. */
+static int put(const char *path, const struct buf *text, bool *changed, struct err *err)
+{
+    struct buf old = {0};
+    bool same = io_read_file(path, TOOL_BYTES_MAX, &old, NULL) == 0 && old.size == text->size &&
+                memcmp(old.data, text->data, old.size) == 0;
+    buf_release(&old);
+    if (same)
+        return 0;
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+    *changed = true;
+    return io_make_folders(folder, 0755, err) < 0
+               ? -1
+               : io_write_file(path, text->data, text->size, 0644, true, err);
+}
+
+static int put_text(const char *path, void (*make)(struct buf *out), bool *changed, struct err *err)
+{
+    struct buf text = {0};
+    make(&text);
+    int result = put(path, &text, changed, err);
+    buf_release(&text);
+    return result;
+}
+
+static int put_unit(struct service *service, bool *changed, struct err *err)
+{
+    const struct unit_wish wish = {.is_user = service->kind == SERVICE_USER,
+                                   .program = service->program,
+                                   .home = service->home,
+                                   .user = service->user,
+                                   .path = service_path(service->arena)};
+    struct buf text = {0};
+    unit_service(&wish, &text);
+    int result = put(service->file, &text, changed, err);
+    buf_release(&text);
+    return result;
+}
+
+static bool includes_ours(void)
+{
+    struct buf text = {0};
+    bool found = io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, NULL) == 0 && text.size &&
+                 strstr((const char *)text.data, NIX_INCLUDE);
+    buf_release(&text);
+    return found;
+}
+
+/* Where nix.conf is ours to change (not on NixOS), it includes a file of ours at its end. */
+static int put_nix_conf(struct service *service, struct err *err)
+{
+    struct stat file;
+    struct buf text = {0};
+    bool changed = false;
+    if (lstat(NIX_CONF, &file) < 0 || !S_ISREG(file.st_mode)) {
+        note(service, "nix.conf is not a file here: set max-jobs to the number of heavy slots "
+                      "where you configure nix");
+        return 0;
+    }
+    unit_nix_conf(service->heavy, &text);
+    int result = put(NIX_CONF_OURS, &text, &changed, err);
+    buf_clear(&text);
+    if (result == 0 && !includes_ours() &&
+        (result = io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, err)) == 0) {
+        buf_print(&text, "%s%s", text.size && text.data[text.size - 1] != '\n' ? "\n" : "",
+                  NIX_INCLUDE);
+        result = io_write_file(NIX_CONF, text.data, text.size, file.st_mode & 07777, true, err);
+        changed = true;
+    }
+    buf_release(&text);
+    if (result == 0 && changed)
+        note(service,
+             arena_print(service->arena,
+                         "nix builds %llu derivation(s) at a time from now on (" NIX_CONF_OURS ")",
+                         (unsigned long long)(service->heavy ? service->heavy : 1)));
+    return result;
+}
+
+/* The drop-in takes effect for weights at once, for the OOM score with nix-daemon's next start,
+ * which we leave to its owner: it would end builds that are none of ours. */
+static int put_nix_daemon(struct service *service, struct err *err)
+{
+    bool changed = false;
+    if (systemctl(service, "cat", "nix-daemon.service", NULL) != 0)
+        return 0;
+    if (put_text(DROP_IN, unit_nix_daemon, &changed, err) < 0)
+        return -1;
+    if (changed)
+        note(service, "nix-daemon comes behind the rest of the machine (" DROP_IN
+                      "; restart it when nothing builds)");
+    return put_nix_conf(service, err);
+}
+
+/* ---- installing: the user ------------------------------------------------------------------ */
+
+static int ensure_user(struct service *service, struct err *err)
+{
+    if (getpwnam(service->user))
+        return 0;
+    if (strcmp(service->user, OWN_USER) != 0)
+        return err_set(err, "there is no user %s here", service->user);
+    static const char *const argv[] = {"useradd",      "--system", "--home-dir",
+                                       OWN_USER_HOME,  "--shell",  "/usr/sbin/nologin",
+                                       "--user-group", OWN_USER,   NULL};
+    struct buf said = {0};
+    struct err why = {""};
+    int code = tool_exists(argv[0]) ? io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &said, &why)
+                                    : err_set(&why, "there is no useradd");
+    if (code != 0)
+        err_set(err, "cannot make the user %s (%s): make one, or choose another with --user",
+                service->user, code < 0 ? why.text : (const char *)said.data);
+    else
+        note(service, "made the user " OWN_USER);
+    buf_release(&said);
+    return code == 0 ? 0 : -1;
+}
+
+static uid_t heir_uid;
+static gid_t heir_gid;
+static int hand_one(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    if (info->st_uid != heir_uid && lchown(path, heir_uid, heir_gid) < 0)
+        return FTW_STOP;
+    /* What the agent made is its own all the way down. */
+    bool skip = type == FTW_D && at->level > 0 && info->st_uid == heir_uid;
+    return skip ? FTW_SKIP_SUBTREE : FTW_CONTINUE;
+}
+
+/* The home to whom the agent runs as, also what an earlier enrolment by root left there. */
+static int hand_home(const struct service *service, struct err *err)
+{
+    const struct passwd *user = getpwnam(service->user);
+    if (!user)
+        return err_set(err, "there is no user %s here", service->user);
+    heir_uid = user->pw_uid;
+    heir_gid = user->pw_gid;
+    if (strcmp(service->user, OWN_USER) == 0 && io_make_folders(OWN_USER_HOME, 0755, err) < 0)
+        return -1;
+    if (strcmp(service->user, OWN_USER) == 0)
+        (void)!chown(OWN_USER_HOME, heir_uid, heir_gid);
+    if (nftw(service->home, hand_one, TREE_FILES, FTW_PHYS | FTW_ACTIONRETVAL) != 0)
+        return err_set(err, "cannot give %s to %s: %s", service->home, service->user,
+                       strerror(errno));
+    return 0;
+}
+
+static bool lingers(const struct service *service)
+{
+    return io_exists(arena_print(service->arena, "/var/lib/systemd/linger/%s", service->user));
+}
+
+/* ---- install ------------------------------------------------------------------------------- */
+
+static int install_unit(struct service *service, struct err *err)
+{
+    bool changed = false;
+    if (service->kind == SERVICE_SYSTEM && put_text(SLICE, unit_slice, &changed, err) < 0)
+        return -1;
+    if (put_unit(service, &changed, err) < 0)
+        return -1;
+    if (service->kind == SERVICE_SYSTEM && put_nix_daemon(service, err) < 0)
+        return -1;
+    if (must(service, "daemon-reload", NULL, err) < 0 ||
+        must(service, "enable", service->unit, err) < 0)
+        return -1;
+    if (service->kind == SERVICE_USER && !lingers(service) &&
+        (!await_user_manager(service->arena) || !lingers(service)))
+        note(service, arena_print(service->arena,
+                                  "it ends with your last login: `sudo loginctl enable-linger %s`",
+                                  service->user));
+    return 0;
+}
+
+/* Names our line of the crontab. */
+static const char *boot_mark(const struct service *service)
+{
+    return arena_print(service->arena, "floxfarm worker %s", service->home);
+}
+
+static void install_boot(struct service *service)
+{
+    const char *argv[] = {service->program, "service", "start", "--home", service->home, NULL};
+    struct err err = {""};
+    if (!boot_possible())
+        note(service, arena_print(service->arena,
+                                  "there is neither systemd nor cron: it runs in the background; "
+                                  "have `%s service start --home %s` run at boot",
+                                  service->program, service->home));
+    else if (boot_set(boot_mark(service), argv, service_path(service->arena), &err) < 0)
+        note(service, arena_print(service->arena, "it will not start at boot: %s", err.text));
+    else
+        note(service, "there is no systemd: it runs in the background, and cron starts it at boot "
+                      "(crontab -l)");
+}
+
+static int install_process(struct service *service, struct err *err)
+{
+    bool changed;
+    struct buf text = {0};
+    buf_print(&text, "process %s\n", service->user);
+    int result = put(service->file, &text, &changed, err);
+    buf_release(&text);
+    if (result == 0)
+        install_boot(service);
+    return result;
+}
+
+int service_install(struct service *service, struct err *err)
+{
+    bool is_root = geteuid() == 0;
+    if (!io_exists(arena_print(service->arena, "%s/worker.conf", service->home)))
+        return err_set(err, "%s has no worker.conf: `farm-worker enrol` or `join` first",
+                       service->home);
+    if (is_root && ensure_user(service, err) < 0)
+        return -1;
+    int result = service->kind == SERVICE_PROCESS ? install_process(service, err)
+                                                  : install_unit(service, err);
+    return result == 0 && is_root ? hand_home(service, err) : result;
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+static const char *agent_file(const struct service *service)
+{
+    return arena_print(service->arena, "%s/agent.pid", service->home);
+}
+
+static const char *watchdog_file(const struct service *service)
+{
+    return arena_print(service->arena, "%s/service.pid", service->home);
+}
+
+static const char *log_file(const struct service *service)
+{
+    return arena_print(service->arena, "%s/service.log", service->home);
+}
+
+static int not_started(const struct service *service, struct err *err)
+{
+    if (service->kind == SERVICE_PROCESS)
+        return err_set(err, "the worker has not started: see %s", log_file(service));
+    return err_set(err, "the worker has not started: `journalctl %s-u %s -n 20` says why",
+                   service->kind == SERVICE_USER ? "--user " : "", service->unit);
+}
+
+/* The agent writes its pid file when it has its home. */
+static int await_agent(const struct service *service, struct err *err)
+{
+    uint64_t deadline_ms = clock_boot_ms() + START_MS_MAX;
+    const char *file = agent_file(service);
+    while (!process_running(file)) {
+        if (clock_boot_ms() >= deadline_ms)
+            return not_started(service, err);
+        poll(NULL, 0, LOOK_AGAIN_MS);
+    }
+    return 0;
+}
+
+static int start_process(const struct service *service, struct err *err)
+{
+    const char *argv[] = {service->program, "keep", "--home", service->home, NULL};
+    const struct process_start start = {
+        .argv = argv, .pid_file = watchdog_file(service), .log_file = log_file(service)};
+    if (process_running(start.pid_file))
+        return 0;
+    return process_start(&start, err) < 0 ? -1 : 0;
+}
+
+int service_start(struct service *service, struct err *err)
+{
+    if (!io_exists(service->file))
+        return err_set(err, "it is not installed: `farm-worker service install` first");
+    int result = service->kind == SERVICE_PROCESS ? start_process(service, err)
+                                                  : must(service, "start", service->unit, err);
+    return result == 0 ? await_agent(service, err) : -1;
+}
+
+int service_stop(struct service *service, struct err *err)
+{
+    if (service->kind != SERVICE_PROCESS)
+        return io_exists(service->file) ? must(service, "stop", service->unit, err) : 0;
+    /* The agent itself, too: its keeper may have been killed. */
+    return process_stop(watchdog_file(service), STOP_MS_MAX, err) < 0 ||
+                   process_stop(agent_file(service), STOP_MS_MAX, err) < 0
+               ? -1
+               : 0;
+}
+
+int service_restart(struct service *service, struct err *err)
+{
+    return service_stop(service, err) < 0 ? -1 : service_start(service, err);
+}
+
+/* ---- removing ------------------------------------------------------------------------------ */
+
+/* Ends what still runs below a home whose agent is gone. */
+static int end_builds(const struct service *service, struct err *err)
+{
+    struct token *tokens;
+    size_t count;
+    uint64_t deadline_ms = clock_boot_ms() + STOP_MS_MAX;
+    if (folder_list(service->home, &tokens, &count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        const char *folder = folder_path(service->home, tokens[i], NULL, service->arena);
+        for (int phase = 1; phase_names[phase]; phase++) {
+            struct supervisor_client *client = NULL;
+            if (supervisor_client_find(folder, (enum phase)phase, &client, NULL) < 0 || !client)
+                continue;
+            supervisor_client_stop(client);
+            struct pollfd wait = {.fd = supervisor_client_fd(client), .events = POLLIN};
+            uint64_t now = clock_boot_ms();
+            poll(&wait, 1, now < deadline_ms ? (int)(deadline_ms - now) : 0);
+            supervisor_client_release(client);
+        }
+    }
+    free(tokens);
+    return 0;
+}
+
+static void take_back_nix(struct service *service)
+{
+    struct buf text = {0};
+    unlink(DROP_IN);
+    if (includes_ours() && io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, NULL) == 0) {
+        char *line = strstr((char *)text.data, NIX_INCLUDE);
+        size_t size = strlen(NIX_INCLUDE);
+        memmove(line, line + size, strlen(line + size) + 1);
+        struct err err;
+        if (io_write_file(NIX_CONF, text.data, text.size - size, 0644, true, &err) < 0)
+            note(service, arena_text(service->arena, err.text));
+    }
+    unlink(NIX_CONF_OURS);
+    buf_release(&text);
+}
+
+static int remove_unit(struct service *service, struct err *err)
+{
+    if (must(service, "disable", service->unit, err) < 0)
+        return -1;
+    unlink(service->file);
+    /* Another worker of this host may need what they share. */
+    if (service->kind == SERVICE_SYSTEM && strcmp(service->unit, "floxfarm-worker") == 0) {
+        unlink(SLICE);
+        take_back_nix(service);
+    }
+    return must(service, "daemon-reload", NULL, err);
+}
+
+int service_remove(struct service *service, struct err *err)
+{
+    struct err why;
+    if (service_stop(service, err) < 0 || end_builds(service, err) < 0)
+        return -1;
+    if (!io_exists(service->file))
+        return 0;
+    if (service->kind != SERVICE_PROCESS)
+        return remove_unit(service, err);
+    unlink(service->file);
+    if (boot_clear(boot_mark(service), &why) < 0) /* what it starts is no more */
+        note(service,
+             arena_print(service->arena, "a line in the crontab may be left: %s", why.text));
+    return 0;
+}
+
+/* ---- state --------------------------------------------------------------------------------- */
+
+void service_state(const struct service *service, struct service_state *out)
+{
+    *out = (struct service_state){.installed = io_exists(service->file),
+                                  .pid = process_running(agent_file(service))};
+    out->running = out->pid != 0;
+    if (out->installed && service->kind == SERVICE_PROCESS)
+        out->starts_at_boot = boot_is_set(boot_mark(service));
+    else if (out->installed)
+        out->starts_at_boot = systemctl(service, "is-enabled", service->unit, NULL) == 0 &&
+                              (service->kind == SERVICE_SYSTEM || lingers(service));
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* phase.c - see phase.h: what the loop asks about phases. The supervised side is phase_main.c. */
+#include "worker/phase/phase.h"
+#include "proto/base/io.h"
+#include "proto/limits.h"
+#include "worker/builders/builder.h"
+#include "worker/builders/tools.h"
+#include "worker/disk/folder.h"
+#include "worker/host/probe.h"
+#include "worker/phase/cause.h"
+#include "worker/process/supervisor_client.h"
+#include "worker/process/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FINDING_BYTES_MAX = 4096, OUTPUTS_BYTES_MAX = 65536 };
+
+/* ---- skipping ----------------------------------------------------------------------------- */
+
+static bool skip_checkout(const struct order *order)
+{
+    if (!order->recipe.checkout)
+        return true;
+    const struct target_row *target = order->is_publication ? target_row(order->target.kind) : NULL;
+    return target && !target->needs_checkout;
+}
+
+static bool skip_check(const struct order *order, const struct capabilities *host)
+{
+    if (order->recipe.check == CHECK_REQUIRED)
+        return false;
+    return order->recipe.check == CHECK_OFF || !order->recipe.has_check ||
+           !order->recipe.checkout || probe_can_check(host, &order->variant) == CHECKED_NONE;
+}
+
+bool phase_skip(const struct order *order, enum phase phase, const struct capabilities *host)
+{
+    if (phase == PHASE_CHECKOUT)
+        return skip_checkout(order);
+    return phase == PHASE_CHECK && skip_check(order, host);
+}
+
+/* ---- what to run -------------------------------------------------------------------------- */
+
+/* No process of ours in between, and no folder but the one it works in. */
+static bool is_light(const struct order *order, enum phase phase)
+{
+    return phase == PHASE_BUILD && order->recipe.builder == BUILDER_COMMAND &&
+           !order->recipe.checkout;
+}
+
+static int light_command(const char *folder, const struct order *order, struct texts *argv,
+                         struct texts *environment, struct phase_command *out, struct err *err)
+{
+    const char *scratch = arena_print(argv->arena, "%s/scratch", folder);
+    if (mkdir(scratch, 0755) < 0 && errno != EEXIST)
+        return err_set(err, "cannot make %s: %s", scratch, strerror(errno));
+    texts_add(argv, "sh");
+    texts_add(argv, "-c");
+    texts_add(argv, "%s", order->recipe.command);
+    tools_describe(environment, order, folder);
+    out->working_folder = scratch;
+    return 0;
+}
+
+static void set_limits(const struct order *order, enum phase phase, struct phase_command *out)
+{
+    switch (phase) {
+    case PHASE_CHECKOUT:
+        out->wall_ms = LIMIT_CHECKOUT_MS;
+        return;
+    case PHASE_BUILD:
+        out->wall_ms = order->recipe.wall_ms;
+        out->silence_ms = order->recipe.silence_ms;
+        return;
+    case PHASE_CHECK:
+        out->wall_ms = LIMIT_CHECK_MS;
+        return;
+    case PHASE_PUBLISH:
+        out->wall_ms = LIMIT_PUBLISH_MS;
+        return;
+    case PHASE_NONE:
+        return;
+    }
+}
+
+static void set_secret(const struct order *order, enum phase phase, struct phase_command *out)
+{
+    const struct target_row *target =
+        phase == PHASE_PUBLISH ? target_row(order->target.kind) : NULL;
+    out->secret_env = target ? target->secret_env : "";
+    out->secret_fd_env = target ? target->secret_fd_env : "";
+}
+
+int phase_command(const char *program, const char *home, const struct order *order,
+                  enum phase phase, struct arena *arena, struct phase_command *out, struct err *err)
+{
+    static const char *const without[] = {"FARM_*", NULL};
+    const char *folder = folder_path(home, order->token, NULL, arena);
+    struct texts argv = {.arena = arena}, environment = {.arena = arena};
+    *out = (struct phase_command){.working_folder = ""};
+    texts_environment(&environment, without);
+    if (is_light(order, phase)) {
+        if (light_command(folder, order, &argv, &environment, out, err) < 0)
+            return -1;
+        texts_set(&environment, "FARM_WORKER", "%s", program);
+        texts_set(&environment, "FARM_WORKER_HOME", "%s", home);
+    } else {
+        texts_add(&argv, "%s", program);
+        texts_add(&argv, "phase");
+        texts_add(&argv, "%s", phase_names[phase]);
+        texts_add(&argv, "%s", folder);
+        out->own_cgroup = phase != PHASE_CHECKOUT;
+        out->looks_at_host = phase == PHASE_BUILD || phase == PHASE_PUBLISH;
+    }
+    set_limits(order, phase, out);
+    set_secret(order, phase, out);
+    out->argv = argv.items;
+    out->environment = environment.items;
+    return 0;
+}
+
+/* ---- what came of it ---------------------------------------------------------------------- */
+
+static uint64_t log_size(const char *log)
+{
+    struct stat there;
+    return stat(log, &there) == 0 ? (uint64_t)there.st_size : 0;
+}
+
+/* The end of what the phase itself printed. */
+static void read_tail(const char *folder, enum phase phase, const char *log, uint64_t log_bytes,
+                      struct buf *tail)
+{
+    uint64_t from = supervisor_client_log_from(folder, phase);
+    int file = open(log, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return;
+    if (log_bytes > LIMIT_CAUSE_BYTES && from < log_bytes - LIMIT_CAUSE_BYTES)
+        from = log_bytes - LIMIT_CAUSE_BYTES;
+    size_t want = log_bytes > from ? (size_t)(log_bytes - from) : 0;
+    buf_reserve(tail, want);
+    for (ssize_t n = 1; n > 0 && tail->size < want;) {
+        n = pread(file, tail->data + tail->size, want - tail->size, (off_t)(from + tail->size));
+        if (n > 0)
+            tail->size += (size_t)n;
+    }
+    close(file);
+}
+
+static void find_cause(const char *folder, const struct order *order, const char *log,
+                       struct arena *arena, struct agent_phase_ended *out)
+{
+    struct buf tail = {0};
+    struct cause_verdict verdict = {0};
+    const struct exit_facts *facts = &out->facts;
+    if (out->supervisor_lost || facts->status != 0 || facts->timed_out || facts->silent)
+        read_tail(folder, out->phase, log, out->log_bytes, &tail);
+    cause_find(out->phase, order->recipe.builder, &out->facts, out->supervisor_lost,
+               (struct bytes){tail.data, tail.size}, order->recipe.rules, &verdict);
+    buf_release(&tail);
+    out->cause = verdict.cause;
+    out->detail = arena_text(arena, verdict.detail);
+    out->signature = verdict.signature;
+    out->lines = arena_text(arena, verdict.lines);
+}
+
+/* What the publish phase wrote down. Whoever killed it killed it between two words: then only
+ * asking the target again can tell. */
+static void read_finding(const char *folder, struct agent_phase_ended *out, struct arena *arena)
+{
+    struct buf text = {0};
+    const char *path = arena_print(arena, "%s/finding", folder);
+    if (io_read_file(path, FINDING_BYTES_MAX, &text, NULL) == 0) {
+        const char *finding = (const char *)text.data;
+        out->already_published = strstr(finding, "already\n") != NULL;
+        out->rebuilt = strstr(finding, "rebuilt\n") != NULL;
+        out->unsure = strstr(finding, "unsure\n") || !strstr(finding, "ended\n");
+    }
+    buf_release(&text);
+}
+
+static void read_outputs(const char *folder, struct product *product, struct arena *arena)
+{
+    struct buf text = {0};
+    const char *path = arena_print(arena, "%s/outputs", folder);
+    if (!product->paths_count && io_read_file(path, OUTPUTS_BYTES_MAX, &text, NULL) == 0)
+        tools_paths((const char *)text.data, arena, &product->paths, &product->paths_count);
+    buf_release(&text);
+}
+
+static int read_product(const char *folder, const struct order *order,
+                        const struct capabilities *host, struct agent_phase_ended *out,
+                        bool skipped, struct arena *arena, struct err *err)
+{
+    if (out->phase != PHASE_BUILD && out->phase != PHASE_CHECK)
+        return 0;
+    if (!is_light(order, out->phase) && folder_read_product(folder, &out->product, arena, err) < 0)
+        return -1;
+    if (order->recipe.builder == BUILDER_COMMAND)
+        read_outputs(folder, &out->product, arena);
+    if (out->phase == PHASE_CHECK && !skipped && out->cause == CAUSE_NONE)
+        out->product.checked = probe_can_check(host, &order->variant);
+    return 0;
+}
+
+int phase_finish(const char *home, const struct order *order, enum phase phase,
+                 const struct capabilities *host, struct arena *arena,
+                 struct agent_phase_ended *out, struct err *err)
+{
+    const char *folder = folder_path(home, order->token, NULL, arena);
+    const char *log = arena_print(arena, "%s/log", folder);
+    bool skipped = phase_skip(order, phase, host);
+    *out = (struct agent_phase_ended){
+        .token = order->token, .phase = phase, .detail = "", .lines = ""};
+    shape_init(&product_shape, &out->product);
+    if (!skipped &&
+        supervisor_client_facts(folder, phase, &out->facts, &out->supervisor_lost, err) < 0)
+        return -1;
+    out->log_bytes = log_size(log);
+    if (!skipped)
+        find_cause(folder, order, log, arena, out);
+    if (phase == PHASE_PUBLISH)
+        read_finding(folder, out, arena);
+    return read_product(folder, order, host, out, skipped, arena, err);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* phase_main.c - `farm-worker phase NAME FOLDER`: one phase's work, below a supervisor.
+ *
+ * All it is given is the folder. What it finds out it writes there before it ends; its exit code is
+ * the tool's, or 1 with a line on standard error that says why.
+ */
+#include "proto/base/io.h"
+#include "worker/builders/builder.h"
+#include "worker/builders/tools.h"
+#include "worker/disk/folder.h"
+#include "worker/disk/workspace.h"
+#include "worker/phase/phase.h"
+#include "worker/process/tool.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATH_BYTES_MAX = 4096 };
+
+/* ---- checkout ----------------------------------------------------------------------------- */
+
+static int checkout_phase(struct phase_context *context, struct err *err)
+{
+    const struct order *order = context->order;
+    struct arena *arena = context->arena;
+    char *slot, *path;
+    const char *bundle = arena_print(arena, "%s/bundle", context->folder);
+    if (workspace_claim(context->home, order->variant.project, order->variant.branch,
+                        order->is_publication ? 'p' : 's', order->token, arena, &slot, err) < 0)
+        return -1;
+    struct workspace_wish wish = {.home = context->home,
+                                  .project = order->variant.project,
+                                  .url = order->recipe.url,
+                                  .branch = order->variant.branch,
+                                  .commit = order->variant.commit,
+                                  .bundle = io_exists(bundle) ? bundle : "",
+                                  .slot = slot};
+    if (workspace_prepare(&wish, arena, &path, err) < 0)
+        return -1;
+    return io_write_file(arena_print(arena, "%s/worktree", context->folder), path, strlen(path),
+                         0644, false, err);
+}
+
+/* ---- build -------------------------------------------------------------------------------- */
+
+static int build_phase(struct phase_context *context, struct err *err)
+{
+    struct product product;
+    shape_init(&product_shape, &product);
+    const struct builder_row *row = builder_row(context->order->recipe.builder);
+    if (!row)
+        return err_set(err, "the order names no builder");
+    int code = row->build(context, &product, err);
+    if (code == 0 && product.paths_count)
+        code = folder_save_product(context->folder, &product, err);
+    return code;
+}
+
+/* ---- check -------------------------------------------------------------------------------- */
+
+static int check_phase(struct phase_context *context, struct err *err)
+{
+    struct product product;
+    const char *package = context->order->variant.package;
+    const char *script = arena_print(context->arena, "%s/test-build.sh", context->worktree);
+    if (folder_read_product(context->folder, &product, context->arena, err) < 0)
+        return -1;
+    if (!io_exists(script))
+        return err_set(err, "a check is required, but the branch has no test-build.sh at its top");
+    struct texts environment = tools_environment(context);
+    if (product.paths_count)
+        texts_set(&environment, "FARM_RESULT", "%s", product.paths[0]);
+    const char *itself[] = {"./test-build.sh", package, NULL};
+    const char *by_shell[] = {"sh", "./test-build.sh", package, NULL};
+    return tool_run(&(struct tool){.argv = access(script, X_OK) == 0 ? itself : by_shell,
+                                   .environment = environment.items,
+                                   .folder = context->worktree},
+                    err);
+}
+
+/* ---- publish ------------------------------------------------------------------------------ */
+
+/* "began" stands there before the tool starts and "ended" only when it came to its own end: a
+ * publish that was killed in between may have happened. */
+static int write_finding(const struct phase_context *context, const struct publish_finding *finding,
+                         bool ended, struct err *err)
+{
+    struct buf text = {0};
+    buf_print(&text, "began\n%s%s%s%s", finding->already ? "already\n" : "",
+              finding->rebuilt ? "rebuilt\n" : "", finding->unsure ? "unsure\n" : "",
+              ended ? "ended\n" : "");
+    const char *path = arena_print(context->arena, "%s/finding", context->folder);
+    int result = io_write_file(path, text.data, text.size, 0644, true, err);
+    buf_release(&text);
+    return result;
+}
+
+static int publish_phase(struct phase_context *context, struct err *err)
+{
+    struct publish_finding finding = {0};
+    const struct target_row *row = target_row(context->order->target.kind);
+    if (!row)
+        return err_set(err, "the order names no publish target");
+    if (write_finding(context, &finding, false, err) < 0)
+        return -1;
+    int code = row->publish(context, &finding, err);
+    bool killed = code > 128; /* 128 + signal: its words may be cut off */
+    if (write_finding(context, &finding, !killed, code < 0 ? NULL : err) < 0)
+        return -1;
+    return code;
+}
+
+/* ---- main --------------------------------------------------------------------------------- */
+
+static int run_phase(enum phase phase, struct phase_context *context, struct err *err)
+{
+    switch (phase) {
+    case PHASE_CHECKOUT:
+        return checkout_phase(context, err);
+    case PHASE_BUILD:
+        return build_phase(context, err);
+    case PHASE_CHECK:
+        return check_phase(context, err);
+    case PHASE_PUBLISH:
+        return publish_phase(context, err);
+    case PHASE_NONE:
+        break;
+    }
+    return err_set(err, "there is no such phase");
+}
+
+static const char *read_worktree(const char *folder, struct arena *arena)
+{
+    struct buf text = {0};
+    const char *path = arena_print(arena, "%s/worktree", folder);
+    const char *worktree = "";
+    if (io_exists(path) && io_read_file(path, PATH_BYTES_MAX, &text, NULL) == 0)
+        worktree = arena_text(arena, (const char *)text.data);
+    buf_release(&text);
+    return worktree;
+}
+
+/* HOME of HOME/attempts/EPOCH.NUMBER. */
+static const char *home_of(const char *folder, struct arena *arena)
+{
+    char *home = arena_text(arena, folder);
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(home, '/');
+        if (!slash || slash == home)
+            return NULL;
+        *slash = '\0';
+    }
+    return home;
+}
+
+static int in_folder(enum phase phase, const char *folder, struct arena *arena, struct err *err)
+{
+    struct order order;
+    struct phase_context context = {.home = home_of(folder, arena),
+                                    .folder = folder,
+                                    .worktree = read_worktree(folder, arena),
+                                    .order = &order,
+                                    .arena = arena};
+    if (!context.home || folder[0] != '/')
+        return err_set(err, "%s is not the full path of HOME/attempts/EPOCH.NUMBER", folder);
+    if (folder_read_order(folder, &order, arena, err) < 0)
+        return -1;
+    bool needs = phase != PHASE_CHECKOUT && order.recipe.checkout &&
+                 (phase != PHASE_PUBLISH || !phase_skip(&order, PHASE_CHECKOUT, NULL));
+    if (needs && !*context.worktree)
+        return err_set(err, "%s has no worktree: its checkout is missing", folder);
+    int code = run_phase(phase, &context, err);
+    io_remove_tree(arena_print(arena, "%s/tmp", folder), NULL);
+    return code;
+}
+
+int phase_main(int argc, char **argv)
+{
+    struct arena arena = {0};
+    struct err err;
+    int phase = argc == 3 ? shape_enum_value(phase_names, argv[1]) : -1;
+    if (phase <= PHASE_NONE) {
+        fprintf(stderr, "usage: farm-worker phase checkout|build|check|publish FOLDER\n");
+        return 64;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    int code = in_folder((enum phase)phase, argv[2], &arena, &err);
+    fflush(stdout);
+    if (code < 0)
+        fprintf(stderr, "farm-worker: %s\n", err.text);
+    arena_clear(&arena);
+    return code < 0 ? 1 : code;
+}

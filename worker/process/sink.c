@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* sink.c - see sink.h. Libc only.
+ *
+ * Without a secret and below half the limit the kernel moves the bytes (splice), they never come
+ * here. Otherwise they pass through `data`: first the bytes held back by the search for the secret,
+ * behind them what was just read.
+ */
+#include "worker/process/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A log that is over its limit before the phase began still gets the phase's first and last words.
+ */
+enum { ROOM_BYTES_MIN = 4096 };
+
+struct sink {
+    int log;
+    int folder;
+    int ring;           /* -1 until the head is full */
+    bool spliceable;    /* the kernel can move pipe pages into this file */
+    bool refusing;      /* the disk refused the last bytes; a line will say how many */
+    uint64_t at;        /* where the next byte goes in the log */
+    uint64_t head_end;  /* from here on bytes go to the ring */
+    uint64_t ring_size; /* of the ring file; older bytes are overwritten */
+    uint64_t ring_total;
+    uint64_t lost;      /* refused by the disk, all in all */
+    uint64_t lost_said; /* of these, told in the log */
+    const unsigned char *secret;
+    size_t secret_size;
+    size_t held;    /* bytes at the start of data that may begin a secret */
+    size_t covered; /* of these, already part of one that began before them */
+    size_t data_size;
+    unsigned char data[];
+};
+
+struct sink *sink_open(const struct sink_options *options)
+{
+    size_t data_size = SINK_CHUNK_BYTES + options->secret_size;
+    struct sink *sink = malloc(sizeof *sink + data_size);
+    if (!sink)
+        return NULL;
+    off_t end = lseek(options->log, 0, SEEK_END);
+    uint64_t at = end < 0 ? 0 : (uint64_t)end;
+    uint64_t room = options->bytes_max > at ? options->bytes_max - at : 0;
+    if (room < ROOM_BYTES_MIN)
+        room = ROOM_BYTES_MIN;
+    *sink = (struct sink){.log = options->log,
+                          .folder = options->folder,
+                          .ring = -1,
+                          .spliceable = options->secret_size == 0,
+                          .at = at,
+                          .head_end = at + room / 2,
+                          .ring_size = room - room / 2,
+                          .secret = options->secret,
+                          .secret_size = options->secret_size,
+                          .data_size = data_size};
+    return sink;
+}
+
+/* ---- to disk ------------------------------------------------------------------------------ */
+
+/* Writes as much as the disk takes; returns that. */
+static size_t put_at(int file, const unsigned char *data, size_t size, uint64_t offset)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pwrite(file, data + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    return done;
+}
+
+static void put_note(struct sink *sink, const char *format, uint64_t count)
+{
+    char note[128];
+    int size = snprintf(note, sizeof note, format, (unsigned long long)count);
+    sink->at += put_at(sink->log, (const unsigned char *)note, (size_t)size, sink->at);
+}
+
+/* The disk takes bytes again: says how many are missing at this place. */
+static void tell_lost(struct sink *sink)
+{
+    if (!sink->refusing)
+        return;
+    uint64_t before = sink->at;
+    put_note(sink, "\n[farm-supervisor: the disk was full: %llu bytes of output are lost here]\n",
+             sink->lost - sink->lost_said);
+    if (sink->at == before)
+        return;
+    sink->lost_said = sink->lost;
+    sink->refusing = false;
+}
+
+static void count_lost(struct sink *sink, size_t size)
+{
+    if (!size)
+        return;
+    sink->lost += size;
+    sink->refusing = true;
+}
+
+static void put_ring(struct sink *sink, const unsigned char *data, size_t size)
+{
+    if (sink->ring < 0) {
+        sink->ring = openat(sink->folder, "ring", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        unlinkat(sink->folder, "ring", 0);
+    }
+    while (size > 0) {
+        uint64_t place = sink->ring_total % sink->ring_size;
+        size_t piece = size;
+        if (piece > sink->ring_size - place)
+            piece = (size_t)(sink->ring_size - place);
+        size_t done = sink->ring < 0 ? 0 : put_at(sink->ring, data, piece, place);
+        sink->ring_total += done;
+        if (done < piece) {
+            count_lost(sink, size - done);
+            return;
+        }
+        data += piece;
+        size -= piece;
+    }
+}
+
+static void put(struct sink *sink, const unsigned char *data, size_t size)
+{
+    tell_lost(sink);
+    size_t head = 0;
+    if (sink->at < sink->head_end && sink->ring_total == 0) {
+        head = size < sink->head_end - sink->at ? size : (size_t)(sink->head_end - sink->at);
+        size_t done = put_at(sink->log, data, head, sink->at);
+        sink->at += done;
+        if (done < head) {
+            count_lost(sink, size - done);
+            return;
+        }
+    }
+    if (size > head)
+        put_ring(sink, data + head, size - head);
+}
+
+static void append_ring(struct sink *sink)
+{
+    uint64_t from = 0, left = sink->ring_total;
+    if (left > sink->ring_size) {
+        from = sink->ring_total % sink->ring_size;
+        left = sink->ring_size;
+        put_note(sink, "\n[farm-supervisor: the log is over its limit: %llu bytes left out here]\n",
+                 sink->ring_total - sink->ring_size);
+    }
+    while (left > 0) {
+        uint64_t most = sink->ring_size - from;
+        if (most > left)
+            most = left;
+        if (most > sink->data_size)
+            most = sink->data_size;
+        ssize_t n = pread(sink->ring, sink->data, (size_t)most, (off_t)from);
+        if (n <= 0)
+            break;
+        size_t done = put_at(sink->log, sink->data, (size_t)n, sink->at);
+        sink->at += done;
+        count_lost(sink, (size_t)n - done);
+        left -= (uint64_t)n;
+        from = (from + (uint64_t)n) % sink->ring_size;
+    }
+    count_lost(sink, (size_t)left);
+}
+
+/* ---- the secret --------------------------------------------------------------------------- */
+
+static void cover(unsigned char *data, size_t from, size_t to)
+{
+    if (from < to)
+        memset(data + from, '*', to - from);
+}
+
+/* Length of the longest end of the data that a secret may begin with. */
+static size_t secret_begun(const struct sink *sink, size_t size)
+{
+    size_t most = size < sink->secret_size - 1 ? size : sink->secret_size - 1;
+    for (size_t length = most; length > 0; length--)
+        if (memcmp(sink->data + size - length, sink->secret, length) == 0)
+            return length;
+    return 0;
+}
+
+/* Covers each occurrence in data[0, size), overlapping ones too, and returns how many bytes may
+ * go out: all but those that a secret may begin with. A byte is covered only once no later match
+ * can begin before it, so that the search always sees what the command wrote. */
+static size_t redact(struct sink *sink, size_t size)
+{
+    unsigned char *data = sink->data;
+    size_t end = size - secret_begun(sink, size);
+    size_t clean = 0, until = sink->covered; /* [clean, until) is to be covered */
+    for (size_t from = 0; from < size;) {
+        unsigned char *match = memmem(data + from, size - from, sink->secret, sink->secret_size);
+        if (!match)
+            break;
+        size_t start = (size_t)(match - data);
+        cover(data, clean, start < until ? start : until);
+        clean = start;
+        until = start + sink->secret_size;
+        from = start + 1;
+    }
+    cover(data, clean, until < end ? until : end);
+    sink->covered = until > end ? until - end : 0;
+    return end;
+}
+
+static void pass(struct sink *sink, size_t fresh)
+{
+    size_t size = sink->held + fresh;
+    size_t out = sink->secret_size ? redact(sink, size) : size;
+    put(sink, sink->data, out);
+    sink->held = size - out;
+    memmove(sink->data, sink->data + out, sink->held);
+}
+
+/* ---- from the pipe ------------------------------------------------------------------------ */
+
+/* The fast way. False when the bytes must be read after all. */
+static bool take_by_kernel(struct sink *sink, int pipe, ssize_t *taken)
+{
+    if (!sink->spliceable || sink->refusing || sink->at >= sink->head_end)
+        return false;
+    uint64_t room = sink->head_end - sink->at;
+    size_t most = room < SINK_CHUNK_BYTES ? (size_t)room : SINK_CHUNK_BYTES;
+    off_t offset = (off_t)sink->at;
+    *taken = splice(pipe, NULL, sink->log, &offset, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (*taken > 0)
+        sink->at += (uint64_t)*taken;
+    if (*taken >= 0 || errno == EAGAIN || errno == EINTR)
+        return true;
+    sink->spliceable = errno != EINVAL; /* this file system cannot: do not ask again */
+    return false;
+}
+
+ssize_t sink_take(struct sink *sink, int pipe)
+{
+    ssize_t taken;
+    if (take_by_kernel(sink, pipe, &taken))
+        return taken;
+    taken = read(pipe, sink->data + sink->held, sink->data_size - sink->held);
+    if (taken > 0)
+        pass(sink, (size_t)taken);
+    return taken;
+}
+
+void sink_note(struct sink *sink, const char *line)
+{
+    put(sink, (const unsigned char *)line, strlen(line));
+}
+
+uint64_t sink_close(struct sink *sink)
+{
+    if (sink->held) {
+        cover(sink->data, 0, sink->covered < sink->held ? sink->covered : sink->held);
+        put(sink, sink->data, sink->held);
+    }
+    if (sink->ring_total)
+        append_ring(sink);
+    tell_lost(sink);
+    uint64_t lost = sink->lost;
+    if (sink->ring >= 0)
+        close(sink->ring);
+    free(sink);
+    return lost;
+}

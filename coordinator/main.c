@@ -21,6 +21,7 @@
 #include "coordinator/storage/backup.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
+#include "proto/base/version.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -28,8 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-const char *argp_program_version = "farmd " FARM_VERSION;
 
 struct task;
 
@@ -221,9 +220,10 @@ int main(int argc, char **argv)
                                      0,
                                      0};
     struct arguments arguments = {0};
+    struct arena arena = {0};
+    argp_program_version = arena_print(&arena, "farmd %s", version_text);
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     log_open(arguments.task ? "farmd-discover" : "farmd", arguments.verbose ? LOG_DEBUG : LOG_INFO);
-    struct arena arena = {0};
     char *home = arguments.home ? arena_text(&arena, arguments.home) : default_home(&arena);
     int status;
     if (arguments.task) {

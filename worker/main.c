@@ -2,6 +2,7 @@
 /* main.c - the program farm-worker: one row a command. */
 #include "proto/base/io.h"
 #include "proto/base/log.h"
+#include "proto/base/version.h"
 #include "worker/disk/folder.h"
 #include "worker/host/cleaner.h"
 #include "worker/host/commands.h"
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
     if (argc < 2)
         return usage(stderr);
     if (strcmp(argv[1], "--version") == 0) {
-        printf("farm-worker %s\n", FARM_VERSION);
+        printf("farm-worker %s\n", version_text);
         return 0;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)

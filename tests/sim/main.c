@@ -12,6 +12,7 @@
  */
 #include "proto/base/err.h"
 #include "proto/base/seeded.h"
+#include "proto/base/version.h"
 #include "tests/sim/bugs.h"
 #include "tests/sim/play.h"
 #include "tests/sim/scenario.h"
@@ -23,10 +24,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef FARM_COMMIT
-#define FARM_COMMIT "unknown"
-#endif
 
 enum mode { MODE_SEEDS, MODE_SAME, MODE_SCENARIO, MODE_BUGS };
 
@@ -113,7 +110,7 @@ static void report_crash(void)
     } else if (play_now) {
         play_print_tail(play_now);
         printf("seed %llu crashed at commit %s; again: sim --seed %llu --tail\n",
-               (unsigned long long)play_now->seed, FARM_COMMIT, (unsigned long long)play_now->seed);
+               (unsigned long long)play_now->seed, version_commit, (unsigned long long)play_now->seed);
     }
     fflush(stdout);
     _exit(ENDING_CRASH);
@@ -156,7 +153,7 @@ static int report(const struct options *options, uint64_t seed, const struct pla
             printf("it does not play the same twice: that is a bug of the simulator\n");
     }
     printf("seed %llu failed at commit %s: %s: %s\nagain: sim --seed %llu --trace\n",
-           (unsigned long long)seed, FARM_COMMIT, result->checker, result->why,
+           (unsigned long long)seed, version_commit, result->checker, result->why,
            (unsigned long long)seed);
     return result->ending;
 }

@@ -110,7 +110,8 @@ static void report_crash(void)
     } else if (play_now) {
         play_print_tail(play_now);
         printf("seed %llu crashed at commit %s; again: sim --seed %llu --tail\n",
-               (unsigned long long)play_now->seed, version_commit, (unsigned long long)play_now->seed);
+               (unsigned long long)play_now->seed, version_commit,
+               (unsigned long long)play_now->seed);
     }
     fflush(stdout);
     _exit(ENDING_CRASH);

@@ -7,6 +7,7 @@
  * and reservations are kept in step here, each in one place.
  */
 #include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
 #include <string.h>

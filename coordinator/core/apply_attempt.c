@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_attempt.c - the facts about attempts; part of the only writer (apply.c). A live attempt is
  * its job's newest, and holds its reservations until it ended. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
 #include <string.h>

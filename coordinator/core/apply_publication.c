@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_publication.c - the facts about publications and their tries; part of the only writer
  * (apply.c). What counts while a publication stands as it does is counted in one place. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
 #include <string.h>

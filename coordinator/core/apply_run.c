@@ -2,8 +2,9 @@
 /* apply_run.c - the facts about runs and their jobs; part of the only writer (apply.c). Owns who
  * waits for whom: a job builds its variant itself, and is in farm.building, or follows one that
  * does. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
+#include "coordinator/core/view.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_worker.c - the facts about keys and workers; part of the only writer (apply.c). A worker's
  * session, sightings and renewals are passing: a restart forgets them. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
 #include <string.h>

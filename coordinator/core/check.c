@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* check.c - every invariant that can be read off the whole farm, as asserts. Recounts what apply.c
  * keeps by adding and taking away. For tests and the simulator, after each step. */
+#include "coordinator/core/farm.h"
 #include "coordinator/core/farm_state.h"
 
 #include <string.h>

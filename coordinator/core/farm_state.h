@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* farm_state.h - the structs behind `struct farm`.
  *
- * Included by apply.h and index.c (which write), farm.c, export.c, check.c, view.c and query.c
- * (which read). Deciders include decide.h and query.h instead, so that the compiler enforces who
- * may write.
+ * Included by apply_private.h and index.c (which write), farm.c, export.c, check.c, view.c,
+ * orders.c and query.c (which read). Deciders include step.h instead, so that the compiler enforces
+ * who may write.
  *
  * Ownership: a run owns an arena in which its jobs, attempts and publications live with their
  * texts; everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates
@@ -13,9 +13,8 @@
 #ifndef FARM_STATE_STRUCTS_H
 #define FARM_STATE_STRUCTS_H
 
-#include "coordinator/core/farm.h"
 #include "coordinator/core/rank.h"
-#include "coordinator/core/view.h"
+#include "coordinator/core/state.h"
 
 #include <assert.h>
 #include <stdlib.h>

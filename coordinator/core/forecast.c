@@ -6,6 +6,7 @@
  * what is left of their expected time; jobs go, most urgent first, where they can begin earliest.
  * Memory and disk are left out: a forecast that is right to the minute would be right by chance.
  */
+#include "coordinator/core/fit.h"
 #include "coordinator/core/plan.h"
 
 #include "proto/limits.h"

@@ -12,7 +12,9 @@
  * Quarantine is not for ever: after a while that doubles from time to time the host is on probation
  * and gets one job. A good end brings it back; a bad one is not held against the job.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/host_health.h"
+
+#include "coordinator/core/hold.h"
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 

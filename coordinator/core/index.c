@@ -6,6 +6,7 @@
  * worker and its reservations on the machine it was offered to, also when the worker later moves.
  */
 #include "coordinator/core/farm_state.h"
+#include "coordinator/core/view.h"
 #include "proto/base/seeded.h"
 
 #include <string.h>

@@ -7,28 +7,16 @@
  * incarnation or an older sequence number renews nothing. Time alone ends a lease only after
  * lease_ttl_ms (offline) and lost_grace_ms beyond it (lost), and never a publication.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/lease.h"
 
+#include "coordinator/core/publish.h"
+#include "coordinator/core/verdict.h"
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
 #include <string.h>
 
 /* ---- ends of attempts that no worker reports ----------------------------------------------- */
-
-void stop_attempt(struct step *step, struct token token, const char *reason)
-{
-    struct attempt_view attempt;
-    if (SEEDED_BUG(NO_STOP))
-        return;
-    view_attempt(step->farm, token, &attempt);
-    decide(step, &(struct record){.kind = RECORD_ATTEMPT_STOPPING,
-                                  .attempt_moved = {.token = token, .reason = reason}});
-    struct worker_view worker = must_worker(step->farm, attempt.worker);
-    if (worker.session)
-        ask(step, &(struct effect){
-                      .kind = EFFECT_ORDERS, .worker = worker.worker, .session = worker.session});
-}
 
 /* Records the end, and that its log is stored if that is known already or there is none. */
 static void record_end(struct step *step, struct record *ended, bool has_log)

@@ -8,7 +8,8 @@
  * Nothing is raised while farm.yaml names nobody to tell. The runs of `farm build` are their
  * maintainer's own and tell nobody.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/notices.h"
+
 #include "proto/base/seeded.h"
 
 #include <assert.h>

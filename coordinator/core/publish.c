@@ -7,9 +7,10 @@
  * target's own "already published" settles it; a rejected account holds all publications of its
  * kind until a person releases them, while builds go on.
  */
-#include "coordinator/core/decide.h"
-#include "coordinator/core/retry_policy.h"
+#include "coordinator/core/publish.h"
 
+#include "coordinator/core/hold.h"
+#include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 

@@ -4,8 +4,11 @@
  * A key belongs to one name for ever; a revoked key stays revoked. A removed worker's id is never
  * given again. Removing a host that still owes something is refused unless a person gives that up.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/roster.h"
 
+#include "coordinator/core/host_health.h"
+#include "coordinator/core/lease.h"
+#include "coordinator/core/publish.h"
 #include "proto/limits.h"
 
 #include <assert.h>

@@ -5,8 +5,6 @@
  */
 #include "coordinator/core/state.h"
 
-#include "coordinator/core/view.h"
-
 #include <assert.h>
 
 const char *const run_state_names[] = {"resolving", "preflight", "open", "closed", "refused", NULL};

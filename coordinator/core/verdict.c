@@ -4,11 +4,16 @@
  * A compile error is the code's own fault and is told at once; a lost host or a broken line is the
  * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max for
  * what counts against the job, by the cause's own bound, by lost_max for hosts that went away, and
- * by LIMIT_ATTEMPTS_PER_JOB in all. Which host goes first in a retry is schedule.c's.
+ * by LIMIT_ATTEMPTS_PER_JOB in all. Which host goes first in a retry is fit.c's.
  */
-#include "coordinator/core/decide.h"
-#include "coordinator/core/retry_policy.h"
+#include "coordinator/core/verdict.h"
 
+#include "coordinator/core/evaluate.h"
+#include "coordinator/core/fit.h"
+#include "coordinator/core/hold.h"
+#include "coordinator/core/host_health.h"
+#include "coordinator/core/job.h"
+#include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 

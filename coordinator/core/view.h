@@ -3,46 +3,14 @@
  *
  * Texts and lists in a view are borrowed from the farm and die with the next farm_step. Iteration
  * is by cursor in order of id: `uint64_t cursor = 0; while (view_job_next(farm, run, &cursor,
- * &job))`. Shells and deciders read through this; only apply.c, farm.c, check.c and view.c see the
- * structs.
+ * &job))`. Shells and deciders read through this; who sees the structs is named in farm_state.h.
  */
 #ifndef FARM_VIEW_H
 #define FARM_VIEW_H
 
-#include "coordinator/core/farm.h"
+#include "coordinator/core/state.h"
 
-/* The states of design.md section 4; the transition tables are in state.c. */
-enum run_state { RUN_RESOLVING, RUN_PREFLIGHT, RUN_OPEN, RUN_CLOSED, RUN_REFUSED };
-enum job_state {
-    JOB_WAITING,
-    JOB_READY,
-    JOB_HELD, /* one of its family failed for good: it goes when a host has nothing else */
-    JOB_LEASED,
-    JOB_RUNNING,
-    JOB_CLOSED
-};
-enum attempt_state {
-    ATTEMPT_OFFERED,
-    ATTEMPT_CHECKOUT,
-    ATTEMPT_BUILDING,
-    ATTEMPT_CHECKING,
-    ATTEMPT_STOPPING, /* no longer wanted; holds its slot until the worker says it ended */
-    ATTEMPT_ENDED,    /* its log is not whole yet: the worker keeps the folder */
-    ATTEMPT_SEALED
-};
-enum publication_state {
-    PUBLICATION_WANTED,
-    PUBLICATION_HELD,
-    PUBLICATION_GRANTED,
-    PUBLICATION_RUNNING,
-    PUBLICATION_UNKNOWN,
-    PUBLICATION_PUBLISHED,
-    PUBLICATION_FAILED
-};
-enum notice_state { NOTICE_RAISED, NOTICE_TOLD, NOTICE_ENDED };
-extern const char *const run_state_names[],
-    *const job_state_names[], *const attempt_state_names[], *const publication_state_names[],
-                                                                *const notice_state_names[];
+struct farm;
 
 struct farm_view {
     uint32_t epoch;
@@ -243,7 +211,7 @@ uint64_t evaluation_due_ms(const struct farm *farm, const struct run_view *run);
 /* The job that evaluates this one. */
 bool view_evaluation(const struct farm *farm, const struct job_view *of, struct job_view *out);
 
-/* Why a host does not (or would) take a job: the code is the scheduler's own (schedule.c); nobody
+/* Why a host does not (or would) take a job: the code is the scheduler's own (fit.c); nobody
  * computes it twice. */
 enum fit {
     FIT_YES,

@@ -45,9 +45,7 @@ static void pin(struct farm *farm, struct publication *publication)
     *(worker->pinned_last ? &worker->pinned_last->pinned_next : &worker->pinned_first) =
         publication;
     worker->pinned_last = publication;
-    struct attempt *built_by = find_attempt(farm, publication->built_by);
-    if (built_by)
-        built_by->pins++;
+    pin_build(farm, publication->built_by);
 }
 
 static void unpin(struct farm *farm, struct publication *publication)
@@ -58,10 +56,7 @@ static void unpin(struct farm *farm, struct publication *publication)
     *(publication->pinned_next ? &publication->pinned_next->pinned_prev : &worker->pinned_last) =
         publication->pinned_prev;
     publication->pinned_prev = publication->pinned_next = NULL;
-    struct attempt *built_by = find_attempt(farm, publication->built_by);
-    assert(!built_by || built_by->pins);
-    if (built_by)
-        built_by->pins--;
+    unpin_build(farm, publication->built_by);
 }
 
 /* What counts while a publication stands as it does: added and taken away in one place. */

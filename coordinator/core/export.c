@@ -463,7 +463,7 @@ static uint64_t mix_attempt(uint64_t hash, const struct attempt *attempt)
     hash = mix(mix(hash, attempt->offered_ms), attempt->offered_wall_ms);
     hash = mix(mix(hash, attempt->stopping_ms), attempt->ended_ms);
     hash = mix(mix(mix(hash, attempt->ended_wall_ms), attempt->log_bytes), attempt->log_stored);
-    hash = mix(mix(hash, attempt->adopted), attempt->pins);
+    hash = mix(hash, attempt->adopted);
     hash = mix_shape(hash, &exit_facts_shape, &attempt->facts);
     hash = hash_text(mix(hash, attempt->signature), attempt->lines);
     return mix_shape(hash, &product_shape, &attempt->product);

@@ -89,6 +89,17 @@ static void destroy_classes(struct ready_class *class)
     }
 }
 
+static void destroy_pins(struct pin *pin)
+{
+    struct pin *map = pin;
+    HASH_CLEAR(hh, map);
+    while (pin) {
+        struct pin *next = pin->hh.next;
+        free(pin);
+        pin = next;
+    }
+}
+
 static void destroy_notices(struct notice *notice)
 {
     struct notice *map = notice;
@@ -125,6 +136,7 @@ void farm_destroy(struct farm *farm)
         return;
     clear_maps(farm);
     destroy_classes(farm->classes);
+    destroy_pins(farm->pins);
     destroy_runs(farm->runs);
     destroy_workers(farm->workers);
     destroy_notices(farm->notices);

@@ -178,7 +178,6 @@ struct attempt {
     uint64_t hearing;    /* (passing) of the newest status that showed it, and the next two */
     enum cause stop_cause;
     uint64_t stop_at_ms;
-    uint32_t pins; /* open publications of what it built */
     uint64_t log_bytes;
     bool log_stored;
     bool adopted;
@@ -204,6 +203,14 @@ try {
     enum cause stop_cause;
     uint64_t stop_at_ms;
     bool sealed;
+};
+
+/* Open publications of one build. Kept apart from its attempt, which may be archived before them
+ * and adopted again. */
+struct pin {
+    UT_hash_handle hh;
+    struct token_key key; /* of the attempt that built it */
+    size_t count;         /* there is one */
 };
 
 /* How many of something share a key. */
@@ -307,6 +314,7 @@ struct farm {
     struct attempt *attempts;
     struct publication *publications;
     struct try *tries;
+    struct pin *pins;
     struct tally *outlets, *slots;
     struct gate *gates;
     struct rank held; /* jobs, by urgency */
@@ -351,6 +359,8 @@ bool job_publishes(const struct job *job);
 /* It or one that waits for it publishes: only a host that may publish can serve both. */
 bool job_needs_publisher(const struct job *job);
 bool publication_is_open(const struct publication *publication);
+/* Whether an open publication needs what this attempt built, be the attempt known or not. */
+bool is_pinned(const struct farm *farm, struct token built_by);
 /* Whether the worker's newest status in this session is the one with this number. */
 bool is_shown(const struct worker *worker, uint64_t hearing);
 
@@ -362,6 +372,8 @@ struct cluster *find_cluster(const struct run *run, uint64_t signature);
 void queue_timer(struct farm *farm, struct job *job); /* by its until_ms */
 void unqueue_timer(struct farm *farm, struct job *job);
 
+void pin_build(struct farm *farm, struct token built_by); /* for one publication more */
+void unpin_build(struct farm *farm, struct token built_by);
 void reserve(struct farm *farm, struct attempt *attempt); /* slot and host, at a lease's begin */
 void unreserve(struct farm *farm, struct attempt *attempt);
 struct machine *machine_of(struct farm *farm, const struct worker *worker);

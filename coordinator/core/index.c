@@ -48,6 +48,14 @@ struct try *find_try(const struct farm *farm, struct token token)
     return found;
 }
 
+static struct pin *find_pin(const struct farm *farm, struct token built_by)
+{
+    struct token_key key = {built_by.epoch, built_by.number};
+    struct pin *found;
+    HASH_FIND(hh, farm->pins, &key, sizeof key, found);
+    return found;
+}
+
 struct publication *find_publication(const struct farm *farm, uint64_t id)
 {
     struct publication *found;
@@ -138,6 +146,11 @@ bool attempt_is_live(const struct attempt *attempt)
 bool publication_is_open(const struct publication *publication)
 {
     return publication->state < PUBLICATION_PUBLISHED;
+}
+
+bool is_pinned(const struct farm *farm, struct token built_by)
+{
+    return find_pin(farm, built_by);
 }
 
 /* What was built from somebody's checkout is never published. */
@@ -277,6 +290,29 @@ void unqueue_timer(struct farm *farm, struct job *job)
 {
     rank_remove(&farm->timers, &job->rank);
     job->until_ms = 0;
+}
+
+/* ---- pins ---------------------------------------------------------------------------------- */
+
+void pin_build(struct farm *farm, struct token built_by)
+{
+    struct pin *pin = find_pin(farm, built_by);
+    if (!pin) {
+        pin = mem_new(sizeof *pin);
+        pin->key = (struct token_key){built_by.epoch, built_by.number};
+        HASH_ADD(hh, farm->pins, key, sizeof pin->key, pin);
+    }
+    pin->count++;
+}
+
+void unpin_build(struct farm *farm, struct token built_by)
+{
+    struct pin *pin = find_pin(farm, built_by);
+    assert(pin && "a publication closed whose build was not pinned");
+    if (--pin->count)
+        return;
+    HASH_DELETE(hh, farm->pins, pin);
+    free(pin);
 }
 
 /* ---- reservations -------------------------------------------------------------------------- */

@@ -65,13 +65,14 @@ static void order_publication(struct order_list *list, const struct publication 
 }
 
 /* A thing the worker shows as ended: whether all of it is safe here. The folder of an attempt holds
- * its outputs until its publication is closed. */
+ * its outputs until each publication of it is closed, also when the attempt is archived by then. */
 static bool may_forget(const struct farm *farm, const struct worker *worker, struct token token)
 {
+    if (is_pinned(farm, token) && !SEEDED_BUG(KEEP_PINS_NOT))
+        return false;
     const struct attempt *attempt = find_attempt(farm, token);
     if (attempt && attempt->worker == worker)
-        return (attempt->state == ATTEMPT_SEALED || SEEDED_BUG(FORGET_UNSEALED)) &&
-               (!attempt->pins || SEEDED_BUG(KEEP_PINS_NOT));
+        return attempt->state == ATTEMPT_SEALED || SEEDED_BUG(FORGET_UNSEALED);
     const struct try *one = find_try(farm, token);
     if (one && one->publication->worker == worker)
         return one->sealed;

@@ -351,6 +351,52 @@ static void a_publication_holds_no_slot_and_pins_its_host(void **state)
     history_end(h);
 }
 
+static bool is_forgotten(struct history *h, uint64_t worker, struct token token)
+{
+    struct arena arena = {0};
+    struct orders orders;
+    bool found = false;
+    view_orders(history_farm(h), worker, &orders, &arena);
+    for (size_t i = 0; i < orders.orders_count; i++)
+        found |=
+            orders.orders[i].kind == ORDER_FORGET && token_equal(orders.orders[i].token, token);
+    arena_clear(&arena);
+    return found;
+}
+
+/* The run whose job built it is archived while another run still publishes it; after a restore the
+ * attempt is adopted by a third, and what the second does not need any more the third does. */
+static void an_attempt_stays_pinned_while_its_run_is_archived_and_it_is_adopted(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    const struct token built = {1, 1};
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\n"
+                  "submit r1\nresolved 1 a x86_64-linux org=acme\npreflighted 1\n"
+                  "submit r2 publish\nresolved 2 a x86_64-linux org=acme\npreflighted 2\n"
+                  "status w1 : 1.1 ended ok\nsealed 1.1 10\narchive 1\n"
+                  "status w1 : 1.1 ended ok, p1.2 ended failed publish unsure");
+    assert_int_equal(state_of(h, 1), PUBLICATION_UNKNOWN);
+    assert_false(is_forgotten(h, 1, built));
+    history_do(h, "start epoch=2\nsubmit r3 publish\nresolved 3 a x86_64-linux org=acme\n"
+                  "preflighted 3");
+    history_expect(h, "hello w1 x86_64-linux publish slots=4 : 1.1 ended ok pkg=a",
+                   "worker-joined...\nattempt-adopted token={epoch=1 number=1} job=3...\n"
+                   "attempt-ended...\njob-closed job=3 verdict=ok\n"
+                   "publication-wanted publication=2 job=3...\n"
+                   "> welcome 1\n> expect-log 1.1 from 1\n");
+    history_expect(h, "sealed 1.1 10\ntick 10000\nstatus w1 : 1.1 ended ok, p2.3 ended ok already",
+                   "attempt-sealed...\npublication-granted publication=1...\n"
+                   "> expect-log 2.3 from 1\n> orders 1\n"
+                   "publication-published publication=1...\nledger-entered...\n"
+                   "publication-granted publication=2...\nrun-closed run=2\n"
+                   "> expect-log 2.4 from 1\n> orders 1\n");
+    assert_false(is_forgotten(h, 1, built));
+    history_do(h, "status w1 : 1.1 ended ok, p2.4 ended ok already");
+    assert_true(is_forgotten(h, 1, built));
+    history_end(h);
+}
+
 static void removing_the_host_gives_up_its_publications(void **state)
 {
     (void)state;
@@ -565,6 +611,7 @@ int main(void)
         cmocka_unit_test(cancelling_leaves_a_running_publication_alone),
         cmocka_unit_test(publishing_what_an_earlier_run_built),
         cmocka_unit_test(a_publication_holds_no_slot_and_pins_its_host),
+        cmocka_unit_test(an_attempt_stays_pinned_while_its_run_is_archived_and_it_is_adopted),
         cmocka_unit_test(removing_the_host_gives_up_its_publications),
         cmocka_unit_test(imports_are_idempotent),
         cmocka_unit_test(what_cannot_be_published_says_why),

@@ -359,6 +359,9 @@ bool job_publishes(const struct job *job);
 /* It or one that waits for it publishes: only a host that may publish can serve both. */
 bool job_needs_publisher(const struct job *job);
 bool publication_is_open(const struct publication *publication);
+/* Whether another try of the same publication may be running: one that the host shows so, or the
+ * newest one while it is granted, until the host shows its end. */
+bool has_rival(const struct farm *farm, const struct try *one);
 /* Whether an open publication needs what this attempt built, be the attempt known or not. */
 bool is_pinned(const struct farm *farm, struct token built_by);
 /* Whether the worker's newest status in this session is the one with this number. */

@@ -148,6 +148,24 @@ bool publication_is_open(const struct publication *publication)
     return publication->state < PUBLICATION_PUBLISHED;
 }
 
+bool has_rival(const struct farm *farm, const struct try *one)
+{
+    const struct publication *of = one->publication;
+    const struct try *newest = of->tries_last;
+    bool granted = of->state == PUBLICATION_GRANTED || of->state == PUBLICATION_RUNNING;
+    bool rival = granted && newest != one;
+    for (size_t i = 0; i < of->worker->sighting_count; i++) {
+        const struct sighting *at = &of->worker->sightings[i];
+        const struct try *other = find_try(farm, at->token);
+        if (!other || other->publication != of || other == one)
+            continue;
+        if (at->state != ITEM_ENDED)
+            return true;
+        rival = rival && other != newest;
+    }
+    return rival;
+}
+
 bool is_pinned(const struct farm *farm, struct token built_by)
 {
     return find_pin(farm, built_by);

@@ -65,7 +65,8 @@ static void order_publication(struct order_list *list, const struct publication 
 }
 
 /* A thing the worker shows as ended: whether all of it is safe here. The folder of an attempt holds
- * its outputs until each publication of it is closed, also when the attempt is archived by then. */
+ * its outputs until each publication of it is closed, also when the attempt is archived by then.
+ * What a try says is kept until the others of its publication have ended. */
 static bool may_forget(const struct farm *farm, const struct worker *worker, struct token token)
 {
     if (is_pinned(farm, token) && !SEEDED_BUG(KEEP_PINS_NOT))
@@ -75,7 +76,7 @@ static bool may_forget(const struct farm *farm, const struct worker *worker, str
         return attempt->state == ATTEMPT_SEALED || SEEDED_BUG(FORGET_UNSEALED);
     const struct try *one = find_try(farm, token);
     if (one && one->publication->worker == worker)
-        return one->sealed;
+        return one->sealed && !(publication_is_open(one->publication) && has_rival(farm, one));
     return true; /* nobody here knows it: there is nothing to keep it for */
 }
 

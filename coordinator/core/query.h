@@ -110,8 +110,13 @@ uint64_t query_try(const struct farm *farm, struct token token, bool *sealed);
 bool query_gate_shut(const struct farm *farm, uint64_t publication);
 /* Whether publications of this account are held. */
 bool query_held(const struct farm *farm, const struct target *target);
-/* The unresolved publication of the same (target, package, system), or 0. */
-uint64_t query_unresolved(const struct farm *farm, uint64_t publication);
+/* Whether another publication of the same (target, package, system) is unresolved, or a host shows
+ * a try of any, also of this one and of closed ones, that has not ended. */
+bool query_place_taken(const struct farm *farm, uint64_t publication);
+/* Whether its host shows a try of it that has not ended. */
+bool query_publishing(const struct farm *farm, uint64_t publication);
+/* Whether another try of the same publication may be running. */
+bool query_rival(const struct farm *farm, struct token token);
 /* Every open publication, by id. */
 bool query_publication_next(const struct farm *farm, uint64_t *cursor,
                             struct publication_view *out);

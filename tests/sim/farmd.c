@@ -15,6 +15,7 @@ enum {
     WORKERS_MOST = 64,
     KEEP_CLOSED_RUNS = 1,
     BACK_AFTER_MS = 2000, /* a coordinator that died by itself is started again */
+    CRASH_PLACES_MEAN = 20,
 };
 
 /* What waits for the next turn. */
@@ -79,7 +80,7 @@ struct farmd {
     uint64_t now_ms, wall_ms;
     uint64_t steps;
     bool intake_told, compact, fail_commit;
-    uint64_t crash_in;  /* places left until it dies; 0: it does not */
+    bool crashes;       /* it dies soon, at one of the places where it can */
     struct arena arena; /* of a turn's messages */
 };
 
@@ -107,8 +108,7 @@ static void drop_process(struct farmd *farmd)
     farmd->inbox_count = farmd->sealed_count = farmd->answer_count = 0;
     farmd->expected_count = farmd->ordered_count = 0;
     memset(farmd->contacts, 0, sizeof farmd->contacts);
-    farmd->crash_in = 0;
-    farmd->fail_commit = farmd->compact = farmd->intake_told = false;
+    farmd->crashes = farmd->fail_commit = farmd->compact = farmd->intake_told = false;
     farmd->turn_at_ms = 0;
 }
 
@@ -123,16 +123,28 @@ static void die(struct world *world, uint64_t back_in_ms)
     world_in(world, back_in_ms, &(struct event){.act = start_again, .life = farmd->life});
 }
 
-/* One of the places where it can die. */
-static bool dies_here(struct world *world)
+/* Where it can die. */
+enum place { AFTER_LETTER, GATHERED, BEFORE_COMMIT, AFTER_COMMIT, BEFORE_EFFECT, BEFORE_ORDERS };
+
+/* Whether it dies is drawn for the place and what it is about, and not by counting places: one
+ * effect more, or another order among them, moves no crash. */
+static bool dies_here(struct world *world, enum place place, uint64_t about)
 {
     struct farmd *farmd = world->farmd;
     if (!farmd->farm)
         return true;
-    if (!farmd->crash_in || --farmd->crash_in)
+    if (!farmd->crashes ||
+        draw(world, CHANCE_CRASH, joined_id(place, about), CRASH_PLACES_MEAN) != 0)
         return false;
-    die(world, draw_between(world, 100, BACK_AFTER_MS));
+    die(world, draw_between(world, CHANCE_FARMD, farmd->life, 100, BACK_AFTER_MS));
     return true;
+}
+
+static uint64_t subject_of(const struct effect *effect)
+{
+    uint64_t id = joined_id(effect->kind, effect->worker);
+    id = joined_id(joined_id(id, effect->run), effect->notice);
+    return joined_id(joined_id(id, effect->token.epoch), effect->token.number);
 }
 
 /* ---- stepping ------------------------------------------------------------------------------- */
@@ -155,11 +167,11 @@ static void step(struct world *world, struct input *input)
 static bool commit(struct world *world)
 {
     struct farmd *farmd = world->farmd;
-    if (dies_here(world))
+    if (dies_here(world, BEFORE_COMMIT, 0))
         return false;
     size_t first = farmd->committed, count = farmd->outcome.record_count - first;
     bool fails = farmd->fail_commit && farmd->journal.count > farmd->journal.committed;
-    if (fails && draw(world, 2)) {
+    if (fails && draw(world, CHANCE_FARMD, farmd->life, 2)) {
         die(world, BACK_AFTER_MS); /* and nothing was written */
         return false;
     }
@@ -173,7 +185,7 @@ static bool commit(struct world *world)
         die(world, BACK_AFTER_MS);
         return false;
     }
-    return !dies_here(world);
+    return !dies_here(world, AFTER_COMMIT, 0);
 }
 
 /* ---- messages in (coordinator/control.c) -------------------------------------------------------
@@ -287,7 +299,8 @@ void farmd_receive(struct world *world, sim_peer from, struct bytes bytes)
     letter->from = from;
     letter->bytes = memcpy(mem_new(bytes.size), bytes.data, bytes.size);
     letter->size = bytes.size;
-    plan_turn(world, draw_between(world, 0, world->healed ? 0 : world->swarm.farmd_slow_ms));
+    uint64_t slow_ms = world->healed ? 0 : world->swarm.farmd_slow_ms;
+    plan_turn(world, draw_between(world, CHANCE_LETTER, peer_link(from), 0, slow_ms));
 }
 
 void farmd_sealed(struct world *world, struct token token, uint64_t bytes)
@@ -364,7 +377,8 @@ static void answer_arrives(struct world *world, const struct event *event)
 
 static void ask_child(struct world *world, enum input_kind kind, uint64_t about)
 {
-    uint64_t delay_ms = world->scripted ? 10 : draw_between(world, 10, 3000);
+    uint64_t id = joined_id(kind, about);
+    uint64_t delay_ms = world->scripted ? 10 : draw_between(world, CHANCE_CHILD, id, 10, 3000);
     world_in(world, delay_ms,
              &(struct event){
                  .act = answer_arrives, .what = kind, .life = world->farmd->life, .a = about});
@@ -441,7 +455,7 @@ static bool send_all_orders(struct world *world)
     size_t failed = 0;
     for (size_t i = 0; i < farmd->ordered_count; i++) {
         uint64_t worker = farmd->ordered[i];
-        if (dies_here(world))
+        if (dies_here(world, BEFORE_ORDERS, worker))
             return false;
         if (send_orders(world, worker))
             continue;
@@ -463,7 +477,7 @@ static bool perform_all(struct world *world, size_t *done)
     struct farmd *farmd = world->farmd;
     while (*done < farmd->outcome.effect_count) {
         struct effect effect = farmd->outcome.effects[(*done)++];
-        if (dies_here(world))
+        if (dies_here(world, BEFORE_EFFECT, subject_of(&effect)))
             return false;
         perform(world, &effect);
     }
@@ -504,7 +518,7 @@ static bool take_letters(struct world *world)
     for (size_t i = 0; i < farmd->inbox_count; i++) {
         struct letter letter = farmd->inbox[i];
         take(world, &letter);
-        if (dies_here(world))
+        if (dies_here(world, AFTER_LETTER, peer_link(letter.from)))
             return false;
     }
     for (size_t i = 0; i < farmd->inbox_count; i++)
@@ -569,7 +583,7 @@ static bool gather(struct world *world)
     watch_disk(world);
     if (farmd->now_ms >= farm_deadline_ms(farmd->farm))
         step(world, &(struct input){.kind = INPUT_TICK});
-    return !dies_here(world);
+    return !dies_here(world, GATHERED, 0);
 }
 
 /* As coordinator/shell/archive.c does it, but sooner. False: the process is gone. */
@@ -715,9 +729,14 @@ void farmd_crash(struct world *world, uint64_t back_in_ms)
         die(world, back_in_ms);
 }
 
-void farmd_crash_soon(struct world *world, uint64_t places)
+void farmd_crash_soon(struct world *world)
 {
-    world->farmd->crash_in = places;
+    world->farmd->crashes = true;
+}
+
+void farmd_crash_not(struct world *world)
+{
+    world->farmd->crashes = false;
 }
 
 void farmd_fail_commit(struct world *world)
@@ -733,7 +752,7 @@ void farmd_stall(struct world *world, uint64_t for_ms)
 
 void farmd_boot(struct world *world)
 {
-    farmd_crash(world, draw_between(world, 1000, 20000));
+    farmd_crash(world, draw_between(world, CHANCE_FARMD, world->farmd->life, 1000, 20000));
     world->farmd->boot_ms = world->now_ms;
 }
 
@@ -753,7 +772,7 @@ void farmd_restore(struct world *world)
     struct farmd *farmd = world->farmd;
     if (!farmd->backup.count)
         return;
-    farmd_crash(world, draw_between(world, 1000, 20000));
+    farmd_crash(world, draw_between(world, CHANCE_FARMD, farmd->life, 1000, 20000));
     TRACE(world, "a backup of %zu records is restored", farmd->backup.count);
     journal_copy(&farmd->journal, &farmd->backup);
     farmd->epoch++;

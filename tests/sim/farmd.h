@@ -27,8 +27,9 @@ const struct journal_bytes *farmd_journal(const struct world *world);
 
 /* ---- faults ---- */
 void farmd_crash(struct world *world, uint64_t back_in_ms);
-/* Dies at the n-th of the next places where it can. */
-void farmd_crash_soon(struct world *world, uint64_t places);
+/* Dies at one of the next places where it can. */
+void farmd_crash_soon(struct world *world);
+void farmd_crash_not(struct world *world);   /* not any more */
 void farmd_fail_commit(struct world *world); /* the next one */
 void farmd_stall(struct world *world, uint64_t for_ms);
 void farmd_boot(struct world *world); /* its machine: the boot clock begins anew */

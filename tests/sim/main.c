@@ -2,6 +2,7 @@
 /* main.c - the simulator's program.
  *
  *   sim --seeds 1..2000              plays them; ends at the first that fails
+ *   sim --seeds 1..2000 --digests    prints of each what its farm exports in the end, as one number
  *   sim --seed 7 [--trace | --tail]  one, with its trace or the end of it
  *   sim --scenario FILE [--update]   a script with its golden trace
  *   sim --same 1..50                 each twice: equal to the last event, or it fails
@@ -32,7 +33,7 @@ struct options {
     uint64_t first, last;
     enum trace_mode trace;
     const char *scenario;
-    bool update, brief;
+    bool update, brief, digests;
 };
 
 static const struct argp_option argp_options[] = {
@@ -40,6 +41,7 @@ static const struct argp_option argp_options[] = {
     {"seed", 'n', "N", 0, "Play this one", 0},
     {"trace", 't', NULL, 0, "Print all that happens", 0},
     {"tail", 'e', NULL, 0, "Print the last lines of what happens", 0},
+    {"digests", 'g', NULL, 0, "Print a digest of each seed's farm as it ends", 0},
     {"same", 'd', "A..B", 0, "Play each twice and compare", 0},
     {"scenario", 'f', "FILE", 0, "Play a script and compare with its golden trace", 0},
     {"update", 'u', NULL, 0, "Write the golden trace anew", 0},
@@ -87,6 +89,9 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     case 'x':
         if (!bugs_plant(value))
             argp_error(state, "there is no bug '%s' in this program", value);
+        return 0;
+    case 'g':
+        options->digests = true;
         return 0;
     case 'q':
         options->brief = true;
@@ -177,6 +182,8 @@ static int play_seeds(const struct options *options)
         simulated_ms += result.simulated_ms;
         if (result.ending != ENDING_FINE)
             return report(options, seed, &result);
+        if (options->digests)
+            printf("%llu %016llx\n", (unsigned long long)seed, (unsigned long long)result.farm);
     }
     double took_s = now_s() - begun_s;
     uint64_t seeds = options->last - options->first + 1;

@@ -56,9 +56,10 @@ void sessions_begin_turn(struct sessions *sessions, uint64_t now_ms, uint64_t he
 
 /* ---- contacts ------------------------------------------------------------------------------- */
 
-static bool is_sound(const struct contact *contact)
+static void check_contact(const struct contact *contact)
 {
-    return !contact->session == !contact->peer && !contact->hello_session == !contact->hello_peer;
+    assert(!contact->session == !contact->peer && "a session is one connection's");
+    assert(!contact->hello_session == !contact->hello_peer);
 }
 
 static struct contact *contact_of(struct sessions *sessions, uint64_t worker)
@@ -72,13 +73,14 @@ static struct contact *contact_of(struct sessions *sessions, uint64_t worker)
         sessions->contact_count = count;
     }
     struct contact *contact = &sessions->contacts[worker - 1];
-    assert(is_sound(contact));
+    check_contact(contact);
     return contact;
 }
 
 uint64_t sessions_session(const struct sessions *sessions, uint64_t worker)
 {
-    return worker && worker <= sessions->contact_count ? sessions->contacts[worker - 1].session : 0;
+    assert(worker);
+    return worker <= sessions->contact_count ? sessions->contacts[worker - 1].session : 0;
 }
 
 /* A worker tells a silent coordinator from a dead one: it hears from us once a heartbeat. */
@@ -122,7 +124,7 @@ bool sessions_take_hello(struct sessions *sessions, uint64_t worker, session_pee
     contact->hello_session = session;
     *input = (struct input){.kind = INPUT_HELLO,
                             .hello = {.worker = worker, .session = session, .hello = *hello}};
-    assert(is_sound(contact));
+    check_contact(contact);
     return true;
 }
 
@@ -137,7 +139,7 @@ void sessions_take_status(struct sessions *sessions, uint64_t worker, session_pe
     if (is_heartbeat_due(sessions, contact) && !SEEDED_BUG(NO_HEARTBEAT))
         owe_orders(sessions, contact, worker);
     *input = (struct input){.kind = INPUT_STATUS, .status = {.worker = worker, .status = *status}};
-    assert(is_sound(contact));
+    check_contact(contact);
 }
 
 /* ---- effects out ---------------------------------------------------------------------------- */
@@ -149,7 +151,7 @@ static session_peer welcome(struct contact *contact, uint64_t session)
         return 0; /* a later hello overtook it */
     contact->peer = contact->hello_peer;
     contact->session = session;
-    assert(is_sound(contact));
+    check_contact(contact);
     return contact->peer;
 }
 
@@ -167,7 +169,7 @@ session_peer sessions_perform(struct sessions *sessions, const struct effect *ef
     case EFFECT_ORDERS:
         if (!SEEDED_BUG(ORDERS_WITH_HEARTBEAT) || is_heartbeat_due(sessions, contact))
             owe_orders(sessions, contact, effect->worker);
-        return 0;
+        break;
     case EFFECT_NONE:
     case EFFECT_REPLY:
     case EFFECT_FOREIGN:
@@ -176,9 +178,8 @@ session_peer sessions_perform(struct sessions *sessions, const struct effect *ef
     case EFFECT_EXPECT_LOG:
     case EFFECT_PEERS:
     case EFFECT_NOTIFY:
-        break;
+        assert(!"not an effect of a session");
     }
-    assert(!"not an effect of a session");
     return 0;
 }
 
@@ -249,7 +250,7 @@ void sessions_check(const struct sessions *sessions)
     size_t owed = 0;
     for (size_t i = 0; i < sessions->contact_count; i++) {
         const struct contact *contact = &sessions->contacts[i];
-        assert(is_sound(contact));
+        check_contact(contact);
         assert(contact->told_ms <= sessions->now_ms);
         owed += contact->is_owed;
     }

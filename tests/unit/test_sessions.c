@@ -227,10 +227,29 @@ static void a_worker_that_speaks_hears_from_us_once_a_heartbeat(void **state)
     assert_int_equal(send_all(WORKER), 0);
 }
 
+static void many_workers_are_sent_orders_in_one_turn(void **state)
+{
+    (void)state;
+    enum { MANY = 100 };
+    for (uint64_t worker = 1; worker <= MANY; worker++)
+        connect(worker, worker, 1000 + worker);
+    for (uint64_t worker = MANY; worker > 0; worker--)
+        perform(EFFECT_ORDERS, worker, 1000 + worker);
+    for (uint64_t worker = MANY; worker > 0; worker--) {
+        struct session_task task;
+        sessions_next(sessions, &task);
+        assert_int_equal(task.worker, worker);
+        assert_int_equal(task.peer, worker);
+        sessions_sent(sessions, worker, true);
+    }
+    assert_int_equal(send_all(1), 0);
+}
+
 static void who_has_no_session_is_sent_no_orders(void **state)
 {
     (void)state;
     struct input input;
+    assert_int_equal(sessions_session(sessions, WORKER), 0);
     assert_true(say_hello(WORKER, 1, FIRST, &input));
     perform(EFFECT_ORDERS, WORKER, FIRST);
     send_status(WORKER + 1, 2, SECOND); /* of a coordinator that is gone */
@@ -287,6 +306,8 @@ int main(void)
         cmocka_unit_test(each_event_moves_a_session_as_the_table_says),
         cmocka_unit_test_setup_teardown(hellos_beyond_the_pace_are_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_that_speaks_hears_from_us_once_a_heartbeat, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(many_workers_are_sent_orders_in_one_turn, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(who_has_no_session_is_sent_no_orders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failed_sends_are_stepped_after_all_sends, set_up,

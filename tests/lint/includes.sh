@@ -5,8 +5,8 @@
 # Checked: each folder with C has a row; a row includes only rows above it, so rooms have no circle;
 # each include between rooms is in the table, and each arrow of the table is used; within a room no
 # two units (X.c and X.h) include each other. Beside that: the pure minds (coordinator/core,
-# worker/agent.c) see no library that does something, and who may write the farm is decided by who
-# includes farm_state.h.
+# coordinator/sessions, worker/agent.c) see no library that does something, and who may write the
+# farm is decided by who includes farm_state.h.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 rooms=$source_dir/tests/lint/rooms.txt
@@ -91,7 +91,7 @@ forbid() {
 }
 
 acts='^(protobuf-c/|zmq|sqlite3|openssl/|libssh2|zstd|cyaml/|yaml|jansson|pcre2|microhttpd|pthread|sys/|unistd|fcntl|poll|signal|spawn|time\.h|stdio\.h|dirent|netinet/|arpa/|threads)|\.pb-c\.h$'
-pure='^(coordinator/core/|worker/agent\.[ch]$)'
+pure='^(coordinator/(core|sessions)/|worker/agent\.[ch]$)'
 forbid '^(proto|coordinator|worker|deploy)/' '^tests/' "the house does not know its tests"
 forbid "$pure" '^proto/(codec|link|keys|zap|json|base/(io|log|clock)).*\.h$' "the minds are pure"
 forbid "$pure" "$acts" "the minds are pure: time, files and chance come in as inputs"

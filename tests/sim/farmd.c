@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/farmd.h"
 
+#include "coordinator/sessions/sessions.h"
 #include "proto/base/seeded.h"
 #include "proto/codec.h"
 #include "tests/sim/check.h"
@@ -12,7 +13,6 @@
 #include <string.h>
 
 enum {
-    WORKERS_MOST = 64,
     KEEP_CLOSED_RUNS = 1,
     BACK_AFTER_MS = 2000, /* a coordinator that died by itself is started again */
     CRASH_PLACES_MEAN = 20,
@@ -36,14 +36,6 @@ struct answer {
     uint64_t about; /* the run, the notice */
 };
 
-/* As in coordinator/control.c. */
-struct contact {
-    sim_peer peer, hello_peer, heard_peer;
-    uint64_t session, hello_session;
-    uint64_t told_ms; /* when it last heard from us */
-    bool has_orders;
-};
-
 struct asker {
     sim_peer peer;
     uint64_t correlation;
@@ -57,7 +49,7 @@ struct farmd {
     uint64_t boot_ms; /* world time at which the machine's boot clock was 0 */
     int64_t wall_jump_ms;
     uint64_t stalled_until_ms;
-    uint64_t sessions;
+    uint64_t session_count; /* drawn so far */
     bool disk_full;
 
     /* the process */
@@ -74,9 +66,7 @@ struct farmd {
     size_t answer_count, answer_capacity;
     struct asker *expected;
     size_t expected_count, expected_capacity;
-    struct contact contacts[WORKERS_MOST];
-    uint64_t ordered[WORKERS_MOST];
-    size_t ordered_count;
+    struct sessions *sessions;
     uint64_t now_ms, wall_ms;
     uint64_t steps;
     bool intake_told, compact, fail_commit;
@@ -106,8 +96,9 @@ static void drop_process(struct farmd *farmd)
     for (size_t i = 0; i < farmd->inbox_count; i++)
         free(farmd->inbox[i].bytes);
     farmd->inbox_count = farmd->sealed_count = farmd->answer_count = 0;
-    farmd->expected_count = farmd->ordered_count = 0;
-    memset(farmd->contacts, 0, sizeof farmd->contacts);
+    farmd->expected_count = 0;
+    sessions_destroy(farmd->sessions);
+    farmd->sessions = NULL;
     farmd->crashes = farmd->fail_commit = farmd->compact = farmd->intake_told = false;
     farmd->turn_at_ms = 0;
 }
@@ -191,49 +182,24 @@ static bool commit(struct world *world)
 /* ---- messages in (coordinator/control.c) -------------------------------------------------------
  */
 
-static struct contact *contact_of(struct farmd *farmd, uint64_t worker)
-{
-    assert(worker && worker < WORKERS_MOST);
-    return &farmd->contacts[worker];
-}
-
 static void take_hello(struct world *world, sim_peer from, const struct message *message,
                        uint64_t worker)
 {
-    struct contact *contact = contact_of(world->farmd, worker);
-    contact->hello_peer = from;
-    contact->hello_session = ++world->farmd->sessions;
-    step(world, &(struct input){.kind = INPUT_HELLO,
-                                .hello = {.worker = worker,
-                                          .session = contact->hello_session,
-                                          .hello = message->hello}});
-}
-
-static void want_orders(struct farmd *farmd, uint64_t worker)
-{
-    struct contact *contact = contact_of(farmd, worker);
-    if (!contact->has_orders)
-        farmd->ordered[farmd->ordered_count++] = worker;
-    contact->has_orders = true;
-}
-
-/* It hears from us once a heartbeat, so that it knows a silent coordinator from a dead one. */
-static bool is_due(const struct world *world, const struct contact *contact)
-{
-    return world->farmd->now_ms - contact->told_ms >= world->swarm.policy.heartbeat_ms;
+    struct input input;
+    if (!sessions_take_hello(world->farmd->sessions, worker, from, ++world->farmd->session_count,
+                             &message->hello, &input))
+        return;
+    check_session_heard(world, &input, from);
+    step(world, &input);
 }
 
 static void take_status(struct world *world, sim_peer from, const struct message *message,
                         uint64_t worker)
 {
-    struct contact *contact = contact_of(world->farmd, worker);
-    contact->heard_peer = from;
-    if (contact->session && message->status.session == contact->session)
-        contact->peer = from;
-    if (is_due(world, contact))
-        want_orders(world->farmd, worker);
-    step(world, &(struct input){.kind = INPUT_STATUS,
-                                .status = {.worker = worker, .status = message->status}});
+    struct input input;
+    sessions_take_status(world->farmd->sessions, worker, from, &message->status, &input);
+    check_session_heard(world, &input, from);
+    step(world, &input);
 }
 
 static void take_request(struct world *world, sim_peer from, const struct message *message,
@@ -315,18 +281,21 @@ void farmd_sealed(struct world *world, struct token token, uint64_t bytes)
 
 /* ---- effects out ---------------------------------------------------------------------------- */
 
-static void welcome(struct world *world, const struct effect *effect)
+/* To a worker. False: it cannot be reached. */
+static bool send_to(struct world *world, uint64_t worker, sim_peer to,
+                    const struct message *message)
 {
-    struct farmd *farmd = world->farmd;
-    struct contact *contact = contact_of(farmd, effect->worker);
-    if (contact->hello_session != effect->session)
-        return; /* a later hello overtook it */
-    contact->peer = contact->hello_peer;
-    contact->session = effect->session;
+    bool reached = network_down(world, to, message, 0);
+    check_session_sent(world, worker, to, message, reached);
+    return reached;
+}
+
+static void send_welcome(struct world *world, sim_peer to, const struct effect *effect)
+{
     struct farm_view farm;
     struct worker_view worker;
-    view_farm(farmd->farm, &farm);
-    view_worker(farmd->farm, effect->worker, &worker);
+    view_farm(world->farmd->farm, &farm);
+    view_worker(world->farmd->farm, effect->worker, &worker);
     struct message message = {.kind = MESSAGE_WELCOME,
                               .welcome = {.session = effect->session,
                                           .incarnation = farm.incarnation,
@@ -334,7 +303,22 @@ static void welcome(struct world *world, const struct effect *effect)
                                           .lost_grace_ms = farm.policy.lost_grace_ms,
                                           .worker = worker.name,
                                           .log_endpoint = "tcp://farm:1"}};
-    network_down(world, contact->peer, &message, 0);
+    send_to(world, effect->worker, to, &message);
+}
+
+static void perform_for_session(struct world *world, const struct effect *effect)
+{
+    sim_peer to = sessions_perform(world->farmd->sessions, effect);
+    if (!to)
+        return;
+    if (effect->kind == EFFECT_WELCOME)
+        send_welcome(world, to, effect);
+    else if (effect->kind == EFFECT_REFUSE)
+        refuse(world, to, effect->text, effect->permanent);
+    else
+        send_to(world, effect->worker, to,
+                &(struct message){.kind = MESSAGE_HELLO_AGAIN,
+                                  .hello_again = {.session = effect->session}});
 }
 
 static void reply(struct world *world, const struct effect *effect)
@@ -386,7 +370,6 @@ static void ask_child(struct world *world, enum input_kind kind, uint64_t about)
 
 static void perform(struct world *world, const struct effect *effect)
 {
-    struct farmd *farmd = world->farmd;
     switch (effect->kind) {
     case EFFECT_RESOLVE:
         ask_child(world, INPUT_RESOLVED, effect->run);
@@ -401,22 +384,10 @@ static void perform(struct world *world, const struct effect *effect)
         reply(world, effect);
         break;
     case EFFECT_WELCOME:
-        welcome(world, effect);
-        break;
-    case EFFECT_REFUSE: {
-        struct contact *contact = contact_of(farmd, effect->worker);
-        if (contact->hello_session == effect->session)
-            refuse(world, contact->hello_peer, effect->text, effect->permanent);
-        break;
-    }
+    case EFFECT_REFUSE:
     case EFFECT_HELLO_AGAIN:
-        network_down(world, contact_of(farmd, effect->worker)->heard_peer,
-                     &(struct message){.kind = MESSAGE_HELLO_AGAIN,
-                                       .hello_again = {.session = effect->session}},
-                     0);
-        break;
     case EFFECT_ORDERS:
-        want_orders(farmd, effect->worker);
+        perform_for_session(world, effect);
         break;
     case EFFECT_NOTIFY:
         ask_child(world, INPUT_NOTIFIED, effect->notice);
@@ -428,45 +399,36 @@ static void perform(struct world *world, const struct effect *effect)
     }
 }
 
-/* False: it cannot be reached. */
-static bool send_orders(struct world *world, uint64_t worker)
+static void send_orders(struct world *world, const struct session_task *task)
 {
     struct farmd *farmd = world->farmd;
-    struct contact *contact = contact_of(farmd, worker);
-    contact->has_orders = false;
-    if (!contact->session)
-        return true; /* it will say hello */
     struct message message = {.kind = MESSAGE_ORDERS};
-    view_orders(farmd->farm, worker, &message.orders, &farmd->arena);
+    view_orders(farmd->farm, task->worker, &message.orders, &farmd->arena);
     for (size_t i = 0; i < message.orders.orders_count; i++)
         if (message.orders.orders[i].kind == ORDER_GRANT)
             message.orders.orders[i].secret = (struct bytes){(const uint8_t *)"secret", 6};
-    if (!message.orders.orders_count && !is_due(world, contact))
-        return true;
-    contact->told_ms = farmd->now_ms;
-    checks_orders(world, worker, &message.orders);
-    return network_down(world, contact->peer, &message, 0);
+    if (!message.orders.orders_count && !task->heartbeat_due)
+        return;
+    checks_orders(world, task->worker, &message.orders);
+    sessions_sent(farmd->sessions, task->worker,
+                  send_to(world, task->worker, task->peer, &message));
 }
 
 /* False: the process is gone. */
 static bool send_all_orders(struct world *world)
 {
     struct farmd *farmd = world->farmd;
-    size_t failed = 0;
-    for (size_t i = 0; i < farmd->ordered_count; i++) {
-        uint64_t worker = farmd->ordered[i];
-        if (dies_here(world, BEFORE_ORDERS, worker))
+    struct session_task task;
+    for (sessions_next(farmd->sessions, &task); task.work != SESSION_WORK_NONE;
+         sessions_next(farmd->sessions, &task)) {
+        if (task.work == SESSION_WORK_STEP)
+            step(world, &task.input);
+        else if (dies_here(world, BEFORE_ORDERS, task.worker))
             return false;
-        if (send_orders(world, worker))
-            continue;
-        if (SEEDED_BUG(STEP_BETWEEN_SENDS))
-            step(world, &(struct input){.kind = INPUT_SEND_FAILED, .send_failed = worker});
         else
-            farmd->ordered[failed++] = worker;
+            send_orders(world, &task);
     }
-    farmd->ordered_count = 0;
-    for (size_t i = 0; i < failed; i++)
-        step(world, &(struct input){.kind = INPUT_SEND_FAILED, .send_failed = farmd->ordered[i]});
+    sessions_check(farmd->sessions);
     return true;
 }
 
@@ -509,6 +471,7 @@ static void look_at_clocks(struct world *world)
     struct farmd *farmd = world->farmd;
     farmd->now_ms = world->now_ms - farmd->boot_ms;
     farmd->wall_ms = 1700000000000u + world->now_ms + (uint64_t)farmd->wall_jump_ms;
+    sessions_begin_turn(farmd->sessions, farmd->now_ms, world->swarm.policy.heartbeat_ms);
     checks_turn(world, farmd->now_ms);
 }
 
@@ -672,6 +635,7 @@ static void start(struct world *world)
     struct farmd *farmd = world->farmd;
     TRACE(world, "farmd starts with %zu records", farmd->journal.count);
     replay(world);
+    farmd->sessions = sessions_create();
     look_at_clocks(world);
     step(world,
          &(struct input){.kind = INPUT_START, .start = {.epoch = farmd->epoch, .program = "sim"}});

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* farmd.h - the coordinator's shell, simulated around the real core.
  *
- * Keeps the order of coordinator/loop.c: gather inputs, step the core, commit, perform the effects;
- * and the contacts of coordinator/control.c. It may die between any two lines of that; then a new
- * one replays the journal, is told that it starts, and resumes.
+ * Keeps the order of coordinator/loop.c: gather inputs, step the core, commit, perform the effects.
+ * Who is connected where is decided by coordinator/sessions/, as in coordinator/control.c. It may
+ * die between any two lines of that; then a new one replays the journal, is told that it starts,
+ * and resumes.
  */
 #ifndef SIM_FARMD_H
 #define SIM_FARMD_H

@@ -33,7 +33,7 @@ enum exit_code cmd_worker_add(struct invocation *invocation);
 enum exit_code cmd_worker_upgrade(struct invocation *invocation);
 enum exit_code cmd_worker_tunnel(struct invocation *invocation);
 enum exit_code cmd_worker_start(struct invocation *invocation);
-enum exit_code cmd_worker_check(struct invocation *invocation);
+enum exit_code cmd_worker_smoke(struct invocation *invocation);
 enum exit_code cmd_worker_clean(struct invocation *invocation);
 enum exit_code cmd_worker_drain(struct invocation *invocation);
 enum exit_code cmd_worker_resume(struct invocation *invocation);

@@ -173,33 +173,33 @@ one_worker() {
 	wait_until 20 workers_online 1
 }
 
-@test "worker check sends a job through the real queue, also to a drained host" {
+@test "worker smoke sends a job through the real queue, also to a drained host" {
 	one_worker
-	run -0 farm worker check one
+	run -0 farm worker smoke one
 	says 'one: smoke job: ok, 3 branches checked out and built on'
 	farm worker drain one
-	run -0 farm worker check one
+	run -0 farm worker smoke one
 	says 'smoke job: ok'
 	# Chores are no runs of the matrix.
 	run -0 --separate-stderr farm status --json
 	[ "$(jq -r '.run.task // ""' <<<"$output")" = smoke ]
 	farm worker resume one
 	farm rebuild package=torchvision-python313-cpu-avx2 --detach
-	farm worker check one
+	farm worker smoke one
 	run -0 --separate-stderr farm status --json
 	[ "$(jq -r .run.task <<<"$output")" = '' ]
 
 	# The host can no longer read the repository.
 	rm -rf "$FARM_HOME/workers/one/git"
 	mv "$repository" "$repository.away"
-	run -1 farm worker check one
+	run -1 farm worker smoke one
 	says 'the smoke job'
 	mv "$repository.away" "$repository"
-	run -0 farm worker check one
-	refuses 3 'there is no worker nobody' farm worker check nobody
+	run -0 farm worker smoke one
+	refuses 3 'there is no worker nobody' farm worker smoke nobody
 	kill_hard worker-one
 	wait_until 20 workers_online 0
-	refuses 3 'one is not there' farm worker check one
+	refuses 3 'one is not there' farm worker smoke one
 }
 
 # The only job of the newest run stands in this state.
@@ -233,7 +233,7 @@ stands_in() {
 	[ ! -e "$home/work/torchvision/s1" ]
 	[ ! -e "$home/git/torchvision.git" ]
 	# What was freed is made again.
-	run -0 farm worker check one
+	run -0 farm worker smoke one
 	refuses 2 '--keep 150G' farm worker clean one
 }
 
@@ -282,7 +282,7 @@ empty_farm() {
 	run -0 worker join --token "$token" --slots 2 --mode process $(as_us)
 	says "this host is worker arm1 of the farm at tcp://127.0.0.1:$control_port; it may not publish"
 	wait_until 20 workers_online 1
-	run -0 farm worker check arm1
+	run -0 farm worker smoke arm1
 	says 'smoke job: ok'
 
 	# Again with the same key: the same host, nothing to do. With another key: used up.

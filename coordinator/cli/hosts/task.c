@@ -115,7 +115,7 @@ enum exit_code task_smoke(struct invocation *invocation, const char *worker, con
     return code;
 }
 
-enum exit_code cmd_worker_check(struct invocation *invocation)
+enum exit_code cmd_worker_smoke(struct invocation *invocation)
 {
     const char *text = NULL;
     enum exit_code code = task_smoke(invocation, invocation->arguments[0], &text);

@@ -118,7 +118,7 @@ another_agent() {
 	fixture sample
 	farm_make "$url"
 	run -0 farm up --slots 2 --may-publish --at-boot
-	says 'cron starts it when this machine boots'
+	says 'cron starts the farm when this machine boots'
 	grep -q "^@reboot .* 'up' '--may-publish' '--slots' '2' >/dev/null" "$top/own/crontab.table"
 	run -0 farm down --workers --at-boot
 	[ ! -s "$top/own/crontab.table" ]
@@ -349,7 +349,7 @@ is_expired() {
 	refuses 5 'needs the role admin' teammate token create
 	farm key revoke ann
 	run ! teammate status
-	refuses 3 'a farm of its own' farm join --token "$token"
+	refuses 3 'already is a farm' farm join --token "$token"
 }
 
 worker_has() {

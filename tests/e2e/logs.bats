@@ -90,7 +90,7 @@ same_log() {
 	says "has not begun"
 	farm logs sm90-avx2 -f >"$top/followed" 2>"$top/said" 3>&- &
 	local follower=$!
-	wait_until 30 grep -F "has not begun; its log follows when it does" "$top/said"
+	wait_until 30 grep -F "has not started; its log will follow" "$top/said"
 	farm resume
 	wait "$follower"
 	[ "$(cat "$top/followed")" = first ]

@@ -56,7 +56,7 @@ projects() {
 @test "what cannot be added changes nothing: the same again, no packages, one line" {
 	farm project add "$second"
 	cp "$FARM_HOME/farm.yaml" "$top/before"
-	refuses 3 "a second project is called" farm project add "$second"
+	refuses 3 "two projects have the name" farm project add "$second"
 	git init --quiet "$top/empty"
 	refuses 3 "farm.yaml was not changed" farm project add "file://$top/empty"
 	cmp "$top/before" "$FARM_HOME/farm.yaml"

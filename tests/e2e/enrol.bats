@@ -176,10 +176,10 @@ one_worker() {
 @test "worker smoke sends a job through the real queue, also to a drained host" {
 	one_worker
 	run -0 farm worker smoke one
-	says 'one: smoke job: ok, 3 branches checked out and built on'
+	says 'one: smoke task: ok, checked out and built on 3 branches'
 	farm worker drain one
 	run -0 farm worker smoke one
-	says 'smoke job: ok'
+	says 'smoke task: ok'
 	# Chores are no runs of the matrix.
 	run -0 --separate-stderr farm status --json
 	[ "$(jq -r '.run.task // ""' <<<"$output")" = smoke ]
@@ -193,7 +193,7 @@ one_worker() {
 	rm -rf "$FARM_HOME/workers/one/git"
 	mv "$repository" "$repository.away"
 	run -1 farm worker smoke one
-	says 'the smoke job'
+	says 'the smoke task'
 	mv "$repository.away" "$repository"
 	run -0 farm worker smoke one
 	refuses 3 'there is no worker nobody' farm worker smoke nobody
@@ -283,7 +283,7 @@ empty_farm() {
 	says "this host is worker arm1 of the farm at tcp://127.0.0.1:$control_port; it may not publish"
 	wait_until 20 workers_online 1
 	run -0 farm worker smoke arm1
-	says 'smoke job: ok'
+	says 'smoke task: ok'
 
 	# Again with the same key: the same host, nothing to do. With another key: used up.
 	run -0 worker join --token "$token" --no-service

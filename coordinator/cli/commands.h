@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* commands.h - the handlers that the table names, one file a command or family (cmd_*.c). Each
- * prints its own errors and returns what the program ends with. */
+/* commands.h - the handlers in the table of commands, one file per command or family (cmd_*.c).
+ * Each prints its own errors and returns the exit code. */
 #ifndef FARM_CLI_COMMANDS_H
 #define FARM_CLI_COMMANDS_H
 
@@ -33,7 +33,7 @@ enum exit_code cmd_worker_add(struct invocation *invocation);
 enum exit_code cmd_worker_upgrade(struct invocation *invocation);
 enum exit_code cmd_worker_tunnel(struct invocation *invocation);
 enum exit_code cmd_worker_start(struct invocation *invocation);
-enum exit_code cmd_worker_check(struct invocation *invocation);
+enum exit_code cmd_worker_smoke(struct invocation *invocation);
 enum exit_code cmd_worker_clean(struct invocation *invocation);
 enum exit_code cmd_worker_drain(struct invocation *invocation);
 enum exit_code cmd_worker_resume(struct invocation *invocation);

@@ -3,7 +3,7 @@
  *
  *   farm [COMMON OPTION...] COMMAND [WORD] [OPTION|ARGUMENT...]
  *
- * glibc's argp parses both halves with tables made from the rows of commands.c. A command may have
+ * glibc's argp parses both halves with tables made from the rows of commands.def. A command may have
  * two words ("worker list"); the longest name wins.
  */
 #include "coordinator/cli/client.h"

@@ -81,12 +81,16 @@ static int run_states(const struct arguments *arguments, const char *home)
     struct buf out = {0};
     buf_print(&out,
               "# States\n\nHow things may move, made from the tables in "
-              "`coordinator/core/state.c` by `farmd states`. A state exists\nonly if something "
+              "`coordinator/core/state.def` by `farmd states`. A state exists\nonly if something "
               "can wait in it; a move that has no row is a bug and ends the process.\n");
     for (size_t i = 0; state_table_at(i); i++) {
         buf_print(&out, "\n");
         state_print(state_table_at(i), &out);
     }
+    buf_print(&out,
+              "## Records\n\nThe kinds of records, from `coordinator/core/record.def`. What is "
+              "not in the journal is forgotten by a restart.\n\n");
+    record_kinds_print(&out);
     fwrite(out.data, 1, out.size, stdout);
     buf_release(&out);
     return 0;

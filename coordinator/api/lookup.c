@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lookup.c - finds the runs and jobs that people name; lookup.h has the rules. */
 #include "coordinator/api/lookup.h"
 
 #include "coordinator/core/view.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The whole text as a number, or 0. */
+/* The text as a number; 0 when it is not one. */
 static uint64_t number_of(const char *text)
 {
     char *end;
@@ -24,7 +25,7 @@ int lookup_run(struct shell *shell, const char *text, struct lookup *out, struct
 {
     *out = (struct lookup){.run = number_of(text)};
     if (!out->run)
-        return err_set(err, "\"%s\" is no run: a run is a number, see `farm runs`", text);
+        return err_set(err, "\"%s\" is not a run: runs are numbers, see `farm runs`", text);
     out->farm = archive_source(shell, out->run, &out->archived, err);
     return out->farm ? 0 : -1;
 }
@@ -35,22 +36,22 @@ void lookup_release(struct lookup *lookup)
     lookup->archived = NULL;
 }
 
-/* What is looked for within one run. */
-struct wanted {
+/* The job that is searched for within a run. */
+struct wanted_job {
     char branch[LIMIT_BRANCH_BYTES + 1];
     char part[LIMIT_PACKAGE_BYTES + 1];
 };
 
-static int parse_wanted(const char *text, struct wanted *wanted, struct err *err)
+static int parse_wanted(const char *text, struct wanted_job *wanted, struct err *err)
 {
-    *wanted = (struct wanted){0};
+    *wanted = (struct wanted_job){0};
     const char *colon = strchr(text, ':');
     if (colon && (size_t)(colon - text) < sizeof wanted->branch) {
         memcpy(wanted->branch, text, (size_t)(colon - text));
         text = colon + 1;
     }
     if (!*text || strlen(text) >= sizeof wanted->part)
-        return err_set(err, "name a job by a part of its package's name, of 1 to %d characters",
+        return err_set(err, "name a job by part of its package's name, with 1 to %d characters",
                        LIMIT_PACKAGE_BYTES);
     memcpy(wanted->part, text, strlen(text) + 1);
     for (char *at = wanted->part; (at = strstr(at, "armv8.2"));)
@@ -58,8 +59,8 @@ static int parse_wanted(const char *text, struct wanted *wanted, struct err *err
     return 0;
 }
 
-/* How well a name fits what was typed. A closer fit beats the others: "sm90-avx512" means the
- * package that ends so, not its siblings with avx512bf16. */
+/* How well a name matches the typed part. The closest match wins: "sm90-avx512" means the package
+ * that ends with it, not its siblings with avx512bf16. */
 enum closeness { FITS_NOT, FITS_ANYWHERE, FITS_PARTS, FITS_EXACTLY };
 
 static bool ends_part(char c)
@@ -81,14 +82,14 @@ static enum closeness closeness_of(const char *package, const char *part)
     return best;
 }
 
-/* The jobs of a run that fit closest. */
+/* The closest matches among the jobs of a run. */
 struct matches {
-    uint64_t jobs[4]; /* enough to name some in an error */
+    uint64_t jobs[4]; /* the first ones, for the error */
     size_t count;
     enum closeness closeness;
 };
 
-static void find_in_run(const struct farm *farm, uint64_t run, const struct wanted *wanted,
+static void find_in_run(const struct farm *farm, uint64_t run, const struct wanted_job *wanted,
                         struct matches *matches)
 {
     struct job_view job;
@@ -108,8 +109,8 @@ static void find_in_run(const struct farm *farm, uint64_t run, const struct want
     }
 }
 
-static int ambiguous(const struct farm *farm, const char *text, const struct matches *matches,
-                     struct err *err)
+static int refuse_ambiguous(const struct farm *farm, const char *text,
+                            const struct matches *matches, struct err *err)
 {
     struct buf names = {0};
     for (size_t i = 0; i < matches->count && i < 4; i++) {
@@ -118,14 +119,14 @@ static int ambiguous(const struct farm *farm, const char *text, const struct mat
         buf_print(&names, "%s%s:%s", i ? ", " : "", job.item->variant.branch,
                   job.item->variant.package);
     }
-    err_set(err, "\"%s\" could be %zu jobs: %s%s", text, matches->count, (char *)names.data,
+    err_set(err, "\"%s\" matches %zu jobs: %s%s", text, matches->count, (char *)names.data,
             matches->count > 4 ? ", ..." : "");
     buf_release(&names);
     return -1;
 }
 
-/* 0 found, 1 not in this run, -1 ambiguous. */
-static int take_from_run(const struct farm *farm, uint64_t run, const struct wanted *wanted,
+/* 0: found, 1: not in this run, -1: ambiguous, with err. */
+static int take_from_run(const struct farm *farm, uint64_t run, const struct wanted_job *wanted,
                          const char *text, struct lookup *out, struct err *err)
 {
     struct matches matches = {0};
@@ -133,15 +134,15 @@ static int take_from_run(const struct farm *farm, uint64_t run, const struct wan
     if (!matches.count)
         return 1;
     if (matches.count > 1)
-        return ambiguous(farm, text, &matches, err);
+        return refuse_ambiguous(farm, text, &matches, err);
     out->farm = farm;
     out->run = run;
     out->job = matches.jobs[0];
     return 0;
 }
 
-/* Runs of the live farm, newest first. */
-static int take_from_newest(struct shell *shell, const struct wanted *wanted, const char *text,
+/* Searches the runs of the live farm, newest first. */
+static int take_from_newest(struct shell *shell, const struct wanted_job *wanted, const char *text,
                             struct lookup *out, struct err *err)
 {
     struct run_view view;
@@ -167,7 +168,7 @@ int lookup_job(struct shell *shell, const char *text, struct lookup *out, struct
         out->run = job.run;
         return 0;
     }
-    struct wanted wanted;
+    struct wanted_job wanted;
     const char *slash = strchr(text, '/');
     char run_text[24] = "";
     if (slash && (size_t)(slash - text) < sizeof run_text)

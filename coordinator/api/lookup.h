@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* lookup.h - what people mean when they name a run or a job.
+/* lookup.h - finds the run or job that a person names.
  *
- * A run is its number. A job is its number written "#N", a package name, or a unique part of one;
- * "RUN/part" looks in that run, "BRANCH:part" on that branch. Newer runs go before older ones,
- * archived runs only when named. armv8.2 and armv8_2 are the same.
+ * A run is named by its number. A job is named by "#NUMBER", by its package's name or a unique part
+ * of it; "RUN/part" searches that run, "BRANCH:part" that branch. Newer runs are searched before
+ * older ones, archived runs only when they are named. armv8.2 and armv8_2 are the same.
  */
 #ifndef FARM_API_LOOKUP_H
 #define FARM_API_LOOKUP_H
@@ -11,16 +11,15 @@
 #include "coordinator/shell/shell.h"
 
 struct lookup {
-    const struct farm *farm; /* the live one, or the archived run's */
+    const struct farm *farm; /* the live farm, or that of an archived run */
     struct farm *archived;
     uint64_t run, job;
 };
 
-/* -1 with err (may be NULL) when nothing, or more than one thing, is meant; the error lists them.
- */
+/* -1 with err (may be NULL) when nothing matches, or more than one; the error lists the matches. */
 int lookup_run(struct shell *shell, const char *text, struct lookup *out, struct err *err);
 int lookup_job(struct shell *shell, const char *text, struct lookup *out, struct err *err);
-/* After either, also after -1. */
+/* Call it after each lookup, also after -1. */
 void lookup_release(struct lookup *lookup);
 
 #endif

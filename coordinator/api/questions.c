@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* questions.c - pending questions of clients and streams of events; questions.h has the rules. */
 #include "coordinator/api/questions.h"
 
 #include "coordinator/api/requests_private.h"
@@ -19,14 +20,15 @@ struct question {
     json_t *arguments;
 };
 
-/* A client that follows events: what it has seen. */
+/* A client that follows events. */
 struct follower {
     struct asker asker;
     uint64_t next;
-    uint64_t retry_ms; /* it did not take the last ones: not before then again */
+    uint64_t retry_ms; /* its queue was full: do not send before this time */
 };
 
-/* What a turn spends on answers: much less than a heartbeat, more than the largest matrix takes. */
+/* Time that a turn spends on answers: much less than a heartbeat, more than the largest matrix
+ * takes. */
 enum { ANSWERING_MS = 20, RETRY_MS = 50 };
 
 struct questions {
@@ -35,8 +37,8 @@ struct questions {
     size_t waiting_count, waiting_capacity;
     struct follower followers[LIMIT_FOLLOWERS];
     size_t follower_count;
-    size_t next_fed; /* the follower whose turn it is */
-    bool left;       /* some are not answered or fed yet */
+    size_t next_fed; /* index of the follower to feed next */
+    bool left;       /* questions or followers are left for the next turn */
 };
 
 struct questions *questions_create(struct shell *shell)
@@ -67,7 +69,7 @@ static bool is_of_key(const struct asker *asker, const struct asker *other)
     return strcmp(asker->public_key, other->public_key) == 0;
 }
 
-static size_t waiting_of(const struct questions *questions, const struct asker *asker)
+static size_t pending_of_key(const struct questions *questions, const struct asker *asker)
 {
     size_t count = 0;
     for (size_t i = 0; i < questions->waiting_count; i++)
@@ -75,17 +77,17 @@ static size_t waiting_of(const struct questions *questions, const struct asker *
     return count;
 }
 
-static void serve(struct questions *questions, const struct verb *verb, const struct asker *asker,
-                  json_t *arguments)
+static void serve_question(struct questions *questions, const struct verb *verb,
+                           const struct asker *asker, json_t *arguments)
 {
     if (!verb->reads) {
         verb->serve(questions->shell, asker, arguments);
         json_decref(arguments);
         return;
     }
-    if (waiting_of(questions, asker) >= LIMIT_QUESTIONS_PER_KEY) {
+    if (pending_of_key(questions, asker) >= LIMIT_QUESTIONS_PER_KEY) {
         reply_refuse(questions->shell->replies, asker, 3,
-                     "%d of your questions wait for an answer: ask again when it is there",
+                     "%d of your requests wait for an answer: try again later",
                      LIMIT_QUESTIONS_PER_KEY);
         json_decref(arguments);
         return;
@@ -103,19 +105,19 @@ void questions_take(struct questions *questions, const struct asker *asker,
     json_error_t error;
     json_t *arguments = NULL;
     if (!id_is_fine(request->id))
-        reply_refuse(replies, asker, 2, "a request's id is 32 hex digits");
+        reply_refuse(replies, asker, 2, "a request's id must be 32 hex digits");
     else if (!verb)
         reply_refuse(replies, asker, 2,
                      "this coordinator does not know the request \"%.64s\": it may be older than "
                      "your farm program",
                      request->verb);
     else if (asker->role < verb->row.role)
-        reply_refuse(replies, asker, 5, "%s needs the role %s; your key has %s", verb->row.verb,
-                     role_names[verb->row.role], role_names[asker->role]);
+        reply_refuse(replies, asker, 5, "%s needs the role %s; your key has the role %s",
+                     verb->row.verb, role_names[verb->row.role], role_names[asker->role]);
     else if (!(arguments = json_loads(*request->arguments ? request->arguments : "{}", 0, &error)))
-        reply_refuse(replies, asker, 2, "the arguments are no JSON: %s", error.text);
+        reply_refuse(replies, asker, 2, "the arguments are not JSON: %s", error.text);
     else
-        serve(questions, verb, asker, arguments);
+        serve_question(questions, verb, asker, arguments);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -128,8 +130,8 @@ static int collect_event(void *context, uint64_t sequence, const struct record *
     return 0;
 }
 
-/* A client that asks again (it was not sure to be heard) follows once, not twice. */
-static void unfollow(struct questions *questions, const struct asker *asker)
+/* A client that repeats its request, because it may have been lost, follows once, not twice. */
+static void stop_following(struct questions *questions, const struct asker *asker)
 {
     for (size_t i = questions->follower_count; i-- > 0;) {
         const struct asker *other = &questions->followers[i].asker;
@@ -138,15 +140,15 @@ static void unfollow(struct questions *questions, const struct asker *asker)
     }
 }
 
-static void follow(struct questions *questions, const struct question *question)
+static void follow_events(struct questions *questions, const struct question *question)
 {
     size_t of_key = 0;
-    unfollow(questions, &question->asker);
+    stop_following(questions, &question->asker);
     for (size_t i = 0; i < questions->follower_count; i++)
         of_key += is_of_key(&questions->followers[i].asker, &question->asker);
     if (questions->follower_count == LIMIT_FOLLOWERS || of_key == LIMIT_FOLLOWERS_PER_KEY) {
         reply_refuse(questions->shell->replies, &question->asker, 3,
-                     "%zu clients%s follow already: try again when one has ended",
+                     "%zu clients%s already follow events: try again when one has stopped",
                      of_key == LIMIT_FOLLOWERS_PER_KEY ? of_key : questions->follower_count,
                      of_key == LIMIT_FOLLOWERS_PER_KEY ? " with your key" : "");
         return;
@@ -156,7 +158,7 @@ static void follow(struct questions *questions, const struct question *question)
         .asker = question->asker, .next = since ? since : questions->shell->sequence + 1};
 }
 
-/* Events of a turn in one reply; a follower that fell far behind catches up turn by turn. */
+/* Maximum events in a reply; a follower that is far behind catches up over several turns. */
 enum { EVENTS_PER_REPLY = 500 };
 
 static bool may_follow(const struct questions *questions, const struct asker *asker)
@@ -166,13 +168,14 @@ static bool may_follow(const struct questions *questions, const struct asker *as
            peer.role != ROLE_WORKER && peer.role != ROLE_NONE;
 }
 
-/* False when this follower is done with. One that does not take what it was sent waits. */
-static bool feed(struct questions *questions, struct follower *follower)
+/* Sends the next events; returns false when the follower must be removed. A follower whose queue
+ * is full is tried again later. */
+static bool feed_follower(struct questions *questions, struct follower *follower)
 {
     struct shell *shell = questions->shell;
     struct err err;
     if (!may_follow(questions, &follower->asker)) {
-        reply_refuse(shell->replies, &follower->asker, 5, "your key is not enrolled here any more");
+        reply_refuse(shell->replies, &follower->asker, 5, "your key is no longer enrolled");
         return false;
     }
     if (follower->next > shell->sequence || shell->now_ms < follower->retry_ms)
@@ -204,13 +207,12 @@ static void answer_one(struct questions *questions, struct question *question)
 {
     struct peer_view peer;
     bool enrolled = view_peer(questions->shell->farm, question->asker.public_key, &peer);
-    if (!enrolled) /* revoked while it waited */
-        reply_refuse(questions->shell->replies, &question->asker, 5,
-                     "your key is not enrolled here");
+    if (!enrolled) /* the key was revoked while the question waited */
+        reply_refuse(questions->shell->replies, &question->asker, 5, "your key is not enrolled");
     else if (question->verb->serve)
         question->verb->serve(questions->shell, &question->asker, question->arguments);
     else
-        follow(questions, question);
+        follow_events(questions, question);
     json_decref(question->arguments);
 }
 
@@ -225,7 +227,7 @@ static void answer_waiting(struct questions *questions, uint64_t until_ms)
     questions->left |= questions->waiting_count > 0;
 }
 
-/* Each in its turn: where time ran out it goes on. */
+/* Feeds the followers in rotation; when the time is up, the next turn continues there. */
 static void feed_followers(struct questions *questions, uint64_t until_ms)
 {
     for (size_t n = questions->follower_count; n > 0; n--) {
@@ -236,7 +238,7 @@ static void feed_followers(struct questions *questions, uint64_t until_ms)
         if (questions->next_fed >= questions->follower_count)
             questions->next_fed = 0;
         struct follower *follower = &questions->followers[questions->next_fed];
-        if (feed(questions, follower))
+        if (feed_follower(questions, follower))
             questions->next_fed++;
         else
             *follower = questions->followers[--questions->follower_count];

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* questions.h - the requests of clients within a turn: which verb, may they, and when it is
- * answered.
+/* questions.h - dispatches the requests of clients within a turn: finds the verb, checks the role
+ * and decides when to answer.
  *
- * What changes the farm is stepped at once and answered by the core's EFFECT_REPLY. What only reads
- * is answered in the second half of the turn, so that nobody is told a fact that is not on disk.
- * What needs discovery is handed to discovery_queue.c. The verbs are the table in requests.h.
+ * A request that changes the farm steps the core at once and is answered by the core's
+ * EFFECT_REPLY. A request that only reads is answered in the second half of the turn, so that
+ * nobody is told a fact that is not on disk. A request that needs discovery goes to
+ * discovery_queue.c. requests.c has the table of verbs.
  *
- * However much is asked, the farm's own work goes on: a turn spends so many milliseconds on
- * answers, the rest waits for the next turn, and one key has so many questions waiting and so many
- * streams. Whoever follows events is looked up in the roster for each of them.
+ * Requests cannot stop the farm's own work: a turn spends a limited time on answers, the rest waits
+ * for the next turn, and a key may have a limited number of pending questions and streams. The
+ * enrolment of a follower is checked again before each reply.
  */
 #ifndef FARM_API_QUESTIONS_H
 #define FARM_API_QUESTIONS_H
@@ -19,12 +20,13 @@ struct questions;
 
 struct questions *questions_create(struct shell *shell);
 void questions_destroy(struct questions *questions);
-/* Takes a request: checks verb, role and arguments; steps the core, or keeps it for the answer. */
+/* Takes a request: checks verb, role and arguments, then serves it or keeps it for the second half
+ * of the turn. */
 void questions_take(struct questions *questions, const struct asker *asker,
                     const struct request *request);
-/* Second half of the turn: answers what only reads, and feeds those who follow events. */
+/* In the second half of the turn: answers pending questions and feeds followers of events. */
 void questions_answer(struct questions *questions);
-/* Whether some of it is left for the next turn. */
+/* Whether questions or events are left for the next turn. */
 bool questions_wait(const struct questions *questions);
 
 #endif

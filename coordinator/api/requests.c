@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* requests.c - one function for each verb of the API, and the table of verbs. */
 #include "coordinator/api/requests.h"
 
 #include "coordinator/api/lookup.h"
@@ -27,42 +28,42 @@ static struct asked asked_by(const struct asker *asker)
     return (struct asked){.request_id = asker->request_id, .who = asker->who};
 }
 
-/* Steps a request whose answer is the core's reply. */
-static void act(struct shell *shell, const struct asker *asker, struct input *input)
+/* Steps the core with a request; the core's reply is the answer. */
+static void step_request(struct shell *shell, const struct asker *asker, struct input *input)
 {
     reply_expect(shell->replies, asker);
     shell_step(shell, input);
 }
 
-static void answer(struct shell *shell, const struct asker *asker, json_t *body)
+static void answer_request(struct shell *shell, const struct asker *asker, json_t *body)
 {
     reply_answer(shell->replies, asker, false, body);
 }
 
-static json_t *with(const char *key, json_t *value)
+static json_t *object_with(const char *key, json_t *value)
 {
     json_t *body = json_object();
     json_object_set_new(body, key, value);
     return body;
 }
 
-/* ---- what only reads ------------------------------------------------------------------------ */
+/* ---- requests that only read ---------------------------------------------------------------- */
 
 static void serve_farm(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     (void)arguments;
-    answer(shell, asker, render_farm(shell->farm));
+    answer_request(shell, asker, render_farm(shell->farm));
 }
 
 static void serve_status(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     uint64_t run = json_get_u64(arguments, "run", 0);
-    json_t *body = with("farm", render_farm(shell->farm));
+    json_t *body = object_with("farm", render_farm(shell->farm));
     if (!run)
         run = view_run_newest(shell->farm);
     if (!run) {
         json_object_set_new(body, "run", json_null());
-        answer(shell, asker, body);
+        answer_request(shell, asker, body);
         return;
     }
     struct err err;
@@ -70,7 +71,7 @@ static void serve_status(struct shell *shell, const struct asker *asker, const j
     const struct farm *source = archive_source(shell, run, &archived, &err);
     if (source) {
         json_object_set_new(body, "run", render_run(source, run, true));
-        answer(shell, asker, body);
+        answer_request(shell, asker, body);
     } else {
         json_decref(body);
         reply_refuse(shell->replies, asker, 3, "%s", err.text);
@@ -81,7 +82,7 @@ static void serve_status(struct shell *shell, const struct asker *asker, const j
 static void serve_runs(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     (void)arguments;
-    answer(shell, asker, with("runs", render_runs(shell->farm)));
+    answer_request(shell, asker, object_with("runs", render_runs(shell->farm)));
 }
 
 static void serve_job(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -92,15 +93,15 @@ static void serve_job(struct shell *shell, const struct asker *asker, const json
         reply_refuse(shell->replies, asker, 3, "%s", err.text);
         return;
     }
-    json_t *body = with("job", render_job(lookup.farm, lookup.job));
+    json_t *body = object_with("job", render_job(lookup.farm, lookup.job));
     json_object_set_new(body, "attempts", render_attempts(lookup.farm, lookup.job));
-    answer(shell, asker, body);
+    answer_request(shell, asker, body);
     lookup_release(&lookup);
 }
 
 static json_t *why_run(const struct shell *shell, const struct lookup *lookup)
 {
-    json_t *body = with("run", render_run(lookup->farm, lookup->run, true));
+    json_t *body = object_with("run", render_run(lookup->farm, lookup->run, true));
     json_object_set_new(body, "clusters",
                         render_clusters(shell->farm, lookup->farm, lookup->run, 0));
     return body;
@@ -112,9 +113,10 @@ static void serve_why(struct shell *shell, const struct asker *asker, const json
     struct lookup lookup;
     struct err err;
     if (!lookup_run(shell, text, &lookup, NULL))
-        answer(shell, asker, why_run(shell, &lookup));
+        answer_request(shell, asker, why_run(shell, &lookup));
     else if (!lookup_job(shell, text, &lookup, &err))
-        answer(shell, asker, with("why", render_why(shell->farm, lookup.farm, lookup.job)));
+        answer_request(shell, asker,
+                       object_with("why", render_why(shell->farm, lookup.farm, lookup.job)));
     else
         reply_refuse(shell->replies, asker, 3, "%s", err.text);
     lookup_release(&lookup);
@@ -123,13 +125,13 @@ static void serve_why(struct shell *shell, const struct asker *asker, const json
 static void serve_workers(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     (void)arguments;
-    answer(shell, asker, with("workers", render_workers(shell->farm)));
+    answer_request(shell, asker, object_with("workers", render_workers(shell->farm)));
 }
 
 static void serve_peers(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     (void)arguments;
-    answer(shell, asker, with("peers", render_peers(shell->farm)));
+    answer_request(shell, asker, object_with("peers", render_peers(shell->farm)));
 }
 
 static json_t *ledger_entries(const struct farm *farm, const struct filter *filter)
@@ -152,40 +154,41 @@ static void serve_ledger(struct shell *shell, const struct asker *asker, const j
         return;
     }
     json_t *reply = json_get_flag(arguments, "matrix")
-                        ? with("matrix", render_standing(shell->farm, filter))
-                        : with("ledger", ledger_entries(shell->farm, filter));
+                        ? object_with("matrix", render_standing(shell->farm, filter))
+                        : object_with("ledger", ledger_entries(shell->farm, filter));
     filter_destroy(filter);
-    answer(shell, asker, reply);
+    answer_request(shell, asker, reply);
 }
 
 static void serve_eta(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     uint64_t run = json_get_u64(arguments, "run", view_run_newest(shell->farm));
-    answer(shell, asker, with("eta_ms", json_integer((json_int_t)view_eta_ms(shell->farm, run))));
+    answer_request(shell, asker,
+                   object_with("eta_ms", json_integer((json_int_t)view_eta_ms(shell->farm, run))));
 }
 
-/* A log that is meant: an attempt's by its ordinal, or the newest; or the publication's. */
-struct meant_log {
+/* The requested log: that of an attempt, by its ordinal or the newest; or of the publication. */
+struct requested_log {
     struct token token;
     const char *state;
-    bool is_empty; /* it ended without a word: the store has no file for it */
-    bool is_ahead; /* nothing has begun yet, and who follows waits for it */
+    bool is_empty; /* it ended without output, so the store has no file for it */
+    bool is_ahead; /* the attempt has not started; a client that follows waits for it */
 };
 
 static int find_publish_log(const struct lookup *lookup, const struct job_view *job,
-                            struct meant_log *log, struct err *err)
+                            struct requested_log *log, struct err *err)
 {
     struct publication_view publication;
     if (!job->publication || !view_publication(lookup->farm, job->publication, &publication) ||
         token_none(publication.token))
-        return err_set(err, "%s was not published (yet): there is no such log",
+        return err_set(err, "%s has no publication yet, so there is no such log",
                        job->item->variant.package);
-    *log = (struct meant_log){.token = publication.token,
+    *log = (struct requested_log){.token = publication.token,
                               .state = publication_state_names[publication.state]};
     return 0;
 }
 
-static int find_log(const struct lookup *lookup, const json_t *arguments, struct meant_log *log,
+static int find_log(const struct lookup *lookup, const json_t *arguments, struct requested_log *log,
                     struct err *err)
 {
     struct job_view job;
@@ -199,7 +202,7 @@ static int find_log(const struct lookup *lookup, const json_t *arguments, struct
     bool found = false;
     while (view_attempt_next(lookup->farm, job.joins ? job.joins : job.job, &index, &attempt)) {
         *log =
-            (struct meant_log){.token = attempt.token,
+            (struct requested_log){.token = attempt.token,
                                .state = attempt_state_names[attempt.state],
                                .is_empty = attempt.state == ATTEMPT_SEALED && !attempt.log_bytes};
         found = true;
@@ -207,11 +210,11 @@ static int find_log(const struct lookup *lookup, const json_t *arguments, struct
             return 0;
     }
     if (ordinal && found)
-        return err_set(err, "%s has no attempt %llu; it has %zu", package,
+        return err_set(err, "%s has no attempt %llu; it has %zu attempts", package,
                        (unsigned long long)ordinal, job.attempts);
     log->is_ahead = !found && job.state != JOB_CLOSED && json_get_flag(arguments, "follow");
     if (!found && !log->is_ahead)
-        return err_set(err, "%s has not begun: `farm why %s` says what it waits for", package,
+        return err_set(err, "%s has not started: `farm why %s` shows what it waits for", package,
                        package);
     return 0;
 }
@@ -220,7 +223,7 @@ static void serve_logs(struct shell *shell, const struct asker *asker, const jso
 {
     struct lookup lookup;
     struct err err;
-    struct meant_log log = {.state = ""};
+    struct requested_log log = {.state = ""};
     if (lookup_job(shell, json_get_text(arguments, "job", ""), &lookup, &err) ||
         find_log(&lookup, arguments, &log, &err)) {
         reply_refuse(shell->replies, asker, 3, "%s", err.text);
@@ -229,17 +232,17 @@ static void serve_logs(struct shell *shell, const struct asker *asker, const jso
     }
     char text[48];
     snprintf(text, sizeof text, "%u.%llu", log.token.epoch, (unsigned long long)log.token.number);
-    json_t *body = with("token", json_string(text));
+    json_t *body = object_with("token", json_string(text));
     json_object_set_new(body, "state", json_string(log.state));
     json_object_set_new(body, "sealed", json_boolean(!strcmp(log.state, "sealed")));
     json_object_set_new(body, "empty", json_boolean(log.is_empty));
     json_object_set_new(body, "ahead", json_boolean(log.is_ahead));
     json_object_set_new(body, "log_endpoint", json_text(logstore_endpoint(shell->logs)));
-    answer(shell, asker, body);
+    answer_request(shell, asker, body);
     lookup_release(&lookup);
 }
 
-/* ---- what discovery answers ----------------------------------------------------------------- */
+/* ---- requests that need discovery ----------------------------------------------------------- */
 
 static void serve_matrix(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
@@ -271,10 +274,10 @@ static void serve_plan(struct shell *shell, const struct asker *asker, const jso
     resolver_list(shell->resolver, asker, options.project, options.filter, &options);
 }
 
-/* ---- what changes the farm ------------------------------------------------------------------ */
+/* ---- requests that change the farm ---------------------------------------------------------- */
 
-static void submit(struct shell *shell, const struct asker *asker,
-                   const struct run_options *options)
+static void submit_run(struct shell *shell, const struct asker *asker,
+                       const struct run_options *options)
 {
     struct err err;
     struct filter *filter = filter_parse(options->filter, &err);
@@ -289,17 +292,17 @@ static void submit(struct shell *shell, const struct asker *asker,
     }
     struct input input = {.kind = INPUT_SUBMIT,
                           .submit = {.asked = asked_by(asker), .options = *options}};
-    act(shell, asker, &input);
+    step_request(shell, asker, &input);
 }
 
 static void serve_rebuild(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     struct run_options options = options_from(arguments);
     options.retry_of = 0;
-    submit(shell, asker, &options);
+    submit_run(shell, asker, &options);
 }
 
-/* The jobs of a run that were built and whose publication failed. */
+/* Lists the jobs of a run that were built but whose publication failed. */
 static size_t failed_publications(struct shell *shell, uint64_t run, uint64_t **jobs)
 {
     struct job_view job;
@@ -316,8 +319,8 @@ static size_t failed_publications(struct shell *shell, uint64_t run, uint64_t **
     return count;
 }
 
-/* A failed publish is retried as a publish, never as a build (design section 6): when all that
- * failed of a run are publications, no new run is needed. */
+/* A failed publication is retried without building again (docs/states.md): when only publications
+ * of the run failed, no new run is needed. */
 static void serve_retry(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     uint64_t run = json_get_u64(arguments, "run", 0);
@@ -345,24 +348,24 @@ static void serve_retry(struct shell *shell, const struct asker *asker, const js
             .publish = {.asked = asked_by(asker), .jobs = jobs, .jobs_count = count}};
         if (only_publications)
             reply_expect(shell->replies, asker);
-        else /* the run's own request id must stay free for the submission below */
+        else /* the submission below needs the request's id */
             input.publish.asked.request_id = arena_print(&shell->arena, "%s-p", asker->request_id);
         shell_step(shell, &input);
     }
     free(jobs);
     if (!only_publications)
-        submit(shell, asker, &options);
+        submit_run(shell, asker, &options);
 }
 
-/* Unpushed commits travel as a git bundle and wait on disk under the request's id. */
+/* Stores the git bundle with unpushed commits on disk, named by the request's id. */
 static int store_bundle(struct shell *shell, const struct asker *asker, const char *hex,
                         struct err *err)
 {
     size_t size = strlen(hex) / 2;
     if (size > LIMIT_BUNDLE_BYTES)
         return err_set(err,
-                       "the unpushed commits make a bundle of %zu bytes, more than %u: push them, "
-                       "then build",
+                       "the bundle of unpushed commits has %zu bytes, more than the limit of %u: "
+                       "push them, then build",
                        size, LIMIT_BUNDLE_BYTES);
     uint8_t *bytes = arena_new(&shell->arena, size + 1);
     for (size_t i = 0; i < size; i++) {
@@ -370,7 +373,7 @@ static int store_bundle(struct shell *shell, const struct asker *asker, const ch
         char *end;
         bytes[i] = (uint8_t)strtoul(pair, &end, 16);
         if (*end)
-            return err_set(err, "the bundle is not in hex");
+            return err_set(err, "the bundle is not valid hex");
     }
     if (io_make_folders(shell_path(shell, "bundles"), 0700, err))
         return -1;
@@ -391,7 +394,7 @@ static void serve_build(struct shell *shell, const struct asker *asker, const js
         .project = json_get_text(arguments, "project", ""),
         .filter = arena_print(&shell->arena, "package=%s", json_get_text(arguments, "package", "")),
         .force = true,
-        .priority = 1000, /* the daily loop of a maintainer: the next free slot */
+        .priority = 1000, /* a maintainer waits for it: give it the next free slot */
         .at = json_get_text(arguments, "branch", ""),
         .local = true,
         .commit = json_get_text(arguments, "commit", ""),
@@ -399,7 +402,7 @@ static void serve_build(struct shell *shell, const struct asker *asker, const js
         .worker = json_get_text(arguments, "worker", ""),
         .task = "",
     };
-    submit(shell, asker, &options);
+    submit_run(shell, asker, &options);
 }
 
 static void serve_cancel(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -412,18 +415,18 @@ static void serve_cancel(struct shell *shell, const struct asker *asker, const j
     int failed =
         is_job ? lookup_job(shell, text, &lookup, &err) : lookup_run(shell, text, &lookup, &err);
     if (!failed && lookup.farm != shell->farm)
-        failed = err_set(&err, "that run is closed and archived: there is nothing to cancel");
+        failed = err_set(&err, "the run is closed and archived: there is nothing to cancel");
     if (failed) {
         reply_refuse(shell->replies, asker, 3, "%s", err.text);
     } else {
         input.cancel.run = is_job ? 0 : lookup.run;
         input.cancel.job = is_job ? lookup.job : 0;
-        act(shell, asker, &input);
+        step_request(shell, asker, &input);
     }
     lookup_release(&lookup);
 }
 
-/* The jobs that `farm publish RUN|FILTER` means: built, with a target, not published yet. */
+/* `farm publish RUN|FILTER`: selects jobs that are built and have a target but no publication. */
 static void serve_publish(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     const char *text = json_get_text(arguments, "subject", "");
@@ -456,9 +459,9 @@ static void serve_publish(struct shell *shell, const struct asker *asker, const 
     struct input input = {.kind = INPUT_PUBLISH,
                           .publish = {.asked = asked_by(asker), .jobs = jobs, .jobs_count = count}};
     if (count)
-        act(shell, asker, &input);
+        step_request(shell, asker, &input);
     else
-        reply_refuse(shell->replies, asker, 3, "nothing that was built matches %s", text);
+        reply_refuse(shell->replies, asker, 3, "no built job matches %s", text);
     free(jobs);
 }
 
@@ -472,9 +475,9 @@ static void serve_settle(struct shell *shell, const struct asker *asker, const j
                                      .settlement = (enum settlement)settlement}};
     if (settlement < 0)
         reply_refuse(shell->replies, asker, 2,
-                     "say what became of it: published, not-published or give-up");
+                     "name the outcome: published, not-published or give-up");
     else
-        act(shell, asker, &input);
+        step_request(shell, asker, &input);
 }
 
 static void serve_release(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -489,7 +492,7 @@ static void serve_release(struct shell *shell, const struct asker *asker, const 
     else if (!lookup_job(shell, text, &lookup, &err))
         input.release.job = lookup.job;
     if (lookup.run || lookup.job)
-        act(shell, asker, &input);
+        step_request(shell, asker, &input);
     else
         reply_refuse(shell->replies, asker, 3, "%s", err.text);
     lookup_release(&lookup);
@@ -500,14 +503,14 @@ static void serve_pause(struct shell *shell, const struct asker *asker, const js
     struct input input = {
         .kind = INPUT_PAUSE,
         .pause = {.asked = asked_by(asker), .reason = json_get_text(arguments, "reason", "")}};
-    act(shell, asker, &input);
+    step_request(shell, asker, &input);
 }
 
 static void serve_resume(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     (void)arguments;
     struct input input = {.kind = INPUT_RESUME, .pause = {.asked = asked_by(asker), .reason = ""}};
-    act(shell, asker, &input);
+    step_request(shell, asker, &input);
 }
 
 static void worker_admin(struct shell *shell, const struct asker *asker, const json_t *arguments,
@@ -522,7 +525,7 @@ static void worker_admin(struct shell *shell, const struct asker *asker, const j
                                            .reason = json_get_text(arguments, "reason", ""),
                                            .discard = json_get_flag(arguments, "discard")}};
     if (worker)
-        act(shell, asker, &input);
+        step_request(shell, asker, &input);
     else
         reply_refuse(shell->replies, asker, 3, "there is no worker %s: see `farm worker list`",
                      name);
@@ -558,17 +561,19 @@ static void serve_enrol(struct shell *shell, const struct asker *asker, const js
                                     .role = (enum role)role,
                                     .may_publish = json_get_flag(arguments, "may_publish")}};
     if (role <= ROLE_NONE)
-        reply_refuse(shell->replies, asker, 2, "a role is viewer, operator, admin or worker");
+        reply_refuse(shell->replies, asker, 2,
+                     "the role must be viewer, operator, admin or worker");
     else if (!keys_valid(key))
-        reply_refuse(shell->replies, asker, 2, "\"%s\" is no public key: 40 characters of Z85",
-                     key);
+        reply_refuse(shell->replies, asker, 2,
+                     "\"%s\" is not a public key: expected 40 characters of Z85", key);
     else if (!*name || strlen(name) > LIMIT_NAME_BYTES)
-        reply_refuse(shell->replies, asker, 2, "a name has 1 to %d characters", LIMIT_NAME_BYTES);
+        reply_refuse(shell->replies, asker, 2, "a name must have 1 to %d characters",
+                     LIMIT_NAME_BYTES);
     else
-        act(shell, asker, &input);
+        step_request(shell, asker, &input);
 }
 
-/* A host that was set up anew: its old key is worth nothing and its attempts are gone. */
+/* For a host that was reinstalled: revokes its old key and gives up its attempts. */
 static void serve_worker_replace(struct shell *shell, const struct asker *asker,
                                  const json_t *arguments)
 {
@@ -577,8 +582,8 @@ static void serve_worker_replace(struct shell *shell, const struct asker *asker,
     struct worker_view worker;
     uint64_t id = view_worker_by_name(shell->farm, name);
     if (!keys_valid(key)) {
-        reply_refuse(shell->replies, asker, 2, "\"%s\" is no public key: 40 characters of Z85",
-                     key);
+        reply_refuse(shell->replies, asker, 2,
+                     "\"%s\" is not a public key: expected 40 characters of Z85", key);
         return;
     }
     if (!id || !view_worker(shell->farm, id, &worker)) {
@@ -590,7 +595,7 @@ static void serve_worker_replace(struct shell *shell, const struct asker *asker,
         struct input revoke = {
             .kind = INPUT_REVOKE,
             .revoke = {.asked = asked_by(asker), .public_key = worker.public_key}};
-        /* The request's own id must stay free for the enrolment below. */
+        /* The enrolment below needs the request's id. */
         revoke.revoke.asked.request_id = arena_print(&shell->arena, "%s-r", asker->request_id);
         shell_step(shell, &revoke);
     }
@@ -600,7 +605,7 @@ static void serve_worker_replace(struct shell *shell, const struct asker *asker,
                                     .public_key = key,
                                     .role = ROLE_WORKER,
                                     .may_publish = json_get_flag(arguments, "may_publish")}};
-    act(shell, asker, &enrol);
+    step_request(shell, asker, &enrol);
 }
 
 static void serve_revoke(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -613,10 +618,11 @@ static void serve_revoke(struct shell *shell, const struct asker *asker, const j
             continue;
         struct input input = {.kind = INPUT_REVOKE,
                               .revoke = {.asked = asked_by(asker), .public_key = peer.public_key}};
-        act(shell, asker, &input);
+        step_request(shell, asker, &input);
         return;
     }
-    reply_refuse(shell->replies, asker, 3, "no key %s is enrolled: see `farm key list`", lookup);
+    reply_refuse(shell->replies, asker, 3, "there is no enrolled key %s: see `farm key list`",
+                 lookup);
 }
 
 static void serve_secret_set(struct shell *shell, const struct asker *asker,
@@ -632,7 +638,7 @@ static void serve_secret_set(struct shell *shell, const struct asker *asker,
     log_info("secret %s was set by %s", name, asker->who);
     struct input input = {.kind = INPUT_RELEASE,
                           .release = {.asked = asked_by(asker), .secret = name}};
-    act(shell, asker, &input);
+    step_request(shell, asker, &input);
 }
 
 static void serve_ledger_import(struct shell *shell, const struct asker *asker,
@@ -656,7 +662,7 @@ static void serve_ledger_import(struct shell *shell, const struct asker *asker,
     struct input input = {
         .kind = INPUT_LEDGER_IMPORT,
         .ledger_import = {.asked = asked_by(asker), .entries = entries, .entries_count = count}};
-    act(shell, asker, &input);
+    step_request(shell, asker, &input);
 }
 
 static void serve_notify_test(struct shell *shell, const struct asker *asker,
@@ -667,7 +673,7 @@ static void serve_notify_test(struct shell *shell, const struct asker *asker,
         notifier_test(shell->notifier, asker);
     else
         reply_refuse(shell->replies, asker, 3,
-                     "nobody is to be told: add somebody under `notices` in farm.yaml");
+                     "there is nobody to notify: add a recipient under `notices` in farm.yaml");
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -676,19 +682,18 @@ static void serve_notify_test(struct shell *shell, const struct asker *asker,
 #define ACT  false
 static const struct verb verbs[] = {
     {{"farm", ROLE_VIEWER, "{}", "the farm as a whole"}, READ, serve_farm},
-    {{"status", ROLE_VIEWER, "{run?}", "{farm, run}: the run with its jobs, default the newest"},
+    {{"status", ROLE_VIEWER, "{run?}", "{farm, run}: the run (default: the newest) with its jobs"},
      READ,
      serve_status},
     {{"runs", ROLE_VIEWER, "{}", "{runs}"}, READ, serve_runs},
     {{"job", ROLE_VIEWER, "{job}", "{job, attempts}"}, READ, serve_job},
-    {{"why", ROLE_VIEWER, "{subject}",
-      "{run, clusters} or {why}: what it waits for, or how it failed"},
+    {{"why", ROLE_VIEWER, "{subject}", "{run, clusters} or {why}: why it waits or failed"},
      READ,
      serve_why},
     {{"workers", ROLE_VIEWER, "{}", "{workers}"}, READ, serve_workers},
     {{"peers", ROLE_VIEWER, "{}", "{peers}: enrolled keys"}, READ, serve_peers},
     {{"ledger", ROLE_VIEWER, "{filter?, matrix?}",
-      "{ledger}: what is published; {matrix}: the newest of each variant"},
+      "{ledger}: all publications; {matrix}: the newest of each variant"},
      READ,
      serve_ledger},
     {{"eta", ROLE_VIEWER, "{run?}", "{eta_ms}"}, READ, serve_eta},
@@ -696,7 +701,7 @@ static const struct verb verbs[] = {
       "{token, state, sealed, empty, ahead, log_endpoint}"},
      READ,
      serve_logs},
-    {{"events", ROLE_VIEWER, "{since?}", "{events, next}, again and again"}, READ, NULL},
+    {{"events", ROLE_VIEWER, "{since?}", "{events, next}, as a stream of replies"}, READ, NULL},
     {{"matrix", ROLE_VIEWER, "{project?, filter?}", "{items, warnings}"}, ACT, serve_matrix},
     {{"plan", ROLE_VIEWER, "{project?, filter?, publish?, force?}", "{items, warnings}"},
      ACT,
@@ -716,21 +721,22 @@ static const struct verb verbs[] = {
     {{"settle", ROLE_OPERATOR, "{publication, as: published, not-published or give-up}", "{}"},
      ACT,
      serve_settle},
-    {{"release", ROLE_OPERATOR, "{subject}", "{}: jobs that are held for others' failures"},
+    {{"release", ROLE_OPERATOR, "{subject}", "{}: builds jobs that are on hold"},
      ACT,
      serve_release},
     {{"pause", ROLE_OPERATOR, "{reason?}", "{}"}, ACT, serve_pause},
     {{"resume", ROLE_OPERATOR, "{}", "{}"}, ACT, serve_resume},
     {{"worker-drain", ROLE_OPERATOR, "{worker, reason?}", "{}"}, ACT, serve_worker_drain},
     {{"worker-resume", ROLE_OPERATOR, "{worker}", "{}"}, ACT, serve_worker_resume},
-    {{"worker-smoke", ROLE_OPERATOR, "{worker}", "{run}: a small job on that host"},
+    {{"worker-smoke", ROLE_OPERATOR, "{worker}", "{run}: the smoke task on that host"},
      ACT,
      serve_worker_smoke},
-    {{"worker-clean", ROLE_OPERATOR, "{worker, keep_bytes, dry_run?}", "{run}: frees that host"},
+    {{"worker-clean", ROLE_OPERATOR, "{worker, keep_bytes, dry_run?}",
+      "{run}: frees disk space on that host"},
      ACT,
      serve_worker_clean},
     {{"worker-replace", ROLE_ADMIN, "{worker, public_key, may_publish?}",
-      "{}: another key under the same name; what the old host had is given up"},
+      "{}: replaces the key of this name and gives up the old host's builds"},
      ACT,
      serve_worker_replace},
     {{"worker-remove", ROLE_ADMIN, "{worker, discard?}", "{}"}, ACT, serve_worker_remove},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* requests_private.h - how a verb is served: shared by requests.c and questions.c only. */
+/* requests_private.h - the functions behind the verbs, shared by requests.c and questions.c. */
 #ifndef FARM_API_REQUESTS_PRIVATE_H
 #define FARM_API_REQUESTS_PRIVATE_H
 
@@ -8,14 +8,14 @@
 
 struct verb {
     struct request_row row;
-    /* Served in the second half of the turn, from what is on disk. Else at once: it steps the core
-     * (the answer is the core's) or hands on to discovery. */
+    /* True: served in the second half of the turn, from facts that are on disk. False: served at
+     * once; it steps the core, which answers, or goes to discovery. */
     bool reads;
-    /* NULL: the verb follows events, which questions.c does itself. */
+    /* NULL for the verb "events", which questions.c serves itself. */
     void (*serve)(struct shell *shell, const struct asker *asker, const json_t *arguments);
 };
 
-/* NULL when there is none. */
+/* NULL when there is no verb of this name. */
 const struct verb *verb_find(const char *name);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* client.c - questions and streams over one DEALER link.
  *
- * Owns: the link, the question under way, the stream and what of it was not read yet. Keeps: an
- * answer is matched by its correlation and nothing else; whatever arrives late or twice is dropped;
- * whatever arrives at all proves that the coordinator lives.
+ * Owns: the link, the pending question, the stream and its unread replies. Invariants: an answer is
+ * matched by its correlation and nothing else; late and repeated answers are dropped; any message
+ * proves that the coordinator lives.
  */
 #include "coordinator/cli/client.h"
 
@@ -22,13 +22,13 @@
 
 #define RETRY_MS   3000
 #define GIVE_UP_MS 12000
-/* While there is no connection the socket is looked at this often; it usually wakes us itself. */
+/* How often to try the socket while there is no connection; usually the socket wakes us first. */
 #define CONNECT_MS 50
-/* Discovery fetches from git, which takes its time, and each question starts a child of its own:
- * silence of a coordinator that lives is no reason to ask again before this. */
+/* Discovery fetches from git, which may be slow, and each question starts another child process.
+ * So while the coordinator lives, a slow question is not repeated before this time. */
 #define RETRY_SLOW_MS 60000
 
-/* A request of ours that may be sent more than once. */
+/* A request that may be sent more than once. */
 struct asked {
     bool open;
     char id[33];
@@ -36,11 +36,11 @@ struct asked {
     json_t *arguments;
     uint64_t correlation;
     uint64_t sent_ms;
-    uint64_t heard_ms; /* stream: of its last reply */
-    bool unsent;       /* there was no connection yet: goes out as soon as there is one */
+    uint64_t heard_ms; /* stream: the time of its last reply */
+    bool unsent;       /* to be sent as soon as there is a connection */
 };
 
-/* The answer to the question under way. */
+/* The answer to the pending question. */
 struct answer {
     bool there;
     enum exit_code code;
@@ -54,21 +54,21 @@ struct client {
     void *zmq;
     struct link *link;
     int interrupt_fd;
-    struct arena arena;   /* of the message at hand */
+    struct arena arena;   /* of the current message */
     uint64_t correlation; /* the last one used */
     uint64_t heard_ms;
     bool lost;
     struct asked question;
     struct answer answer;
     struct asked stream;
-    json_t *bodies; /* of the stream, not read yet */
+    json_t *bodies; /* of the stream, unread */
     bool stream_refused;
     struct err stream_err;
-    uint64_t ping; /* correlation of the last "farm" asked beside */
+    uint64_t ping; /* correlation of the last ping (verb "farm") */
     uint64_t ping_ms;
-    bool pinged;          /* the ping is not answered yet */
-    bool suspicious;      /* a ping was lost, so the stream's question may be, too */
-    uint64_t incarnation; /* the coordinator's, by the last ping; 0 unknown */
+    bool pinged;          /* the last ping has no answer yet */
+    bool suspicious;      /* a ping was lost, so the stream's request may be lost, too */
+    uint64_t incarnation; /* of the coordinator, from the last ping; 0: unknown */
 };
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -161,8 +161,8 @@ static void send_ping(struct client *client)
     send_request(client, id, "farm", "{}", client->ping);
 }
 
-static void ask(struct client *client, struct asked *asked, const char *verb,
-                const json_t *arguments)
+static void start_asking(struct client *client, struct asked *asked, const char *verb,
+                         const json_t *arguments)
 {
     asked_end(asked);
     asked->open = true;
@@ -173,8 +173,8 @@ static void ask(struct client *client, struct asked *asked, const char *verb,
     send_asked(client, asked);
 }
 
-/* The coordinator that knew the stream is gone: its successor is asked to go on behind what we
- * have. It is a new request, because the old one's answers ended with their coordinator. */
+/* The coordinator that served the stream is gone: asks its successor to continue after our last
+ * reply. It is a new request, because the old one ended with its coordinator. */
 static void renew_stream(struct client *client)
 {
     io_random_hex(client->stream.id, 16);
@@ -187,7 +187,7 @@ static void take_answer(struct client *client, const struct reply *reply)
 {
     json_error_t at;
     if (client->answer.there)
-        return; /* to a repetition */
+        return; /* an answer to a repeated request */
     client->answer.there = true;
     client->answer.code = EXIT_FINE;
     if (!reply->ok) {
@@ -201,7 +201,8 @@ static void take_answer(struct client *client, const struct reply *reply)
         return;
     client->answer.code = EXIT_REFUSED;
     err_set(&client->answer.err,
-            "the coordinator's answer is not JSON (%s): are both of one version?", at.text);
+            "the coordinator's answer is not JSON (%s): do both programs have the same version?",
+            at.text);
 }
 
 static void take_news(struct client *client, const struct reply *reply)
@@ -238,7 +239,7 @@ static void take_pong(struct client *client, const struct reply *reply)
         send_asked(client, &client->question);
 }
 
-static void take(struct client *client, const struct received *received)
+static void take_message(struct client *client, const struct received *received)
 {
     client->heard_ms = clock_boot_ms();
     if (received->message.kind == MESSAGE_REFUSED && client->question.open) {
@@ -262,12 +263,11 @@ static void refuse_major(struct client *client)
     client->heard_ms = clock_boot_ms();
     client->answer.there = true;
     client->answer.code = EXIT_REFUSED;
-    err_set(
-        &client->answer.err,
-        "the coordinator speaks another major version: install the farm program of its version");
+    err_set(&client->answer.err,
+            "the coordinator has another major version: install the farm program of that version");
 }
 
-/* What found no connection is tried at each wake-up. */
+/* Requests that found no connection are tried at each wake-up. */
 static void send_unsent(struct client *client)
 {
     if (client->question.open && client->question.unsent)
@@ -285,15 +285,15 @@ static void receive_all(struct client *client)
         if (result == LINK_EMPTY)
             break;
         if (result == LINK_OK)
-            take(client, &received);
+            take_message(client, &received);
         else if (result == LINK_OTHER_MAJOR)
             refuse_major(client);
     }
     send_unsent(client);
 }
 
-/* Until something arrives, the wait is interrupted (then true) or the time has come. The socket's
- * descriptor is edge-triggered: the caller has received all there was. */
+/* Waits until a message arrives, until_ms, or an interrupt (then it returns true). The socket's
+ * descriptor is edge-triggered: the caller must have received all messages first. */
 static bool wait_until(struct client *client, uint64_t until_ms)
 {
     uint64_t now_ms = clock_boot_ms();
@@ -313,8 +313,8 @@ static enum exit_code out_of_reach(const struct client *client, struct err *err)
     if (client->address.is_remote)
         err_set(
             err,
-            "no coordinator answers at %s: check FARM_CONNECT, FARM_SERVER_KEY and that the key "
-            "in FARM_KEY was added there (farm key add)",
+            "no coordinator answers at %s: check FARM_CONNECT, FARM_SERVER_KEY and that FARM_KEY "
+            "was added there (farm key add)",
             client->endpoint);
     else
         err_set(err, "no coordinator answers at %s: start it with farm up, see log/farmd.log",
@@ -339,7 +339,7 @@ static bool is_slow(const char *verb)
     return !strcmp(verb, "matrix") || !strcmp(verb, "plan");
 }
 
-/* Another round: is it there, and should it hear the question again? */
+/* Pings the coordinator and repeats the pending question when it is time. */
 static void ask_again(struct client *client, uint64_t now_ms)
 {
     uint64_t retry_ms = is_slow(client->question.verb) ? RETRY_SLOW_MS : client->address.retry_ms;
@@ -354,7 +354,7 @@ enum exit_code client_ask(struct client *client, const char *verb, const json_t 
     client->answer = (struct answer){0};
     client->heard_ms = clock_boot_ms();
     uint64_t round_ms = client->heard_ms + client->address.retry_ms;
-    ask(client, &client->question, verb, arguments);
+    start_asking(client, &client->question, verb, arguments);
     enum exit_code code = EXIT_FINE;
     for (;;) {
         receive_all(client);
@@ -389,10 +389,11 @@ void client_follow(struct client *client, const char *verb, const json_t *argume
     client->stream_refused = false;
     client->heard_ms = clock_boot_ms();
     send_ping(client);
-    ask(client, &client->stream, verb, arguments);
+    start_asking(client, &client->stream, verb, arguments);
 }
 
-/* In silence: does it live, and is it the same one? What it answers decides (take_pong). */
+/* When the stream is silent: pings, to learn whether the coordinator lives and is still the same
+ * one. take_pong decides what follows. */
 static void keep_in_touch(struct client *client, uint64_t now_ms)
 {
     if (now_ms - client->ping_ms < client->address.retry_ms)
@@ -402,7 +403,7 @@ static void keep_in_touch(struct client *client, uint64_t now_ms)
     send_ping(client);
 }
 
-/* What there is to tell without waiting any longer; CLIENT_QUIET when nothing. */
+/* The news that can be reported at once; CLIENT_QUIET when there is none. */
 static enum client_news ready_news(struct client *client, json_t **body, struct err *err)
 {
     if (json_array_size(client->bodies)) {
@@ -442,7 +443,7 @@ enum client_news client_next(struct client *client, uint64_t timeout_ms, json_t 
 
 enum { TCP_BYTES = sizeof "tcp://" - 1 };
 
-/* ":7472" of "tcp://host:7472"; NULL when it is no such endpoint. */
+/* ":7472" of "tcp://host:7472"; NULL when the endpoint has another form. */
 static const char *tcp_port(const char *endpoint)
 {
     const char *port = strrchr(endpoint, ':');

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* dispatch.c - from argv to a handler.
+/* dispatch.c - parses argv and calls a handler.
  *
  *   farm [COMMON OPTION...] COMMAND [WORD] [OPTION|ARGUMENT...]
  *
- * argp of glibc parses both halves; its tables are made from the rows of commands.c. A command may
- * be two words ("worker list"); the longest name wins.
+ * glibc's argp parses both halves with tables made from the rows of commands.def. A command may have
+ * two words ("worker list"); the longest name wins.
  */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/command.h"
@@ -25,7 +25,7 @@ enum { OPTIONS_MAX = 16, KEY_FIRST = 1000, KEY_COMMON = 2000 };
 struct front {
     const char *home;
     bool wants_help, wants_version;
-    int next; /* index of the first word behind the options; argc: none */
+    int next; /* index of the first word after the options; argc: none */
 };
 
 static error_t parse_front(int key, char *value, struct argp_state *state)
@@ -43,7 +43,7 @@ static error_t parse_front(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         front->next = state->next - 1;
-        state->next = state->argc; /* the rest is the command's */
+        state->next = state->argc; /* the rest belongs to the command */
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -54,7 +54,7 @@ static struct front take_front(int argc, char **argv)
 {
     static const struct argp_option options[] = {{"home", 'H', "DIR", 0, "The farm's folder", 0},
                                                  {"version", 'V', 0, 0, "The program's version", 0},
-                                                 {"help", 'h', 0, 0, "What there is", 0},
+                                                 {"help", 'h', 0, 0, "List all commands", 0},
                                                  {0}};
     static const struct argp argp = {options, parse_front, "COMMAND [OPTION...]", NULL, NULL,
                                      NULL,    NULL};
@@ -75,7 +75,7 @@ static bool name_is(const char *name, int count, char **words)
     return !blank || (count > 1 && !strcmp(words[1], blank + 1));
 }
 
-/* Two words before one. */
+/* Tries two words before one. */
 static const struct command *find_command(int count, char **words)
 {
     const struct command *found = NULL, *row;
@@ -99,7 +99,7 @@ static enum exit_code unknown_command(int count, char **words)
     if (*texts)
         return fail(EXIT_USAGE, "there is no command \"%s%s%s\"; did you mean %s?", words[0],
                     count > 1 ? " " : "", count > 1 ? words[1] : "", texts);
-    return fail(EXIT_USAGE, "there is no command \"%s\": farm help lists them", words[0]);
+    return fail(EXIT_USAGE, "there is no command \"%s\": farm help lists all", words[0]);
 }
 
 /* ---- its options --------------------------------------------------------------------------- */
@@ -150,7 +150,7 @@ static bool is_shadowed(const struct command *command, const char *name)
     return false;
 }
 
-/* argp's table: letters are their own keys, the others get numbers by row. */
+/* Fills argp's table: an option's key is its letter, otherwise a number made from its row. */
 static void fill_options(const struct command *command, struct argp_option *out)
 {
     size_t count = 0;
@@ -178,7 +178,7 @@ static void parse_options(struct invocation *invocation, int argc, char **argv)
     argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, invocation);
 }
 
-/* ---- the whole ----------------------------------------------------------------------------- */
+/* ---- the whole command line ---------------------------------------------------------------- */
 
 static enum exit_code run_command(const struct command *command, const char *home, int argc,
                                   char **argv)
@@ -190,7 +190,7 @@ static enum exit_code run_command(const struct command *command, const char *hom
     if (invocation.wants_help)
         help_command(command, stdout);
     else if ((int)invocation.argument_count < command->arguments_min)
-        code = fail(EXIT_USAGE, "usage: farm %s %s (farm help %s says more)", command->name,
+        code = fail(EXIT_USAGE, "usage: farm %s %s (see farm help %s)", command->name,
                     command->arguments, command->name);
     else
         code = command->run(&invocation);
@@ -214,7 +214,7 @@ enum exit_code farm_main(int argc, char **argv)
     if (!command)
         return unknown_command(count, words);
     int used = strchr(command->name, ' ') ? 2 : 1;
-    /* argp takes the first of what it gets for the program's name in its messages. */
+    /* argp's messages use the first word as the program's name. */
     struct arena arena = {0};
     words[used - 1] = arena_print(&arena, "farm %s", command->name);
     enum exit_code code = run_command(command, front.home, count - used + 1, words + used - 1);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* follow.c - how a run goes, live.
+/* follow.c - follows a run live.
  *
- * Events say that something changed and are the lines that are printed; how the run stands is
- * always asked from the farm, never counted here, so a lost event costs a late line and no wrong
- * number. The farm is asked at most every REFRESH_MS, and at least every IDLE_MS.
+ * Events are printed as lines and show that something changed. The state of the run is always
+ * asked from the farm, never counted here, so a lost event costs a late line but no wrong number.
+ * The farm is asked at most every REFRESH_MS and at least every IDLE_MS.
  */
 #include "coordinator/cli/follow.h"
 
@@ -30,10 +30,10 @@ struct follow {
     struct teller *teller;
     struct buf text;
     int interrupt_fd;
-    bool drawn;        /* a progress line stands on the terminal */
+    bool drawn;        /* the terminal shows a progress line */
     uint64_t asked_ms; /* when the farm was asked last */
-    bool changed;      /* events came since */
-    json_t *state;     /* the run, as last asked; with jobs in FOLLOW_GRID */
+    bool changed;      /* events arrived since then */
+    json_t *state;     /* the run's last answer; with jobs in FOLLOW_GRID */
 };
 
 /* ---- Ctrl-C -------------------------------------------------------------------------------- */
@@ -53,7 +53,7 @@ static void close_interrupts(int fd)
     struct signalfd_siginfo info;
     sigset_t signals;
     while (read(fd, &info, sizeof info) > 0)
-        ; /* what came is answered; unblocking must not deliver it again */
+        ; /* drain pending signals: unblocking must not deliver them again */
     close(fd);
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -63,20 +63,20 @@ static void close_interrupts(int fd)
 
 /* ---- drawing ------------------------------------------------------------------------------- */
 
-static void erase(struct follow *follow)
+static void erase_progress(struct follow *follow)
 {
     if (follow->drawn)
         buf_print(&follow->text, "\r\033[K");
     follow->drawn = false;
 }
 
-/* One line, cut to the width of the terminal so that \r finds its beginning again. */
+/* Draws one line, cut to the terminal's width so that \r returns to its beginning. */
 static void draw_progress(struct follow *follow)
 {
     struct buf line = {0};
     grid_counts(follow->state, false, &line);
     size_t size = strcspn((char *)line.data, "\n");
-    erase(follow);
+    erase_progress(follow);
     buf_print(&follow->text, "%.*s",
               (int)(size < follow->screen.columns ? size : follow->screen.columns - 1),
               (char *)line.data);
@@ -93,7 +93,7 @@ static void draw_grid(struct follow *follow)
     grid_failures(follow->state, follow->screen.colours, &follow->text);
 }
 
-static void draw(struct follow *follow)
+static void draw_state(struct follow *follow)
 {
     if (follow->screen.is_terminal && follow->mode == FOLLOW_GRID)
         draw_grid(follow);
@@ -102,20 +102,20 @@ static void draw(struct follow *follow)
     screen_write(&follow->screen, &follow->text);
 }
 
-static void note(struct follow *follow, const char *text)
+static void print_note(struct follow *follow, const char *text)
 {
-    erase(follow);
+    erase_progress(follow);
     screen_write(&follow->screen, &follow->text);
     fprintf(stderr, "farm: %s\n", text);
 }
 
-static enum exit_code interrupted(struct follow *follow)
+static enum exit_code end_interrupted(struct follow *follow)
 {
-    erase(follow);
+    erase_progress(follow);
     screen_write(&follow->screen, &follow->text);
     if (follow->run)
         fprintf(stderr,
-                "farm: run %llu goes on; farm watch %llu follows it, farm cancel %llu ends it\n",
+                "farm: run %llu continues; farm watch %llu follows it, farm cancel %llu stops it\n",
                 (unsigned long long)follow->run, (unsigned long long)follow->run,
                 (unsigned long long)follow->run);
     return EXIT_INTERRUPTED;
@@ -123,9 +123,10 @@ static enum exit_code interrupted(struct follow *follow)
 
 /* ---- asking -------------------------------------------------------------------------------- */
 
-/* Asks for as long as it takes: a coordinator that restarts is no end of a run. Steals `arguments`.
- */
-static enum exit_code ask(struct follow *follow, const char *verb, json_t *arguments, json_t **body)
+/* Asks until there is an answer, because a run survives a restart of the coordinator. Steals
+ * `arguments`. */
+static enum exit_code ask_patiently(struct follow *follow, const char *verb, json_t *arguments,
+                                    json_t **body)
 {
     struct err err;
     enum exit_code code;
@@ -134,11 +135,11 @@ static enum exit_code ask(struct follow *follow, const char *verb, json_t *argum
         if (code != EXIT_UNREACHABLE)
             break;
         if (!told)
-            note(follow, "the coordinator does not answer; builds go on, waiting for it");
+            print_note(follow, "the coordinator does not answer; waiting for it, builds continue");
     }
     json_decref(arguments);
     if (code == EXIT_INTERRUPTED)
-        return interrupted(follow);
+        return end_interrupted(follow);
     return code == EXIT_FINE ? code : fail(code, "%s", err.text);
 }
 
@@ -146,19 +147,19 @@ static enum exit_code ask_jobs(struct follow *follow, json_t **run)
 {
     json_t *arguments = json_object(), *body = NULL;
     json_object_set_new(arguments, "run", json_integer((json_int_t)follow->run));
-    enum exit_code code = ask(follow, "status", arguments, &body);
+    enum exit_code code = ask_patiently(follow, "status", arguments, &body);
     if (code == EXIT_FINE)
         *run = json_incref(json_object_get(body, "run"));
     json_decref(body);
     return code;
 }
 
-/* The run among all runs: cheap however many jobs it has. */
+/* Asks for the run in the list of all runs, which is cheap however many jobs it has. */
 static enum exit_code ask_numbers(struct follow *follow, json_t **run)
 {
     json_t *body = NULL, *row;
     size_t index;
-    enum exit_code code = ask(follow, "runs", NULL, &body);
+    enum exit_code code = ask_patiently(follow, "runs", NULL, &body);
     json_array_foreach(json_object_get(body, "runs"), index, row)
     {
         if (json_get_u64(row, "run", 0) == follow->run)
@@ -166,11 +167,11 @@ static enum exit_code ask_numbers(struct follow *follow, json_t **run)
     }
     json_decref(body);
     if (code == EXIT_FINE && !*run)
-        return ask_jobs(follow, run); /* archived meanwhile */
+        return ask_jobs(follow, run); /* it was archived meanwhile */
     return code;
 }
 
-static enum exit_code refresh(struct follow *follow)
+static enum exit_code refresh_state(struct follow *follow)
 {
     json_t *run = NULL;
     bool with_jobs = follow->mode == FOLLOW_GRID && follow->screen.is_terminal;
@@ -180,14 +181,14 @@ static enum exit_code refresh(struct follow *follow)
     if (code == EXIT_FINE) {
         json_decref(follow->state);
         follow->state = run;
-        draw(follow);
+        draw_state(follow);
     }
     return code;
 }
 
 /* ---- following ----------------------------------------------------------------------------- */
 
-static void tell(struct follow *follow, const json_t *body)
+static void print_events(struct follow *follow, const json_t *body)
 {
     struct buf line = {0};
     size_t index;
@@ -201,7 +202,7 @@ static void tell(struct follow *follow, const json_t *body)
                           : weight != EVENT_UNTOLD;
         if (!wanted)
             continue;
-        erase(follow);
+        erase_progress(follow);
         buf_add(&follow->text, line.data, line.size);
     }
     follow->changed = true;
@@ -209,28 +210,28 @@ static void tell(struct follow *follow, const json_t *body)
     buf_release(&line);
 }
 
-/* Waits for news once and deals with them. *ended: the following ends with the code. */
-static enum exit_code step(struct follow *follow, uint64_t timeout_ms, bool *ended)
+/* Waits for news once and handles them. *ended is set when following ends with this code. */
+static enum exit_code follow_once(struct follow *follow, uint64_t timeout_ms, bool *ended)
 {
     json_t *body = NULL;
     struct err err;
     switch (client_next(follow->invocation->client, timeout_ms, &body, &err)) {
     case CLIENT_BODY:
-        tell(follow, body);
+        print_events(follow, body);
         break;
     case CLIENT_LOST:
-        note(follow, "the coordinator does not answer; builds go on, waiting for it");
+        print_note(follow, "the coordinator does not answer; waiting for it, builds continue");
         break;
     case CLIENT_BACK:
-        note(follow, "the coordinator is back");
+        print_note(follow, "the coordinator is back");
         follow->changed = true;
         break;
     case CLIENT_INTERRUPTED:
         *ended = true;
-        return interrupted(follow);
+        return end_interrupted(follow);
     case CLIENT_REFUSED:
         *ended = true;
-        erase(follow);
+        erase_progress(follow);
         screen_write(&follow->screen, &follow->text);
         return fail(EXIT_REFUSED, "%s", err.text);
     case CLIENT_QUIET:
@@ -246,28 +247,28 @@ static bool refresh_due(const struct follow *follow, uint64_t now_ms)
     return (follow->changed && since_ms >= REFRESH_MS) || since_ms >= IDLE_MS;
 }
 
-static enum exit_code until_over(struct follow *follow)
+static enum exit_code follow_until_over(struct follow *follow)
 {
     bool ended = false;
-    enum exit_code code = refresh(follow);
+    enum exit_code code = refresh_state(follow);
     while (code == EXIT_FINE && !run_is_over(follow->state)) {
-        code = step(follow, follow->changed ? REFRESH_MS : IDLE_MS, &ended);
+        code = follow_once(follow, follow->changed ? REFRESH_MS : IDLE_MS, &ended);
         if (ended)
             return code;
         if (refresh_due(follow, clock_boot_ms()))
-            code = refresh(follow);
+            code = refresh_state(follow);
     }
     return code;
 }
 
-static enum exit_code finish(struct follow *follow)
+static enum exit_code print_result(struct follow *follow)
 {
     json_t *run = NULL;
     enum exit_code code = ask_jobs(follow, &run);
     if (code != EXIT_FINE)
         return code;
     bool well = run_went_well(run), refused = !strcmp(json_get_text(run, "state", ""), "refused");
-    erase(follow);
+    erase_progress(follow);
     if (follow->mode == FOLLOW_PROGRESS || !follow->screen.is_terminal)
         grid_failures(run, follow->screen.colours, &follow->text);
     if (!refused) {
@@ -283,7 +284,8 @@ static enum exit_code finish(struct follow *follow)
     return code;
 }
 
-static enum exit_code begin(struct follow *follow, struct invocation *invocation, uint64_t run)
+static enum exit_code follow_begin(struct follow *follow, struct invocation *invocation,
+                                   uint64_t run)
 {
     json_t *arguments = json_object(), *body = NULL;
     follow->invocation = invocation;
@@ -307,7 +309,7 @@ static enum exit_code begin(struct follow *follow, struct invocation *invocation
     return code;
 }
 
-static void end(struct follow *follow)
+static void follow_end(struct follow *follow)
 {
     if (follow->invocation->client)
         client_interrupt_by(follow->invocation->client, -1);
@@ -321,17 +323,17 @@ enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum foll
 {
     struct follow follow = {.mode = mode};
     json_t *jobs = NULL;
-    enum exit_code code = begin(&follow, invocation, run);
+    enum exit_code code = follow_begin(&follow, invocation, run);
     if (code == EXIT_FINE)
         code = ask_jobs(&follow, &jobs);
     if (code == EXIT_FINE) {
         teller_learn(follow.teller, jobs, NULL);
-        code = until_over(&follow);
+        code = follow_until_over(&follow);
     }
     if (code == EXIT_FINE)
-        code = finish(&follow);
+        code = print_result(&follow);
     json_decref(jobs);
-    end(&follow);
+    follow_end(&follow);
     return code;
 }
 
@@ -339,10 +341,10 @@ enum exit_code follow_farm(struct invocation *invocation)
 {
     struct follow follow = {.mode = FOLLOW_PROGRESS};
     bool ended = false;
-    enum exit_code code = begin(&follow, invocation, 0);
-    follow.screen.is_terminal = false; /* every event is a line, also on a terminal */
+    enum exit_code code = follow_begin(&follow, invocation, 0);
+    follow.screen.is_terminal = false; /* print a line for each event, even on a terminal */
     while (code == EXIT_FINE && !ended)
-        code = step(&follow, IDLE_MS, &ended);
-    end(&follow);
+        code = follow_once(&follow, IDLE_MS, &ended);
+    follow_end(&follow);
     return code;
 }

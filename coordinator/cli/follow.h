@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* follow.h - stays with a run until it is over: progress line and ETA on a terminal, a line an
- * event otherwise; at the end what failed, and the run's numbers as the last line of standard
- * output. Ctrl-C ends the following, never the run. */
+/* follow.h - follows a run until it is over: progress line and ETA on a terminal, otherwise a line
+ * for each event; at the end the failures, and the run's numbers as the last line of standard
+ * output. Ctrl-C stops following, never the run. */
 #ifndef FARM_CLI_FOLLOW_H
 #define FARM_CLI_FOLLOW_H
 
@@ -9,11 +9,11 @@
 
 enum follow_mode {
     FOLLOW_PROGRESS, /* rebuild, retry, build */
-    FOLLOW_GRID      /* watch: the grid, redrawn, on a terminal */
+    FOLLOW_GRID      /* watch: on a terminal, the grid, redrawn */
 };
-/* EXIT_FINE when all went well, EXIT_BAD_END, EXIT_INTERRUPTED, or what the farm said. */
+/* Returns EXIT_FINE when all went well, EXIT_BAD_END, EXIT_INTERRUPTED, or the farm's refusal. */
 enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum follow_mode mode);
-/* Events of the whole farm, a line each, until Ctrl-C. */
+/* Prints the events of the whole farm, one per line, until Ctrl-C. */
 enum exit_code follow_farm(struct invocation *invocation);
 
 #endif

@@ -39,8 +39,8 @@ const char *home_path(struct arena *arena, const char *home, const char *name)
     return arena_print(arena, "%s/%s", home, name);
 }
 
-/* The rest of the line of a file that begins with the word `what`, or "". */
-static const char *line_of(struct arena *arena, const char *path, const char *what)
+/* The rest of the file's line that begins with the word `what`; "" when there is none. */
+static const char *read_line_of(struct arena *arena, const char *path, const char *what)
 {
     struct buf text = {0};
     const char *found = "";
@@ -57,20 +57,21 @@ static const char *line_of(struct arena *arena, const char *path, const char *wh
 
 const char *home_endpoint(struct arena *arena, const char *home, const char *what)
 {
-    return line_of(arena, home_path(arena, home, "run/endpoints"), what);
+    return read_line_of(arena, home_path(arena, home, "run/endpoints"), what);
 }
 
 const char *home_remote(struct arena *arena, const char *home, const char *what)
 {
-    return line_of(arena, home_path(arena, home, "remote"), what);
+    return read_line_of(arena, home_path(arena, home, "remote"), what);
 }
 
 static int remote_address(const char *endpoint, struct client_address *out, struct err *err)
 {
     const char *server = getenv("FARM_SERVER_KEY"), *own = getenv("FARM_KEY");
     if (!server || !*server || !own || !*own)
-        return err_set(err, "FARM_CONNECT needs FARM_SERVER_KEY (the coordinator's public key) and "
-                            "FARM_KEY (the path of your key) beside it");
+        return err_set(err,
+                       "FARM_CONNECT also needs FARM_SERVER_KEY (the coordinator's public key) and "
+                       "FARM_KEY (the path of your key)");
     out->endpoint = endpoint;
     out->is_remote = true;
     if (keys_valid(server))
@@ -80,9 +81,9 @@ static int remote_address(const char *endpoint, struct client_address *out, stru
     return keys_load(own, &out->own, err) ? err_prefix(err, "FARM_KEY") : 0;
 }
 
-/* HOME/remote, as `farm join` or `farm up --on` wrote it. */
-static int noted_address(struct arena *arena, const char *home, struct client_address *out,
-                         struct err *err)
+/* The address in HOME/remote, which `farm join` or `farm up --on` wrote. */
+static int remembered_address(struct arena *arena, const char *home, struct client_address *out,
+                              struct err *err)
 {
     const char *server = home_remote(arena, home, "server-key");
     out->endpoint = home_remote(arena, home, "connect");
@@ -119,6 +120,6 @@ int home_address(struct arena *arena, const char *home, struct client_address *o
     if (endpoint && *endpoint)
         return remote_address(endpoint, out, err);
     if (io_exists(home_path(arena, home, "remote")))
-        return noted_address(arena, home, out, err);
+        return remembered_address(arena, home, out, err);
     return local_address(arena, home, out, err);
 }

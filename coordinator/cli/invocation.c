@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* invocation.c - what handlers use: their options and arguments, the farm, an error said once. */
+/* invocation.c - services for handlers: options, arguments, requests to the farm, errors. */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/home.h"
@@ -34,7 +34,7 @@ static const char *option_value(const struct invocation *invocation, const char 
     for (size_t i = 0; options[i].name; i++)
         if (!strcmp(options[i].name, name))
             return invocation->values[i];
-    assert(!"an option that the command's row has");
+    assert(!"an option that is not in the command's row");
     return NULL;
 }
 
@@ -64,7 +64,7 @@ enum exit_code option_number(const struct invocation *invocation, const char *na
     *out = otherwise;
     if (!value || parse_number(value, out))
         return EXIT_FINE;
-    return fail(EXIT_USAGE, "--%s needs a whole number, not \"%s\"", name, value);
+    return fail(EXIT_USAGE, "--%s must be a whole number, not \"%s\"", name, value);
 }
 
 enum exit_code argument_number(const struct invocation *invocation, size_t index, uint64_t *out)

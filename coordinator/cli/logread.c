@@ -11,22 +11,22 @@
 #include <zstd.h>
 
 #define WINDOW_BYTES (16u << 20)
-/* Nothing heard for this long: the store, or the coordinator with it, may have been restarted. */
+/* After this much silence, the log store or the whole coordinator may have been restarted. */
 #define SILENT_MS 10000
-/* While there is no connection the socket is looked at this often; it usually wakes us itself. */
+/* How often to try the socket while there is no connection; usually the socket wakes us first. */
 #define CONNECT_MS 50
 
-struct reading {
+struct log_reading {
     const struct log_request *request;
     struct link *link;
     log_sink sink;
     void *context;
-    uint64_t wanted;       /* next raw byte */
-    uint64_t window_start; /* of the request under way */
+    uint64_t wanted;       /* offset of the next raw byte */
+    uint64_t window_start; /* of the pending request */
     uint64_t correlation;
-    bool unsent;  /* there was no connection for it yet */
-    bool follows; /* the request under way follows */
-    bool ended;   /* complete */
+    bool unsent;  /* to be sent as soon as there is a connection */
+    bool follows; /* the pending request follows the log */
+    bool ended;   /* the log is complete */
     uint64_t heard_ms;
     struct buf raw;
     struct arena arena;
@@ -51,7 +51,7 @@ int token_parse(const char *text, struct token *out)
     return end == number || *end ? -1 : 0;
 }
 
-static void ask(struct reading *reading, bool follow)
+static void request_window(struct log_reading *reading, bool follow)
 {
     struct message message = {.kind = MESSAGE_LOG_READ,
                               .log_read = {.token = reading->request->token,
@@ -63,42 +63,42 @@ static void ask(struct reading *reading, bool follow)
     reading->unsent = link_send(reading->link, 0, &message, ++reading->correlation) != LINK_OK;
 }
 
-static int unpack(struct reading *reading, const struct log_piece *piece, struct err *err)
+static int unpack_piece(struct log_reading *reading, const struct log_piece *piece, struct err *err)
 {
     buf_clear(&reading->raw);
     if (piece->raw_bytes > LIMIT_LOG_CHUNK_BYTES)
-        return err_set(err, "the log store sent a piece of %u bytes, more than is allowed",
+        return err_set(err, "the log store sent a piece of %u bytes, which is too large",
                        piece->raw_bytes);
     buf_reserve(&reading->raw, (size_t)piece->raw_bytes + 1);
     size_t size =
         ZSTD_decompress(reading->raw.data, piece->raw_bytes, piece->zstd.data, piece->zstd.size);
     if (ZSTD_isError(size) || size != piece->raw_bytes)
-        return err_set(err, "a piece of the log at byte %llu does not unpack: it is damaged",
+        return err_set(err, "the log is damaged at byte %llu: a piece cannot be decompressed",
                        (unsigned long long)piece->offset);
     reading->raw.size = size;
     return 0;
 }
 
-/* The end of a window: the log goes on when the window was full, is followed when that was asked,
- * and is complete otherwise. */
-static void next_window(struct reading *reading)
+/* At the end of a window: requests the next one when this one was full, follows the log when that
+ * was asked, and otherwise ends. */
+static void next_window(struct log_reading *reading)
 {
     bool full = !reading->follows && reading->wanted - reading->window_start >= WINDOW_BYTES;
     bool then_follow = !reading->follows && reading->request->follow;
     if (full)
-        ask(reading, false);
+        request_window(reading, false);
     else if (then_follow)
-        ask(reading, true);
+        request_window(reading, true);
     else
         reading->ended = true;
 }
 
-static int take(struct reading *reading, const struct log_piece *piece, struct err *err)
+static int take_piece(struct log_reading *reading, const struct log_piece *piece, struct err *err)
 {
     if (*piece->problem)
         return err_set(err, "%s", piece->problem);
     if (piece->raw_bytes) {
-        if (unpack(reading, piece, err))
+        if (unpack_piece(reading, piece, err))
             return -1;
         size_t head = piece_head(reading->wanted, piece->offset, reading->raw.size);
         size_t rest = reading->raw.size - head;
@@ -112,7 +112,7 @@ static int take(struct reading *reading, const struct log_piece *piece, struct e
     return 0;
 }
 
-static int receive_all(struct reading *reading, struct err *err)
+static int receive_pieces(struct log_reading *reading, struct err *err)
 {
     struct received received;
     while (!reading->ended) {
@@ -124,20 +124,20 @@ static int receive_all(struct reading *reading, struct err *err)
         if (result != LINK_OK || received.message.kind != MESSAGE_LOG_PIECE ||
             received.correlation != reading->correlation)
             continue;
-        if (take(reading, &received.message.log_piece, err))
+        if (take_piece(reading, &received.message.log_piece, err))
             return -1;
     }
     return 0;
 }
 
-static enum log_end read_until_end(struct reading *reading, struct err *err)
+static enum log_end read_until_end(struct log_reading *reading, struct err *err)
 {
-    ask(reading, false);
+    request_window(reading, false);
     for (;;) {
-        if (receive_all(reading, err))
+        if (receive_pieces(reading, err))
             return LOG_END_FAILED;
         if (reading->unsent)
-            ask(reading, reading->follows);
+            request_window(reading, reading->follows);
         if (reading->ended)
             return LOG_END_COMPLETE;
         uint64_t silent_ms = clock_boot_ms() - reading->heard_ms;
@@ -156,11 +156,11 @@ enum log_end log_read_all(const struct log_request *request, log_sink sink, void
 {
     const struct link_options options = {
         .frame_bytes_max = LIMIT_LOG_FRAME_BYTES, .send_high_water = 16, .receive_high_water = 64};
-    struct reading reading = {.request = request,
-                              .sink = sink,
-                              .context = context,
-                              .wanted = request->offset,
-                              .heard_ms = clock_boot_ms()};
+    struct log_reading reading = {.request = request,
+                                  .sink = sink,
+                                  .context = context,
+                                  .wanted = request->offset,
+                                  .heard_ms = clock_boot_ms()};
     reading.link = link_connect(request->zmq_context, request->endpoint, request->server_key,
                                 request->own, &options, err);
     enum log_end end = reading.link ? read_until_end(&reading, err) : LOG_END_FAILED;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* logread.h - the raw bytes of a log, from the log store.
+/* logread.h - reads the raw bytes of a log from the log store.
  *
  * The store sends zstd frames as they were written; the first one may begin before the wanted byte,
- * and its head is cut off. What is there already is read in windows, so that a slow terminal never
- * makes the store queue a gigabyte; then it is followed. After an interruption it goes on at the
- * next byte. */
+ * and its head is cut off. The existing log is read in windows, so that a slow terminal never makes
+ * the store queue a gigabyte; then the log is followed. After an interruption, reading continues at
+ * the next byte. */
 #ifndef FARM_CLI_LOGREAD_H
 #define FARM_CLI_LOGREAD_H
 
@@ -22,20 +22,20 @@ struct log_request {
     bool follow;      /* until the log is sealed */
     int interrupt_fd; /* -1: none */
 };
-/* Takes raw bytes in order; -1 ends the reading with err. */
+/* Takes the next raw bytes; -1 stops reading with err. */
 typedef int (*log_sink)(void *context, const uint8_t *data, size_t size, struct err *err);
 
 enum log_end {
     LOG_END_COMPLETE,
     LOG_END_INTERRUPTED,
-    LOG_END_SILENT, /* nothing heard for a while: ask the coordinator, then go on at *offset */
-    LOG_END_FAILED  /* err says why */
+    LOG_END_SILENT, /* the store is silent: ask the coordinator, then continue at *offset */
+    LOG_END_FAILED  /* err has the reason */
 };
-/* Reads from request->offset on; *offset is the next wanted byte when it returns. */
+/* Reads from request->offset on; *offset is the next wanted byte after it returns. */
 enum log_end log_read_all(const struct log_request *request, log_sink sink, void *context,
                           uint64_t *offset, struct err *err);
 
-/* A job's log on standard output, as `farm logs` prints it (cmd_logs.c). */
+/* Prints a job's log to standard output, as `farm logs` does (cmd_logs.c). */
 struct log_wish {
     const char *job;
     int64_t attempt; /* 0: the newest */
@@ -43,10 +43,9 @@ struct log_wish {
 };
 enum exit_code log_print(struct invocation *invocation, const struct log_wish *wish);
 
-/* How many bytes at the head of a piece [offset, offset + size) lie before `wanted`; `size` when
- * all do. */
+/* The number of bytes at the head of a piece [offset, offset + size) that lie before `wanted`. */
 size_t piece_head(uint64_t wanted, uint64_t offset, size_t size);
-/* "1.42". -1 when it is no token. */
+/* Parses "1.42"; -1 when the text is not a token. */
 int token_parse(const char *text, struct token *out);
 
 #endif

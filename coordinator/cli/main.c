@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - the program farm: everything it can do is a row of commands.c. */
+/* main.c - the program farm; commands.def lists what it can do. */
 #include "coordinator/cli/command.h"
 
 #include <signal.h>

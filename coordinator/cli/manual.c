@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* What a command may end with, by what it does. */
+/* Whether the command can exit with this code. */
 static bool may_end(const struct command *command, enum exit_code code)
 {
     switch (code) {
@@ -31,7 +31,7 @@ static const char *blank_before(const char *text)
 void help_overview(FILE *out)
 {
     const struct command *command;
-    fputs("farm - rebuilds and publishes a matrix of packages over the machines you have\n\n"
+    fputs("farm - rebuilds and publishes a matrix of packages on the machines you have\n\n"
           "usage: farm [--home DIR] COMMAND ...\n\n",
           out);
     for (size_t i = 0; (command = command_at(i)); i++) {
@@ -40,7 +40,7 @@ void help_overview(FILE *out)
                  command->arguments);
         fprintf(out, "  %-34s %s\n", name, command->summary);
     }
-    fputs("\nfarm help COMMAND says more about one.\n", out);
+    fputs("\nfarm help COMMAND explains a command.\n", out);
 }
 
 static void help_options(const struct command_option *options, FILE *out)
@@ -65,7 +65,7 @@ void help_command(const struct command *command, FILE *out)
     fputs("\nOptions:\n", out);
     help_options(command->options, out);
     help_options(common_options, out);
-    fprintf(out, "\nExample:\n  %s\n\nEnds with:\n", command->example);
+    fprintf(out, "\nExample:\n  %s\n\nExit codes:\n", command->example);
     for (size_t i = 0; exit_texts[i].text; i++)
         if (may_end(command, exit_texts[i].code))
             fprintf(out, "  %3d  %s\n", (int)exit_texts[i].code, exit_texts[i].text);
@@ -73,7 +73,7 @@ void help_command(const struct command *command, FILE *out)
 
 /* ---- docs/cli.md --------------------------------------------------------------------------- */
 
-/* `|` would end a cell; `<` would begin a tag. */
+/* Escapes `|`, which would end a cell, and `<`, which would begin a tag. */
 static void markdown_text(const char *text, FILE *out)
 {
     for (; *text; text++) {
@@ -111,7 +111,7 @@ static void markdown_command(const struct command *command, FILE *out)
         fputs("\n| option | |\n|---|---|\n", out);
         markdown_options(command->options, out);
     }
-    fprintf(out, "\nExample: `%s`\n\nEnds with ", command->example);
+    fprintf(out, "\nExample: `%s`\n\nExit codes: ", command->example);
     const char *separator = "";
     for (size_t i = 0; exit_texts[i].text; i++) {
         if (!may_end(command, exit_texts[i].code))
@@ -127,15 +127,15 @@ void manual_markdown(FILE *out)
     const struct command *command;
     fputs("# The commands\n\n"
           "Made by `farm help --markdown` from the table of commands "
-          "(`coordinator/cli/commands.c`); change it there.\n\n"
-          "Tables are for people; `--json` prints the same for programs. Colours appear on a "
-          "terminal only, and never with `NO_COLOR`.\n\n"
+          "(`coordinator/cli/commands.def`); change it there.\n\n"
+          "Tables are for people; `--json` prints the same for programs. Colours appear only on a "
+          "terminal, and never with `NO_COLOR`.\n\n"
           "## Every command\n\n| option | |\n|---|---|\n",
           out);
     markdown_options(common_options, out);
     fputs("\nFrom another machine: `FARM_CONNECT=tcp://host:port`, `FARM_SERVER_KEY` (the "
           "coordinator's public key, or a `.pub` file) and `FARM_KEY` (path of your key).\n\n"
-          "| ends with | when |\n|---|---|\n",
+          "| exit code | meaning |\n|---|---|\n",
           out);
     for (size_t i = 0; exit_texts[i].text; i++)
         fprintf(out, "| %d | %s |\n", (int)exit_texts[i].code, exit_texts[i].text);
@@ -145,7 +145,8 @@ void manual_markdown(FILE *out)
 
 /* ---- man ----------------------------------------------------------------------------------- */
 
-/* Backslashes and hyphens are roff's, and so are points and quotes at the beginning of a line. */
+/* Escapes what roff would interpret: backslashes, hyphens, and a point or quote at the beginning of
+ * a line. */
 static void man_text(const char *text, FILE *out)
 {
     bool at_start = true;
@@ -203,7 +204,7 @@ void manual_man(FILE *out)
 {
     const struct command *command;
     fputs(".TH FARM 1 \"\" \"floxfarm " FARM_VERSION "\"\n.SH NAME\n"
-          "farm \\- rebuilds and publishes a matrix of packages over the machines you have\n"
+          "farm \\- rebuilds and publishes a matrix of packages on the machines you have\n"
           ".SH SYNOPSIS\n\\fBfarm\\fR [\\fB\\-\\-home\\fR \\fIDIR\\fR] \\fICOMMAND\\fR ...\n"
           ".SH OPTIONS\n",
           out);
@@ -227,7 +228,7 @@ static void completion_options(const struct command_option *options, FILE *out)
         fprintf(out, " --%s", options[i].name);
 }
 
-/* First words, each once: the rows of one family stand together. */
+/* Prints each first word once; the rows of one family stand together in the table. */
 static void completion_first_words(FILE *out)
 {
     const struct command *command;

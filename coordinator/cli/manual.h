@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* manual.h - everything that is said about the commands, made from their table: help, the man page,
- * the shell completion, docs/cli.md. */
+/* manual.h - texts made from the table of commands: help, the man page, the shell completion and
+ * docs/cli.md. */
 #ifndef FARM_CLI_MANUAL_H
 #define FARM_CLI_MANUAL_H
 

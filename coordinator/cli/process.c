@@ -102,7 +102,7 @@ int process_capture(const char *const *argv, size_t bytes_max, struct buf *out, 
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static int await(pid_t pid)
+static int await_exit(pid_t pid)
 {
     int status = 0;
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -123,10 +123,10 @@ int process_pipe(const char *const *from, const char *const *to, struct err *err
     pid_t writing = reading > 0 ? io_spawn(&writer, err) : -1;
     close(ends[0]);
     close(ends[1]);
-    int wrote = await(writing), read = await(reading);
+    int wrote = await_exit(writing), read = await_exit(reading);
     if (reading < 0 || writing < 0)
         return -1;
     if (read)
-        return err_set(err, "%s failed; it said why above", to[0]);
-    return wrote ? err_set(err, "%s failed; it said why above", from[0]) : 0;
+        return err_set(err, "%s failed; its message is above", to[0]);
+    return wrote ? err_set(err, "%s failed; its message is above", from[0]) : 0;
 }

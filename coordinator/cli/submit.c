@@ -16,7 +16,7 @@ enum exit_code submit_run(struct invocation *invocation, const char *verb, json_
     if (code != EXIT_FINE)
         return code;
     if (!run) {
-        puts("nothing is to be built; what was built is being published");
+        puts("nothing to build; publishing what is already built");
         return EXIT_FINE;
     }
     printf("run %llu\n", (unsigned long long)run);

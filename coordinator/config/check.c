@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* check.c - each check returns the member to blame, so that the reader of the file can tell
- * where it stands; NULL is fine. */
+/* check.c - checks on values of farm.yaml. Each check returns the member that is wrong, whose line
+ * and column the reader knows, or NULL. */
 #include "coordinator/config/check.h"
 
 #include "coordinator/matrix/filter.h"
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-/* Sets the error and returns whom to blame. */
+/* Sets the error and returns `member`. */
 #define blame(member, err, ...) (err_set((err), __VA_ARGS__), (const void *)(member))
 
 /* ---- texts ---------------------------------------------------------------------------------- */
@@ -21,10 +21,11 @@ static const void *check_name(const char *const *name, struct err *err)
 {
     if (name_is_plain(*name))
         return NULL;
-    return blame(name, err,
-                 "\"%.100s\" is no name: letters, digits, '.', '_' and '-', at most %d, not first "
-                 "'.' or '-'",
-                 *name, LIMIT_NAME_BYTES);
+    return blame(
+        name, err,
+        "\"%.100s\" is not a valid name: use letters, digits, '.', '_' and '-', at most %d, "
+        "and neither '.' nor '-' first",
+        *name, LIMIT_NAME_BYTES);
 }
 
 static bool has_blank(const char *text)
@@ -35,7 +36,7 @@ static bool has_blank(const char *text)
     return false;
 }
 
-/* A user name may stand in a URL, a password not: everybody on the farm sees it. */
+/* A URL may have a user name but no password, because everybody on the farm sees the URL. */
 static bool has_password(const char *url)
 {
     const char *host = strstr(url, "://");
@@ -47,7 +48,7 @@ static bool has_password(const char *url)
     return at && colon && colon < at;
 }
 
-/* What git takes and does not run as a program (ext::, a leading '-'). */
+/* True for URLs that git fetches from and does not run as a program (ext::, a leading '-'). */
 static bool is_git_url(const char *url)
 {
     static const char *const schemes[] = {"https://", "http://",  "ssh://",
@@ -65,7 +66,7 @@ static bool is_git_url(const char *url)
 int config_check_url(const char *url, struct err *err)
 {
     if (has_password(url))
-        return err_set(err, "url: carries a password, which everybody on the farm would see; use "
+        return err_set(err, "url: contains a password, which everybody on the farm would see; use "
                             "git's credential helpers instead");
     if (!is_git_url(url) || has_blank(url))
         return err_set(err,
@@ -79,7 +80,7 @@ static const void *check_globs(const char *const *globs, size_t count, struct er
 {
     for (size_t i = 0; i < count; i++)
         if (!*globs[i] || strlen(globs[i]) > LIMIT_PACKAGE_BYTES || has_blank(globs[i]))
-            return blame(&globs[i], err, "\"%.200s\" is no package name or glob", globs[i]);
+            return blame(&globs[i], err, "\"%.200s\" is not a package name or glob", globs[i]);
     return NULL;
 }
 
@@ -93,7 +94,7 @@ static const void *check_endpoint(const char *const *endpoint, struct err *err)
 
 /* ---- targets -------------------------------------------------------------------------------- */
 
-/* The target as the farm sees it: a Flox target is known by its organisation. */
+/* Fills row->target: the farm knows a Flox target by its organisation. */
 static void settle_target(struct config_target *row)
 {
     bool is_flox = row->kind == TARGET_FLOX;
@@ -115,7 +116,7 @@ static const void *check_org(const struct config_target *target, struct err *err
     if (name_is_plain(org) && strlen(org) >= 3 && !strchr(org, '.'))
         return NULL;
     return blame(*target->org ? &target->org : &target->name, err,
-                 "\"%.100s\" is no organisation of flox: 3 to 63 letters, digits, '_' and '-'",
+                 "\"%.100s\" is not a flox organisation: 3 to 63 letters, digits, '_' and '-'",
                  org);
 }
 
@@ -126,7 +127,7 @@ static const void *check_target(const struct config *config, const struct config
     if (to_blame)
         return to_blame;
     if (config_target(config, target->name) != &target->target)
-        return blame(&target->name, err, "a second target is called \"%s\"", target->name);
+        return blame(&target->name, err, "two targets have the name \"%s\"", target->name);
     if (target->kind == TARGET_FLOX && (to_blame = check_org(target, err)))
         return to_blame;
     if (target->kind == TARGET_NIX_CACHE && !*target->location)
@@ -150,10 +151,10 @@ static const void *check_publish(struct config *config, const struct config_bran
         names_nearest(branch->publish, names, config->targets_count, &config->arena);
     if (*nearest)
         return blame(&branch->publish, err,
-                     "publish: no target is called \"%.100s\"; did you mean %s?", branch->publish,
+                     "publish: there is no target \"%.100s\"; did you mean %s?", branch->publish,
                      nearest);
     return blame(&branch->publish, err,
-                 "publish: no target is called \"%.100s\"; add it under targets", branch->publish);
+                 "publish: there is no target \"%.100s\"; add it under targets", branch->publish);
 }
 
 static const void *check_branch_name(const struct config_project *project,
@@ -161,11 +162,10 @@ static const void *check_branch_name(const struct config_project *project,
 {
     if (!*branch->name || *branch->name == '-' || strlen(branch->name) > LIMIT_BRANCH_BYTES ||
         has_blank(branch->name))
-        return blame(&branch->name, err, "\"%.100s\" is no name of a branch", branch->name);
+        return blame(&branch->name, err, "\"%.100s\" is not a branch name", branch->name);
     for (const struct config_branch *other = project->branches; other < branch; other++)
         if (strcmp(other->name, branch->name) == 0)
-            return blame(&branch->name, err, "the branch \"%.100s\" stands here a second time",
-                         branch->name);
+            return blame(&branch->name, err, "the branch \"%.100s\" is repeated", branch->name);
     return NULL;
 }
 
@@ -207,9 +207,9 @@ static const void *check_rule(const struct config_rule *rule, struct err *err)
     if (fine)
         return NULL;
     if (*reason)
-        return blame(&rule->match, err, "match: no regular expression: %s, at its character %zu",
+        return blame(&rule->match, err, "match: invalid regular expression: %s, at character %zu",
                      (const char *)reason, (size_t)at + 1);
-    return blame(&rule->match, err, "match: expected a regular expression of one line");
+    return blame(&rule->match, err, "match: expected a regular expression on one line");
 }
 
 static const void *check_rules(const struct config *config, struct err *err)
@@ -222,7 +222,7 @@ static const void *check_rules(const struct config *config, struct err *err)
         bytes += strlen(config->rules[i].match) + LIMIT_NAME_BYTES;
     }
     if (bytes > LIMIT_TEXT_BYTES)
-        return blame(&config->rules, err, "rules: together at most %d bytes", LIMIT_TEXT_BYTES);
+        return blame(&config->rules, err, "rules: at most %d bytes in total", LIMIT_TEXT_BYTES);
     return NULL;
 }
 
@@ -243,15 +243,16 @@ static const void *check_builder(const struct config_project *project, struct er
     bool is_command = project->builder == BUILDER_COMMAND;
     if (is_command && !*project->command)
         return blame(&project->builder, err,
-                     "the builder \"command\" needs the key \"command\" beside it");
+                     "the builder \"command\" also needs the key \"command\"");
     if (!is_command && *project->command)
         return blame(&project->command, err, "command: only for the builder \"command\"");
     if (!is_command && *project->evaluate)
-        return blame(&project->evaluate, err,
-                     "evaluate: only for the builder \"command\"; flox and nix know how");
+        return blame(
+            &project->evaluate, err,
+            "evaluate: only for the builder \"command\"; flox and nix evaluate by themselves");
     if (!is_command && !project->checkout)
         return blame(&project->checkout, err,
-                     "checkout: only the builder \"command\" can do without");
+                     "checkout: false is only for the builder \"command\"");
     return NULL;
 }
 
@@ -262,7 +263,7 @@ static const void *check_project(struct config *config, const struct config_proj
     if (to_blame)
         return to_blame;
     if (config_project(config, project->name) != project)
-        return blame(&project->name, err, "a second project is called \"%s\"", project->name);
+        return blame(&project->name, err, "two projects have the name \"%s\"", project->name);
     if (config_check_url(project->url, err) < 0)
         return &project->url;
     to_blame = check_system(project, err);
@@ -287,13 +288,13 @@ static const void *check_web_address(const struct config_listener *listener, str
                  "url: expected https://... without a password, not \"%.200s\"", listener->url);
 }
 
-/* What goes into a mail's head must stay on its line (CWE-93). */
+/* A value in a mail's header must not contain a line break (CWE-93). */
 static const void *check_mail(const struct config_listener *listener, struct err *err)
 {
     if (!strchr(listener->to, '@') || strpbrk(listener->to, "\r\n"))
         return blame(&listener->to, err, "to: expected an address like ann@example.org");
     if (strpbrk(listener->from, "\r\n"))
-        return blame(&listener->from, err, "from: an address is one line");
+        return blame(&listener->from, err, "from: an address must be one line");
     return NULL;
 }
 
@@ -307,7 +308,7 @@ static const void *check_notice_kinds(const struct config_listener *listener, st
     return NULL;
 }
 
-static const void *check_means(const struct config_listener *listener, struct err *err)
+static const void *check_transport(const struct config_listener *listener, struct err *err)
 {
     switch (listener->kind) {
     case LISTENER_WEBHOOK:
@@ -337,9 +338,9 @@ static const void *check_listener(const struct config *config,
          other++)
         if (strcmp(other->name, listener->name) == 0)
             to_blame =
-                blame(&listener->name, err, "a second notice is called \"%s\"", listener->name);
+                blame(&listener->name, err, "two notices have the name \"%s\"", listener->name);
     if (!to_blame)
-        to_blame = check_means(listener, err);
+        to_blame = check_transport(listener, err);
     if (!to_blame && *listener->secret)
         to_blame = check_name(&listener->secret, err);
     return to_blame ? to_blame : check_notice_kinds(listener, err);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* check.h - what the values of farm.yaml mean together. Inside of config only. */
+/* check.h - checks on the values of farm.yaml. Private to coordinator/config. */
 #ifndef FARM_CONFIG_CHECK_H
 #define FARM_CONFIG_CHECK_H
 
 #include "coordinator/config/config.h"
 
 /* Checks names, URLs, globs, bounds between values, and references to targets; completes the
- * targets. Returns NULL when all is well, else the member that is to blame, with the error set. */
+ * targets. Returns NULL on success, otherwise the member of `config` that is wrong, with the error
+ * set. */
 const void *config_check(struct config *config, struct err *err);
 
 #endif

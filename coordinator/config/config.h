@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* config.h - farm.yaml: what the farm's owner decided.
+/* config.h - farm.yaml: the decisions of the farm's owner.
  *
- * One table of options (options.c) says for each key its type, its default, its bounds and what it
- * means; reading the file, the commented file that `farm init` writes and docs/config.md are all
- * made from it. An error names file, line, column and what was expected.
+ * One table of options (options.c) has the type, default, bounds and meaning of each key; the
+ * reader of the file, the commented file that `farm init` writes and docs/config.md are all made
+ * from it. An error names file, line, column and what was expected.
  *
  * Sizes are written "8G" or "20GiB" (both powers of 1024), times "500ms", "30s", "90m", "2h", "1d".
  */
@@ -16,14 +16,14 @@
 /* A branch of a project. */
 struct config_branch {
     const char *name;    /* a branch name or a glob over branch names */
-    const char *publish; /* a target of the farm, "" for build-only: opt-in per branch */
-    const char **wins;   /* package globs this branch publishes when another branch has them too */
+    const char *publish; /* a target of the farm; "": build only */
+    const char **wins;   /* package globs that this branch publishes if another branch has them */
     size_t wins_count;
     const char **include; /* package globs; empty: all */
     size_t include_count;
     const char **exclude;
     size_t exclude_count;
-    const char *note; /* a comment for config_write_template; not read */
+    const char *note; /* a comment for config_write_template; the reader leaves it empty */
 };
 
 struct config_project {
@@ -33,7 +33,7 @@ struct config_project {
     const char *command;  /* command builder */
     const char *evaluate; /* command builder, "" none */
     bool checkout;
-    const char *system; /* for packages whose name and recipe do not tell, "" none */
+    const char *system; /* assumed when name and recipe do not show one, "" none */
     enum check_mode check;
     bool heavy;
     uint64_t memory_bytes;
@@ -44,16 +44,16 @@ struct config_project {
     size_t limits_count;
     struct config_branch *branches;
     size_t branches_count;
-    const char *note; /* as above */
+    const char *note; /* as for config_branch */
 };
 
-/* Other limits for some variants of a project; 0 leaves what the project says. */
+/* Other limits for some variants of a project; 0 keeps the project's value. */
 struct config_limit {
     const char *match; /* a filter, as on the command line */
     uint64_t wall_ms, silence_ms, memory_bytes, disk_bytes;
 };
 
-/* A text in a log that tells a cause, before the worker's own table. */
+/* A log pattern and the cause it shows; checked before the worker's own table. */
 struct config_rule {
     const char *match; /* PCRE2 */
     enum cause cause;
@@ -65,7 +65,7 @@ struct config_listen {
     const char *join;
 };
 
-/* A target as it is written; `target` is what config_target gives. */
+/* A target as it stands in the file; `target` is what config_target returns. */
 struct config_target {
     const char *name; /* how branches refer to it */
     enum target_kind kind;
@@ -77,25 +77,25 @@ struct config_target {
     struct target target;
 };
 
-/* Who is told, and how. */
+/* How a listener is notified. */
 enum listener_kind {
     LISTENER_NONE,
-    LISTENER_WEBHOOK, /* a POST of JSON, signed */
-    LISTENER_MAIL,    /* through sendmail */
+    LISTENER_WEBHOOK, /* a signed POST with JSON */
+    LISTENER_MAIL,    /* by sendmail */
     LISTENER_COMMAND,
-    LISTENER_GITHUB /* a commit status a branch */
+    LISTENER_GITHUB /* a commit status for each branch */
 };
 extern const char *const listener_kind_names[];
 
 struct config_listener {
     const char *name;
     enum listener_kind kind;
-    const char *url;     /* webhook: where to; github: its API */
+    const char *url;     /* webhook: the address to post to; github: its API */
     const char *to;      /* mail */
-    const char *from;    /* mail, "" sendmail's own */
-    const char *command; /* command; mail: the sendmail to call */
-    const char *secret;  /* webhook: signs; github: the token */
-    const char **kinds;  /* notice_kind_names; empty: all but run-opened */
+    const char *from;    /* mail, "": sendmail's default */
+    const char *command; /* command; mail: the sendmail program */
+    const char *secret;  /* webhook: name of the signing key; github: of the token */
+    const char **kinds;  /* names of notices; empty: all but run-opened */
     size_t kinds_count;
 };
 
@@ -111,35 +111,36 @@ struct config {
     size_t rules_count;
     struct config_listener *listeners;
     size_t listeners_count;
-    uint32_t keep_closed_runs; /* newer than these are archived */
-    struct arena arena;        /* owns all of it */
+    uint32_t keep_closed_runs; /* older closed runs are archived */
+    struct arena arena;        /* owns everything above */
 };
 
-/* Reads and checks everything: names, URLs, globs, references to targets, sizes, times. The caller
- * releases with config_release, also after -1. */
+/* Reads the file and checks it: names, URLs, globs, references to targets, sizes, times. Release
+ * *config with config_release, also after -1. */
 int config_read(const char *path, struct config *config, struct err *err);
-/* The same from memory; `path` is only for errors. */
+/* The same, from memory; `path` appears in errors only. */
 int config_parse(struct bytes text, const char *path, struct config *config, struct err *err);
 void config_release(struct config *config);
-/* All defaults, no projects and no targets; a project with all defaults and no branches. */
+/* Sets *config to the defaults, without projects and targets; *project to the defaults, without
+ * branches. */
 void config_init(struct config *config);
 void config_project_init(struct config_project *project);
-/* Whether git may be given this URL: not one that it would run as a program, no password in it. */
+/* 0 when git may be given this URL: git must not run it as a program, and it has no password. */
 int config_check_url(const char *url, struct err *err);
 
-/* A farm.yaml with every option, its default and its meaning as comments. */
+/* Appends a farm.yaml that has every option, with defaults and meanings as comments. */
 void config_write_template(const struct config *config, struct buf *out);
-/* Every option as Markdown tables: docs/config.md. */
+/* Appends docs/config.md: every option, as Markdown tables. */
 void config_options_print(struct buf *out);
 
-/* `farmd config-check`: reads HOME/farm.yaml, says that it is fine (exit 0) or where not (exit 1).
- * `farmd config-explain`: config_options_print to standard output. */
+/* `farmd config-check`: reads HOME/farm.yaml; prints that it is fine (returns 0) or the error
+ * (returns 1). `farmd config-explain`: config_options_print to standard output. */
 int config_check_main(const char *home);
 int config_explain_main(void);
 
-/* The rules as recipe.rules has them, in the arena. */
+/* The rules in the format of recipe.rules, in the arena. */
 const char *config_rules(const struct config *config, struct arena *arena);
-/* By the name that branches use; NULL when there is none. */
+/* Look up a target by the name that branches use, and a project by its name; NULL if missing. */
 const struct target *config_target(const struct config *config, const char *name);
 const struct config_project *config_project(const struct config *config, const char *name);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - `farmd config-check` and `farmd config-explain`: what `farm config` runs. */
+/* main.c - `farmd config-check` and `farmd config-explain`, which `farm config` runs. */
 #include "coordinator/config/config.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* options.c - the table of every key of farm.yaml, and values as texts. */
 #include "coordinator/config/options.h"
 
 #include "proto/limits.h"
@@ -22,164 +23,169 @@ const char *const listener_kind_names[] = {"none", "webhook", "mail", "command",
 
 static const struct option listen_options[] = {
     {"control", "tcp://127.0.0.1:7471",
-     "Where workers and clients connect. Use tcp://*:7471 when workers are on other hosts; all "
-     "traffic is encrypted and every peer is known by its key.",
+     "Address for workers and clients. Use tcp://*:7471 when workers are on other hosts; all "
+     "traffic is encrypted and every peer is identified by its key.",
      OPTION_TEXT, AT(struct config_listen, control)},
     {"log", "tcp://127.0.0.1:7472",
-     "Where workers send build logs; a socket of its own, so that logs never delay a heartbeat.",
+     "Address for build logs from workers; a separate socket, so that logs never delay a "
+     "heartbeat.",
      OPTION_TEXT, AT(struct config_listen, log)},
     {"join", "tcp://127.0.0.1:7473",
-     "Where whoever has a token of `farm token create` joins. Listens only while such a token is "
-     "open.",
+     "Address for joining with a token. The socket is open only while an unused token exists.",
      OPTION_TEXT, AT(struct config_listen, join)},
     END};
 
 static const struct option timing_options[] = {
-    {"heartbeat", "5s", "A worker is heard of at least this often.", OPTION_TIME,
+    {"heartbeat", "5s", "Longest time between two status messages of a worker.", OPTION_TIME,
      AT(struct policy, heartbeat_ms), .least = 100, .most = 600000},
     {"lease_ttl", "30s",
-     "Not heard of for this long, a worker counts as offline and gets nothing new; at least two "
+     "A worker that is silent for this long counts as offline and gets no new work; at least two "
      "heartbeats.",
      OPTION_TIME, AT(struct policy, lease_ttl_ms), .least = 200, .most = 86400000},
     {"lost_grace", "2h",
-     "Offline for this long beyond that, its builds are given to others. Long, because a reboot or "
-     "an hour without network must not throw away a build of four hours.",
+     "When a worker stays offline for this much longer, its builds are given to others. The "
+     "default is long because a reboot or an hour without network must not throw away a build of "
+     "four hours.",
      OPTION_TIME, AT(struct policy, lost_grace_ms), .most = 30 * 86400000ull},
     {"retry_delay", "30s",
-     "The first pause before a job is tried again; it doubles with each try, up to 32 times.",
+     "Delay before the first retry of a job; it doubles with each retry, up to 32 times its "
+     "length.",
      OPTION_TIME, AT(struct policy, retry_delay_ms), .most = 86400000},
     {"evaluate_after", "1m",
-     "Jobs that have waited so long are evaluated in slots that builds leave free, so that a "
-     "recipe "
-     "that does not evaluate is known before its turn; 0 is never.",
+     "Jobs that have waited this long are evaluated in slots that builds leave free, so that a "
+     "recipe that does not evaluate is found before its turn; 0 turns this off.",
      OPTION_TIME, AT(struct policy, evaluate_after_ms), .most = 30 * 86400000ull},
     END};
 
 static const struct option retry_options[] = {
-    {"attempts_max", "4",
-     "How often a job may fail for its own reasons, or for one and the same cause of another.",
+    {"attempts_max", "4", "Maximum failures from the job itself, or from the same external cause.",
      OPTION_U32, AT(struct policy, attempts_max), .least = 1, .most = LIMIT_ATTEMPTS_PER_JOB},
-    {"lost_max", "3", "A job that lost this many hosts is stopped: it may be what kills them.",
+    {"lost_max", "3", "A job whose host was lost this many times is stopped: it may be the reason.",
      OPTION_U32, AT(struct policy, lost_max), .least = 1, .most = LIMIT_ATTEMPTS_PER_JOB},
-    {"publish_tries_max", "5", "How often a publish that certainly failed is tried in all.",
-     OPTION_U32, AT(struct policy, publish_tries_max), .least = 1, .most = 100},
+    {"publish_tries_max", "5", "Maximum tries of a publication that certainly failed.", OPTION_U32,
+     AT(struct policy, publish_tries_max), .least = 1, .most = 100},
     END};
 
 static const struct option target_options[] = {
-    {"name", NULL, "What branches call it.", OPTION_TEXT, AT(struct config_target, name)},
-    {"kind", NULL, "Where it publishes to: a Flox organisation, a Nix binary cache, or a command.",
+    {"name", NULL, "The name that branches use under `publish`.", OPTION_TEXT,
+     AT(struct config_target, name)},
+    {"kind", NULL, "The kind of target: a Flox organisation, a Nix binary cache, or a command.",
      OPTION_ENUM, AT(struct config_target, kind), .names = target_kind_names},
-    {"org", "", "flox: the organisation; its name when not given.", OPTION_TEXT,
+    {"org", "", "flox only: organisation (default: the target's name).", OPTION_TEXT,
      AT(struct config_target, org)},
-    {"location", "", "nix-cache: the store's URI, e.g. file:///srv/cache or s3://bucket.",
+    {"location", "", "nix-cache only: the store's URI, e.g. file:///srv/cache or s3://bucket.",
      OPTION_TEXT, AT(struct config_target, location)},
-    {"command", "", "command: run by sh -c on the host that built, with FARM_PACKAGE and others.",
+    {"command", "",
+     "command only: run by sh -c on the host that built, with FARM_PACKAGE and others.",
      OPTION_TEXT, AT(struct config_target, command)},
-    {"secret", "", "Name of the secret that goes with a publish; `farm secret set NAME`.",
+    {"secret", "", "Name of the secret that publishing needs; set it with `farm secret set NAME`.",
      OPTION_TEXT, AT(struct config_target, secret)},
     {"no_rebuild", "false",
-     "Forbid a publish that would build again what was checked. Off until you have tried it with "
-     "your flox.",
+     "Refuse to publish when flox would build again what was checked. Off until you have tried it "
+     "with your flox.",
      OPTION_FLAG, AT(struct config_target, no_rebuild)},
     END};
 
 static const struct option listener_options[] = {
-    {"name", NULL, "What the farm calls it.", OPTION_TEXT, AT(struct config_listener, name)},
+    {"name", NULL, "Name in the farm's messages.", OPTION_TEXT, AT(struct config_listener, name)},
     {"kind", NULL,
-     "webhook: a POST of JSON; mail: through sendmail; command: run by sh -c with the JSON on its "
-     "standard input; github: a commit status for each branch of a run.",
+     "webhook: a POST with JSON; mail: sent through sendmail; command: run by sh -c with the JSON "
+     "on its standard input; github: a commit status for each branch of a run.",
      OPTION_ENUM, AT(struct config_listener, kind), .names = listener_kind_names},
-    {"url", "", "webhook: where to; github: its API, https://api.github.com when not given.",
+    {"url", "",
+     "webhook: the address to post to; github: its API (default: https://api.github.com).",
      OPTION_TEXT, AT(struct config_listener, url)},
-    {"to", "", "mail: one or more addresses, by commas.", OPTION_TEXT,
+    {"to", "", "mail only: one or more addresses, separated by commas.", OPTION_TEXT,
      AT(struct config_listener, to)},
-    {"from", "", "mail: the sender; sendmail's own when not given.", OPTION_TEXT,
+    {"from", "", "mail only: the sender (default: sendmail's own).", OPTION_TEXT,
      AT(struct config_listener, from)},
     {"command", "",
-     "command: what is run; mail: the sendmail to call, /usr/sbin/sendmail when not given.",
+     "command: the command to run; mail: the sendmail program (default: /usr/sbin/sendmail).",
      OPTION_TEXT, AT(struct config_listener, command)},
     {"secret", "",
-     "Name of a secret: signs what a webhook gets (HMAC-SHA256, header X-Farm-Signature-256); "
-     "github's token.",
+     "Name of a secret. webhook: the key that signs each POST (HMAC-SHA256, header "
+     "X-Farm-Signature-256); github: the token.",
      OPTION_TEXT, AT(struct config_listener, secret)},
     {"kinds", NULL,
-     "Only these notices: run-opened, run-ended, publishing-held, publication-unknown, "
-     "worker-quarantined, intake-closed. When not given: all but run-opened; github always gets "
-     "the two of a run.",
+     "Send only these notices: run-opened, run-ended, publishing-held, publication-unknown, "
+     "worker-quarantined, intake-closed (default: all but run-opened). github always gets "
+     "run-opened and run-ended.",
      OPTION_TEXTS, ITEMS(struct config_listener, kinds)},
     END};
 
 static const struct option branch_options[] = {
-    {"name", NULL, "A branch, or a glob over branches; a name goes before a glob.", OPTION_TEXT,
-     AT(struct config_branch, name)},
-    {"publish", "", "A target from above; without one the branch is built and not published.",
+    {"name", NULL, "A branch, or a glob over branches; an exact name takes precedence over a glob.",
+     OPTION_TEXT, AT(struct config_branch, name)},
+    {"publish", "", "Name of a target; without one the branch is built but not published.",
      OPTION_TEXT, AT(struct config_branch, publish)},
     {"wins", NULL,
-     "Packages (globs) that this branch publishes where another branch has the same name; without "
-     "a winner neither is published.",
+     "Packages (globs) that this branch publishes when another branch has a package of the same "
+     "name; without a winner neither is published.",
      OPTION_TEXTS, ITEMS(struct config_branch, wins)},
-    {"include", NULL, "Only these packages (globs); all when not given.", OPTION_TEXTS,
+    {"include", NULL, "Only these packages (globs; default: all).", OPTION_TEXTS,
      ITEMS(struct config_branch, include)},
     {"exclude", NULL, "Not these packages (globs).", OPTION_TEXTS,
      ITEMS(struct config_branch, exclude)},
     END};
 
 static const struct option limit_options[] = {
-    {"match", NULL, "The variants it is for, as on the command line: gpu=sm90 isa=avx512.",
+    {"match", NULL, "A filter for the variants, as on the command line: gpu=sm90 isa=avx512.",
      OPTION_TEXT, AT(struct config_limit, match)},
-    {"wall", "0", "As the project's; 0 leaves that.", OPTION_TIME, AT(struct config_limit, wall_ms),
-     .most = 30 * 86400000ull},
-    {"silence", "0", "As the project's; 0 leaves that.", OPTION_TIME,
+    {"wall", "0", "Overrides the project's value; 0 keeps it.", OPTION_TIME,
+     AT(struct config_limit, wall_ms), .most = 30 * 86400000ull},
+    {"silence", "0", "Overrides the project's value; 0 keeps it.", OPTION_TIME,
      AT(struct config_limit, silence_ms), .most = 30 * 86400000ull},
-    {"memory", "0", "As the project's; 0 leaves that.", OPTION_BYTES,
+    {"memory", "0", "Overrides the project's value; 0 keeps it.", OPTION_BYTES,
      AT(struct config_limit, memory_bytes), .most = 1ull << 50},
-    {"disk", "0", "As the project's; 0 leaves that.", OPTION_BYTES,
+    {"disk", "0", "Overrides the project's value; 0 keeps it.", OPTION_BYTES,
      AT(struct config_limit, disk_bytes), .most = 1ull << 60},
     END};
 
 static const struct option rule_options[] = {
-    {"match", NULL, "A regular expression (PCRE2); ^ and $ are begin and end of a line.",
+    {"match", NULL,
+     "A regular expression (PCRE2); ^ and $ match the beginning and the end of a line.",
      OPTION_TEXT, AT(struct config_rule, match)},
-    {"cause", NULL, "What it tells; docs/failures.md says what follows.", OPTION_ENUM,
-     AT(struct config_rule, cause), .names = cause_names},
+    {"cause", NULL,
+     "The cause that a matching log has; docs/failures.md says what follows from each.",
+     OPTION_ENUM, AT(struct config_rule, cause), .names = cause_names},
     END};
 
 static const struct option project_options[] = {
-    {"name", NULL, "What the farm calls it.", OPTION_TEXT, AT(struct config_project, name)},
-    {"url", NULL,
-     "The git URL that everybody may read; flox stores it in the catalog as the package's source.",
+    {"name", NULL, "Name in the farm's commands and messages.", OPTION_TEXT,
+     AT(struct config_project, name)},
+    {"url", NULL, "Public git URL; flox stores it in the catalog as the package's source.",
      OPTION_TEXT, AT(struct config_project, url)},
-    {"builder", "flox", "Who builds: flox, nix (nix-build of the same recipe), or a command.",
+    {"builder", "flox", "The builder: flox, nix (nix-build of the same recipe), or a command.",
      OPTION_ENUM, AT(struct config_project, builder), .names = builder_names},
-    {"command", "", "builder command: run by sh -c, with FARM_PACKAGE and others.", OPTION_TEXT,
-     AT(struct config_project, command)},
+    {"command", "", "builder command only: run by sh -c, with FARM_PACKAGE and others.",
+     OPTION_TEXT, AT(struct config_project, command)},
     {"evaluate", "",
-     "builder command: run by sh -c to find out early whether a package evaluates, with "
-     "FARM_PACKAGE "
-     "and others; it must not build. flox and nix need none.",
+     "builder command only: run by sh -c, with FARM_PACKAGE and others, to find out early whether "
+     "a package evaluates; it must not build. flox and nix need none.",
      OPTION_TEXT, AT(struct config_project, evaluate)},
-    {"checkout", "true", "builder command: false runs it in an empty folder, without git.",
+    {"checkout", "true", "builder command only: false runs it in an empty folder, without git.",
      OPTION_FLAG, AT(struct config_project, checkout)},
     {"system", "",
-     "For packages whose name and recipe do not tell, e.g. x86_64-linux; without it they are "
-     "unroutable.",
+     "System to assume when name and recipe do not show one, e.g. x86_64-linux; without it such "
+     "packages are unroutable.",
      OPTION_TEXT, AT(struct config_project, system)},
     {"check", "auto",
-     "Run the branch's test-build.sh after a build: auto where the host can run the result, "
-     "required only on such hosts, off never.",
+     "Run the branch's test-build.sh after a build. auto: check if the host can; required: build "
+     "only on hosts that can; off: no check.",
      OPTION_ENUM, AT(struct config_project, check), .names = check_mode_names},
-    {"heavy", "true", "One such build at a time on a host: these recipes use all cores.",
-     OPTION_FLAG, AT(struct config_project, heavy)},
-    {"memory", "8GiB", "Reserved for each build until the farm has learned what it takes.",
+    {"heavy", "true",
+     "Run only one of these builds at a time on a host, because they use all cores.", OPTION_FLAG,
+     AT(struct config_project, heavy)},
+    {"memory", "8GiB", "Reserved for each build until the farm has measured its real use.",
      OPTION_BYTES, AT(struct config_project, memory_bytes), .most = 1ull << 50},
-    {"disk", "20GiB", "Reserved for each build until the farm has learned what it takes.",
+    {"disk", "20GiB", "Reserved for each build until the farm has measured its real use.",
      OPTION_BYTES, AT(struct config_project, disk_bytes), .most = 1ull << 60},
-    {"wall", "8h", "A build that takes longer is stopped; 0 is no limit.", OPTION_TIME,
+    {"wall", "8h", "Stop a build that takes longer; 0 means no limit.", OPTION_TIME,
      AT(struct config_project, wall_ms), .most = 30 * 86400000ull},
     {"silence", "2h",
-     "A build that neither prints nor computes for this long is stopped; 0 is no limit.",
-     OPTION_TIME, AT(struct config_project, silence_ms), .most = 30 * 86400000ull},
-    {"limits", "", "Other limits for some variants; the last that matches counts.", OPTION_LIST,
+     "Stop a build that neither prints nor computes for this long; 0 means no limit.", OPTION_TIME,
+     AT(struct config_project, silence_ms), .most = 30 * 86400000ull},
+    {"limits", "", "Other limits for some variants; the last match counts.", OPTION_LIST,
      ITEMS(struct config_project, limits), .options = limit_options,
      .item_size = sizeof(struct config_limit)},
     {"branches", NULL, "The branches to build.", OPTION_LIST,
@@ -189,30 +195,32 @@ static const struct option project_options[] = {
     END};
 
 const struct option config_options[] = {
-    {"name", "farm", "The farm's name, in its pages and commands.", OPTION_TEXT,
+    {"name", "farm", "The farm's name, for its pages and commands.", OPTION_TEXT,
      AT(struct config, name)},
-    {"listen", "", "Where the coordinator listens.", OPTION_GROUP, AT(struct config, listen),
-     .options = listen_options},
-    {"timing", "", "When the farm loses patience.", OPTION_GROUP, AT(struct config, policy),
+    {"listen", "", "Addresses that the coordinator listens on.", OPTION_GROUP,
+     AT(struct config, listen), .options = listen_options},
+    {"timing", "", "Timeouts and delays.", OPTION_GROUP, AT(struct config, policy),
      .options = timing_options},
-    {"retry", "", "How often the farm tries.", OPTION_GROUP, AT(struct config, policy),
+    {"retry", "", "Limits on retries.", OPTION_GROUP, AT(struct config, policy),
      .options = retry_options},
     {"disk_floor", "2GiB",
-     "A host keeps this much free beyond what is reserved: below it git and the store fail.",
+     "Free disk space that a host keeps beyond its reservations: with less, git and the store "
+     "fail.",
      OPTION_BYTES, AT(struct config, policy.disk_floor_bytes), .most = 1ull << 60},
-    {"keep_closed_runs", "20", "Older closed runs are archived; their history stays readable.",
-     OPTION_U32, AT(struct config, keep_closed_runs), .least = 1, .most = 1000},
-    {"targets", "", "Where packages may be published to.", OPTION_LIST,
+    {"keep_closed_runs", "20",
+     "Closed runs to keep in the live farm; older ones are archived and stay readable.", OPTION_U32,
+     AT(struct config, keep_closed_runs), .least = 1, .most = 1000},
+    {"targets", "", "Places that packages may be published to.", OPTION_LIST,
      ITEMS(struct config, targets), .options = target_options,
      .item_size = sizeof(struct config_target)},
-    {"rules", "", "Texts in logs that tell why something failed, before the table of the worker.",
+    {"rules", "", "Your log patterns for classifying failures; checked before the built-in ones.",
      OPTION_LIST, ITEMS(struct config, rules), .options = rule_options,
      .item_size = sizeof(struct config_rule)},
     {"notices", "",
-     "Who is told when a run ends or a person is needed; `farm notice test` tries them.",
+     "Recipients of notices when a run ends or a person is needed; `farm notice test` tries them.",
      OPTION_LIST, ITEMS(struct config, listeners), .options = listener_options,
      .item_size = sizeof(struct config_listener)},
-    {"projects", "", "What is built: git repositories with recipes.", OPTION_LIST,
+    {"projects", "", "Git repositories with recipes: what the farm builds.", OPTION_LIST,
      ITEMS(struct config, projects), .options = project_options,
      .item_size = sizeof(struct config_project),
      .note_offset = offsetof(struct config_project, note)},
@@ -253,7 +261,7 @@ static const char *expected_of(const struct option *option)
                                          : "a whole number";
 }
 
-/* Digits, then a unit. Zero needs no unit. */
+/* Parses digits and a unit. Zero needs no unit. */
 static int parse_number(const struct option *option, const char *text, uint64_t *out)
 {
     char *end;
@@ -355,7 +363,7 @@ int option_set(const struct option *option, const char *text, void *plain, struc
     case OPTION_LIST:
         break;
     }
-    assert(!"an option that is not one text");
+    assert(!"an option that is not a single text");
     return -1;
 }
 
@@ -379,7 +387,7 @@ const char *option_as_text(const struct option *option, const void *plain, struc
     case OPTION_LIST:
         break;
     }
-    assert(!"an option that is not one text");
+    assert(!"an option that is not a single text");
     return "";
 }
 

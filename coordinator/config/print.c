@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* print.c - the table of options as a commented farm.yaml and as Markdown. */
+/* print.c - prints the table of options as a commented farm.yaml and as Markdown. */
 #include "coordinator/config/options.h"
 
 #include <string.h>
 
 /* ---- farm.yaml ------------------------------------------------------------------------------ */
 
-/* Lines of comments end before this column. */
+/* Comment lines are wrapped before this column. */
 enum { COMMENT_COLUMN = 100 };
 
 struct printer {
     struct buf *out;
     struct arena arena;
-    bool explain; /* meanings are written once a kind of item, not for each item */
+    bool explain; /* meanings are printed for the first item of a list only */
 };
 
 static void print_indent(struct printer *printer, int indent)
@@ -20,7 +20,7 @@ static void print_indent(struct printer *printer, int indent)
     buf_print(printer->out, "%*s", indent, "");
 }
 
-/* Words as comment lines. */
+/* Prints a text as comment lines. */
 static void print_comment(struct printer *printer, int indent, const char *text)
 {
     size_t room = (size_t)(COMMENT_COLUMN - 2 - indent);
@@ -37,7 +37,7 @@ static void print_comment(struct printer *printer, int indent, const char *text)
     }
 }
 
-/* Plain where YAML cannot misread it, else in double quotes. */
+/* Prints a plain scalar when YAML cannot misread it, otherwise one in double quotes. */
 static void print_scalar(struct printer *printer, const char *text)
 {
     static const char plain[] =
@@ -149,7 +149,7 @@ static void print_option(struct printer *printer, const struct option *option, c
     }
 }
 
-/* The first key of an item stands behind the item's dash. */
+/* The first key of a list item is printed after the item's dash. */
 static void print_options(struct printer *printer, const struct option *options, const void *plain,
                           int indent, bool is_item)
 {
@@ -169,8 +169,8 @@ static void print_options(struct printer *printer, const struct option *options,
 void config_write_template(const struct config *config, struct buf *out)
 {
     struct printer printer = {.out = out, .explain = true};
-    buf_print(out, "# farm.yaml: what this farm builds, and where it publishes.\n"
-                   "# A commented key has the value that stands there. Times: 30s, 90m, 2h. "
+    buf_print(out, "# farm.yaml: what this farm builds and where it publishes.\n"
+                   "# A key that is commented out has the value shown. Times: 30s, 90m, 2h. "
                    "Sizes: 500MiB, 8G.\n");
     print_options(&printer, config_options, config, 0, false);
     arena_clear(&printer.arena);
@@ -217,7 +217,7 @@ static void print_default(const struct option *option, struct buf *out)
 {
     bool is_inner = option->type == OPTION_GROUP || option->type == OPTION_LIST;
     if (!option->otherwise && option->type != OPTION_TEXTS)
-        buf_print(out, "must be given");
+        buf_print(out, "required");
     else if (option->otherwise && *option->otherwise)
         buf_print(out, "`%s`", option->otherwise);
     else if (!is_inner)

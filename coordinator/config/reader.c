@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* config.c - reading farm.yaml.
+/* reader.c - reads farm.yaml.
  *
- * libyaml makes a tree of nodes that know their line and column; one walk over the table of options
- * (options.c) moves it into struct config; then config_check looks at what the values mean
- * together. Where each value stood is remembered until the end, so that every complaint names its
- * line and column.
+ * libyaml makes a tree of nodes with line and column; one walk over the table of options
+ * (options.c) moves the values into struct config; then config_check checks them together. The
+ * reader remembers the place of each value until the end, so that every error names its line and
+ * column.
  *
- * Refuses: unknown and repeated keys, values of a wrong kind, a second document, lists beyond
+ * Refuses: unknown and repeated keys, values of a wrong kind, a second document, lists longer than
  * ITEMS_MAX.
  */
 #include "coordinator/config/config.h"
@@ -22,7 +22,7 @@
 #include <string.h>
 #include <yaml.h>
 
-/* Items of one list. Aliases make lists cheap to write and long to walk. */
+/* Maximum items of a list: with aliases, a short file can describe a very long one. */
 enum { ITEMS_MAX = 10000 };
 
 /* Where the value of a member was written. */
@@ -40,7 +40,7 @@ struct reader {
     struct err *err;
 };
 
-/* ---- complaints ----------------------------------------------------------------------------- */
+/* ---- errors with their place ---------------------------------------------------------------- */
 
 /* Puts "farm.yaml:12:5: " before the error's text. */
 static int at_mark(struct reader *reader, yaml_mark_t mark)
@@ -62,7 +62,7 @@ static int at_member(struct reader *reader, const void *member)
     return err_prefix(reader->err, "%s", reader->path);
 }
 
-static void remember(struct reader *reader, const void *member, const yaml_node_t *node)
+static void remember_place(struct reader *reader, const void *member, const yaml_node_t *node)
 {
     MEM_GROW(reader->places, reader->place_count, reader->place_capacity);
     reader->places[reader->place_count++] = (struct place){member, node->start_mark};
@@ -75,15 +75,15 @@ static const yaml_node_t *node_of(struct reader *reader, int index)
     return yaml_document_get_node(&reader->document, index);
 }
 
-static const char *scalar(const yaml_node_t *node)
+static const char *scalar_text(const yaml_node_t *node)
 {
     return node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
 }
 
-/* `key:` with nothing behind it, as it is left when all of a group is commented out. */
+/* True for `key:` without a value, as when all keys of a group are commented out. */
 static bool is_absent(const yaml_node_t *node)
 {
-    const char *text = scalar(node);
+    const char *text = scalar_text(node);
     return text && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
            (!*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0);
 }
@@ -95,8 +95,8 @@ static const char *kind_of(const yaml_node_t *node)
                                               : "a text";
 }
 
-static int expect(struct reader *reader, const char *key, const char *expected,
-                  const yaml_node_t *node)
+static int refuse_kind(struct reader *reader, const char *key, const char *expected,
+                       const yaml_node_t *node)
 {
     err_set(reader->err, "%s: expected %s, not %s", key, expected, kind_of(node));
     return at_node(reader, node);
@@ -105,10 +105,10 @@ static int expect(struct reader *reader, const char *key, const char *expected,
 static int expect_text(struct reader *reader, const char *key, const yaml_node_t *node)
 {
     if (node->type != YAML_SCALAR_NODE)
-        return expect(reader, key, "one value", node);
-    if (strlen(scalar(node)) != node->data.scalar.length ||
+        return refuse_kind(reader, key, "one value", node);
+    if (strlen(scalar_text(node)) != node->data.scalar.length ||
         node->data.scalar.length > LIMIT_TEXT_BYTES) {
-        err_set(reader->err, "%s: at most %d bytes, none of them NUL", key, LIMIT_TEXT_BYTES);
+        err_set(reader->err, "%s: at most %d bytes and no NUL", key, LIMIT_TEXT_BYTES);
         return at_node(reader, node);
     }
     return 0;
@@ -119,11 +119,11 @@ static int expect_text(struct reader *reader, const char *key, const yaml_node_t
 static int read_mapping(struct reader *reader, const struct option *options, const char *what,
                         const yaml_node_t *node, void *plain);
 
-/* The number of items, or -1 with a complaint. */
+/* The number of items, or -1 with the error set. */
 static long count_items(struct reader *reader, const struct option *option, const yaml_node_t *node)
 {
     if (node->type != YAML_SEQUENCE_NODE)
-        return expect(reader, option->key, "a list (lines that begin with \"- \")", node);
+        return refuse_kind(reader, option->key, "a list (lines that begin with \"- \")", node);
     long count = node->data.sequence.items.top - node->data.sequence.items.start;
     if (count > ITEMS_MAX) {
         err_set(reader->err, "%s: at most %d items", option->key, ITEMS_MAX);
@@ -160,8 +160,8 @@ static int read_texts(struct reader *reader, const struct option *option, const 
         const yaml_node_t *item = node_of(reader, node->data.sequence.items.start[i]);
         if (expect_text(reader, option->key, item) < 0)
             return -1;
-        texts[i] = arena_text(&reader->config->arena, scalar(item));
-        remember(reader, &texts[i], item);
+        texts[i] = arena_text(&reader->config->arena, scalar_text(item));
+        remember_place(reader, &texts[i], item);
     }
     *(const char ***)((char *)plain + option->offset) = texts;
     *(size_t *)((char *)plain + option->count_offset) = (size_t)count;
@@ -189,7 +189,7 @@ static int read_value(struct reader *reader, const struct option *option, const 
     }
     if (expect_text(reader, option->key, node) < 0)
         return -1;
-    if (option_set(option, scalar(node), plain, &reader->config->arena, reader->err) < 0)
+    if (option_set(option, scalar_text(node), plain, &reader->config->arena, reader->err) < 0)
         return at_node(reader, node);
     return 0;
 }
@@ -203,13 +203,13 @@ static int refuse_key(struct reader *reader, const struct option *options, const
         assert(count < 32);
         names[count] = options[count].key;
     }
-    const char *nearest = names_nearest(scalar(key), names, count, &reader->config->arena);
+    const char *nearest = names_nearest(scalar_text(key), names, count, &reader->config->arena);
     if (*nearest)
-        err_set(reader->err, "%s has no key \"%.100s\"; did you mean %s?", what, scalar(key),
+        err_set(reader->err, "%s has no key \"%.100s\"; did you mean %s?", what, scalar_text(key),
                 nearest);
     else
         err_set(reader->err, "%s has no key \"%.100s\"; docs/config.md lists them", what,
-                scalar(key));
+                scalar_text(key));
     return at_node(reader, key);
 }
 
@@ -225,29 +225,29 @@ static int read_pair(struct reader *reader, const struct option *options, const 
                      const yaml_node_pair_t *pair, uint32_t *seen, void *plain)
 {
     const yaml_node_t *key = node_of(reader, pair->key), *value = node_of(reader, pair->value);
-    if (!scalar(key))
-        return expect(reader, what, "a key", key);
-    const struct option *option = find_option(options, scalar(key));
+    if (!scalar_text(key))
+        return refuse_kind(reader, what, "a key", key);
+    const struct option *option = find_option(options, scalar_text(key));
     if (!option)
         return refuse_key(reader, options, what, key);
     uint32_t bit = 1u << (option - options);
     if (*seen & bit) {
-        err_set(reader->err, "the key \"%s\" stands here a second time", option->key);
+        err_set(reader->err, "the key \"%s\" is repeated", option->key);
         return at_node(reader, key);
     }
     if (is_absent(value))
         return 0;
     *seen |= bit;
-    remember(reader, (char *)plain + option->offset, value);
+    remember_place(reader, (char *)plain + option->offset, value);
     return read_value(reader, option, value, plain);
 }
 
 static int read_mapping(struct reader *reader, const struct option *options, const char *what,
                         const yaml_node_t *node, void *plain)
 {
-    uint32_t seen = 0; /* by index in `options` */
+    uint32_t seen = 0; /* bits by index in `options` */
     if (node->type != YAML_MAPPING_NODE)
-        return expect(reader, what, "keys with values (\"key: value\")", node);
+        return refuse_kind(reader, what, "keys with values (\"key: value\")", node);
     options_init(options, plain);
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
          pair < node->data.mapping.pairs.top; pair++)
@@ -265,8 +265,7 @@ static int read_mapping(struct reader *reader, const struct option *options, con
 
 /* ---- the file ------------------------------------------------------------------------------- */
 
-/* libyaml tells the place of what it cannot scan by a mark, of bytes that are no text by an offset.
- */
+/* libyaml reports a syntax error with a mark, but invalid UTF-8 with a byte offset. */
 static int refuse_yaml(struct reader *reader, const yaml_parser_t *parser, struct bytes text)
 {
     yaml_mark_t mark = parser->problem_mark;
@@ -278,12 +277,12 @@ static int refuse_yaml(struct reader *reader, const yaml_parser_t *parser, struc
             mark.column = is_end ? 0 : mark.column + 1;
         }
     }
-    err_set(reader->err, "this is no YAML: %s%s%s", parser->context ? parser->context : "",
+    err_set(reader->err, "invalid YAML: %s%s%s", parser->context ? parser->context : "",
             parser->context ? ", " : "", parser->problem ? parser->problem : "out of memory");
     return at_mark(reader, mark);
 }
 
-/* The keys, and nothing behind them. */
+/* Reads the only document; a second one is an error. */
 static int read_document(struct reader *reader, yaml_parser_t *parser, struct bytes text)
 {
     const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
@@ -298,7 +297,7 @@ static int read_document(struct reader *reader, yaml_parser_t *parser, struct by
     yaml_mark_t mark = event.start_mark;
     yaml_event_delete(&event);
     if (!is_end) {
-        err_set(reader->err, "a second document begins here; a farm has one");
+        err_set(reader->err, "a second YAML document begins here; only one is allowed");
         return at_mark(reader, mark);
     }
     if (read_mapping(reader, config_options, "farm.yaml", root, reader->config) < 0)

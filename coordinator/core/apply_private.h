@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_private.h - what the files share that make the only writer: apply.c and apply_*.c.
  *
- * Each applier makes one kind of fact true; apply.c has the table of them. Nobody else includes
- * this.
+ * Nobody else includes this.
  */
 #ifndef FARM_APPLY_PRIVATE_H
 #define FARM_APPLY_PRIVATE_H
@@ -20,27 +19,24 @@ static inline uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* Makes a record of its kind true: one function a row of record.def, in apply.c or the apply_*.c of
+ * what it is about. */
+#define RECORD(number, KIND, name, tag, life, moves, owner, applier, ...)                          \
+    void applier(struct farm *farm, const struct record *record);
+#include "coordinator/core/record.def"
+
 /* ---- apply.c ---- */
 /* Remembers that a request was carried out; an empty id is nobody's. */
 void know_request(struct farm *farm, const char *id, uint64_t run);
 
 /* ---- apply_worker.c ---- */
 struct worker *existing_worker(const struct farm *farm, uint64_t id); /* an assert when it is not */
-void peer_enrolled(struct farm *farm, const struct record *record);
-void peer_revoked(struct farm *farm, const struct record *record);
-void worker_joined(struct farm *farm, const struct record *record);
-void worker_heard(struct farm *farm, const struct record *record);
-void worker_lost(struct farm *farm, const struct record *record);
-void worker_moved(struct farm *farm, const struct record *record);
-void worker_suspected(struct farm *farm, const struct record *record);
-void worker_cleared(struct farm *farm, const struct record *record);
 
 /* ---- apply_seen.c ---- */
 /* The end of an attempt, or how a publication stands, if it is bad and the first of its kind in its
  * project. */
 void note_attempt(struct farm *farm, const struct attempt *attempt);
 void note_publication(struct farm *farm, const struct publication *publication);
-void signature_seen(struct farm *farm, const struct record *record);
 
 /* ---- apply_run.c ---- */
 struct job *existing_job(const struct farm *farm, uint64_t id); /* an assert when it is not */
@@ -55,32 +51,9 @@ struct cluster *cluster_of(struct run *run, uint64_t signature);
 void change_leader(struct farm *farm, struct job *from, struct job *to);
 /* Puts the run on the list of those with nothing left to do, or takes it off. */
 void note_finished(struct farm *farm, struct run *run);
-void run_submitted(struct farm *farm, const struct record *record);
-void run_resolved(struct farm *farm, const struct record *record);
-void run_opened(struct farm *farm, const struct record *record);
-void run_refused(struct farm *farm, const struct record *record);
-void run_warned(struct farm *farm, const struct record *record);
-void run_closed(struct farm *farm, const struct record *record);
-void run_archived(struct farm *farm, const struct record *record);
-void job_planned(struct farm *farm, const struct record *record);
-void job_ready(struct farm *farm, const struct record *record);
-void job_delayed(struct farm *farm, const struct record *record);
-void job_closed(struct farm *farm, const struct record *record);
-void job_joined(struct farm *farm, const struct record *record);
-void job_held(struct farm *farm, const struct record *record);
 
 /* ---- apply_attempt.c ---- */
-void lease_offered(struct farm *farm, const struct record *record);
-void attempt_moved(struct farm *farm, const struct record *record);
-void attempt_stopping(struct farm *farm, const struct record *record);
-void attempt_ended(struct farm *farm, const struct record *record);
-void attempt_sealed(struct farm *farm, const struct record *record);
-void attempt_adopted(struct farm *farm, const struct record *record);
-void attempt_handed(struct farm *farm, const struct record *record);
 
 /* ---- apply_publication.c ---- */
-void publication_wanted(struct farm *farm, const struct record *record);
-void publication_moved(struct farm *farm, const struct record *record);
-void publication_sealed(struct farm *farm, const struct record *record);
 
 #endif

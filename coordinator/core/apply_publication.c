@@ -86,7 +86,7 @@ static void count_publication(struct farm *farm, struct publication *publication
     }
 }
 
-void publication_wanted(struct farm *farm, const struct record *record)
+void apply_publication_wanted(struct farm *farm, const struct record *record)
 {
     const struct record_publication_wanted *body = &record->publication_wanted;
     struct job *job = existing_job(farm, body->job);
@@ -145,7 +145,7 @@ static enum publication_state publication_state_after(enum record_kind kind)
                                                   : PUBLICATION_WANTED; /* RELEASED, RETRIED */
 }
 
-void publication_moved(struct farm *farm, const struct record *record)
+void apply_publication_moved(struct farm *farm, const struct record *record)
 {
     const struct record_publication *body = &record->publication;
     struct publication *publication = existing_publication(farm, body->publication);
@@ -176,7 +176,7 @@ void publication_moved(struct farm *farm, const struct record *record)
     note_finished(farm, publication->job->run);
 }
 
-void publication_sealed(struct farm *farm, const struct record *record)
+void apply_publication_sealed(struct farm *farm, const struct record *record)
 {
     struct try *one = find_try(farm, record->sealed.token);
     assert(one && "a log of an unknown try was sealed");

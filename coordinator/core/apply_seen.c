@@ -65,7 +65,7 @@ void note_publication(struct farm *farm, const struct publication *publication)
              publication->tries_last->granted_wall_ms);
 }
 
-void signature_seen(struct farm *farm, const struct record *record)
+void apply_signature_seen(struct farm *farm, const struct record *record)
 {
     if (record->signature_seen.anew)
         forget_all_seen(farm);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* archive.c - moves closed runs into the journal's archive, and replays archived ones. */
 #include "coordinator/shell/archive.h"
 
 #include "coordinator/core/view.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Compaction rewrites what replays, so it waits until there is something to gain. */
+/* Compaction rewrites all records that a replay needs, so it waits until that pays off. */
 enum { COMPACT_RECORDS_MIN = 2000 };
 
 static int apply_one(void *context, uint64_t sequence, const struct record *record, struct err *err)
@@ -41,7 +42,8 @@ struct old_runs {
     size_t count, capacity;
 };
 
-/* A run whose jobs' newest attempts are all forgotten by their workers: nothing is owed for it. */
+/* True when the workers have forgotten the newest attempts of all the run's jobs, so that nothing
+ * is left to do for the run. */
 static bool is_settled(const struct farm *farm, uint64_t run)
 {
     struct job_view job;
@@ -75,8 +77,8 @@ static void find_old(const struct shell *shell, struct old_runs *old)
     }
 }
 
-/* The farm forgets them by a record of its own, so that a replay forgets them at the same place. */
-static void forget(struct shell *shell, const struct old_runs *old)
+/* Forgets the runs by a record for each, so that a replay forgets them at the same point. */
+static void forget_runs(struct shell *shell, const struct old_runs *old)
 {
     for (size_t i = 0; i < old->count; i++) {
         struct input input = {.kind = INPUT_ARCHIVE, .archive = old->runs[i]};
@@ -92,7 +94,7 @@ int archive_compact(struct shell *shell, struct err *err)
     find_old(shell, &old);
     int result = 0;
     if (old.count) {
-        forget(shell, &old);
+        forget_runs(shell, &old);
         struct farm_outcome snapshot = {0};
         farm_export(shell->farm, &snapshot);
         result = journal_commit(shell->journal, err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* children.c - bounded child processes of the coordinator; children.h has the rules. */
 #include "coordinator/shell/children.h"
 
 #include "proto/base/clock.h"
@@ -45,7 +46,7 @@ struct children *children_create(const struct children_kind *kind)
     return children;
 }
 
-/* A question on a memory file: no pipe to fill, no writer to wait for. */
+/* Puts the question into a memory file: unlike a pipe, it cannot fill up and block the writer. */
 static int question_fd(const char *question, struct err *err)
 {
     int fd = memfd_create("question", MFD_CLOEXEC);
@@ -58,7 +59,7 @@ static int question_fd(const char *question, struct err *err)
     return fd;
 }
 
-static int start(struct children *children, const struct waiting *waiting, struct err *err)
+static int start_child(struct children *children, const struct waiting *waiting, struct err *err)
 {
     int in = question_fd(waiting->question, err);
     if (in < 0)
@@ -68,7 +69,7 @@ static int start(struct children *children, const struct waiting *waiting, struc
         close(in);
         return err_set(err, "cannot make a pipe: %s", strerror(errno));
     }
-    /* The child writes in blocking mode: only our end must not block. */
+    /* Only our end is non-blocking: the child must be able to block while it writes. */
     fcntl(pipe_fds[1], F_SETFL, 0);
     struct io_spawn spawn = {
         .argv = children->is.argv,
@@ -100,7 +101,7 @@ static void start_waiting(struct children *children)
         if (!children->first)
             children->last = &children->first;
         struct err err;
-        if (start(children, waiting, &err))
+        if (start_child(children, waiting, &err))
             children->is.done(children->is.context, waiting->tag, (struct bytes){0}, err.text);
         free(waiting->question);
         free(waiting);
@@ -124,13 +125,13 @@ size_t children_poll(const struct children *children, struct pollfd *polls)
     return children->running_count;
 }
 
-/* The child leads its session: git and whatever else it started end with it. */
+/* The child leads its own session, so that git and others that it started are killed with it. */
 static void end_child(const struct child *child)
 {
     kill(-child->pid, SIGKILL);
 }
 
-static void finish(struct children *children, size_t index, const char *problem)
+static void finish_child(struct children *children, size_t index, const char *problem)
 {
     struct child child = children->running[index];
     children->running[index] = children->running[--children->running_count];
@@ -142,7 +143,7 @@ static void finish(struct children *children, size_t index, const char *problem)
         ;
     char text[128] = "";
     if (!*problem && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
-        snprintf(text, sizeof text, "%s ended with %s %d; its log is the coordinator's",
+        snprintf(text, sizeof text, "%s ended with %s %d; the coordinator's log has its messages",
                  children->is.what, WIFSIGNALED(status) ? "signal" : "status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     children->is.done(children->is.context, child.tag,
@@ -151,7 +152,7 @@ static void finish(struct children *children, size_t index, const char *problem)
     buf_release(&child.answer);
 }
 
-/* Reads what is there. 1 at the end of its output. */
+/* Reads the available output. Returns 1 at its end. */
 static int read_output(struct child *child)
 {
     for (;;) {
@@ -176,11 +177,11 @@ void children_work(struct children *children, uint64_t now_ms)
         struct child *child = &children->running[i];
         int ended = read_output(child);
         if (ended)
-            finish(children, i, "");
+            finish_child(children, i, "");
         else if (child->answer.size > LIMIT_DISCOVERY_BYTES)
-            finish(children, i, "it answered with more than limits.h allows");
+            finish_child(children, i, "its answer is larger than limits.h allows");
         else if (now_ms >= child->deadline_ms)
-            finish(children, i, children->is.timeout_advice);
+            finish_child(children, i, children->is.timeout_advice);
     }
     start_waiting(children);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* reply.c - answers to clients; reply.h has the rules. */
 #include "coordinator/shell/reply.h"
 
 #include "proto/base/budget.h"
@@ -15,7 +16,7 @@ struct replies {
     struct link *link;
     struct asker *expected;
     size_t expected_count, expected_capacity;
-    struct budget undelivered; /* log lines a minute */
+    struct budget undelivered; /* of log lines per minute */
     struct budget refusals;
     bool sent;
 };
@@ -50,8 +51,8 @@ static enum link_result send_reply(struct replies *replies, const struct asker *
     replies->sent = true;
     enum link_result result = link_send(replies->link, asker->peer, &message, asker->correlation);
     if (result != LINK_OK && budget_take(&replies->undelivered))
-        log_info("an answer to %s could not be delivered: the client %s", asker->who,
-                 result == LINK_BUSY ? "does not take what it asked for" : "went away");
+        log_info("cannot deliver an answer to %s: the client %s", asker->who,
+                 result == LINK_BUSY ? "does not read its answers" : "disconnected");
     return result;
 }
 
@@ -63,7 +64,7 @@ enum link_result reply_answer(struct replies *replies, const struct asker *asker
     json_decref(body);
     struct reply reply = {.ok = true, .more = more, .error = "", .body = text ? text : "{}"};
     if (text && strlen(text) > LIMIT_REPLY_BYTES)
-        reply_refuse(replies, asker, 3, "the answer is too long: choose less with a filter");
+        reply_refuse(replies, asker, 3, "the answer is too long: select less with a filter");
     else
         delivered = send_reply(replies, asker, &reply);
     free(text);
@@ -82,7 +83,7 @@ void reply_refuse(struct replies *replies, const struct asker *asker, uint32_t e
     char short_key[9];
     keys_short(asker->public_key, short_key);
     if (budget_take(&replies->refusals))
-        log_info("refused a request of %s (%s, key %s): %s", asker->who, role_names[asker->role],
+        log_info("refused a request from %s (%s, key %s): %s", asker->who, role_names[asker->role],
                  short_key, err.text);
     send_reply(replies, asker, &reply);
 }

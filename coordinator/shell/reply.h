@@ -22,11 +22,11 @@ void replies_destroy(struct replies *replies);
  * before, and LINK_GONE when it has disconnected; in both cases nothing was sent. */
 enum link_result reply_answer(struct replies *replies, const struct asker *asker, bool more,
                               json_t *body);
-/* Refuses a request with one sentence that says what to do. The client's program ends with
+/* Refuses a request with one sentence that says what to do. The client's program exits with
  * `exit_code`. */
 void reply_refuse(struct replies *replies, const struct asker *asker, uint32_t exit_code,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* The answer will come as an EFFECT_REPLY with this asker's request id. */
+/* Registers the asker for the EFFECT_REPLY with its request id. */
 void reply_expect(struct replies *replies, const struct asker *asker);
 /* Answers every client that waits for this EFFECT_REPLY. */
 void reply_perform(struct replies *replies, const struct effect *effect);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* secrets.c - reads, stores and mints secrets; secrets.h has the rules. */
 #include "coordinator/shell/secrets.h"
 
 #include "proto/base/io.h"
@@ -11,10 +12,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int check_name(const char *name, struct err *err)
+static int check_secret_name(const char *name, struct err *err)
 {
     if (!*name || strchr(name, '/') || name[0] == '.' || strlen(name) > LIMIT_NAME_BYTES)
-        return err_set(err, "\"%s\" is no name for a secret: use letters, digits and dashes", name);
+        return err_set(err, "\"%s\" cannot be a secret's name: use letters, digits and dashes",
+                       name);
     return 0;
 }
 
@@ -25,8 +27,8 @@ static void strip_newlines(struct buf *buf, size_t from)
         buf->data[--buf->size] = '\0';
 }
 
-/* The source that mints: a command of the farm's owner, run for each publish, 30 s at most. */
-static int mint(const char *path, const char *name, struct buf *out, struct err *err)
+/* Runs the owner's command that prints a fresh secret: for each publication, at most 30 s. */
+static int mint_secret(const char *path, const char *name, struct buf *out, struct err *err)
 {
     struct buf command = {0};
     if (io_read_file(path, LIMIT_TEXT_BYTES, &command, err)) {
@@ -46,7 +48,7 @@ static int mint(const char *path, const char *name, struct buf *out, struct err 
 
 int secret_read(const char *home, const char *name, struct buf *out, struct err *err)
 {
-    if (check_name(name, err))
+    if (check_secret_name(name, err))
         return -1;
     struct arena arena = {0};
     size_t from = out->size;
@@ -58,10 +60,10 @@ int secret_read(const char *home, const char *name, struct buf *out, struct err 
     struct stat st;
     if (!stat(path, &st)) {
         result = (st.st_mode & 077)
-                     ? err_set(err, "secret %s is readable by others: chmod 600 %s", name, path)
+                     ? err_set(err, "other users can read secret %s: chmod 600 %s", name, path)
                      : io_read_file(path, LIMIT_SECRET_BYTES, out, err);
     } else if (io_exists(exec)) {
-        result = mint(exec, name, out, err);
+        result = mint_secret(exec, name, out, err);
     } else if (*credential && io_exists(credential)) {
         result = io_read_file(credential, LIMIT_SECRET_BYTES, out, err);
     } else {
@@ -77,10 +79,10 @@ int secret_read(const char *home, const char *name, struct buf *out, struct err 
 
 int secret_write(const char *home, const char *name, const void *data, size_t size, struct err *err)
 {
-    if (check_name(name, err))
+    if (check_secret_name(name, err))
         return -1;
     if (!size || size > LIMIT_SECRET_BYTES)
-        return err_set(err, "secret %s has %zu bytes; between 1 and %d are possible", name, size,
+        return err_set(err, "secret %s has %zu bytes; expected 1 to %d", name, size,
                        LIMIT_SECRET_BYTES);
     struct arena arena = {0};
     int result = io_make_folders(arena_print(&arena, "%s/secrets", home), 0700, err);
@@ -91,7 +93,8 @@ int secret_write(const char *home, const char *name, const void *data, size_t si
     return result;
 }
 
-/* base64url without padding (RFC 4648 section 5), appended to out; -1 on a foreign character. */
+/* Decodes base64url without padding (RFC 4648 section 5) and appends it to `out`; -1 for any other
+ * character. */
 static int base64url_decode(const char *text, size_t size, struct buf *out)
 {
     static const char alphabet[] =
@@ -112,7 +115,7 @@ static int base64url_decode(const char *text, size_t size, struct buf *out)
     return 0;
 }
 
-/* The year 33658: a later end is none that anybody has to know. */
+/* The year 33658: a token that expires later is treated as one that does not expire. */
 #define LATEST_S 1e12
 
 uint64_t secret_expiry_s(struct bytes secret)

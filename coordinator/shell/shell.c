@@ -8,7 +8,7 @@
 
 _Noreturn void shell_give_up(const char *what, const struct err *err)
 {
-    log_error("%s: %s; the farm stops here and goes on from the journal when it is started again",
+    log_error("%s: %s; the coordinator stops; it continues from the journal when it is restarted",
               what, err->text);
     _exit(70);
 }
@@ -23,8 +23,8 @@ void shell_step(struct shell *shell, struct input *input)
     for (size_t i = first; i < shell->outcome.record_count; i++) {
         uint64_t sequence;
         if (journal_append(shell->journal, &shell->outcome.records[i], &sequence, &err))
-            shell_give_up("a record cannot be written", &err);
-        shell->sequence = sequence ? sequence : shell->sequence; /* 0: a passing one */
+            shell_give_up("cannot write a record", &err);
+        shell->sequence = sequence ? sequence : shell->sequence; /* 0: a passing record */
     }
 }
 

@@ -153,7 +153,7 @@ stop_worker() {
 	tar --extract --file "$top/monday.tar" --directory "$top/bad"
 	dd if=/dev/zero of="$top/bad/journal.db" bs=4096 seek=1 count=1 conv=notrunc status=none
 	(cd "$top/bad" && tar --create --file "$top/bad.tar" -- *)
-	refuses 3 "not restored" farm restore "$top/bad.tar"
+	refuses 3 "cannot restore" farm restore "$top/bad.tar"
 	# A newer format.
 	echo "floxfarm backup 2" >"$top/bad/backup"
 	(cd "$top/bad" && tar --create --file "$top/newer.tar" -- *)
@@ -229,7 +229,7 @@ other_host() {
 	# The folder there is another farm's: found out late, so the farm is stopped, but still here.
 	mkdir -p "$there/keys"
 	echo "public 0000000000000000000000000000000000000000" >"$there/keys/farmd.key.pub"
-	refuses 3 "the farm is still here" farm move --program "$bin/farm" farm@there.example
+	refuses 3 "the farm was not moved" farm move --program "$bin/farm" farm@there.example
 	[ ! -e "$FARM_HOME/MOVED" ]
 	farm_up
 	epoch_is 1

@@ -118,7 +118,7 @@ another_agent() {
 	fixture sample
 	farm_make "$url"
 	run -0 farm up --slots 2 --may-publish --at-boot
-	says 'cron starts it when this machine boots'
+	says 'cron starts the farm when this machine boots'
 	grep -q "^@reboot .* 'up' '--may-publish' '--slots' '2' >/dev/null" "$top/own/crontab.table"
 	run -0 farm down --workers --at-boot
 	[ ! -s "$top/own/crontab.table" ]
@@ -173,33 +173,33 @@ one_worker() {
 	wait_until 20 workers_online 1
 }
 
-@test "worker check sends a job through the real queue, also to a drained host" {
+@test "worker smoke sends a job through the real queue, also to a drained host" {
 	one_worker
-	run -0 farm worker check one
-	says 'one: smoke job: ok, 3 branches checked out and built on'
+	run -0 farm worker smoke one
+	says 'one: smoke task: ok, checked out and built on 3 branches'
 	farm worker drain one
-	run -0 farm worker check one
-	says 'smoke job: ok'
+	run -0 farm worker smoke one
+	says 'smoke task: ok'
 	# Chores are no runs of the matrix.
 	run -0 --separate-stderr farm status --json
 	[ "$(jq -r '.run.task // ""' <<<"$output")" = smoke ]
 	farm worker resume one
 	farm rebuild package=torchvision-python313-cpu-avx2 --detach
-	farm worker check one
+	farm worker smoke one
 	run -0 --separate-stderr farm status --json
 	[ "$(jq -r .run.task <<<"$output")" = '' ]
 
 	# The host can no longer read the repository.
 	rm -rf "$FARM_HOME/workers/one/git"
 	mv "$repository" "$repository.away"
-	run -1 farm worker check one
-	says 'the smoke job'
+	run -1 farm worker smoke one
+	says 'the smoke task'
 	mv "$repository.away" "$repository"
-	run -0 farm worker check one
-	refuses 3 'there is no worker nobody' farm worker check nobody
+	run -0 farm worker smoke one
+	refuses 3 'there is no worker nobody' farm worker smoke nobody
 	kill_hard worker-one
 	wait_until 20 workers_online 0
-	refuses 3 'one is not there' farm worker check one
+	refuses 3 'one is not there' farm worker smoke one
 }
 
 # The only job of the newest run stands in this state.
@@ -233,7 +233,7 @@ stands_in() {
 	[ ! -e "$home/work/torchvision/s1" ]
 	[ ! -e "$home/git/torchvision.git" ]
 	# What was freed is made again.
-	run -0 farm worker check one
+	run -0 farm worker smoke one
 	refuses 2 '--keep 150G' farm worker clean one
 }
 
@@ -282,8 +282,8 @@ empty_farm() {
 	run -0 worker join --token "$token" --slots 2 --mode process $(as_us)
 	says "this host is worker arm1 of the farm at tcp://127.0.0.1:$control_port; it may not publish"
 	wait_until 20 workers_online 1
-	run -0 farm worker check arm1
-	says 'smoke job: ok'
+	run -0 farm worker smoke arm1
+	says 'smoke task: ok'
 
 	# Again with the same key: the same host, nothing to do. With another key: used up.
 	run -0 worker join --token "$token" --no-service
@@ -349,7 +349,7 @@ is_expired() {
 	refuses 5 'needs the role admin' teammate token create
 	farm key revoke ann
 	run ! teammate status
-	refuses 3 'a farm of its own' farm join --token "$token"
+	refuses 3 'already is a farm' farm join --token "$token"
 }
 
 worker_has() {

@@ -67,7 +67,7 @@ held_while_the_other_builds() {
 	job_is $short-avx2-noisy state ready
 	job_is $short-avx2-noisy attempts 0
 	run farm runs
-	says "evaluates what waits in 2"
+	says "evaluates jobs that wait in 2"
 	run=2
 }
 

@@ -167,7 +167,7 @@ has() {
 	has oom hungry
 	run farm why hungry
 	says "the kernel killed processes of nix-daemon because memory ran out"
-	says "attempt 1: the kernel killed 2 of nix-daemon's processes for memory; all of the host waited for memory 40 %"
+	says "attempt 1: out of memory, the kernel killed 2 of nix-daemon's processes; at the end all processes of the host waited for memory 40 %"
 }
 
 @test "a quarantined host comes back through a job that ends well" {

@@ -270,7 +270,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	matrix
 	wait_until 60 grep -F 'refused: 8 questions of your key wait for git already' "$top/misdeed"
 	over
-	logged "refused a request of mallory (viewer, key $short): 8 questions of your key wait for git"
+	logged "refused a request from mallory (viewer, key $short): 8 questions of your key wait for git"
 	memory_below 200
 }
 
@@ -278,7 +278,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	enrol viewer
 	misbehave never-reads
 	matrix
-	wait_until 60 logged "the client does not take what it asked for"
+	wait_until 60 logged "the client does not read its answers"
 	over
 	memory_below 300
 }

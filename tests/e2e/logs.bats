@@ -87,10 +87,10 @@ same_log() {
 	wait_until 30 job_is torchvision-python313-cuda12_8-sm90-avx2 state ready
 	run farm logs sm90-avx2
 	[ "$status" -eq 3 ]
-	says "has not begun"
+	says "has not started"
 	farm logs sm90-avx2 -f >"$top/followed" 2>"$top/said" 3>&- &
 	local follower=$!
-	wait_until 30 grep -F "has not begun; its log follows when it does" "$top/said"
+	wait_until 30 grep -F "has not started; its log will follow" "$top/said"
 	farm resume
 	wait "$follower"
 	[ "$(cat "$top/followed")" = first ]

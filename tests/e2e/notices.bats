@@ -202,8 +202,8 @@ held() {
 	farm_up
 	run farm notice test
 	[ "$status" -eq 3 ]
-	says "team was told"
-	says "gone was not told: "
+	says "notified team"
+	says "cannot notify gone: "
 	jq -e '.notice == "none" and .subject == "test"' "$hook/1.body"
 	sed -i 's,http://127.0.0.1:1/,ftp://there,' "$FARM_HOME/farm.yaml"
 	refuses 3 'url: expected https://' farm config check

@@ -37,7 +37,7 @@ projects() {
 	run farm project add "$second"
 	echo "$output"
 	[ "$status" -eq 0 ]
-	says "The coordinator reads it again"
+	says "The coordinator reloads the file"
 	wait_until 20 eval '[ "$(projects)" = "build-failing torchvision" ]'
 	# Nothing was taken away, and what followed the list still does.
 	[ "$(diff "$top/before" "$FARM_HOME/farm.yaml" | grep -c '^<')" -eq 0 ]
@@ -56,9 +56,9 @@ projects() {
 @test "what cannot be added changes nothing: the same again, no packages, one line" {
 	farm project add "$second"
 	cp "$FARM_HOME/farm.yaml" "$top/before"
-	refuses 3 "a second project is called" farm project add "$second"
+	refuses 3 "two projects have the name" farm project add "$second"
 	git init --quiet "$top/empty"
-	refuses 3 "farm.yaml is as it was" farm project add "file://$top/empty"
+	refuses 3 "farm.yaml was not changed" farm project add "file://$top/empty"
 	cmp "$top/before" "$FARM_HOME/farm.yaml"
 	farm_config <<<"projects: [{name: a, url: $url, branches: [{name: main}]}]"
 	refuses 3 "written on one line" farm project add "$second"

@@ -235,7 +235,7 @@ agent() {
 		--prefix "$top/hosts/two/opt" --worker-home "$top/hosts/two/worker" --no-smoke --accept-new $(as_us)
 	[[ $output = *"--replace one"* ]]
 	# shellcheck disable=SC2046
-	refuses 3 "this host is the farm's already, as one" farm worker add "$user@127.0.0.1:$(<"$top/hosts/one/port")" \
+	refuses 3 "this host is already in the farm as one" farm worker add "$user@127.0.0.1:$(<"$top/hosts/one/port")" \
 		--name again --prefix "$top/hosts/one/opt" --worker-home "$top/hosts/one/worker" --no-smoke $(as_us)
 }
 
@@ -325,7 +325,7 @@ tunnel_state() {
 			--prefix "$top/hosts/server/opt" "$@"
 	}
 	run -0 elsewhere --accept-new
-	says "in $top/hosts/server/farm, and is used from here at tcp://127.0.0.1:$at"
+	says "in $top/hosts/server/farm; commands here reach it at tcp://127.0.0.1:$at"
 	run -0 farm status
 	run -0 add one --accept-new
 	says "one: ready"

@@ -116,22 +116,22 @@ struct broken {
 static const struct broken table[] = {
     {"", "1:1: the file is empty; `farm init URL` writes one"},
     {"# nothing\n", "1:1: the file is empty; `farm init URL` writes one"},
-    {"name: a\n\tb: c\n",
-     "2:1: this is no YAML: while scanning a plain scalar, found a tab character "
-     "that violates indentation"},
-    {"name: [a\nb: c\n", "2:2: this is no YAML: while parsing a flow sequence, did not find "
+    {"name: a\n\tb: c\n", "2:1: invalid YAML: while scanning a plain scalar, found a tab character "
+                          "that violates indentation"},
+    {"name: [a\nb: c\n", "2:2: invalid YAML: while parsing a flow sequence, did not find "
                          "expected ',' or ']'"},
-    {"name: a\nx: \xff\n", "2:4: this is no YAML: invalid leading UTF-8 octet"},
+    {"name: a\nx: \xff\n", "2:4: invalid YAML: invalid leading UTF-8 octet"},
     {"- a\n", "1:1: farm.yaml: expected keys with values (\"key: value\"), not a list"},
     {"just a text\n", "1:1: farm.yaml: expected keys with values (\"key: value\"), not a text"},
-    {"name: a\n---\nname: b\n", "2:1: a second document begins here; a farm has one"},
+    {"name: a\n---\nname: b\n", "2:1: a second YAML document begins here; only one is allowed"},
     {"nmae: a\n", "1:1: farm.yaml has no key \"nmae\"; did you mean name?"},
     {"colour: red\n", "1:1: farm.yaml has no key \"colour\"; docs/config.md lists them"},
-    {"name: a\nname: b\n", "2:1: the key \"name\" stands here a second time"},
+    {"name: a\nname: b\n", "2:1: the key \"name\" is repeated"},
     {"? [a]\n: b\n", "1:3: farm.yaml: expected a key, not a list"},
     {"name: [a, b]\n", "1:7: name: expected one value, not a list"},
-    {"name: \"a b\"\n", "1:7: \"a b\" is no name: letters, digits, '.', '_' and '-', at most 63, "
-                        "not first '.' or '-'"},
+    {"name: \"a b\"\n",
+     "1:7: \"a b\" is not a valid name: use letters, digits, '.', '_' and '-', at most 63, "
+     "and neither '.' nor '-' first"},
     {"timing:\n  heartbeat: 5\n",
      "2:14: heartbeat: expected a time like 90s, 30m or 2h, not \"5\""},
     {"timing:\n  heartbeat: 5 s\n",
@@ -152,13 +152,13 @@ static const struct broken table[] = {
                                   "attempts_max?"},
     {"disk_floor: 8 GB\n", "1:13: disk_floor: expected a size like 8G or 500MiB, not \"8 GB\""},
     {"rules:\n  - {match: \"a(b\", cause: network}\n",
-     "2:13: match: no regular expression: missing closing parenthesis, at its character 4"},
+     "2:13: match: invalid regular expression: missing closing parenthesis, at character 4"},
     {"rules:\n  - {match: a, cause: sabotage}\n",
      "2:23: cause: expected oom, disk-full, silent, timeout, host-lost, network, store, eval, "
      "wrong-host, auth, denied, config, publish, stale, check, compile or unknown, not "
      "\"sabotage\""},
     {"rules:\n  - {match: \"\", cause: network}\n",
-     "2:13: match: expected a regular expression of one line"},
+     "2:13: match: expected a regular expression on one line"},
     {"listen: {control: localhost}\n", "1:19: expected tcp://ADDRESS:PORT, not \"localhost\""},
     {"listen: {control: tcp://localhost}\n",
      "1:19: expected tcp://ADDRESS:PORT, not \"tcp://localhost\""},
@@ -170,13 +170,13 @@ static const struct broken table[] = {
     {"targets:\n  - name: acme\n    kind: none\n",
      "3:11: kind: expected flox, nix-cache or command, not \"none\""},
     {"targets:\n  - {name: ab, kind: flox}\n",
-     "2:12: \"ab\" is no organisation of flox: 3 to 63 letters, digits, '_' and '-'"},
+     "2:12: \"ab\" is not a flox organisation: 3 to 63 letters, digits, '_' and '-'"},
     {"targets:\n  - {name: lab, kind: flox, org: my.org}\n",
-     "2:34: \"my.org\" is no organisation of flox: 3 to 63 letters, digits, '_' and '-'"},
+     "2:34: \"my.org\" is not a flox organisation: 3 to 63 letters, digits, '_' and '-'"},
     {"targets:\n  - {name: c, kind: nix-cache}\n",
      "2:21: a target of kind nix-cache needs \"location\""},
     {"targets:\n  - {name: ccc, kind: flox}\n  - {name: ccc, kind: flox}\n",
-     "3:12: a second target is called \"ccc\""},
+     "3:12: two targets have the name \"ccc\""},
     {"targets:\n  - {name: c, kind: flox, no_rebuild: yes}\n",
      "2:39: no_rebuild: expected true or false, not \"yes\""},
     {"projects:\n  - url: https://git.example/x\n    branches: []\n",
@@ -188,33 +188,34 @@ static const struct broken table[] = {
     {PROJECT BRANCH "    builder: make\n",
      "6:14: builder: expected flox, nix or command, not \"make\""},
     {PROJECT BRANCH "    builder: command\n",
-     "6:14: the builder \"command\" needs the key \"command\" beside it"},
+     "6:14: the builder \"command\" also needs the key \"command\""},
     {PROJECT BRANCH "    command: make\n", "6:14: command: only for the builder \"command\""},
     {PROJECT BRANCH "    evaluate: make\n",
-     "6:15: evaluate: only for the builder \"command\"; flox and nix know how"},
+     "6:15: evaluate: only for the builder \"command\"; flox and nix evaluate by themselves"},
     {PROJECT BRANCH "    checkout: false\n",
-     "6:15: checkout: only the builder \"command\" can do without"},
+     "6:15: checkout: false is only for the builder \"command\""},
     {PROJECT BRANCH "    system: linux\n",
      "6:13: system: expected one like x86_64-linux or aarch64-linux, not \"linux\""},
     {PROJECT BRANCH "        publish: acme\n",
-     "6:18: publish: no target is called \"acme\"; add it under targets"},
+     "6:18: publish: there is no target \"acme\"; add it under targets"},
     {"targets:\n  - {name: acme, kind: flox}\n" PROJECT BRANCH "        publish: amce\n",
-     "8:18: publish: no target is called \"amce\"; did you mean acme?"},
+     "8:18: publish: there is no target \"amce\"; did you mean acme?"},
     {PROJECT BRANCH "        brnch: x\n",
      "6:9: branches has no key \"brnch\"; docs/config.md lists them"},
     {PROJECT BRANCH "        publsh: x\n", "6:9: branches has no key \"publsh\"; did you mean "
                                            "publish?"},
     {PROJECT "    limits:\n      - {match: gqu=sm90, wall: 4h}\n" BRANCH,
      "5:17: match: a filter has no key \"gqu\"; did you mean gpu?"},
-    {PROJECT BRANCH "      - name: main\n", "6:15: the branch \"main\" stands here a second time"},
+    {PROJECT BRANCH "      - name: main\n", "6:15: the branch \"main\" is repeated"},
     {PROJECT BRANCH "        wins: '*'\n",
      "6:15: wins: expected a list (lines that begin with \"- \"), not a text"},
     {PROJECT BRANCH "        include: [a, [b]]\n", "6:22: include: expected one value, not a list"},
-    {PROJECT BRANCH "        include: [a, \"b c\"]\n", "6:22: \"b c\" is no package name or glob"},
+    {PROJECT BRANCH "        include: [a, \"b c\"]\n",
+     "6:22: \"b c\" is not a package name or glob"},
     {PROJECT "    branches:\n      - name: --upload-pack=x\n",
-     "5:15: \"--upload-pack=x\" is no name of a branch"},
+     "5:15: \"--upload-pack=x\" is not a branch name"},
     {PROJECT BRANCH "  - name: vision\n    url: /srv/x\n    branches: []\n",
-     "6:11: a second project is called \"vision\""},
+     "6:11: two projects have the name \"vision\""},
     {"projects:\n  - name: x\n    branches: []\n    url: ext::sh -c id\n",
      "4:10: url: expected https://..., ssh://..., git://..., file:///..., user@host:path or an "
      "absolute path, not \"ext::sh -c id\""},
@@ -300,7 +301,7 @@ static void the_docs_list_every_key(void **state)
     config_options_print(&out);
     static const char *const expected[] = {
         "## farm.yaml\n", "## projects[].branches[]\n", "| `lost_grace` | time | `2h` |",
-        "| `builder` | one of flox, nix, command | `flox` |", "| `url` | text | must be given |"};
+        "| `builder` | one of flox, nix, command | `flox` |", "| `url` | text | required |"};
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
         assert_non_null(strstr((char *)out.data, expected[i]));
     buf_release(&out);

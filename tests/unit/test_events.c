@@ -43,7 +43,7 @@ static void numbers_become_names(void **state)
                              "{\"sequence\":3,\"kind\":\"lease-offered\",\"job\":7,\"worker\":2,"
                              "\"token\":\"1.9\",\"at\":1000}",
                              EVENT_USUAL),
-                        "main tv: goes to big\n");
+                        "main tv: is offered to big\n");
     assert_string_equal(told(teller, 0,
                              "{\"sequence\":4,\"kind\":\"attempt-moved\",\"token\":\"1.9\","
                              "\"phase\":\"build\",\"at\":1000}",
@@ -91,7 +91,7 @@ static void other_runs_are_left_out(void **state)
     assert_string_equal(told(teller, 3,
                              "{\"sequence\":3,\"kind\":\"worker-lost\",\"worker\":2,\"at\":1000}",
                              EVENT_BAD),
-                        "big: is out of reach; what it builds may go on\n");
+                        "big: is unreachable; its builds may continue\n");
     assert_string_equal(
         told(teller, 3, "{\"sequence\":4,\"kind\":\"from the future\"}", EVENT_UNTOLD), "");
     teller_destroy(teller);

@@ -98,7 +98,7 @@ static void what_is_not_clear_is_refused_with_the_choices(void **state)
     (void)state;
     struct history *history = two_runs();
     assert_refused(history, "twice", "a:twice, b:twice");
-    assert_refused(history, "sm90", "could be 2 jobs");
+    assert_refused(history, "sm90", "matches 2 jobs");
     assert_refused(history, "sm99", "no job's name contains");
     assert_refused(history, "", "name a job");
     history_end(history);

@@ -258,7 +258,7 @@ static void test_inventories(void **state)
     assert_int_equal(inventory("- builder@arm1\n", &out, &err), 0);
     static const char *const bad[][2] = {
         {"", "expected a list of hosts"},
-        {"hosts: []\n", "it lists 0 hosts"},
+        {"hosts: []\n", "lists 0 hosts"},
         {"hosts: x\n", "expected a list of hosts"},
         {"hosts:\n  - name: x\n", "hosts.yaml:2: a host is USER@HOST"},
         {"hosts:\n  - host: a\n    tunnel: perhaps\n", "hosts.yaml:3: tunnel is true or false"},

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_add.c - hosts that become workers, over SSH. */
+/* cmd_add.c - `farm worker add`: makes hosts workers, over SSH. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/hosts/deploy_ui.h"
 #include "coordinator/cli/hosts/inventory.h"
 
 #include <string.h>
 
-/* One host by the command line, in an inventory of one. */
+/* The host that the command line names, as an inventory of one. */
 static void one_host(struct invocation *invocation, struct inventory *out)
 {
     const char *replaces = option_text(invocation, "replace");
@@ -24,8 +24,8 @@ static void one_host(struct invocation *invocation, struct inventory *out)
         .tunnel = option_given(invocation, "tunnel")};
 }
 
-/* What the command line says holds for hosts that say nothing themselves. */
-static void complete(struct invocation *invocation, struct inventory_host *host)
+/* Options of the command line are the defaults for hosts of the inventory that do not set them. */
+static void add_defaults(struct invocation *invocation, struct inventory_host *host)
 {
     const struct {
         const char **text;
@@ -47,23 +47,23 @@ static enum exit_code read_hosts(struct invocation *invocation, struct inventory
     const char *file = option_text(invocation, "inventory");
     struct err err;
     if (!*file && invocation->argument_count == 0)
-        return fail(EXIT_USAGE, "name a host as USER@HOST, or a file of them with --inventory");
+        return fail(EXIT_USAGE, "name a host as USER@HOST, or an inventory file with --inventory");
     if (!*file) {
         one_host(invocation, out);
         return EXIT_FINE;
     }
     if (invocation->argument_count || option_given(invocation, "name") ||
         option_given(invocation, "replace"))
-        return fail(EXIT_USAGE, "with --inventory, hosts and their names stand in the file");
+        return fail(EXIT_USAGE, "--inventory takes hosts and their names from the file only");
     if (inventory_read(file, &invocation->arena, out, &err) < 0)
         return fail(EXIT_USAGE, "%s", err.text);
     for (size_t i = 0; i < out->count; i++)
-        complete(invocation, &out->hosts[i]);
+        add_defaults(invocation, &out->hosts[i]);
     return EXIT_FINE;
 }
 
-static int fill(struct deploy_ui *ui, size_t index, const struct inventory_host *host,
-                struct err *err)
+static int fill_member(struct deploy_ui *ui, size_t index, const struct inventory_host *host,
+                       struct err *err)
 {
     struct invocation *invocation = ui->invocation;
     struct fleet_host *member = &ui->members[index];
@@ -95,7 +95,7 @@ enum exit_code cmd_worker_add(struct invocation *invocation)
     ui.coordinator = option_text(invocation, "coordinator");
     ui.replaces = option_text(invocation, "replace");
     for (size_t i = 0; code == EXIT_FINE && i < inventory.count; i++)
-        if (fill(&ui, i, &inventory.hosts[i], &err) < 0)
+        if (fill_member(&ui, i, &inventory.hosts[i], &err) < 0)
             code = fail(EXIT_USAGE, "%s", err.text);
     if (code == EXIT_FINE)
         code = deploy_ui_run(&ui);

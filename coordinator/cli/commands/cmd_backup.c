@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_backup.c - what a farm knows, into one file and back. Both work on the farm's folder, not
- * through its coordinator: a backup needs none, a restore suffers none. */
+/* cmd_backup.c - `farm backup` and `farm restore`. Both work on the farm's folder directly: a
+ * backup does not need a coordinator, and a restore refuses to run beside one. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/commands/tarball.h"
 #include "coordinator/cli/home.h"
@@ -18,14 +18,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Keys and a journal: an hour is for a very slow disk. */
+/* A backup is small (keys and a journal), so an hour covers the slowest disk. */
 #define TAR_WAIT_MS 3600000u
 
 static int run_tar(const char *const *argv, struct err *err)
 {
     struct buf said = {0};
     int code = io_run(argv, NULL, LIMIT_CONFIG_BYTES, TAR_WAIT_MS, &said, err);
-    const char *text = said.size ? (const char *)said.data : "it did not say why it failed";
+    const char *text = said.size ? (const char *)said.data : "failed without a message";
     if (code > 0)
         err_set(err, "tar: %.*s", (int)strcspn(text, "\n"), text);
     buf_release(&said);
@@ -75,7 +75,7 @@ const char *const *tarball_command(struct invocation *invocation, const char *st
     return argv;
 }
 
-static const char *absolute(struct arena *arena, const char *path)
+static const char *absolute_path(struct arena *arena, const char *path)
 {
     char *here = *path == '/' ? NULL : getcwd(NULL, 0);
     const char *result = here ? arena_print(arena, "%s/%s", here, path) : arena_text(arena, path);
@@ -83,7 +83,7 @@ static const char *absolute(struct arena *arena, const char *path)
     return result;
 }
 
-/* Readable by its owner alone from its first byte on: there are keys in it. */
+/* Readable only by its owner, from its first byte on: the file contains keys. */
 static int make_private(const char *path, struct err *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -123,20 +123,21 @@ static int write_tarball(struct invocation *invocation, const char *path, struct
 
 enum exit_code cmd_backup(struct invocation *invocation)
 {
-    const char *path = absolute(&invocation->arena, invocation->arguments[0]);
+    const char *path = absolute_path(&invocation->arena, invocation->arguments[0]);
     struct stat file;
     struct err err;
     if (write_tarball(invocation, path, &err) < 0)
-        return fail(EXIT_REFUSED, "no backup was made: %s", err.text);
-    printf("%s: %s. Keys are in it, keep it safe; logs and secrets are not\n", path,
+        return fail(EXIT_REFUSED, "cannot make the backup: %s", err.text);
+    printf("wrote %s (%s). It contains keys: keep it safe. It does not contain logs and secrets\n",
+           path,
            format_bytes(&invocation->arena, stat(path, &file) == 0 ? (uint64_t)file.st_size : 0));
     return EXIT_FINE;
 }
 
 /* ---- restore ------------------------------------------------------------------------------- */
 
-/* By name: whatever else somebody put into the file stays there. */
-static int unpack(const char *path, const char *stage, struct err *err)
+/* Extracts only the names that a backup has, whatever else is in the file. */
+static int unpack_tarball(const char *path, const char *stage, struct err *err)
 {
     static const char *const optional[] = {"keys", "bundles", NULL};
     const char *argv[] = {"tar", "--extract", "--no-same-owner", "--file",    path, "--directory",
@@ -144,16 +145,16 @@ static int unpack(const char *path, const char *stage, struct err *err)
     if (access(path, R_OK) < 0)
         return err_set(err, "cannot read %s: %s", path, strerror(errno));
     if (run_tar(argv, err) < 0)
-        return err_prefix(err, "%s is no backup of a farm", path);
+        return err_prefix(err, "%s is not a backup of a farm", path);
     argv[8] = NULL;
     for (const char *const *name = optional; *name; name++) {
         argv[7] = *name;
-        run_tar(argv, NULL); /* not there: fine */
+        run_tar(argv, NULL); /* optional: may be missing */
     }
     return 0;
 }
 
-/* They are not in a backup; a farm's own folder still has them. */
+/* A backup has no secrets, but the farm's own folder may still have them. */
 static bool has_secrets(struct invocation *invocation)
 {
     glob_t found = {0};
@@ -163,23 +164,22 @@ static bool has_secrets(struct invocation *invocation)
     return any;
 }
 
-static void tell_restored(struct invocation *invocation, const struct backup_restored *restored)
+static void print_restored(struct invocation *invocation, const struct backup_restored *restored)
 {
     printf("%s is restored, epoch %u\n", invocation->home, restored->epoch);
     if (*restored->aside)
-        printf("what was there before is in %s\n", restored->aside);
+        printf("the previous files are in %s\n", restored->aside);
     if (!has_secrets(invocation))
-        puts("secrets are in no backup: set those that farm.yaml names with farm secret set");
-    puts(
-        option_given(invocation, "complete")
-            ? "Next: farm up"
-            : "It is paused. Next: farm up; when farm worker list shows the workers, and with them "
-              "what they began since the backup, farm resume");
+        puts("backups contain no secrets: set those that farm.yaml names with farm secret set");
+    puts(option_given(invocation, "complete")
+             ? "Next: farm up"
+             : "The farm is paused. Next: farm up; wait until farm worker list shows all workers "
+               "with the builds that they started after the backup; then farm resume");
 }
 
 enum exit_code cmd_restore(struct invocation *invocation)
 {
-    const char *path = absolute(&invocation->arena, invocation->arguments[0]);
+    const char *path = absolute_path(&invocation->arena, invocation->arguments[0]);
     struct backup_wish wish = {.home = invocation->home,
                                .back = option_given(invocation, "back"),
                                .complete = option_given(invocation, "complete")};
@@ -190,13 +190,13 @@ enum exit_code cmd_restore(struct invocation *invocation)
     if (result == 0 && !(stage = fresh_folder(invocation, "restore", &err)))
         result = -1;
     if (result == 0)
-        result = unpack(path, stage, &err);
+        result = unpack_tarball(path, stage, &err);
     wish.folder = stage;
     if (result == 0)
         result = backup_restore(&wish, &invocation->arena, &restored, &err);
     tarball_drop(stage);
     if (result)
-        return fail(EXIT_REFUSED, "not restored: %s", err.text);
-    tell_restored(invocation, &restored);
+        return fail(EXIT_REFUSED, "cannot restore: %s", err.text);
+    print_restored(invocation, &restored);
     return EXIT_FINE;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_build.c - one package from a checkout: the daily loop of a maintainer.
+/* cmd_build.c - `farm build`: builds one package from a checkout, the daily loop of a maintainer.
  *
- * HEAD is built. When no remote branch has it, the commits that are missing travel as a git bundle
- * (`git bundle create FILE HEAD --not --remotes`). What is not committed cannot travel: it is said.
+ * It builds HEAD. Commits that no remote branch has are sent along as a git bundle
+ * (`git bundle create FILE HEAD --not --remotes`). Uncommitted changes cannot be sent: a warning
+ * says so.
  */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/submit.h"
@@ -22,9 +23,9 @@ struct head {
     bool pushed, dirty;
 };
 
-/* Runs git in the checkout; its output without the last newline. */
-static const char *git(struct arena *arena, const char *folder, const char *const *arguments,
-                       struct err *err)
+/* Runs git in the checkout; returns its output without the last newline. */
+static const char *git_output(struct arena *arena, const char *folder, const char *const *arguments,
+                              struct err *err)
 {
     const char *argv[12] = {"git", "-C", folder};
     struct buf out = {0};
@@ -41,14 +42,14 @@ static const char *git(struct arena *arena, const char *folder, const char *cons
     return code ? NULL : text;
 }
 #define GIT(arena, folder, err, ...)                                                               \
-    git(arena, folder, (const char *const[]){__VA_ARGS__, NULL}, err)
+    git_output(arena, folder, (const char *const[]){__VA_ARGS__, NULL}, err)
 
-static int look(struct arena *arena, const char *folder, struct head *head, struct err *err)
+static int read_head(struct arena *arena, const char *folder, struct head *head, struct err *err)
 {
     const char *remotes, *changes;
     head->commit = GIT(arena, folder, err, "rev-parse", "--verify", "HEAD");
     if (!head->commit)
-        return err_prefix(err, "there is no commit to build");
+        return err_prefix(err, "the checkout has no commit to build");
     head->branch = GIT(arena, folder, err, "rev-parse", "--abbrev-ref", "HEAD");
     remotes = GIT(arena, folder, err, "branch", "-r", "--contains", "HEAD");
     changes = GIT(arena, folder, err, "status", "--porcelain");
@@ -65,7 +66,7 @@ static void add_hex(struct buf *out, const struct buf *bytes)
         buf_print(out, "%02x", bytes->data[i]);
 }
 
-static int bundle(struct arena *arena, const char *folder, struct buf *hex, struct err *err)
+static int make_bundle(struct arena *arena, const char *folder, struct buf *hex, struct err *err)
 {
     char path[] = "/tmp/farm-bundle-XXXXXX";
     struct buf bytes = {0};
@@ -78,7 +79,7 @@ static int bundle(struct arena *arena, const char *folder, struct buf *hex, stru
             ? 0
             : -1;
     if (!result && (result = io_read_file(path, LIMIT_BUNDLE_BYTES, &bytes, err)))
-        err_prefix(err, "the commits that are not pushed are too much to send; push them");
+        err_prefix(err, "the commits that are not pushed are too large to send: push them");
     unlink(path);
     if (!result)
         add_hex(hex, &bytes);
@@ -92,13 +93,13 @@ enum exit_code cmd_build(struct invocation *invocation)
     struct head head = {0};
     struct buf hex = {0};
     struct err err;
-    if (look(&invocation->arena, from, &head, &err) ||
-        (!head.pushed && bundle(&invocation->arena, from, &hex, &err))) {
+    if (read_head(&invocation->arena, from, &head, &err) ||
+        (!head.pushed && make_bundle(&invocation->arena, from, &hex, &err))) {
         buf_release(&hex);
         return fail(EXIT_REFUSED, "%s", err.text);
     }
     if (head.dirty)
-        fprintf(stderr, "farm: %s has changes that are not committed: they are not built\n", from);
+        fprintf(stderr, "farm: %s has uncommitted changes: they are not built\n", from);
     json_t *arguments = json_object();
     json_object_set_new(arguments, "package", json_text(invocation->arguments[0]));
     json_object_set_new(arguments, "project", json_text(option_text(invocation, "project")));

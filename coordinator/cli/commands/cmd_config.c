@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* The schema of farm.yaml is the coordinator's: its program checks and explains. */
-static enum exit_code ask_farmd(struct invocation *invocation, const char *what)
+/* Only farmd knows the schema of farm.yaml: it checks and explains the file. */
+static enum exit_code run_farmd(struct invocation *invocation, const char *what)
 {
     struct buf text = {0};
     struct err err;
@@ -23,10 +23,10 @@ static enum exit_code ask_farmd(struct invocation *invocation, const char *what)
 
 enum exit_code cmd_config_check(struct invocation *invocation)
 {
-    return ask_farmd(invocation, "config-check");
+    return run_farmd(invocation, "config-check");
 }
 
 enum exit_code cmd_config_explain(struct invocation *invocation)
 {
-    return ask_farmd(invocation, "config-explain");
+    return run_farmd(invocation, "config-explain");
 }

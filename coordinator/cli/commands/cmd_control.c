@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_control.c - publish, settle, release, cancel, pause, resume: a person's word to the farm. */
+/* cmd_control.c - publish, settle, release, cancel, pause and resume: requests without output. */
 #include "coordinator/cli/commands.h"
 #include "proto/json.h"
 
@@ -15,10 +15,10 @@ enum exit_code cmd_publish(struct invocation *invocation)
         return code;
     json_t *count = json_object_get(body, "publications");
     if (json_is_integer(count))
-        printf("%lld publications are wanted; farm status shows them\n",
+        printf("%lld publications requested; farm status shows them\n",
                (long long)json_integer_value(count));
     else
-        puts("publishing is wanted; farm status shows it");
+        puts("publishing requested; farm status shows it");
     json_decref(body);
     return EXIT_FINE;
 }
@@ -32,7 +32,7 @@ enum exit_code cmd_settle(struct invocation *invocation)
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         known |= !strcmp(words[i], as);
     if (!known)
-        return fail(EXIT_USAGE, "say what became of it: --as published, not-published or give-up");
+        return fail(EXIT_USAGE, "name the outcome: --as published, not-published or give-up");
     enum exit_code code = argument_number(invocation, 0, &publication);
     if (code != EXIT_FINE)
         return code;
@@ -53,7 +53,7 @@ enum exit_code cmd_cancel(struct invocation *invocation)
     const char *subject = invocation->arguments[0];
     bool is_number = *subject && strspn(subject, "0123456789") == strlen(subject);
     bool is_job = option_given(invocation, "job") || !is_number;
-    /* A number that is said to be a job's is written as the farm knows it: #7. */
+    /* With --job, a number names a job; the farm writes job numbers as #7. */
     const char *named =
         is_job && is_number ? arena_print(&invocation->arena, "#%s", subject) : subject;
     json_t *arguments = json_object();

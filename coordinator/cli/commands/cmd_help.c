@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* The command itself, or all of a family. Returns how many. */
+/* Prints the command of this name, or all commands of a family ("worker"); returns how many. */
 static size_t help_matching(const char *name)
 {
     const struct command *command;
@@ -33,6 +33,6 @@ enum exit_code cmd_help(struct invocation *invocation)
     else if (!*name)
         help_overview(stdout);
     else if (!help_matching(name))
-        return fail(EXIT_USAGE, "there is no command \"%s\": farm help lists them", name);
+        return fail(EXIT_USAGE, "there is no command \"%s\": farm help lists all", name);
     return EXIT_FINE;
 }

@@ -19,7 +19,7 @@ int init_discover(struct invocation *invocation, const char *url, struct buf *ya
                           NULL};
     int code = process_capture(argv, LIMIT_CONFIG_BYTES, yaml, err);
     if (code > 0)
-        return err_set(err, "the repository could not be read, so nothing was written");
+        return err_set(err, "cannot read the repository; nothing was written");
     return code;
 }
 
@@ -29,15 +29,14 @@ enum exit_code cmd_init(struct invocation *invocation)
     struct buf yaml = {0};
     struct err err;
     if (io_exists(path) && !option_given(invocation, "force"))
-        return fail(EXIT_REFUSED, "%s is there already: edit it, or say --force to replace it",
-                    path);
+        return fail(EXIT_REFUSED, "%s exists: edit it, or replace it with --force", path);
     bool failed = io_make_folders(invocation->home, 0750, &err) ||
                   init_discover(invocation, invocation->arguments[0], &yaml, &err) ||
                   io_write_file(path, yaml.data, yaml.size, 0640, true, &err);
     buf_release(&yaml);
     if (failed)
         return fail(EXIT_REFUSED, "%s", err.text);
-    printf("%s is written; publishing is off until you choose a target there.\n"
+    printf("wrote %s; nothing is published until you set a target there.\n"
            "Next: farm up, then farm matrix and farm rebuild\n",
            path);
     return EXIT_FINE;

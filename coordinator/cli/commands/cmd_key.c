@@ -14,13 +14,14 @@ static void explain_new_key(struct invocation *invocation, const char *path)
     char server[KEY_TEXT_BYTES] = "";
     struct arena *arena = &invocation->arena;
     keys_load_public(home_path(arena, invocation->home, "keys/farmd.key.pub"), server, NULL);
-    printf("the pair is in %s: give that file to its owner over a safe way. There:\n"
-           "  export FARM_CONNECT=%s FARM_SERVER_KEY='%s' FARM_KEY=%s\n",
-           path, home_endpoint(arena, invocation->home, "control"), server, path);
+    printf(
+        "the key pair is in %s: send that file to its owner over a safe channel. The owner runs:\n"
+        "  export FARM_CONNECT=%s FARM_SERVER_KEY='%s' FARM_KEY=%s\n",
+        path, home_endpoint(arena, invocation->home, "control"), server, path);
 }
 
-/* The public key that is meant: given, in a file, or of a pair made now (then *made is its path).
- */
+/* The public key to admit: given on the command line, read from a file, or of a pair that is made
+ * now (*made is its path, otherwise NULL). */
 static int public_key(struct invocation *invocation, char key[KEY_TEXT_BYTES], const char **made,
                       struct err *err)
 {
@@ -34,7 +35,7 @@ static int public_key(struct invocation *invocation, char key[KEY_TEXT_BYTES], c
     if (*given)
         return keys_load_public(given, key, err);
     if (strchr(name, '/') || *name == '.')
-        return err_set(err, "a name has no slash and no dot at its beginning");
+        return err_set(err, "a name must not contain a slash or begin with a dot");
     *made = arena_print(&invocation->arena, "%s/keys/%s.key", invocation->home, name);
     if (keys_make(&pair, err) || keys_save(*made, &pair, err))
         return -1;
@@ -56,7 +57,8 @@ enum exit_code cmd_key_add(struct invocation *invocation)
         return fail(EXIT_REFUSED, "%s", err.text);
     bool replaces = option_given(invocation, "replace");
     if (replaces && strcmp(role, "worker") != 0)
-        return fail(EXIT_USAGE, "--replace is for --role worker: revoke the old key, then add");
+        return fail(EXIT_USAGE, "--replace works with --role worker only: revoke the old key "
+                                "first, then add the new one");
     json_t *arguments = json_object();
     json_object_set_new(arguments, replaces ? "worker" : "name",
                         json_text(invocation->arguments[0]));

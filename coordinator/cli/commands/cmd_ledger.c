@@ -21,8 +21,9 @@ static void add_entry(struct table *table, struct arena *arena, const json_t *en
     table_cell(table, INK_PLAIN, json_get_text(entry, "worker", ""));
     table_cell(table, INK_PLAIN, format_time(arena, json_get_u64(entry, "at", 0)));
     table_cell(table, INK_NOTE,
-               json_get_flag(entry, "rebuilt") ? "not what was checked: publishing built it again"
-                                               : "");
+               json_get_flag(entry, "rebuilt")
+                   ? "publishing built it again: not the build that was checked"
+                   : "");
 }
 
 static void print_list(const json_t *ledger, struct arena *arena, bool colours, struct buf *out)
@@ -51,7 +52,7 @@ static const char *short_commit(struct arena *arena, const json_t *row)
     return *commit ? arena_print(arena, "`%.7s`", commit) : "-";
 }
 
-/* One table for all branches: what a README shows. */
+/* One table for all branches, for a README. */
 static void print_markdown(const json_t *rows, struct arena *arena, struct buf *out)
 {
     size_t index;
@@ -73,7 +74,7 @@ static void print_markdown(const json_t *rows, struct arena *arena, struct buf *
     }
 }
 
-static enum exit_code matrix(struct invocation *invocation, json_t *arguments)
+static enum exit_code print_matrix(struct invocation *invocation, json_t *arguments)
 {
     json_t *body = NULL;
     struct buf text = {0};
@@ -97,7 +98,7 @@ static enum exit_code matrix(struct invocation *invocation, json_t *arguments)
 
 /* ---- importing ----------------------------------------------------------------------------- */
 
-/* One flat entry, as --json prints it, in the shape of a ledger entry. */
+/* Turns a flat entry, as --json prints it, into the shape of a ledger entry. */
 static json_t *nested_entry(const json_t *flat)
 {
     static const char *const of_variant[] = {"project", "branch", "commit", "package", "system",
@@ -117,7 +118,7 @@ static json_t *nested_entry(const json_t *flat)
     return entry;
 }
 
-static enum exit_code import(struct invocation *invocation, const char *path)
+static enum exit_code import_ledger(struct invocation *invocation, const char *path)
 {
     struct buf text = {0};
     struct err err;
@@ -129,7 +130,7 @@ static enum exit_code import(struct invocation *invocation, const char *path)
     if (!json_is_array(list)) {
         json_decref(list);
         return fail(EXIT_REFUSED, "%s: line %d: %s", path, at.line,
-                    *at.text ? at.text : "a list of ledger entries was expected");
+                    *at.text ? at.text : "expected a list of ledger entries");
     }
     json_t *entries = json_array();
     size_t index, count = json_array_size(list);
@@ -141,7 +142,7 @@ static enum exit_code import(struct invocation *invocation, const char *path)
     enum exit_code code =
         invocation_tell(invocation, "ledger-import", json_pack("{s:o}", "entries", entries));
     if (code == EXIT_FINE)
-        printf("%zu entries imported\n", count);
+        printf("imported %zu entries\n", count);
     return code;
 }
 
@@ -154,11 +155,11 @@ enum exit_code cmd_ledger(struct invocation *invocation)
     struct buf text = {0};
     if (option_given(invocation, "import")) {
         json_decref(arguments);
-        return import(invocation, option_text(invocation, "import"));
+        return import_ledger(invocation, option_text(invocation, "import"));
     }
     json_object_set_new(arguments, "filter", json_text(arguments_joined(invocation, 0)));
     if (option_given(invocation, "matrix") || option_given(invocation, "markdown"))
-        return matrix(invocation, arguments);
+        return print_matrix(invocation, arguments);
     enum exit_code code = invocation_ask(invocation, "ledger", arguments, &body);
     if (code != EXIT_FINE)
         return code;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_logs.c - a log as it is, from the log store.
+/* cmd_logs.c - `farm logs`: prints a log from the log store.
  *
- * Into a pipe or file the bytes are the builder's own. On a terminal everything but text and
- * colours is left out, because a build's output is not to be trusted with a terminal (CWE-150);
- * --raw shows it all the same. When the store falls silent the coordinator is asked where the log
- * is now.
+ * A pipe or file gets the builder's bytes unchanged. On a terminal, everything but text and
+ * colours is removed, because a build's output must not control the terminal (CWE-150); --raw
+ * turns that off. When the store falls silent, the coordinator is asked again where the log is.
  */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
@@ -23,7 +22,7 @@ struct output {
     bool strips;
     struct sanitizer sanitizer;
     struct buf text;
-    bool said_ahead; /* that the job has not begun */
+    bool said_ahead; /* the message that the job has not started was printed */
 };
 
 static int write_out(void *context, const uint8_t *data, size_t size, struct err *err)
@@ -36,8 +35,8 @@ static int write_out(void *context, const uint8_t *data, size_t size, struct err
     return io_write_all(STDOUT_FILENO, output->text.data, output->text.size, err);
 }
 
-static enum exit_code locate(struct invocation *invocation, const struct log_wish *wish,
-                             json_t **body)
+static enum exit_code locate_log(struct invocation *invocation, const struct log_wish *wish,
+                                 json_t **body)
 {
     json_t *arguments = json_object();
     json_object_set_new(arguments, "job", json_text(wish->job));
@@ -63,22 +62,23 @@ static int fill_request(struct invocation *invocation, const json_t *body, bool 
     request->follow = follow;
     request->interrupt_fd = -1;
     if (token_parse(token, &request->token))
-        return err_set(err, "the coordinator named no log (\"%s\")", token);
+        return err_set(err, "the coordinator sent an invalid log token (\"%s\")", token);
     return 0;
 }
 
-/* A queue is hours long and a question costs little: each second is soon enough. */
+/* How often to ask for a job that waits in the queue, perhaps for hours; a question is cheap. */
 enum { AHEAD_MS = 1000 };
 
-static void wait_for_begin(const struct log_wish *wish, bool *said)
+static void wait_for_start(const struct log_wish *wish, bool *said)
 {
     if (!*said)
-        fprintf(stderr, "farm: %s has not begun; its log follows when it does\n", wish->job);
+        fprintf(stderr, "farm: %s has not started; its log will follow\n", wish->job);
     *said = true;
     poll(NULL, 0, AHEAD_MS);
 }
 
-/* One reading; LOG_END_SILENT means: ask where the log is, go on at request->offset. */
+/* Asks where the log is and reads it from request->offset on. *again is true when the store fell
+ * silent (LOG_END_SILENT) or the job has not started: call it again. */
 static enum exit_code read_once(struct invocation *invocation, const struct log_wish *wish,
                                 struct output *output, struct log_request *request, bool *again)
 {
@@ -86,12 +86,12 @@ static enum exit_code read_once(struct invocation *invocation, const struct log_
     struct err err;
     enum log_end end = LOG_END_FAILED;
     *again = false;
-    enum exit_code code = locate(invocation, wish, &body);
+    enum exit_code code = locate_log(invocation, wish, &body);
     if (code != EXIT_FINE)
         return code;
     if (json_get_flag(body, "ahead")) {
         json_decref(body);
-        wait_for_begin(wish, &output->said_ahead);
+        wait_for_start(wish, &output->said_ahead);
         *again = true;
         return EXIT_FINE;
     }

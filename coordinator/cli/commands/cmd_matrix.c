@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_matrix.c - the variants as discovery finds them, and what a rebuild would do with them. */
+/* cmd_matrix.c - `farm matrix` and `farm plan`: variants, and what a rebuild would do with them. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/json.h"
@@ -36,7 +36,7 @@ static void print_items(const json_t *items,
     arena_clear(&arena);
 }
 
-static json_t *question(struct invocation *invocation)
+static json_t *filter_arguments(struct invocation *invocation)
 {
     json_t *arguments = json_object();
     json_object_set_new(arguments, "filter", json_text(arguments_joined(invocation, 0)));
@@ -81,7 +81,7 @@ enum exit_code cmd_matrix(struct invocation *invocation)
     json_t *body = NULL;
     struct buf text = {0};
     struct screen screen = screen_of(stdout);
-    enum exit_code code = invocation_ask(invocation, "matrix", question(invocation), &body);
+    enum exit_code code = invocation_ask(invocation, "matrix", filter_arguments(invocation), &body);
     if (code != EXIT_FINE)
         return code;
     const json_t *items = json_object_get(body, "items");
@@ -157,7 +157,7 @@ enum exit_code cmd_plan(struct invocation *invocation)
     static const struct column columns[] = {
         {"would", false}, {"branch", false}, {"package", false}, {"system", false},
         {"on", false},    {"begins", false}, {"takes", false},   {"because", false}};
-    json_t *arguments = question(invocation), *body = NULL;
+    json_t *arguments = filter_arguments(invocation), *body = NULL;
     struct buf text = {0};
     struct screen screen = screen_of(stdout);
     json_object_set_new(arguments, "publish", json_boolean(option_given(invocation, "publish")));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_move.c - a farm's coordinator moves to another host, over the system's ssh.
+/* cmd_move.c - `farm move`: moves a coordinator to another host, over the system's ssh.
  *
- *   look there -> stop here -> backup, logs and secrets there -> restore there -> HOME/MOVED ->
- * start
+ *   check the host -> stop here -> copy backup, logs and secrets -> restore there
+ *                  -> write HOME/MOVED here -> start there
  *
- * At no moment may two coordinators run: this one is stopped and locked out before anything is
- * copied, and the other one is started only after HOME/MOVED, which keeps this one from ever
- * starting again, is on disk. Until then nothing has happened: `farm up` here goes on.
+ * Two coordinators must never run at the same time: this one is stopped and locked out before
+ * anything is copied, and the other one is started only after HOME/MOVED, which keeps this one
+ * from starting again, is on disk. Until then the move can be given up: `farm up` here continues.
  */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/commands/tarball.h"
@@ -26,19 +26,19 @@
 struct move {
     struct invocation *invocation;
     const char *host;    /* USER@HOST */
-    const char *program; /* farm there, quoted */
-    const char *there;   /* the farm's folder there */
-    const char *quoted;  /* the same for a shell */
-    const char *file;    /* the backup there, quoted */
+    const char *program; /* the farm program on the host, quoted for a shell */
+    const char *there;   /* the farm's folder on the host */
+    const char *quoted;  /* `there`, quoted for a shell */
+    const char *file;    /* the path of the backup on the host, quoted for a shell */
 };
 
 /* ---- the other host ------------------------------------------------------------------------- */
 
-/* Runs a line of shell there; its output without the last newline. What goes wrong is said on
- * standard error by those whom it went wrong for. NULL when it did not end well. */
-__attribute__((format(printf, 3, 4))) static const char *remote(const struct move *move,
-                                                                struct err *err, const char *format,
-                                                                ...)
+/* Runs a shell command on the host; returns its output without the last newline, or NULL when it
+ * failed. ssh and the command write their own errors to standard error. */
+__attribute__((format(printf, 3, 4))) static const char *run_remote(const struct move *move,
+                                                                    struct err *err,
+                                                                    const char *format, ...)
 {
     char line[LIMIT_TEXT_BYTES];
     struct buf out = {0};
@@ -64,18 +64,18 @@ __attribute__((format(printf, 3, 4))) static const char *remote(const struct mov
     return text;
 }
 
-/* The folder that farm would take there by itself (home.h). */
+/* The farm's folder on the host: --to, or the default of the farm program there (home.h). */
 static const char *home_there(struct move *move, struct err *err)
 {
     const char *wanted = option_text(move->invocation, "to");
     if (*wanted)
         return wanted;
-    return remote(move, err,
-                  "printf %%s \"${FARM_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/floxfarm}\"");
+    return run_remote(
+        move, err, "printf %%s \"${FARM_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/floxfarm}\"");
 }
 
-/* Everything that can be wrong is asked before this coordinator is stopped. */
-static int look(struct move *move, struct err *err)
+/* Checks the host before this coordinator is stopped. */
+static int check_host(struct move *move, struct err *err)
 {
     struct arena *arena = &move->invocation->arena;
     if (*move->host == '-' || !*move->host)
@@ -83,23 +83,22 @@ static int look(struct move *move, struct err *err)
     if (!(move->there = home_there(move, err)))
         return -1;
     if (*move->there != '/')
-        return err_set(err, "the farm's folder there must be an absolute path, not \"%s\"",
-                       move->there);
+        return err_set(err, "--to must be an absolute path, not \"%s\"", move->there);
     move->quoted = arena_shell_word(arena, move->there);
     move->file = arena_shell_word(arena, arena_print(arena, "%s/.move.tar", move->there));
-    const char *version = remote(move, err, "%s --version", move->program);
+    const char *version = run_remote(move, err, "%s --version", move->program);
     if (!version || strncmp(version, "farm ", 5) != 0)
         return err_set(err,
                        "there is no farm program on %s: install it there, or name it with "
                        "--program PATH",
                        move->host);
-    if (!remote(move, err, "mkdir -p %s && chmod 700 %s && test -w %s", move->quoted, move->quoted,
-                move->quoted))
-        return err_prefix(err, "cannot make %s there", move->there);
+    if (!run_remote(move, err, "mkdir -p %s && chmod 700 %s && test -w %s", move->quoted,
+                    move->quoted, move->quoted))
+        return err_prefix(err, "cannot create %s on that host", move->there);
     return 0;
 }
 
-/* ---- what travels ---------------------------------------------------------------------------- */
+/* ---- copies ---------------------------------------------------------------------------------- */
 
 static int send_backup(const struct move *move, struct err *err)
 {
@@ -112,7 +111,7 @@ static int send_backup(const struct move *move, struct err *err)
     return result;
 }
 
-/* Logs and secrets are in no backup; they are the new coordinator's all the same. */
+/* A backup has no logs and secrets, but the new coordinator needs them. */
 static int send_rest(const struct move *move, struct err *err)
 {
     static const char *const names[] = {"logs", "secrets", NULL};
@@ -130,7 +129,7 @@ static int send_rest(const struct move *move, struct err *err)
 
 /* ---- the move -------------------------------------------------------------------------------- */
 
-/* Stopped, and kept from starting by the lock. */
+/* Stops this coordinator; the lock keeps it from starting again. */
 static int stop_here(const struct move *move, int *lock, struct err *err)
 {
     const char *home = move->invocation->home;
@@ -140,15 +139,15 @@ static int stop_here(const struct move *move, int *lock, struct err *err)
     return backup_lock(home, lock, err);
 }
 
-static int carry(const struct move *move, struct err *err)
+static int move_state(const struct move *move, struct err *err)
 {
-    puts("stopped here; builds go on");
+    puts("stopped here; builds continue");
     if (send_backup(move, err) < 0 || send_rest(move, err) < 0)
         return -1;
-    puts("copied: what the farm knows, logs and secrets");
+    puts("copied the journal, farm.yaml, keys, logs and secrets");
     const char *said =
-        remote(move, err, "%s --home %s restore --back --complete %s >&2 && rm -f %s",
-               move->program, move->quoted, move->file, move->file);
+        run_remote(move, err, "%s --home %s restore --back --complete %s >&2 && rm -f %s",
+                   move->program, move->quoted, move->file, move->file);
     return said ? backup_mark_moved(
                       move->invocation->home,
                       arena_print(&move->invocation->arena, "%s, %s", move->host, move->there), err)
@@ -158,17 +157,17 @@ static int carry(const struct move *move, struct err *err)
 static enum exit_code start_there(const struct move *move)
 {
     struct err err;
-    if (!remote(move, &err, "%s --home %s up --no-worker", move->program, move->quoted))
+    if (!run_remote(move, &err, "%s --home %s up --no-worker", move->program, move->quoted))
         return fail(EXIT_REFUSED,
-                    "the farm is on %s in %s now, but its coordinator did not start (%s): see why, "
-                    "and start it there with farm up",
+                    "the farm is now on %s in %s, but its coordinator did not start (%s): correct "
+                    "that and start it there with farm up",
                     move->host, move->there, err.text);
     const char *endpoint =
-        remote(move, &err, "sed -n 's/^control //p' %s/run/endpoints", move->quoted);
-    printf("the coordinator runs on %s now, in %s, and listens on %s\n"
-           "Workers elsewhere know the old address: start each with --connect and the new one; "
-           "what they build goes on\n",
-           move->host, move->there, endpoint && *endpoint ? endpoint : "what farm.yaml says");
+        run_remote(move, &err, "sed -n 's/^control //p' %s/run/endpoints", move->quoted);
+    printf("the coordinator now runs on %s in %s and listens on %s\n"
+           "Workers on other hosts know the old address: restart each with --connect and the new "
+           "one; their builds continue\n",
+           move->host, move->there, endpoint && *endpoint ? endpoint : "the address in farm.yaml");
     return EXIT_FINE;
 }
 
@@ -181,13 +180,13 @@ enum exit_code cmd_move(struct invocation *invocation)
                         .program = arena_shell_word(&invocation->arena, program)};
     struct err err;
     int lock = -1;
-    if (backup_check_here(invocation->home, &err) < 0 || look(&move, &err) < 0 ||
+    if (backup_check_here(invocation->home, &err) < 0 || check_host(&move, &err) < 0 ||
         stop_here(&move, &lock, &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
-    int result = carry(&move, &err);
+    int result = move_state(&move, &err);
     close(lock);
     if (result < 0)
-        return fail(EXIT_REFUSED, "%s; the farm is still here: start it again with farm up",
+        return fail(EXIT_REFUSED, "%s; the farm was not moved: start it again with farm up",
                     err.text);
     return start_there(&move);
 }

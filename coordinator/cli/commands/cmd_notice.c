@@ -63,11 +63,11 @@ enum exit_code cmd_notice_test(struct invocation *invocation)
         return code;
     json_array_foreach(json_object_get(body, "told"), index, row)
     {
-        printf("%s was told\n", text_safe(&invocation->arena, json_string_value(row)));
+        printf("notified %s\n", text_safe(&invocation->arena, json_string_value(row)));
     }
     json_array_foreach(json_object_get(body, "failed"), index, row)
     {
-        code = fail(EXIT_REFUSED, "%s was not told: %s",
+        code = fail(EXIT_REFUSED, "cannot notify %s: %s",
                     text_safe(&invocation->arena, json_get_text(row, "name", "")),
                     text_safe(&invocation->arena, json_get_text(row, "problem", "")));
     }

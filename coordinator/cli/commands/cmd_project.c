@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_project.c - a second repository in the same farm.
+/* cmd_project.c - `farm project add`: adds a repository to farm.yaml.
  *
- * The new project is put behind the others in farm.yaml, as text: what a person wrote there, with
- * comments, stays as it is. The result is read as the coordinator would read it before it replaces
- * anything; then a running coordinator is told to read it again.
+ * The new project is appended to the list of projects as text, so that everything a person wrote
+ * there, comments too, is kept. The result is parsed as the coordinator would parse it before it
+ * replaces the file; then a running coordinator is told to reload it.
  */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/commands/init.h"
@@ -25,17 +25,17 @@ static size_t line_size(const char *text)
     return size + (text[size] == '\n');
 }
 
-static size_t blanks(const char *line)
+static size_t leading_blanks(const char *line)
 {
     return strspn(line, " ");
 }
 
 static bool is_blank(const char *line)
 {
-    return line[blanks(line)] == '\n' || !line[blanks(line)];
+    return line[leading_blanks(line)] == '\n' || !line[leading_blanks(line)];
 }
 
-/* The line that begins the list, or NULL. */
+/* The line with the key `projects`, or NULL. */
 static const char *find_list(const char *yaml)
 {
     for (const char *line = yaml; *line; line += line_size(line))
@@ -44,8 +44,8 @@ static const char *find_list(const char *yaml)
     return NULL;
 }
 
-/* Behind the last line of the list that begins at `line`: blank lines and comments at its end
- * belong to what follows. */
+/* The end of the list that begins at `line`: after its last item. Blank lines and comments that
+ * follow belong to the next key. */
 static const char *end_of_list(const char *line)
 {
     const char *end = line += line_size(line);
@@ -59,39 +59,39 @@ static const char *end_of_list(const char *line)
     return end;
 }
 
-/* How far the items of the list are moved in; 2 when it has none. */
+/* The indentation of the list's items; 2 when it has none. */
 static size_t indent_of(const char *list, const char *end)
 {
     for (const char *line = list + line_size(list); line < end; line += line_size(line))
-        if (line[blanks(line)] == '-')
-            return blanks(line);
+        if (line[leading_blanks(line)] == '-')
+            return leading_blanks(line);
     return 2;
 }
 
 static void add_item(const char *item, size_t indent, struct buf *out)
 {
     for (const char *line = item; *line; line += line_size(line)) {
-        size_t size = line_size(line), own = blanks(line) < 2 ? blanks(line) : 2;
+        size_t size = line_size(line), own = leading_blanks(line) < 2 ? leading_blanks(line) : 2;
         if (!is_blank(line))
             buf_print(out, "%*s", (int)indent, "");
         buf_add(out, line + own, size - own);
     }
 }
 
-/* `yaml` with the only project of `fresh` behind its own ones. */
+/* `yaml` with the only project of `fresh` appended to its projects. */
 static int insert_project(const char *yaml, const char *fresh, struct buf *out, struct err *err)
 {
     const char *list = find_list(yaml);
     const char *item = find_list(fresh);
     if (!item)
-        return err_set(err, "farmd wrote no project");
+        return err_set(err, "farmd discovered no project");
     item += line_size(item);
     const char *value = list ? list + sizeof list_key - 1 : "\n";
     const char *rest = value + strspn(value, " ");
     bool is_flow = list && *rest != '\n' && *rest && *rest != '#' && strncmp(rest, "[]", 2) != 0;
     if (is_flow)
         return err_set(err, "`projects` in farm.yaml is written on one line: write it as a list of "
-                            "`- name: ...`, then add again");
+                            "`- name: ...`, then try again");
     const char *end = list ? end_of_list(list) : yaml + strlen(yaml);
     size_t head = (size_t)((list ? list : end) - yaml);
     buf_add(out, yaml, head);
@@ -105,7 +105,7 @@ static int insert_project(const char *yaml, const char *fresh, struct buf *out, 
     return 0;
 }
 
-static int check(const struct buf *yaml, const char *path, struct err *err)
+static int check_yaml(const struct buf *yaml, const char *path, struct err *err)
 {
     struct config config = {0};
     int result = config_parse((struct bytes){yaml->data, yaml->size}, path, &config, err);
@@ -113,8 +113,8 @@ static int check(const struct buf *yaml, const char *path, struct err *err)
     return result;
 }
 
-/* Whether a coordinator was there to be told. */
-static bool tell_coordinator(struct invocation *invocation)
+/* Returns true when a coordinator runs and was told to reload farm.yaml. */
+static bool reload_coordinator(struct invocation *invocation)
 {
     const char *path = home_path(&invocation->arena, invocation->home, "run/farmd.pid");
     pid_t pid = process_running(path);
@@ -129,16 +129,17 @@ enum exit_code cmd_project_add(struct invocation *invocation)
     bool failed = io_read_file(path, LIMIT_CONFIG_BYTES, &old, &err) ||
                   init_discover(invocation, invocation->arguments[0], &fresh, &err) ||
                   insert_project((const char *)old.data, (const char *)fresh.data, &merged, &err) ||
-                  check(&merged, path, &err) ||
+                  check_yaml(&merged, path, &err) ||
                   io_write_file(path, merged.data, merged.size, 0640, true, &err);
     buf_release(&old);
     buf_release(&fresh);
     buf_release(&merged);
     if (failed)
-        return fail(EXIT_REFUSED, "%s; %s is as it was", err.text, path);
-    printf("%s has it; publishing is off until you choose a target for its branches there.\n%s\n",
+        return fail(EXIT_REFUSED, "%s; %s was not changed", err.text, path);
+    printf("added to %s; nothing is published until you set a target for its branches there.\n%s\n",
            path,
-           tell_coordinator(invocation) ? "The coordinator reads it again: farm matrix shows it"
-                                        : "Next: farm up, then farm matrix");
+           reload_coordinator(invocation)
+               ? "The coordinator reloads the file: farm matrix shows the project"
+               : "Next: farm up, then farm matrix");
     return EXIT_FINE;
 }

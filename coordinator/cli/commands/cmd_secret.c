@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_secret.c - a secret on its way into the farm: from standard input or typed unseen, never from
- * argv, which everybody on the host may read. */
+/* cmd_secret.c - `farm secret set`: reads a secret from standard input or a prompt without echo,
+ * never from argv, which every user of the host can read. */
 #include "coordinator/cli/commands.h"
 #include "proto/json.h"
 #include "proto/limits.h"
@@ -20,8 +20,8 @@ static void set_echo(bool on)
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal);
 }
 
-/* To the end of the input, or of the line that was typed. Returns the bytes, or -1 when it is too
- * long. */
+/* Reads to the end of the input, or of the line when `typed`. Returns the number of bytes, or -1
+ * when there are too many. */
 static ssize_t read_value(char *value, size_t size_max, bool typed)
 {
     size_t size = 0;
@@ -42,7 +42,7 @@ static ssize_t ask_value(const char *name, char *value, size_t size_max)
 {
     bool typed = isatty(STDIN_FILENO) == 1;
     if (typed) {
-        set_echo(false); /* first: what is typed at once is neither shown nor lost */
+        set_echo(false); /* before the prompt: early typing is neither shown nor lost */
         fprintf(stderr, "value of %s (not shown): ", name);
     }
     ssize_t size = read_value(value, size_max, typed);
@@ -61,21 +61,22 @@ enum exit_code cmd_secret_set(struct invocation *invocation)
     const char *name = invocation->arguments[0];
     ssize_t size = ask_value(name, value, sizeof value);
     if (size < 0 || size > LIMIT_SECRET_BYTES)
-        return fail(EXIT_REFUSED, "a secret has at most %d bytes", LIMIT_SECRET_BYTES);
+        return fail(EXIT_REFUSED, "a secret may have at most %d bytes", LIMIT_SECRET_BYTES);
     if (size == 0)
-        return fail(EXIT_REFUSED, "nothing was given: the secret stays as it is");
+        return fail(EXIT_REFUSED, "no value was given; the secret was not changed");
     json_t *text = json_stringn(value, (size_t)size);
     bool has_nul = memchr(value, '\0', (size_t)size);
     explicit_bzero(value, sizeof value);
     if (!text || has_nul) {
         json_decref(text);
-        return fail(EXIT_REFUSED, "a secret must be text (UTF-8, no NUL): encode it, e.g. base64");
+        return fail(EXIT_REFUSED,
+                    "a secret must be text (UTF-8, no NUL): encode it, e.g. as base64");
     }
     json_t *arguments = json_object();
     json_object_set_new(arguments, "name", json_text(name));
     json_object_set_new(arguments, "value", text);
     enum exit_code code = invocation_tell(invocation, "secret-set", arguments);
     if (code == EXIT_FINE)
-        printf("secret %s is set; what was held for it goes on\n", name);
+        printf("secret %s is set; publications that were held for it continue\n", name);
     return code;
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* The argument, or 0: the newest. */
+/* The run that the argument names; 0 (the newest) without one. */
 static enum exit_code wanted_run(struct invocation *invocation, uint64_t *run)
 {
     *run = 0;
@@ -28,7 +28,7 @@ static enum exit_code ask_status(struct invocation *invocation, json_t **body)
 
 /* ---- status -------------------------------------------------------------------------------- */
 
-/* What stays open until a person acts. */
+/* Notices that stay open until a person acts. */
 static void print_needs(const json_t *notices, struct arena *arena, bool colours, struct buf *out)
 {
     size_t index;
@@ -47,7 +47,7 @@ static void print_farm(const json_t *farm, bool colours, struct buf *out)
     struct arena arena = {0};
     if (json_get_flag(farm, "paused")) {
         ink_add(out, colours, INK_NOTE, "paused");
-        buf_print(out, ": %s (farm resume goes on)\n",
+        buf_print(out, ": %s (farm resume ends this)\n",
                   text_safe(&arena, json_get_text(farm, "paused_reason", "")));
     }
     if (json_object_get(farm, "intake_open") && !json_get_flag(farm, "intake_open")) {
@@ -112,7 +112,7 @@ static const char *chosen_text(struct arena *arena, const json_t *run)
     const char *filter = json_get_text(run, "filter", "");
     uint64_t retry_of = json_get_u64(run, "retry_of", 0);
     if (!strcmp(json_get_text(run, "task", ""), "evaluate"))
-        return arena_print(arena, "evaluates what waits in %llu", (unsigned long long)retry_of);
+        return arena_print(arena, "evaluates jobs that wait in %llu", (unsigned long long)retry_of);
     if (retry_of)
         return arena_print(arena, "retry of %llu%s%s", (unsigned long long)retry_of,
                            *filter ? ": " : "", filter);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_token.c - tokens: made and listed by an admin, used by whoever joins. */
+/* cmd_token.c - `farm token` for admins and `farm join` for whoever got a token. */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/home.h"
@@ -20,7 +20,7 @@
 
 /* ---- times --------------------------------------------------------------------------------- */
 
-/* "90s", "30m", "1h", "2d" -> ms; 0: it is none. */
+/* "90s", "30m", "1h", "2d" in ms; 0 when `text` is not a time. */
 static uint64_t read_ttl(const char *text)
 {
     static const struct {
@@ -49,7 +49,7 @@ static bool is_wildcard(const char *host)
     return !strcmp(host, "0.0.0.0") || !strcmp(host, "[::]") || !strcmp(host, "*");
 }
 
-/* The first address of this machine that others could know. */
+/* The first IPv4 address of this machine that is not loopback; "" when there is none. */
 static const char *own_address(struct arena *arena)
 {
     struct ifaddrs *all = NULL;
@@ -77,8 +77,9 @@ static const char *host_of(struct arena *arena, const char *endpoint)
     return arena_print(arena, "%.*s", (int)(colon - endpoint - 6), endpoint + 6);
 }
 
-/* How whoever joins reaches the door, which says where it listens itself. */
-static const char *door_host(struct invocation *invocation, const char *endpoint)
+/* The host part of the address at which others reach the join endpoint; `endpoint` is where it
+ * listens, which may be a wildcard. */
+static const char *join_host(struct invocation *invocation, const char *endpoint)
 {
     struct arena *arena = &invocation->arena;
     const struct client_address *address = client_address(invocation->client);
@@ -97,12 +98,11 @@ static int read_made(struct invocation *invocation, const json_t *body, struct i
 {
     const char *endpoint = json_get_text(body, "endpoint", "");
     const char *secret = json_get_text(body, "secret", ""), *colon = strrchr(endpoint, ':');
-    const char *host = door_host(invocation, endpoint);
+    const char *host = join_host(invocation, endpoint);
     *out = (struct invitation){.number = (uint32_t)json_get_u64(body, "number", 0)};
     snprintf(out->server_key, sizeof out->server_key, "%s", json_get_text(body, "server_key", ""));
     if (!colon || !*host || strlen(secret) != 2 * INVITATION_SECRET_BYTES)
-        return err_set(err,
-                       "it is not known how others reach this coordinator: say --address HOST");
+        return err_set(err, "cannot tell how others reach this coordinator: use --address HOST");
     snprintf(out->endpoint, sizeof out->endpoint, "tcp://%s%s", host, colon);
     for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++) {
         char pair[3] = {secret[2 * i], secret[2 * i + 1], 0};
@@ -122,10 +122,10 @@ static void print_made(struct invocation *invocation, const struct invitation *m
         return;
     }
     printf("%s\n", text);
-    fprintf(stderr, "There, within its time and once: %s join --token %.12s...\n",
+    fprintf(stderr, "To use it once before it expires, run there: %s join --token %.12s...\n",
             strcmp(role, "worker") != 0 ? "farm" : "farm-worker", text);
     if (is_loopback(host_of(&invocation->arena, made->endpoint)))
-        fprintf(stderr, "This coordinator listens on this machine only, so that nobody else can "
+        fprintf(stderr, "This coordinator listens on this machine only, so other machines cannot "
                         "join: see listen: in farm.yaml.\n");
 }
 
@@ -136,7 +136,7 @@ enum exit_code cmd_token_create(struct invocation *invocation)
         option_given(invocation, "role") ? option_text(invocation, "role") : "worker";
     uint64_t ttl_ms = read_ttl(ttl);
     if (!ttl_ms)
-        return fail(EXIT_USAGE, "--ttl is a time like 30m, 1h or 2d, not \"%s\"", ttl);
+        return fail(EXIT_USAGE, "--ttl must be a time like 30m, 1h or 2d, not \"%s\"", ttl);
     json_t *body = NULL, *arguments = json_object();
     json_object_set_new(arguments, "role", json_text(role));
     json_object_set_new(arguments, "name", json_text(option_text(invocation, "name")));
@@ -159,12 +159,12 @@ enum exit_code cmd_token_create(struct invocation *invocation)
 
 /* ---- list and revoke ----------------------------------------------------------------------- */
 
-static const char *when(struct arena *arena, const json_t *token)
+static const char *time_left(struct arena *arena, const json_t *token)
 {
     uint64_t expires = json_get_u64(token, "expires", 0), now = clock_wall_ms();
     if (strcmp(json_get_text(token, "state", ""), "open") != 0 || expires < now)
         return "";
-    return arena_print(arena, "for %s", format_duration(arena, expires - now));
+    return arena_print(arena, "valid for %s", format_duration(arena, expires - now));
 }
 
 static void print_tokens(struct invocation *invocation, const json_t *tokens)
@@ -184,12 +184,12 @@ static void print_tokens(struct invocation *invocation, const json_t *tokens)
         table_cell(table, INK_PLAIN, json_get_text(token, "role", ""));
         table_cell(table, INK_PLAIN, json_get_text(token, "name", ""));
         table_cell(table, INK_PLAIN, json_get_text(token, "who", ""));
-        table_cell(table, INK_NOTE, when(&invocation->arena, token));
+        table_cell(table, INK_NOTE, time_left(&invocation->arena, token));
     }
     if (index)
         table_print(table, screen.colours, &text);
     else
-        buf_print(&text, "there is no token: farm token create makes one\n");
+        buf_print(&text, "no tokens: farm token create makes one\n");
     screen_write(&screen, &text);
     buf_release(&text);
     table_destroy(table);
@@ -218,8 +218,8 @@ enum exit_code cmd_token_revoke(struct invocation *invocation)
 
 /* ---- join ---------------------------------------------------------------------------------- */
 
-static int remember(struct invocation *invocation, const struct invitation *invitation,
-                    const struct joined *joined, struct err *err)
+static int save_remote(struct invocation *invocation, const struct invitation *invitation,
+                       const struct joined *joined, struct err *err)
 {
     struct buf text = {0};
     buf_print(&text, "connect %s\nserver-key %s\nname %s\n", joined->control,
@@ -238,7 +238,7 @@ static const char *own_name(struct invocation *invocation)
     return user ? arena_text(&invocation->arena, user->pw_name) : "teammate";
 }
 
-static int join(struct invocation *invocation, struct joined *joined, struct err *err)
+static int join_farm(struct invocation *invocation, struct joined *joined, struct err *err)
 {
     struct arena *arena = &invocation->arena;
     struct invitation invitation;
@@ -249,7 +249,7 @@ static int join(struct invocation *invocation, struct joined *joined, struct err
         invitation_accept(&invitation, &key, false, own_name(invocation), joined, arena, err))
         return -1;
     explicit_bzero(&key, sizeof key);
-    return remember(invocation, &invitation, joined, err);
+    return save_remote(invocation, &invitation, joined, err);
 }
 
 enum exit_code cmd_join(struct invocation *invocation)
@@ -257,13 +257,13 @@ enum exit_code cmd_join(struct invocation *invocation)
     struct joined joined;
     struct err err;
     if (io_exists(home_path(&invocation->arena, invocation->home, "farm.yaml")))
-        return fail(EXIT_REFUSED, "%s is a farm of its own: choose another folder with --home",
+        return fail(EXIT_REFUSED, "%s already is a farm: choose another folder with --home",
                     invocation->home);
     if (!option_given(invocation, "token"))
-        return fail(EXIT_USAGE, "say which token: --token farm1...");
-    if (join(invocation, &joined, &err))
+        return fail(EXIT_USAGE, "name the token: --token farm1...");
+    if (join_farm(invocation, &joined, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
-    printf("you are %s %s of the farm at %s; farm status shows it\n", joined.role, joined.name,
-           joined.control);
+    printf("joined the farm at %s as %s %s; farm status shows it\n", joined.control, joined.role,
+           joined.name);
     return EXIT_FINE;
 }

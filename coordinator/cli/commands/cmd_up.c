@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_up.c - a farm on this machine, started and stopped. What runs already is left as it is. */
+/* cmd_up.c - `farm up` and `farm down`: start and stop a farm on this machine. `up` does not touch
+ * programs that run already. */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/home.h"
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Replaying a large journal takes a second; a slow disk some more. */
+/* Replaying a large journal takes a second, on a slow disk several. */
 #define START_WAIT_MS 30000
 #define STOP_WAIT_MS  30000
 #define LOOK_EVERY_MS 20
@@ -39,7 +40,8 @@ static struct farm_paths paths_of(struct invocation *invocation)
                                .admin_key = home_path(arena, home, "keys/admin.key")};
 }
 
-static int prepare(struct invocation *invocation, const struct farm_paths *paths, struct err *err)
+static int make_folders_and_keys(struct invocation *invocation, const struct farm_paths *paths,
+                                 struct err *err)
 {
     static const struct {
         const char *name;
@@ -55,7 +57,7 @@ static int prepare(struct invocation *invocation, const struct farm_paths *paths
                : 0;
 }
 
-/* The coordinator writes its endpoints when it can be spoken to. */
+/* The coordinator writes its endpoints file when it is ready for connections. */
 static int await_endpoints(const struct farm_paths *paths, pid_t pid, struct arena *arena,
                            struct err *err)
 {
@@ -63,7 +65,7 @@ static int await_endpoints(const struct farm_paths *paths, pid_t pid, struct are
     while (!io_exists(paths->endpoints)) {
         if (process_ended(pid)) {
             unlink(paths->pid_file);
-            return err_set(err, "the coordinator ended at once: %s",
+            return err_set(err, "the coordinator exited at once: %s",
                            process_last_line(arena, paths->log_file));
         }
         if (clock_boot_ms() > deadline_ms)
@@ -82,9 +84,9 @@ static enum exit_code start_coordinator(struct invocation *invocation,
     const char *argv[] = {process_find(arena, "farmd"), "--home", invocation->home, NULL};
     const struct process_start start = {
         .argv = argv, .pid_file = paths->pid_file, .log_file = paths->log_file};
-    if (prepare(invocation, paths, &err))
+    if (make_folders_and_keys(invocation, paths, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
-    unlink(paths->endpoints); /* of one that was killed */
+    unlink(paths->endpoints); /* left behind by one that was killed */
     pid_t pid = process_start(&start, &err);
     if (pid < 0 || await_endpoints(paths, pid, arena, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
@@ -102,20 +104,20 @@ static enum exit_code ensure_coordinator(struct invocation *invocation,
     }
     enum exit_code code = invocation_tell(invocation, "farm", NULL);
     if (code == EXIT_FINE)
-        printf("the coordinator %s at %s (log %s)\n", pid ? "runs already" : "started",
+        printf("the coordinator %s at %s (log %s)\n", pid ? "already runs" : "started",
                home_endpoint(&invocation->arena, invocation->home, "control"), paths->log_file);
     return code;
 }
 
 /* ---- at boot ------------------------------------------------------------------------------- */
 
-/* Names our line of the crontab. */
+/* The comment that marks our line of the crontab. */
 static const char *boot_mark(struct invocation *invocation)
 {
     return arena_print(&invocation->arena, "floxfarm %s", invocation->home);
 }
 
-/* The same command again, by cron. */
+/* Puts the same command into the crontab. */
 static enum exit_code up_at_boot(struct invocation *invocation)
 {
     static const char *const kept[] = {"no-worker", "may-publish"};
@@ -132,12 +134,12 @@ static enum exit_code up_at_boot(struct invocation *invocation)
     }
     if (!boot_possible())
         return fail(EXIT_REFUSED,
-                    "there is no crontab here: install cron, or have `%s --home %s up` run at boot "
+                    "there is no crontab program: install cron, or run `%s --home %s up` at boot "
                     "by other means",
                     program, invocation->home);
     if (boot_set(boot_mark(invocation), argv, getenv("PATH"), &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
-    puts("cron starts it when this machine boots (farm down --at-boot ends that)");
+    puts("cron starts the farm when this machine boots (farm down --at-boot ends that)");
     return EXIT_FINE;
 }
 
@@ -169,11 +171,11 @@ enum exit_code cmd_up(struct invocation *invocation)
     struct err err;
     if (option_given(invocation, "on"))
         return up_elsewhere(invocation);
-    const char *elsewhere = home_remote(&invocation->arena, invocation->home, "host");
-    if (*elsewhere)
+    const char *host = home_remote(&invocation->arena, invocation->home, "host");
+    if (*host)
         return fail(EXIT_REFUSED,
                     "the coordinator of this farm runs on %s: farm up --on %s starts it there",
-                    elsewhere, elsewhere);
+                    host, host);
     if (backup_check_here(invocation->home, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = up_here(invocation, &paths);
@@ -187,16 +189,15 @@ enum exit_code cmd_down(struct invocation *invocation)
     enum exit_code code = EXIT_FINE;
     if (option_given(invocation, "workers"))
         code = local_workers_stop(invocation);
-    const char *elsewhere = home_remote(&invocation->arena, invocation->home, "host");
-    if (*elsewhere)
-        return fail(EXIT_REFUSED, "the coordinator of this farm runs on %s: stop it there",
-                    elsewhere);
+    const char *host = home_remote(&invocation->arena, invocation->home, "host");
+    if (*host)
+        return fail(EXIT_REFUSED, "the coordinator of this farm runs on %s: stop it there", host);
     tunnels_stop(invocation);
     if (option_given(invocation, "at-boot") && boot_clear(boot_mark(invocation), &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
     int result = process_stop(paths.pid_file, STOP_WAIT_MS, &err);
     if (result < 0)
         return fail(EXIT_REFUSED, "the coordinator: %s", err.text);
-    puts(result ? "the coordinator did not run" : "the coordinator stopped; builds go on");
+    puts(result ? "the coordinator was not running" : "the coordinator stopped; builds continue");
     return code;
 }

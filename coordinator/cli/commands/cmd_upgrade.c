@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_upgrade.c - hosts that were added before: newer programs, newer flox, and their leaving.
+/* cmd_upgrade.c - hosts that `farm worker add` set up: upgrades of the programs and of flox, and
+ * their removal.
  *
- * Our own programs are swapped under running builds. A newer flox restarts nix-daemon, and with it
- * what it builds: such a host is drained first and takes work again after, one host at a time, so
- * that the others go on. */
+ * Our own programs are replaced while builds run. A flox upgrade restarts nix-daemon and kills its
+ * builds, so the host is drained first and resumed after the upgrade: one host at a time, so that
+ * the others keep working. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/hosts/deploy_ui.h"
 #include "coordinator/cli/hosts/host_book.h"
@@ -35,8 +36,8 @@ static int fill_known(struct deploy_ui *ui, size_t index, const char *name, stru
 
 /* ---- upgrade --------------------------------------------------------------------------------- */
 
-static enum exit_code upgrade(struct invocation *invocation, const char *const *names, size_t count,
-                              bool flox)
+static enum exit_code upgrade_hosts(struct invocation *invocation, const char *const *names,
+                                    size_t count, bool flox)
 {
     struct deploy_ui ui;
     struct err err;
@@ -59,7 +60,8 @@ static enum exit_code tell_worker(struct invocation *invocation, const char *ver
         json_pack("{s:s, s:s}", "worker", name, "reason", "farm worker upgrade --flox"));
 }
 
-/* What it still builds and publishes; it is told when that changes. */
+/* Waits until the worker builds and publishes nothing; prints how many are left when that changes.
+ */
 static enum exit_code await_idle(struct invocation *invocation, const char *name)
 {
     uint64_t before = 0;
@@ -77,7 +79,7 @@ static enum exit_code await_idle(struct invocation *invocation, const char *name
         if (code != EXIT_FINE || !busy)
             return code;
         if (busy != before)
-            printf("%s: waits for %llu of its builds and publications to end\n", name,
+            printf("%s: waiting for %llu builds and publications to end\n", name,
                    (unsigned long long)busy);
         fflush(stdout);
         before = busy;
@@ -85,16 +87,16 @@ static enum exit_code await_idle(struct invocation *invocation, const char *name
     }
 }
 
-static enum exit_code renew_flox(struct invocation *invocation, const char *name)
+static enum exit_code upgrade_flox(struct invocation *invocation, const char *name)
 {
     enum exit_code code = tell_worker(invocation, "worker-drain", name);
     if (code == EXIT_FINE)
         code = await_idle(invocation, name);
     if (code == EXIT_FINE)
-        code = upgrade(invocation, &name, 1, true);
+        code = upgrade_hosts(invocation, &name, 1, true);
     if (code == EXIT_FINE)
         return tell_worker(invocation, "worker-resume", name);
-    return fail(code, "%s takes no work now; when it is mended: farm worker resume %s", name, name);
+    return fail(code, "%s is drained; when it is repaired: farm worker resume %s", name, name);
 }
 
 enum exit_code cmd_worker_upgrade(struct invocation *invocation)
@@ -108,13 +110,14 @@ enum exit_code cmd_worker_upgrade(struct invocation *invocation)
         for (names = hosts_list(invocation); names[count]; count++)
             ;
     if (count == 0)
-        return fail(EXIT_REFUSED, "no worker was added from here by farm worker add");
+        return fail(EXIT_REFUSED, "no worker was added from this machine by farm worker add");
     if (!option_given(invocation, "flox"))
-        return upgrade(invocation, names, count, false);
+        return upgrade_hosts(invocation, names, count, false);
     for (size_t i = 0; code == EXIT_FINE && i < count; i++)
         code = hosts_knows(invocation, names[i])
-                   ? renew_flox(invocation, names[i])
-                   : fail(EXIT_REFUSED, "%s was not added from here by farm worker add", names[i]);
+                   ? upgrade_flox(invocation, names[i])
+                   : fail(EXIT_REFUSED, "%s was not added from this machine by farm worker add",
+                          names[i]);
     return code;
 }
 
@@ -125,7 +128,8 @@ enum exit_code host_leave(struct invocation *invocation, const char *name, bool 
     struct deploy_ui ui;
     struct err err;
     if (!hosts_knows(invocation, name)) {
-        printf("%s was not added from here: stop it on its host with farm-worker service remove\n",
+        printf("%s was not added from this machine: stop it on its host with farm-worker service "
+               "remove\n",
                name);
         return EXIT_FINE;
     }

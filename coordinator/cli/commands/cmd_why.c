@@ -8,8 +8,8 @@
 
 /* ---- clusters ------------------------------------------------------------------------------ */
 
-/* What all variants of a cluster share and says the most: "all on cuda-12_9". */
-static const char *shared(const json_t *cluster, struct arena *arena)
+/* The most telling attribute that all variants of a cluster share: " - all on cuda-12_9". */
+static const char *shared_text(const json_t *cluster, struct arena *arena)
 {
     const json_t *common = json_object_get(cluster, "common");
     const char *branch = json_get_text(common, "branch", ""),
@@ -47,7 +47,7 @@ static void print_workers(const json_t *cluster, struct arena *arena, struct buf
     }
 }
 
-/* Only what this run does not show itself. */
+/* Prints the first sighting when it was in an earlier run. */
 static void print_seen(const json_t *seen, struct arena *arena, struct buf *out)
 {
     if (!json_get_flag(seen, "earlier"))
@@ -73,7 +73,7 @@ static void print_cluster(const json_t *cluster, bool colours, struct buf *out)
                 ? arena_print(&arena, "1 %s", what)
                 : arena_print(&arena, "%llu %ss, one cause", (unsigned long long)variants, what));
     buf_print(out, ": %s%s%s%s\n", cause, *detail ? ": " : "", text_safe(&arena, detail),
-              shared(cluster, &arena));
+              shared_text(cluster, &arena));
     print_lines(cluster, &arena, colours, out);
     buf_print(out, "  first %s%s%s on %s; seen on ",
               text_safe(&arena, json_get_text(first, "package", "")), *attempt ? ", attempt " : "",
@@ -115,9 +115,9 @@ static void print_head(const json_t *why, struct arena *arena, bool colours, str
         buf_print(out, "the project has %s\n", text_safe(arena, nearest));
     uint64_t wait_ms = json_get_u64(why, "wait_ms", 0);
     if (wait_ms)
-        buf_print(out, "it will be tried again in %s\n", format_duration(arena, wait_ms));
+        buf_print(out, "next attempt in %s\n", format_duration(arena, wait_ms));
     if (!closed && json_get_flag(why, "paused"))
-        buf_print(out, "the farm is paused: %s (farm resume goes on)\n",
+        buf_print(out, "the farm is paused: %s (farm resume ends this)\n",
                   text_safe(arena, json_get_text(why, "paused_reason", "")));
 }
 
@@ -137,7 +137,7 @@ static void print_hosts(const json_t *hosts, bool colours, struct buf *out)
                    takes   ? INK_GOOD
                    : never ? INK_BAD
                            : INK_NOTE,
-                   takes   ? "could take it"
+                   takes   ? "can take it"
                    : never ? "never"
                            : "not now");
         table_cell(table, INK_PLAIN, json_get_text(host, "text", fit));
@@ -145,7 +145,7 @@ static void print_hosts(const json_t *hosts, bool colours, struct buf *out)
     if (index)
         table_print(table, colours, out);
     else
-        buf_print(out, "there is no worker: farm worker start NAME makes one here\n");
+        buf_print(out, "no workers: farm worker start NAME starts one on this machine\n");
     table_destroy(table);
 }
 
@@ -174,7 +174,7 @@ static void add_try(struct table *table, struct arena *arena, const json_t *atte
     table_cell(table, INK_PLAIN, json_get_text(attempt, "detail", ""));
 }
 
-/* Below this a host is only busy. */
+/* In hundredths of a percent; a smaller stall only means that the host is busy. */
 enum { STALL_MIN = 1000 };
 
 static void add_fact(struct buf *out, bool *any, const char *text)
@@ -188,12 +188,14 @@ static void add_stall(const json_t *facts, const char *key, const char *what, st
 {
     uint64_t hundredths = json_get_u64(facts, key, 0);
     if (hundredths >= STALL_MIN)
-        add_fact(out, any,
-                 arena_print(arena, "all of the host waited for %s %llu %% of the time at the end",
-                             what, (unsigned long long)hundredths / 100));
+        add_fact(
+            out, any,
+            arena_print(arena,
+                        "at the end all processes of the host waited for %s %llu %% of the time",
+                        what, (unsigned long long)hundredths / 100));
 }
 
-/* "attempt 2: the kernel killed 1 process of nix-daemon for memory", of those that ended badly. */
+/* "attempt 2: out of memory, the kernel killed ...", for attempts that ended badly. */
 static void print_facts(const json_t *attempt, struct arena *arena, struct buf *out)
 {
     const json_t *facts = json_object_get(attempt, "facts");
@@ -203,16 +205,17 @@ static void print_facts(const json_t *attempt, struct arena *arena, struct buf *
     bool any = false;
     if (own)
         add_fact(&text, &any,
-                 arena_print(arena, "the kernel killed %llu of its processes for memory",
+                 arena_print(arena, "out of memory, the kernel killed %llu of its processes",
                              (unsigned long long)own));
     if (daemon)
         add_fact(&text, &any,
-                 arena_print(arena, "the kernel killed %llu of nix-daemon's processes for memory",
+                 arena_print(arena,
+                             "out of memory, the kernel killed %llu of nix-daemon's processes",
                              (unsigned long long)daemon));
     if (json_get_flag(facts, "daemon_restarted"))
-        add_fact(&text, &any, "nix-daemon was restarted under it");
+        add_fact(&text, &any, "nix-daemon was restarted while it ran");
     add_stall(facts, "memory_stall", "memory", arena, &text, &any);
-    add_stall(facts, "io_stall", "its disks", arena, &text, &any);
+    add_stall(facts, "io_stall", "disks", arena, &text, &any);
     if (any && strcmp(json_get_text(attempt, "outcome", "ok"), "ok") != 0)
         buf_print(out, "attempt %llu: %s\n",
                   (unsigned long long)json_get_u64(attempt, "ordinal", 0), (const char *)text.data);
@@ -268,14 +271,14 @@ static void print_why(const json_t *why, struct arena *arena, bool colours, stru
     print_publication(json_object_get(why, "publication"), arena, out);
     print_clusters(json_object_get(why, "clusters"), colours, out);
     if (*log)
-        buf_print(out, "farm logs %llu/%s has its output\n",
+        buf_print(out, "farm logs %llu/%s prints its output\n",
                   (unsigned long long)json_get_u64(why, "run", 0),
                   text_safe(arena, json_get_text(why, "package", "")));
 }
 
 /* ---- a run --------------------------------------------------------------------------------- */
 
-/* Of builds; or of publications that were given up. */
+/* Whether there is a cluster of failed builds, or of publications that were given up. */
 static bool any_cluster(const json_t *clusters, bool publications)
 {
     size_t index;
@@ -300,12 +303,12 @@ static void print_run(const json_t *body, bool colours, struct buf *out)
         buf_print(out, "after a fix: farm retry %llu --failed --at BRANCH\n",
                   (unsigned long long)json_get_u64(run, "run", 0));
     if (any_cluster(clusters, true))
-        buf_print(out, "what is built and not published: farm publish %llu\n",
+        buf_print(out, "to publish what is built and not published: farm publish %llu\n",
                   (unsigned long long)json_get_u64(run, "run", 0));
     if (run_went_well(run))
         buf_print(out, "nothing failed\n");
     else if (!run_is_over(run))
-        buf_print(out, "farm why JOB says what one of its jobs waits for\n");
+        buf_print(out, "farm why JOB shows what one of its jobs waits for\n");
 }
 
 enum exit_code cmd_why(struct invocation *invocation)

@@ -9,7 +9,7 @@
 
 /* ---- list ---------------------------------------------------------------------------------- */
 
-static const char *joined(struct arena *arena, const json_t *texts)
+static const char *join_texts(struct arena *arena, const json_t *texts)
 {
     size_t index;
     json_t *text;
@@ -21,8 +21,8 @@ static const char *joined(struct arena *arena, const json_t *texts)
     return all;
 }
 
-/* What it has: cores, memory, GPUs. */
-static const char *equipment(struct arena *arena, const json_t *worker)
+/* The worker's cores, memory and GPUs. */
+static const char *hardware_text(struct arena *arena, const json_t *worker)
 {
     size_t index;
     json_t *gpu;
@@ -39,8 +39,8 @@ static const char *equipment(struct arena *arena, const json_t *worker)
     return text;
 }
 
-/* Free for builds: of the file system they use. */
-static const char *disk(struct arena *arena, const json_t *worker)
+/* Free space of the file system that builds use. */
+static const char *free_disk_text(struct arena *arena, const json_t *worker)
 {
     size_t index;
     json_t *filesystem;
@@ -52,7 +52,7 @@ static const char *disk(struct arena *arena, const json_t *worker)
     return "";
 }
 
-static const char *remark(struct arena *arena, const json_t *worker)
+static const char *remark_text(struct arena *arena, const json_t *worker)
 {
     const char *problem = json_get_text(worker, "problem", "");
     uint64_t silent_ms = json_get_u64(worker, "silent_ms", 0);
@@ -61,9 +61,9 @@ static const char *remark(struct arena *arena, const json_t *worker)
     if (*problem)
         return problem;
     if (!json_get_flag(worker, "seen"))
-        return "never seen yet";
+        return "never connected";
     if (!strcmp(json_get_text(worker, "state", ""), "offline"))
-        return arena_print(arena, "not heard of for %s", format_duration(arena, silent_ms));
+        return arena_print(arena, "last heard from %s ago", format_duration(arena, silent_ms));
     return "";
 }
 
@@ -81,14 +81,14 @@ static void add_worker(struct table *table, struct arena *arena, const json_t *w
                        slots = json_get_u64(worker, "slots", 0);
     table_cell(table, INK_BOLD, json_get_text(worker, "worker", ""));
     table_cell(table, state_ink(state), state);
-    table_cell(table, INK_PLAIN, joined(arena, json_object_get(worker, "systems")));
+    table_cell(table, INK_PLAIN, join_texts(arena, json_object_get(worker, "systems")));
     table_cell(table, INK_PLAIN, arena_print(arena, "%llu/%llu", running, slots));
     table_cell(table, INK_PLAIN, json_get_flag(worker, "may_publish") ? "yes" : "no");
-    table_cell(table, INK_PLAIN, equipment(arena, worker));
-    table_cell(table, INK_PLAIN, disk(arena, worker));
-    table_cell(table, INK_PLAIN, joined(arena, json_object_get(worker, "builders")));
+    table_cell(table, INK_PLAIN, hardware_text(arena, worker));
+    table_cell(table, INK_PLAIN, free_disk_text(arena, worker));
+    table_cell(table, INK_PLAIN, join_texts(arena, json_object_get(worker, "builders")));
     table_cell(table, INK_PLAIN, json_get_text(worker, "program", ""));
-    table_cell(table, INK_NOTE, remark(arena, worker));
+    table_cell(table, INK_NOTE, remark_text(arena, worker));
 }
 
 static void print_workers(struct invocation *invocation, const json_t *workers)
@@ -109,7 +109,7 @@ static void print_workers(struct invocation *invocation, const json_t *workers)
     if (index)
         table_print(table, screen.colours, &text);
     else
-        buf_print(&text, "there is no worker: farm worker start NAME makes one here\n");
+        buf_print(&text, "no workers: farm worker start NAME starts one on this machine\n");
     screen_write(&screen, &text);
     buf_release(&text);
     table_destroy(table);
@@ -129,14 +129,14 @@ enum exit_code cmd_worker_list(struct invocation *invocation)
     return EXIT_FINE;
 }
 
-/* ---- the others ---------------------------------------------------------------------------- */
+/* ---- start, drain, resume, remove ---------------------------------------------------------- */
 
 static enum exit_code check_number(struct invocation *invocation, const char *option)
 {
     int64_t number;
     enum exit_code code = option_number(invocation, option, 1, &number);
     if (code == EXIT_FINE && number < 1)
-        return fail(EXIT_USAGE, "--%s needs a number above 0", option);
+        return fail(EXIT_USAGE, "--%s must be a number above 0", option);
     return code;
 }
 
@@ -156,7 +156,7 @@ enum exit_code cmd_worker_start(struct invocation *invocation)
     return code == EXIT_FINE ? local_worker_start(invocation, &worker) : code;
 }
 
-static json_t *name_only(struct invocation *invocation)
+static json_t *worker_arguments(struct invocation *invocation)
 {
     json_t *arguments = json_object();
     json_object_set_new(arguments, "worker", json_text(invocation->arguments[0]));
@@ -165,19 +165,19 @@ static json_t *name_only(struct invocation *invocation)
 
 enum exit_code cmd_worker_drain(struct invocation *invocation)
 {
-    json_t *arguments = name_only(invocation);
+    json_t *arguments = worker_arguments(invocation);
     json_object_set_new(arguments, "reason", json_text(option_text(invocation, "reason")));
     return invocation_tell(invocation, "worker-drain", arguments);
 }
 
 enum exit_code cmd_worker_resume(struct invocation *invocation)
 {
-    return invocation_tell(invocation, "worker-resume", name_only(invocation));
+    return invocation_tell(invocation, "worker-resume", worker_arguments(invocation));
 }
 
 enum exit_code cmd_worker_remove(struct invocation *invocation)
 {
-    json_t *arguments = name_only(invocation);
+    json_t *arguments = worker_arguments(invocation);
     json_object_set_new(arguments, "discard", json_boolean(option_given(invocation, "discard")));
     enum exit_code code = invocation_tell(invocation, "worker-remove", arguments);
     return code == EXIT_FINE

@@ -19,27 +19,27 @@
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
-static const char *name_of(const struct fleet_host *member)
+static const char *member_name(const struct fleet_host *member)
 {
     bool is_worker = member->goal != FLEET_FARM && *member->wanted.name;
     return is_worker ? member->wanted.name : member->to.typed;
 }
 
-static const char *took(struct deploy_ui *ui, const struct fleet_host *member)
+static const char *duration_text(struct deploy_ui *ui, const struct fleet_host *member)
 {
     return arena_print(&ui->invocation->arena, "%.1f s",
                        (double)(member->ended_ms - member->began_ms) / 1000);
 }
 
-/* How it ended well, in a line. */
-static const char *outcome(struct deploy_ui *ui, const struct fleet_host *member)
+/* The last line of a host that succeeded. */
+static const char *outcome_text(struct deploy_ui *ui, const struct fleet_host *member)
 {
     struct arena *arena = &ui->invocation->arena;
     switch (member->goal) {
     case FLEET_CHECK:
-        return "looked at";
+        return "checked";
     case FLEET_LEAVE:
-        return *member->facts.current ? "removed" : "there was nothing of ours";
+        return *member->facts.current ? "removed" : "nothing was installed";
     case FLEET_FARM:
         return arena_print(arena, "the coordinator runs, from bundle %s", member->plan.bundle->id);
     case FLEET_ADD:
@@ -48,13 +48,13 @@ static const char *outcome(struct deploy_ui *ui, const struct fleet_host *member
     }
     return arena_print(arena, "ready: %s-linux, bundle %s, %s%s%s", member->facts.cpu,
                        member->plan.bundle->id, member->service, *member->service ? ", " : "",
-                       took(ui, member));
+                       duration_text(ui, member));
 }
 
-static const char *line_of(struct deploy_ui *ui, const struct fleet_host *member)
+static const char *progress_text(struct deploy_ui *ui, const struct fleet_host *member)
 {
     if (member->state == FLEET_DONE)
-        return outcome(ui, member);
+        return outcome_text(ui, member);
     if (member->state == FLEET_FAILED)
         return member->error;
     return fleet_doing(member, &ui->invocation->arena);
@@ -67,12 +67,12 @@ static enum ink ink_of(const struct fleet_host *member)
                                            : INK_PLAIN;
 }
 
-/* Cut to the terminal's width: a line that wraps could not be drawn over. */
+/* The line is cut to the terminal's width, because a wrapped line could not be redrawn. */
 static void draw_line(struct deploy_ui *ui, const struct fleet_host *member, struct buf *out)
 {
     struct arena *arena = &ui->invocation->arena;
-    const char *text =
-        text_safe(arena, arena_print(arena, "%-16s %s", name_of(member), line_of(ui, member)));
+    const char *text = text_safe(
+        arena, arena_print(arena, "%-16s %s", member_name(member), progress_text(ui, member)));
     size_t room = ui->screen.columns - 1, size = strlen(text);
     buf_print(out, "\r\x1b[K");
     ink_add(out, ui->screen.colours, ink_of(member),
@@ -80,7 +80,7 @@ static void draw_line(struct deploy_ui *ui, const struct fleet_host *member, str
     buf_print(out, "\n");
 }
 
-static void draw(struct deploy_ui *ui)
+static void draw_block(struct deploy_ui *ui)
 {
     struct buf out = {0};
     if (ui->drawn)
@@ -92,8 +92,8 @@ static void draw(struct deploy_ui *ui)
     buf_release(&out);
 }
 
-/* Steps that take a moment, or that people ask about; the others pass unsaid. */
-static bool is_told(const struct fleet_host *member)
+/* True for steps that take time or that people ask about; the others are not printed. */
+static bool is_printed(const struct fleet_host *member)
 {
     if (member->state == FLEET_DONE)
         return true;
@@ -104,33 +104,33 @@ static bool is_told(const struct fleet_host *member)
            step == STEP_TUNNEL || step == STEP_LEAVE;
 }
 
-static void tell(void *context, const struct fleet_host *member)
+static void show_progress(void *context, const struct fleet_host *member)
 {
     struct deploy_ui *ui = context;
     size_t index = (size_t)(member - ui->members);
     size_t now = member->state * (STEPS + 1u) + member->at + 1;
     if (ui->redraws) {
-        draw(ui);
+        draw_block(ui);
         return;
     }
-    if (ui->told[index] == now || !is_told(member))
+    if (ui->told[index] == now || !is_printed(member))
         return;
     ui->told[index] = now;
-    printf("%s: %s\n", name_of(member),
+    printf("%s: %s\n", member_name(member),
            text_safe(&ui->invocation->arena, member->state == FLEET_STEPPING
                                                  ? member->plan.steps[member->at].text
-                                                 : line_of(ui, member)));
+                                                 : progress_text(ui, member)));
     fflush(stdout);
 }
 
-/* ---- the person ------------------------------------------------------------------------------ */
+/* ---- questions to the person ----------------------------------------------------------------- */
 
-static bool somebody_is_there(void)
+static bool is_interactive(void)
 {
     return isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 }
 
-static char *read_line(void)
+static char *read_answer(void)
 {
     char line[LIMIT_SECRET_BYTES];
     if (!fgets(line, sizeof line, stdin))
@@ -141,31 +141,31 @@ static char *read_line(void)
     return copy;
 }
 
-static bool trust(void *context, const char *question)
+static bool ask_trust(void *context, const char *question)
 {
     struct deploy_ui *ui = context;
-    if (!somebody_is_there())
+    if (!is_interactive())
         return false;
     fprintf(stderr, "%s [yes/no] ", text_safe(&ui->invocation->arena, question));
-    char *said = read_line();
+    char *said = read_answer();
     bool trusted = said && !strcmp(said, "yes");
     free(said);
     ui->drawn = 0;
     return trusted;
 }
 
-static char *secret(void *context, const char *question)
+static char *ask_secret(void *context, const char *question)
 {
     struct deploy_ui *ui = context;
     struct termios before, silent;
-    if (!somebody_is_there() || tcgetattr(STDIN_FILENO, &before))
+    if (!is_interactive() || tcgetattr(STDIN_FILENO, &before))
         return NULL;
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
-    /* Before it asks: what is typed at once is neither shown nor lost. */
+    /* Before the prompt: early typing is neither shown nor lost. */
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     fputs(text_safe(&ui->invocation->arena, question), stderr);
-    char *said = read_line();
+    char *said = read_answer();
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
     ui->drawn = 0;
@@ -174,7 +174,7 @@ static char *secret(void *context, const char *question)
 
 /* ---- addresses ------------------------------------------------------------------------------- */
 
-/* "tcp://HOST:PORT" in its parts; -1 when it is none. */
+/* Splits "tcp://HOST:PORT"; -1 when the endpoint has another form. */
 static int split_endpoint(const char *endpoint, struct arena *arena, const char **host,
                           const char **port)
 {
@@ -186,12 +186,12 @@ static int split_endpoint(const char *endpoint, struct arena *arena, const char 
     return 0;
 }
 
-static bool is_wildcard(const char *host)
+static bool host_is_wildcard(const char *host)
 {
     return !strcmp(host, "*") || !strcmp(host, "0.0.0.0") || !strcmp(host, "[::]");
 }
 
-static bool is_loopback(const char *host)
+static bool host_is_loopback(const char *host)
 {
     return !strncmp(host, "127.", 4) || !strcmp(host, "localhost") || !strcmp(host, "::1") ||
            !strcmp(host, "[::1]");
@@ -203,7 +203,7 @@ static const char *endpoint_at(struct arena *arena, const char *host, const char
     return arena_print(arena, "tcp://%s%s%s:%s", bare6 ? "[" : "", host, bare6 ? "]" : "", port);
 }
 
-/* The coordinator's two sockets as this machine reaches them; logs "" where only it knows. */
+/* The coordinator's two endpoints as this machine reaches them; *logs is "" when unknown here. */
 static void own_endpoints(struct deploy_ui *ui, const char **control, const char **logs)
 {
     struct invocation *invocation = ui->invocation;
@@ -214,10 +214,10 @@ static void own_endpoints(struct deploy_ui *ui, const char **control, const char
                                : home_endpoint(&invocation->arena, invocation->home, "log");
 }
 
-/* As the host reaches them: a coordinator that listens everywhere is where our session comes from.
- */
-static int reachable(struct deploy_ui *ui, struct fleet_host *member, const char *endpoint,
-                     const char **out, struct err *err)
+/* The endpoint as the host reaches it: a coordinator that listens on a wildcard address is at the
+ * address our ssh session comes from. */
+static int reachable_endpoint(struct deploy_ui *ui, struct fleet_host *member, const char *endpoint,
+                              const char **out, struct err *err)
 {
     struct arena *arena = &ui->invocation->arena;
     const char *host, *port, *own = ssh_own_address(member->ssh);
@@ -225,26 +225,26 @@ static int reachable(struct deploy_ui *ui, struct fleet_host *member, const char
     if (!*endpoint)
         return 0;
     if (split_endpoint(endpoint, arena, &host, &port) < 0)
-        return err_set(err, "a worker elsewhere cannot reach %s: see listen in farm.yaml",
+        return err_set(err, "a worker on another host cannot reach %s: see listen in farm.yaml",
                        endpoint);
-    if (is_wildcard(host))
+    if (host_is_wildcard(host))
         *out = endpoint_at(arena, own, port);
-    else if (is_loopback(host) && !is_loopback(own))
+    else if (host_is_loopback(host) && !host_is_loopback(own))
         return err_set(err,
-                       "the coordinator listens on %s only, which no other host reaches: set "
+                       "the coordinator listens on %s only, which no other host can reach: set "
                        "listen.control and listen.log to tcp://0.0.0.0:PORT in farm.yaml, then "
                        "farm down and farm up, or add the host with --tunnel",
                        host);
     return 0;
 }
 
-static int by_option(struct deploy_ui *ui, struct fleet_host *member, const char *logs,
-                     struct err *err)
+static int endpoints_by_option(struct deploy_ui *ui, struct fleet_host *member, const char *logs,
+                               struct err *err)
 {
     struct arena *arena = &ui->invocation->arena;
     const char *host, *port, *own_host, *log_port;
     if (split_endpoint(ui->coordinator, arena, &host, &port) < 0)
-        return err_set(err, "--coordinator is tcp://HOST:PORT, not %s", ui->coordinator);
+        return err_set(err, "--coordinator must be tcp://HOST:PORT, not %s", ui->coordinator);
     member->wanted.coordinator = ui->coordinator;
     member->wanted.logs = *logs && split_endpoint(logs, arena, &own_host, &log_port) == 0
                               ? endpoint_at(arena, host, log_port)
@@ -252,8 +252,8 @@ static int by_option(struct deploy_ui *ui, struct fleet_host *member, const char
     return 0;
 }
 
-/* Its end of a tunnel, on the same ports as before where there was one. */
-static void by_tunnel(struct deploy_ui *ui, struct fleet_host *member)
+/* The endpoints of a tunnel on the host's loopback; an existing tunnel keeps its ports. */
+static void endpoints_by_tunnel(struct deploy_ui *ui, struct fleet_host *member)
 {
     struct invocation *invocation = ui->invocation;
     struct host_entry known;
@@ -277,13 +277,13 @@ static int settle_name(struct deploy_ui *ui, struct fleet_host *member, struct e
     for (size_t i = 0; i < ui->count; i++)
         if (&ui->members[i] != member && !strcmp(ui->members[i].wanted.name, member->wanted.name))
             return err_set(err,
-                           "%s and %s would both be called %s: give them names in the "
-                           "inventory, or with --name",
+                           "%s and %s would both be named %s: name them in the "
+                           "inventory or with --name",
                            ui->members[i].to.typed, member->to.typed, member->wanted.name);
     return 0;
 }
 
-static int settle(void *context, struct fleet_host *member, struct err *err)
+static int settle_endpoints(void *context, struct fleet_host *member, struct err *err)
 {
     struct deploy_ui *ui = context;
     const char *control, *logs;
@@ -293,35 +293,36 @@ static int settle(void *context, struct fleet_host *member, struct err *err)
         return -1;
     own_endpoints(ui, &control, &logs);
     if (member->wanted.by_tunnel)
-        by_tunnel(ui, member);
+        endpoints_by_tunnel(ui, member);
     else if (*ui->coordinator)
-        return by_option(ui, member, logs, err);
-    else if (reachable(ui, member, control, &member->wanted.coordinator, err) < 0 ||
-             reachable(ui, member, logs, &member->wanted.logs, err) < 0)
+        return endpoints_by_option(ui, member, logs, err);
+    else if (reachable_endpoint(ui, member, control, &member->wanted.coordinator, err) < 0 ||
+             reachable_endpoint(ui, member, logs, &member->wanted.logs, err) < 0)
         return -1;
     return 0;
 }
 
 /* ---- the coordinator ------------------------------------------------------------------------- */
 
-/* Steals `arguments`; the answer is the caller's. */
-static int ask(struct deploy_ui *ui, const char *verb, json_t *arguments, json_t **body,
-               struct err *err)
+/* Asks the coordinator. Steals `arguments`; the caller owns *body. */
+static int ask_coordinator(struct deploy_ui *ui, const char *verb, json_t *arguments, json_t **body,
+                           struct err *err)
 {
     enum exit_code code = client_ask(ui->invocation->client, verb, arguments, body, err);
     json_decref(arguments);
     return code == EXIT_FINE ? 0 : -1;
 }
 
-static int tell_it(struct deploy_ui *ui, const char *verb, json_t *arguments, struct err *err)
+static int tell_coordinator(struct deploy_ui *ui, const char *verb, json_t *arguments,
+                            struct err *err)
 {
     json_t *body = NULL;
-    int result = ask(ui, verb, arguments, &body, err);
+    int result = ask_coordinator(ui, verb, arguments, &body, err);
     json_decref(body);
     return result;
 }
 
-static const json_t *find(const json_t *list, const char *key, const char *value)
+static const json_t *find_peer(const json_t *list, const char *key, const char *value)
 {
     size_t index;
     json_t *item;
@@ -335,11 +336,11 @@ static const json_t *find(const json_t *list, const char *key, const char *value
 
 enum standing { STANDING_NEW, STANDING_SAME, STANDING_CHANGES, STANDING_TAKEN, STANDING_OTHER };
 
-/* What the coordinator knows of this key and this name. */
-static enum standing standing_of(const struct fleet_host *member, const json_t *peers)
+/* How the host's key and name compare with the peers that the coordinator knows. */
+static enum standing peer_standing(const struct fleet_host *member, const json_t *peers)
 {
-    const json_t *by_key = find(peers, "key", member->public_key);
-    const json_t *by_name = find(peers, "name", member->wanted.name);
+    const json_t *by_key = find_peer(peers, "key", member->public_key);
+    const json_t *by_name = find_peer(peers, "name", member->wanted.name);
     if (by_key && strcmp(json_get_text(by_key, "name", ""), member->wanted.name) != 0)
         return STANDING_OTHER;
     if (by_key)
@@ -349,41 +350,42 @@ static enum standing standing_of(const struct fleet_host *member, const json_t *
     return by_name ? STANDING_TAKEN : STANDING_NEW;
 }
 
-static int let_in(struct deploy_ui *ui, const struct fleet_host *member, const char *verb,
-                  struct err *err)
+static int enrol_key(struct deploy_ui *ui, const struct fleet_host *member, const char *verb,
+                     struct err *err)
 {
-    return tell_it(ui, verb,
-                   json_pack("{s:s, s:s, s:s, s:s, s:b}", "name", member->wanted.name, "worker",
-                             member->wanted.name, "public_key", member->public_key, "role",
-                             "worker", "may_publish", (int)member->wanted.may_publish),
-                   err);
+    return tell_coordinator(ui, verb,
+                            json_pack("{s:s, s:s, s:s, s:s, s:b}", "name", member->wanted.name,
+                                      "worker", member->wanted.name, "public_key",
+                                      member->public_key, "role", "worker", "may_publish",
+                                      (int)member->wanted.may_publish),
+                            err);
 }
 
 static int admit_key(struct deploy_ui *ui, const struct fleet_host *member, struct err *err)
 {
     json_t *body = NULL;
-    if (ask(ui, "peers", NULL, &body, err) < 0)
+    if (ask_coordinator(ui, "peers", NULL, &body, err) < 0)
         return -1;
     const json_t *peers = json_object_get(body, "peers");
-    const json_t *by_key = find(peers, "key", member->public_key);
+    const json_t *by_key = find_peer(peers, "key", member->public_key);
     int result = 0;
-    switch (standing_of(member, peers)) {
+    switch (peer_standing(member, peers)) {
     case STANDING_SAME:
         break;
     case STANDING_NEW:
     case STANDING_CHANGES:
-        result = let_in(ui, member, "enrol", err);
+        result = enrol_key(ui, member, "enrol", err);
         break;
     case STANDING_TAKEN:
         result = !strcmp(ui->replaces, member->wanted.name)
-                     ? let_in(ui, member, "worker-replace", err)
+                     ? enrol_key(ui, member, "worker-replace", err)
                      : err_set(err,
-                               "the name %s is taken by another host: choose another with --name, "
-                               "or, if this host was installed anew, say --replace %s",
+                               "the name %s is taken by another host: choose another with --name "
+                               "or, if this host was reinstalled, use --replace %s",
                                member->wanted.name, member->wanted.name);
         break;
     case STANDING_OTHER:
-        result = err_set(err, "this host is the farm's already, as %s: say --name %s",
+        result = err_set(err, "this host is already in the farm as %s: use --name %s",
                          json_get_text(by_key, "name", ""), json_get_text(by_key, "name", ""));
         break;
     }
@@ -391,7 +393,7 @@ static int admit_key(struct deploy_ui *ui, const struct fleet_host *member, stru
     return result;
 }
 
-static int admit(struct deploy_ui *ui, struct fleet_host *member, struct err *err)
+static int admit_host(struct deploy_ui *ui, struct fleet_host *member, struct err *err)
 {
     struct invocation *invocation = ui->invocation;
     const char *control, *logs;
@@ -411,8 +413,8 @@ static int admit(struct deploy_ui *ui, struct fleet_host *member, struct err *er
     return hosts_write(invocation, &entry, err) < 0 ? -1 : 1;
 }
 
-/* A worker of that name that was removed is listed, too: the key tells them apart. */
-static bool is_there(const struct fleet_host *member, const json_t *worker)
+/* The list also has removed workers of the same name: the key tells them apart. */
+static bool is_online(const struct fleet_host *member, const json_t *worker)
 {
     const char *state = json_get_text(worker, "state", ""), *key = json_get_text(worker, "key", "");
     return !strcmp(json_get_text(worker, "worker", ""), member->wanted.name) &&
@@ -421,22 +423,22 @@ static bool is_there(const struct fleet_host *member, const json_t *worker)
            strcmp(state, "removed") != 0;
 }
 
-static int seen(struct deploy_ui *ui, const struct fleet_host *member, struct err *err)
+static int check_seen(struct deploy_ui *ui, const struct fleet_host *member, struct err *err)
 {
     json_t *body = NULL, *worker;
     size_t index;
     int result = 0;
-    if (ask(ui, "workers", NULL, &body, err) < 0)
+    if (ask_coordinator(ui, "workers", NULL, &body, err) < 0)
         return -1;
     json_array_foreach(json_object_get(body, "workers"), index, worker)
     {
-        result |= is_there(member, worker);
+        result |= is_online(member, worker);
     }
     json_decref(body);
     return result;
 }
 
-/* How the run of one job stands: 1 it went well, 0 not yet, -1. */
+/* The result of the smoke run: 1 ok, 0 not over yet, -1 failed. */
 static int smoke_result(const json_t *run, struct err *err)
 {
     if (strcmp(json_get_text(run, "state", ""), "closed") != 0 &&
@@ -446,40 +448,41 @@ static int smoke_result(const json_t *run, struct err *err)
     if (!strcmp(json_get_text(job, "verdict", ""), "ok"))
         return 1;
     const char *detail = json_get_text(job, "detail", json_get_text(run, "reason", ""));
-    return err_set(err, "its first job did not end well (%s%s%s): see farm status and farm logs",
+    return err_set(err, "the smoke task failed (%s%s%s): see farm status and farm logs",
                    json_get_text(job, "verdict", "refused"), *detail ? ", " : "", detail);
 }
 
-static int smoke(struct deploy_ui *ui, struct fleet_host *member, struct err *err)
+static int run_smoke(struct deploy_ui *ui, struct fleet_host *member, struct err *err)
 {
     json_t *body = NULL;
     if (!member->smoke_run) {
-        if (ask(ui, "worker-smoke", json_pack("{s:s}", "worker", member->wanted.name), &body, err) <
-            0)
+        if (ask_coordinator(ui, "worker-smoke", json_pack("{s:s}", "worker", member->wanted.name),
+                            &body, err) < 0)
             return -1;
         member->smoke_run = json_get_u64(body, "run", 0);
         json_decref(body);
         return member->smoke_run ? 0 : 1;
     }
-    if (ask(ui, "status", json_pack("{s:I}", "run", (json_int_t)member->smoke_run), &body, err) < 0)
+    if (ask_coordinator(ui, "status", json_pack("{s:I}", "run", (json_int_t)member->smoke_run),
+                        &body, err) < 0)
         return -1;
     int result = smoke_result(json_object_get(body, "run"), err);
     json_decref(body);
     return result;
 }
 
-static int act(void *context, struct fleet_host *member, enum step step, struct err *err)
+static int run_step(void *context, struct fleet_host *member, enum step step, struct err *err)
 {
     struct deploy_ui *ui = context;
     switch ((int)step) {
     case STEP_ADMIT:
-        return admit(ui, member, err);
+        return admit_host(ui, member, err);
     case STEP_TUNNEL:
         return tunnel_ensure(ui->invocation, member->wanted.name, err);
     case STEP_SEEN:
-        return seen(ui, member, err);
+        return check_seen(ui, member, err);
     default:
-        return smoke(ui, member, err);
+        return run_smoke(ui, member, err);
     }
 }
 
@@ -493,7 +496,7 @@ static void report_checks(struct deploy_ui *ui, const struct fleet_host *member)
     {
         const char *state = json_get_text(check, "state", ""),
                    *fix = json_get_text(check, "fix", "");
-        /* It was asked before its service was started. */
+        /* The checks ran before the service was started. */
         bool stale =
             member->goal != FLEET_CHECK && !strcmp(json_get_text(check, "name", ""), "service");
         if (!stale && (strcmp(state, "ok") != 0 || member->goal == FLEET_CHECK))
@@ -508,7 +511,7 @@ static void report_plan(struct deploy_ui *ui, const struct fleet_host *member)
     const struct host_facts *facts = &member->facts;
     const struct plan *plan = &member->plan;
     struct arena *arena = &ui->invocation->arena;
-    printf("%s: %s, %s, glibc %s, git %s, %s free in %s\n", name_of(member), facts->cpu,
+    printf("%s: %s, %s, glibc %s, git %s, %s free in %s\n", member_name(member), facts->cpu,
            *facts->os ? facts->os : facts->kernel, *facts->glibc ? facts->glibc : "none",
            *facts->git ? facts->git : "none", format_bytes(arena, facts->free_bytes),
            text_safe(arena, facts->prefix));
@@ -518,7 +521,7 @@ static void report_plan(struct deploy_ui *ui, const struct fleet_host *member)
         printf("  would %s\n", text_safe(arena, plan->steps[i].text));
 }
 
-/* In a block of lines the sentence of a failure may have been cut off. */
+/* Repeats the failure's whole sentence: the block of lines may have cut it off. */
 static void report_failure(struct deploy_ui *ui, const struct fleet_host *member)
 {
     (void)ui;
@@ -527,7 +530,7 @@ static void report_failure(struct deploy_ui *ui, const struct fleet_host *member
     fail(EXIT_REFUSED, names_itself ? "%.0s%s" : "%s: %s", member->to.typed, member->error);
 }
 
-static size_t report(struct deploy_ui *ui)
+static size_t report_hosts(struct deploy_ui *ui)
 {
     size_t problems = 0;
     for (size_t i = 0; i < ui->count; i++) {
@@ -542,9 +545,9 @@ static size_t report(struct deploy_ui *ui)
     return problems;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- the interface --------------------------------------------------------------------------- */
 
-/* Bundles lie beside the programs: in a build tree, or where they were installed. */
+/* The folder of bundles: next to the programs in a build tree, or below share/ when installed. */
 static const char *bundle_folder(struct arena *arena)
 {
     const char *farmd = process_find(arena, "farm"), *slash = strrchr(farmd, '/');
@@ -565,7 +568,7 @@ static enum exit_code load_bundles(struct deploy_ui *ui, const char *kind)
     return EXIT_FINE;
 }
 
-static const char *whoami(struct arena *arena)
+static const char *user_on_host(struct arena *arena)
 {
     char host[256] = "";
     const char *user = getenv("USER");
@@ -586,8 +589,9 @@ enum exit_code deploy_ui_open(struct deploy_ui *ui, struct invocation *invocatio
                              .coordinator = "",
                              .replaces = "",
                              .screen = screen_of(stdout)};
-    ui->fleet = (struct fleet_callbacks){ui, trust, secret, settle, act, tell, whoami(arena)};
-    /* A block that is higher than the screen cannot be drawn over. */
+    ui->fleet = (struct fleet_callbacks){
+        ui, ask_trust, ask_secret, settle_endpoints, run_step, show_progress, user_on_host(arena)};
+    /* A block that is higher than the screen could not be redrawn. */
     ui->redraws = ui->screen.is_terminal && count <= 20;
     if (use == DEPLOY_UI_WORKERS)
         code = invocation_tell(invocation, "farm", NULL);
@@ -620,7 +624,7 @@ enum exit_code deploy_ui_run(struct deploy_ui *ui)
 {
     size_t bad = fleet_run(ui->members, ui->count, &ui->fleet);
     fflush(stdout);
-    bad += report(ui);
+    bad += report_hosts(ui);
     return bad ? EXIT_REFUSED : EXIT_FINE;
 }
 

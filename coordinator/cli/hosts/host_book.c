@@ -37,7 +37,7 @@ int hosts_read(struct invocation *invocation, const char *name, struct host_entr
 {
     struct buf text = {0};
     if (!hosts_knows(invocation, name))
-        return err_set(err, "%s was not added from here by farm worker add", name);
+        return err_set(err, "%s was not added from this machine by farm worker add", name);
     if (io_read_file(path_of(invocation, name), LIMIT_CONFIG_BYTES, &text, err) < 0)
         return -1;
     json_t *object = json_loadb((char *)text.data, text.size, 0, NULL);
@@ -52,7 +52,7 @@ int hosts_read(struct invocation *invocation, const char *name, struct host_entr
     json_decref(object);
     buf_release(&text);
     return *out->to ? 0
-                    : err_set(err, "%s is broken: delete it, and add the host again",
+                    : err_set(err, "%s is damaged: delete it and add the host again",
                               path_of(invocation, name));
 }
 
@@ -65,7 +65,7 @@ int hosts_write(struct invocation *invocation, const struct host_entry *entry, s
     char *text = json_dumps(object, JSON_INDENT(2));
     json_decref(object);
     if (!text)
-        return err_set(err, "%s: its path is no UTF-8", entry->name);
+        return err_set(err, "%s: a path is not valid UTF-8", entry->name);
     int result =
         io_make_folders(arena_print(&invocation->arena, "%s/hosts", invocation->home), 0755, err);
     if (result == 0)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <yaml.h>
 
-struct reader {
+struct inventory_reader {
     const char *path;
     struct arena *arena;
     yaml_document_t document;
@@ -32,20 +32,20 @@ static const struct member {
 };
 enum { MEMBERS = sizeof members / sizeof *members };
 
-static int at_line(const struct reader *reader, const yaml_node_t *node)
+static int at_line(const struct inventory_reader *reader, const yaml_node_t *node)
 {
     return err_prefix(reader->err, "%s:%zu", reader->path, node->start_mark.line + 1);
 }
 
-static const char *scalar(const yaml_node_t *node)
+static const char *node_text(const yaml_node_t *node)
 {
     return node && node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
 }
 
-static int read_member(struct reader *reader, const yaml_node_t *key, const yaml_node_t *value,
-                       struct inventory_host *host)
+static int read_member(struct inventory_reader *reader, const yaml_node_t *key,
+                       const yaml_node_t *value, struct inventory_host *host)
 {
-    const char *name = scalar(key), *text = scalar(value);
+    const char *name = node_text(key), *text = node_text(value);
     for (size_t i = 0; name && i < MEMBERS; i++) {
         char *at = (char *)host + members[i].offset;
         if (strcmp(members[i].key, name) != 0)
@@ -53,7 +53,8 @@ static int read_member(struct reader *reader, const yaml_node_t *key, const yaml
         bool yes = text && (!strcmp(text, "true") || !strcmp(text, "yes"));
         bool no = text && (!strcmp(text, "false") || !strcmp(text, "no"));
         if (!text || (members[i].is_flag && !yes && !no)) {
-            err_set(reader->err, "%s is %s", name, members[i].is_flag ? "true or false" : "a text");
+            err_set(reader->err, "%s must be %s", name,
+                    members[i].is_flag ? "true or false" : "a text");
             return at_line(reader, value);
         }
         if (members[i].is_flag)
@@ -63,17 +64,18 @@ static int read_member(struct reader *reader, const yaml_node_t *key, const yaml
         return 0;
     }
     err_set(reader->err,
-            "there is no \"%s\" here; a host has host, name, identity, prefix, "
+            "there is no key \"%s\"; a host has host, name, identity, prefix, "
             "worker_home, run_as, slots, may_publish, tunnel",
             name ? name : "?");
     return at_line(reader, key);
 }
 
-static int read_host(struct reader *reader, const yaml_node_t *node, struct inventory_host *out)
+static int read_host(struct inventory_reader *reader, const yaml_node_t *node,
+                     struct inventory_host *out)
 {
     *out = (struct inventory_host){"", "", "", "", "", "", "", false, false};
-    if (scalar(node))
-        out->host = arena_text(reader->arena, scalar(node));
+    if (node_text(node))
+        out->host = arena_text(reader->arena, node_text(node));
     for (const yaml_node_pair_t *pair =
              node->type == YAML_MAPPING_NODE ? node->data.mapping.pairs.start : NULL;
          pair && pair < node->data.mapping.pairs.top; pair++)
@@ -82,33 +84,33 @@ static int read_host(struct reader *reader, const yaml_node_t *node, struct inve
             return -1;
     if (*out->host)
         return 0;
-    err_set(reader->err, "a host is USER@HOST, or a mapping with host: USER@HOST");
+    err_set(reader->err, "a host must be USER@HOST, or a mapping with host: USER@HOST");
     return at_line(reader, node);
 }
 
-/* The list itself, or the one under `hosts`. */
-static const yaml_node_t *find_list(struct reader *reader)
+/* The document's list, or the list under its only key `hosts`; NULL when there is none. */
+static const yaml_node_t *find_hosts(struct inventory_reader *reader)
 {
     const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
     if (root && root->type == YAML_MAPPING_NODE &&
         root->data.mapping.pairs.top == root->data.mapping.pairs.start + 1) {
         const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
-        const char *key = scalar(yaml_document_get_node(&reader->document, pair->key));
+        const char *key = node_text(yaml_document_get_node(&reader->document, pair->key));
         root = key && !strcmp(key, "hosts") ? yaml_document_get_node(&reader->document, pair->value)
                                             : NULL;
     }
     return root && root->type == YAML_SEQUENCE_NODE ? root : NULL;
 }
 
-static int read_list(struct reader *reader, struct inventory *out)
+static int read_hosts_list(struct inventory_reader *reader, struct inventory *out)
 {
-    const yaml_node_t *list = find_list(reader);
+    const yaml_node_t *list = find_hosts(reader);
     if (!list)
         return err_set(reader->err, "%s: expected a list of hosts under \"hosts:\"", reader->path);
     size_t count = (size_t)(list->data.sequence.items.top - list->data.sequence.items.start);
     if (count == 0 || count > LIMIT_WORKERS)
-        return err_set(reader->err, "%s: it lists %zu hosts; 1 to %d can be added", reader->path,
-                       count, LIMIT_WORKERS);
+        return err_set(reader->err, "%s: lists %zu hosts; expected 1 to %d", reader->path, count,
+                       LIMIT_WORKERS);
     out->hosts = arena_new(reader->arena, count * sizeof *out->hosts);
     for (out->count = 0; out->count < count; out->count++)
         if (read_host(reader,
@@ -122,18 +124,18 @@ static int read_list(struct reader *reader, struct inventory *out)
 int inventory_parse(struct bytes text, const char *path, struct arena *arena, struct inventory *out,
                     struct err *err)
 {
-    struct reader reader = {.path = path, .arena = arena, .err = err};
+    struct inventory_reader reader = {.path = path, .arena = arena, .err = err};
     yaml_parser_t parser;
     int result;
     *out = (struct inventory){0};
     yaml_parser_initialize(&parser);
     yaml_parser_set_input_string(&parser, text.data, text.size);
     if (yaml_parser_load(&parser, &reader.document)) {
-        result = read_list(&reader, out);
+        result = read_hosts_list(&reader, out);
         yaml_document_delete(&reader.document);
     } else {
         result = err_set(err, "%s:%zu: %s", path, parser.problem_mark.line + 1,
-                         parser.problem ? parser.problem : "this is no YAML");
+                         parser.problem ? parser.problem : "invalid YAML");
     }
     yaml_parser_delete(&parser);
     return result;

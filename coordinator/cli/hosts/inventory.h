@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* inventory.h - hosts.yaml for `worker add --inventory`: a list of hosts, each USER@HOST, or a
- * mapping of what is said about it.
+/* inventory.h - reads the YAML file of `worker add --inventory`: a list of hosts, each USER@HOST or
+ * a mapping with options of `worker add`.
  *
  *   hosts:
  *     - builder@arm1.example
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What can be said about a host; "" is not said. The same as options of `worker add`. */
+/* A host and its options; "": not given. */
 struct inventory_host {
     const char *host, *name, *identity, *prefix, *worker_home, *run_as, *slots;
     bool may_publish, tunnel;
@@ -26,7 +26,7 @@ struct inventory {
     size_t count;
 };
 
-/* Errors name file and line. Everything is the arena's. */
+/* Errors name file and line. The results live in the arena. */
 int inventory_parse(struct bytes text, const char *path, struct arena *arena, struct inventory *out,
                     struct err *err);
 int inventory_read(const char *path, struct arena *arena, struct inventory *out, struct err *err);

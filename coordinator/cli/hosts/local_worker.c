@@ -15,7 +15,8 @@
 
 #define STOP_WAIT_MS 15000
 
-/* The worker makes its key itself and prints the public half: the secret never leaves its home. */
+/* The worker creates its key itself and prints the public half: the secret key never leaves its
+ * home. */
 static int worker_key(const char *program, const char *home, char key[KEY_TEXT_BYTES],
                       struct err *err)
 {
@@ -30,18 +31,18 @@ static int worker_key(const char *program, const char *home, char key[KEY_TEXT_B
     buf_release(&text);
     if (fine || code < 0)
         return fine ? 0 : -1;
-    return err_set(err, "%s keys did not print a public key (it ended with %d)", program, code);
+    return err_set(err, "%s keys did not print a public key (exit code %d)", program, code);
 }
 
-static enum exit_code enrol(struct invocation *invocation, const struct local_worker *worker,
-                            const char *key)
+static enum exit_code enrol_worker(struct invocation *invocation, const struct local_worker *worker,
+                                   const char *key)
 {
     json_t *arguments = json_pack("{s:s, s:s, s:s, s:b}", "name", worker->name, "public_key", key,
                                   "role", "worker", "may_publish", (int)worker->may_publish);
     return invocation_tell(invocation, "enrol", arguments);
 }
 
-/* The key and name may be enrolled from an earlier start; then there is nothing to ask for. */
+/* *out is true when an earlier start has already enrolled the key. */
 static enum exit_code is_enrolled(struct invocation *invocation, const struct local_worker *worker,
                                   const char *key, bool *out)
 {
@@ -70,10 +71,10 @@ static enum exit_code ensure_enrolled(struct invocation *invocation,
     if (io_make_folders(home, 0755, &err) || worker_key(program, home, key, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = is_enrolled(invocation, worker, key, &enrolled);
-    return code != EXIT_FINE || enrolled ? code : enrol(invocation, worker, key);
+    return code != EXIT_FINE || enrolled ? code : enrol_worker(invocation, worker, key);
 }
 
-/* The command line; options that are "" are left to the worker. */
+/* The worker's command line; options that are "" are left out. */
 static const char **command_line(struct invocation *invocation, const struct local_worker *worker,
                                  const char *program, const char *home)
 {
@@ -109,7 +110,7 @@ enum exit_code local_worker_start(struct invocation *invocation, const struct lo
     struct err err;
     if (!worker_name_is_fine(worker->name))
         return fail(EXIT_USAGE,
-                    "a worker's name has 1 to %d characters and no blank, slash or quote",
+                    "a worker's name must have 1 to %d characters and no blank, slash or quote",
                     LIMIT_NAME_BYTES);
     const char *home = *worker->home
                            ? worker->home
@@ -120,7 +121,7 @@ enum exit_code local_worker_start(struct invocation *invocation, const struct lo
         arena_print(arena, "%s/log/worker-%s.log", invocation->home, worker->name);
     const char *program = *worker->program ? worker->program : process_find(arena, "farm-worker");
     if (process_running(pid_file)) {
-        printf("worker %s runs already (log %s)\n", worker->name, log_file);
+        printf("worker %s already runs (log %s)\n", worker->name, log_file);
         return EXIT_FINE;
     }
     enum exit_code code = ensure_enrolled(invocation, worker, program, home);
@@ -135,7 +136,7 @@ enum exit_code local_worker_start(struct invocation *invocation, const struct lo
     return EXIT_FINE;
 }
 
-/* "worker-NAME.pid" of a path. */
+/* Prints "worker-NAME stopped" for the path of its pid file. */
 static void print_stopped(const char *path)
 {
     const char *name = strrchr(path, '/') + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* local.h - a worker on this machine: its key, its enrolment, its process. */
+/* local_worker.h - starts and stops workers on this machine: key, enrolment, process. */
 #ifndef FARM_CLI_HOSTS_LOCAL_WORKER_H
 #define FARM_CLI_HOSTS_LOCAL_WORKER_H
 
@@ -8,15 +8,16 @@
 struct local_worker {
     const char *name;
     const char *home;          /* "": HOME/workers/NAME */
-    const char *program;       /* "": beside us */
-    const char *supervisor;    /* "": beside the program */
-    const char *slots, *heavy; /* "": the worker's own default */
+    const char *program;       /* "": the one next to farm */
+    const char *supervisor;    /* "": the one next to the program */
+    const char *slots, *heavy; /* "": the worker's default */
     const char *emulate;       /* "": none */
     bool may_publish;
 };
-/* Idempotent: a worker that runs is left alone. Says what it did on standard output. */
+/* Starts a worker, enrolling it first if necessary; a running one is left alone. Prints the result
+ * to standard output. */
 enum exit_code local_worker_start(struct invocation *invocation, const struct local_worker *worker);
-/* Stops all of HOME/run/worker-*.pid. What they build goes on. */
+/* Stops the workers of all HOME/run/worker-*.pid. Their builds continue. */
 enum exit_code local_workers_stop(struct invocation *invocation);
 
 #endif

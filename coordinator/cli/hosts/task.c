@@ -14,15 +14,15 @@
 
 enum { LOOK_AGAIN_MS = 150 };
 
-static json_t *of_worker(const char *name)
+static json_t *worker_arguments_of(const char *name)
 {
     json_t *arguments = json_object();
     json_object_set_new(arguments, "worker", json_text(name));
     return arguments;
 }
 
-/* Where its jobs stand, on the line it stands on already. */
-static void show(const char *worker, const json_t *run)
+/* Redraws the progress line of the worker's task. */
+static void show_progress(const char *worker, const json_t *run)
 {
     size_t index, done = 0;
     json_t *job;
@@ -38,9 +38,9 @@ static void show(const char *worker, const json_t *run)
     fflush(stderr);
 }
 
-/* The run when it is over. */
-static enum exit_code await(struct invocation *invocation, const char *worker, uint64_t number,
-                            json_t **run)
+/* Waits until the run is over; *run is its last state, a new reference. */
+static enum exit_code await_run(struct invocation *invocation, const char *worker, uint64_t number,
+                                json_t **run)
 {
     bool live = screen_of(stderr).is_terminal;
     for (;;) {
@@ -53,7 +53,7 @@ static enum exit_code await(struct invocation *invocation, const char *worker, u
         const char *state = json_get_text(now, "state", "");
         bool over = !strcmp(state, "closed") || !strcmp(state, "refused");
         if (live)
-            show(worker, now);
+            show_progress(worker, now);
         if (over) {
             *run = json_incref(now);
             json_decref(body);
@@ -66,41 +66,41 @@ static enum exit_code await(struct invocation *invocation, const char *worker, u
     }
 }
 
-/* Asks for a task; the run when it is over. */
+/* Requests a task and waits for its run. */
 static enum exit_code run_task(struct invocation *invocation, const char *worker, const char *verb,
                                json_t *arguments, json_t **run)
 {
     json_t *body = NULL;
     enum exit_code code = invocation_ask(invocation, verb, arguments, &body);
     if (code == EXIT_FINE)
-        code = await(invocation, worker, json_get_u64(body, "run", 0), run);
+        code = await_run(invocation, worker, json_get_u64(body, "run", 0), run);
     json_decref(body);
     return code;
 }
 
 /* ---- smoke --------------------------------------------------------------------------------- */
 
-static const char *how_it_went(struct invocation *invocation, const json_t *run, uint64_t took_ms,
-                               enum exit_code *code)
+static const char *smoke_text(struct invocation *invocation, const json_t *run, uint64_t took_ms,
+                              enum exit_code *code)
 {
     struct arena *arena = &invocation->arena;
     size_t index;
     json_t *job;
     *code = EXIT_BAD_END;
     if (!strcmp(json_get_text(run, "state", ""), "refused"))
-        return arena_print(arena, "the smoke job could not begin: %s",
+        return arena_print(arena, "the smoke task could not start: %s",
                            json_get_text(run, "reason", ""));
     json_array_foreach(json_object_get(run, "jobs"), index, job)
     {
         if (strcmp(json_get_text(job, "verdict", ""), "ok") != 0)
-            return arena_print(arena, "the smoke job on %s failed: %s%s%s (farm logs '#%llu')",
+            return arena_print(arena, "the smoke task on %s failed: %s%s%s (farm logs '#%llu')",
                                json_get_text(job, "branch", ""), json_get_text(job, "cause", ""),
                                *json_get_text(job, "detail", "") ? ": " : "",
                                json_get_text(job, "detail", ""),
                                (unsigned long long)json_get_u64(job, "job", 0));
     }
     *code = EXIT_FINE;
-    return arena_print(arena, "smoke job: ok, %zu %s checked out and built on in %s", index,
+    return arena_print(arena, "smoke task: ok, checked out and built on %zu %s in %s", index,
                        index == 1 ? "branch" : "branches", format_duration(arena, took_ms));
 }
 
@@ -108,14 +108,15 @@ enum exit_code task_smoke(struct invocation *invocation, const char *worker, con
 {
     json_t *run = NULL;
     uint64_t from_ms = clock_boot_ms();
-    enum exit_code code = run_task(invocation, worker, "worker-smoke", of_worker(worker), &run);
+    enum exit_code code =
+        run_task(invocation, worker, "worker-smoke", worker_arguments_of(worker), &run);
     if (code == EXIT_FINE)
-        *text = how_it_went(invocation, run, clock_boot_ms() - from_ms, &code);
+        *text = smoke_text(invocation, run, clock_boot_ms() - from_ms, &code);
     json_decref(run);
     return code;
 }
 
-enum exit_code cmd_worker_check(struct invocation *invocation)
+enum exit_code cmd_worker_smoke(struct invocation *invocation)
 {
     const char *text = NULL;
     enum exit_code code = task_smoke(invocation, invocation->arguments[0], &text);
@@ -126,7 +127,7 @@ enum exit_code cmd_worker_check(struct invocation *invocation)
 
 /* ---- clean --------------------------------------------------------------------------------- */
 
-/* "150G" -> bytes; 0 with false when it is none. */
+/* Parses "150G" into bytes; false when the text is not a size. */
 static bool size_of(const char *text, uint64_t *bytes)
 {
     static const char units[] = "KMGT";
@@ -146,11 +147,11 @@ static bool size_of(const char *text, uint64_t *bytes)
 enum exit_code cmd_worker_clean(struct invocation *invocation)
 {
     const char *worker = invocation->arguments[0], *keep = option_text(invocation, "keep");
-    json_t *run = NULL, *arguments = of_worker(worker);
+    json_t *run = NULL, *arguments = worker_arguments_of(worker);
     uint64_t bytes = 0;
     if (!size_of(keep, &bytes)) {
         json_decref(arguments);
-        return fail(EXIT_USAGE, "say how much is to be free: --keep 150G");
+        return fail(EXIT_USAGE, "say how much must be free: --keep 150G");
     }
     json_object_set_new(arguments, "keep_bytes", json_integer((json_int_t)bytes));
     json_object_set_new(arguments, "dry_run", json_boolean(option_given(invocation, "dry-run")));
@@ -167,7 +168,8 @@ enum exit_code cmd_worker_clean(struct invocation *invocation)
     else
         code = log_print(invocation, &wish);
     if (code == EXIT_FINE && strcmp(json_get_text(job, "verdict", ""), "ok") != 0)
-        code = fail(EXIT_BAD_END, "%s is not clean: %s", worker, json_get_text(job, "detail", ""));
+        code =
+            fail(EXIT_BAD_END, "cleaning %s failed: %s", worker, json_get_text(job, "detail", ""));
     json_decref(run);
     return code;
 }

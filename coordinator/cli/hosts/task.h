@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* task.h - a host's tasks (coordinator/resolve/tasks.h), asked for and waited for. */
+/* task.h - runs a task on a host (coordinator/resolve/tasks.h) and waits for it. */
 #ifndef FARM_CLI_HOSTS_TASK_H
 #define FARM_CLI_HOSTS_TASK_H
 
 #include "coordinator/cli/command.h"
 
-/* The smoke job on a worker, to its end, with progress on a terminal. EXIT_FINE or EXIT_BAD_END
- * with one line in *text that says how it went (in the invocation's arena); otherwise the error
- * was printed. */
+/* Runs the smoke task on a worker, with progress on a terminal. Returns EXIT_FINE or EXIT_BAD_END
+ * with a one-line result in *text (in the invocation's arena); otherwise the error was printed. */
 enum exit_code task_smoke(struct invocation *invocation, const char *worker, const char **text);
 
 #endif

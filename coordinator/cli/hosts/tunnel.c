@@ -18,27 +18,27 @@
 #include <unistd.h>
 
 #define STOP_WAIT_MS 5000
-/* A host that is down is tried again, less and less often. */
+/* Delay before the next try when a host does not answer; it doubles up to the maximum. */
 #define AGAIN_FIRST_MS 500
 #define AGAIN_MOST_MS  30000
 
-struct paths {
+struct tunnel_paths {
     const char *pid, *state, *log;
 };
 
-static struct paths paths_of(struct invocation *invocation, const char *name)
+static struct tunnel_paths tunnel_paths(struct invocation *invocation, const char *name)
 {
     struct arena *arena = &invocation->arena;
     const char *home = invocation->home;
-    return (struct paths){.pid = arena_print(arena, "%s/run/tunnel-%s.pid", home, name),
-                          .state = arena_print(arena, "%s/run/tunnel-%s.state", home, name),
-                          .log = arena_print(arena, "%s/log/tunnel-%s.log", home, name)};
+    return (struct tunnel_paths){.pid = arena_print(arena, "%s/run/tunnel-%s.pid", home, name),
+                                 .state = arena_print(arena, "%s/run/tunnel-%s.state", home, name),
+                                 .log = arena_print(arena, "%s/log/tunnel-%s.log", home, name)};
 }
 
-/* ---- from outside ---------------------------------------------------------------------------- */
+/* ---- control of tunnel processes ------------------------------------------------------------- */
 
-static int start(struct invocation *invocation, const char *name, const struct paths *paths,
-                 struct err *err)
+static int start_process(struct invocation *invocation, const char *name,
+                         const struct tunnel_paths *paths, struct err *err)
 {
     struct arena *arena = &invocation->arena;
     const char *argv[] = {
@@ -51,7 +51,7 @@ static int start(struct invocation *invocation, const char *name, const struct p
     return process_start(&how, err) < 0 ? -1 : 0;
 }
 
-static const char *state_of(struct invocation *invocation, const struct paths *paths)
+static const char *tunnel_state(struct invocation *invocation, const struct tunnel_paths *paths)
 {
     struct buf text = {0};
     if (io_exists(paths->state))
@@ -63,25 +63,25 @@ static const char *state_of(struct invocation *invocation, const struct paths *p
 
 int tunnel_ensure(struct invocation *invocation, const char *name, struct err *err)
 {
-    struct paths paths = paths_of(invocation, name);
+    struct tunnel_paths paths = tunnel_paths(invocation, name);
     if (!process_running(paths.pid))
-        return start(invocation, name, &paths, err);
-    const char *state = state_of(invocation, &paths);
+        return start_process(invocation, name, &paths, err);
+    const char *state = tunnel_state(invocation, &paths);
     if (!strcmp(state, "open"))
         return 1;
-    if (*state) /* it goes on trying */
+    if (*state) /* the process keeps trying */
         err_set(err, "the tunnel is not open: %s (log %s)", state, paths.log);
     return 0;
 }
 
 void tunnel_stop(struct invocation *invocation, const char *name)
 {
-    struct paths paths = paths_of(invocation, name);
+    struct tunnel_paths paths = tunnel_paths(invocation, name);
     process_stop(paths.pid, STOP_WAIT_MS, NULL);
     unlink(paths.state);
 }
 
-static void with_each(struct invocation *invocation, bool starts)
+static void each_tunnel(struct invocation *invocation, bool starts)
 {
     struct host_entry entry;
     struct err err;
@@ -96,41 +96,41 @@ static void with_each(struct invocation *invocation, bool starts)
 
 void tunnels_start(struct invocation *invocation)
 {
-    with_each(invocation, true);
+    each_tunnel(invocation, true);
 }
 
 void tunnels_stop(struct invocation *invocation)
 {
-    with_each(invocation, false);
+    each_tunnel(invocation, false);
 }
 
-/* ---- the process ----------------------------------------------------------------------------- */
+/* ---- the tunnel process ---------------------------------------------------------------------- */
 
-struct keeper {
+struct tunnel_keeper {
     const struct host_entry *entry;
     struct destination to;
-    struct paths paths;
+    struct tunnel_paths paths;
     int stop_fd; /* signalfd */
     bool was_open;
 };
 
-static void note_state(struct keeper *keeper, const char *state)
+static void note_state(struct tunnel_keeper *keeper, const char *state)
 {
     struct err err;
     if (io_write_file(keeper->paths.state, state, strlen(state), 0644, false, &err) < 0)
         log_warn("%s", err.text);
 }
 
-static void opened(void *context)
+static void note_open(void *context)
 {
-    struct keeper *keeper = context;
+    struct tunnel_keeper *keeper = context;
     keeper->was_open = true;
     log_info("open: port %llu of %s leads to %s", (unsigned long long)keeper->entry->tunnel_port,
              keeper->entry->to, keeper->entry->control);
     note_state(keeper, "open");
 }
 
-/* "tcp://HOST:PORT" as where to connect here; everywhere is loopback. */
+/* The local address that "tcp://HOST:PORT" is reached at; a wildcard host is on loopback. */
 static struct tunnel_port lead_to(struct arena *arena, uint64_t port, const char *endpoint)
 {
     const char *from = endpoint + strlen("tcp://"), *colon = strrchr(endpoint, ':');
@@ -150,15 +150,15 @@ static size_t ports_of(struct arena *arena, const struct host_entry *entry,
     return count;
 }
 
-/* Readable before `wait_ms` are over: we shall end. */
-static bool stops(const struct keeper *keeper, uint64_t wait_ms)
+/* Waits; returns true when a stop signal arrives within `wait_ms`. */
+static bool wait_for_stop(const struct tunnel_keeper *keeper, uint64_t wait_ms)
 {
     struct pollfd fd = {.fd = keeper->stop_fd, .events = POLLIN};
     return poll(&fd, 1, (int)wait_ms) == 1;
 }
 
-/* Nobody answers questions here: a key that would be asked about fails. */
-static enum ssh_state await_ready(struct keeper *keeper, struct ssh *ssh)
+/* Nobody can answer questions here, so unknown host keys and passphrases fail. */
+static enum ssh_state await_ready(struct tunnel_keeper *keeper, struct ssh *ssh)
 {
     for (;;) {
         enum ssh_state state = ssh_turn(ssh);
@@ -177,8 +177,8 @@ static enum ssh_state await_ready(struct keeper *keeper, struct ssh *ssh)
     }
 }
 
-/* One connection's life. */
-static void serve_once(struct keeper *keeper)
+/* Connects once and serves the tunnel until the connection ends. */
+static void serve_once(struct tunnel_keeper *keeper)
 {
     struct arena arena = {0};
     struct tunnel_port ports[2];
@@ -190,7 +190,7 @@ static void serve_once(struct keeper *keeper)
     if (await_ready(keeper, ssh) != SSH_READY)
         err_set(&err, "%s", ssh_error(ssh));
     else
-        tunnel_serve(ssh, ports, count, keeper->stop_fd, opened, keeper, &fault, &err);
+        tunnel_serve(ssh, ports, count, keeper->stop_fd, note_open, keeper, &fault, &err);
     ssh_close(ssh);
     arena_clear(&arena);
     if (*err.text) {
@@ -212,7 +212,7 @@ static int stop_signals(void)
 enum exit_code cmd_worker_tunnel(struct invocation *invocation)
 {
     struct host_entry entry;
-    struct keeper keeper = {.entry = &entry};
+    struct tunnel_keeper keeper = {.entry = &entry};
     struct err err;
     const char *name = invocation->arguments[0];
     if (hosts_read(invocation, name, &entry, &err) < 0)
@@ -222,14 +222,14 @@ enum exit_code cmd_worker_tunnel(struct invocation *invocation)
     if (destination_find(entry.to, entry.identity, &invocation->arena, &keeper.to, &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
     log_open("farm", LOG_INFO);
-    keeper.paths = paths_of(invocation, name);
+    keeper.paths = tunnel_paths(invocation, name);
     keeper.stop_fd = stop_signals();
     uint64_t again_ms = AGAIN_FIRST_MS;
     do {
         serve_once(&keeper);
         again_ms = keeper.was_open ? AGAIN_FIRST_MS : again_ms * 2;
         again_ms = again_ms > AGAIN_MOST_MS ? AGAIN_MOST_MS : again_ms;
-    } while (!stops(&keeper, again_ms));
+    } while (!wait_for_stop(&keeper, again_ms));
     close(keeper.stop_fd);
     unlink(keeper.paths.state);
     return EXIT_FINE;

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* tunnel.h - the processes that keep hosts' tunnels open, one a host that was added with --tunnel.
+/* tunnel.h - processes that keep tunnels open, one for each host that was added with --tunnel.
  *
  *   HOME/run/tunnel-NAME.pid     the process
- *   HOME/run/tunnel-NAME.state   "open", or why it is not
- *   HOME/log/tunnel-NAME.log     what it says
+ *   HOME/run/tunnel-NAME.state   "open", or why it is not open
+ *   HOME/log/tunnel-NAME.log     its log
  */
 #ifndef FARM_CLI_HOSTS_TUNNEL_H
 #define FARM_CLI_HOSTS_TUNNEL_H
 
 #include "coordinator/cli/command.h"
 
-/* Starts it where it does not run. 1: it is open; 0: not yet (it goes on trying), with
- * the reason in err where there is one; -1: it cannot be started. */
+/* Starts the tunnel's process if it does not run. Returns 1 when the tunnel is open; 0 when it is
+ * not open yet (the process keeps trying), with the reason, if known, in err; -1 with err when the
+ * process cannot be started. */
 int tunnel_ensure(struct invocation *invocation, const char *name, struct err *err);
-/* Ends it; fine when it does not run. */
+/* Stops the tunnel's process, if it runs. */
 void tunnel_stop(struct invocation *invocation, const char *name);
-/* Starts those of all hosts that have one, after a start of the machine. */
+/* Start and stop the tunnels of all hosts. */
 void tunnels_start(struct invocation *invocation);
 void tunnels_stop(struct invocation *invocation);
 

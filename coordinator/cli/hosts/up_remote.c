@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Who this machine's user is, there. */
-static const char *own_name(struct arena *arena)
+/* The name of our key in the farm on the other host: user and host name of this machine. */
+static const char *own_key_name(struct arena *arena)
 {
     char host[256] = "";
     const char *user = getenv("USER");
@@ -37,7 +37,7 @@ static bool is_any(const char *endpoint)
            !strncmp(endpoint, "tcp://[::]:", 11);
 }
 
-/* An endpoint as it is reached from here. */
+/* The endpoint as this machine reaches it: a wildcard becomes the host's address. */
 static const char *from_here(struct arena *arena, const char *endpoint, const char *address)
 {
     bool six = strchr(address, ':') != NULL;
@@ -46,7 +46,7 @@ static const char *from_here(struct arena *arena, const char *endpoint, const ch
                             : endpoint;
 }
 
-/* farmd says on standard error what is wrong with it, before anything is sent. */
+/* Checks farm.yaml before anything is sent: farmd prints its errors to standard error. */
 static int read_config(struct invocation *invocation, struct buf *text, struct err *err)
 {
     struct arena *arena = &invocation->arena;
@@ -59,7 +59,7 @@ static int read_config(struct invocation *invocation, struct buf *text, struct e
     int code = process_capture(argv, LIMIT_TEXT_BYTES, &said, err);
     buf_release(&said);
     if (code > 0)
-        err_set(err, "mend %s first", path);
+        err_set(err, "correct %s first", path);
     return code ? -1 : io_read_file(path, LIMIT_CONFIG_BYTES, text, err);
 }
 
@@ -75,8 +75,8 @@ static int note_place(struct deploy_ui *ui, struct err *err)
     if (is_own(control) && strncmp(member->to.address, "127.", 4) != 0)
         return err_set(
             err,
-            "the coordinator runs there and listens on %s, which only that host reaches: "
-            "set listen.control and listen.log to tcp://0.0.0.0:PORT in farm.yaml, end "
+            "the coordinator runs there but listens on %s, which only that host can reach: "
+            "set listen.control and listen.log to tcp://0.0.0.0:PORT in farm.yaml, stop "
             "it there (farm down), and run this again",
             control);
     const char *text =
@@ -86,23 +86,23 @@ static int note_place(struct deploy_ui *ui, struct err *err)
                          true, err);
 }
 
-static enum exit_code report(struct deploy_ui *ui)
+static enum exit_code report_address(struct deploy_ui *ui)
 {
     struct invocation *invocation = ui->invocation;
     enum exit_code code = invocation_tell(invocation, "farm", NULL);
     if (code != EXIT_FINE)
-        return fail(code, "the coordinator runs there, and does not answer here: see that its port "
-                          "is open to this machine");
-    printf("the coordinator runs on %s in %s, and is used from here at %s\n",
+        return fail(code, "the coordinator runs there but does not answer: check that its port is "
+                          "open to this machine");
+    printf("the coordinator runs on %s in %s; commands here reach it at %s\n",
            ui->members[0].to.typed, json_get_text(ui->members[0].place, "home", "?"),
            home_remote(&invocation->arena, invocation->home, "connect"));
     if (strcmp(json_get_text(ui->members[0].place, "boot", ""), "yes") != 0)
-        puts("it does not start again when that host boots: install cron there and run this again");
+        puts("it will not start again when that host boots: install cron there and run this again");
     return EXIT_FINE;
 }
 
-static int prepare(struct deploy_ui *ui, const char *to, struct buf *config, struct key_pair *own,
-                   struct err *err)
+static int prepare_host(struct deploy_ui *ui, const char *to, struct buf *config,
+                        struct key_pair *own, struct err *err)
 {
     struct invocation *invocation = ui->invocation;
     struct fleet_host *member = &ui->members[0];
@@ -115,7 +115,7 @@ static int prepare(struct deploy_ui *ui, const char *to, struct buf *config, str
     member->goal = FLEET_FARM;
     member->trust.accept_new = option_given(invocation, "accept-new");
     member->prefix = option_text(invocation, "prefix");
-    member->wanted.name = own_name(&invocation->arena);
+    member->wanted.name = own_key_name(&invocation->arena);
     member->farm = (struct wanted_farm){.home = option_text(invocation, "there"),
                                         .own_key = own->public_key,
                                         .config = {config->data, config->size}};
@@ -130,17 +130,19 @@ enum exit_code up_elsewhere(struct invocation *invocation)
     struct err err;
     const char *endpoints = home_path(&invocation->arena, invocation->home, "run/endpoints");
     if (io_exists(endpoints))
-        return fail(EXIT_REFUSED, "the coordinator of this farm runs here: farm move takes it to "
-                                  "another host");
+        return fail(EXIT_REFUSED,
+                    "the coordinator of this farm runs on this machine: farm move moves it "
+                    "to another host");
     enum exit_code code = deploy_ui_open(&ui, invocation, 1, DEPLOY_UI_FARM);
-    if (code == EXIT_FINE && prepare(&ui, option_text(invocation, "on"), &config, &own, &err) < 0)
+    if (code == EXIT_FINE &&
+        prepare_host(&ui, option_text(invocation, "on"), &config, &own, &err) < 0)
         code = fail(EXIT_REFUSED, "%s", err.text);
     if (code == EXIT_FINE)
         code = deploy_ui_run(&ui);
     if (code == EXIT_FINE && note_place(&ui, &err) < 0)
         code = fail(EXIT_REFUSED, "%s", err.text);
     if (code == EXIT_FINE)
-        code = report(&ui);
+        code = report_address(&ui);
     deploy_ui_close(&ui);
     buf_release(&config);
     return code;

@@ -9,8 +9,8 @@
 
 struct teller {
     json_t *names;      /* "job 7", "token 1.42", "publication 3", "worker 2" -> {name, run} */
-    uint64_t sequence;  /* of the newest event told */
-    struct arena arena; /* of the event at hand */
+    uint64_t sequence;  /* of the newest event that was printed */
+    struct arena arena; /* of the current event */
 };
 
 struct teller *teller_create(void)
@@ -39,7 +39,7 @@ static const char *token_key(struct teller *teller, const json_t *event)
     return arena_print(&teller->arena, "token %s", json_get_text(event, "token", ""));
 }
 
-static void learn(struct teller *teller, const char *key, const char *name, uint64_t run)
+static void learn_name(struct teller *teller, const char *key, const char *name, uint64_t run)
 {
     json_t *known = json_object();
     json_object_set_new(known, "name", json_text(name));
@@ -47,7 +47,7 @@ static void learn(struct teller *teller, const char *key, const char *name, uint
     json_object_set_new(teller->names, key, known);
 }
 
-/* `key` is another name of what `of` names. */
+/* Gives `key` the name that `of` has. */
 static void learn_same(struct teller *teller, const char *key, const char *of)
 {
     json_t *known = json_object_get(teller->names, of);
@@ -55,7 +55,7 @@ static void learn_same(struct teller *teller, const char *key, const char *of)
         json_object_set(teller->names, key, known);
 }
 
-static const char *name_of(struct teller *teller, const char *key)
+static const char *known_name(struct teller *teller, const char *key)
 {
     const json_t *known = json_object_get(teller->names, key);
     return text_safe(&teller->arena, json_get_text(known, "name", key));
@@ -63,10 +63,10 @@ static const char *name_of(struct teller *teller, const char *key)
 
 static void learn_job(struct teller *teller, uint64_t job, uint64_t run, const json_t *variant)
 {
-    learn(teller, number_key(teller, "job", job),
-          arena_print(&teller->arena, "%s %s", json_get_text(variant, "branch", ""),
-                      json_get_text(variant, "package", "")),
-          run);
+    learn_name(teller, number_key(teller, "job", job),
+               arena_print(&teller->arena, "%s %s", json_get_text(variant, "branch", ""),
+                           json_get_text(variant, "package", "")),
+               run);
 }
 
 void teller_learn(struct teller *teller, const json_t *run, const json_t *workers)
@@ -87,13 +87,13 @@ void teller_learn(struct teller *teller, const json_t *run, const json_t *worker
     }
     json_array_foreach(workers, index, row)
     {
-        learn(teller, number_key(teller, "worker", json_get_u64(row, "id", 0)),
-              json_get_text(row, "worker", ""), 0);
+        learn_name(teller, number_key(teller, "worker", json_get_u64(row, "id", 0)),
+                   json_get_text(row, "worker", ""), 0);
     }
     arena_clear(&teller->arena);
 }
 
-/* What an event teaches. */
+/* Learns the names in an event. */
 static void learn_event(struct teller *teller, const char *kind, const json_t *event)
 {
     const char *job = number_key(teller, "job", json_get_u64(event, "job", 0));
@@ -110,28 +110,28 @@ static void learn_event(struct teller *teller, const char *kind, const json_t *e
     else if (!strcmp(kind, "publication-granted"))
         learn_same(teller, token_key(teller, event), publication);
     else if (!strcmp(kind, "peer-enrolled") && json_get_u64(event, "worker", 0))
-        learn(teller, number_key(teller, "worker", json_get_u64(event, "worker", 0)),
-              json_get_text(event, "name", ""), 0);
+        learn_name(teller, number_key(teller, "worker", json_get_u64(event, "worker", 0)),
+                   json_get_text(event, "name", ""), 0);
 }
 
 /* ---- lines --------------------------------------------------------------------------------- */
 
 enum subject { OF_NOTHING, OF_RUN, OF_JOB, OF_TOKEN, OF_PUBLICATION, OF_WORKER };
 
-/* How an event is told: `text`, then the named members that are there. */
-struct row {
+/* How an event is printed: `text`, then the members of the event that exist. */
+struct event_row {
     const char *kind;
     enum subject subject;
     enum weight weight;
     const char *text;
     const char *members[3];
 };
-static const struct row rows[] = {
+static const struct event_row rows[] = {
     {"farm-started", OF_NOTHING, EVENT_USUAL, "the coordinator started", {NULL}},
     {"farm-paused", OF_NOTHING, EVENT_BAD, "paused", {"reason", NULL}},
     {"farm-resumed", OF_NOTHING, EVENT_USUAL, "resumed", {NULL}},
-    {"worker-joined", OF_WORKER, EVENT_USUAL, "is here", {NULL}},
-    {"worker-lost", OF_WORKER, EVENT_BAD, "is out of reach; what it builds may go on", {NULL}},
+    {"worker-joined", OF_WORKER, EVENT_USUAL, "is online", {NULL}},
+    {"worker-lost", OF_WORKER, EVENT_BAD, "is unreachable; its builds may continue", {NULL}},
     {"worker-moved", OF_WORKER, EVENT_USUAL, "is now", {"to", "reason", NULL}},
     {"run-submitted", OF_RUN, EVENT_USUAL, "submitted", {NULL}},
     {"run-opened", OF_RUN, EVENT_USUAL, "open", {NULL}},
@@ -140,16 +140,16 @@ static const struct row rows[] = {
     {"run-closed", OF_RUN, EVENT_USUAL, "closed", {NULL}},
     {"job-delayed", OF_JOB, EVENT_BAD, "will be tried again", {"cause", "detail", NULL}},
     {"job-closed", OF_JOB, EVENT_USUAL, "ended", {"verdict", "cause", "detail"}},
-    {"lease-offered", OF_JOB, EVENT_USUAL, "goes to", {"worker", NULL}},
+    {"lease-offered", OF_JOB, EVENT_USUAL, "is offered to", {"worker", NULL}},
     {"attempt-moved", OF_TOKEN, EVENT_USUAL, "phase", {"phase", NULL}},
-    {"attempt-handed", OF_JOB, EVENT_USUAL, "goes on with the build, on", {"worker", NULL}},
+    {"attempt-handed", OF_JOB, EVENT_USUAL, "takes over the build on", {"worker", NULL}},
     {"attempt-stopping", OF_TOKEN, EVENT_USUAL, "is being stopped", {"reason", NULL}},
     {"publication-held", OF_PUBLICATION, EVENT_BAD, "publishing held", {"cause", "detail", NULL}},
     {"publication-running", OF_PUBLICATION, EVENT_USUAL, "publishing", {NULL}},
     {"publication-unknown",
      OF_PUBLICATION,
      EVENT_BAD,
-     "may be published, asking again",
+     "may be published; asking again",
      {"detail", NULL}},
     {"publication-retried",
      OF_PUBLICATION,
@@ -164,7 +164,7 @@ static const struct row rows[] = {
      {"cause", "detail", NULL}},
 };
 
-static const struct row *row_of(const char *kind)
+static const struct event_row *row_of(const char *kind)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(rows[i].kind, kind))
@@ -191,8 +191,8 @@ static const char *subject_key(struct teller *teller, enum subject subject, cons
     return "farm";
 }
 
-/* The run an event belongs to, 0 when that is not known or none. */
-static uint64_t run_of(struct teller *teller, const struct row *row, const char *key,
+/* The run that an event belongs to; 0: none, or unknown. */
+static uint64_t run_of(struct teller *teller, const struct event_row *row, const char *key,
                        const json_t *event)
 {
     if (row->subject == OF_RUN)
@@ -203,17 +203,17 @@ static uint64_t run_of(struct teller *teller, const struct row *row, const char 
 static const char *member_text(struct teller *teller, const char *member, const json_t *event)
 {
     if (!strcmp(member, "worker"))
-        return name_of(teller, number_key(teller, "worker", json_get_u64(event, "worker", 0)));
+        return known_name(teller, number_key(teller, "worker", json_get_u64(event, "worker", 0)));
     const char *text = json_get_text(event, member, "");
     return strcmp(text, "none") ? text_safe(&teller->arena, text) : "";
 }
 
-static enum weight print_line(struct teller *teller, const struct row *row, const char *key,
+static enum weight print_line(struct teller *teller, const struct event_row *row, const char *key,
                               const json_t *event, struct buf *out)
 {
     const char *time = format_time(&teller->arena, json_get_u64(event, "at", 0));
     const char *verdict = json_get_text(event, "verdict", "");
-    buf_print(out, "%s  %s: %s", time, name_of(teller, key), row->text);
+    buf_print(out, "%s  %s: %s", time, known_name(teller, key), row->text);
     for (size_t i = 0; i < 3 && row->members[i]; i++) {
         const char *text = member_text(teller, row->members[i], event);
         if (*text)
@@ -230,7 +230,7 @@ static enum weight print_line(struct teller *teller, const struct row *row, cons
 enum weight teller_tell(struct teller *teller, const json_t *event, uint64_t run, struct buf *out)
 {
     const char *kind = json_get_text(event, "kind", "");
-    const struct row *row = row_of(kind);
+    const struct event_row *row = row_of(kind);
     uint64_t sequence = json_get_u64(event, "sequence", 0);
     enum weight weight = EVENT_UNTOLD;
     if (sequence && sequence <= teller->sequence)

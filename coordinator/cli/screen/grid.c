@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* grid.c - the matrix of a run.
+/* grid.c - prints the matrix of a run.
  *
- * What a job is called in its cell, in which colour, and what that word means is one row of
- * `marks`; the legend shows the rows that occur. Rows and columns stand in natural order ("sm90"
- * before "sm120"), branches as the farm lists them.
+ * A row of `marks` has the word for a job's cell, its colour and its meaning; the legend shows the
+ * rows that occur. Rows and columns are in natural order ("sm90" before "sm120"), branches in the
+ * farm's order.
  */
 #include "coordinator/cli/screen/grid.h"
 
@@ -14,20 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what a job is called ------------------------------------------------------------------ */
+/* ---- the word in a cell -------------------------------------------------------------------- */
 
-struct mark {
+struct cell_mark {
     const char *word;
     enum ink ink;
     const char *meaning;
     const char *state, *verdict, *phase, *publication; /* NULL: any */
 };
-/* The first row that fits. */
-static const struct mark marks[] = {
+/* The first matching row counts. */
+static const struct cell_mark marks[] = {
     {"pub", INK_GOOD, "published", "closed", "ok", NULL, "published"},
     {"PUB!", INK_BAD, "built, publishing failed", "closed", "ok", NULL, "failed"},
     {"held", INK_NOTE, "built, publishing waits for a person", "closed", "ok", NULL, "held"},
-    {"pub?", INK_NOTE, "built, may be published: being asked", "closed", "ok", NULL, "unknown"},
+    {"pub?", INK_NOTE, "built, may be published: asking the host", "closed", "ok", NULL, "unknown"},
     {"ok>", INK_BUSY, "built, being published", "closed", "ok", NULL, "running"},
     {"ok>", INK_BUSY, "built, being published", "closed", "ok", NULL, "granted"},
     {"ok+", INK_GOOD, "built, waits to be published", "closed", "ok", NULL, "wanted"},
@@ -37,45 +37,46 @@ static const struct mark marks[] = {
     {"stop", INK_NOTE, "cancelled", "closed", "cancelled", NULL, NULL},
     {"same", INK_DIM, "unchanged, not built again", "closed", "skipped", NULL, NULL},
     {"BLOCK", INK_BAD, "blocked", "closed", "blocked", NULL, NULL},
-    {"none", INK_NOTE, "no host can ever take it", "closed", "unroutable", NULL, NULL},
+    {"none", INK_NOTE, "no current worker supports this system", "closed", "unroutable", NULL,
+     NULL},
     {"check", INK_BUSY, "being checked", "running", NULL, "check", NULL},
     {"get", INK_BUSY, "fetching its sources", "running", NULL, "checkout", NULL},
     {"build", INK_BUSY, "building", "running", NULL, NULL, NULL},
-    {"sent", INK_BUSY, "given to a worker", "leased", NULL, NULL, NULL},
+    {"sent", INK_BUSY, "offered to a worker", "leased", NULL, NULL, NULL},
     {"next", INK_PLAIN, "ready, waits for a host", "ready", NULL, NULL, NULL},
-    {"hold", INK_NOTE, "one of its family failed, or it does not evaluate: after all else", "held",
-     NULL, NULL, NULL},
+    {"hold", INK_NOTE, "waits: a similar job failed, or its evaluation failed", "held", NULL, NULL,
+     NULL},
     {"wait", INK_DIM, "waits", "waiting", NULL, NULL, NULL},
     {"?", INK_NOTE, "a state this program does not know", NULL, NULL, NULL, NULL},
 };
 enum { MARK_COUNT = sizeof marks / sizeof marks[0] };
 
-static bool fits(const char *wanted, const char *actual)
+static bool mark_fits(const char *wanted, const char *actual)
 {
     return !wanted || !strcmp(wanted, actual);
 }
 
-static const struct mark *mark_of(const json_t *job)
+static const struct cell_mark *mark_of(const json_t *job)
 {
     const json_t *publication = json_object_get(job, "publication");
     const char *state = json_get_text(job, "state", ""),
                *verdict = json_get_text(job, "verdict", ""),
                *phase = json_get_text(job, "phase", ""),
                *published = json_get_text(publication, "state", "none");
-    const struct mark *mark = marks;
-    while (!(fits(mark->state, state) && fits(mark->verdict, verdict) && fits(mark->phase, phase) &&
-             fits(mark->publication, published)))
-        mark++; /* the last row fits everything */
+    const struct cell_mark *mark = marks;
+    while (!(mark_fits(mark->state, state) && mark_fits(mark->verdict, verdict) &&
+             mark_fits(mark->phase, phase) && mark_fits(mark->publication, published)))
+        mark++; /* the last row matches everything */
     return mark;
 }
 
-/* How a variant stands in the ledger; its word is the published commit. */
+/* The state of a variant in the ledger; its cell shows the published commit. */
 static const struct standing {
     const char *standing;
     enum ink ink;
     const char *meaning;
 } standings[] = {
-    {"current", INK_GOOD, "published as the newest run saw it"},
+    {"current", INK_GOOD, "published; unchanged since then"},
     {"older", INK_NOTE, "published before its recipe changed"},
     {"never", INK_BAD, "never published"},
 };
@@ -90,12 +91,12 @@ static const struct standing *standing_of(const json_t *row)
     return NULL;
 }
 
-/* What stands in the cell of a job, or of a row of the ledger's matrix. */
+/* The text of the cell for a job, or for a row of the ledger's matrix. */
 static const char *word_of(const json_t *job, enum ink *ink, struct arena *arena)
 {
     const struct standing *standing = standing_of(job);
     if (!standing) {
-        const struct mark *mark = mark_of(job);
+        const struct cell_mark *mark = mark_of(job);
         *ink = mark->ink;
         return mark->word;
     }
@@ -111,8 +112,8 @@ struct names {
     size_t count, capacity;
 };
 
-/* Digits compare as numbers. */
-static int natural(const char *a, const char *b)
+/* Compares names; runs of digits compare as numbers. */
+static int natural_compare(const char *a, const char *b)
 {
     while (*a && *b) {
         if (isdigit((unsigned char)*a) && isdigit((unsigned char)*b)) {
@@ -135,7 +136,7 @@ static int natural(const char *a, const char *b)
 static void names_add(struct names *names, const char *name)
 {
     size_t at = 0;
-    while (at < names->count && natural(names->names[at], name) < 0)
+    while (at < names->count && natural_compare(names->names[at], name) < 0)
         at++;
     if (at < names->count && !strcmp(names->names[at], name))
         return;
@@ -170,7 +171,7 @@ static struct branch *branch_of(struct branches *branches, const json_t *job)
     return &branches->list[branches->count++];
 }
 
-static void group(const json_t *jobs, struct branches *branches)
+static void group_by_branch(const json_t *jobs, struct branches *branches)
 {
     size_t index;
     json_t *job;
@@ -191,7 +192,7 @@ static void branches_release(struct branches *branches)
     free(branches->list);
 }
 
-/* The words of all variants in one cell, with the ink of the first that is not calm. */
+/* The words of all variants in one cell, in the ink of the first that needs attention. */
 static const char *cell_text(const json_t *jobs, const char *gpu, const char *isa, enum ink *ink,
                              struct arena *arena)
 {
@@ -246,7 +247,7 @@ static void print_cells(const struct branch *branch, bool colours, struct buf *o
     arena_clear(&arena);
 }
 
-/* A run of 100,000 light jobs is not a page to read: beyond this many they are only counted. */
+/* Maximum jobs to list outside the grid; the rest are only counted, as a run may have 100,000. */
 #define OTHERS_MAX 40
 
 static void print_others(const json_t *jobs, bool colours, struct buf *out)
@@ -292,14 +293,14 @@ static void print_legend(const json_t *run, bool colours, struct buf *out)
     buf_print(out, "%s", shown ? "\n" : "");
 }
 
-/* A grid a branch; `under`, where there is one, says a line below each. */
+/* Prints a grid for each branch; `under`, if not NULL, adds a line below each. */
 static void print_branches(const json_t *jobs, bool colours,
                            void (*under)(const struct branch *branch, struct buf *out),
                            struct buf *out)
 {
     struct arena arena = {0};
     struct branches branches = {0};
-    group(jobs, &branches);
+    group_by_branch(jobs, &branches);
     for (size_t i = 0; i < branches.count; i++) {
         const struct branch *branch = &branches.list[i];
         const char *title = *branch->branch ? branch->branch : "no branch";
@@ -364,7 +365,7 @@ void grid_ledger(const json_t *rows, bool colours, struct buf *out)
         ink_add(out, colours, standings[i].ink, standings[i].standing);
         buf_print(out, " %s", standings[i].meaning);
     }
-    buf_print(out, shown ? "\n" : "nothing is published, and nothing would be\n");
+    buf_print(out, shown ? "\n" : "nothing is published, and no variant to publish is known\n");
 }
 
 /* ---- numbers ------------------------------------------------------------------------------- */
@@ -399,7 +400,7 @@ void run_summary(const json_t *run, struct buf *out)
     add_count(out, published_of(run, "held"), "held");
 }
 
-/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line a branch. */
+/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line for each branch. */
 static void add_branches(const json_t *branches, struct arena *arena, struct buf *out)
 {
     size_t index;
@@ -443,12 +444,13 @@ void grid_counts(const json_t *run, bool colours, struct buf *out)
     if (*json_get_text(run, "reason", ""))
         buf_print(out, "%s\n", text_safe(&arena, json_get_text(run, "reason", "")));
     add_branches(json_object_get(run, "branches"), &arena, out);
-    if (strcmp(json_get_text(run, "state", ""), "closed") != 0) /* then it is known */
+    if (strcmp(json_get_text(run, "state", ""), "closed") !=
+        0) /* the counts of a closed run say it all */
         add_warnings(json_object_get(run, "warnings"), colours, &arena, out);
     arena_clear(&arena);
 }
 
-/* ---- limits that are near ------------------------------------------------------------------ */
+/* ---- limits that will soon stop a phase ---------------------------------------------------- */
 
 static void print_stop(const json_t *job, const json_t *of, const char *phase, bool colours,
                        struct buf *out)
@@ -459,12 +461,12 @@ static void print_stop(const json_t *job, const json_t *of, const char *phase, b
         bool is_silence = !strcmp(json_get_text(stop, "cause", ""), "silent");
         uint64_t in_ms = json_get_u64(stop, "in_ms", 0);
         ink_add(out, colours, INK_NOTE, is_silence ? "silent" : "late");
-        buf_print(out, " %s %s: its %s on %s is stopped %s%s, %s\n",
+        buf_print(out, " %s %s: its %s on %s will be stopped %s%s, %s\n",
                   text_safe(&arena, json_get_text(job, "branch", "")),
                   text_safe(&arena, json_get_text(job, "package", "")), phase,
                   text_safe(&arena, json_get_text(of, "worker", "")), in_ms ? "in " : "now",
                   in_ms ? format_duration(&arena, in_ms) : "",
-                  is_silence ? "unless it prints or computes" : "at its limit of time");
+                  is_silence ? "unless it prints or computes" : "at its time limit");
     }
     arena_clear(&arena);
 }
@@ -497,7 +499,8 @@ static void add_reason(const json_t *of, struct arena *arena, struct buf *out)
         buf_print(out, ": %s", text_safe(arena, detail));
 }
 
-static void print_failure(const json_t *job, const struct mark *mark, bool colours, struct buf *out)
+static void print_failure(const json_t *job, const struct cell_mark *mark, bool colours,
+                          struct buf *out)
 {
     struct arena arena = {0};
     const json_t *publication = json_object_get(job, "publication");
@@ -515,7 +518,7 @@ static void print_failure(const json_t *job, const struct mark *mark, bool colou
     arena_clear(&arena);
 }
 
-/* Who has more to read asks for one of them, or for --json. */
+/* Maximum failures to list; `farm why` and --json show the others. */
 #define FAILURES_MAX 25
 
 void grid_failures(const json_t *run, bool colours, struct buf *out)
@@ -524,7 +527,7 @@ void grid_failures(const json_t *run, bool colours, struct buf *out)
     json_t *job;
     json_array_foreach(json_object_get(run, "jobs"), index, job)
     {
-        const struct mark *mark = mark_of(job);
+        const struct cell_mark *mark = mark_of(job);
         bool told =
             mark->ink == INK_BAD || !strcmp(mark->word, "held") || !strcmp(mark->word, "none");
         if (told && count++ < FAILURES_MAX)
@@ -536,7 +539,7 @@ void grid_failures(const json_t *run, bool colours, struct buf *out)
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-/* All jobs are closed and every publication ended, but for those that are held. */
+/* True when all jobs are closed and every publication has ended or is held. */
 static bool only_held_left(const json_t *run)
 {
     uint64_t held = published_of(run, "held"), total = json_get_u64(run, "total", 0);

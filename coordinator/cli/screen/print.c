@@ -145,7 +145,7 @@ static void add_blanks(struct buf *out, size_t count)
         buf_add(out, " ", 1);
 }
 
-/* One line. Blanks are owed, not written, until a text follows, so that no line ends with them. */
+/* Prints one line. Blanks are written only when a text follows, so that no line ends with them. */
 static void print_row(const struct table *table, const size_t *widths, const struct cell *cells,
                       bool colours, struct buf *out)
 {

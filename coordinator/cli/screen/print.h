@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* print.h - text for people: colours, columns, durations, sizes.
+/* print.h - output for people: colours, columns, durations, sizes.
  *
- * Everything is made in a buffer first and written at once. Text that others wrote (package names,
- * reasons, branches) passes text_safe: no control character of theirs reaches a terminal (CWE-150).
- * Colours only on a terminal, never with NO_COLOR or TERM=dumb.
+ * Output is built in a buffer and written at once. Foreign text (package names, reasons, branches)
+ * passes through text_safe, so that no control character in it reaches a terminal (CWE-150).
+ * Colours appear only on a terminal, never with NO_COLOR or TERM=dumb.
  */
 #ifndef FARM_CLI_SCREEN_PRINT_H
 #define FARM_CLI_SCREEN_PRINT_H
@@ -20,7 +20,7 @@ struct screen {
     FILE *file;
     bool is_terminal;
     bool colours;
-    size_t columns; /* of the terminal, 80 where unknown */
+    size_t columns; /* of the terminal; 80 if unknown */
 };
 struct screen screen_of(FILE *file);
 /* Writes the buffer and empties it. */
@@ -29,9 +29,9 @@ void screen_write(const struct screen *screen, struct buf *text);
 /* Appends the text in a colour. */
 void ink_add(struct buf *out, bool colours, enum ink ink, const char *text);
 
-/* Columns a terminal takes for UTF-8 text: wide characters are two, combining ones none. */
+/* The columns of UTF-8 text on a terminal: wide characters take two, combining ones none. */
 size_t text_columns(const char *text);
-/* A copy in which control characters are \n, \t, \e or \xNN, invalid UTF-8 and C1 as \xNN. */
+/* A copy with control characters as \n, \t, \e or \xNN, and invalid UTF-8 and C1 as \xNN. */
 const char *text_safe(struct arena *arena, const char *text);
 
 /* "350 ms", "45 s", "12 min", "1 h 20 min", "2 d 3 h". */
@@ -41,20 +41,20 @@ const char *format_bytes(struct arena *arena, uint64_t bytes);
 /* Local time, "2026-01-31 17:05"; "" for 0. */
 const char *format_time(struct arena *arena, uint64_t wall_ms);
 
-/* Appends " TEXT |", made safe; `|` ends a cell in Markdown and is escaped. */
+/* Appends " TEXT |" with the text made safe and `|`, which ends a cell in Markdown, escaped. */
 void markdown_cell(struct buf *out, struct arena *arena, const char *text);
 
 struct column {
     const char *title;
-    bool right; /* numbers */
+    bool right; /* align right: numbers */
 };
 struct table;
 /* `columns` is borrowed. */
 struct table *table_create(const struct column *columns, size_t count);
-/* The next cell, row by row. The text is made safe and copied; NULL is "". */
+/* Sets the next cell, row by row. The text is made safe and copied; NULL is "". */
 void table_cell(struct table *table, enum ink ink, const char *text);
 void table_number(struct table *table, uint64_t number);
-/* Appends title and rows, two blanks between columns, no blanks at line ends. */
+/* Appends the header and the rows, with two blanks between columns and none at line ends. */
 void table_print(const struct table *table, bool colours, struct buf *out);
 void table_destroy(struct table *table);
 

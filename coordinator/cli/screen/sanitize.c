@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* sanitize.c - ECMA-48 sequences out of a stream, but for SGR.
+/* sanitize.c - removes ECMA-48 sequences other than SGR from a stream.
  *
- *   TEXT --ESC--> ESCAPE --'['--> CSI --final byte--> TEXT   kept when it is `m` with plain numbers
+ *   TEXT --ESC--> ESCAPE --'['--> CSI --final byte--> TEXT      kept if it is `m` and plain numbers
  *                 ESCAPE --] P X ^ _--> STRING --BEL or ESC \--> TEXT   titles, clipboards: dropped
  *                 ESCAPE --other--> TEXT                      dropped
  *
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-static void hold(struct sanitizer *sanitizer, uint8_t byte)
+static void hold_byte(struct sanitizer *sanitizer, uint8_t byte)
 {
     if (sanitizer->held_count < sizeof sanitizer->held)
         sanitizer->held[sanitizer->held_count++] = byte;
@@ -26,8 +26,8 @@ static void to_text(struct sanitizer *sanitizer)
     sanitizer->held_count = 0;
 }
 
-/* Parameters of a colour: digits, ';' and ':'; held is ESC [ ... m. A sequence that did not fit
- * into `held` has lost its end and is none. */
+/* True when `held` is a colour: ESC [ ... m with digits, ';' and ':' only. A sequence that did not
+ * fit into `held` lost its end, so it is not one. */
 static bool is_colour(const struct sanitizer *sanitizer)
 {
     size_t last = sanitizer->held_count - 1;
@@ -51,13 +51,13 @@ static void flush_broken(struct sanitizer *sanitizer, struct buf *out)
     sanitizer->held_count = 0;
 }
 
-/* A byte of a character beyond ASCII. C1 controls (U+0080 to U+009F) are controls, too. */
+/* Handles a byte of a non-ASCII character. C1 controls (U+0080 to U+009F) are removed, too. */
 static void take_high(struct sanitizer *sanitizer, uint8_t byte, struct buf *out)
 {
     bool continues = (byte & 0xc0) == 0x80;
     if (!continues || !sanitizer->held_count)
         flush_broken(sanitizer, out);
-    hold(sanitizer, byte);
+    hold_byte(sanitizer, byte);
     bool begins_none = byte == 0xc0 || byte == 0xc1 || byte > 0xf4;
     if ((continues && sanitizer->held_count == 1) || begins_none) {
         flush_broken(sanitizer, out);
@@ -84,7 +84,7 @@ static void take_text(struct sanitizer *sanitizer, uint8_t byte, struct buf *out
     flush_broken(sanitizer, out);
     if (byte == 0x1b) {
         sanitizer->state = SANITIZE_ESCAPE;
-        hold(sanitizer, byte);
+        hold_byte(sanitizer, byte);
     } else if ((byte >= 0x20 && byte != 0x7f) || byte == '\n' || byte == '\t' || byte == '\r') {
         buf_add(out, &byte, 1);
     }
@@ -94,18 +94,18 @@ static void take_escape(struct sanitizer *sanitizer, uint8_t byte)
 {
     if (byte == '[') {
         sanitizer->state = SANITIZE_CSI;
-        hold(sanitizer, byte);
+        hold_byte(sanitizer, byte);
     } else if (byte && strchr("]PX^_", byte)) {
         sanitizer->state = SANITIZE_STRING;
         sanitizer->held_count = 0;
-    } else if (byte < 0x20 || byte > 0x2f) { /* 0x20-0x2f: intermediate, one more byte follows */
+    } else if (byte < 0x20 || byte > 0x2f) { /* 0x20-0x2f are intermediate: another byte follows */
         to_text(sanitizer);
     }
 }
 
 static void take_csi(struct sanitizer *sanitizer, uint8_t byte, struct buf *out)
 {
-    hold(sanitizer, byte);
+    hold_byte(sanitizer, byte);
     if (byte < 0x40 || byte > 0x7e)
         return;
     if (is_colour(sanitizer))
@@ -113,7 +113,7 @@ static void take_csi(struct sanitizer *sanitizer, uint8_t byte, struct buf *out)
     to_text(sanitizer);
 }
 
-static void take(struct sanitizer *sanitizer, uint8_t byte, struct buf *out)
+static void take_byte(struct sanitizer *sanitizer, uint8_t byte, struct buf *out)
 {
     if (byte == '\n' && sanitizer->state != SANITIZE_TEXT) {
         to_text(sanitizer);
@@ -147,5 +147,5 @@ static void take(struct sanitizer *sanitizer, uint8_t byte, struct buf *out)
 void sanitize_add(struct sanitizer *sanitizer, const uint8_t *data, size_t size, struct buf *out)
 {
     for (size_t i = 0; i < size; i++)
-        take(sanitizer, data[i], out);
+        take_byte(sanitizer, data[i], out);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* sanitize.h - makes a build's output harmless for a terminal (CWE-150): colours (SGR) stay; every
- * other escape sequence, control character and invalid UTF-8 goes. Works on a stream: sequences may
- * be cut anywhere. Pure. */
+/* sanitize.h - makes a build's output harmless for a terminal (CWE-150): keeps colours (SGR) and
+ * removes every other escape sequence, control characters and invalid UTF-8. Works on a stream:
+ * a sequence may be cut anywhere. Pure. */
 #ifndef FARM_CLI_SCREEN_SANITIZE_H
 #define FARM_CLI_SCREEN_SANITIZE_H
 
@@ -17,11 +17,11 @@ struct sanitizer {
         SANITIZE_STRING,
         SANITIZE_STRING_ESCAPE
     } state;
-    uint8_t held[64]; /* of a sequence or a character that is not complete yet */
+    uint8_t held[64]; /* bytes of an incomplete sequence or character */
     size_t held_count;
 };
 
-/* Zero-initialised is ready. Appends what may be shown. */
+/* Appends the bytes that may be shown. A zeroed struct sanitizer is ready for use. */
 void sanitize_add(struct sanitizer *sanitizer, const uint8_t *data, size_t size, struct buf *out);
 
 #endif

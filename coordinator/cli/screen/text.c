@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* text.c - what a piece of UTF-8 does to a terminal: its width, and a form that does no harm.
+/* text.c - the width of UTF-8 text on a terminal, and a harmless copy of it.
  *
- * The widths are a short table and not wcwidth(3): that one depends on the locale the program
- * happens to run under, and a farm often runs under none.
+ * The widths are in a short table instead of wcwidth(3), which depends on the program's locale; a
+ * farm often runs without one.
  */
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/utf8.h"
@@ -34,7 +34,7 @@ struct span {
     uint32_t first, last;
 };
 
-static bool within(const struct span *spans, size_t count, uint32_t code)
+static bool is_within(const struct span *spans, size_t count, uint32_t code)
 {
     for (size_t i = 0; i < count; i++)
         if (code >= spans[i].first && code <= spans[i].last)
@@ -57,9 +57,9 @@ static const struct span wide[] = {
 
 static size_t code_columns(uint32_t code)
 {
-    if (within(narrow, sizeof narrow / sizeof *narrow, code))
+    if (is_within(narrow, sizeof narrow / sizeof *narrow, code))
         return 0;
-    return within(wide, sizeof wide / sizeof *wide, code) ? 2 : 1;
+    return is_within(wide, sizeof wide / sizeof *wide, code) ? 2 : 1;
 }
 
 size_t text_columns(const char *text)
@@ -86,7 +86,7 @@ static void add_escaped(struct buf *out, unsigned char byte)
         buf_print(out, "\\x%02x", byte);
 }
 
-/* Direction overrides reorder what stands beside them, so they are not shown either. */
+/* Direction overrides would reorder the text next to them, so they are escaped, too. */
 static bool is_harmless(uint32_t code)
 {
     return code >= 0x20 && !(code >= 0x7f && code <= 0x9f) && !(code >= 0x202a && code <= 0x202e) &&

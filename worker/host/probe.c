@@ -27,8 +27,7 @@ enum {
     SMALL_FILE_BYTES = 65536,
     CPUINFO_BYTES = 16 << 20,
     MOUNTINFO_BYTES = 4 << 20,
-    GPU_MS_MAX = 5000,
-    ISA_FEATURES_MAX = 5
+    GPU_MS_MAX = 5000
 };
 
 #define KEEP_BYTES (1ull << 30) /* of the machine's memory, for the machine itself */
@@ -52,14 +51,6 @@ static void add_text(const char ***items, size_t *count, const char *text, struc
     if (!*items)
         *items = arena_new(arena, LIMIT_HOST_LIST * sizeof **items);
     (*items)[(*count)++] = text;
-}
-
-static bool has_text(const char **items, size_t count, const char *text)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(items[i], text) == 0)
-            return true;
-    return false;
 }
 
 /* The first line of a small file, "" when it cannot be read. */
@@ -389,61 +380,4 @@ void probe_now(const struct capabilities *known, struct filesystem *filesystems,
     pressure->cpu_some = pressure_stall("", "cpu", "some");
     pressure->memory_full = pressure_stall("", "memory", "full");
     pressure->io_full = pressure_stall("", "io", "full");
-}
-
-/* ---- checks ------------------------------------------------------------------------------- */
-
-/* What running code for an instruction set takes; names as in file names of recipes. */
-static const struct {
-    const char *isa;
-    const char *system;
-    const char *features[ISA_FEATURES_MAX];
-} isa_rows[] = {
-    {"avx", "x86_64-linux", {"avx"}},
-    {"avx2", "x86_64-linux", {"avx2", "fma", "f16c"}},
-    {"avx512", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl"}},
-    {"avx512bf16", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_bf16"}},
-    {"avx512vnni", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"}},
-    {"armv8_2", "aarch64-linux", {"asimdhp", "asimddp"}},
-    {"armv9", "aarch64-linux", {"sve2"}},
-};
-
-static bool has_isa(const struct capabilities *host, const char *isa)
-{
-    for (size_t i = 0; i < sizeof isa_rows / sizeof isa_rows[0]; i++) {
-        if (strcmp(isa, isa_rows[i].isa) != 0)
-            continue;
-        if (host->systems_count == 0 || strcmp(host->systems[0], isa_rows[i].system) != 0)
-            return false;
-        for (size_t f = 0; f < ISA_FEATURES_MAX && isa_rows[i].features[f]; f++)
-            if (!has_text(host->features, host->features_count, isa_rows[i].features[f]))
-                return false;
-        return true;
-    }
-    return !*isa; /* one we do not know is one we cannot promise to run */
-}
-
-/* "sm90" is compute capability 9.0, "sm120" is 12.0: the last digit is the minor number. */
-static bool has_gpu(const struct capabilities *host, const char *gpu)
-{
-    char compute[16];
-    size_t digits = strncmp(gpu, "sm", 2) == 0 ? strlen(gpu + 2) : 0;
-    if (digits < 2 || digits > 4)
-        return false;
-    snprintf(compute, sizeof compute, "%.*s.%c", (int)digits - 1, gpu + 2, gpu[2 + digits - 1]);
-    for (size_t i = 0; i < host->gpus_count; i++)
-        if (strcmp(host->gpus[i].compute, compute) == 0)
-            return true;
-    return false;
-}
-
-enum checked probe_can_check(const struct capabilities *host, const struct variant *variant)
-{
-    /* A check below an emulator proves something about the emulator. */
-    if (host->systems_count == 0 ||
-        (*variant->system && strcmp(host->systems[0], variant->system) != 0))
-        return CHECKED_NONE;
-    if (!has_isa(host, variant->isa))
-        return CHECKED_NONE;
-    return has_gpu(host, variant->gpu) ? CHECKED_GPU : CHECKED_CPU;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "deploy/bundle.h"
 
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 
@@ -37,11 +38,8 @@ static const char *digest_of(const char *text, struct arena *arena)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    char *hex = arena_new(arena, 65);
     EVP_Digest(text, strlen(text), hash, &size, EVP_sha256(), NULL);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-    return hex;
+    return hex_text(arena, hash, size);
 }
 
 int bundle_read(const char *text, const char *cpu, struct arena *arena, struct bundle *out,

@@ -14,6 +14,7 @@
 #include "coordinator/shell/reply.h"
 #include "coordinator/shell/secrets.h"
 #include "coordinator/storage/logstore.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
@@ -365,13 +366,8 @@ static int store_bundle(struct shell *shell, const struct asker *asker, const ch
                        "then build",
                        size, LIMIT_BUNDLE_BYTES);
     uint8_t *bytes = arena_new(&shell->arena, size + 1);
-    for (size_t i = 0; i < size; i++) {
-        char pair[3] = {hex[2 * i], hex[2 * i + 1], 0};
-        char *end;
-        bytes[i] = (uint8_t)strtoul(pair, &end, 16);
-        if (*end)
-            return err_set(err, "the bundle is not in hex");
-    }
+    if (!hex_read(hex, bytes, size))
+        return err_set(err, "the bundle is not in hex");
     if (io_make_folders(shell_path(shell, "bundles"), 0700, err))
         return -1;
     return io_write_file(

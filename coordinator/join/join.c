@@ -6,6 +6,7 @@
 #include "coordinator/shell/reply.h"
 #include "coordinator/storage/logstore.h"
 #include "proto/base/budget.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
@@ -138,15 +139,8 @@ static void drop(struct join *join, const struct received *received, const char 
 
 static bool read_secret(const char *text, uint8_t secret[INVITATION_SECRET_BYTES])
 {
-    if (strlen(text) != 2 * INVITATION_SECRET_BYTES)
-        return false;
-    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++) {
-        char pair[3] = {text[2 * i], text[2 * i + 1], 0}, *end;
-        secret[i] = (uint8_t)strtoul(pair, &end, 16);
-        if (end != pair + 2)
-            return false;
-    }
-    return true;
+    return strlen(text) == 2 * INVITATION_SECRET_BYTES &&
+           hex_read(text, secret, INVITATION_SECRET_BYTES);
 }
 
 /* The core's own words when it did not let the key in; NULL when it did. */
@@ -326,8 +320,7 @@ void serve_token_create(struct shell *shell, const struct asker *asker, const js
         return;
     }
     char secret[2 * INVITATION_SECRET_BYTES + 1];
-    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++)
-        snprintf(secret + 2 * i, 3, "%02x", made.secret[i]);
+    hex_write(secret, made.secret, sizeof made.secret);
     reply_answer(shell->replies, asker, false,
                  json_pack("{s:I, s:s, s:s, s:s, s:I}", "number", (json_int_t)made.number, "secret",
                            secret, "endpoint", link_endpoint(shell->join->link, 0), "server_key",

@@ -74,9 +74,11 @@ static void probe_identity(struct capabilities *out, struct arena *arena)
     out->hostname = arena_text(arena, hostname);
     out->machine_id = first_line("/etc/machine-id", arena);
     /* Without one: what is true until the next boot, which is when it matters. */
-    if (!*out->machine_id)
-        out->machine_id =
-            arena_print(arena, "boot-%s", first_line("/proc/sys/kernel/random/boot_id", arena));
+    if (!*out->machine_id) {
+        char boot_id[BOOT_ID_BYTES];
+        boot_id_read(boot_id);
+        out->machine_id = arena_print(arena, "boot-%s", boot_id);
+    }
 }
 
 /* "x86_64-linux" -> /proc/sys/fs/binfmt_misc/qemu-x86_64 is there and on. */

@@ -755,9 +755,3 @@ const struct verb *verb_find(const char *name)
             return &verbs[i];
     return NULL;
 }
-
-const struct request_row *request_row(const char *name)
-{
-    const struct verb *verb = verb_find(name);
-    return verb ? &verb->row : NULL;
-}

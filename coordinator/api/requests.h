@@ -17,6 +17,5 @@ struct request_row {
 };
 /* NULL behind the last. */
 const struct request_row *request_row_at(size_t index);
-const struct request_row *request_row(const char *verb);
 
 #endif

@@ -433,7 +433,8 @@ static inline const void *record_body(const struct record *record)
     return &record->farm_started;
 }
 
-/* Appends one line: "[    1500] lease-offered token={epoch=1 number=7} job=3 worker=1". */
+/* Appends one line: "[    1500] lease-offered token={epoch=1 number=7} job=3 worker=1". For tests,
+ * fuzzers and the simulator. */
 void record_print(const struct record *record, struct buf *out);
 /* Deep copy into an arena. Texts that are NULL become "". */
 void record_copy(struct record *to, const struct record *from, struct arena *arena);

@@ -587,26 +587,6 @@ static void numbers_go_on_after_a_compaction(void **state)
     buf_release(&out);
 }
 
-static void archived_runs_are_listed_newest_first(void **state)
-{
-    struct rig *rig = *state;
-    uint64_t *runs;
-    size_t count;
-    make_runs(rig);
-    fine(rig, journal_archived_runs(rig->journal, 10, &runs, &count, &rig->err));
-    assert_int_equal(count, 0);
-    free(runs);
-    compact(rig);
-    fine(rig, journal_archived_runs(rig->journal, 10, &runs, &count, &rig->err));
-    assert_int_equal(count, 2);
-    assert_int_equal(runs[0], 2);
-    assert_int_equal(runs[1], 1);
-    free(runs);
-    fine(rig, journal_archived_runs(rig->journal, 1, &runs, &count, &rig->err));
-    assert_int_equal(count, 1);
-    free(runs);
-}
-
 /* ---- golden --------------------------------------------------------------------------------- */
 
 static void copy_file(struct rig *rig, const char *from, const char *to)
@@ -668,7 +648,6 @@ int main(int argc, char **argv)
         TEST(archived_runs_can_be_read_alone),
         TEST(what_was_handed_over_is_read_with_both_runs),
         TEST(numbers_go_on_after_a_compaction),
-        TEST(archived_runs_are_listed_newest_first),
         TEST(the_first_versions_journal_replays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Our own are 3 MB; one with sanitizers in it is ten times that. */
-#define ARCHIVE_BYTES_MAX (256u << 20)
-
 /* The rest of the line that begins with `word` and a blank, "" without one. */
 static const char *line_of(const char *text, const char *word, struct arena *arena)
 {
@@ -73,7 +70,7 @@ int bundle_load(const char *folder, const char *cpu, const char *kind, struct ar
     if (result == 0)
         result = bundle_read(text.size ? (char *)text.data : "", cpu, arena, out, err);
     if (result == 0)
-        result = io_read_file(archive, ARCHIVE_BYTES_MAX, &out->archive, err);
+        result = io_read_file(archive, LIMIT_ARCHIVE_BYTES, &out->archive, err);
     buf_release(&text);
     return result;
 }

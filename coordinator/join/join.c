@@ -17,13 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TTL_MS_MAX (30ull * 86400 * 1000)
-enum {
-    HIGH_WATER = 20,
-    CLOSE_LINGER_MS = 1000,
-    CONNECTIONS_MAX = 256, /* of strangers: joining takes a second */
-    SILENT_MS = 5000
-};
+enum { HIGH_WATER = 20, CLOSE_LINGER_MS = 1000 };
 
 /* What somebody is to hear once the turn's records are on disk. */
 struct pending {
@@ -83,8 +77,8 @@ static int open_socket(struct join *join, struct err *err)
     const struct link_options options = {.frame_bytes_max = LIMIT_JOIN_FRAME_BYTES,
                                          .send_high_water = HIGH_WATER,
                                          .receive_high_water = HIGH_WATER,
-                                         .connections_max = CONNECTIONS_MAX,
-                                         .silent_ms = SILENT_MS,
+                                         .connections_max = LIMIT_JOIN_CONNECTIONS,
+                                         .silent_ms = LIMIT_JOIN_SILENT_MS,
                                          .is_door = true};
     if (join->link)
         return 0;
@@ -295,7 +289,8 @@ static const char *check_terms(const struct invitation_terms *terms, uint64_t tt
         return "the name is too long";
     if (terms->may_publish && terms->role != ROLE_WORKER)
         return "only a worker publishes";
-    return ttl_ms < 1000 || ttl_ms > TTL_MS_MAX ? "a token is open for 1 second to 30 days" : NULL;
+    return ttl_ms < 1000 || ttl_ms > LIMIT_INVITATION_MS ? "a token is open for 1 second to 30 days"
+                                                         : NULL;
 }
 
 void serve_token_create(struct shell *shell, const struct asker *asker, const json_t *arguments)

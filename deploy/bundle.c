@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "deploy/bundle.h"
 
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 
@@ -10,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Our own are 3 MB; one with sanitizers in it is ten times that. */
-#define ARCHIVE_BYTES_MAX (256u << 20)
 
 /* The rest of the line that begins with `word` and a blank, "" without one. */
 static const char *line_of(const char *text, const char *word, struct arena *arena)
@@ -37,11 +35,8 @@ static const char *digest_of(const char *text, struct arena *arena)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    char *hex = arena_new(arena, 65);
     EVP_Digest(text, strlen(text), hash, &size, EVP_sha256(), NULL);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-    return hex;
+    return hex_text(arena, hash, size);
 }
 
 int bundle_read(const char *text, const char *cpu, struct arena *arena, struct bundle *out,
@@ -75,7 +70,7 @@ int bundle_load(const char *folder, const char *cpu, const char *kind, struct ar
     if (result == 0)
         result = bundle_read(text.size ? (char *)text.data : "", cpu, arena, out, err);
     if (result == 0)
-        result = io_read_file(archive, ARCHIVE_BYTES_MAX, &out->archive, err);
+        result = io_read_file(archive, LIMIT_ARCHIVE_BYTES, &out->archive, err);
     buf_release(&text);
     return result;
 }

@@ -3,23 +3,15 @@
 
 #include "proto/base/clock.h"
 #include "proto/json.h"
+#include "proto/limits.h"
 
 #include <assert.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sessions at a time: each is a descriptor, some memory, and a login that the hosts' network sees.
- */
-#define AT_ONCE 32
 /* How often the office is asked again for what it waits for. */
 #define ASK_EVERY_MS 100
-/* A host that says nothing for so long while it works: a slow disk syncs for a while. */
-#define QUIET_MS 60000
-/* The coordinator hears of a worker within seconds; a job through the queue clones a branch first.
- */
-#define SEEN_LIMIT_MS  45000
-#define SMOKE_LIMIT_MS (15u * 60 * 1000)
 
 struct fleet {
     const struct fleet_callbacks *callbacks;
@@ -60,7 +52,7 @@ static void start_probe(struct fleet_host *member)
                                        member->wanted.bundle_count, &member->arena);
     struct ssh_command command = {.line = "exec sh -s",
                                   .input = {(const uint8_t *)script, strlen(script)},
-                                  .quiet_ms = QUIET_MS};
+                                  .quiet_ms = LIMIT_SSH_QUIET_MS};
     member->state = FLEET_PROBING;
     ssh_run(member->ssh, &command);
 }
@@ -203,11 +195,12 @@ static void start_step(struct fleet *fleet, struct fleet_host *member, enum step
     struct step_call call = call_of(fleet, member);
     const char *line = rollout_line(step, &call, &member->arena);
     member->step_began = true;
-    member->step_until_ms = clock_boot_ms() + (step == STEP_SMOKE ? SMOKE_LIMIT_MS : SEEN_LIMIT_MS);
+    member->step_until_ms = clock_boot_ms() + (step == STEP_SMOKE ? LIMIT_SMOKE_MS : LIMIT_SEEN_MS);
     fleet->callbacks->tell(fleet->callbacks->context, member);
     if (!line)
         return;
-    struct ssh_command command = {.line = line, .quiet_ms = QUIET_MS, .hold = step == STEP_LOCK};
+    struct ssh_command command = {
+        .line = line, .quiet_ms = LIMIT_SSH_QUIET_MS, .hold = step == STEP_LOCK};
     if (step == STEP_CONFIG)
         command.input = member->farm.config;
     if (step == STEP_UPLOAD)
@@ -336,7 +329,7 @@ static size_t start_waiting(struct fleet *fleet)
     size_t running = 0;
     for (size_t i = 0; i < fleet->count; i++)
         running += is_running(&fleet->members[i]);
-    for (size_t i = 0; i < fleet->count && running < AT_ONCE; i++)
+    for (size_t i = 0; i < fleet->count && running < LIMIT_SSH_SESSIONS; i++)
         if (fleet->members[i].state == FLEET_WAITING) {
             begin(fleet, &fleet->members[i]);
             running++;
@@ -351,7 +344,7 @@ static bool is_sending(const struct fleet_host *member)
 
 static void wait_for_any(struct fleet *fleet)
 {
-    struct pollfd fds[AT_ONCE];
+    struct pollfd fds[LIMIT_SSH_SESSIONS];
     size_t used = 0;
     uint64_t now_ms = clock_boot_ms(), until_ms = now_ms + 1000;
     for (size_t i = 0; i < fleet->count; i++) {
@@ -359,7 +352,7 @@ static void wait_for_any(struct fleet *fleet)
         uint64_t deadline_ms;
         if (!is_running(member))
             continue;
-        assert(used < AT_ONCE);
+        assert(used < LIMIT_SSH_SESSIONS);
         ssh_wait(member->ssh, &fds[used++], &deadline_ms);
         if (member->state == FLEET_STEPPING && member->step_began &&
             is_offices(member->plan.steps[member->at].step))

@@ -6,14 +6,12 @@
  * and the sentence at the end says so. */
 #include "deploy/ssh_private.h"
 #include "proto/base/io.h"
+#include "proto/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A person types a passphrase meanwhile; hosts close after their LoginGraceTime, 120 s. */
-#define LOGIN_LIMIT_MS  30000
-#define SECRET_LIMIT_MS 110000
 enum { PASSWORDS_MAX = 3, RSA_SHA2_SINCE = 0x010b00 };
 
 static bool rsa_works(void)
@@ -37,7 +35,7 @@ static void forget_secret(struct login *login)
 static int ask(struct ssh *ssh, const char *question)
 {
     ssh->question = question;
-    return ssh_enter(ssh, SSH_ASKS_SECRET, SECRET_LIMIT_MS);
+    return ssh_enter(ssh, SSH_ASKS_SECRET, LIMIT_SSH_PERSON_MS);
 }
 
 static int let_in(struct ssh *ssh)
@@ -286,7 +284,7 @@ void ssh_answer_secret(struct ssh *ssh, const char *secret)
     forget_secret(&ssh->login);
     ssh->login.secret = mem_text(secret);
     ssh->question = NULL;
-    ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS);
+    ssh_enter(ssh, SSH_LOGIN, LIMIT_SSH_LOGIN_MS);
 }
 
 void login_release(struct ssh *ssh)

@@ -24,14 +24,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A host on the other side of the world answers within a second; a busy one after some. */
-#define CONNECT_LIMIT_MS   10000
-#define HANDSHAKE_LIMIT_MS 20000
-#define TRUST_LIMIT_MS     110000
-#define LOGIN_LIMIT_MS     30000
-/* What was sent and is not acknowledged for so long ends the connection. */
-#define SILENCE_LIMIT_MS 30000
-
 /* ---- states ---------------------------------------------------------------------------------- */
 
 int ssh_fail(struct ssh *ssh, enum ssh_fault fault, const char *format, ...)
@@ -102,7 +94,7 @@ static int try_address(struct ssh *ssh)
     ssh->fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (ssh->fd < 0 || (connect(ssh->fd, to->ai_addr, to->ai_addrlen) < 0 && errno != EINPROGRESS))
         return next_address(ssh, errno);
-    return ssh_enter(ssh, SSH_CONNECTING, CONNECT_LIMIT_MS);
+    return ssh_enter(ssh, SSH_CONNECTING, LIMIT_SSH_CONNECT_MS);
 }
 
 static void begin(struct ssh *ssh)
@@ -165,7 +157,7 @@ static int connecting(struct ssh *ssh)
     if (error)
         return next_address(ssh, error);
     note_own_address(ssh);
-    unsigned silence_ms = SILENCE_LIMIT_MS;
+    unsigned silence_ms = LIMIT_SSH_SILENT_MS;
     setsockopt(ssh->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
     ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
     assert(ssh->session);
@@ -176,7 +168,7 @@ static int connecting(struct ssh *ssh)
     libssh2_session_callback_set(ssh->session, LIBSSH2_CALLBACK_RECV, callback.pointer);
     libssh2_session_set_blocking(ssh->session, 0);
     prefer_known_types(ssh);
-    return ssh_enter(ssh, SSH_HANDSHAKE, HANDSHAKE_LIMIT_MS);
+    return ssh_enter(ssh, SSH_HANDSHAKE, LIMIT_SSH_HANDSHAKE_MS);
 }
 
 /* ---- the host's key -------------------------------------------------------------------------- */
@@ -230,7 +222,7 @@ static int pin(struct ssh *ssh, bool replaces)
         result = io_write_file(path, all, strlen(all), 0600, true, &err);
     buf_release(&text);
     arena_clear(&arena);
-    return result == 0 ? ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS)
+    return result == 0 ? ssh_enter(ssh, SSH_LOGIN, LIMIT_SSH_LOGIN_MS)
                        : ssh_fail(ssh, SSH_WRONG_KEY, "cannot note the host's key: %s", err.text);
 }
 
@@ -240,7 +232,7 @@ static int ask_trust(struct ssh *ssh, const struct host_key *key, bool changed)
         arena_print(&ssh->arena, "%s %s the key %s %s. Is that its key?", ssh->to->alias,
                     changed ? "was known by another key, and now has" : "is not known yet and has",
                     hostkey_type(key, &ssh->arena), hostkey_fingerprint(key, &ssh->arena));
-    return ssh_enter(ssh, SSH_ASKS_TRUST, TRUST_LIMIT_MS);
+    return ssh_enter(ssh, SSH_ASKS_TRUST, LIMIT_SSH_PERSON_MS);
 }
 
 /* Known, but by types of which the host shows none: libssh2 before 1.11 cannot ask for RSA keys as
@@ -280,7 +272,7 @@ static int look_at_key(struct ssh *ssh)
         return ssh_fail(ssh, SSH_NO_AGREEMENT, "%s showed no key", ssh->to->alias);
     switch (knownhosts_look(known_hosts_text(ssh, &ssh->arena), &key, &line)) {
     case HOST_KNOWN:
-        return ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS);
+        return ssh_enter(ssh, SSH_LOGIN, LIMIT_SSH_LOGIN_MS);
     case HOST_UNKNOWN:
         return ssh->trust.accept_new ? pin(ssh, false) : ask_trust(ssh, &key, false);
     case HOST_CHANGED:

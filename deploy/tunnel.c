@@ -7,6 +7,7 @@
 #include "deploy/tunnel.h"
 
 #include "proto/base/clock.h"
+#include "proto/limits.h"
 
 #include <errno.h>
 #include <libssh2.h>
@@ -16,10 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define KEEPALIVE_S     15
-#define LISTEN_LIMIT_MS 20000
-/* Connections at a time: a worker has two; some more while it reconnects. */
-enum { PIPES_MAX = 32, PIPE_BYTES = 32768 };
+#define KEEPALIVE_S 15
+enum { PIPE_BYTES = 32768 };
 
 /* Bytes on their way in one direction. */
 struct flow {
@@ -41,7 +40,7 @@ struct tunnel {
     const struct tunnel_port *ports;
     size_t count;
     LIBSSH2_LISTENER *listeners[TUNNEL_PORTS_MAX];
-    struct pipe *pipes; /* PIPES_MAX */
+    struct pipe *pipes; /* LIMIT_TUNNEL_PIPES */
     size_t stuck;       /* the act to begin with */
     bool sent;          /* this turn sent bytes: there may be more, which nothing else waits for */
     bool cut;
@@ -125,7 +124,7 @@ static int connect_here(const struct tunnel_port *port)
 
 static struct pipe *free_place(struct tunnel *tunnel)
 {
-    for (size_t i = 0; i < PIPES_MAX; i++)
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++)
         if (!tunnel->pipes[i].channel)
             return &tunnel->pipes[i];
     return NULL;
@@ -161,7 +160,7 @@ static void act(struct tunnel *tunnel, size_t number)
 /* All acts once, from where the last turn got stuck. */
 static void turn(struct tunnel *tunnel)
 {
-    size_t all = tunnel->count + 3 * PIPES_MAX;
+    size_t all = tunnel->count + 3 * LIMIT_TUNNEL_PIPES;
     tunnel->sent = false;
     for (size_t i = 0; i < all && !tunnel->cut; i++) {
         size_t number = (tunnel->stuck + i) % all;
@@ -207,11 +206,11 @@ static void write_socket(struct pipe *pipe)
  * moved, the next turn comes at once. */
 static bool wait_for_any(struct tunnel *tunnel, int stop_fd, bool moved)
 {
-    struct pollfd fds[PIPES_MAX + 2];
+    struct pollfd fds[LIMIT_TUNNEL_PIPES + 2];
     fds[0] = (struct pollfd){.fd = ssh_descriptor(tunnel->ssh),
                              .events = is_stuck(tunnel) ? POLLIN | POLLOUT : POLLIN};
     fds[1] = (struct pollfd){.fd = stop_fd, .events = POLLIN};
-    for (size_t i = 0; i < PIPES_MAX; i++) {
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++) {
         const struct pipe *pipe = &tunnel->pipes[i];
         short events = 0;
         if (pipe->channel && pipe->up.at == pipe->up.size && !pipe->up.ended)
@@ -220,8 +219,8 @@ static bool wait_for_any(struct tunnel *tunnel, int stop_fd, bool moved)
             events |= POLLOUT;
         fds[i + 2] = (struct pollfd){.fd = events ? pipe->fd : -1, .events = events};
     }
-    poll(fds, PIPES_MAX + 2, moved ? 0 : KEEPALIVE_S * 1000);
-    for (size_t i = 0; i < PIPES_MAX; i++)
+    poll(fds, LIMIT_TUNNEL_PIPES + 2, moved ? 0 : KEEPALIVE_S * 1000);
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++)
         if (fds[i + 2].revents & (POLLIN | POLLERR | POLLHUP))
             read_socket(&tunnel->pipes[i]);
     return fds[1].revents != 0;
@@ -231,7 +230,7 @@ static bool wait_for_any(struct tunnel *tunnel, int stop_fd, bool moved)
 static bool pass_on(struct tunnel *tunnel)
 {
     bool moved = false;
-    for (size_t i = 0; i < PIPES_MAX; i++) {
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++) {
         struct pipe *pipe = &tunnel->pipes[i];
         if (!pipe->channel)
             continue;
@@ -254,7 +253,7 @@ static int fail_with(struct tunnel *tunnel, enum ssh_fault *fault, enum ssh_faul
 
 static int listen_on(struct tunnel *tunnel, size_t index, enum ssh_fault *fault, struct err *err)
 {
-    uint64_t until_ms = clock_boot_ms() + LISTEN_LIMIT_MS;
+    uint64_t until_ms = clock_boot_ms() + LIMIT_TUNNEL_MS;
     int bound = 0;
     for (;;) {
         tunnel->listeners[index] = libssh2_channel_forward_listen_ex(
@@ -283,7 +282,7 @@ int tunnel_serve(struct ssh *ssh, const struct tunnel_port *ports, size_t count,
                             .session = ssh_library_session(ssh),
                             .ports = ports,
                             .count = count,
-                            .pipes = mem_new(PIPES_MAX * sizeof *tunnel.pipes)};
+                            .pipes = mem_new(LIMIT_TUNNEL_PIPES * sizeof *tunnel.pipes)};
     int result = 0;
     *fault = SSH_FINE;
     libssh2_keepalive_config(tunnel.session, 1, KEEPALIVE_S);
@@ -300,7 +299,7 @@ int tunnel_serve(struct ssh *ssh, const struct tunnel_port *ports, size_t count,
     }
     if (tunnel.cut)
         result = fail_with(&tunnel, fault, SSH_CUT, err, "the connection was cut");
-    for (size_t i = 0; i < PIPES_MAX; i++)
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++)
         if (tunnel.pipes[i].channel && tunnel.pipes[i].fd >= 0)
             close(tunnel.pipes[i].fd);
     free(tunnel.pipes);

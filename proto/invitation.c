@@ -2,6 +2,8 @@
 #include "proto/invitation.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/hash.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 #include "proto/link.h"
@@ -27,15 +29,6 @@ static const char prefix[] = "farm1.";
 
 /* ---- the text ------------------------------------------------------------------------------ */
 
-/* FNV-1a: against accidents, not against anybody. */
-static uint32_t check_of(const uint8_t *bytes, size_t size)
-{
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * 16777619u;
-    return hash;
-}
-
 static void put_u32(uint8_t *at, uint32_t value)
 {
     for (int i = 0; i < 4; i++)
@@ -59,34 +52,11 @@ int invitation_write(const struct invitation *invitation, char out[INVITATION_TE
     put_u32(bytes + 1 + KEY_BYTES, invitation->number);
     memcpy(bytes + 1 + KEY_BYTES + 4, invitation->secret, INVITATION_SECRET_BYTES);
     memcpy(bytes + HEAD_BYTES, invitation->endpoint, endpoint_size);
-    put_u32(bytes + size, check_of(bytes, size));
+    put_u32(bytes + size, hash32_bytes(HASH32_START, bytes, size));
     size += CHECK_BYTES;
     memcpy(out, prefix, sizeof prefix);
-    char *at = out + strlen(prefix);
-    for (size_t i = 0; i < size; i++, at += 2)
-        snprintf(at, 3, "%02x", bytes[i]);
+    hex_write(out + strlen(prefix), bytes, size);
     return 0;
-}
-
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* How many bytes; 0 when it is no hex, or too long. */
-static size_t read_hex(const char *text, size_t length, uint8_t *out, size_t most)
-{
-    if (length % 2 || length / 2 > most)
-        return 0;
-    for (size_t i = 0; i < length; i += 2) {
-        int high = digit_of(text[i]), low = digit_of(text[i + 1]);
-        if (high < 0 || low < 0)
-            return 0;
-        out[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    return length / 2;
 }
 
 static bool good_endpoint(const char *endpoint)
@@ -106,11 +76,12 @@ int invitation_read(const char *text, struct invitation *out, struct err *err)
     if (length <= head || strncmp(text, prefix, head) != 0)
         return err_set(err, "that is no token: one begins with %s (farm token create makes them)",
                        prefix);
-    size_t size = read_hex(text + head, length - head, bytes, sizeof bytes);
-    if (size <= HEAD_BYTES + CHECK_BYTES)
+    size_t size = (length - head) / 2;
+    if ((length - head) % 2 || size <= HEAD_BYTES + CHECK_BYTES || size > sizeof bytes ||
+        !hex_read(text + head, bytes, size))
         return err_set(err, "the token is cut or mistyped: copy the whole line");
     size -= CHECK_BYTES;
-    if (get_u32(bytes + size) != check_of(bytes, size) || bytes[0] != VERSION)
+    if (get_u32(bytes + size) != hash32_bytes(HASH32_START, bytes, size) || bytes[0] != VERSION)
         return err_set(err, "the token is cut or mistyped: copy the whole line");
     zmq_z85_encode(out->server_key, bytes + 1, KEY_BYTES);
     out->number = get_u32(bytes + 1 + KEY_BYTES);
@@ -160,8 +131,7 @@ static void make_request(const struct invitation *invitation, bool as_worker, co
                          char id[33], struct message *message, struct arena *arena)
 {
     char secret[2 * INVITATION_SECRET_BYTES + 1];
-    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++)
-        snprintf(secret + 2 * i, 3, "%02x", invitation->secret[i]);
+    hex_write(secret, invitation->secret, INVITATION_SECRET_BYTES);
     json_t *words = json_pack("{s:I, s:s, s:b, s:s}", "number", (json_int_t)invitation->number,
                               "secret", secret, "worker", (int)as_worker, "name", name);
     char *text = json_dumps(words, JSON_COMPACT);

@@ -122,4 +122,70 @@
 /* Frames that wait at one connection, in either direction: an honest peer has one or two. */
 #define LIMIT_FRAMES_WAITING 32
 
+/* ---- connections ---------------------------------------------------------------------------- */
+
+/* Connections that the kernel holds for a listener until it takes them: a farm's workers all come
+ * back at once after a restart. */
+#define LIMIT_BACKLOG 1024
+/* A handshake: a connection that says nothing ends, and so do those that zap.c refused. */
+#define LIMIT_HANDSHAKE_MS 5000
+/* A try to connect: of an address that swallows packets. */
+#define LIMIT_CONNECT_MS 10000
+/* Between two tries: a restarted coordinator has its workers back within two seconds. */
+#define LIMIT_RECONNECT_MS 800
+/* A connection whose other end answers no heartbeat: shorter than the kernel's own two hours,
+ * longer than a network that reroutes. */
+#define LIMIT_SILENT_LINK_MS 30000
+/* Log frames that wait at one reader: a mebibyte each at worst, for each of LIMIT_FOLLOWERS. */
+#define LIMIT_LOG_FRAMES_TO_READER 8
+/* Log frames that wait from one worker: LIMIT_LOG_WINDOW_BYTES are 16 full ones, and some words. */
+#define LIMIT_LOG_FRAMES_FROM_WORKER 20
+/* Strangers connected to the socket where hosts join: joining takes a second. */
+#define LIMIT_JOIN_CONNECTIONS 256
+/* A stranger there that says nothing. */
+#define LIMIT_JOIN_SILENT_MS 5000
+/* How long an invitation is open: longer ones are forgotten in mails and histories. */
+#define LIMIT_INVITATION_MS (30ull * 86400 * 1000)
+
+/* ---- hosts over ssh ---------------------------------------------------------------------------
+ */
+
+/* Sessions at a time: each is a descriptor, some memory, and a login that the hosts' network sees.
+ */
+#define LIMIT_SSH_SESSIONS 32
+/* A host on the other side of the world answers within a second; a busy one after some. */
+#define LIMIT_SSH_CONNECT_MS   10000
+#define LIMIT_SSH_HANDSHAKE_MS 20000
+#define LIMIT_SSH_LOGIN_MS     30000
+/* A person looks at a fingerprint or types a passphrase: hosts close after LoginGraceTime, 120 s.
+ */
+#define LIMIT_SSH_PERSON_MS 110000
+/* What was sent and is not acknowledged for so long ends the connection. */
+#define LIMIT_SSH_SILENT_MS 30000
+/* A host that says nothing for so long while it works: a slow disk syncs for a while. */
+#define LIMIT_SSH_QUIET_MS 60000
+/* A forwarded port: the host answers at once or is busy with other logins. */
+#define LIMIT_TUNNEL_MS 20000
+/* Connections through one tunnel at a time: a worker has two; some more while it reconnects. */
+#define LIMIT_TUNNEL_PIPES 32
+/* A worker's bundle: ours are 3 MB; one with sanitizers in it is ten times that. */
+#define LIMIT_ARCHIVE_BYTES (256u << 20)
+/* From a worker's start until the coordinator has heard of it. */
+#define LIMIT_SEEN_MS 45000
+/* Its first job: through the queue, and it clones a branch first. */
+#define LIMIT_SMOKE_MS (15u * 60 * 1000)
+
+/* ---- a worker as a service ------------------------------------------------------------------ */
+
+/* systemctl, loginctl and their kind: they answer at once, on a booting host after a while. */
+#define LIMIT_TOOL_MS (60u * 1000)
+/* What they print, and a unit or nix.conf as it is on disk. */
+#define LIMIT_TOOL_BYTES (1u << 20)
+/* Until a user's manager runs after lingering was switched on. */
+#define LIMIT_MANAGER_MS (10u * 1000)
+/* Until the service runs: systemd's own queue may be long on a booting host. */
+#define LIMIT_SERVICE_START_MS (20u * 1000)
+/* Until it has stopped: longer than TimeoutStopSec of the unit. */
+#define LIMIT_SERVICE_STOP_MS (25u * 1000)
+
 #endif

@@ -59,17 +59,13 @@ struct link {
 
 /* ---- options of the socket ----------------------------------------------------------------- */
 
+/* Paces; the maximums stand in limits.h. */
 enum {
-    HANDSHAKE_MS = 5000,  /* of a connection that says nothing; also ends refused ones (zap.c) */
-    CONNECT_MS = 10000,   /* of an address that swallows packets */
     REVIVE_MS = 15000,    /* a client that is down for so long is connected anew */
-    HEARTBEAT_MS = 10000, /* half-open connections are noticed ... */
-    HEARTBEAT_DEAD_MS = 30000, /* ... after this */
-    RECONNECT_MS = 100,
-    RECONNECT_MAX_MS = 800, /* a restarted coordinator has its workers back within two seconds */
-    CURVE_BYTES = 33, /* around a frame: "\\7MESSAGE", a short nonce, flags, the box (RFC 26) */
-    LOOK_MS = 1000,   /* for connections that are to end */
-    BACKLOG = 1024,   /* a farm's workers all come back at once after a restart */
+    HEARTBEAT_MS = 10000, /* finds half-open connections */
+    RECONNECT_MS = 100,   /* doubled up to LIMIT_RECONNECT_MS */
+    LOOK_MS = 1000,       /* for connections that are to end */
+    CURVE_BYTES = 33,     /* around a frame: "\\7MESSAGE", a short nonce, flags, the box (RFC 26) */
 };
 
 struct option {
@@ -91,10 +87,10 @@ static int set_common(void *socket, const struct link_options *options)
         {ZMQ_LINGER, 0},
         {ZMQ_SNDHWM, options->send_high_water},
         {ZMQ_RCVHWM, options->receive_high_water},
-        {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
+        {ZMQ_HANDSHAKE_IVL, LIMIT_HANDSHAKE_MS},
         {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
-        {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_DEAD_MS},
-        {ZMQ_HEARTBEAT_TTL, HEARTBEAT_DEAD_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, LIMIT_SILENT_LINK_MS},
+        {ZMQ_HEARTBEAT_TTL, LIMIT_SILENT_LINK_MS},
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_TCP_KEEPALIVE_IDLE, 30},
         {ZMQ_TCP_KEEPALIVE_INTVL, 10},
@@ -113,7 +109,7 @@ static int set_server(void *socket, const struct key_pair *server, bool is_door)
         {ZMQ_ROUTER_MANDATORY, 1},
         {ZMQ_ROUTER_HANDOVER, 0},
         {ZMQ_CURVE_SERVER, 1},
-        {ZMQ_BACKLOG, BACKLOG},
+        {ZMQ_BACKLOG, LIMIT_BACKLOG},
     };
     if (zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) < 0 ||
         zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, server->secret_key, KEY_TEXT_BYTES) < 0)
@@ -126,8 +122,8 @@ static int set_client(void *socket, const char *server_public_key, const struct 
     const struct option options[] = {
         {ZMQ_IMMEDIATE, 1},
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
-        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
-        {ZMQ_CONNECT_TIMEOUT, CONNECT_MS},
+        {ZMQ_RECONNECT_IVL_MAX, LIMIT_RECONNECT_MS},
+        {ZMQ_CONNECT_TIMEOUT, LIMIT_CONNECT_MS},
     };
     if (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_public_key, KEY_TEXT_BYTES) < 0 ||
         zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, own->public_key, KEY_TEXT_BYTES) < 0 ||
@@ -508,7 +504,8 @@ static void count_connections(struct link *link)
     end_some(link, now_ms);
     if (!link->is_shut && open >= link->open_max)
         shut(link, true);
-    else if (link->is_shut && (open < tight_at(link) || now_ms - link->shut_ms > 2 * HANDSHAKE_MS))
+    else if (link->is_shut &&
+             (open < tight_at(link) || now_ms - link->shut_ms > 2 * LIMIT_HANDSHAKE_MS))
         shut(link, false);
 }
 

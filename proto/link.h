@@ -93,10 +93,10 @@ enum link_result link_receive(struct link *link, struct received *received, stru
 /* Sends one message. Never blocks. */
 enum link_result link_send(struct link *link, link_peer peer, const struct message *message,
                            uint64_t correlation);
-/* Of a server: connections that ended in their handshake (not counted: keys that ZAP refused, and
- * what does not even begin with a greeting). */
+/* For tests. Of a server: connections that ended in their handshake (not counted: keys that ZAP
+ * refused, and what does not even begin with a greeting). */
 uint64_t link_failed_count(const struct link *link);
-/* Frames dropped so far because they were malformed. */
+/* For tests: frames dropped so far because they were malformed. */
 uint64_t link_malformed_count(const struct link *link);
 
 #endif

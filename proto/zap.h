@@ -26,7 +26,7 @@ struct zap;
 struct zap *zap_start(void *zmq_context, struct err *err);
 /* Replaces the table of admitted keys (copied). Thread-safe. */
 void zap_admit(struct zap *zap, const char *const *public_keys, size_t count);
-/* Handshakes refused so far. */
+/* For tests: handshakes refused so far. */
 uint64_t zap_refused_count(struct zap *zap);
 /* Ends the thread; call before the context is terminated. NULL is fine. */
 void zap_stop(struct zap *zap);

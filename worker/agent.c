@@ -19,6 +19,7 @@
  */
 #include "worker/agent.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/seeded.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
@@ -552,15 +553,6 @@ static void take_order(struct agent *agent, const struct order *order,
 
 /* ---- the session ----------------------------------------------------------------------------- */
 
-/* splitmix64: the same worker draws the same, two workers draw apart. */
-static uint64_t draw(struct agent *agent)
-{
-    uint64_t z = (agent->random += 0x9e3779b97f4a7c15ull);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
-
 static void send_hello(struct agent *agent, struct agent_outcome *outcome)
 {
     struct hello hello = {.major = FRAME_MAJOR,
@@ -577,7 +569,7 @@ static void send_hello(struct agent *agent, struct agent_outcome *outcome)
     shape_copy(&hello_shape, &message->hello, &hello, &outcome->arena);
     uint64_t wait = agent->hello_wait_ms;
     agent->hello_last_ms = agent->now_ms;
-    agent->hello_at_ms = agent->now_ms + wait / 2 + draw(agent) % (wait / 2 + 1);
+    agent->hello_at_ms = agent->now_ms + wait / 2 + hash_draw(&agent->random) % (wait / 2 + 1);
     agent->hello_wait_ms = wait * 2 < HELLO_LAST_MS ? wait * 2 : HELLO_LAST_MS;
 }
 
@@ -643,7 +635,7 @@ static void take_refused(struct agent *agent, const struct refused *refused)
 {
     uint64_t wait = refused->permanent ? HELLO_PERMANENT_MS : HELLO_LAST_MS;
     agent->session_state = SESSION_NONE;
-    agent->hello_at_ms = agent->now_ms + wait / 2 + draw(agent) % (wait / 2);
+    agent->hello_at_ms = agent->now_ms + wait / 2 + hash_draw(&agent->random) % (wait / 2);
 }
 
 static void take_orders(struct agent *agent, const struct orders *orders,
@@ -747,9 +739,7 @@ struct agent *agent_create(const struct agent_options *options)
     shape_copy(&capabilities_shape, &agent->host, options->capabilities, &agent->host_arena);
     agent->hello_wait_ms = HELLO_FIRST_MS;
     agent->silent_beats = SILENT_BEATS_FIRST;
-    agent->random = 0xcbf29ce484222325ull;
-    for (const char *c = agent->instance; *c; c++)
-        agent->random = (agent->random ^ (unsigned char)*c) * 0x100000001b3ull;
+    agent->random = hash_bytes(HASH_START, agent->instance, strlen(agent->instance));
     return agent;
 }
 

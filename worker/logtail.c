@@ -519,11 +519,6 @@ void logtail_forget(struct logtail *tail, struct token token)
     give_command(tail, (struct command){.kind = COMMAND_FORGET, .token = token});
 }
 
-void logtail_nudge(struct logtail *tail)
-{
-    signal_wake(tail);
-}
-
 void logtail_stop(struct logtail *tail)
 {
     if (!tail)

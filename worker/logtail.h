@@ -30,9 +30,6 @@ void logtail_follow(struct logtail *tail, struct token token);
 void logtail_finish(struct logtail *tail, struct token token, uint64_t bytes);
 /* Stop following (the coordinator has it all). Thread-safe. */
 void logtail_forget(struct logtail *tail, struct token token);
-/* Something may have grown; called by the loop now and then and when a phase starts or ends, beside
- * the thread's own watch (inotify where it can, polling every 200 ms where not). */
-void logtail_nudge(struct logtail *tail);
 void logtail_stop(struct logtail *tail);
 
 #endif

@@ -26,6 +26,7 @@
 #include "worker/host/prober.h"
 #include "worker/logtail.h"
 #include "worker/phase/phase.h"
+#include "worker/process/hostfacts.h"
 #include "worker/process/supervisor_client.h"
 
 #include <assert.h>
@@ -71,7 +72,7 @@ struct loop {
     const struct worker_options *options;
     char server_key[KEY_TEXT_BYTES];
     struct key_pair key;
-    char instance[33], boot_id[40], program[PATH_MAX];
+    char instance[33], boot_id[BOOT_ID_BYTES], program[PATH_MAX];
     int lock_fd, signal_fd, epoll_fd;
     void *zmq;
     struct link *link;
@@ -651,15 +652,11 @@ static int read_instance(struct loop *loop, struct err *err)
 
 static int read_machine(struct loop *loop, struct err *err)
 {
-    struct buf text = {0};
-    int result = io_read_file("/proc/sys/kernel/random/boot_id", 64, &text, err);
-    if (result == 0)
-        snprintf(loop->boot_id, sizeof loop->boot_id, "%.36s", (char *)text.data);
-    buf_release(&text);
-    ssize_t size = readlink("/proc/self/exe", loop->program, sizeof loop->program - 1);
-    if (result == 0 && size < 0)
+    if (!boot_id_read(loop->boot_id))
+        return err_set(err, "cannot read /proc/sys/kernel/random/boot_id");
+    if (readlink("/proc/self/exe", loop->program, sizeof loop->program - 1) < 0)
         return err_set(err, "cannot tell where this program is: %s", strerror(errno));
-    return result;
+    return 0;
 }
 
 static int open_events(struct loop *loop, struct err *err)

@@ -15,6 +15,7 @@
 
 #include "coordinator/core/rank.h"
 #include "coordinator/core/state.h"
+#include "proto/base/hash.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -351,8 +352,6 @@ void forget_all_seen(struct farm *farm);
 
 /* ---- the parts that the appliers are made of (index.c) -------------------------------------- */
 
-uint64_t hash_text(uint64_t hash, const char *text);
-uint64_t hash_number(uint64_t hash, uint64_t number);
 uint64_t variant_key(const struct variant *variant);
 bool attempt_is_live(const struct attempt *attempt);
 bool job_publishes(const struct job *job);

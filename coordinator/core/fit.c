@@ -3,6 +3,8 @@
 
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
+#include "proto/base/text.h"
+#include "proto/hardware.h"
 
 #include <assert.h>
 #include <string.h>
@@ -13,14 +15,6 @@ const char *const fit_names[] = {
     "problem", "worker",       "suspect",  "evaluating",  NULL};
 
 /* ---- what a host can ever do --------------------------------------------------------------- */
-
-static bool lists(const char *const *texts, size_t count, const char *text)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(texts[i], text) == 0)
-            return true;
-    return false;
-}
 
 /* "flox 1.14.1" offers flox. */
 static bool has_builder(const struct capabilities *host, enum builder builder)
@@ -42,53 +36,6 @@ static enum builder missing_builder(const struct capabilities *host, const struc
     return recipe->tool && !has_builder(host, recipe->tool) ? recipe->tool : BUILDER_NONE;
 }
 
-/* What a name's ISA needs to run, as /proc/cpuinfo calls it. An ISA that is not here needs nothing
- * that is known. */
-static const struct {
-    const char *isa, *feature;
-} isa_features[] = {
-    {"avx", "avx"},
-    {"avx2", "avx2"},
-    {"avx512", "avx512f"},
-    {"avx512bf16", "avx512_bf16"},
-    {"avx512vnni", "avx512_vnni"},
-    {"armv8_2", "asimdhp"},
-    {"armv9", "sve2"},
-};
-
-static bool runs_isa(const struct capabilities *host, const char *isa)
-{
-    for (size_t i = 0; i < sizeof isa_features / sizeof isa_features[0]; i++)
-        if (strcmp(isa_features[i].isa, isa) == 0)
-            return lists(host->features, host->features_count, isa_features[i].feature);
-    return true;
-}
-
-/* "sm90" and "sm90a" run on compute capability 9.0, "sm120" on 12.0. */
-static bool is_capability(const char *compute, const char *digits, size_t major)
-{
-    return strncmp(compute, digits, major) == 0 && compute[major] == '.' &&
-           compute[major + 1] == digits[major] && compute[major + 2] == '\0';
-}
-
-static bool runs_gpu(const struct capabilities *host, const char *gpu)
-{
-    if (strncmp(gpu, "sm", 2) != 0)
-        return true;
-    size_t digits = strspn(gpu + 2, "0123456789");
-    if (digits < 2)
-        return true;
-    for (size_t i = 0; i < host->gpus_count; i++)
-        if (is_capability(host->gpus[i].compute, gpu + 2, digits - 1))
-            return true;
-    return false;
-}
-
-static bool can_check(const struct capabilities *host, const struct variant *variant)
-{
-    return runs_isa(host, variant->isa) && runs_gpu(host, variant->gpu);
-}
-
 /* What no waiting changes. FIT_YES: nothing of that kind. */
 static enum fit never_fits(const struct worker_view *worker, const struct want *want)
 {
@@ -96,11 +43,12 @@ static enum fit never_fits(const struct worker_view *worker, const struct want *
     const struct plan_item *item = want->item;
     if (*want->worker && strcmp(want->worker, worker->name) != 0)
         return FIT_WORKER;
-    if (!*item->variant.system || !lists(host->systems, host->systems_count, item->variant.system))
+    if (!*item->variant.system ||
+        !text_is_listed(host->systems, host->systems_count, item->variant.system))
         return FIT_SYSTEM;
     if (missing_builder(host, &item->recipe))
         return FIT_BUILDER;
-    if (item->recipe.check == CHECK_REQUIRED && !can_check(host, &item->variant))
+    if (item->recipe.check == CHECK_REQUIRED && hardware_obstacle(host, &item->variant))
         return FIT_CHECK;
     if (want->publish && !worker->may_publish)
         return FIT_PUBLISH;
@@ -303,11 +251,6 @@ static double gib(uint64_t bytes)
     return (double)bytes / (double)((uint64_t)1 << 30);
 }
 
-static const char *isa_or_gpu(const struct capabilities *host, const struct variant *variant)
-{
-    return runs_isa(host, variant->isa) ? variant->gpu : variant->isa;
-}
-
 static const char *suspect_text(const struct worker_view *worker)
 {
     return worker->state == WORKER_PROBATION
@@ -361,7 +304,7 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            builder_names[missing_builder(host, &item->recipe)]);
     case FIT_CHECK:
         return arena_print(arena, "%s cannot run %s, and the check is required", worker->name,
-                           isa_or_gpu(host, &item->variant));
+                           hardware_obstacle(host, &item->variant));
     case FIT_PUBLISH:
         return arena_print(arena, "%s may not publish, and what it builds is to be published",
                            worker->name);

@@ -103,27 +103,6 @@ const struct learned *find_learned(const struct farm *farm, const char *project,
     return found;
 }
 
-/* ---- keys ---------------------------------------------------------------------------------- */
-
-/* FNV-1a; the final NUL is hashed too, so that "ab","c" differs from "a","bc". */
-uint64_t hash_text(uint64_t hash, const char *text)
-{
-    if (!hash)
-        hash = 0xcbf29ce484222325u;
-    do {
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    } while (*text++);
-    return hash;
-}
-
-uint64_t hash_number(uint64_t hash, uint64_t number)
-{
-    hash = (hash ^ number) + 0x9e3779b97f4a7c15u;
-    hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
-    hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
-    return hash ^ (hash >> 31);
-}
-
 bool is_shown(const struct worker *worker, uint64_t hearing)
 {
     return worker->hearing && worker->hearing == hearing;

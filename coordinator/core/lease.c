@@ -12,6 +12,7 @@
 #include "coordinator/core/publish.h"
 #include "coordinator/core/verdict.h"
 #include "proto/base/seeded.h"
+#include "proto/base/text.h"
 #include "proto/limits.h"
 
 #include <string.h>
@@ -292,19 +293,11 @@ static void refuse(struct step *step, const struct input_hello *input, const cha
                                .permanent = permanent});
 }
 
-static bool is_listed(const struct capabilities *host, const char *system)
-{
-    for (size_t i = 0; i < host->systems_count; i++)
-        if (strcmp(host->systems[i], system) == 0)
-            return true;
-    return false;
-}
-
 static bool same_systems(const struct capabilities *a, const struct capabilities *b)
 {
     bool same = a->systems_count == b->systems_count;
     for (size_t i = 0; same && i < a->systems_count; i++)
-        same = is_listed(b, a->systems[i]);
+        same = text_is_listed(b->systems, b->systems_count, a->systems[i]);
     return same;
 }
 

@@ -341,7 +341,8 @@ static inline const void *record_body(const struct record *record)
     return &record->farm_started;
 }
 
-/* Appends one line: "[    1500] lease-offered token={epoch=1 number=7} job=3 worker=1". */
+/* Appends one line: "[    1500] lease-offered token={epoch=1 number=7} job=3 worker=1". For tests,
+ * fuzzers and the simulator. */
 void record_print(const struct record *record, struct buf *out);
 /* Appends all kinds as a Markdown table. */
 void record_kinds_print(struct buf *out);

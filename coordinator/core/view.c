@@ -90,13 +90,6 @@ uint64_t view_run_newest(const struct farm *farm)
     return newest->id;
 }
 
-uint64_t view_request(const struct farm *farm, const char *request_id)
-{
-    const struct known_request *known;
-    HASH_FIND(hh, farm->requests, request_id, strlen(request_id), known);
-    return known ? known->run : 0;
-}
-
 /* ---- what was seen before ------------------------------------------------------------------ */
 
 const struct record_signature_seen *view_first_seen(const struct farm *farm, const char *project,

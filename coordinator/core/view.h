@@ -46,8 +46,6 @@ struct run_view {
 bool view_run(const struct farm *farm, uint64_t run, struct run_view *out);
 bool view_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out);
 uint64_t view_run_newest(const struct farm *farm); /* 0: none */
-/* The run that a request id was answered with, or 0. */
-uint64_t view_request(const struct farm *farm, const char *request_id);
 
 struct job_view {
     uint64_t job, run, joins;

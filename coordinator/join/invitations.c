@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/join/invitations.h"
 
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/json.h"
 #include "proto/limits.h"
@@ -36,8 +37,7 @@ static void digest_of(const uint8_t *secret, char out[DIGEST_TEXT_BYTES])
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
     SHA256(secret, INVITATION_SECRET_BYTES, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    hex_write(out, digest, sizeof digest);
 }
 
 static struct entry *find(struct invitations *invitations, uint32_t number)

@@ -2,6 +2,7 @@
 #include "coordinator/notify/notify.h"
 
 #include "coordinator/shell/secrets.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
@@ -49,10 +50,7 @@ const char *notify_signature(struct bytes secret, struct bytes body, struct aren
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     HMAC(EVP_sha256(), secret.data, (int)secret.size, body.data, body.size, digest, &size);
-    const char *text = "sha256=";
-    for (unsigned i = 0; i < size; i++)
-        text = arena_print(arena, "%s%02x", text, digest[i]);
-    return text;
+    return arena_print(arena, "sha256=%s", hex_text(arena, digest, size));
 }
 
 /* One line, of printable ASCII: what a mail's head may hold (RFC 5322 section 2.2). */

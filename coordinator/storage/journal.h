@@ -46,9 +46,6 @@ int journal_read_from(struct journal *journal, uint64_t sequence, size_t limit, 
  * jobs it joined, and what was known of workers, in order. 1 when it is not in the archive. */
 int journal_read_archived(struct journal *journal, uint64_t run, journal_visit visit, void *context,
                           struct err *err);
-/* Numbers of archived runs, newest first, at most `limit`; the caller frees. */
-int journal_archived_runs(struct journal *journal, size_t limit, uint64_t **runs, size_t *count,
-                          struct err *err);
 
 /* Adds a record to the open transaction (passing records are left out here). Returns its sequence
  * number in *sequence if not NULL; 0 for one that was left out. */

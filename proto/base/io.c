@@ -6,6 +6,8 @@
  */
 #include "proto/base/io.h"
 
+#include "proto/base/hex.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -297,12 +299,9 @@ void io_random(void *out, size_t size)
 
 void io_random_hex(char *out, size_t bytes)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < bytes; i++) {
+    for (; bytes; bytes--, out += 2) {
         unsigned char byte;
         io_random(&byte, 1);
-        out[2 * i] = digits[byte >> 4];
-        out[2 * i + 1] = digits[byte & 15];
+        hex_write(out, &byte, 1);
     }
-    out[2 * bytes] = '\0';
 }

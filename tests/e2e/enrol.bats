@@ -144,30 +144,10 @@ another_agent() {
 
 # ---- what the farm asks of a host --------------------------------------------------------------
 
-# The sample's packages, each built by this shell command.
-project() {
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    command: |
-		      $1
-		    branches:
-		      - name: main
-		      - name: cuda-12_9
-		      - name: cuda-13_0
-	EOT
-}
-
 one_worker() {
 	fixture sample
 	farm_make "$url"
-	project "${1:-echo built}"
+	branches=$sample_branches farm_project "${1:-echo built}"
 	farm_up
 	worker_up one --slots 2
 	wait_until 20 workers_online 1
@@ -267,7 +247,7 @@ stands_in() {
 empty_farm() {
 	fixture sample
 	farm_make "$url"
-	project 'echo built'
+	branches=$sample_branches farm_project 'echo built'
 	farm_up
 }
 

@@ -14,23 +14,8 @@ setup() {
 	[ -x "$bin/hostile" ] || skip "no hostile in $bin: build it first"
 	fixture sample
 	farm_make "$url"
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    checkout: false
-		    command: ${command:-echo \$FARM_PACKAGE}
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    branches:
-		      - name: main
-		      - name: cuda-12_9
-		      - name: cuda-13_0
-	EOT
-	sed -i 's/lease_ttl: .*/lease_ttl: 2s/' "$FARM_HOME/farm.yaml"
+	lease_ttl=2s branches=$sample_branches \
+		farm_project "${command:-echo \$FARM_PACKAGE}" 'checkout: false'
 	farm_up
 	worker_up one --slots 4 --emulate "$other-linux"
 	wait_until 20 workers_online 1

@@ -14,21 +14,7 @@ setup() {
 	listen_on=${net_address[laptop]}
 	fixture sample
 	farm_make "$url"
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    checkout: false
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    command: |
-		      echo begun; while ! [ -e /srv/gate ]; do sleep 0.1; done; id -un
-		    branches:
-		      - name: main
-	EOT
+	farm_project 'echo begun; while ! [ -e /srv/gate ]; do sleep 0.1; done; id -un' 'checkout: false'
 	farm_up
 	host_boot alpha systemd
 	tar -cf - -C "$binary_dir/bundles" x86_64-linux.tar.gz |

@@ -12,20 +12,7 @@ setup() {
 	[ -e "$binary_dir/bundles/$here-linux.manifest" ] || skip "no bundles here: build the release preset"
 	fixture sample
 	farm_make "$url"
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    command: "true"
-		    checkout: false
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    branches:
-		      - name: main
-		        include: ["*cpu-avx2*"]
-	EOT
+	each_branch='include: ["*cpu-avx2*"]' farm_project true 'checkout: false'
 	farm_up
 }
 

@@ -27,8 +27,7 @@ enum {
     SMALL_FILE_BYTES = 65536,
     CPUINFO_BYTES = 16 << 20,
     MOUNTINFO_BYTES = 4 << 20,
-    GPU_MS_MAX = 5000,
-    ISA_FEATURES_MAX = 5
+    GPU_MS_MAX = 5000
 };
 
 #define KEEP_BYTES (1ull << 30) /* of the machine's memory, for the machine itself */
@@ -54,14 +53,6 @@ static void add_text(const char ***items, size_t *count, const char *text, struc
     (*items)[(*count)++] = text;
 }
 
-static bool has_text(const char **items, size_t count, const char *text)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(items[i], text) == 0)
-            return true;
-    return false;
-}
-
 /* The first line of a small file, "" when it cannot be read. */
 static const char *first_line(const char *path, struct arena *arena)
 {
@@ -83,9 +74,11 @@ static void probe_identity(struct capabilities *out, struct arena *arena)
     out->hostname = arena_text(arena, hostname);
     out->machine_id = first_line("/etc/machine-id", arena);
     /* Without one: what is true until the next boot, which is when it matters. */
-    if (!*out->machine_id)
-        out->machine_id =
-            arena_print(arena, "boot-%s", first_line("/proc/sys/kernel/random/boot_id", arena));
+    if (!*out->machine_id) {
+        char boot_id[BOOT_ID_BYTES];
+        boot_id_read(boot_id);
+        out->machine_id = arena_print(arena, "boot-%s", boot_id);
+    }
 }
 
 /* "x86_64-linux" -> /proc/sys/fs/binfmt_misc/qemu-x86_64 is there and on. */
@@ -389,61 +382,4 @@ void probe_now(const struct capabilities *known, struct filesystem *filesystems,
     pressure->cpu_some = pressure_stall("", "cpu", "some");
     pressure->memory_full = pressure_stall("", "memory", "full");
     pressure->io_full = pressure_stall("", "io", "full");
-}
-
-/* ---- checks ------------------------------------------------------------------------------- */
-
-/* What running code for an instruction set takes; names as in file names of recipes. */
-static const struct {
-    const char *isa;
-    const char *system;
-    const char *features[ISA_FEATURES_MAX];
-} isa_rows[] = {
-    {"avx", "x86_64-linux", {"avx"}},
-    {"avx2", "x86_64-linux", {"avx2", "fma", "f16c"}},
-    {"avx512", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl"}},
-    {"avx512bf16", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_bf16"}},
-    {"avx512vnni", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"}},
-    {"armv8_2", "aarch64-linux", {"asimdhp", "asimddp"}},
-    {"armv9", "aarch64-linux", {"sve2"}},
-};
-
-static bool has_isa(const struct capabilities *host, const char *isa)
-{
-    for (size_t i = 0; i < sizeof isa_rows / sizeof isa_rows[0]; i++) {
-        if (strcmp(isa, isa_rows[i].isa) != 0)
-            continue;
-        if (host->systems_count == 0 || strcmp(host->systems[0], isa_rows[i].system) != 0)
-            return false;
-        for (size_t f = 0; f < ISA_FEATURES_MAX && isa_rows[i].features[f]; f++)
-            if (!has_text(host->features, host->features_count, isa_rows[i].features[f]))
-                return false;
-        return true;
-    }
-    return !*isa; /* one we do not know is one we cannot promise to run */
-}
-
-/* "sm90" is compute capability 9.0, "sm120" is 12.0: the last digit is the minor number. */
-static bool has_gpu(const struct capabilities *host, const char *gpu)
-{
-    char compute[16];
-    size_t digits = strncmp(gpu, "sm", 2) == 0 ? strlen(gpu + 2) : 0;
-    if (digits < 2 || digits > 4)
-        return false;
-    snprintf(compute, sizeof compute, "%.*s.%c", (int)digits - 1, gpu + 2, gpu[2 + digits - 1]);
-    for (size_t i = 0; i < host->gpus_count; i++)
-        if (strcmp(host->gpus[i].compute, compute) == 0)
-            return true;
-    return false;
-}
-
-enum checked probe_can_check(const struct capabilities *host, const struct variant *variant)
-{
-    /* A check below an emulator proves something about the emulator. */
-    if (host->systems_count == 0 ||
-        (*variant->system && strcmp(host->systems[0], variant->system) != 0))
-        return CHECKED_NONE;
-    if (!has_isa(host, variant->isa))
-        return CHECKED_NONE;
-    return has_gpu(host, variant->gpu) ? CHECKED_GPU : CHECKED_CPU;
 }

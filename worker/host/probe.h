@@ -26,7 +26,5 @@ void probe_host(const struct probe_limits *limits, struct capabilities *out, str
 /* What changes all the time: free bytes of the same file systems, pressure (PSI). */
 void probe_now(const struct capabilities *known, struct filesystem *filesystems,
                struct pressure *pressure);
-/* Whether this host can run what a variant's build produced (ISA, GPU): decides `checked`. */
-enum checked probe_can_check(const struct capabilities *host, const struct variant *variant);
 
 #endif

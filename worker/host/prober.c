@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/host/prober.h"
 
+#include "proto/base/hash.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -27,11 +29,6 @@ struct prober {
 
 /* ---- the files ----------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t hash, uint64_t number)
-{
-    return (hash ^ number) * 1099511628211ull; /* FNV-1a, a word at a time */
-}
-
 /* The first of that name in PATH, as `execvp` would find it. */
 static uint64_t stamp_file(uint64_t hash, const char *name)
 {
@@ -43,22 +40,22 @@ static uint64_t stamp_file(uint64_t hash, const char *name)
         path += length;
         if (stat(file, &info) < 0)
             continue;
-        hash = mix(hash, (uint64_t)info.st_ino);
-        hash = mix(hash, (uint64_t)info.st_dev);
-        return mix(hash, (uint64_t)info.st_mtim.tv_sec);
+        hash = hash_number(hash, (uint64_t)info.st_ino);
+        hash = hash_number(hash, (uint64_t)info.st_dev);
+        return hash_number(hash, (uint64_t)info.st_mtim.tv_sec);
     }
-    return mix(hash, 0);
+    return hash_number(hash, 0);
 }
 
 /* All files in a nix store have the time 1: there it is the inode that tells. */
 static uint64_t stamp(void)
 {
     static const char *const programs[] = {"git", "nix", "nix-store", "flox", "nvidia-smi"};
-    uint64_t hash = 14695981039346656037ull;
+    uint64_t hash = HASH_START;
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         hash = stamp_file(hash, programs[i]);
-    hash = mix(hash, (uint64_t)sysconf(_SC_PHYS_PAGES));
-    return mix(hash, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+    hash = hash_number(hash, (uint64_t)sysconf(_SC_PHYS_PAGES));
+    return hash_number(hash, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 /* ---- the thread ---------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/pidfile.h"
+#include "proto/limits.h"
 #include "worker/disk/folder.h"
 #include "worker/host/commands.h"
 #include "worker/host/units.h"
@@ -30,15 +31,7 @@
 #define OWN_USER      "floxfarm"
 #define OWN_USER_HOME "/var/lib/floxfarm"
 
-enum {
-    TOOL_MS_MAX = 60 * 1000,
-    TOOL_BYTES_MAX = 1 << 20,
-    START_MS_MAX = 20 * 1000, /* systemd's own queue may be long on a booting host */
-    STOP_MS_MAX = 25 * 1000,  /* longer than TimeoutStopSec of the unit */
-    MANAGER_MS_MAX = 10 * 1000,
-    LOOK_AGAIN_MS = 20,
-    TREE_FILES = 16
-};
+enum { LOOK_AGAIN_MS = 20, TREE_FILES = 16 };
 
 const char *const service_kind_names[] = {"systemd-system", "systemd-user", "process", NULL};
 
@@ -67,8 +60,8 @@ static bool await_user_manager(struct arena *arena)
 {
     static const char *const argv[] = {"loginctl", "enable-linger", NULL};
     struct buf said = {0};
-    uint64_t deadline_ms = clock_boot_ms() + MANAGER_MS_MAX;
-    bool asked = io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &said, NULL) == 0;
+    uint64_t deadline_ms = clock_boot_ms() + LIMIT_MANAGER_MS;
+    bool asked = io_run(argv, NULL, LIMIT_TOOL_BYTES, LIMIT_TOOL_MS, &said, NULL) == 0;
     buf_release(&said);
     while (asked && !has_user_manager(arena) && clock_boot_ms() < deadline_ms)
         poll(NULL, 0, LOOK_AGAIN_MS);
@@ -255,7 +248,7 @@ static int systemctl(const struct service *service, const char *verb, const char
         argv[count++] = word;
     struct buf output = {0};
     struct err err = {""};
-    int code = io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &output, &err);
+    int code = io_run(argv, NULL, LIMIT_TOOL_BYTES, LIMIT_TOOL_MS, &output, &err);
     while (output.size && output.data[output.size - 1] == '\n')
         output.data[--output.size] = '\0';
     if (said)
@@ -280,7 +273,7 @@ static int must(const struct service *service, const char *verb, const char *wor
 static int put(const char *path, const struct buf *text, bool *changed, struct err *err)
 {
     struct buf old = {0};
-    bool same = io_read_file(path, TOOL_BYTES_MAX, &old, NULL) == 0 && old.size == text->size &&
+    bool same = io_read_file(path, LIMIT_TOOL_BYTES, &old, NULL) == 0 && old.size == text->size &&
                 memcmp(old.data, text->data, old.size) == 0;
     buf_release(&old);
     if (same)
@@ -319,7 +312,7 @@ static int put_unit(struct service *service, bool *changed, struct err *err)
 static bool includes_ours(void)
 {
     struct buf text = {0};
-    bool found = io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, NULL) == 0 && text.size &&
+    bool found = io_read_file(NIX_CONF, LIMIT_TOOL_BYTES, &text, NULL) == 0 && text.size &&
                  strstr((const char *)text.data, NIX_INCLUDE);
     buf_release(&text);
     return found;
@@ -340,7 +333,7 @@ static int put_nix_conf(struct service *service, struct err *err)
     int result = put(NIX_CONF_OURS, &text, &changed, err);
     buf_clear(&text);
     if (result == 0 && !includes_ours() &&
-        (result = io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, err)) == 0) {
+        (result = io_read_file(NIX_CONF, LIMIT_TOOL_BYTES, &text, err)) == 0) {
         buf_print(&text, "%s%s", text.size && text.data[text.size - 1] != '\n' ? "\n" : "",
                   NIX_INCLUDE);
         result = io_write_file(NIX_CONF, text.data, text.size, file.st_mode & 07777, true, err);
@@ -383,8 +376,9 @@ static int ensure_user(struct service *service, struct err *err)
                                        "--user-group", OWN_USER,   NULL};
     struct buf said = {0};
     struct err why = {""};
-    int code = tool_exists(argv[0]) ? io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &said, &why)
-                                    : err_set(&why, "there is no useradd");
+    int code = tool_exists(argv[0])
+                   ? io_run(argv, NULL, LIMIT_TOOL_BYTES, LIMIT_TOOL_MS, &said, &why)
+                   : err_set(&why, "there is no useradd");
     if (code != 0)
         err_set(err, "cannot make the user %s (%s): make one, or choose another with --user",
                 service->user, code < 0 ? why.text : (const char *)said.data);
@@ -525,7 +519,7 @@ static int not_started(const struct service *service, struct err *err)
 /* The agent writes its pid file when it has its home. */
 static int await_agent(const struct service *service, struct err *err)
 {
-    uint64_t deadline_ms = clock_boot_ms() + START_MS_MAX;
+    uint64_t deadline_ms = clock_boot_ms() + LIMIT_SERVICE_START_MS;
     const char *file = agent_file(service);
     while (!process_running(file)) {
         if (clock_boot_ms() >= deadline_ms)
@@ -559,8 +553,8 @@ int service_stop(struct service *service, struct err *err)
     if (service->kind != SERVICE_PROCESS)
         return io_exists(service->file) ? must(service, "stop", service->unit, err) : 0;
     /* The agent itself, too: its keeper may have been killed. */
-    return process_stop(watchdog_file(service), STOP_MS_MAX, err) < 0 ||
-                   process_stop(agent_file(service), STOP_MS_MAX, err) < 0
+    return process_stop(watchdog_file(service), LIMIT_SERVICE_STOP_MS, err) < 0 ||
+                   process_stop(agent_file(service), LIMIT_SERVICE_STOP_MS, err) < 0
                ? -1
                : 0;
 }
@@ -577,7 +571,7 @@ static int end_builds(const struct service *service, struct err *err)
 {
     struct token *tokens;
     size_t count;
-    uint64_t deadline_ms = clock_boot_ms() + STOP_MS_MAX;
+    uint64_t deadline_ms = clock_boot_ms() + LIMIT_SERVICE_STOP_MS;
     if (folder_list(service->home, &tokens, &count, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
@@ -601,7 +595,7 @@ static void take_back_nix(struct service *service)
 {
     struct buf text = {0};
     unlink(DROP_IN);
-    if (includes_ours() && io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, NULL) == 0) {
+    if (includes_ours() && io_read_file(NIX_CONF, LIMIT_TOOL_BYTES, &text, NULL) == 0) {
         char *line = strstr((char *)text.data, NIX_INCLUDE);
         size_t size = strlen(NIX_INCLUDE);
         memmove(line, line + size, strlen(line + size) + 1);

@@ -2,11 +2,11 @@
 /* phase.c - see phase.h: what the loop asks about phases. The supervised side is phase_main.c. */
 #include "worker/phase/phase.h"
 #include "proto/base/io.h"
+#include "proto/hardware.h"
 #include "proto/limits.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
-#include "worker/host/probe.h"
 #include "worker/phase/cause.h"
 #include "worker/process/supervisor_client.h"
 #include "worker/process/tool.h"
@@ -34,7 +34,7 @@ static bool skip_check(const struct order *order, const struct capabilities *hos
     if (order->recipe.check == CHECK_REQUIRED)
         return false;
     return order->recipe.check == CHECK_OFF || !order->recipe.has_check ||
-           !order->recipe.checkout || probe_can_check(host, &order->variant) == CHECKED_NONE;
+           !order->recipe.checkout || hardware_proof(host, &order->variant) == CHECKED_NONE;
 }
 
 bool phase_skip(const struct order *order, enum phase phase, const struct capabilities *host)
@@ -204,7 +204,7 @@ static int read_product(const char *folder, const struct order *order,
     if (order->recipe.builder == BUILDER_COMMAND)
         read_outputs(folder, &out->product, arena);
     if (out->phase == PHASE_CHECK && !skipped && out->cause == CAUSE_NONE)
-        out->product.checked = probe_can_check(host, &order->variant);
+        out->product.checked = hardware_proof(host, &order->variant);
     return 0;
 }
 

@@ -2,6 +2,8 @@
 /* signature.c - see signature.h. */
 #include "worker/phase/signature.h"
 
+#include "proto/base/hash.h"
+
 #include <string.h>
 
 enum { HASH_LETTERS = 7, STORE_HASH = 32 };
@@ -130,18 +132,11 @@ void signature_text(const char *line, size_t size, char *out)
     out[writer.size] = '\0';
 }
 
-/* FNV-1a: the same on every host and in every version. */
-static uint64_t hash(uint64_t value, const char *text)
-{
-    for (; *text; text++)
-        value = (value ^ (unsigned char)*text) * 0x100000001b3u;
-    return value;
-}
-
 uint64_t signature_of(enum cause cause, const char *line)
 {
     char text[SIGNATURE_TEXT_BYTES];
     signature_text(line, strlen(line), text);
-    uint64_t value = hash(hash(hash(0xcbf29ce484222325u, cause_names[cause]), "\n"), text);
+    uint64_t value = hash_bytes(HASH_START, cause_names[cause], strlen(cause_names[cause]));
+    value = hash_bytes(hash_bytes(value, "\n", 1), text, strlen(text));
     return value ? value : 1;
 }

@@ -178,3 +178,9 @@ unsigned pressure_stall(const char *root, const char *resource, const char *kind
     unsigned long hundredths = strtoul(value + strlen("avg10="), &end, 10) * 100;
     return (unsigned)(hundredths + (*end == '.' ? strtoul(end + 1, NULL, 10) : 0));
 }
+
+bool boot_id_read(char out[BOOT_ID_BYTES])
+{
+    out[0] = '\0';
+    return read_below("", "proc/sys/kernel/random/boot_id", out, BOOT_ID_BYTES);
+}

@@ -35,4 +35,8 @@ bool daemon_restarted(const struct daemon_look *before, const struct daemon_look
  * not tell. */
 unsigned pressure_stall(const char *root, const char *resource, const char *kind);
 
+enum { BOOT_ID_BYTES = 37 };
+/* The kernel's name for the time since the last boot; false, and "", when it cannot be read. */
+bool boot_id_read(char out[BOOT_ID_BYTES]);
+
 #endif

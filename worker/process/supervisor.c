@@ -247,21 +247,11 @@ static void prepare_exit(const struct run *run)
     }
 }
 
-static void read_boot_id(char out[40])
-{
-    out[0] = '\0';
-    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = file < 0 ? 0 : read(file, out, 36);
-    if (file >= 0)
-        close(file);
-    out[n > 0 ? n : 0] = '\0';
-}
-
 static void write_identity(const struct run *run)
 {
-    char boot_id[40], text[SUPERVISOR_EXIT_OFFSET];
+    char boot_id[BOOT_ID_BYTES], text[SUPERVISOR_EXIT_OFFSET];
     int room = (int)sizeof text;
-    read_boot_id(boot_id);
+    boot_id_read(boot_id);
     int size =
         snprintf(text, sizeof text, "boot_id %s\npid %d\nstart_time %llu\nlog_from %lld\n", boot_id,
                  getpid(), tree_start_time(getpid()), (long long)lseek(run->log, 0, SEEK_END));

@@ -7,8 +7,10 @@
  */
 #include "worker/process/supervisor_client.h"
 #include "proto/base/clock.h"
+#include "proto/base/hash.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
+#include "worker/process/hostfacts.h"
 #include "worker/process/supervisor.h"
 #include "worker/process/tree.h"
 
@@ -53,15 +55,6 @@ struct record {
 extern char **environ;
 
 /* ---- reading PHASE.run -------------------------------------------------------------------- */
-
-static void read_boot_id(char out[40])
-{
-    struct buf text = {0};
-    out[0] = '\0';
-    if (io_read_file("/proc/sys/kernel/random/boot_id", 64, &text, NULL) == 0)
-        snprintf(out, 40, "%.36s", (const char *)text.data);
-    buf_release(&text);
-}
 
 /* The value behind `key` at the start of a line, cut at the line's end, into `out`. Goes on from
  * *from, so that repeated keys can be walked. */
@@ -181,8 +174,8 @@ static void close_record(struct record *record)
 
 static bool is_this_boot(const struct record *record)
 {
-    char boot_id[40];
-    read_boot_id(boot_id);
+    char boot_id[BOOT_ID_BYTES];
+    boot_id_read(boot_id);
     return record->has_id && strcmp(boot_id, record->id.boot_id) == 0;
 }
 
@@ -213,26 +206,19 @@ static void add_number(struct words *words, const char *name, uint64_t value, st
         add_option(words, name, arena_print(arena, "%llu", (unsigned long long)value));
 }
 
-/* Two farms on one host count their attempts alike; their folders differ (FNV-1a). */
-static uint32_t folder_hash(const char *folder)
-{
-    uint32_t hash = 2166136261u;
-    for (; *folder; folder++)
-        hash = (hash ^ (unsigned char)*folder) * 16777619u;
-    return hash;
-}
-
-/* A cgroup below each part of the parent. One that cannot be made is left out. */
+/* A cgroup below each part of the parent. One that cannot be made is left out. Its name has a hash
+ * of the folder: two farms on one host count their attempts alike. */
 static void add_cgroups(struct words *words, const struct supervisor_client_start *start,
                         struct arena *arena)
 {
     const char *slash = strrchr(start->folder, '/');
     const char *name = slash ? slash + 1 : start->folder;
     const char *part = start->cgroup_parent ? start->cgroup_parent : "";
+    uint32_t hash = hash32_bytes(HASH32_START, start->folder, strlen(start->folder));
     while (*part) {
         int length = (int)strcspn(part, ":");
         char *path = arena_print(arena, "%.*s/%s.%s.%08x", length, part, name,
-                                 phase_names[start->phase], folder_hash(start->folder));
+                                 phase_names[start->phase], hash);
         if (length > 0 && (mkdir(path, 0755) == 0 || errno == EEXIST))
             add_option(words, "--cgroup", path);
         part += length + (part[length] == ':');

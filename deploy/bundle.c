@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* bundle.c - see bundle.h. */
 #include "deploy/bundle.h"
 
 #include "proto/base/hex.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The rest of the line that begins with `word` and a blank, "" without one. */
+/* The rest of the line that begins with `word` and a blank; "" if there is none. */
 static const char *line_of(const char *text, const char *word, struct arena *arena)
 {
     size_t size = strlen(word);
@@ -22,7 +23,7 @@ static const char *line_of(const char *text, const char *word, struct arena *are
     return "";
 }
 
-/* It becomes a folder's name and a word of shell. */
+/* The id becomes the name of a folder and a word of a shell command. */
 static bool id_is_fine(const char *id)
 {
     for (const char *at = id; *at; at++)
@@ -51,7 +52,7 @@ int bundle_read(const char *text, const char *cpu, struct arena *arena, struct b
     if (!id_is_fine(out->id) || !*out->glibc || !out->bytes ||
         strcmp(line_of(text, "system", arena), system) != 0)
         return err_set(err,
-                       "the manifest of the bundle for %s is broken: build it again with "
+                       "the manifest of the bundle for %s is damaged: build the bundle again with "
                        "cmake --build build/release --target bundles",
                        cpu);
     return 0;

@@ -74,7 +74,7 @@ int invitation_read(const char *text, struct invitation *out, struct err *err)
     size_t length = strcspn(text, " \t\r\n"), head = strlen(prefix);
     *out = (struct invitation){.number = 0};
     if (length <= head || strncmp(text, prefix, head) != 0)
-        return err_set(err, "that is no token: one begins with %s (farm token create makes them)",
+        return err_set(err, "this is not a token: it must begin with %s (see `farm token create`)",
                        prefix);
     size_t size = (length - head) / 2;
     if ((length - head) % 2 || size <= HEAD_BYTES + CHECK_BYTES || size > sizeof bytes ||
@@ -88,15 +88,15 @@ int invitation_read(const char *text, struct invitation *out, struct err *err)
     memcpy(out->secret, bytes + 1 + KEY_BYTES + 4, INVITATION_SECRET_BYTES);
     memcpy(out->endpoint, bytes + HEAD_BYTES, size - HEAD_BYTES);
     if (strlen(out->endpoint) != size - HEAD_BYTES || !good_endpoint(out->endpoint))
-        return err_set(err, "the token names no address of a coordinator");
+        return err_set(err, "the token has no coordinator address");
     return 0;
 }
 
 /* ---- joining ------------------------------------------------------------------------------- */
 
-/* The endpoint's port at the host where the door is. */
-static const char *at_door(const struct invitation *invitation, const char *endpoint,
-                           struct arena *arena)
+/* The endpoint's port on the host of the join socket. */
+static const char *on_join_host(const struct invitation *invitation, const char *endpoint,
+                                struct arena *arena)
 {
     const char *colon = strrchr(endpoint, ':'), *own = strrchr(invitation->endpoint, ':');
     if (!colon || !own)
@@ -116,17 +116,18 @@ static int read_answer(const struct invitation *invitation, const struct reply *
     if (!reply->ok)
         return err_set(err, "%s", reply->error);
     json_t *body = json_loads(reply->body, 0, NULL);
-    *out = (struct joined){.name = text_of(body, "name", arena),
-                           .role = text_of(body, "role", arena),
-                           .may_publish = json_is_true(json_object_get(body, "may_publish")),
-                           .control = at_door(invitation, text_of(body, "control", arena), arena),
-                           .log = at_door(invitation, text_of(body, "log", arena), arena)};
+    *out =
+        (struct joined){.name = text_of(body, "name", arena),
+                        .role = text_of(body, "role", arena),
+                        .may_publish = json_is_true(json_object_get(body, "may_publish")),
+                        .control = on_join_host(invitation, text_of(body, "control", arena), arena),
+                        .log = on_join_host(invitation, text_of(body, "log", arena), arena)};
     json_decref(body);
     bool fine = *out->name && *out->role && *out->control && *out->log;
-    return fine ? 0 : err_set(err, "the coordinator's answer makes no sense to this version");
+    return fine ? 0 : err_set(err, "this version does not understand the coordinator's answer");
 }
 
-/* Also what the coordinator is asked again with: the same id is the same request. */
+/* The request is also sent again as it is: an equal id means the same request. */
 static void make_request(const struct invitation *invitation, bool as_worker, const char *name,
                          char id[33], struct message *message, struct arena *arena)
 {
@@ -161,8 +162,8 @@ static int await_answer(const struct invitation *invitation, struct link *link,
         poll(&wait, 1, ASK_AGAIN_MS);
     }
     return err_set(err,
-                   "no coordinator with the key of this token answers at %s: does this host reach "
-                   "it, and is the token still open (farm token list)?",
+                   "no coordinator with the key of this token answers at %s: check that this host "
+                   "can reach it and that the token is still open (`farm token list`)",
                    invitation->endpoint);
 }
 

@@ -79,7 +79,7 @@ static int open_socket(struct join *join, struct err *err)
                                          .receive_high_water = HIGH_WATER,
                                          .connections_max = LIMIT_JOIN_CONNECTIONS,
                                          .silent_ms = LIMIT_JOIN_SILENT_MS,
-                                         .is_door = true};
+                                         .admits_any_key = true};
     if (join->link)
         return 0;
     join->link = link_serve(join->zmq, &endpoint, 1, &join->server, &options, err);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* seeded.h - bugs that are planted on purpose, to prove that the simulator finds them.
+/* seeded.h - planted bugs that prove that the simulator finds such bugs.
  *
- * SEEDED_BUG(NAME) is 0 in everything that is installed. Only tests/sim/sim_bugs is compiled with
- * FARM_SEEDED_BUGS; there one of the bugs is alive at a time. `sim_bugs --list` says what each
- * does.
+ * SEEDED_BUG(NAME) is 0 in all installed programs. Only tests/sim/sim_bugs is compiled with
+ * FARM_SEEDED_BUGS; it enables one bug at a time. `sim_bugs --list` says what each one does.
  */
 #ifndef FARM_BASE_SEEDED_H
 #define FARM_BASE_SEEDED_H

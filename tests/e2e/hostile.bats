@@ -300,8 +300,8 @@ said_more() {
 	over
 	[ "$heard" -ge 1000 ]  # of three thousand handshakes: a busy machine does not get through with all
 	[ "$did" -ge 1096 ]
-	logged "nobody else is let in until some of them end"
-	wait_until 30 logged "others are let in"
+	logged "no others are accepted until some of them end"
+	wait_until 30 logged "others are accepted again"
 	memory_below 400
 }
 
@@ -319,7 +319,7 @@ said_more() {
 @test "other protocols, and commands of two gigabytes, at a port that speaks ours" {
 	misbehave talks-nonsense
 	matrix
-	wait_until 60 logged "ended in its handshake"
+	wait_until 60 logged "failed in the handshake"
 	over
 	[ "$cut" -ge 1 ]
 	memory_below 64

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* record_owner.c - maps jobs, attempts and publications to their runs. */
 #include "coordinator/storage/record_owner.h"
 
 #include <assert.h>
@@ -20,7 +21,7 @@ struct owner {
     UT_hash_handle hh;
 };
 
-static uint64_t find(const struct owners *owners, struct owned_key key)
+static uint64_t find_owner(const struct owners *owners, struct owned_key key)
 {
     struct owner *found;
     HASH_FIND(hh, owners->first, &key, sizeof key, found);
@@ -28,7 +29,7 @@ static uint64_t find(const struct owners *owners, struct owned_key key)
 }
 
 /* Remembers and returns the run. */
-static uint64_t own(struct owners *owners, struct owned_key key, uint64_t run)
+static uint64_t remember_owner(struct owners *owners, struct owned_key key, uint64_t run)
 {
     struct owner *found;
     HASH_FIND(hh, owners->first, &key, sizeof key, found);
@@ -58,17 +59,17 @@ static struct owned_key attempt_key(struct token token)
 
 static uint64_t note_publication(struct owners *owners, const struct record_publication *body)
 {
-    uint64_t run = find(owners, publication_key(body->publication));
+    uint64_t run = find_owner(owners, publication_key(body->publication));
     if (!token_none(body->token))
-        own(owners, attempt_key(body->token), run);
+        remember_owner(owners, attempt_key(body->token), run);
     return run;
 }
 
 /* A record of the run that gives it away, which needs the other one from then on. */
 static uint64_t note_handed(struct owners *owners, const struct record_lease *body)
 {
-    uint64_t run = find(owners, attempt_key(body->token));
-    own(owners, attempt_key(body->token), find(owners, job_key(body->job)));
+    uint64_t run = find_owner(owners, attempt_key(body->token));
+    remember_owner(owners, attempt_key(body->token), find_owner(owners, job_key(body->job)));
     return run;
 }
 
@@ -87,31 +88,31 @@ uint64_t owners_note(struct owners *owners, const struct record *record)
     case RECORD_RUN_CLOSED:
         return record->run.run;
     case RECORD_JOB_PLANNED:
-        return own(owners, job_key(record->job_planned.job), record->job_planned.run);
+        return remember_owner(owners, job_key(record->job_planned.job), record->job_planned.run);
     case RECORD_JOB_READY:
     case RECORD_JOB_DELAYED:
     case RECORD_JOB_CLOSED:
     case RECORD_JOB_HELD:
-        return find(owners, job_key(record->job.job));
+        return find_owner(owners, job_key(record->job.job));
     case RECORD_JOB_JOINED:
-        return find(owners, job_key(record->job_joined.job));
+        return find_owner(owners, job_key(record->job_joined.job));
     case RECORD_LEASE_OFFERED:
     case RECORD_ATTEMPT_ADOPTED:
-        return own(owners, attempt_key(record->lease.token),
-                   find(owners, job_key(record->lease.job)));
+        return remember_owner(owners, attempt_key(record->lease.token),
+                              find_owner(owners, job_key(record->lease.job)));
     case RECORD_ATTEMPT_HANDED:
         return note_handed(owners, &record->lease);
     case RECORD_ATTEMPT_MOVED:
     case RECORD_ATTEMPT_STOPPING:
-        return find(owners, attempt_key(record->attempt_moved.token));
+        return find_owner(owners, attempt_key(record->attempt_moved.token));
     case RECORD_ATTEMPT_ENDED:
-        return find(owners, attempt_key(record->attempt_ended.token));
+        return find_owner(owners, attempt_key(record->attempt_ended.token));
     case RECORD_ATTEMPT_SEALED:
     case RECORD_PUBLICATION_SEALED:
-        return find(owners, attempt_key(record->sealed.token));
+        return find_owner(owners, attempt_key(record->sealed.token));
     case RECORD_PUBLICATION_WANTED:
-        return own(owners, publication_key(record->publication_wanted.publication),
-                   find(owners, job_key(record->publication_wanted.job)));
+        return remember_owner(owners, publication_key(record->publication_wanted.publication),
+                              find_owner(owners, job_key(record->publication_wanted.job)));
     case RECORD_PUBLICATION_HELD:
     case RECORD_PUBLICATION_RELEASED:
     case RECORD_PUBLICATION_GRANTED:
@@ -154,7 +155,7 @@ uint64_t owners_note(struct owners *owners, const struct record *record)
 
 uint64_t owners_of_job(const struct owners *owners, uint64_t job)
 {
-    return find(owners, job_key(job));
+    return find_owner(owners, job_key(job));
 }
 
 uint64_t record_joined_job(const struct record *record)

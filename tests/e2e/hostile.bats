@@ -149,7 +149,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	misbehave answers-for-others
 	matrix
 	wait_until 60 logged "mallory (worker, key $short) tells of 1."
-	wait_until 60 logged "log-data from key $short: this log is another worker's: refused"
+	wait_until 60 logged "log-data from key $short: this log belongs to another worker: refused"
 	over
 	# The logs are what the honest worker's packages said.
 	farm logs sm90-avx2 | grep -qx 'torchvision-python313-cuda12_8-sm90-avx2'

@@ -324,7 +324,7 @@ said_more() {
 	kill_hard farmd
 	(ulimit -n 1600 && farm up --no-worker >/dev/null)
 	wait_until 20 farm status --json
-	logged "1600 open files are allowed, so 544 connections to each socket"
+	logged "the limit of 1600 open files allows only 544 connections to each socket"
 	misbehave opens-many 3000
 	matrix
 	over

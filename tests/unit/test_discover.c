@@ -149,9 +149,10 @@ static void the_sample_matrix_is_found(void **state)
     assert_string_equal(rig->answer.problem, "");
     /* The seeds' matrix has ten variants that cannot be what their names say. */
     assert_int_equal(rig->answer.warnings_count, 2);
-    assert_string_equal(rig->answer.warnings[0],
-                        "6 variants like torchvision-python313-cuda12_8-sm121-armv8_2 may not "
-                        "build: SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.8");
+    assert_string_equal(
+        rig->answer.warnings[0],
+        "6 variants such as torchvision-python313-cuda12_8-sm121-armv8_2 may fail to "
+        "build: SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.8");
     assert_string_equal(
         rig->answer.warnings[1],
         "4 variants such as torchvision-python313-cuda13_0-sm110-avx2 may fail to build: "
@@ -201,7 +202,7 @@ static void filters_choose_and_misses_are_told(void **state)
     asked.filter = "gpu=sm91";
     ask(rig, &asked);
     assert_string_equal(rig->answer.problem,
-                        "nothing here has gpu=sm91; did you mean sm61, sm90 or sm121?");
+                        "nothing has gpu=sm91; did you mean sm61, sm90 or sm121?");
     assert_int_equal(rig->answer.items_count, 0);
     asked.filter = "torchvision-python313-cuda13_0-sm121-avx512bf61";
     ask(rig, &asked);

@@ -180,7 +180,7 @@ one_worker() {
 	farm worker drain one
 	run -0 farm worker smoke one
 	says 'smoke task: ok'
-	# Chores are no runs of the matrix.
+	# Tasks are not runs of the matrix.
 	run -0 --separate-stderr farm status --json
 	[ "$(jq -r '.run.task // ""' <<<"$output")" = smoke ]
 	farm worker resume one

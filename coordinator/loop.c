@@ -247,7 +247,7 @@ static void run_turn(struct main_loop *loop)
 
 /* ---- starting ------------------------------------------------------------------------------- */
 
-static void set_policy(struct main_loop *loop)
+static void apply_policy(struct main_loop *loop)
 {
     struct input input = {.kind = INPUT_POLICY, .policy = loop->shell.config.policy};
     shell_step(&loop->shell, &input);
@@ -266,7 +266,7 @@ static void reload_config(struct main_loop *loop)
     }
     config_release(&shell->config);
     shell->config = config;
-    set_policy(loop);
+    apply_policy(loop);
     log_info("reloaded farm.yaml");
 }
 
@@ -413,7 +413,7 @@ static int loop_begin(struct main_loop *loop, struct err *err)
         .kind = INPUT_START,
         .start = {.epoch = journal_epoch(shell->journal), .program = FARM_VERSION}};
     shell_step(shell, &start);
-    set_policy(loop);
+    apply_policy(loop);
     if (enrol_owner(loop, err))
         return -1;
     farm_resume(shell->farm, &shell->outcome);

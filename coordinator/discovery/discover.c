@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* The state of a search. */
-struct search {
+struct discovery_search {
     const struct discover_question *question;
     struct config config;
     struct plan_item *items;
@@ -32,7 +32,7 @@ struct search {
 
 /* The project that is being searched. */
 struct site {
-    struct search *search;
+    struct discovery_search *search;
     const struct config_project *project;
     struct git git;
     struct recipes *recipes;
@@ -114,7 +114,7 @@ static void set_limits(const struct config_project *project, struct plan_item *i
 static void add_item(const struct site *site, const struct config_branch *branch,
                      const struct plan_item *item)
 {
-    struct search *search = site->search;
+    struct discovery_search *search = site->search;
     MEM_GROW(search->items, search->item_count, search->item_capacity);
     MEM_GROW(search->origins, search->origin_count, search->origin_capacity);
     search->items[search->item_count] = *item;
@@ -194,7 +194,7 @@ static void warn_of_unused(const struct site *site, const struct config_branch *
 static int search_branch(const struct site *site, const struct config_branch *branch,
                          const struct git_branch *at)
 {
-    struct search *search = site->search;
+    struct discovery_search *search = site->search;
     struct tree tree;
     struct package *packages;
     size_t count, kept = 0;
@@ -240,7 +240,7 @@ static const struct config_branch *branch_for(const struct config_project *proje
 static void refuse_branch(const struct site *site, const char *name,
                           const struct git_branch *branches, size_t count)
 {
-    struct search *search = site->search;
+    struct discovery_search *search = site->search;
     const char **names = mem_new(count * sizeof *names);
     for (size_t i = 0; i < count; i++)
         names[i] = branches[i].name;
@@ -271,7 +271,7 @@ static int search_matching(const struct site *site, const struct config_branch *
 
 static int search_tips(const struct site *site)
 {
-    struct search *search = site->search;
+    struct discovery_search *search = site->search;
     struct git_branch *branches;
     size_t count;
     if (git_branches(&site->git, &branches, &count, search->arena, search->err) < 0)
@@ -293,7 +293,7 @@ static bool is_commit(const char *text)
 static int search_commit(const struct site *site)
 {
     static const struct config_branch unlisted = {.name = "", .publish = ""};
-    struct search *search = site->search;
+    struct discovery_search *search = site->search;
     const struct discover_question *question = search->question;
     if (!is_commit(question->commit)) {
         refuse(search, "\"%.80s\" is not a commit: expected 40 hex digits", question->commit);
@@ -311,7 +311,7 @@ static int search_commit(const struct site *site)
     return search_branch(site, branch ? branch : &unlisted, &at);
 }
 
-static int search_project(struct search *search, const struct config_project *project)
+static int search_project(struct discovery_search *search, const struct config_project *project)
 {
     struct site site = {.search = search, .project = project};
     int result =
@@ -326,7 +326,7 @@ static int search_project(struct search *search, const struct config_project *pr
     return result < 0 ? err_prefix(search->err, "project %s", project->name) : 0;
 }
 
-static int search_projects(struct search *search)
+static int search_projects(struct discovery_search *search)
 {
     const char *wanted = search->question->project;
     const struct config *config = &search->config;
@@ -358,7 +358,7 @@ static int search_projects(struct search *search)
 /* Sorts items by key (target, package, system), and items of a key in the order they were found. */
 static int by_key(const void *a, const void *b, void *context)
 {
-    const struct search *search = context;
+    const struct discovery_search *search = context;
     const size_t left = *(const size_t *)a, right = *(const size_t *)b;
     const struct plan_item *x = &search->items[left], *y = &search->items[right];
     int order = strcmp(x->target.name, y->target.name);
@@ -369,7 +369,7 @@ static int by_key(const void *a, const void *b, void *context)
     return order ? order : left < right ? -1 : 1;
 }
 
-static bool same_key(const struct plan_item *x, const struct plan_item *y)
+static bool has_same_key(const struct plan_item *x, const struct plan_item *y)
 {
     return strcmp(x->target.name, y->target.name) == 0 &&
            strcmp(x->variant.package, y->variant.package) == 0 &&
@@ -378,7 +378,7 @@ static bool same_key(const struct plan_item *x, const struct plan_item *y)
 
 /* Settles a group of items that would be published under the same key: if exactly one of them wins,
  * the others are built but not published. */
-static void settle_group(struct search *search, const size_t *order, size_t count)
+static void settle_group(struct discovery_search *search, const size_t *order, size_t count)
 {
     size_t winners = 0, winner = 0;
     for (size_t i = 0; i < count; i++) {
@@ -394,7 +394,7 @@ static void settle_group(struct search *search, const size_t *order, size_t coun
             shape_init(&target_shape, &search->items[order[i]].target);
 }
 
-static void settle_collisions(struct search *search)
+static void settle_collisions(struct discovery_search *search)
 {
     size_t *order = mem_new(search->item_count * sizeof *order), count = 0;
     for (size_t i = 0; i < search->item_count; i++)
@@ -403,7 +403,7 @@ static void settle_collisions(struct search *search)
     qsort_r(order, count, sizeof *order, by_key, search);
     for (size_t i = 0, end; i < count; i = end) {
         for (end = i + 1; end < count; end++)
-            if (!same_key(&search->items[order[i]], &search->items[order[end]]))
+            if (!has_same_key(&search->items[order[i]], &search->items[order[end]]))
                 break;
         if (end - i > 1)
             settle_group(search, order + i, end - i);
@@ -414,7 +414,7 @@ static void settle_collisions(struct search *search)
 /* ---- the answer ----------------------------------------------------------------------------- */
 
 /* Keeps the items that match the filter; a filter that matches nothing is a problem. */
-static void apply_filter(struct search *search, struct filter *filter)
+static void apply_filter(struct discovery_search *search, struct filter *filter)
 {
     size_t kept = 0;
     filter_settle(filter, search->items, search->item_count);
@@ -435,7 +435,7 @@ static void apply_filter(struct search *search, struct filter *filter)
 }
 
 /* Adds a warning for each objection, with the number of its variants. */
-static void warn_of_toolkits(struct search *search)
+static void warn_of_toolkits(struct discovery_search *search)
 {
     const char **said = mem_new((search->item_count + 1) * sizeof *said);
     for (size_t i = 0; i < search->item_count; i++)
@@ -457,7 +457,7 @@ static void warn_of_toolkits(struct search *search)
     free(said);
 }
 
-static int run_search(struct search *search)
+static int run_search(struct discovery_search *search)
 {
     struct filter *filter = filter_parse(search->question->filter, search->err);
     if (!filter) {
@@ -482,7 +482,7 @@ int discover_run(const struct discover_question *question, struct discover_answe
 {
     if (question->pins_count)
         return discover_pins(question, answer, arena, err);
-    struct search search = {.question = question, .arena = arena, .err = err};
+    struct discovery_search search = {.question = question, .arena = arena, .err = err};
     struct discover_answer found = {.problem = ""};
     int result = run_search(&search);
     if (search.problem)

@@ -41,11 +41,11 @@ static bool has_program(const char *name)
 }
 
 /* The number of packages per system, and of names that an earlier branch has, too. */
-struct tally {
+struct package_tally {
     size_t x86, arm, other, again;
 };
 
-static void count_package(struct tally *tally, const struct package *package,
+static void count_package(struct package_tally *tally, const struct package *package,
                           const char *const *seen, size_t seen_count)
 {
     struct arena arena = {0};
@@ -65,7 +65,7 @@ static void count_package(struct tally *tally, const struct package *package,
     arena_clear(&arena);
 }
 
-static const char *branch_note(const struct tally *tally, struct arena *arena)
+static const char *branch_note(const struct package_tally *tally, struct arena *arena)
 {
     const char *note =
         arena_print(arena, "%zu packages: %zu for x86_64-linux, %zu for aarch64-linux",
@@ -95,7 +95,7 @@ static int add_branch(struct draft *draft, const struct git_branch *at, struct e
     struct tree tree;
     struct package *packages;
     size_t count, seen_before = draft->seen_count;
-    struct tally tally = {0};
+    struct package_tally tally = {0};
     if (tree_read(&draft->git, at->commit, &tree, draft->arena, err) < 0)
         return -1;
     packages_list(&tree, &packages, &count, draft->arena);

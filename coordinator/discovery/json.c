@@ -128,7 +128,7 @@ int discover_parse(struct bytes text, struct discover_answer *answer, struct are
     return result;
 }
 
-static int read_question(struct discover_question *question, struct arena *arena, struct err *err)
+static int parse_question(struct discover_question *question, struct arena *arena, struct err *err)
 {
     json_error_t fault;
     json_t *node = json_loadf(stdin, JSON_REJECT_DUPLICATES, &fault);
@@ -147,7 +147,7 @@ int discover_main(void)
     struct err err = {""};
     struct buf out = {0};
     shape_init(&discover_answer_shape, &answer);
-    if (read_question(&question, &arena, &err) < 0 ||
+    if (parse_question(&question, &arena, &err) < 0 ||
         discover_run(&question, &answer, &arena, &err) < 0)
         answer.problem = err.text;
     discover_print(&answer, &out);

@@ -33,7 +33,7 @@ struct invitations {
     size_t count;
 };
 
-static void digest_of(const uint8_t *secret, char out[DIGEST_TEXT_BYTES])
+static void secret_digest(const uint8_t *secret, char out[DIGEST_TEXT_BYTES])
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
     SHA256(secret, INVITATION_SECRET_BYTES, digest);
@@ -41,7 +41,7 @@ static void digest_of(const uint8_t *secret, char out[DIGEST_TEXT_BYTES])
         snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
-static struct invitation_entry *find_entry(struct invitations *invitations, uint32_t number)
+static struct invitation_entry *find_invitation(struct invitations *invitations, uint32_t number)
 {
     for (size_t i = 0; i < invitations->count; i++)
         if (invitations->entries[i].number == number)
@@ -153,10 +153,10 @@ int invitations_make(struct invitations *invitations, const struct invitation_te
                                        .expires_wall_ms = terms->expires_wall_ms};
     do
         io_random(&entry->number, sizeof entry->number);
-    while (find_entry(invitations, entry->number));
+    while (find_invitation(invitations, entry->number));
     io_random(out->secret, sizeof out->secret);
     out->number = entry->number;
-    digest_of(out->secret, entry->digest);
+    secret_digest(out->secret, entry->digest);
     snprintf(entry->name, sizeof entry->name, "%s", terms->name);
     snprintf(entry->who, sizeof entry->who, "%s", terms->who);
     invitations->count++;
@@ -181,7 +181,7 @@ static int check_entry(const struct invitation_entry *entry, const uint8_t *secr
                        const char *public_key, uint64_t wall_ms, struct err *err)
 {
     char digest[DIGEST_TEXT_BYTES];
-    digest_of(secret, digest);
+    secret_digest(secret, digest);
     if (!entry || CRYPTO_memcmp(digest, entry->digest, sizeof digest) != 0)
         return err_set(err, "this token is unknown: ask for a new one");
     if (entry->revoked)
@@ -198,7 +198,7 @@ int invitations_use(struct invitations *invitations, uint32_t number, const uint
                     const char *public_key, bool as_worker, uint64_t wall_ms,
                     struct invitation_terms *out, struct err *err)
 {
-    struct invitation_entry *entry = find_entry(invitations, number);
+    struct invitation_entry *entry = find_invitation(invitations, number);
     if (check_entry(entry, secret, public_key, wall_ms, err) < 0)
         return -1;
     if (as_worker != (entry->role == ROLE_WORKER))
@@ -220,7 +220,7 @@ int invitations_use(struct invitations *invitations, uint32_t number, const uint
 
 void invitations_unuse(struct invitations *invitations, uint32_t number)
 {
-    struct invitation_entry *entry = find_entry(invitations, number);
+    struct invitation_entry *entry = find_invitation(invitations, number);
     if (!entry)
         return;
     entry->used_by[0] = '\0';
@@ -229,7 +229,7 @@ void invitations_unuse(struct invitations *invitations, uint32_t number)
 
 int invitations_revoke(struct invitations *invitations, uint32_t number, struct err *err)
 {
-    struct invitation_entry *entry = find_entry(invitations, number);
+    struct invitation_entry *entry = find_invitation(invitations, number);
     if (!entry)
         return err_set(err, "there is no token %08x: see `farm token list`", number);
     if (*entry->used_by)

@@ -137,7 +137,7 @@ static void drop_message(struct join *join, const struct received *received, con
         log_warn("dropped a message from key %s at the join endpoint: %s", key, reason);
 }
 
-static bool read_secret(const char *text, uint8_t secret[INVITATION_SECRET_BYTES])
+static bool parse_secret(const char *text, uint8_t secret[INVITATION_SECRET_BYTES])
 {
     if (strlen(text) != 2 * INVITATION_SECRET_BYTES)
         return false;
@@ -173,8 +173,8 @@ static const char *enrol_peer(struct join *join, const struct received *received
     return "the farm did not admit this key";
 }
 
-static void admit_key(struct join *join, const struct received *received,
-                      const struct invitation_terms *terms, const char *name)
+static void admit_peer(struct join *join, const struct received *received,
+                       const struct invitation_terms *terms, const char *name)
 {
     struct shell *shell = join->shell;
     json_t *body = json_object();
@@ -207,7 +207,7 @@ static void take_join(struct join *join, const struct received *received, const 
     uint8_t secret[INVITATION_SECRET_BYTES];
     struct err err;
     uint64_t number = json_get_u64(words, "number", 0);
-    if (!read_secret(json_get_text(words, "secret", ""), secret) || number > UINT32_MAX) {
+    if (!parse_secret(json_get_text(words, "secret", ""), secret) || number > UINT32_MAX) {
         refuse_key_of(join, received, "this token is unknown: ask for a new one");
         return;
     }
@@ -224,7 +224,7 @@ static void take_join(struct join *join, const struct received *received, const 
         invitations_unuse(join->invitations, (uint32_t)number);
         refuse_key_of(join, received, why);
     } else {
-        admit_key(join, received, &terms, name);
+        admit_peer(join, received, &terms, name);
     }
 }
 
@@ -233,7 +233,7 @@ static bool is_fine_id(const char *id)
     return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32;
 }
 
-static void take_message(struct join *join, const struct received *received)
+static void take_join_message(struct join *join, const struct received *received)
 {
     const struct request *request = &received->message.request;
     uint64_t second = join->shell->now_ms / 1000;
@@ -263,7 +263,7 @@ void join_receive(struct join *join)
         if (result == LINK_EMPTY)
             return;
         if (result == LINK_OK)
-            take_message(join, &received);
+            take_join_message(join, &received);
     }
 }
 

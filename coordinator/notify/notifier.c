@@ -127,7 +127,8 @@ static void try_later(struct notifier *notifier, struct parcel *parcel, const ch
     parcel->pause_ms = parcel->pause_ms * 2 < LAST_PAUSE_MS ? parcel->pause_ms * 2 : LAST_PAUSE_MS;
 }
 
-static void take_answer(void *context, uint64_t tag, struct bytes text, const char *problem)
+static void take_delivery_answer(void *context, uint64_t tag, struct bytes text,
+                                 const char *problem)
 {
     struct notifier *notifier = context;
     struct parcel *parcel = NULL;
@@ -168,7 +169,7 @@ struct notifier *notifier_create(struct shell *shell)
         .what = "farmd notify",
         .timeout_ms = LIMIT_NOTIFY_MS,
         .timeout_advice = "sending took longer than 2 minutes",
-        .done = take_answer,
+        .done = take_delivery_answer,
         .context = notifier,
     });
     return notifier;

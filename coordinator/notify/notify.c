@@ -292,7 +292,7 @@ static int memory_file(const char *text, struct err *err)
 
 /* Runs a program with `text` on its standard input. If it takes too long, the coordinator kills our
  * whole session. */
-static int run_with(const char *const *argv, const char *text, struct err *err)
+static int run_with_input(const char *const *argv, const char *text, struct err *err)
 {
     int in = memory_file(text, err);
     if (in < 0)
@@ -318,8 +318,8 @@ static int tell_mail(struct delivery *delivery, const struct config_listener *li
     struct buf mail = {0};
     const char *sendmail = *listener->command ? listener->command : "/usr/sbin/sendmail";
     notify_mail(listener, delivery->payload, &mail);
-    int result =
-        run_with((const char *const[]){sendmail, "-t", "-i", NULL}, (const char *)mail.data, err);
+    int result = run_with_input((const char *const[]){sendmail, "-t", "-i", NULL},
+                                (const char *)mail.data, err);
     buf_release(&mail);
     return result;
 }
@@ -330,7 +330,8 @@ static int tell_command(struct delivery *delivery, const struct config_listener 
     char *text = json_dumps(delivery->payload, JSON_COMPACT | JSON_SORT_KEYS);
     setenv("FARM_NOTICE", json_get_text(delivery->payload, "notice", ""), 1);
     setenv("FARM_TEXT", json_get_text(delivery->payload, "text", ""), 1);
-    int result = run_with((const char *const[]){"sh", "-c", listener->command, NULL}, text, err);
+    int result =
+        run_with_input((const char *const[]){"sh", "-c", listener->command, NULL}, text, err);
     free(text);
     return result;
 }

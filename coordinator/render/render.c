@@ -108,7 +108,7 @@ static json_t *run_published(const struct run_view *view)
     return published;
 }
 
-static void set_options(json_t *object, const struct run_options *options)
+static void set_run_options(json_t *object, const struct run_options *options)
 {
     set_text(object, "project", options->project);
     set_text(object, "filter", options->filter);
@@ -129,7 +129,7 @@ static json_t *run_from_view(const struct farm *farm, const struct run_view *vie
     json_t *object = json_object();
     set_number(object, "run", view->run);
     set_text(object, "state", run_state_names[view->state]);
-    set_options(object, &view->options);
+    set_run_options(object, &view->options);
     set_text(object, "who", view->who);
     set_text(object, "reason", view->reason);
     json_object_set_new(object, "warnings", json_from_texts(view->warnings, view->warnings_count));

@@ -40,7 +40,8 @@ struct resolver {
     uint64_t next_tag;
 };
 
-static void take_answer(void *context, uint64_t tag, struct bytes answer, const char *problem);
+static void take_child_answer(void *context, uint64_t tag, struct bytes answer,
+                              const char *problem);
 
 struct resolver *resolver_create(struct shell *shell)
 {
@@ -55,7 +56,7 @@ struct resolver *resolver_create(struct shell *shell)
         .timeout_ms = LIMIT_DISCOVERY_MS,
         .timeout_advice = "discovery took longer than 30 minutes: check that git can reach the "
                           "repository from the coordinator's host",
-        .done = take_answer,
+        .done = take_child_answer,
         .context = resolver,
     });
     return resolver;
@@ -409,7 +410,7 @@ static void resume_retry(struct resolver *resolver, uint64_t run,
         resolve_retry(resolver, run, &view.options, lost);
 }
 
-static void take_answer(void *context, uint64_t tag, struct bytes bytes, const char *problem)
+static void take_child_answer(void *context, uint64_t tag, struct bytes bytes, const char *problem)
 {
     struct resolver *resolver = context;
     struct ticket *ticket = ticket_take(resolver, tag);
@@ -454,7 +455,7 @@ static bool is_asked_already(struct resolver *resolver, const struct asker *aske
 
 /* The number of a key's pending questions. Each starts a process that runs git, and runs must wait
  * for them. */
-static size_t pending_of_key(const struct resolver *resolver, const struct asker *asker)
+static size_t git_questions_of_key(const struct resolver *resolver, const struct asker *asker)
 {
     size_t count = 0;
     for (size_t i = 0; i < resolver->ticket_count; i++)
@@ -468,7 +469,7 @@ void resolver_list(struct resolver *resolver, const struct asker *asker, const c
 {
     if (is_asked_already(resolver, asker))
         return;
-    if (pending_of_key(resolver, asker) >= LIMIT_DISCOVERIES_PER_KEY) {
+    if (git_questions_of_key(resolver, asker) >= LIMIT_DISCOVERIES_PER_KEY) {
         reply_refuse(
             resolver->shell->replies, asker, 3,
             "%d questions of your key already wait for git: try again when one is answered",

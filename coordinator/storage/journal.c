@@ -300,7 +300,7 @@ uint64_t journal_size(const struct journal *journal)
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /* Returns the run that the record belongs to; remembers the other run whose job it waits for. */
-static uint64_t note_run(struct journal *journal, const struct record *record)
+static uint64_t note_record_run(struct journal *journal, const struct record *record)
 {
     uint64_t run = owners_note(&journal->owners, record), joined = record_joined_job(record);
     uint64_t other = joined ? owners_of_job(&journal->owners, joined) : 0;
@@ -318,7 +318,7 @@ static int insert_record(struct journal *journal, const struct record *record, u
     buf_clear(&journal->scratch);
     record_encode(record, &journal->scratch);
     bind_number(statement, 1, journal->next_sequence);
-    bind_number(statement, 2, note_run(journal, record));
+    bind_number(statement, 2, note_record_run(journal, record));
     bind_number(statement, 3, record->kind);
     bind_number(statement, 4, record->at_ms);
     bind_number(statement, 5, record->wall_ms);
@@ -380,7 +380,7 @@ static int visit_row(struct journal *journal, sqlite3_stmt *statement, bool is_r
     if (record_decode(body, &record, arena, err) < 0)
         return err_prefix(err, "%s: record %llu", journal->path, (unsigned long long)sequence);
     if (is_replay)
-        note_run(journal, &record);
+        note_record_run(journal, &record);
     return visit(context, sequence, &record, err);
 }
 

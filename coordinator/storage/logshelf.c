@@ -59,7 +59,7 @@ struct shelf_key {
     uint8_t bytes[12];
 };
 
-static struct shelf_key key_of(struct token token)
+static struct shelf_key shelf_key_of(struct token token)
 {
     struct shelf_key key;
     memcpy(key.bytes, &token.epoch, sizeof token.epoch);
@@ -78,9 +78,9 @@ static struct shelf_entry *entry_of(struct shelved *log)
     return (struct shelf_entry *)log;
 }
 
-static struct shelved *find_entry(struct logshelf *shelf, struct token token)
+static struct shelved *find_shelved(struct logshelf *shelf, struct token token)
 {
-    struct shelf_key key = key_of(token);
+    struct shelf_key key = shelf_key_of(token);
     struct shelved *log;
     HASH_FIND(hh, shelf->table, key.bytes, sizeof key.bytes, log);
     return log;
@@ -141,7 +141,7 @@ static struct shelved *make_entry(struct logshelf *shelf, struct token token)
     evict_some(shelf);
     struct shelf_entry *entry = mem_new(sizeof *entry);
     entry->log.token = token;
-    entry->key = key_of(token);
+    entry->key = shelf_key_of(token);
     insert_entry(shelf, &entry->log);
     return &entry->log;
 }
@@ -265,7 +265,7 @@ static void touch_entry(struct logshelf *shelf, struct shelved *log)
 
 struct shelved *logshelf_find(struct logshelf *shelf, struct token token, struct err *err)
 {
-    struct shelved *log = find_entry(shelf, token);
+    struct shelved *log = find_shelved(shelf, token);
     if (!log && !file_exists(shelf, token, "log")) {
         err_set(err, "there is no such log");
         return NULL;
@@ -280,7 +280,7 @@ struct shelved *logshelf_find(struct logshelf *shelf, struct token token, struct
 struct shelved *logshelf_expect(struct logshelf *shelf, struct token token, const char *writer,
                                 struct err *err)
 {
-    struct shelved *log = find_entry(shelf, token);
+    struct shelved *log = find_shelved(shelf, token);
     if (!log)
         log = make_entry(shelf, token);
     snprintf(log->writer, sizeof log->writer, "%s", writer);

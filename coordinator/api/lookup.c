@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* The text as a number; 0 when it is not one. */
-static uint64_t number_of(const char *text)
+static uint64_t lookup_number(const char *text)
 {
     char *end;
     if (*text < '0' || *text > '9')
@@ -23,7 +23,7 @@ static uint64_t number_of(const char *text)
 
 int lookup_run(struct shell *shell, const char *text, struct lookup *out, struct err *err)
 {
-    *out = (struct lookup){.run = number_of(text)};
+    *out = (struct lookup){.run = lookup_number(text)};
     if (!out->run)
         return err_set(err, "\"%s\" is not a run: runs are numbers, see `farm runs`", text);
     out->farm = archive_source(shell, out->run, &out->archived, err);
@@ -61,16 +61,16 @@ static int parse_wanted(const char *text, struct wanted_job *wanted, struct err 
 
 /* How well a name matches the typed part. The closest match wins: "sm90-avx512" means the package
  * that ends with it, not its siblings with avx512bf16. */
-enum closeness { FITS_NOT, FITS_ANYWHERE, FITS_PARTS, FITS_EXACTLY };
+enum match_closeness { FITS_NOT, FITS_ANYWHERE, FITS_PARTS, FITS_EXACTLY };
 
 static bool ends_part(char c)
 {
     return c == '-' || c == '\0';
 }
 
-static enum closeness closeness_of(const char *package, const char *part)
+static enum match_closeness closeness_of(const char *package, const char *part)
 {
-    enum closeness best = FITS_NOT;
+    enum match_closeness best = FITS_NOT;
     size_t size = strlen(part);
     for (const char *at = package; (at = strstr(at, part)); at++) {
         bool whole = (at == package || at[-1] == '-') && ends_part(at[size]);
@@ -86,7 +86,7 @@ static enum closeness closeness_of(const char *package, const char *part)
 struct matches {
     uint64_t jobs[4]; /* the first ones, for the error */
     size_t count;
-    enum closeness closeness;
+    enum match_closeness closeness;
 };
 
 static void find_in_run(const struct farm *farm, uint64_t run, const struct wanted_job *wanted,
@@ -98,7 +98,7 @@ static void find_in_run(const struct farm *farm, uint64_t run, const struct want
         const struct variant *variant = &job.item->variant;
         if (*wanted->branch && strcmp(wanted->branch, variant->branch) != 0)
             continue;
-        enum closeness closeness = closeness_of(variant->package, wanted->part);
+        enum match_closeness closeness = closeness_of(variant->package, wanted->part);
         if (closeness == FITS_NOT || closeness < matches->closeness)
             continue;
         if (closeness > matches->closeness)
@@ -163,7 +163,7 @@ int lookup_job(struct shell *shell, const char *text, struct lookup *out, struct
 {
     *out = (struct lookup){.farm = shell->farm};
     struct job_view job;
-    if (text[0] == '#' && (out->job = number_of(text + 1)) &&
+    if (text[0] == '#' && (out->job = lookup_number(text + 1)) &&
         view_job(shell->farm, out->job, &job)) {
         out->run = job.run;
         return 0;
@@ -173,7 +173,7 @@ int lookup_job(struct shell *shell, const char *text, struct lookup *out, struct
     char run_text[24] = "";
     if (slash && (size_t)(slash - text) < sizeof run_text)
         memcpy(run_text, text, (size_t)(slash - text));
-    uint64_t run = number_of(run_text);
+    uint64_t run = lookup_number(run_text);
     const char *part = run ? slash + 1 : text;
     if (parse_wanted(part, &wanted, err))
         return -1;

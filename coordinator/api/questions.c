@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct question {
+struct pending_question {
     const struct verb *verb;
     struct asker asker;
     json_t *arguments;
@@ -33,7 +33,7 @@ enum { ANSWERING_MS = 20, RETRY_MS = 50 };
 
 struct questions {
     struct shell *shell;
-    struct question *waiting; /* oldest first */
+    struct pending_question *waiting; /* oldest first */
     size_t waiting_count, waiting_capacity;
     struct follower followers[LIMIT_FOLLOWERS];
     size_t follower_count;
@@ -58,7 +58,7 @@ void questions_destroy(struct questions *questions)
     free(questions);
 }
 
-static bool id_is_fine(const char *id)
+static bool request_id_is_fine(const char *id)
 {
     size_t length = strspn(id, "0123456789abcdef");
     return length == 32 && !id[length];
@@ -94,7 +94,7 @@ static void serve_question(struct questions *questions, const struct verb *verb,
     }
     MEM_GROW(questions->waiting, questions->waiting_count, questions->waiting_capacity);
     questions->waiting[questions->waiting_count++] =
-        (struct question){.verb = verb, .asker = *asker, .arguments = arguments};
+        (struct pending_question){.verb = verb, .asker = *asker, .arguments = arguments};
 }
 
 void questions_take(struct questions *questions, const struct asker *asker,
@@ -104,7 +104,7 @@ void questions_take(struct questions *questions, const struct asker *asker,
     const struct verb *verb = verb_find(request->verb);
     json_error_t error;
     json_t *arguments = NULL;
-    if (!id_is_fine(request->id))
+    if (!request_id_is_fine(request->id))
         reply_refuse(replies, asker, 2, "a request's id must be 32 hex digits");
     else if (!verb)
         reply_refuse(replies, asker, 2,
@@ -140,7 +140,7 @@ static void stop_following(struct questions *questions, const struct asker *aske
     }
 }
 
-static void follow_events(struct questions *questions, const struct question *question)
+static void follow_events(struct questions *questions, const struct pending_question *question)
 {
     size_t of_key = 0;
     stop_following(questions, &question->asker);
@@ -203,7 +203,7 @@ static bool feed_follower(struct questions *questions, struct follower *follower
 
 /* ---- the second half of a turn -------------------------------------------------------------- */
 
-static void answer_one(struct questions *questions, struct question *question)
+static void answer_one(struct questions *questions, struct pending_question *question)
 {
     struct peer_view peer;
     bool enrolled = view_peer(questions->shell->farm, question->asker.public_key, &peer);

@@ -29,7 +29,7 @@
 #define RETRY_SLOW_MS 60000
 
 /* A request that may be sent more than once. */
-struct asked {
+struct pending_request {
     bool open;
     char id[33];
     char *verb;
@@ -58,9 +58,9 @@ struct client {
     uint64_t correlation; /* the last one used */
     uint64_t heard_ms;
     bool lost;
-    struct asked question;
+    struct pending_request question;
     struct answer answer;
-    struct asked stream;
+    struct pending_request stream;
     json_t *bodies; /* of the stream, unread */
     bool stream_refused;
     struct err stream_err;
@@ -95,11 +95,11 @@ struct client *client_open(const struct client_address *address, struct err *err
     return NULL;
 }
 
-static void asked_end(struct asked *asked)
+static void asked_end(struct pending_request *asked)
 {
     free(asked->verb);
     json_decref(asked->arguments);
-    *asked = (struct asked){0};
+    *asked = (struct pending_request){0};
 }
 
 void client_close(struct client *client)
@@ -142,7 +142,7 @@ static bool send_request(struct client *client, const char *id, const char *verb
     return link_send(client->link, 0, &message, correlation) == LINK_OK;
 }
 
-static void send_asked(struct client *client, struct asked *asked)
+static void send_asked(struct client *client, struct pending_request *asked)
 {
     char *arguments = json_dumps(asked->arguments, JSON_COMPACT);
     asked->unsent = !send_request(client, asked->id, asked->verb, arguments, asked->correlation);
@@ -161,7 +161,7 @@ static void send_ping(struct client *client)
     send_request(client, id, "farm", "{}", client->ping);
 }
 
-static void start_asking(struct client *client, struct asked *asked, const char *verb,
+static void start_asking(struct client *client, struct pending_request *asked, const char *verb,
                          const json_t *arguments)
 {
     asked_end(asked);
@@ -239,7 +239,7 @@ static void take_pong(struct client *client, const struct reply *reply)
         send_asked(client, &client->question);
 }
 
-static void take_message(struct client *client, const struct received *received)
+static void take_reply(struct client *client, const struct received *received)
 {
     client->heard_ms = clock_boot_ms();
     if (received->message.kind == MESSAGE_REFUSED && client->question.open) {
@@ -276,7 +276,7 @@ static void send_unsent(struct client *client)
         send_asked(client, &client->stream);
 }
 
-static void receive_all(struct client *client)
+static void receive_messages(struct client *client)
 {
     struct received received;
     for (;;) {
@@ -285,7 +285,7 @@ static void receive_all(struct client *client)
         if (result == LINK_EMPTY)
             break;
         if (result == LINK_OK)
-            take_message(client, &received);
+            take_reply(client, &received);
         else if (result == LINK_OTHER_MAJOR)
             refuse_major(client);
     }
@@ -357,7 +357,7 @@ enum exit_code client_ask(struct client *client, const char *verb, const json_t 
     start_asking(client, &client->question, verb, arguments);
     enum exit_code code = EXIT_FINE;
     for (;;) {
-        receive_all(client);
+        receive_messages(client);
         if (client->answer.there) {
             code = take_result(client, body, err);
             break;
@@ -427,7 +427,7 @@ enum client_news client_next(struct client *client, uint64_t timeout_ms, json_t 
 {
     const uint64_t deadline_ms = clock_boot_ms() + timeout_ms;
     for (;;) {
-        receive_all(client);
+        receive_messages(client);
         enum client_news news = ready_news(client, body, err);
         uint64_t now_ms = clock_boot_ms();
         if (news != CLIENT_QUIET || now_ms >= deadline_ms)

@@ -49,7 +49,7 @@ const char *option_text(const struct invocation *invocation, const char *name)
     return value ? value : "";
 }
 
-static bool parse_number(const char *text, int64_t *out)
+static bool parse_whole_number(const char *text, int64_t *out)
 {
     char *end;
     errno = 0;
@@ -62,7 +62,7 @@ enum exit_code option_number(const struct invocation *invocation, const char *na
 {
     const char *value = option_value(invocation, name);
     *out = otherwise;
-    if (!value || parse_number(value, out))
+    if (!value || parse_whole_number(value, out))
         return EXIT_FINE;
     return fail(EXIT_USAGE, "--%s must be a whole number, not \"%s\"", name, value);
 }
@@ -70,7 +70,7 @@ enum exit_code option_number(const struct invocation *invocation, const char *na
 enum exit_code argument_number(const struct invocation *invocation, size_t index, uint64_t *out)
 {
     int64_t number = 0;
-    if (!parse_number(invocation->arguments[index], &number) || number <= 0)
+    if (!parse_whole_number(invocation->arguments[index], &number) || number <= 0)
         return fail(EXIT_USAGE, "\"%s\" is not a number: farm help %s",
                     invocation->arguments[index], invocation->command->name);
     *out = (uint64_t)number;

@@ -21,7 +21,7 @@ const char *const listener_kind_names[] = {"none", "webhook", "mail", "command",
         .key = NULL                                                                                \
     }
 
-static const struct option listen_options[] = {
+static const struct config_option listen_options[] = {
     {"control", "tcp://127.0.0.1:7471",
      "Address for workers and clients. Use tcp://*:7471 when workers are on other hosts; all "
      "traffic is encrypted and every peer is identified by its key.",
@@ -35,7 +35,7 @@ static const struct option listen_options[] = {
      OPTION_TEXT, AT(struct config_listen, join)},
     END};
 
-static const struct option timing_options[] = {
+static const struct config_option timing_options[] = {
     {"heartbeat", "5s", "Longest time between two status messages of a worker.", OPTION_TIME,
      AT(struct policy, heartbeat_ms), .least = 100, .most = 600000},
     {"lease_ttl", "30s",
@@ -57,7 +57,7 @@ static const struct option timing_options[] = {
      OPTION_TIME, AT(struct policy, evaluate_after_ms), .most = 30 * 86400000ull},
     END};
 
-static const struct option retry_options[] = {
+static const struct config_option retry_options[] = {
     {"attempts_max", "4", "Maximum failures from the job itself, or from the same external cause.",
      OPTION_U32, AT(struct policy, attempts_max), .least = 1, .most = LIMIT_ATTEMPTS_PER_JOB},
     {"lost_max", "3", "A job whose host was lost this many times is stopped: it may be the reason.",
@@ -66,7 +66,7 @@ static const struct option retry_options[] = {
      AT(struct policy, publish_tries_max), .least = 1, .most = 100},
     END};
 
-static const struct option target_options[] = {
+static const struct config_option target_options[] = {
     {"name", NULL, "The name that branches use under `publish`.", OPTION_TEXT,
      AT(struct config_target, name)},
     {"kind", NULL, "The kind of target: a Flox organisation, a Nix binary cache, or a command.",
@@ -86,7 +86,7 @@ static const struct option target_options[] = {
      OPTION_FLAG, AT(struct config_target, no_rebuild)},
     END};
 
-static const struct option listener_options[] = {
+static const struct config_option listener_options[] = {
     {"name", NULL, "Name in the farm's messages.", OPTION_TEXT, AT(struct config_listener, name)},
     {"kind", NULL,
      "webhook: a POST with JSON; mail: sent through sendmail; command: run by sh -c with the JSON "
@@ -113,7 +113,7 @@ static const struct option listener_options[] = {
      OPTION_TEXTS, ITEMS(struct config_listener, kinds)},
     END};
 
-static const struct option branch_options[] = {
+static const struct config_option branch_options[] = {
     {"name", NULL, "A branch, or a glob over branches; an exact name takes precedence over a glob.",
      OPTION_TEXT, AT(struct config_branch, name)},
     {"publish", "", "Name of a target; without one the branch is built but not published.",
@@ -128,7 +128,7 @@ static const struct option branch_options[] = {
      ITEMS(struct config_branch, exclude)},
     END};
 
-static const struct option limit_options[] = {
+static const struct config_option limit_options[] = {
     {"match", NULL, "A filter for the variants, as on the command line: gpu=sm90 isa=avx512.",
      OPTION_TEXT, AT(struct config_limit, match)},
     {"wall", "0", "Overrides the project's value; 0 keeps it.", OPTION_TIME,
@@ -141,7 +141,7 @@ static const struct option limit_options[] = {
      AT(struct config_limit, disk_bytes), .most = 1ull << 60},
     END};
 
-static const struct option rule_options[] = {
+static const struct config_option rule_options[] = {
     {"match", NULL,
      "A regular expression (PCRE2); ^ and $ match the beginning and the end of a line.",
      OPTION_TEXT, AT(struct config_rule, match)},
@@ -150,7 +150,7 @@ static const struct option rule_options[] = {
      OPTION_ENUM, AT(struct config_rule, cause), .names = cause_names},
     END};
 
-static const struct option project_options[] = {
+static const struct config_option project_options[] = {
     {"name", NULL, "Name in the farm's commands and messages.", OPTION_TEXT,
      AT(struct config_project, name)},
     {"url", NULL, "Public git URL; flox stores it in the catalog as the package's source.",
@@ -194,7 +194,7 @@ static const struct option project_options[] = {
      .note_offset = offsetof(struct config_branch, note)},
     END};
 
-const struct option config_options[] = {
+const struct config_option config_options[] = {
     {"name", "farm", "The farm's name, for its pages and commands.", OPTION_TEXT,
      AT(struct config, name)},
     {"listen", "", "Addresses that the coordinator listens on.", OPTION_GROUP,
@@ -249,12 +249,12 @@ static const struct unit times[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000
                                     {"s", 1000},     {"ms", 1},      {NULL, 0}};
 static const struct unit counts[] = {{"", 1}, {NULL, 0}};
 
-static const struct unit *units_of(const struct option *option)
+static const struct unit *units_of(const struct config_option *option)
 {
     return option->type == OPTION_BYTES ? sizes : option->type == OPTION_TIME ? times : counts;
 }
 
-static const char *expected_of(const struct option *option)
+static const char *expected_of(const struct config_option *option)
 {
     return option->type == OPTION_BYTES  ? "a size like 8G or 500MiB"
            : option->type == OPTION_TIME ? "a time like 90s, 30m or 2h"
@@ -262,7 +262,7 @@ static const char *expected_of(const struct option *option)
 }
 
 /* Parses digits and a unit. Zero needs no unit. */
-static int parse_number(const struct option *option, const char *text, uint64_t *out)
+static int parse_unit_number(const struct config_option *option, const char *text, uint64_t *out)
 {
     char *end;
     if (*text < '0' || *text > '9')
@@ -281,7 +281,8 @@ static int parse_number(const struct option *option, const char *text, uint64_t 
     return -1;
 }
 
-static const char *print_number(const struct option *option, uint64_t number, struct arena *arena)
+static const char *print_number(const struct config_option *option, uint64_t number,
+                                struct arena *arena)
 {
     const struct unit *unit = units_of(option);
     while (unit[1].name && (number == 0 || number % unit->factor != 0))
@@ -290,11 +291,11 @@ static const char *print_number(const struct option *option, uint64_t number, st
                        number ? unit->name : "");
 }
 
-static int set_number(const struct option *option, const char *text, void *member,
-                      struct arena *arena, struct err *err)
+static int set_option_number(const struct config_option *option, const char *text, void *member,
+                             struct arena *arena, struct err *err)
 {
     uint64_t number;
-    if (parse_number(option, text, &number) < 0)
+    if (parse_unit_number(option, text, &number) < 0)
         return err_set(err, "%s: expected %s, not \"%s\"", option->key, expected_of(option), text);
     if (number < option->least)
         return err_set(err, "%s: at least %s, not %s", option->key,
@@ -310,7 +311,7 @@ static int set_number(const struct option *option, const char *text, void *membe
 }
 
 /* "flox, nix or command" */
-static const char *list_names(const struct option *option, struct arena *arena)
+static const char *list_names(const struct config_option *option, struct arena *arena)
 {
     const char *const *names = option->names;
     const char *text = "";
@@ -323,8 +324,8 @@ static const char *list_names(const struct option *option, struct arena *arena)
     return text;
 }
 
-static int set_enum(const struct option *option, const char *text, int *member, struct arena *arena,
-                    struct err *err)
+static int set_enum(const struct config_option *option, const char *text, int *member,
+                    struct arena *arena, struct err *err)
 {
     int value = shape_enum_value(option->names, text);
     if (value < 0 || strcmp(text, "none") == 0)
@@ -334,7 +335,8 @@ static int set_enum(const struct option *option, const char *text, int *member, 
     return 0;
 }
 
-static int set_flag(const struct option *option, const char *text, bool *member, struct err *err)
+static int set_option_flag(const struct config_option *option, const char *text, bool *member,
+                           struct err *err)
 {
     if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
         return err_set(err, "%s: expected true or false, not \"%s\"", option->key, text);
@@ -342,8 +344,8 @@ static int set_flag(const struct option *option, const char *text, bool *member,
     return 0;
 }
 
-int option_set(const struct option *option, const char *text, void *plain, struct arena *arena,
-               struct err *err)
+int option_set(const struct config_option *option, const char *text, void *plain,
+               struct arena *arena, struct err *err)
 {
     void *member = (char *)plain + option->offset;
     switch (option->type) {
@@ -351,13 +353,13 @@ int option_set(const struct option *option, const char *text, void *plain, struc
         *(const char **)member = arena_text(arena, text);
         return 0;
     case OPTION_FLAG:
-        return set_flag(option, text, member, err);
+        return set_option_flag(option, text, member, err);
     case OPTION_ENUM:
         return set_enum(option, text, member, arena, err);
     case OPTION_U32:
     case OPTION_BYTES:
     case OPTION_TIME:
-        return set_number(option, text, member, arena, err);
+        return set_option_number(option, text, member, arena, err);
     case OPTION_TEXTS:
     case OPTION_GROUP:
     case OPTION_LIST:
@@ -367,7 +369,8 @@ int option_set(const struct option *option, const char *text, void *plain, struc
     return -1;
 }
 
-const char *option_as_text(const struct option *option, const void *plain, struct arena *arena)
+const char *option_as_text(const struct config_option *option, const void *plain,
+                           struct arena *arena)
 {
     const void *member = (const char *)plain + option->offset;
     switch (option->type) {
@@ -391,7 +394,7 @@ const char *option_as_text(const struct option *option, const void *plain, struc
     return "";
 }
 
-static void init_option(const struct option *option, void *plain, struct arena *arena)
+static void init_option(const struct config_option *option, void *plain, struct arena *arena)
 {
     struct err err;
     switch (option->type) {
@@ -418,10 +421,10 @@ static void init_option(const struct option *option, void *plain, struct arena *
     }
 }
 
-void options_init(const struct option *options, void *plain)
+void options_init(const struct config_option *options, void *plain)
 {
     struct arena arena = {0};
-    for (const struct option *option = options; option->key; option++)
+    for (const struct config_option *option = options; option->key; option++)
         init_option(option, plain, &arena);
     arena_clear(&arena);
 }

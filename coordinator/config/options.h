@@ -17,30 +17,31 @@ enum option_type {
     OPTION_LIST   /* a sequence of mappings */
 };
 
-struct option {
+struct config_option {
     const char *key;
     const char *otherwise; /* the default, as in the file; NULL: required (TEXTS: empty) */
     const char *meaning;   /* one or two sentences, with the reason for the default */
     enum option_type type;
-    size_t offset;                /* of the member in the struct of the group */
-    size_t count_offset;          /* TEXTS, LIST */
-    const struct option *options; /* GROUP, LIST: the keys inside, ended by a NULL key */
-    size_t item_size;             /* LIST */
-    size_t note_offset;           /* LIST: of an item's note, 0: items have none */
-    const char *const *names;     /* ENUM */
-    uint64_t least, most;         /* U32, BYTES, TIME; most 0: no bound */
+    size_t offset;                       /* of the member in the struct of the group */
+    size_t count_offset;                 /* TEXTS, LIST */
+    const struct config_option *options; /* GROUP, LIST: the keys inside, ended by a NULL key */
+    size_t item_size;                    /* LIST */
+    size_t note_offset;                  /* LIST: of an item's note, 0: items have none */
+    const char *const *names;            /* ENUM */
+    uint64_t least, most;                /* U32, BYTES, TIME; most 0: no bound */
 };
 
 /* The top-level keys of the file; offsets in struct config. */
-extern const struct option config_options[];
+extern const struct config_option config_options[];
 
 /* Parses `text` and stores the value in the option's member of `plain`. The error says what was
  * expected. For TEXT, U32, FLAG, ENUM, BYTES and TIME only. */
-int option_set(const struct option *option, const char *text, void *plain, struct arena *arena,
-               struct err *err);
+int option_set(const struct config_option *option, const char *text, void *plain,
+               struct arena *arena, struct err *err);
 /* The value of the option's member as the file would have it, without quotes. */
-const char *option_as_text(const struct option *option, const void *plain, struct arena *arena);
+const char *option_as_text(const struct config_option *option, const void *plain,
+                           struct arena *arena);
 /* Sets all members to their defaults; NULL defaults become "". */
-void options_init(const struct option *options, void *plain);
+void options_init(const struct config_option *options, void *plain);
 
 #endif

@@ -62,16 +62,16 @@ static void print_scalar(struct printer *printer, const char *text)
     buf_add(printer->out, "\"", 1);
 }
 
-static void print_options(struct printer *printer, const struct option *options, const void *plain,
-                          int indent, bool is_item);
+static void print_options(struct printer *printer, const struct config_option *options,
+                          const void *plain, int indent, bool is_item);
 
-static const char *note_of(const struct option *option, const char *item)
+static const char *note_of(const struct config_option *option, const char *item)
 {
     return option->note_offset ? *(const char *const *)(item + option->note_offset) : NULL;
 }
 
-static void print_list(struct printer *printer, const struct option *option, const void *plain,
-                       int indent)
+static void print_option_list(struct printer *printer, const struct config_option *option,
+                              const void *plain, int indent)
 {
     const char *items = *(const char *const *)((const char *)plain + option->offset);
     size_t count = *(const size_t *)((const char *)plain + option->count_offset);
@@ -87,7 +87,7 @@ static void print_list(struct printer *printer, const struct option *option, con
     }
     printer->explain = explain;
     if (count == 0)
-        for (const struct option *inner = option->options; inner->key; inner++) {
+        for (const struct config_option *inner = option->options; inner->key; inner++) {
             print_indent(printer, indent + 2);
             buf_print(printer->out, "# %s %s:%s%s   # %s\n", inner == option->options ? "-" : " ",
                       inner->key, inner->otherwise && *inner->otherwise ? " " : "",
@@ -95,8 +95,8 @@ static void print_list(struct printer *printer, const struct option *option, con
         }
 }
 
-static void print_texts(struct printer *printer, const struct option *option, const void *plain,
-                        int indent)
+static void print_texts(struct printer *printer, const struct config_option *option,
+                        const void *plain, int indent)
 {
     const char *const *texts = *(const char *const *const *)((const char *)plain + option->offset);
     size_t count = *(const size_t *)((const char *)plain + option->count_offset);
@@ -109,8 +109,8 @@ static void print_texts(struct printer *printer, const struct option *option, co
     buf_print(printer->out, "]\n");
 }
 
-static void print_value(struct printer *printer, const struct option *option, const void *plain,
-                        int indent)
+static void print_option_value(struct printer *printer, const struct config_option *option,
+                               const void *plain, int indent)
 {
     const char *text = option_as_text(option, plain, &printer->arena);
     bool is_default = option->otherwise && strcmp(text, option->otherwise) == 0;
@@ -122,8 +122,8 @@ static void print_value(struct printer *printer, const struct option *option, co
     buf_print(printer->out, "\n");
 }
 
-static void print_option(struct printer *printer, const struct option *option, const void *plain,
-                         int indent)
+static void print_option(struct printer *printer, const struct config_option *option,
+                         const void *plain, int indent)
 {
     switch (option->type) {
     case OPTION_GROUP:
@@ -133,7 +133,7 @@ static void print_option(struct printer *printer, const struct option *option, c
                       false);
         return;
     case OPTION_LIST:
-        print_list(printer, option, plain, indent);
+        print_option_list(printer, option, plain, indent);
         return;
     case OPTION_TEXTS:
         print_texts(printer, option, plain, indent);
@@ -144,16 +144,16 @@ static void print_option(struct printer *printer, const struct option *option, c
     case OPTION_ENUM:
     case OPTION_BYTES:
     case OPTION_TIME:
-        print_value(printer, option, plain, indent);
+        print_option_value(printer, option, plain, indent);
         return;
     }
 }
 
 /* The first key of a list item is printed after the item's dash. */
-static void print_options(struct printer *printer, const struct option *options, const void *plain,
-                          int indent, bool is_item)
+static void print_options(struct printer *printer, const struct config_option *options,
+                          const void *plain, int indent, bool is_item)
 {
-    for (const struct option *option = options; option->key; option++) {
+    for (const struct config_option *option = options; option->key; option++) {
         bool is_first = is_item && option == options;
         if (indent == 0)
             buf_print(printer->out, "\n");
@@ -178,7 +178,7 @@ void config_write_template(const struct config *config, struct buf *out)
 
 /* ---- docs/config.md ------------------------------------------------------------------------- */
 
-static const char *type_name(const struct option *option)
+static const char *type_name(const struct config_option *option)
 {
     switch (option->type) {
     case OPTION_TEXT:
@@ -203,7 +203,7 @@ static const char *type_name(const struct option *option)
     return "one of";
 }
 
-static void print_type(const struct option *option, struct buf *out)
+static void print_type(const struct config_option *option, struct buf *out)
 {
     buf_print(out, "%s", type_name(option));
     if (option->type != OPTION_ENUM)
@@ -213,7 +213,7 @@ static void print_type(const struct option *option, struct buf *out)
         buf_print(out, "%s %s", i > first ? "," : "", option->names[i]);
 }
 
-static void print_default(const struct option *option, struct buf *out)
+static void print_default(const struct config_option *option, struct buf *out)
 {
     bool is_inner = option->type == OPTION_GROUP || option->type == OPTION_LIST;
     if (!option->otherwise && option->type != OPTION_TEXTS)
@@ -224,19 +224,19 @@ static void print_default(const struct option *option, struct buf *out)
         buf_print(out, "none");
 }
 
-static void print_table(const struct option *options, const char *path, struct buf *out)
+static void print_table(const struct config_option *options, const char *path, struct buf *out)
 {
     struct arena arena = {0};
     buf_print(out, "\n## %s\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
               *path ? path : "farm.yaml");
-    for (const struct option *option = options; option->key; option++) {
+    for (const struct config_option *option = options; option->key; option++) {
         buf_print(out, "| `%s` | ", option->key);
         print_type(option, out);
         buf_print(out, " | ");
         print_default(option, out);
         buf_print(out, " | %s |\n", option->meaning);
     }
-    for (const struct option *option = options; option->key; option++)
+    for (const struct config_option *option = options; option->key; option++)
         if (option->options)
             print_table(option->options,
                         arena_print(&arena, "%s%s%s%s", path, *path ? "." : "", option->key,

@@ -116,11 +116,12 @@ static int expect_text(struct reader *reader, const char *key, const yaml_node_t
 
 /* ---- the walk over the table ---------------------------------------------------------------- */
 
-static int read_mapping(struct reader *reader, const struct option *options, const char *what,
-                        const yaml_node_t *node, void *plain);
+static int read_mapping(struct reader *reader, const struct config_option *options,
+                        const char *what, const yaml_node_t *node, void *plain);
 
 /* The number of items, or -1 with the error set. */
-static long count_items(struct reader *reader, const struct option *option, const yaml_node_t *node)
+static long count_items(struct reader *reader, const struct config_option *option,
+                        const yaml_node_t *node)
 {
     if (node->type != YAML_SEQUENCE_NODE)
         return refuse_kind(reader, option->key, "a list (lines that begin with \"- \")", node);
@@ -132,8 +133,8 @@ static long count_items(struct reader *reader, const struct option *option, cons
     return count;
 }
 
-static int read_list(struct reader *reader, const struct option *option, const yaml_node_t *node,
-                     void *plain)
+static int read_list(struct reader *reader, const struct config_option *option,
+                     const yaml_node_t *node, void *plain)
 {
     long count = count_items(reader, option, node);
     if (count < 0)
@@ -149,8 +150,8 @@ static int read_list(struct reader *reader, const struct option *option, const y
     return 0;
 }
 
-static int read_texts(struct reader *reader, const struct option *option, const yaml_node_t *node,
-                      void *plain)
+static int read_texts(struct reader *reader, const struct config_option *option,
+                      const yaml_node_t *node, void *plain)
 {
     long count = count_items(reader, option, node);
     if (count < 0)
@@ -168,8 +169,8 @@ static int read_texts(struct reader *reader, const struct option *option, const 
     return 0;
 }
 
-static int read_value(struct reader *reader, const struct option *option, const yaml_node_t *node,
-                      void *plain)
+static int read_value(struct reader *reader, const struct config_option *option,
+                      const yaml_node_t *node, void *plain)
 {
     switch (option->type) {
     case OPTION_GROUP:
@@ -194,7 +195,7 @@ static int read_value(struct reader *reader, const struct option *option, const 
     return 0;
 }
 
-static int refuse_key(struct reader *reader, const struct option *options, const char *what,
+static int refuse_key(struct reader *reader, const struct config_option *options, const char *what,
                       const yaml_node_t *key)
 {
     const char *names[32];
@@ -213,7 +214,7 @@ static int refuse_key(struct reader *reader, const struct option *options, const
     return at_node(reader, key);
 }
 
-static const struct option *find_option(const struct option *options, const char *key)
+static const struct config_option *find_option(const struct config_option *options, const char *key)
 {
     for (; options->key; options++)
         if (strcmp(options->key, key) == 0)
@@ -221,13 +222,13 @@ static const struct option *find_option(const struct option *options, const char
     return NULL;
 }
 
-static int read_pair(struct reader *reader, const struct option *options, const char *what,
+static int read_pair(struct reader *reader, const struct config_option *options, const char *what,
                      const yaml_node_pair_t *pair, uint32_t *seen, void *plain)
 {
     const yaml_node_t *key = node_of(reader, pair->key), *value = node_of(reader, pair->value);
     if (!scalar_text(key))
         return refuse_kind(reader, what, "a key", key);
-    const struct option *option = find_option(options, scalar_text(key));
+    const struct config_option *option = find_option(options, scalar_text(key));
     if (!option)
         return refuse_key(reader, options, what, key);
     uint32_t bit = 1u << (option - options);
@@ -242,8 +243,8 @@ static int read_pair(struct reader *reader, const struct option *options, const 
     return read_value(reader, option, value, plain);
 }
 
-static int read_mapping(struct reader *reader, const struct option *options, const char *what,
-                        const yaml_node_t *node, void *plain)
+static int read_mapping(struct reader *reader, const struct config_option *options,
+                        const char *what, const yaml_node_t *node, void *plain)
 {
     uint32_t seen = 0; /* bits by index in `options` */
     if (node->type != YAML_MAPPING_NODE)
@@ -253,7 +254,7 @@ static int read_mapping(struct reader *reader, const struct option *options, con
          pair < node->data.mapping.pairs.top; pair++)
         if (read_pair(reader, options, what, pair, &seen, plain) < 0)
             return -1;
-    for (const struct option *option = options; option->key; option++) {
+    for (const struct config_option *option = options; option->key; option++) {
         bool is_required = !option->otherwise && option->type != OPTION_TEXTS;
         if (is_required && !(seen & 1u << (option - options))) {
             err_set(reader->err, "%s: the key \"%s\" is missing", what, option->key);

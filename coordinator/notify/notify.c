@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* notify.c - sends a notice to each listener: HTTP, GitHub, sendmail, commands. */
 #include "coordinator/notify/notify.h"
 
 #include "coordinator/shell/secrets.h"
@@ -17,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A listener that does not answer in this time is tried again later. */
+/* A listener that does not answer within this time is tried again later. */
 enum { CONNECT_MS = 10000, ANSWER_MS = 30000 };
 
 struct delivery {
@@ -27,7 +28,7 @@ struct delivery {
     struct arena arena;
 };
 
-/* ---- what is said -------------------------------------------------------------------------- */
+/* ---- texts --------------------------------------------------------------------------------- */
 
 bool notify_wants(const struct config_listener *listener, const char *kind)
 {
@@ -53,7 +54,8 @@ const char *notify_signature(struct bytes secret, struct bytes body, struct aren
     return arena_print(arena, "sha256=%s", hex_text(arena, digest, size));
 }
 
-/* One line, of printable ASCII: what a mail's head may hold (RFC 5322 section 2.2). */
+/* Appends a header line of printable ASCII, all that a mail's header may contain (RFC 5322 section
+ * 2.2). */
 static void add_head(struct buf *out, const char *name, const char *text)
 {
     buf_print(out, "%s: ", name);
@@ -64,7 +66,7 @@ static void add_head(struct buf *out, const char *name, const char *text)
     buf_print(out, "\n");
 }
 
-static void add_branches(struct buf *out, const json_t *branches)
+static void add_branch_lines(struct buf *out, const json_t *branches)
 {
     size_t index;
     json_t *branch;
@@ -93,7 +95,7 @@ void notify_mail(const struct config_listener *listener, const json_t *payload, 
     const json_t *branches = json_object_get(json_object_get(payload, "about"), "branches");
     if (json_array_size(branches)) {
         buf_print(out, "\n");
-        add_branches(out, branches);
+        add_branch_lines(out, branches);
     }
     arena_clear(&arena);
 }
@@ -118,7 +120,7 @@ const char *notify_repository(const char *url, struct arena *arena)
     return "";
 }
 
-/* GitHub's bound for a description. */
+/* GitHub's limit for a description. */
 enum { DESCRIPTION_BYTES = 140 };
 
 json_t *notify_status(const json_t *payload, const json_t *branch)
@@ -142,16 +144,16 @@ json_t *notify_status(const json_t *payload, const json_t *branch)
     return status;
 }
 
-/* ---- the web ------------------------------------------------------------------------------- */
+/* ---- HTTP ---------------------------------------------------------------------------------- */
 
 struct post {
     const char *url;
     const char *body;
-    const char *const *heads; /* ended by NULL */
+    const char *const *heads; /* NULL-terminated */
 };
 
-/* The answer's body says nothing that we need. */
-static size_t ignore(char *data, size_t size, size_t count, void *context)
+/* Discards the answer's body. */
+static size_t ignore_body(char *data, size_t size, size_t count, void *context)
 {
     (void)data, (void)context;
     return size * count;
@@ -165,7 +167,7 @@ static struct curl_slist *heads_of(const struct post *post)
     return list;
 }
 
-static int perform(CURL *curl, const struct post *post, struct err *err)
+static int perform_post(CURL *curl, const struct post *post, struct err *err)
 {
     char reason[CURL_ERROR_SIZE] = "";
     long status = 0;
@@ -178,7 +180,7 @@ static int perform(CURL *curl, const struct post *post, struct err *err)
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ANSWER_MS);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore_body);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
@@ -188,12 +190,12 @@ static int perform(CURL *curl, const struct post *post, struct err *err)
     return status >= 200 && status < 300 ? 0 : err_set(err, "the answer was HTTP %ld", status);
 }
 
-static int post(const struct post *post, struct err *err)
+static int post_json(const struct post *post, struct err *err)
 {
     CURL *curl = curl_easy_init();
     if (!curl)
-        return err_set(err, "libcurl does not start");
-    int result = perform(curl, post, err);
+        return err_set(err, "cannot initialise libcurl");
+    int result = perform_post(curl, post, err);
     curl_easy_cleanup(curl);
     return result;
 }
@@ -218,7 +220,7 @@ static int tell_webhook(struct delivery *delivery, const struct config_listener 
         arena_print(arena, "X-Farm-Delivery: %s", json_get_text(delivery->payload, "id", "")),
         signature, NULL};
     if (!result)
-        result = post(&(struct post){listener->url, body, heads}, err);
+        result = post_json(&(struct post){listener->url, body, heads}, err);
     buf_release(&secret);
     free(body);
     return result;
@@ -235,7 +237,7 @@ static int post_status(struct delivery *delivery, const struct config_listener *
     const char *repository = project ? notify_repository(project->url, arena) : "";
     const char *commit = json_get_text(branch, "commit", "");
     if (!*repository || !*commit)
-        return 0; /* it is not on GitHub: nobody there waits for a status */
+        return 0; /* the repository is not on GitHub */
     const char *api = *listener->url ? listener->url : "https://api.github.com";
     const char *heads[] = {"Content-Type: application/json", "Accept: application/vnd.github+json",
                            authorization, NULL};
@@ -243,7 +245,7 @@ static int post_status(struct delivery *delivery, const struct config_listener *
     char *body = json_dumps(status, JSON_COMPACT);
     struct post request = {arena_print(arena, "%s/repos/%s/statuses/%s", api, repository, commit),
                            body, heads};
-    int result = post(&request, err);
+    int result = post_json(&request, err);
     free(body);
     json_decref(status);
     return result ? err_prefix(err, "%s", repository) : 0;
@@ -286,9 +288,9 @@ static int memory_file(const char *text, struct err *err)
     return fd;
 }
 
-/* Runs it with `text` on its standard input. It dies with us when it takes too long: the
- * coordinator ends our whole session. */
-static int run_with(const char *const *argv, const char *text, struct err *err)
+/* Runs a program with `text` on its standard input. If it takes too long, the coordinator kills our
+ * whole session. */
+static int run_with_input(const char *const *argv, const char *text, struct err *err)
 {
     int in = memory_file(text, err);
     if (in < 0)
@@ -314,8 +316,8 @@ static int tell_mail(struct delivery *delivery, const struct config_listener *li
     struct buf mail = {0};
     const char *sendmail = *listener->command ? listener->command : "/usr/sbin/sendmail";
     notify_mail(listener, delivery->payload, &mail);
-    int result =
-        run_with((const char *const[]){sendmail, "-t", "-i", NULL}, (const char *)mail.data, err);
+    int result = run_with_input((const char *const[]){sendmail, "-t", "-i", NULL},
+                                (const char *)mail.data, err);
     buf_release(&mail);
     return result;
 }
@@ -326,14 +328,16 @@ static int tell_command(struct delivery *delivery, const struct config_listener 
     char *text = json_dumps(delivery->payload, JSON_COMPACT | JSON_SORT_KEYS);
     setenv("FARM_NOTICE", json_get_text(delivery->payload, "notice", ""), 1);
     setenv("FARM_TEXT", json_get_text(delivery->payload, "text", ""), 1);
-    int result = run_with((const char *const[]){"sh", "-c", listener->command, NULL}, text, err);
+    int result =
+        run_with_input((const char *const[]){"sh", "-c", listener->command, NULL}, text, err);
     free(text);
     return result;
 }
 
-/* ---- everybody ----------------------------------------------------------------------------- */
+/* ---- all listeners ------------------------------------------------------------------------- */
 
-static int tell(struct delivery *delivery, const struct config_listener *listener, struct err *err)
+static int tell_listener(struct delivery *delivery, const struct config_listener *listener,
+                         struct err *err)
 {
     switch (listener->kind) {
     case LISTENER_WEBHOOK:
@@ -371,7 +375,7 @@ static json_t *tell_all(struct delivery *delivery, const json_t *told)
         struct err err;
         if (was_told(told, listener->name) || !notify_wants(listener, kind))
             continue;
-        if (!tell(delivery, listener, &err)) {
+        if (!tell_listener(delivery, listener, &err)) {
             json_array_append_new(heard, json_text(listener->name));
             continue;
         }
@@ -391,7 +395,7 @@ int notify_main(void)
     struct config config = {0};
     struct err err;
     json_t *question = json_loadf(stdin, 0, NULL);
-    int result = !question ? err_set(&err, "the question is no JSON")
+    int result = !question ? err_set(&err, "the question is not JSON")
                            : config_read(json_get_text(question, "config", ""), &config, &err);
     if (!result) {
         curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* branches.c - how each branch of a run stands, in numbers and in one line.
+/* branches.c - the state of each branch of a run, as numbers and as one line.
  *
- * "43/49 published, 2 failed (1 cause), 4 building": what people ask in the morning, and what a
- * commit status and a mail say. Counted from the jobs each time; nothing is kept.
+ * "43/49 published, 2 failed (1 cause), 4 building" is what people ask for in the morning, and the
+ * text of commit statuses and mails. It is counted from the jobs each time; nothing is stored.
  */
 #include "coordinator/render/render.h"
 #include "proto/json.h"
@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Different causes that are told apart; a branch with more of them has another problem. */
+/* Maximum number of different causes to count; a branch with more has another problem. */
 enum { CAUSES_MAX = 100 };
-/* Of a reason, in a summary: it may have to fit a commit status. */
+/* Maximum bytes of a reason in a summary, which must fit into a commit status. */
 enum { HOLD_TEXT_MAX = 80 };
 
-struct tally {
-    const struct variant *variant; /* of its first job: project, branch, commit */
+struct branch_counts {
+    const struct variant *variant; /* of the first job: has project, branch and commit */
     size_t total, fine, failed, other, building, waiting, on_hold;
     enum cause hold_cause;
-    const char *hold_detail; /* of the first that is on hold */
+    const char *hold_detail; /* of the first job on hold */
     size_t wanted, published, publish_failed, held;
     const char *details[CAUSES_MAX];
     size_t causes;
@@ -27,26 +27,26 @@ struct tally {
 
 struct tallies {
     const struct farm *farm;
-    struct tally *rows;
+    struct branch_counts *rows;
     size_t count, capacity;
     bool publishes;
 };
 
-static struct tally *tally_of(struct tallies *tallies, const struct variant *variant)
+static struct branch_counts *branch_tally(struct tallies *tallies, const struct variant *variant)
 {
-    for (size_t i = tallies->count; i-- > 0;) { /* items come grouped by branch */
+    for (size_t i = tallies->count; i-- > 0;) { /* newest first: items are grouped by branch */
         const struct variant *of = tallies->rows[i].variant;
         if (!strcmp(of->branch, variant->branch) && !strcmp(of->project, variant->project) &&
             !strcmp(of->commit, variant->commit))
             return &tallies->rows[i];
     }
     MEM_GROW(tallies->rows, tallies->count, tallies->capacity);
-    struct tally *row = &tallies->rows[tallies->count++];
-    *row = (struct tally){.variant = variant};
+    struct branch_counts *row = &tallies->rows[tallies->count++];
+    *row = (struct branch_counts){.variant = variant};
     return row;
 }
 
-static void count_cause(struct tally *tally, const char *detail)
+static void count_cause(struct branch_counts *tally, const char *detail)
 {
     for (size_t i = 0; i < tally->causes; i++)
         if (!strcmp(tally->details[i], detail))
@@ -55,7 +55,7 @@ static void count_cause(struct tally *tally, const char *detail)
         tally->details[tally->causes++] = detail;
 }
 
-static void count_closed(struct tally *tally, const struct job_view *job)
+static void count_closed(struct branch_counts *tally, const struct job_view *job)
 {
     bool failed = job->verdict == VERDICT_FAILED || job->verdict == VERDICT_TIMED_OUT;
     if (job->verdict == VERDICT_OK || job->verdict == VERDICT_SKIPPED)
@@ -68,11 +68,11 @@ static void count_closed(struct tally *tally, const struct job_view *job)
         count_cause(tally, job->detail);
 }
 
-static void count_publication(const struct tallies *tallies, struct tally *tally,
+static void tally_publication(const struct tallies *tallies, struct branch_counts *tally,
                               const struct job_view *job)
 {
     struct publication_view publication;
-    bool skipped = job->verdict == VERDICT_SKIPPED; /* the ledger has it */
+    bool skipped = job->verdict == VERDICT_SKIPPED; /* the ledger already has it */
     if (!tallies->publishes || job->item->target.kind == TARGET_NONE)
         return;
     tally->wanted++;
@@ -86,7 +86,7 @@ static void count_publication(const struct tallies *tallies, struct tally *tally
         count_cause(tally, publication.detail);
 }
 
-static void count_hold(struct tally *tally, const struct job_view *job)
+static void count_hold(struct branch_counts *tally, const struct job_view *job)
 {
     if (!tally->on_hold++) {
         tally->hold_cause = job->cause;
@@ -96,7 +96,7 @@ static void count_hold(struct tally *tally, const struct job_view *job)
 
 static void count_job(struct tallies *tallies, const struct job_view *job)
 {
-    struct tally *tally = tally_of(tallies, &job->item->variant);
+    struct branch_counts *tally = branch_tally(tallies, &job->item->variant);
     tally->total++;
     if (job->state == JOB_CLOSED)
         count_closed(tally, job);
@@ -106,7 +106,7 @@ static void count_job(struct tallies *tallies, const struct job_view *job)
         count_hold(tally, job);
     else
         tally->waiting++;
-    count_publication(tallies, tally, job);
+    tally_publication(tallies, tally, job);
 }
 
 static void add_part(struct buf *out, size_t count, const char *what)
@@ -115,7 +115,7 @@ static void add_part(struct buf *out, size_t count, const char *what)
         buf_print(out, ", %zu %s", count, what);
 }
 
-static json_t *summary_of(const struct tally *tally)
+static json_t *summary_of(const struct branch_counts *tally)
 {
     struct buf out = {0};
     size_t failed = tally->failed + tally->publish_failed;
@@ -137,7 +137,7 @@ static json_t *summary_of(const struct tally *tally)
     return text;
 }
 
-static json_t *branch_from(const struct tally *tally)
+static json_t *branch_from(const struct branch_counts *tally)
 {
     const struct {
         const char *key;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* clusters.c - what failed alike in a run, as JSON: the `clusters` of `farm why`. */
+/* clusters.c - the clusters of similar failures in a run, as JSON, for `farm why`. */
 #include "coordinator/render/render.h"
 
 #include "proto/json.h"
@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_text(json_t *object, const char *key, const char *text)
+static void put_text(json_t *object, const char *key, const char *text)
 {
     json_object_set_new(object, key, json_text(text ? text : ""));
 }
 
-static void set_number(json_t *object, const char *key, uint64_t number)
+static void put_number(json_t *object, const char *key, uint64_t number)
 {
     json_object_set_new(object, key, json_integer((json_int_t)number));
 }
@@ -44,12 +44,12 @@ static json_t *first_of(const struct farm *farm, const struct cluster_view *clus
     char token[40];
     snprintf(token, sizeof token, "%lu.%llu", (unsigned long)cluster->first.epoch,
              (unsigned long long)cluster->first.number);
-    set_text(first, "attempt", token);
-    set_number(first, "job", cluster->first_job);
-    set_text(first, "package",
+    put_text(first, "attempt", token);
+    put_number(first, "job", cluster->first_job);
+    put_text(first, "package",
              view_job(farm, cluster->first_job, &job) ? job.item->variant.package : "");
-    set_text(first, "worker", worker_name(farm, cluster->first_worker));
-    set_number(first, "at", cluster->first_wall_ms);
+    put_text(first, "worker", worker_name(farm, cluster->first_worker));
+    put_number(first, "at", cluster->first_wall_ms);
     return first;
 }
 
@@ -61,7 +61,7 @@ static json_t *workers_of(const struct farm *farm, const struct cluster_view *cl
     return workers;
 }
 
-/* Where the project met the same first, which may have been in a run that is archived. */
+/* The first time this failure was seen in the project, perhaps in an archived run. */
 static json_t *seen_of(const struct farm *live, const struct farm *farm,
                        const struct cluster_view *cluster)
 {
@@ -73,10 +73,10 @@ static json_t *seen_of(const struct farm *live, const struct farm *farm,
     if (!seen)
         return json_null();
     json_t *object = json_object();
-    set_number(object, "run", seen->run);
-    set_text(object, "package", seen->package);
-    set_text(object, "worker", seen->worker);
-    set_number(object, "at", seen->at_wall_ms);
+    put_number(object, "run", seen->run);
+    put_text(object, "package", seen->package);
+    put_text(object, "worker", seen->worker);
+    put_number(object, "at", seen->at_wall_ms);
     json_object_set_new(object, "earlier", json_boolean(seen->at_wall_ms < cluster->first_wall_ms));
     return object;
 }
@@ -87,23 +87,23 @@ static json_t *render_cluster(const struct farm *live, const struct farm *farm,
     json_t *object = json_object();
     char signature[24];
     snprintf(signature, sizeof signature, "%016llx", (unsigned long long)cluster->signature);
-    set_text(object, "signature", signature);
-    set_text(object, "cause", cause_names[cluster->cause]);
-    set_text(object, "phase", phase_names[cluster->phase]);
-    set_text(object, "detail", cluster->detail);
+    put_text(object, "signature", signature);
+    put_text(object, "cause", cause_names[cluster->cause]);
+    put_text(object, "phase", phase_names[cluster->phase]);
+    put_text(object, "detail", cluster->detail);
     json_object_set_new(object, "lines", lines_of(cluster->lines));
     json_object_set_new(object, "publications", json_boolean(cluster->is_publication));
-    set_number(object, "variants", cluster->variants);
-    set_number(object, "attempts", cluster->attempts);
-    set_number(object, "built", cluster->built);
-    set_number(object, "failed", cluster->failed);
-    set_number(object, "held", cluster->held);
-    set_number(object, "blocked", cluster->blocked);
+    put_number(object, "variants", cluster->variants);
+    put_number(object, "attempts", cluster->attempts);
+    put_number(object, "built", cluster->built);
+    put_number(object, "failed", cluster->failed);
+    put_number(object, "held", cluster->held);
+    put_number(object, "blocked", cluster->blocked);
     json_object_set_new(object, "first", first_of(farm, cluster));
     json_object_set_new(object, "seen", seen_of(live, farm, cluster));
     json_object_set_new(object, "workers", workers_of(farm, cluster));
     json_object_set_new(object, "common", json_from_shape(&variant_shape, &cluster->common));
-    set_text(object, "done", cluster->done);
+    put_text(object, "done", cluster->done);
     return object;
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* standing.c - the newest published commit of every variant, across runs.
  *
- * A variant is known when a run had it or the ledger has it. How it stands: `current` when what is
- * published has the inputs that the newest run saw, `older` when the recipe has moved on since,
- * `never` when a branch that publishes has it and the ledger does not. Variants of branches that do
- * not publish are left out. Nothing is kept: it is worked out anew from runs and ledger.
+ * A variant is known when a run or the ledger has it. It is `current` when the published inputs are
+ * those of the newest run, `older` when they have changed since, and `never` when its branch has a
+ * target but the ledger does not have it. Variants of branches without a target are left out.
+ * Nothing is stored: it is computed from runs and ledger each time.
  */
 #include "coordinator/matrix/filter.h"
 #include "coordinator/render/render.h"
@@ -17,23 +17,24 @@
 #define uthash_fatal(message) assert(!message)
 #include <uthash.h>
 
-struct standing {
+struct variant_standing {
     UT_hash_handle hh;
     const char *key;
     const struct variant *variant;
     const struct plan_item *item;     /* of the newest run that had it, or NULL */
-    const struct ledger_entry *entry; /* the newest, or NULL */
+    const struct ledger_entry *entry; /* the newest one, or NULL */
     struct job_view job;
 };
 
 struct standings {
-    struct standing *rows;
+    struct variant_standing *rows;
     struct arena arena;
 };
 
-static struct standing *standing_of(struct standings *standings, const struct variant *variant)
+static struct variant_standing *variant_standing(struct standings *standings,
+                                                 const struct variant *variant)
 {
-    struct standing *found;
+    struct variant_standing *found;
     const char *key = arena_print(&standings->arena, "%s\n%s\n%s\n%s", variant->project,
                                   variant->branch, variant->package, variant->system);
     HASH_FIND(hh, standings->rows, key, strlen(key), found);
@@ -54,7 +55,7 @@ static void add_runs(struct standings *standings, const struct farm *farm)
         if (run.options.local)
             continue;
         for (uint64_t at = 0; view_job_next(farm, run.run, &at, &job);) {
-            struct standing *row = standing_of(standings, &job.item->variant);
+            struct variant_standing *row = variant_standing(standings, &job.item->variant);
             row->item = job.item;
             row->job = job;
         }
@@ -65,14 +66,14 @@ static void add_ledger(struct standings *standings, const struct farm *farm)
 {
     const struct ledger_entry *entry;
     for (size_t index = 0; view_ledger_next(farm, &index, &entry);) {
-        struct standing *row = standing_of(standings, &entry->variant);
+        struct variant_standing *row = variant_standing(standings, &entry->variant);
         row->entry = entry;
         if (row->item)
             row->variant = &row->item->variant;
     }
 }
 
-static const char *word_of(const struct standing *row)
+static const char *standing_word(const struct variant_standing *row)
 {
     if (!row->entry)
         return "never";
@@ -80,11 +81,11 @@ static const char *word_of(const struct standing *row)
     return moved_on ? "older" : "current";
 }
 
-static json_t *row_from(const struct standing *row)
+static json_t *row_from(const struct variant_standing *row)
 {
     const struct ledger_entry *entry = row->entry;
     json_t *object = json_from_shape(&variant_shape, row->variant);
-    json_object_set_new(object, "standing", json_string(word_of(row)));
+    json_object_set_new(object, "standing", json_string(standing_word(row)));
     json_object_set_new(object, "target",
                         json_text(entry ? entry->target : row->item->target.name));
     json_object_set_new(object, "published_commit", json_text(entry ? entry->variant.commit : ""));
@@ -102,7 +103,7 @@ json_t *render_standing(const struct farm *farm, const struct filter *filter)
     json_t *rows = json_array();
     add_runs(&standings, farm);
     add_ledger(&standings, farm);
-    for (const struct standing *row = standings.rows; row; row = row->hh.next)
+    for (const struct variant_standing *row = standings.rows; row; row = row->hh.next)
         if ((row->entry || row->item->target.kind != TARGET_NONE) &&
             filter_matches(filter, row->variant))
             json_array_append_new(rows, row_from(row));

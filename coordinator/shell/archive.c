@@ -44,7 +44,7 @@ struct old_runs {
 
 /* True when the workers have forgotten the newest attempts of all the run's jobs, so that nothing
  * is left to do for the run. */
-static bool is_settled(const struct farm *farm, uint64_t run)
+static bool run_is_settled(const struct farm *farm, uint64_t run)
 {
     struct job_view job;
     uint64_t cursor = 0;
@@ -70,7 +70,7 @@ static void find_old(const struct shell *shell, struct old_runs *old)
         if (view.state != RUN_CLOSED && view.state != RUN_REFUSED)
             continue;
         closed--;
-        if (!is_settled(shell->farm, view.run))
+        if (!run_is_settled(shell->farm, view.run))
             continue;
         MEM_GROW(old->runs, old->count, old->capacity);
         old->runs[old->count++] = view.run;

@@ -93,7 +93,7 @@ static int start_child(struct children *children, const struct waiting *waiting,
     return 0;
 }
 
-static void start_waiting(struct children *children)
+static void start_next_child(struct children *children)
 {
     while (children->first && children->running_count < LIMIT_DISCOVERY_CHILDREN) {
         struct waiting *waiting = children->first;
@@ -115,7 +115,7 @@ void children_ask(struct children *children, uint64_t tag, const char *question)
     waiting->question = mem_text(question);
     *children->last = waiting;
     children->last = &waiting->next;
-    start_waiting(children);
+    start_next_child(children);
 }
 
 size_t children_poll(const struct children *children, struct pollfd *polls)
@@ -183,7 +183,7 @@ void children_work(struct children *children, uint64_t now_ms)
         else if (now_ms >= child->deadline_ms)
             finish_child(children, i, children->is.timeout_advice);
     }
-    start_waiting(children);
+    start_next_child(children);
 }
 
 void children_destroy(struct children *children)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# text.sh - what every file owes its reader: a licence line, no debts, no machine's own paths, no
-# trailing blanks.
+# text.sh - checks every file for a licence line, debts, paths of one machine, trailing blanks, long
+# lines, and tables in comments whose rows were joined.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -24,4 +24,11 @@ findings < <(grep -nE "\b($debts)\b" "${texts[@]}" | sed -E 's/^([^:]+:[0-9]+):.
 places='/(ho''me|ro''ot|wo''rk|Us''ers|tm''p/w)/[a-z]'
 findings < <(grep -nE "(^|[^A-Za-z0-9_.\$}~-])$places" "${texts[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: the path of one machine; say it relative to something/')
 findings < <(grep -nE '[[:blank:]]+$' "${texts[@]}" | grep -v '\.patch:' | sed -E 's/^([^:]+:[0-9]+):.*/\1: blanks at the end/')
+
+# clang-format leaves comments alone (ReflowComments: false), so their width is checked here.
+mapfile -t code < <(c_files)
+findings < <(grep -nE '^.{101,}' "${code[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: longer than 100 columns/')
+# Rows of a table in a comment are indented and have columns: "   name   meaning". A comment line that
+# has columns but no indentation is the rest of a row that was joined with the next one.
+findings < <(grep -nE '^ *(/\*| \*) [^ ].*[^ []   +[^ *]' "${code[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: a row of a table is joined with another: one row a line/')
 verdict

@@ -45,7 +45,8 @@ static const char *git_output(struct arena *arena, const char *folder, const cha
 #define GIT(arena, folder, err, ...)                                                               \
     git_output(arena, folder, (const char *const[]){__VA_ARGS__, NULL}, err)
 
-static int read_head(struct arena *arena, const char *folder, struct head *head, struct err *err)
+static int read_head_commit(struct arena *arena, const char *folder, struct head *head,
+                            struct err *err)
 {
     const char *remotes, *changes;
     head->commit = GIT(arena, folder, err, "rev-parse", "--verify", "HEAD");
@@ -88,7 +89,7 @@ enum exit_code cmd_build(struct invocation *invocation)
     struct head head = {0};
     const char *hex = "";
     struct err err;
-    if (read_head(&invocation->arena, from, &head, &err) ||
+    if (read_head_commit(&invocation->arena, from, &head, &err) ||
         (!head.pushed && make_bundle(&invocation->arena, from, &hex, &err)))
         return fail(EXIT_REFUSED, "%s", err.text);
     if (head.dirty)

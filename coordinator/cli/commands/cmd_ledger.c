@@ -26,7 +26,7 @@ static void add_entry(struct table *table, struct arena *arena, const json_t *en
                    : "");
 }
 
-static void print_list(const json_t *ledger, struct arena *arena, bool colours, struct buf *out)
+static void print_entries(const json_t *ledger, struct arena *arena, bool colours, struct buf *out)
 {
     static const struct column columns[] = {
         {"target", false}, {"package", false}, {"system", false},
@@ -53,7 +53,7 @@ static const char *short_commit(struct arena *arena, const json_t *row)
 }
 
 /* One table for all branches, for a README. */
-static void print_markdown(const json_t *rows, struct arena *arena, struct buf *out)
+static void print_ledger_markdown(const json_t *rows, struct arena *arena, struct buf *out)
 {
     size_t index;
     json_t *row;
@@ -87,7 +87,7 @@ static enum exit_code print_matrix(struct invocation *invocation, json_t *argume
     if (option_given(invocation, "json"))
         print_json(json_incref(json_object_get(body, "matrix")));
     else if (option_given(invocation, "markdown"))
-        print_markdown(rows, &invocation->arena, &text);
+        print_ledger_markdown(rows, &invocation->arena, &text);
     else
         grid_ledger(rows, screen.colours, &text);
     screen_write(&screen, &text);
@@ -168,7 +168,7 @@ enum exit_code cmd_ledger(struct invocation *invocation)
         print_json(json_object_get(body, "ledger") ? json_incref(json_object_get(body, "ledger"))
                                                    : json_array());
     else
-        print_list(ledger, &invocation->arena, screen.colours, &text);
+        print_entries(ledger, &invocation->arena, screen.colours, &text);
     screen_write(&screen, &text);
     buf_release(&text);
     json_decref(body);

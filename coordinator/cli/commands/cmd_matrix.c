@@ -49,7 +49,7 @@ static json_t *filter_arguments(struct invocation *invocation)
 static const char *const matrix_keys[] = {"branch", "package", "system", "gpu", "isa", "cuda"};
 enum { MATRIX_KEYS = sizeof matrix_keys / sizeof matrix_keys[0] };
 
-static void add_variant(struct table *table, struct arena *arena, const json_t *item)
+static void add_variant_row(struct table *table, struct arena *arena, const json_t *item)
 {
     (void)arena;
     for (size_t i = 0; i < MATRIX_KEYS; i++)
@@ -57,7 +57,7 @@ static void add_variant(struct table *table, struct arena *arena, const json_t *
     table_cell(table, INK_BAD, json_get_text(item, "problem", ""));
 }
 
-static void print_markdown(const json_t *items, struct buf *out)
+static void print_matrix_markdown(const json_t *items, struct buf *out)
 {
     struct arena arena = {0};
     size_t index;
@@ -88,9 +88,9 @@ enum exit_code cmd_matrix(struct invocation *invocation)
     if (option_given(invocation, "json")) {
         print_json(json_incref(body));
     } else if (option_given(invocation, "markdown")) {
-        print_markdown(items, &text);
+        print_matrix_markdown(items, &text);
     } else {
-        print_items(items, add_variant, columns, MATRIX_KEYS + 1, &text, screen.colours);
+        print_items(items, add_variant_row, columns, MATRIX_KEYS + 1, &text, screen.colours);
         buf_print(&text, "%zu variants\n", json_array_size(items));
     }
     screen_write(&screen, &text);

@@ -68,7 +68,7 @@ static size_t indent_of(const char *list, const char *end)
     return 2;
 }
 
-static void add_item(const char *item, size_t indent, struct buf *out)
+static void insert_item(const char *item, size_t indent, struct buf *out)
 {
     for (const char *line = item; *line; line += line_size(line)) {
         size_t size = line_size(line), own = leading_blanks(line) < 2 ? leading_blanks(line) : 2;
@@ -100,7 +100,7 @@ static int insert_project(const char *yaml, const char *fresh, struct buf *out, 
     buf_print(out, "%s\n", list_key);
     if (list)
         buf_add(out, list + line_size(list), (size_t)(end - list) - line_size(list));
-    add_item(item, list ? indent_of(list, end) : 2, out);
+    insert_item(item, list ? indent_of(list, end) : 2, out);
     buf_add(out, end, strlen(end));
     return 0;
 }

@@ -22,7 +22,7 @@ static void set_echo(bool on)
 
 /* Reads to the end of the input, or of the line when `typed`. Returns the number of bytes, or -1
  * when there are too many. */
-static ssize_t read_value(char *value, size_t size_max, bool typed)
+static ssize_t read_secret_value(char *value, size_t size_max, bool typed)
 {
     size_t size = 0;
     while (size < size_max) {
@@ -45,7 +45,7 @@ static ssize_t ask_value(const char *name, char *value, size_t size_max)
         set_echo(false); /* before the prompt: early typing is neither shown nor lost */
         fprintf(stderr, "value of %s (not shown): ", name);
     }
-    ssize_t size = read_value(value, size_max, typed);
+    ssize_t size = read_secret_value(value, size_max, typed);
     if (typed) {
         set_echo(true);
         fputc('\n', stderr);

@@ -37,7 +37,7 @@ static void print_lines(const json_t *cluster, struct arena *arena, bool colours
     }
 }
 
-static void print_workers(const json_t *cluster, struct arena *arena, struct buf *out)
+static void print_cluster_workers(const json_t *cluster, struct arena *arena, struct buf *out)
 {
     size_t index;
     json_t *worker;
@@ -78,7 +78,7 @@ static void print_cluster(const json_t *cluster, bool colours, struct buf *out)
     buf_print(out, "  first %s%s%s on %s; seen on ",
               text_safe(&arena, json_get_text(first, "package", "")), *attempt ? ", attempt " : "",
               attempt, text_safe(&arena, json_get_text(first, "worker", "")));
-    print_workers(cluster, &arena, out);
+    print_cluster_workers(cluster, &arena, out);
     print_seen(json_object_get(cluster, "seen"), &arena, out);
     buf_print(out, "\n  %s\n", text_safe(&arena, json_get_text(cluster, "done", "")));
     arena_clear(&arena);

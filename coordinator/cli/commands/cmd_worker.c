@@ -74,7 +74,7 @@ static enum ink state_ink(const char *state)
     return !strcmp(state, "offline") || !strcmp(state, "quarantined") ? INK_BAD : INK_NOTE;
 }
 
-static void add_worker(struct table *table, struct arena *arena, const json_t *worker)
+static void add_worker_row(struct table *table, struct arena *arena, const json_t *worker)
 {
     const char *state = json_get_text(worker, "state", "");
     unsigned long long running = json_get_u64(worker, "running", 0),
@@ -91,7 +91,7 @@ static void add_worker(struct table *table, struct arena *arena, const json_t *w
     table_cell(table, INK_NOTE, remark_text(arena, worker));
 }
 
-static void print_workers(struct invocation *invocation, const json_t *workers)
+static void print_worker_table(struct invocation *invocation, const json_t *workers)
 {
     static const struct column columns[] = {
         {"worker", false},    {"state", false}, {"systems", false}, {"busy", true},
@@ -104,7 +104,7 @@ static void print_workers(struct invocation *invocation, const json_t *workers)
     json_t *worker;
     json_array_foreach(workers, index, worker)
     {
-        add_worker(table, &invocation->arena, worker);
+        add_worker_row(table, &invocation->arena, worker);
     }
     if (index)
         table_print(table, screen.colours, &text);
@@ -124,7 +124,7 @@ enum exit_code cmd_worker_list(struct invocation *invocation)
     if (option_given(invocation, "json"))
         print_json(json_incref(json_object_get(body, "workers")));
     else
-        print_workers(invocation, json_object_get(body, "workers"));
+        print_worker_table(invocation, json_object_get(body, "workers"));
     json_decref(body);
     return EXIT_FINE;
 }

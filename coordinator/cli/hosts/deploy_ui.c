@@ -130,7 +130,7 @@ static bool is_interactive(void)
     return isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
 }
 
-static char *read_answer(void)
+static char *read_typed_line(void)
 {
     char line[LIMIT_SECRET_BYTES];
     if (!fgets(line, sizeof line, stdin))
@@ -141,20 +141,20 @@ static char *read_answer(void)
     return copy;
 }
 
-static bool ask_trust(void *context, const char *question)
+static bool ask_user_trust(void *context, const char *question)
 {
     struct deploy_ui *ui = context;
     if (!is_interactive())
         return false;
     fprintf(stderr, "%s [yes/no] ", text_safe(&ui->invocation->arena, question));
-    char *said = read_answer();
+    char *said = read_typed_line();
     bool trusted = said && !strcmp(said, "yes");
     free(said);
     ui->drawn = 0;
     return trusted;
 }
 
-static char *ask_secret(void *context, const char *question)
+static char *ask_user_secret(void *context, const char *question)
 {
     struct deploy_ui *ui = context;
     struct termios before, silent;
@@ -165,7 +165,7 @@ static char *ask_secret(void *context, const char *question)
     /* Before the prompt: early typing is neither shown nor lost. */
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     fputs(text_safe(&ui->invocation->arena, question), stderr);
-    char *said = read_answer();
+    char *said = read_typed_line();
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
     ui->drawn = 0;
@@ -590,8 +590,9 @@ enum exit_code deploy_ui_open(struct deploy_ui *ui, struct invocation *invocatio
                              .coordinator = "",
                              .replaces = "",
                              .screen = screen_of(stdout)};
-    ui->fleet = (struct fleet_callbacks){
-        ui, ask_trust, ask_secret, settle_endpoints, run_step, show_progress, user_on_host(arena)};
+    ui->fleet =
+        (struct fleet_callbacks){ui,       ask_user_trust, ask_user_secret,    settle_endpoints,
+                                 run_step, show_progress,  user_on_host(arena)};
     /* A block that is higher than the screen could not be redrawn. */
     ui->redraws = ui->screen.is_terminal && count <= 20;
     if (use == DEPLOY_UI_WORKERS)

@@ -27,7 +27,7 @@ bool hosts_knows(struct invocation *invocation, const char *name)
     return worker_name_is_fine(name) && io_exists(path_of(invocation, name));
 }
 
-static const char *text_of(struct invocation *invocation, const json_t *object, const char *key)
+static const char *entry_text(struct invocation *invocation, const json_t *object, const char *key)
 {
     return arena_text(&invocation->arena, json_get_text(object, key, ""));
 }
@@ -42,13 +42,13 @@ int hosts_read(struct invocation *invocation, const char *name, struct host_entr
         return -1;
     json_t *object = json_loadb((char *)text.data, text.size, 0, NULL);
     *out = (struct host_entry){.name = name,
-                               .to = text_of(invocation, object, "to"),
-                               .identity = text_of(invocation, object, "identity"),
-                               .prefix = text_of(invocation, object, "prefix"),
-                               .worker_home = text_of(invocation, object, "worker_home"),
+                               .to = entry_text(invocation, object, "to"),
+                               .identity = entry_text(invocation, object, "identity"),
+                               .prefix = entry_text(invocation, object, "prefix"),
+                               .worker_home = entry_text(invocation, object, "worker_home"),
                                .tunnel_port = json_get_u64(object, "tunnel_port", 0),
-                               .control = text_of(invocation, object, "control"),
-                               .logs = text_of(invocation, object, "logs")};
+                               .control = entry_text(invocation, object, "control"),
+                               .logs = entry_text(invocation, object, "logs")};
     json_decref(object);
     buf_release(&text);
     return *out->to ? 0

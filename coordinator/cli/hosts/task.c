@@ -22,7 +22,7 @@ static json_t *worker_arguments_of(const char *name)
 }
 
 /* Redraws the progress line of the worker's task. */
-static void show_progress(const char *worker, const json_t *run)
+static void show_task_progress(const char *worker, const json_t *run)
 {
     size_t index, done = 0;
     json_t *job;
@@ -53,7 +53,7 @@ static enum exit_code await_run(struct invocation *invocation, const char *worke
         const char *state = json_get_text(now, "state", "");
         bool over = !strcmp(state, "closed") || !strcmp(state, "refused");
         if (live)
-            show_progress(worker, now);
+            show_task_progress(worker, now);
         if (over) {
             *run = json_incref(now);
             json_decref(body);

@@ -71,7 +71,7 @@ static const struct cell_mark *mark_of(const json_t *job)
 }
 
 /* The state of a variant in the ledger; its cell shows the published commit. */
-static const struct standing {
+static const struct ledger_mark {
     const char *standing;
     enum ink ink;
     const char *meaning;
@@ -82,7 +82,7 @@ static const struct standing {
 };
 enum { STANDING_COUNT = sizeof standings / sizeof standings[0], SHORT_COMMIT = 7 };
 
-static const struct standing *standing_of(const json_t *row)
+static const struct ledger_mark *ledger_standing(const json_t *row)
 {
     const char *word = json_get_text(row, "standing", "");
     for (size_t i = 0; i < STANDING_COUNT; i++)
@@ -92,9 +92,9 @@ static const struct standing *standing_of(const json_t *row)
 }
 
 /* The text of the cell for a job, or for a row of the ledger's matrix. */
-static const char *word_of(const json_t *job, enum ink *ink, struct arena *arena)
+static const char *cell_word(const json_t *job, enum ink *ink, struct arena *arena)
 {
-    const struct standing *standing = standing_of(job);
+    const struct ledger_mark *standing = ledger_standing(job);
     if (!standing) {
         const struct cell_mark *mark = mark_of(job);
         *ink = mark->ink;
@@ -207,7 +207,7 @@ static const char *cell_text(const json_t *jobs, const char *gpu, const char *is
         if (!here)
             continue;
         enum ink own;
-        const char *word = word_of(job, &own, arena);
+        const char *word = cell_word(job, &own, arena);
         if (!*text || own == INK_BAD)
             *ink = own;
         text = *text ? arena_print(arena, "%s,%s", text, word) : word;
@@ -262,7 +262,7 @@ static void print_others(const json_t *jobs, bool colours, struct buf *out)
         if (index == OTHERS_MAX)
             break;
         enum ink ink;
-        const char *word = word_of(job, &ink, &arena);
+        const char *word = cell_word(job, &ink, &arena);
         table_cell(table, INK_PLAIN, json_get_text(job, "package", ""));
         table_cell(table, INK_DIM, json_get_text(job, "system", ""));
         table_cell(table, ink, word);
@@ -334,7 +334,7 @@ static void count_standings(const json_t *rows, size_t counts[STANDING_COUNT])
     json_t *row;
     json_array_foreach(rows, index, row)
     {
-        const struct standing *standing = standing_of(row);
+        const struct ledger_mark *standing = ledger_standing(row);
         if (standing)
             counts[standing - standings]++;
     }
@@ -370,7 +370,7 @@ void grid_ledger(const json_t *rows, bool colours, struct buf *out)
 
 /* ---- numbers ------------------------------------------------------------------------------- */
 
-static uint64_t count_of(const json_t *run, const char *key)
+static uint64_t run_count(const json_t *run, const char *key)
 {
     return json_get_u64(json_object_get(run, "counts"), key, 0);
 }
@@ -388,14 +388,14 @@ static void add_count(struct buf *out, uint64_t count, const char *what)
 
 void run_summary(const json_t *run, struct buf *out)
 {
-    buf_print(out, "%llu ok, %llu failed, %llu published", (unsigned long long)count_of(run, "ok"),
-              (unsigned long long)count_of(run, "failed"),
+    buf_print(out, "%llu ok, %llu failed, %llu published", (unsigned long long)run_count(run, "ok"),
+              (unsigned long long)run_count(run, "failed"),
               (unsigned long long)published_of(run, "done"));
-    add_count(out, count_of(run, "skipped"), "unchanged");
-    add_count(out, count_of(run, "timed-out"), "timed out");
-    add_count(out, count_of(run, "cancelled"), "cancelled");
-    add_count(out, count_of(run, "blocked"), "blocked");
-    add_count(out, count_of(run, "unroutable"), "unroutable");
+    add_count(out, run_count(run, "skipped"), "unchanged");
+    add_count(out, run_count(run, "timed-out"), "timed out");
+    add_count(out, run_count(run, "cancelled"), "cancelled");
+    add_count(out, run_count(run, "blocked"), "blocked");
+    add_count(out, run_count(run, "unroutable"), "unroutable");
     add_count(out, published_of(run, "failed"), "not published");
     add_count(out, published_of(run, "held"), "held");
 }
@@ -426,15 +426,15 @@ static void add_warnings(const json_t *warnings, bool colours, struct arena *are
 void grid_counts(const json_t *run, bool colours, struct buf *out)
 {
     struct arena arena = {0};
-    uint64_t total = json_get_u64(run, "total", 0), closed = count_of(run, "closed"),
-             busy = count_of(run, "leased") + count_of(run, "running"),
+    uint64_t total = json_get_u64(run, "total", 0), closed = run_count(run, "closed"),
+             busy = run_count(run, "leased") + run_count(run, "running"),
              wanted = published_of(run, "wanted"), eta_ms = json_get_u64(run, "eta_ms", 0);
     buf_print(out, "run %llu is ", (unsigned long long)json_get_u64(run, "run", 0));
     ink_add(out, colours, INK_BOLD, json_get_text(run, "state", "unknown"));
     buf_print(out, ": %llu of %llu done", (unsigned long long)closed, (unsigned long long)total);
     add_count(out, busy, "on workers");
-    add_count(out, count_of(run, "ready") + count_of(run, "waiting"), "waiting");
-    add_count(out, count_of(run, "held"), "on hold");
+    add_count(out, run_count(run, "ready") + run_count(run, "waiting"), "waiting");
+    add_count(out, run_count(run, "held"), "on hold");
     if (wanted)
         buf_print(out, ", %llu of %llu published", (unsigned long long)published_of(run, "done"),
                   (unsigned long long)wanted);
@@ -544,7 +544,7 @@ static bool only_held_left(const json_t *run)
 {
     uint64_t held = published_of(run, "held"), total = json_get_u64(run, "total", 0);
     uint64_t settled = published_of(run, "done") + published_of(run, "failed") + held;
-    return held && total && count_of(run, "closed") == total &&
+    return held && total && run_count(run, "closed") == total &&
            settled >= published_of(run, "wanted");
 }
 
@@ -557,9 +557,9 @@ bool run_is_over(const json_t *run)
 
 bool run_went_well(const json_t *run)
 {
-    uint64_t bad = count_of(run, "failed") + count_of(run, "timed-out") +
-                   count_of(run, "cancelled") + count_of(run, "blocked") +
-                   count_of(run, "unroutable") + published_of(run, "failed") +
+    uint64_t bad = run_count(run, "failed") + run_count(run, "timed-out") +
+                   run_count(run, "cancelled") + run_count(run, "blocked") +
+                   run_count(run, "unroutable") + published_of(run, "failed") +
                    published_of(run, "held");
     return run_is_over(run) && strcmp(json_get_text(run, "state", ""), "refused") != 0 && !bad;
 }

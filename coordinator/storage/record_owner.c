@@ -76,12 +76,12 @@ static uint64_t note_handed(struct owners *owners, struct token token, uint64_t 
 /* The owners that rows of record.def name; their arguments are members of the body. */
 #define OF_FARM                    0
 #define OF_RUN(run)                record->run
-#define OF_JOB(job)                find(owners, job_key(record->job))
-#define OF_ATTEMPT(token)          find(owners, attempt_key(record->token))
+#define OF_JOB(job)                find_owner(owners, job_key(record->job))
+#define OF_ATTEMPT(token)          find_owner(owners, attempt_key(record->token))
 #define OF_PUBLICATION(body)       note_publication(owners, &record->body)
-#define NEW_JOB(job, run)          own(owners, job_key(record->job), record->run)
-#define NEW_ATTEMPT(token, job)    own(owners, attempt_key(record->token), OF_JOB(job))
-#define NEW_PUBLICATION(id, job)   own(owners, publication_key(record->id), OF_JOB(job))
+#define NEW_JOB(job, run)          remember_owner(owners, job_key(record->job), record->run)
+#define NEW_ATTEMPT(token, job)    remember_owner(owners, attempt_key(record->token), OF_JOB(job))
+#define NEW_PUBLICATION(id, job)   remember_owner(owners, publication_key(record->id), OF_JOB(job))
 #define HANDED_ATTEMPT(token, job) note_handed(owners, record->token, record->job)
 
 uint64_t owners_note(struct owners *owners, const struct record *record)

@@ -313,7 +313,7 @@ static void welcome(struct world *world, const struct effect *effect)
     struct farm_view farm;
     struct worker_view worker;
     view_farm(farmd->farm, &farm);
-    view_worker(farmd->farm, effect->worker, &worker);
+    worker = must_worker(farmd->farm, effect->worker);
     struct message message = {.kind = MESSAGE_WELCOME,
                               .welcome = {.session = effect->session,
                                           .incarnation = farm.incarnation,

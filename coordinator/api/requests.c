@@ -192,8 +192,7 @@ static int find_publish_log(const struct lookup *lookup, const struct job_view *
 static int find_log(const struct lookup *lookup, const json_t *arguments, struct requested_log *log,
                     struct err *err)
 {
-    struct job_view job;
-    view_job(lookup->farm, lookup->job, &job);
+    struct job_view job = must_job(lookup->farm, lookup->job);
     if (!strcmp(json_get_text(arguments, "kind", ""), "publish"))
         return find_publish_log(lookup, &job, log, err);
     const char *package = job.item->variant.package;

@@ -185,7 +185,7 @@ static void suspect(struct step *step, const struct attempt_view *attempt,
     struct job_view job;
     if (attempt->cause != CAUSE_WRONG_HOST && !has_peer(step, worker))
         return; /* nobody to compare it with */
-    view_job(step->farm, attempt->job, &job);
+    job = must_job(step->farm, attempt->job);
     const struct variant *variant = &job.item->variant;
     struct record record = {.kind = RECORD_WORKER_SUSPECTED};
     record.worker_suspected = (struct record_worker_suspected){

@@ -9,10 +9,8 @@
  * that one. */
 static void hand_on(struct step *step, const uint64_t *followers, size_t count)
 {
-    struct job_view first;
-    struct run_view run;
-    view_job(step->farm, followers[0], &first);
-    view_run(step->farm, first.run, &run);
+    struct job_view first = must_job(step->farm, followers[0]);
+    struct run_view run = must_run(step->farm, first.run);
     if (run.state == RUN_OPEN)
         decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = first.job}});
     else
@@ -66,7 +64,7 @@ static void stop_attempt(struct step *step, struct token token, const char *reas
     struct attempt_view attempt;
     if (SEEDED_BUG(NO_STOP))
         return;
-    view_attempt(step->farm, token, &attempt);
+    attempt = must_attempt(step->farm, token);
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_STOPPING,
                                   .attempt_moved = {.token = token, .reason = reason}});
     struct worker_view worker = must_worker(step->farm, attempt.worker);
@@ -77,15 +75,14 @@ static void stop_attempt(struct step *step, struct token token, const char *reas
 
 void give_up_job(struct step *step, uint64_t job, enum verdict verdict, const char *reason)
 {
-    struct job_view view;
-    view_job(step->farm, job, &view);
+    struct job_view view = must_job(step->farm, job);
     if (view.publication)
         drop_publication(step, view.publication, reason);
     if (view.state == JOB_CLOSED)
         return;
     bool runs = view.state == JOB_LEASED || view.state == JOB_RUNNING;
     if (runs && hand_over(step, &view)) {
-        view_job(step->farm, job, &view);
+        view = must_job(step->farm, job);
         reason = arena_print(step->arena, "%s; job %llu goes on with its build", reason,
                              (unsigned long long)view.joins);
     } else if (runs) {

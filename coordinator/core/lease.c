@@ -24,10 +24,10 @@ static void record_end(struct step *step, struct record *ended, bool has_log)
 {
     struct attempt_view attempt;
     struct token token = ended->attempt_ended.token;
-    view_attempt(step->farm, token, &attempt);
+    attempt = must_attempt(step->farm, token);
     uint64_t held_for = must_job(step->farm, attempt.job).held_for; /* its end forgets that */
     decide(step, ended);
-    view_attempt(step->farm, token, &attempt);
+    attempt = must_attempt(step->farm, token);
     if (attempt.log_stored || !has_log)
         decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
                                       .sealed = {token, attempt.log_bytes}});
@@ -37,8 +37,7 @@ static void record_end(struct step *step, struct record *ended, bool has_log)
 void lose_attempt(struct step *step, struct token token, const char *detail)
 {
     struct record record = {.kind = RECORD_ATTEMPT_ENDED};
-    struct attempt_view attempt;
-    view_attempt(step->farm, token, &attempt);
+    struct attempt_view attempt = must_attempt(step->farm, token);
     record.attempt_ended = (struct record_attempt_ended){
         .token = token,
         .outcome = OUTCOME_LOST,
@@ -182,8 +181,7 @@ static void miss_publications(struct step *step, const struct told *told)
     uint64_t *pinned;
     size_t count = query_pinned(step->farm, told->worker, &pinned, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct publication_view publication;
-        view_publication(step->farm, pinned[i], &publication);
+        struct publication_view publication = must_publication(step->farm, pinned[i]);
         bool began = publication.state == PUBLICATION_RUNNING ||
                      (publication.state == PUBLICATION_GRANTED &&
                       !may_be_on_its_way(step, told, publication.token));
@@ -394,8 +392,7 @@ static void lose_worker(struct step *step, uint64_t worker)
     struct token *live;
     size_t count = query_live(step->farm, worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct attempt_view attempt;
-        view_attempt(step->farm, live[i], &attempt);
+        struct attempt_view attempt = must_attempt(step->farm, live[i]);
         if (attempt.state == ATTEMPT_OFFERED && !query_shown(step->farm, live[i]))
             lose_attempt(step, live[i], "its worker went away before it took the job");
     }
@@ -409,8 +406,7 @@ static void expire_leases(struct step *step, const struct worker_view *worker,
     struct token *live;
     size_t count = query_live(step->farm, worker->worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct attempt_view attempt;
-        view_attempt(step->farm, live[i], &attempt);
+        struct attempt_view attempt = must_attempt(step->farm, live[i]);
         bool untaken = worker->session && attempt.state == ATTEMPT_OFFERED &&
                        !query_shown(step->farm, live[i]);
         uint64_t term_ms = policy->lease_ttl_ms + (untaken ? 0 : policy->lost_grace_ms);

@@ -88,8 +88,7 @@ static bool run_is_under_way(const struct step *step, uint64_t job)
 
 static bool may_grant(const struct step *step, uint64_t id)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     if (!is_due(step, &publication) || !run_is_under_way(step, publication.job))
         return false;
     if (publication.state == PUBLICATION_WANTED && query_gate_shut(step->farm, id))
@@ -101,8 +100,7 @@ static bool may_grant(const struct step *step, uint64_t id)
  * others wait for it, visibly. */
 static void probe(struct step *step, uint64_t id)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     bool shut = query_gate_shut(step->farm, id);
     struct record record = {.publication = {.publication = id, .token = publication.token}};
     if (shut && publication.state == PUBLICATION_WANTED && is_due(step, &publication) &&
@@ -199,8 +197,8 @@ static void published(struct step *step, const struct publication_view *publicat
                                                   .token = publication->token,
                                                   .already = already,
                                                   .rebuilt = rebuilt}});
-    view_job(step->farm, publication->job, &job);
-    view_worker(step->farm, publication->worker, &worker);
+    job = must_job(step->farm, publication->job);
+    worker = must_worker(step->farm, publication->worker);
     struct record record = {.kind = RECORD_LEDGER_ENTERED};
     record.ledger_entered = (struct ledger_entry){
         .target = publication->target->name,
@@ -313,8 +311,7 @@ bool decide_publication_item(struct step *step, uint64_t worker, const struct it
 
 void decide_publication_gone(struct step *step, uint64_t id)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     move(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
          "its worker lost sight of it: it may have been published", step->now_ms);
 }
@@ -323,15 +320,13 @@ void decide_publication_gone(struct step *step, uint64_t id)
 
 void fail_publication(struct step *step, uint64_t id, enum cause cause, const char *detail)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     move(step, RECORD_PUBLICATION_FAILED, &publication, cause, detail, 0);
 }
 
 void drop_publication(struct step *step, uint64_t id, const char *detail)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     bool idle = publication.state == PUBLICATION_WANTED || publication.state == PUBLICATION_HELD;
     if (idle && !publication.in_doubt)
         fail_publication(step, id, CAUSE_NONE, detail);
@@ -350,7 +345,7 @@ static const char *not_publishable(const struct step *step, uint64_t id, struct 
     if (!view_job(step->farm, id, &job))
         return arena_print(arena, "there is no job %llu: see `farm status`", number);
     const char *package = job.item->variant.package;
-    view_run(step->farm, job.run, &run);
+    run = must_run(step->farm, job.run);
     if (job.verdict != VERDICT_OK)
         return arena_print(arena, "job %llu (%s) built nothing to publish: it is %s", number,
                            package, job.state == JOB_CLOSED ? verdict_names[job.verdict] : "open");
@@ -429,8 +424,7 @@ void decide_settle(struct step *step, const struct input_settle *input)
         reply_no(step, &input->asked, "there is no publication %llu: see `farm status`", number);
         return;
     }
-    struct job_view job;
-    view_job(step->farm, publication.job, &job);
+    struct job_view job = must_job(step->farm, publication.job);
     if (publication.state >= PUBLICATION_PUBLISHED) {
         reply_no(step, &input->asked, "publication %llu is settled already: it is %s", number,
                  publication_state_names[publication.state]);

@@ -43,46 +43,6 @@ bool query_key_revoked(const struct farm *farm, const char *public_key)
 
 /* ---- what is known to be there ------------------------------------------------------------- */
 
-struct run_view must_run(const struct farm *farm, uint64_t run)
-{
-    struct run_view view;
-    bool known = view_run(farm, run, &view);
-    assert(known && "no such run");
-    return view;
-}
-
-struct job_view must_job(const struct farm *farm, uint64_t job)
-{
-    struct job_view view;
-    bool known = view_job(farm, job, &view);
-    assert(known && "no such job");
-    return view;
-}
-
-struct attempt_view must_attempt(const struct farm *farm, struct token token)
-{
-    struct attempt_view view;
-    bool known = view_attempt(farm, token, &view);
-    assert(known && "no such attempt");
-    return view;
-}
-
-struct publication_view must_publication(const struct farm *farm, uint64_t publication)
-{
-    struct publication_view view;
-    bool known = view_publication(farm, publication, &view);
-    assert(known && "no such publication");
-    return view;
-}
-
-struct worker_view must_worker(const struct farm *farm, uint64_t worker)
-{
-    struct worker_view view;
-    bool known = view_worker(farm, worker, &view);
-    assert(known && "no such worker");
-    return view;
-}
-
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
 uint64_t query_building(const struct farm *farm, const struct variant *variant)

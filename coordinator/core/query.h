@@ -12,13 +12,6 @@ struct token query_next_token(const struct farm *farm);
 bool query_request_known(const struct farm *farm, const char *request_id, uint64_t *run);
 bool query_key_revoked(const struct farm *farm, const char *public_key);
 
-/* ---- what the farm itself names: an assert when it is not there ---- */
-struct run_view must_run(const struct farm *farm, uint64_t run);
-struct job_view must_job(const struct farm *farm, uint64_t job);
-struct attempt_view must_attempt(const struct farm *farm, struct token token);
-struct publication_view must_publication(const struct farm *farm, uint64_t publication);
-struct worker_view must_worker(const struct farm *farm, uint64_t worker);
-
 /* ---- jobs ---- */
 /* The open job that builds this variant itself, or 0. */
 uint64_t query_building(const struct farm *farm, const struct variant *variant);

@@ -91,7 +91,7 @@ static void discard(struct step *step, const struct worker_view *worker)
     struct publication_view publication;
     size_t pinned_count = query_pinned(step->farm, worker->worker, &pinned, step->arena);
     for (size_t i = 0; i < pinned_count; i++) {
-        view_publication(step->farm, pinned[i], &publication);
+        publication = must_publication(step->farm, pinned[i]);
         bool granted = publication.state >= PUBLICATION_GRANTED || publication.in_doubt;
         fail_publication(step, pinned[i], CAUSE_HOST_LOST,
                          granted ? "its worker was removed while it may have been publishing: look "

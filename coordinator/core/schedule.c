@@ -131,7 +131,7 @@ static void fill(struct step *step, struct worker_view *worker, uint64_t floor_b
             break;
         offer(step, job, worker->worker);
         any = true;
-        view_worker(step->farm, worker->worker, worker);
+        *worker = must_worker(step->farm, worker->worker);
     }
     if (any)
         ask(step, &(struct effect){

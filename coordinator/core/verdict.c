@@ -248,10 +248,8 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
 
 void decide_ended(struct step *step, struct token token, uint64_t held_for)
 {
-    struct attempt_view attempt;
-    struct job_view job;
-    view_attempt(step->farm, token, &attempt);
-    view_job(step->farm, attempt.job, &job);
+    struct attempt_view attempt = must_attempt(step->farm, token);
+    struct job_view job = must_job(step->farm, attempt.job);
     bool was_probe = must_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
     bool evaluated = evaluates(step->farm, attempt.job);
     if (!evaluated) /* which says nothing about a host */

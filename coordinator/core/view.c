@@ -426,3 +426,45 @@ uint64_t view_duration_ms(const struct farm *farm, const char *project, const ch
     const struct learned *learned = find_learned(farm, project, package, system);
     return learned ? learned->is.build_ms : default_build_ms;
 }
+
+/* ---- what the farm itself names ------------------------------------------------------------ */
+
+struct run_view must_run(const struct farm *farm, uint64_t run)
+{
+    struct run_view view;
+    bool known = view_run(farm, run, &view);
+    assert(known && "no such run");
+    return view;
+}
+
+struct job_view must_job(const struct farm *farm, uint64_t job)
+{
+    struct job_view view;
+    bool known = view_job(farm, job, &view);
+    assert(known && "no such job");
+    return view;
+}
+
+struct attempt_view must_attempt(const struct farm *farm, struct token token)
+{
+    struct attempt_view view;
+    bool known = view_attempt(farm, token, &view);
+    assert(known && "no such attempt");
+    return view;
+}
+
+struct publication_view must_publication(const struct farm *farm, uint64_t publication)
+{
+    struct publication_view view;
+    bool known = view_publication(farm, publication, &view);
+    assert(known && "no such publication");
+    return view;
+}
+
+struct worker_view must_worker(const struct farm *farm, uint64_t worker)
+{
+    struct worker_view view;
+    bool known = view_worker(farm, worker, &view);
+    assert(known && "no such worker");
+    return view;
+}

@@ -52,14 +52,14 @@ static void a_coming_stop_of_a_publish_is_told(void **state)
     struct history *h = granted();
     struct publication_view view;
     history_do(h, "status w1 at=5 : 1.1 ended ok, p1.2 running publish stop=timeout stopat=905");
-    view_publication(history_farm(h), 1, &view);
+    view = must_publication(history_farm(h), 1);
     assert_int_equal(view.stop_cause, CAUSE_TIMEOUT);
     history_do(h, "tick 80000"); /* nobody is there to say it */
-    view_publication(history_farm(h), 1, &view);
+    view = must_publication(history_farm(h), 1);
     assert_int_equal(view.state, PUBLICATION_RUNNING);
     assert_int_equal(view.stop_cause, CAUSE_NONE);
     history_do(h, "hello w1 x86_64-linux publish slots=4 at=80005 : 1.1 ended ok, p1.2 ended ok");
-    view_publication(history_farm(h), 1, &view);
+    view = must_publication(history_farm(h), 1);
     assert_int_equal(view.state, PUBLICATION_PUBLISHED);
     assert_int_equal(view.stop_cause, CAUSE_NONE);
     history_end(h);
@@ -176,8 +176,7 @@ static void what_may_have_happened_is_asked_again_of_the_same_worker(void **stat
                    "> expect-log 1.3 from 1\n> orders 1\n");
     /* A later failure proves nothing about the first try: however often, it stays unknown. */
     for (int i = 0; i < 8; i++) {
-        struct publication_view view;
-        view_publication(history_farm(h), 1, &view);
+        struct publication_view view = must_publication(history_farm(h), 1);
         char said[100];
         snprintf(said, sizeof said, "status w1 : p1.%llu ended failed publish at=publish",
                  (unsigned long long)view.token.number);
@@ -193,7 +192,7 @@ static void what_may_have_happened_is_asked_again_of_the_same_worker(void **stat
                    "> reply no w1 is publishing it just now: wait for its report\n");
     struct publication_view asked;
     char line[100];
-    view_publication(history_farm(h), 1, &asked);
+    asked = must_publication(history_farm(h), 1);
     snprintf(line, sizeof line, "status w1 : p1.%llu ended failed publish at=publish",
              (unsigned long long)asked.token.number);
     history_do(h, line);

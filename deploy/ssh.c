@@ -147,6 +147,21 @@ static LIBSSH2_RECV_FUNC(count_received)
     return got < 0 ? -errno : got;
 }
 
+/* libssh2 1.11.1 deprecates the function that took a callback as a pointer to data. */
+static void session_count_receptions(LIBSSH2_SESSION *session)
+{
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+    libssh2_session_callback_set2(session, LIBSSH2_CALLBACK_RECV,
+                                  (libssh2_cb_generic *)count_received);
+#else
+    const union {
+        ssize_t (*function)(libssh2_socket_t, void *, size_t, int, void **);
+        void *pointer;
+    } callback = {count_received};
+    libssh2_session_callback_set(session, LIBSSH2_CALLBACK_RECV, callback.pointer);
+#endif
+}
+
 static int turn_connecting(struct ssh *ssh)
 {
     int error = 0;
@@ -162,11 +177,7 @@ static int turn_connecting(struct ssh *ssh)
     setsockopt(ssh->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
     ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
     assert(ssh->session);
-    const union {
-        ssize_t (*function)(libssh2_socket_t, void *, size_t, int, void **);
-        void *pointer; /* the type that libssh2 takes */
-    } callback = {count_received};
-    libssh2_session_callback_set(ssh->session, LIBSSH2_CALLBACK_RECV, callback.pointer);
+    session_count_receptions(ssh->session);
     libssh2_session_set_blocking(ssh->session, 0);
     prefer_known_types(ssh);
     return ssh_enter(ssh, SSH_HANDSHAKE, LIMIT_SSH_HANDSHAKE_MS);

@@ -110,12 +110,12 @@ static void free_bytes_are_asked_again(void **state)
     struct pressure pressure;
     struct capabilities host = probe(place, (struct probe_limits){.nix_store = place->path});
     struct filesystem now[3];
-    uint64_t free_bytes = host.filesystems[0].free_bytes;
-    host.filesystems[0].free_bytes = 1;
+    /* Others write to this disk, too: what can be said of the answer is what it cannot be. */
+    host.filesystems[0].free_bytes = UINT64_MAX;
     probe_now(&host, now, &pressure);
     assert_string_equal(now[0].id, host.filesystems[0].id);
     assert_true(now[0].is_store);
-    assert_true(now[0].free_bytes > free_bytes / 2);
+    assert_true(now[0].free_bytes <= host.filesystems[0].total_bytes);
     assert_true(pressure.cpu_some <= 10000 && pressure.io_full <= 10000);
 }
 

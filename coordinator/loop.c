@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* loop.c - creates the parts of a coordinator and runs its turns. */
 #include "coordinator/loop.h"
 
 #include "coordinator/api/questions.h"
@@ -30,16 +31,16 @@
 #include <unistd.h>
 #include <zmq.h>
 
-/* New work stops below the first, begins again above the second: room for the journal and the logs
- * of what already runs. */
+/* With less free space than the first, the farm takes no new work until there is more than the
+ * second: the journal and the logs of running builds need room. */
 #define INTAKE_FLOOR_BYTES  (512ull << 20)
 #define INTAKE_RESUME_BYTES (768ull << 20)
-/* How often the disk is looked at, and compaction considered. */
+/* How often to check the disk and whether to compact. */
 enum { HOUSEKEEPING_MS = 5000 };
-/* Open files beside connections: journal, logs in use, children. */
+/* Open files besides connections: journal, logs in use, children. */
 enum { FILES_BESIDE = 512 };
 
-struct loop {
+struct main_loop {
     struct shell shell;
     void *zmq;
     struct zap *zap;
@@ -52,7 +53,7 @@ struct loop {
 
 /* ---- the turn ------------------------------------------------------------------------------- */
 
-static int wait_ms(struct loop *loop)
+static int turn_wait_ms(struct main_loop *loop)
 {
     bool busy = control_was_busy(loop->shell.control);
     if (join_was_busy(loop->shell.join) || questions_wait(loop->shell.questions) || busy)
@@ -68,7 +69,7 @@ static int wait_ms(struct loop *loop)
     return until - now > HOUSEKEEPING_MS ? HOUSEKEEPING_MS : (int)(until - now);
 }
 
-static void wait(struct loop *loop)
+static void wait_for_input(struct main_loop *loop)
 {
     struct pollfd polls[4 + 2 * LIMIT_DISCOVERY_CHILDREN] = {
         {.fd = control_fd(loop->shell.control), .events = POLLIN},
@@ -78,24 +79,24 @@ static void wait(struct loop *loop)
     };
     size_t count = 4 + resolver_poll(loop->shell.resolver, polls + 4);
     count += notifier_poll(loop->shell.notifier, polls + count);
-    if (poll(polls, count, wait_ms(loop)) < 0 && errno != EINTR)
+    if (poll(polls, count, turn_wait_ms(loop)) < 0 && errno != EINTR)
         log_error("poll: %s", strerror(errno));
 }
 
-static void read_config(struct loop *loop);
+static void reload_config(struct main_loop *loop);
 
-static void take_signals(struct loop *loop)
+static void take_signals(struct main_loop *loop)
 {
     struct signalfd_siginfo info;
     while (read(loop->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGHUP)
-            read_config(loop);
+            reload_config(loop);
         else
             loop->ends = true;
     }
 }
 
-static void take_sealed_logs(struct loop *loop)
+static void take_sealed_logs(struct main_loop *loop)
 {
     struct logstore_event event;
     while (logstore_next(loop->shell.logs, &event)) {
@@ -105,7 +106,7 @@ static void take_sealed_logs(struct loop *loop)
     }
 }
 
-static void watch_disk(struct loop *loop)
+static void watch_disk(struct main_loop *loop)
 {
     struct statvfs fs;
     struct shell *shell = &loop->shell;
@@ -121,13 +122,13 @@ static void watch_disk(struct loop *loop)
         .intake = {.open = open,
                    .reason = open ? ""
                                   : "the coordinator's disk is nearly full: make room below its "
-                                    "folder; what runs goes on"}};
+                                    "folder; running work continues"}};
     shell_step(shell, &input);
     log_line(open ? LOG_INFO : LOG_ERROR, "intake %s: %llu MiB free", open ? "open" : "closed",
              (unsigned long long)(free_bytes >> 20));
 }
 
-static void gather(struct loop *loop)
+static void gather_inputs(struct main_loop *loop)
 {
     struct shell *shell = &loop->shell;
     shell->now_ms = clock_boot_ms();
@@ -142,21 +143,21 @@ static void gather(struct loop *loop)
         watch_disk(loop);
         loop->housekeeping_at_ms = shell->now_ms + HOUSEKEEPING_MS;
     }
-    /* Queued inputs first, then the tick that could expire something. */
+    /* Queued inputs first, because the tick may expire what they renew. */
     if (shell->now_ms >= farm_deadline_ms(shell->farm)) {
         struct input tick = {.kind = INPUT_TICK};
         shell_step(shell, &tick);
     }
 }
 
-static void commit(struct loop *loop)
+static void commit_turn(struct main_loop *loop)
 {
     struct err err;
     uint64_t before = loop->committed;
     loop->committed = loop->shell.sequence;
     loop->commits += loop->committed != before;
     if (journal_commit(loop->shell.journal, &err))
-        shell_give_up("the turn cannot be committed", &err);
+        shell_give_up("cannot commit the turn", &err);
 }
 
 static void expect_log(struct shell *shell, const struct effect *effect)
@@ -166,7 +167,7 @@ static void expect_log(struct shell *shell, const struct effect *effect)
         logstore_expect(shell->logs, effect->token, worker.public_key);
 }
 
-static void perform_one(struct loop *loop, const struct effect *effect)
+static void perform_one(struct main_loop *loop, const struct effect *effect)
 {
     struct shell *shell = &loop->shell;
     switch (effect->kind) {
@@ -198,75 +199,75 @@ static void perform_one(struct loop *loop, const struct effect *effect)
     }
 }
 
-/* Performing may step the core again (a run without discovery resolves at once, a send fails): such
- * records are committed and their effects performed before the turn ends. */
-static void commit_and_perform(struct loop *loop)
+/* Performing an effect may step the core again (a run without discovery resolves at once, a send
+ * fails): these records are also committed, and their effects performed, before the turn ends. */
+static void commit_and_perform(struct main_loop *loop)
 {
     struct farm_outcome *outcome = &loop->shell.outcome;
     size_t done = 0;
     do {
-        commit(loop);
+        commit_turn(loop);
         while (done < outcome->effect_count) {
             struct effect effect = outcome->effects[done++];
             size_t records = outcome->record_count;
             perform_one(loop, &effect);
             if (outcome->record_count != records)
-                commit(loop);
+                commit_turn(loop);
         }
         control_send_orders(loop->shell.control);
     } while (done < outcome->effect_count);
 }
 
-static void end_turn(struct loop *loop)
+static void end_turn(struct main_loop *loop)
 {
-    commit(loop); /* failed sends of the last orders */
+    commit_turn(loop); /* records of failed sends */
     questions_answer(loop->shell.questions);
     join_answer(loop->shell.join);
     farm_outcome_clear(&loop->shell.outcome);
     arena_clear(&loop->shell.arena);
 }
 
-static void keep_house(struct loop *loop)
+static void keep_house(struct main_loop *loop)
 {
     struct err err;
     if (archive_compact(&loop->shell, &err))
-        shell_give_up("closed runs cannot be archived", &err);
+        shell_give_up("cannot archive closed runs", &err);
 }
 
-static void turn(struct loop *loop)
+static void run_turn(struct main_loop *loop)
 {
-    wait(loop);
+    wait_for_input(loop);
     bool housekeeping = clock_boot_ms() >= loop->housekeeping_at_ms;
-    gather(loop);
+    gather_inputs(loop);
     if (housekeeping)
         keep_house(loop);
     commit_and_perform(loop);
     end_turn(loop);
 }
 
-/* ---- beginning ------------------------------------------------------------------------------ */
+/* ---- starting ------------------------------------------------------------------------------- */
 
-static void set_policy(struct loop *loop)
+static void set_policy(struct main_loop *loop)
 {
     struct input input = {.kind = INPUT_POLICY, .policy = loop->shell.config.policy};
     shell_step(&loop->shell, &input);
 }
 
-/* SIGHUP: a broken file changes nothing. */
-static void read_config(struct loop *loop)
+/* On SIGHUP: reloads farm.yaml; a file with errors changes nothing. */
+static void reload_config(struct main_loop *loop)
 {
     struct shell *shell = &loop->shell;
     struct config config = {0};
     struct err err;
     if (config_read(shell_path(shell, "farm.yaml"), &config, &err)) {
-        log_error("%s; the old settings stay", err.text);
+        log_error("%s; the old settings are kept", err.text);
         config_release(&config);
         return;
     }
     config_release(&shell->config);
     shell->config = config;
     set_policy(loop);
-    log_info("farm.yaml was read again");
+    log_info("reloaded farm.yaml");
 }
 
 static int replay_one(void *context, uint64_t sequence, const struct record *record,
@@ -292,8 +293,8 @@ static int open_journal(struct shell *shell, struct err *err)
     return 0;
 }
 
-/* The first admin: whoever may write below the farm's folder. */
-static int enrol_owner(struct loop *loop, struct err *err)
+/* Enrols the first admin: the owner of the farm's folder, whose key is in it. */
+static int enrol_owner(struct main_loop *loop, struct err *err)
 {
     struct shell *shell = &loop->shell;
     char key[KEY_TEXT_BYTES];
@@ -316,7 +317,7 @@ static int enrol_owner(struct loop *loop, struct err *err)
     return 0;
 }
 
-static int open_signals(struct loop *loop, struct err *err)
+static int open_signals(struct main_loop *loop, struct err *err)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -329,8 +330,8 @@ static int open_signals(struct loop *loop, struct err *err)
     return loop->signals < 0 ? err_set(err, "signalfd: %s", strerror(errno)) : 0;
 }
 
-/* Each connection is an open file; a login gives 1,024 of them and allows more. Two sockets share
- * what there is. */
+/* The connections for each of our two sockets. Each is an open file; a login usually starts with
+ * 1,024 and allows more. */
 static size_t connections_max(void)
 {
     struct rlimit limit = {.rlim_cur = 1024};
@@ -342,12 +343,12 @@ static size_t connections_max(void)
     size_t most =
         limit.rlim_cur > 2 * FILES_BESIDE ? (limit.rlim_cur - FILES_BESIDE) / 2 : FILES_BESIDE / 2;
     if (most < LIMIT_CONNECTIONS)
-        log_warn("%llu open files are allowed, so %zu connections to each socket",
+        log_warn("the limit of %llu open files allows only %zu connections to each socket",
                  (unsigned long long)limit.rlim_cur, most);
     return most < LIMIT_CONNECTIONS ? most : LIMIT_CONNECTIONS;
 }
 
-static int open_sockets(struct loop *loop, struct err *err)
+static int open_sockets(struct main_loop *loop, struct err *err)
 {
     struct shell *shell = &loop->shell;
     struct key_pair server;
@@ -380,8 +381,9 @@ static int open_sockets(struct loop *loop, struct err *err)
     return join_create(shell, loop->zmq, &server, &shell->join, err);
 }
 
-/* Where clients and local workers find us; also the sign that we are ready. */
-static int tell_endpoints(struct loop *loop, struct err *err)
+/* Writes HOME/run/endpoints for clients and local workers; its existence means that we are ready.
+ */
+static int tell_endpoints(struct main_loop *loop, struct err *err)
 {
     struct shell *shell = &loop->shell;
     struct buf text = {0};
@@ -395,7 +397,7 @@ static int tell_endpoints(struct loop *loop, struct err *err)
     return result;
 }
 
-static int begin(struct loop *loop, struct err *err)
+static int loop_begin(struct main_loop *loop, struct err *err)
 {
     struct shell *shell = &loop->shell;
     if (config_read(shell_path(shell, "farm.yaml"), &shell->config, err) ||
@@ -421,7 +423,7 @@ static int begin(struct loop *loop, struct err *err)
     return tell_endpoints(loop, err);
 }
 
-static void finish(struct loop *loop)
+static void loop_finish(struct main_loop *loop)
 {
     struct shell *shell = &loop->shell;
     struct err err;
@@ -447,20 +449,20 @@ static void finish(struct loop *loop)
 
 int loop_run(const struct loop_options *options, struct err *err)
 {
-    struct loop loop = {.shell = {.home = options->home, .program = options->program},
-                        .signals = -1};
-    int result = begin(&loop, err);
+    struct main_loop loop = {.shell = {.home = options->home, .program = options->program},
+                             .signals = -1};
+    int result = loop_begin(&loop, err);
     if (!result) {
         log_info("ready: control %s, logs %s", control_endpoint(loop.shell.control, 0),
                  logstore_endpoint(loop.shell.logs));
         while (!loop.ends)
-            turn(&loop);
+            run_turn(&loop);
         char *endpoints = shell_path(&loop.shell, "run/endpoints");
         unlink(endpoints);
-        log_info("told to stop after %llu transactions, the journal at record %llu; builds on the "
-                 "workers go on",
+        log_info("stopping after %llu transactions with the journal at record %llu; builds on "
+                 "workers continue",
                  (unsigned long long)loop.commits, (unsigned long long)loop.committed);
     }
-    finish(&loop);
+    loop_finish(&loop);
     return result;
 }

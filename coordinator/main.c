@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - the program farmd: the coordinator, and its own children.
+/* main.c - the program farmd: the coordinator, its child processes, and tables for the docs.
  *
- *   farmd [--home DIR] [--verbose]              coordinate
- *   farmd discover                              a child: question on standard input, answer on
- *                                               standard output
- *   farmd discover --init URL [--home DIR]      print a farm.yaml for a repository
- *   farmd notify                                a child: tells listeners; question and answer
- * likewise farmd config-check [--home DIR]             is farm.yaml right? farmd config-explain
- * docs/config.md farmd requests                              the table of requests in
- * docs/protocol.md farmd states                                docs/states.md
- * farmd failures                              docs/failures.md
+ *   farmd [--home DIR] [--verbose]            run the coordinator
+ *   farmd discover                            child: read a question on stdin, print the answer
+ *   farmd discover --init URL [--home DIR]    print a farm.yaml for a repository
+ *   farmd notify                              child: read a notice on stdin, send it to listeners
+ *   farmd config-check [--home DIR]           check farm.yaml
+ *   farmd config-explain                      print docs/config.md
+ *   farmd requests                            print the table of requests in docs/protocol.md
+ *   farmd states                              print docs/states.md
+ *   farmd failures                            print the first part of docs/failures.md
  */
 #include "coordinator/api/requests.h"
 #include "coordinator/config/config.h"
@@ -31,12 +31,12 @@
 
 const char *argp_program_version = "farmd " FARM_VERSION;
 
-struct task;
+struct subcommand;
 
 struct arguments {
     const char *home;
     const char *init_url;
-    const struct task *task; /* NULL: coordinate */
+    const struct subcommand *task; /* NULL: run the coordinator */
     bool verbose;
 };
 
@@ -44,11 +44,11 @@ static const struct argp_option options[] = {
     {"home", 'H', "DIR", 0, "The farm's folder (default: $FARM_HOME, then ~/.local/state/floxfarm)",
      0},
     {"init", 'i', "URL", 0, "With discover: print a farm.yaml for this repository", 0},
-    {"verbose", 'v', 0, 0, "Say more in the log", 0},
+    {"verbose", 'v', 0, 0, "Write more to the log", 0},
     {0}};
 
-/* What it does instead of coordinating. */
-struct task {
+/* A subcommand: what farmd does instead of running the coordinator. */
+struct subcommand {
     const char *name;
     int (*run)(const struct arguments *arguments, const char *home);
 };
@@ -81,9 +81,9 @@ static int run_states(const struct arguments *arguments, const char *home)
     (void)arguments, (void)home;
     struct buf out = {0};
     buf_print(&out,
-              "# States\n\nHow things may move, made from the tables in "
+              "# States\n\nThe allowed moves between states, made from the tables in "
               "`coordinator/core/state.def` by `farmd states`. A state exists\nonly if something "
-              "can wait in it; a move that has no row is a bug and ends the process.\n");
+              "can wait in it; a move without a row is a bug and ends the process.\n");
     for (size_t i = 0; state_table_at(i); i++) {
         buf_print(&out, "\n");
         state_print(state_table_at(i), &out);
@@ -97,7 +97,7 @@ static int run_states(const struct arguments *arguments, const char *home)
     return 0;
 }
 
-/* The first half of docs/failures.md; the other is farm-worker's. */
+/* Prints the first half of docs/failures.md; `farm-worker rules` prints the second. */
 static int run_failures(const struct arguments *arguments, const char *home)
 {
     (void)arguments, (void)home;
@@ -106,34 +106,32 @@ static int run_failures(const struct arguments *arguments, const char *home)
         &out,
         "# Failures\n\n"
         "Made from two tables by `farmd failures` and `farm-worker rules`: what follows a cause "
-        "(`coordinator/core/retry_policy.c`), and by which\n"
-        "words a cause is known (`worker/phase/cause.c`).\n\n"
-        "`farm why RUN` shows what failed alike as one cluster, with the lines that matter, where "
-        "it was seen first (in this run and before), and what the farm did;\n"
-        "`farm why JOB` the same for one job.\n\n"
-        "What a limit of time or silence (`wall`, `silence` in farm.yaml) will stop is announced "
-        "when "
-        "a tenth of it is left, and at least a\n"
-        "minute or half of a short one: in its log, and in `farm status` and `farm why` with the "
-        "time "
-        "that is left. What is silent and then prints\n"
-        "or computes is not stopped, and the announcement goes.\n\n"
+        "(`coordinator/core/retry_policy.c`), and the\n"
+        "patterns in a log that show a cause (`worker/phase/cause.c`).\n\n"
+        "`farm why RUN` shows similar failures as one cluster, with the lines that matter, where "
+        "the failure was first seen (in this run and before), and\n"
+        "what the farm did; `farm why JOB` shows the same for one job.\n\n"
+        "Before a limit of time or silence (`wall`, `silence` in farm.yaml) stops a phase, it is "
+        "announced in the log, and in `farm status` and\n"
+        "`farm why` with the time that is left: when a tenth of the limit is left, but at least a "
+        "minute before (or half of a short limit). A silent\n"
+        "phase that prints or computes again is not stopped, and the announcement disappears.\n\n"
         "## What follows a cause\n\n"
-        "A host that fails three packages with nothing in common, in a row and as no other host "
-        "does, is quarantined with the reason; so is\n"
-        "one that two packages find without what it claims to have. After `retry_delay`, which "
-        "doubles from time to time, it is on probation:\n"
-        "one job, whose good end brings it back and whose bad end counts against the host only.\n\n"
-        "When a variant fails for good (eval, config, check, compile), those of its branch, "
-        "system and GPU architecture that have not begun\n"
-        "are held until a host has nothing else to do. Then one more is tried; if it ends alike, "
-        "the others close as blocked, unbuilt. One that\n"
-        "is built releases them, and so does `farm release RUN` "
+        "A host is quarantined, with the reason, when it fails three packages in a row that have "
+        "nothing in common and that no other host fails; or when\n"
+        "two packages do not find something that the host claims to have. After `retry_delay`, "
+        "which doubles each time, the host is on probation: it gets\n"
+        "one job. If that job succeeds, the quarantine ends; if it fails, only the host is "
+        "blamed.\n\n"
+        "When a variant fails for good (eval, config, check, compile), other variants of its "
+        "branch, system and GPU architecture that have not started\n"
+        "are held until a host has nothing else to do. Then one more is tried: if it fails in the "
+        "same way, the others are closed as blocked without\n"
+        "being built; if it succeeds, they are released. `farm release RUN` also releases them "
         "([adr/0010](adr/0010-holds.md)).\n\n"
-        "Jobs that have waited for `evaluate_after` are evaluated meanwhile, in slots that builds "
-        "leave "
-        "free. What does not evaluate is held in the same\n"
-        "way, with the reason; any other end of an evaluation says nothing "
+        "Meanwhile jobs that have waited for `evaluate_after` are evaluated in slots that builds "
+        "leave free. A job whose evaluation fails is held in\n"
+        "the same way, with the reason; any other result of an evaluation has no effect "
         "([adr/0013](adr/0013-evaluations.md)).\n\n");
     retry_policy_print(&out);
     fwrite(out.data, 1, out.size, stdout);
@@ -153,14 +151,14 @@ static int run_requests(const struct arguments *arguments, const char *home)
     return 0;
 }
 
-static const struct task tasks[] = {
+static const struct subcommand tasks[] = {
     {"discover", run_discover},         {"notify", run_notify},
     {"config-check", run_config_check}, {"config-explain", run_config_explain},
     {"requests", run_requests},         {"states", run_states},
     {"failures", run_failures},
 };
 
-static const struct task *find_task(const char *word)
+static const struct subcommand *find_task(const char *word)
 {
     for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
         if (strcmp(tasks[i].name, word) == 0)
@@ -168,7 +166,7 @@ static const struct task *find_task(const char *word)
     return NULL;
 }
 
-static error_t parse(int key, char *value, struct argp_state *state)
+static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
@@ -203,7 +201,7 @@ static char *default_home(struct arena *arena)
     return arena_print(arena, "%s/.local/state/floxfarm", user ? user : "");
 }
 
-/* Our own path, so that children are this very program and not another version in PATH. */
+/* The path of this program, so that children run it and not another version in PATH. */
 static char *own_path(struct arena *arena)
 {
     char path[4096];
@@ -217,7 +215,7 @@ static char *own_path(struct arena *arena)
 int main(int argc, char **argv)
 {
     static const struct argp argp = {options,
-                                     parse,
+                                     parse_option,
                                      "[TASK]",
                                      "The coordinator of a floxfarm. People use the program farm; "
                                      "this one runs in the background.",
@@ -237,7 +235,7 @@ int main(int argc, char **argv)
         struct loop_options loop = {.home = absolute, .program = own_path(&arena)};
         struct err err;
         if (!absolute)
-            err_set(&err, "%s: %s; make a farm with `farm init URL`", home, strerror(errno));
+            err_set(&err, "%s: %s; create a farm with `farm init URL`", home, strerror(errno));
         status = !absolute || backup_check_here(absolute, &err) || loop_run(&loop, &err) ? 1 : 0;
         if (status)
             log_error("%s", err.text);

@@ -109,7 +109,7 @@ static void settle_target(struct config_target *row)
     };
 }
 
-/* flox's own rule (contract 1.2): ^[a-zA-Z0-9\-_]{3,63}$. */
+/* flox's rule for organisations: ^[a-zA-Z0-9\-_]{3,63}$. */
 static const void *check_org(const struct config_target *target, struct err *err)
 {
     const char *org = target->target.name;

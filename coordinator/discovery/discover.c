@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* discover.c - the question, the branches it is about, and the items it is answered with.
+/* discover.c - answers a question: finds the branches it is about and makes an item per variant.
  *
- * Everything that comes from git (branch names, paths, recipes) was written by others: names that
- * are too long or odd become a problem of their item, never a path or an argument of ours.
+ * Branch names, paths and recipes in git are not trusted: a name that is too long or odd becomes a
+ * problem of its item, never a path or an argument of ours.
  */
 #include "coordinator/discovery/discover.h"
 
@@ -15,22 +15,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is found while looking. */
+/* The state of a search. */
 struct search {
     const struct discover_question *question;
     struct config config;
     struct plan_item *items;
     size_t item_count, item_capacity;
-    const struct config_branch **origins; /* of each item: the config's branch */
+    const struct config_branch **origins; /* of each item: its branch in the config */
     size_t origin_count, origin_capacity;
     const char **warnings;
     size_t warning_count, warning_capacity;
-    const char *problem; /* the first one; looking goes on no further */
+    const char *problem; /* the first problem, which ends the search */
     struct arena *arena;
     struct err *err;
 };
 
-/* One project while it is looked at. */
+/* The project that is being searched. */
 struct site {
     struct search *search;
     const struct config_project *project;
@@ -93,7 +93,7 @@ static struct target target_of(const struct site *site, const struct config_bran
     return none;
 }
 
-/* The last that matches counts, for each of its values. */
+/* Applies the limits of the config: for each value, the last matching entry counts. */
 static void set_limits(const struct config_project *project, struct plan_item *item)
 {
     for (size_t i = 0; i < project->limits_count; i++) {
@@ -122,9 +122,10 @@ static void add_item(const struct site *site, const struct config_branch *branch
     search->origins[search->origin_count++] = branch;
 }
 
-/* Systems that a name does not tell: those of the recipe's `platforms`, where the config names one
- * of them only that; without any, the config's. Darwin is left out where there is a Linux: it is in
- * the list because the recipe could be built there, not because somebody wants it. */
+/* Adds an item per system for a package whose name shows none: the recipe's `platforms`, or only
+ * the config's system if it is one of them; without `platforms`, the config's. Darwin is left out
+ * when the list has a Linux system: it means that the recipe could be built there, not that
+ * somebody wants it. */
 static void add_by_platforms(const struct site *site, const struct config_branch *branch,
                              const struct recipe_facts *facts, struct plan_item *item)
 {
@@ -182,7 +183,7 @@ static void warn_of_unused(const struct site *site, const struct config_branch *
         while (j < count && !glob_matches(branch->include[i], packages[j].name))
             j++;
         if (j == count)
-            warn(site->search, "branch %s of %s: include \"%s\" matches no package", at->name,
+            warn(site->search, "branch %s of %s: no package matches include \"%s\"", at->name,
                  site->project->name, branch->include[i]);
     }
     if (count == 0)
@@ -190,8 +191,8 @@ static void warn_of_unused(const struct site *site, const struct config_branch *
              site->project->name);
 }
 
-static int look_at_branch(const struct site *site, const struct config_branch *branch,
-                          const struct git_branch *at)
+static int search_branch(const struct site *site, const struct config_branch *branch,
+                         const struct git_branch *at)
 {
     struct search *search = site->search;
     struct tree tree;
@@ -225,7 +226,7 @@ static const struct config_branch *branch_named(const struct config_project *pro
     return NULL;
 }
 
-/* What the config says about a branch: by its name, else by the first glob. */
+/* The config of a branch: the entry with its name, otherwise the first matching glob. */
 static const struct config_branch *branch_for(const struct config_project *project,
                                               const char *name)
 {
@@ -244,20 +245,20 @@ static void refuse_branch(const struct site *site, const char *name,
     for (size_t i = 0; i < count; i++)
         names[i] = branches[i].name;
     const char *nearest = names_nearest(name, names, count, search->arena);
-    refuse(search, "%s has no branch %s%s%s%s; mend its name in farm.yaml, or push it",
+    refuse(search, "%s has no branch %s%s%s%s: fix the name in farm.yaml, or push the branch",
            site->project->name, name, *nearest ? " (nearest: " : "", nearest, *nearest ? ")" : "");
     free(names);
 }
 
-static int look_at_branches(const struct site *site, const struct config_branch *branch,
-                            const struct git_branch *branches, size_t count)
+static int search_matching(const struct site *site, const struct config_branch *branch,
+                           const struct git_branch *branches, size_t count)
 {
     size_t found = 0;
     assert(branch);
     for (size_t i = 0; i < count; i++) {
         if (branch_for(site->project, branches[i].name) != branch)
             continue;
-        if (look_at_branch(site, branch, &branches[i]) < 0)
+        if (search_branch(site, branch, &branches[i]) < 0)
             return -1;
         found++;
     }
@@ -268,7 +269,7 @@ static int look_at_branches(const struct site *site, const struct config_branch 
     return 0;
 }
 
-static int look_at_tips(const struct site *site)
+static int search_tips(const struct site *site)
 {
     struct search *search = site->search;
     struct git_branch *branches;
@@ -276,9 +277,9 @@ static int look_at_tips(const struct site *site)
     if (git_branches(&site->git, &branches, &count, search->arena, search->err) < 0)
         return -1;
     if (count == 0)
-        return err_set(search->err, "%s has no branches yet; push one", site->project->url);
+        return err_set(search->err, "%s has no branches: push one", site->project->url);
     for (size_t i = 0; i < site->project->branches_count && !search->problem; i++)
-        if (look_at_branches(site, &site->project->branches[i], branches, count) < 0)
+        if (search_matching(site, &site->project->branches[i], branches, count) < 0)
             return -1;
     return 0;
 }
@@ -289,28 +290,28 @@ static bool is_commit(const char *text)
 }
 
 /* `farm build --from`: a commit that may not be on any branch of origin. */
-static int look_at_commit(const struct site *site)
+static int search_commit(const struct site *site)
 {
     static const struct config_branch unlisted = {.name = "", .publish = ""};
     struct search *search = site->search;
     const struct discover_question *question = search->question;
     if (!is_commit(question->commit)) {
-        refuse(search, "\"%.80s\" is no commit: 40 hex digits", question->commit);
+        refuse(search, "\"%.80s\" is not a commit: expected 40 hex digits", question->commit);
         return 0;
     }
     if (*question->bundle &&
         git_unbundle(&site->git, question->bundle, question->commit, search->err) < 0)
-        return err_prefix(search->err, "cannot take the unpushed commits");
+        return err_prefix(search->err, "cannot import the unpushed commits");
     if (!git_has_commit(&site->git, question->commit)) {
-        refuse(search, "%s does not have commit %s; push it", site->project->url, question->commit);
+        refuse(search, "%s does not have commit %s: push it", site->project->url, question->commit);
         return 0;
     }
     const struct config_branch *branch = branch_for(site->project, question->branch);
     struct git_branch at = {question->branch, question->commit};
-    return look_at_branch(site, branch ? branch : &unlisted, &at);
+    return search_branch(site, branch ? branch : &unlisted, &at);
 }
 
-static int look_at_project(struct search *search, const struct config_project *project)
+static int search_project(struct search *search, const struct config_project *project)
 {
     struct site site = {.search = search, .project = project};
     int result =
@@ -319,13 +320,13 @@ static int look_at_project(struct search *search, const struct config_project *p
     if (result == 0 && search->question->fetch)
         result = git_fetch(&site.git, project->url, search->err);
     if (result == 0)
-        result = *search->question->commit ? look_at_commit(&site) : look_at_tips(&site);
+        result = *search->question->commit ? search_commit(&site) : search_tips(&site);
     recipes_free(site.recipes);
     git_close(&site.git);
     return result < 0 ? err_prefix(search->err, "project %s", project->name) : 0;
 }
 
-static int look_at_projects(struct search *search)
+static int search_projects(struct search *search)
 {
     const char *wanted = search->question->project;
     const struct config *config = &search->config;
@@ -334,7 +335,7 @@ static int look_at_projects(struct search *search)
         if (*wanted && strcmp(config->projects[i].name, wanted) != 0)
             continue;
         found++;
-        if (look_at_project(search, &config->projects[i]) < 0)
+        if (search_project(search, &config->projects[i]) < 0)
             return -1;
     }
     if (found > 0)
@@ -344,7 +345,7 @@ static int look_at_projects(struct search *search)
         names[i] = config->projects[i].name;
     const char *nearest = names_nearest(wanted, names, config->projects_count, search->arena);
     if (!*wanted)
-        refuse(search, "farm.yaml has no projects; `farm project add URL` adds one");
+        refuse(search, "farm.yaml has no projects: `farm project add URL` adds one");
     else
         refuse(search, "farm.yaml has no project \"%.80s\"%s%s%s", wanted,
                *nearest ? "; did you mean " : "; `farm project add URL` adds one", nearest,
@@ -354,7 +355,7 @@ static int look_at_projects(struct search *search)
 
 /* ---- collisions ----------------------------------------------------------------------------- */
 
-/* Items of one key (target, package, system) side by side, in the order they were found. */
+/* Sorts items by key (target, package, system), and items of a key in the order they were found. */
 static int by_key(const void *a, const void *b, void *context)
 {
     const struct search *search = context;
@@ -375,8 +376,8 @@ static bool same_key(const struct plan_item *x, const struct plan_item *y)
            strcmp(x->variant.system, y->variant.system) == 0;
 }
 
-/* One group of items that would be published as the same: where exactly one is said to win, the
- * others are built and not published. */
+/* Settles a group of items that would be published under the same key: if exactly one of them wins,
+ * the others are built but not published. */
 static void settle_group(struct search *search, const size_t *order, size_t count)
 {
     size_t winners = 0, winner = 0;
@@ -412,7 +413,7 @@ static void settle_collisions(struct search *search)
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-/* Keeps what the filter takes; a filter that fits nothing is a problem. */
+/* Keeps the items that match the filter; a filter that matches nothing is a problem. */
 static void apply_filter(struct search *search, struct filter *filter)
 {
     size_t kept = 0;
@@ -429,11 +430,11 @@ static void apply_filter(struct search *search, struct filter *filter)
             search->items[kept++] = search->items[i];
     search->item_count = kept;
     if (kept > LIMIT_VARIANTS_PER_RUN)
-        refuse(search, "%zu variants are more than one run may have (%d); use a filter", kept,
+        refuse(search, "%zu variants are more than a run may have (%d): use a filter", kept,
                LIMIT_VARIANTS_PER_RUN);
 }
 
-/* One warning an objection, with the number of variants it is about. */
+/* Adds a warning for each objection, with the number of its variants. */
 static void warn_of_toolkits(struct search *search)
 {
     const char **said = mem_new((search->item_count + 1) * sizeof *said);
@@ -450,22 +451,22 @@ static void warn_of_toolkits(struct search *search)
             said[j] = NULL;
             count++;
         }
-        warn(search, "%zu variant%s like %s may not build: %s", count, count == 1 ? "" : "s",
+        warn(search, "%zu variant%s such as %s may fail to build: %s", count, count == 1 ? "" : "s",
              search->items[i].variant.package, objection);
     }
     free(said);
 }
 
-static int look(struct search *search)
+static int run_search(struct search *search)
 {
     struct filter *filter = filter_parse(search->question->filter, search->err);
     if (!filter) {
-        refuse(search, "%s", search->err ? search->err->text : "the filter is wrong");
+        refuse(search, "%s", search->err ? search->err->text : "the filter is invalid");
         return 0;
     }
     int result = config_read(search->question->config, &search->config, search->err);
     if (result == 0)
-        result = look_at_projects(search);
+        result = search_projects(search);
     if (result == 0 && !search->problem)
         settle_collisions(search);
     if (result == 0 && !search->problem)
@@ -483,7 +484,7 @@ int discover_run(const struct discover_question *question, struct discover_answe
         return discover_pins(question, answer, arena, err);
     struct search search = {.question = question, .arena = arena, .err = err};
     struct discover_answer found = {.problem = ""};
-    int result = look(&search);
+    int result = run_search(&search);
     if (search.problem)
         found.problem = search.problem;
     else if (result == 0) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* git.c - runs git, and reads a project's bare clone with it. */
 #include "coordinator/discovery/git.h"
 
 #include "proto/base/clock.h"
@@ -24,7 +25,7 @@ extern char **environ;
 
 enum { ARGUMENTS_MAX = 32, KILLED_MAX = 3 };
 
-/* Before every command: what the machine's configuration must not bend. */
+/* Options before every command, which override the machine's configuration. */
 static const char *const always[] = {"git",
                                      "-c",
                                      "core.hooksPath=/dev/null",
@@ -53,7 +54,7 @@ static bool is_ours_to_hide(const char *variable)
     return false;
 }
 
-/* Our environment, with a git that neither asks nor translates. */
+/* Our environment, changed so that git neither prompts nor translates its messages. */
 static const char **git_environment(void)
 {
     size_t count = 0, kept = 0;
@@ -72,7 +73,7 @@ static const char **git_environment(void)
     return out;
 }
 
-/* The files that are its standard input, output and error. */
+/* The files for git's standard input, output and error. */
 struct files {
     int in, out, err;
 };
@@ -105,16 +106,16 @@ static bool is_too_much(const struct files *files)
            (uint64_t)out.st_size + (uint64_t)error.st_size > LIMIT_GIT_BYTES;
 }
 
-/* Waits for its end; kills its whole session when it takes too long or prints too much. */
-static int await(pid_t pid, const struct files *files, const char *what, struct err *err)
+/* Waits for git; kills its whole session when it takes too long or prints too much. */
+static int await_git(pid_t pid, const struct files *files, const char *what, struct err *err)
 {
     uint64_t deadline_ms = clock_boot_ms() + LIMIT_DISCOVERY_MS;
     int fd = (int)syscall(SYS_pidfd_open, pid, 0), result = 0, status = 0;
     struct pollfd wait = {.fd = fd, .events = POLLIN};
-    /* Looks ten times a second how much it printed: a memory file has no other bound. */
+    /* Checks ten times a second how much git printed: a memory file has no other bound. */
     while (result == 0 && poll(&wait, 1, 100) != 1) {
         if (clock_boot_ms() > deadline_ms)
-            result = err_set(err, "git %s took longer than %d minutes; try again", what,
+            result = err_set(err, "git %s took longer than %d minutes: try again", what,
                              LIMIT_DISCOVERY_MS / 60000);
         else if (is_too_much(files))
             result = err_set(err, "git %s printed more than %u MB", what, LIMIT_GIT_BYTES >> 20);
@@ -133,12 +134,12 @@ static int read_back(int fd, struct buf *out, struct err *err)
 {
     struct stat stat;
     if (fstat(fd, &stat) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-        return err_set(err, "cannot read what git printed: %s", strerror(errno));
+        return err_set(err, "cannot read git's output: %s", strerror(errno));
     buf_reserve(out, (size_t)stat.st_size);
     for (;;) {
         ssize_t size = read(fd, out->data + out->size, out->capacity - out->size - 1);
         if (size < 0)
-            return err_set(err, "cannot read what git printed: %s", strerror(errno));
+            return err_set(err, "cannot read git's output: %s", strerror(errno));
         if (size == 0)
             break;
         out->size += (size_t)size;
@@ -147,8 +148,8 @@ static int read_back(int fd, struct buf *out, struct err *err)
     return 0;
 }
 
-/* The last line that says what went wrong, for people. */
-static int complain(const char *what, const struct files *files, struct err *err)
+/* Sets the error to git's last `fatal:` line, or else to its last line. */
+static int set_git_error(const char *what, const struct files *files, struct err *err)
 {
     struct buf text = {0};
     if (read_back(files->err, &text, err) < 0)
@@ -159,12 +160,13 @@ static int complain(const char *what, const struct files *files, struct err *err
             said = line;
     if (said && strncmp(said, "fatal: ", 7) == 0)
         said += 7;
-    err_set(err, "git %s failed: %.400s", what, said ? said : "it was killed, or gave no reason");
+    err_set(err, "git %s failed: %.400s", what, said ? said : "it was killed or gave no reason");
     buf_release(&text);
     return -1;
 }
 
-/* Under the clone's lock: what is there was left by a git that was killed. No ref ends so. */
+/* Removes lock files. We hold the clone's lock, so they are from a git that was killed. No ref has
+ * such a name. */
 static void drop_stale_locks(const struct git *git)
 {
     static const char *const files[] = {"config.lock", "packed-refs.lock", "HEAD.lock",
@@ -176,7 +178,7 @@ static void drop_stale_locks(const struct git *git)
     arena_clear(&arena);
 }
 
-/* Once. Its status, or -1; what it printed is in `files`. */
+/* Runs git once; returns its exit status, or -1. Its output is in `files`. */
 static int run_once(const struct git *git, const char *const *argv, struct bytes input,
                     struct files *files, struct err *err)
 {
@@ -191,15 +193,15 @@ static int run_once(const struct git *git, const char *const *argv, struct bytes
                                  .stderr_fd = files->err,
                                  .new_session = true};
         pid_t pid = io_spawn(&spawn, err);
-        result = pid < 0 ? -1 : await(pid, files, argv[ALWAYS], err);
+        result = pid < 0 ? -1 : await_git(pid, files, argv[ALWAYS], err);
     }
     free(environment);
     return result;
 }
 
-/* Runs git in the clone (NULL: anywhere), appends its output. A git that was killed, which is what
- * the kernel does when memory is short, says nothing about the question; each of ours may be asked
- * again, once its lock files are gone. */
+/* Runs git in the clone (NULL: in no clone) and appends its output. A killed git, for example when
+ * memory is short, says nothing about the repository; all our commands may be repeated once its
+ * lock files are removed. */
 static int run_git(const struct git *git, const char *const *arguments, struct bytes input,
                    struct buf *out, struct err *err)
 {
@@ -219,7 +221,7 @@ static int run_git(const struct git *git, const char *const *arguments, struct b
             drop_stale_locks(git);
     }
     if (result > 0)
-        result = complain(arguments[0], &files, err);
+        result = set_git_error(arguments[0], &files, err);
     else if (result == 0)
         result = read_back(files.out, out, err);
     close_files(&files);
@@ -229,7 +231,7 @@ static int run_git(const struct git *git, const char *const *arguments, struct b
 #define NO_INPUT       ((struct bytes){0})
 #define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* Runs git for its effect. */
+/* Runs git and ignores its output. */
 static int do_git(const struct git *git, const char *const *arguments, struct err *err)
 {
     struct buf out = {0};
@@ -256,7 +258,7 @@ int git_open(const char *home, const char *name, struct git *git, struct arena *
         if (errno != EINTR)
             return err_set(err, "cannot lock %s: %s", lock, strerror(errno));
     drop_stale_locks(git);
-    /* Harmless to a clone that is there; mends one whose making was interrupted. */
+    /* Harmless for an existing clone; completes one whose creation was interrupted. */
     return do_git(NULL, ARGUMENTS("init", "--quiet", "--bare", "--", git->folder), err);
 }
 
@@ -303,7 +305,7 @@ bool git_on_branch(const struct git *git, const char *commit)
 int git_unbundle(const struct git *git, const char *bundle, const char *commit, struct err *err)
 {
     struct arena arena = {0};
-    /* The ref keeps it from being cleaned away while a worker may still ask. */
+    /* The ref protects the commit from git's garbage collection while workers may still need it. */
     const char *ref = arena_print(&arena, "refs/farm/local/%s", commit);
     int result = do_git(git, ARGUMENTS("bundle", "unbundle", bundle), err);
     if (result == 0 && !git_has_commit(git, commit))
@@ -378,7 +380,7 @@ static bool parse_entry(char *line, struct git_entry *entry)
     return true;
 }
 
-static int by_path(const void *a, const void *b)
+static int compare_by_path(const void *a, const void *b)
 {
     return strcmp(((const struct git_entry *)a)->path, ((const struct git_entry *)b)->path);
 }
@@ -391,7 +393,7 @@ int git_tree(const struct git *git, const char *commit, struct git_entry **entri
     if (run_git(git, ARGUMENTS("ls-tree", "-r", "-t", "-z", "--full-tree", commit), NO_INPUT, &out,
                 err) < 0)
         return -1;
-    size_t lines = 1; /* one more, should the last have no end */
+    size_t lines = 1; /* the last line may have no newline */
     for (size_t i = 0; i < out.size; i++)
         lines += !out.data[i];
     char *text = arena_new(arena, out.size + 1);
@@ -403,12 +405,13 @@ int git_tree(const struct git *git, const char *commit, struct git_entry **entri
         *count += parse_entry(line, &(*entries)[*count]);
         line = next;
     }
-    qsort(*entries, *count, sizeof **entries, by_path);
+    qsort(*entries, *count, sizeof **entries, compare_by_path);
     buf_release(&out);
     return 0;
 }
 
-/* One answer of cat-file: "ID blob SIZE\n", the bytes, "\n". Returns where the next begins. */
+/* Reads an answer of cat-file: "ID blob SIZE\n", the bytes, "\n". Returns the offset of the next.
+ */
 static size_t read_blob(const struct buf *out, size_t at, struct bytes *blob)
 {
     const char *head = (const char *)out->data + at;
@@ -428,7 +431,7 @@ static size_t read_blob(const struct buf *out, size_t at, struct bytes *blob)
     return begin + size + 1;
 }
 
-/* Blobs that one git prints: real recipes are below 20 kB, so this bounds our memory to 160 MB. */
+/* Maximum blobs per git: real recipes are below 20 kB, so our memory stays below 160 MB. */
 enum { BLOBS_AT_ONCE = 8192 };
 
 static int show_blobs(const struct git *git, const char *const *ids, size_t first, size_t end,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* init.c - `farmd discover --init URL`: a first farm.yaml, from what a repository has. */
+/* init.c - `farmd discover --init URL`: writes a first farm.yaml for a repository. */
 #include "coordinator/discovery/discover.h"
 
 #include "coordinator/discovery/packages.h"
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* "https://host/owner/build-torchvision.git" -> "build-torchvision" */
-static const char *name_of(const char *url, struct arena *arena)
+static const char *name_from_url(const char *url, struct arena *arena)
 {
     size_t size = strlen(url);
     while (size > 0 && url[size - 1] == '/')
@@ -40,7 +40,7 @@ static bool has_program(const char *name)
     return found;
 }
 
-/* How many packages for which system, and how many names an earlier branch has too. */
+/* The number of packages per system, and of names that an earlier branch has, too. */
 struct tally {
     size_t x86, arm, other, again;
 };
@@ -65,18 +65,19 @@ static void count_package(struct tally *tally, const struct package *package,
     arena_clear(&arena);
 }
 
-static const char *note_of(const struct tally *tally, struct arena *arena)
+static const char *branch_note(const struct tally *tally, struct arena *arena)
 {
     const char *note =
         arena_print(arena, "%zu packages: %zu for x86_64-linux, %zu for aarch64-linux",
                     tally->x86 + tally->arm + tally->other, tally->x86, tally->arm);
     if (tally->other)
-        note = arena_print(arena, "%s, %zu whose name does not say", note, tally->other);
+        note = arena_print(arena, "%s, %zu whose name does not show a system", note, tally->other);
     if (tally->again)
-        note = arena_print(arena,
-                           "%s. %zu of them have names that a branch above has too: before both "
-                           "publish to one target, say under `wins` whose is published.",
-                           note, tally->again);
+        note =
+            arena_print(arena,
+                        "%s. A branch above also has %zu of these names: set `wins` on one branch "
+                        "before both publish to the same target.",
+                        note, tally->again);
     return note;
 }
 
@@ -107,12 +108,12 @@ static int add_branch(struct draft *draft, const struct git_branch *at, struct e
     }
     MEM_GROW(draft->branches, draft->count, draft->capacity);
     draft->branches[draft->count++] = (struct config_branch){
-        .name = at->name, .publish = "", .note = note_of(&tally, draft->arena)};
+        .name = at->name, .publish = "", .note = branch_note(&tally, draft->arena)};
     return 0;
 }
 
-/* The branch that HEAD names first, then by name. */
-static int add_branches(struct draft *draft, const char *url, struct err *err)
+/* Adds the branch that HEAD names first, then the others by name. */
+static int add_all_branches(struct draft *draft, const char *url, struct err *err)
 {
     struct git_branch *branches;
     size_t count;
@@ -130,7 +131,7 @@ static int add_branches(struct draft *draft, const char *url, struct err *err)
     return 0;
 }
 
-/* The farm.yaml of one project, as far as it is known. */
+/* Appends the farm.yaml of the project. */
 static void write_config(const struct draft *draft, const char *name, const char *url,
                          struct buf *out)
 {
@@ -145,8 +146,9 @@ static void write_config(const struct draft *draft, const char *name, const char
     project.branches = draft->branches;
     project.branches_count = draft->count;
     if (!has_flox)
-        project.note = "The builder is nix because flox is not installed here; set it to flox to "
-                       "publish to an organisation.";
+        project.note =
+            "The builder is nix because flox is not installed on this machine; set it to "
+            "flox to publish to an organisation.";
     config.projects = &project;
     config.projects_count = 1;
     config_write_template(&config, out);
@@ -157,12 +159,12 @@ static int make_config(const char *url, const char *home, struct buf *out, struc
 {
     struct arena arena = {0};
     struct draft draft = {.arena = &arena};
-    const char *name = name_of(url, &arena);
+    const char *name = name_from_url(url, &arena);
     int result = config_check_url(url, err);
     if (result == 0) {
         result = git_open(home, name, &draft.git, &arena, err);
         if (result == 0)
-            result = add_branches(&draft, url, err);
+            result = add_all_branches(&draft, url, err);
         git_close(&draft.git);
     }
     if (result == 0)

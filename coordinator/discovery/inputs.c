@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* inputs.c - what decides the result of a package: the files its recipe takes in, hashed by the
- * blob ids that git knows them by, so that nothing but Nix files is ever read.
+/* inputs.c - the inputs of a package: the files that its recipe refers to, identified by their blob
+ * ids in git, so that only Nix files are ever read.
  *
- * Files are read in rounds: all recipes at once, then all Nix files that these take in and that
- * were not read yet, until there are none. Most recipes take in nothing, and one round is all.
+ * Files are read in rounds: all recipes at once, then all Nix files that they refer to and that
+ * were not read yet, until there are none. Most recipes refer to no file, and need one round.
  */
 #include "coordinator/discovery/packages.h"
 
@@ -17,7 +17,7 @@
 
 #define LOCK ".flox/env/manifest.lock"
 
-/* A Nix file, by its blob. */
+/* A Nix file, identified by its blob. */
 struct known {
     const char *id;
     bool is_read;
@@ -28,7 +28,7 @@ struct known {
 struct recipes {
     const struct git *git;
     struct known *known;
-    struct known **wanted; /* to be read in the next round */
+    struct known **wanted; /* to read in the next round */
     size_t wanted_count, wanted_capacity;
     struct arena arena;
 };
@@ -50,7 +50,7 @@ void recipes_free(struct recipes *recipes)
     free(recipes);
 }
 
-/* The facts of a blob, or NULL: it will be read in the next round. */
+/* The facts of a blob; NULL: it will be read in the next round. */
 static const struct recipe_facts *facts_of(struct recipes *recipes, const char *id)
 {
     struct known *known;
@@ -86,8 +86,8 @@ static int read_wanted(struct recipes *recipes, struct err *err)
 
 /* ---- paths ---------------------------------------------------------------------------------- */
 
-/* "a/b/c.nix" and "../x/./y" -> "a/x/y". False when it leads out of the repository. */
-static bool resolve(const char *from, const char *relative, struct buf *out)
+/* "a/b/c.nix" and "../x/./y" -> "a/x/y". False when the path leads out of the repository. */
+static bool resolve_path(const char *from, const char *relative, struct buf *out)
 {
     const char *slash = strrchr(from, '/');
     buf_clear(out);
@@ -108,23 +108,23 @@ static bool resolve(const char *from, const char *relative, struct buf *out)
     return true;
 }
 
-/* ---- what a recipe takes in ----------------------------------------------------------------- */
+/* ---- the files that a recipe refers to ------------------------------------------------------ */
 
-/* The walk over one tree, reused from recipe to recipe. */
+/* A walk over a tree, reused from recipe to recipe. */
 struct walk {
     struct recipes *recipes;
     const struct tree *tree;
-    uint32_t *stamps; /* by entry: in which recipe's walk it was met last */
+    uint32_t *stamps; /* by entry: the recipe whose walk added it last */
     uint32_t stamp;
-    size_t *members; /* indexes of entries, in the order they were met: also the queue */
+    size_t *members; /* indexes of the entries in the order they were added; also the queue */
     size_t member_count;
-    bool has_root;    /* the whole repository */
-    bool is_complete; /* all that had to be read was */
+    bool has_root;    /* the recipe refers to the whole repository */
+    bool is_complete; /* all necessary files were read */
     bool is_pinned;
     struct buf path;
 };
 
-static void meet(struct walk *walk, const struct git_entry *entry)
+static void add_member(struct walk *walk, const struct git_entry *entry)
 {
     size_t index = (size_t)(entry - walk->tree->entries);
     if (walk->stamps[index] == walk->stamp)
@@ -133,23 +133,23 @@ static void meet(struct walk *walk, const struct git_entry *entry)
     walk->members[walk->member_count++] = index;
 }
 
-static void meet_path(struct walk *walk, const char *from, const char *relative)
+static void add_path(struct walk *walk, const char *from, const char *relative)
 {
-    if (!resolve(from, relative, &walk->path))
+    if (!resolve_path(from, relative, &walk->path))
         return;
     if (walk->path.size == 0)
         walk->has_root = true;
     const struct git_entry *entry = tree_find(walk->tree, (const char *)walk->path.data);
     if (!entry)
         return;
-    meet(walk, entry);
+    add_member(walk, entry);
     if (entry->kind != GIT_FOLDER)
         return;
-    /* A folder stands for all below it by its tree id; imported, its default.nix is evaluated. */
+    /* A folder's tree id covers all files below it; importing it evaluates its default.nix. */
     buf_print(&walk->path, "/default.nix");
     entry = tree_find(walk->tree, (const char *)walk->path.data);
     if (entry)
-        meet(walk, entry);
+        add_member(walk, entry);
 }
 
 static void walk_member(struct walk *walk, const struct git_entry *entry, bool is_recipe)
@@ -162,11 +162,11 @@ static void walk_member(struct walk *walk, const struct git_entry *entry, bool i
         walk->is_complete = false;
         return;
     }
-    /* What an imported file is given comes from the recipe that imports it. */
+    /* The arguments of an imported file come from the recipe that imports it. */
     if (!facts->fetches_pinned || (is_recipe && !facts->arguments_unused))
         walk->is_pinned = false;
     for (size_t i = 0; i < facts->path_count; i++)
-        meet_path(walk, entry->path, facts->paths[i]);
+        add_path(walk, entry->path, facts->paths[i]);
 }
 
 static void walk_recipe(struct walk *walk, const struct git_entry *recipe)
@@ -175,7 +175,7 @@ static void walk_recipe(struct walk *walk, const struct git_entry *recipe)
     walk->member_count = 0;
     walk->has_root = false;
     walk->is_complete = walk->is_pinned = true;
-    meet(walk, recipe);
+    add_member(walk, recipe);
     for (size_t i = 0; i < walk->member_count; i++)
         walk_member(walk, &walk->tree->entries[walk->members[i]], i == 0);
 }
@@ -199,8 +199,8 @@ static void digest_entry(EVP_MD_CTX *digest, const struct git_entry *entry)
     digest_text(digest, entry->id);
 }
 
-static const char *hash_of(struct walk *walk, enum builder builder, EVP_MD_CTX *digest,
-                           struct arena *arena)
+static const char *inputs_hash(struct walk *walk, enum builder builder, EVP_MD_CTX *digest,
+                               struct arena *arena)
 {
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned size = 0;
@@ -225,7 +225,7 @@ static const char *hash_of(struct walk *walk, enum builder builder, EVP_MD_CTX *
 
 /* ---- all of a commit ------------------------------------------------------------------------ */
 
-/* One round over all packages. True when everything that had to be read was. */
+/* Does a round over all packages; true when all necessary files were read. */
 static bool walk_all(struct walk *walk, const struct package *packages, size_t count,
                      enum builder builder, struct package_inputs *out, EVP_MD_CTX *digest,
                      struct arena *arena)
@@ -240,8 +240,8 @@ static bool walk_all(struct walk *walk, const struct package *packages, size_t c
         if (!walk->is_complete)
             continue;
         out[i].facts = facts_of(walk->recipes, recipe->id);
-        out[i].inputs.hash = hash_of(walk, builder, digest, arena);
-        /* What a command does, nobody can read off a recipe. */
+        out[i].inputs.hash = inputs_hash(walk, builder, digest, arena);
+        /* A command's effect cannot be read from a recipe. */
         out[i].inputs.pinned = walk->is_pinned && builder != BUILDER_COMMAND;
     }
     return is_complete;

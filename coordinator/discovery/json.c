@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* json.c - question and answer between the coordinator and its child, as JSON. */
+/* json.c - converts questions and answers of `farmd discover` to and from JSON. */
 #include "coordinator/discovery/discover.h"
 
 #include "proto/json.h"
@@ -37,8 +37,7 @@ static const struct field answer_fields[] = {
 };
 const struct shape discover_answer_shape = SHAPE(struct discover_answer, answer_fields);
 
-/* ---- writing and reading
- * --------------------------------------------------------------------------- */
+/* ---- writing and reading -------------------------------------------------------------------- */
 
 static void print_node(json_t *node, struct buf *out)
 {
@@ -74,7 +73,7 @@ static int parse_part(const struct shape *shape, const char *text, size_t size, 
     json_error_t fault;
     json_t *node = json_loadb(text, size, JSON_REJECT_DUPLICATES, &fault);
     if (!node)
-        return err_set(err, "discovery answered what is no JSON: %s", fault.text);
+        return err_set(err, "discovery's answer is not JSON: %s", fault.text);
     int result = json_to_shape(shape, node, plain, arena, err);
     json_decref(node);
     return result;
@@ -86,13 +85,14 @@ static int parse_items(const char *text, struct discover_answer *answer, struct 
     size_t capacity = 0;
     struct plan_item *items = NULL;
     int result = 0;
-    answer->items_count = 0; /* the head has none of its own */
+    answer->items_count = 0; /* the head has no items */
     while (result == 0 && *text == '{') {
         size_t size = strcspn(text, "\n");
         size_t object = size - (size > 0 && text[size - 1] == ',');
         MEM_GROW(items, answer->items_count, capacity);
         if (answer->items_count == LIMIT_VARIANTS_PER_RUN)
-            result = err_set(err, "discovery answered more than %d items", LIMIT_VARIANTS_PER_RUN);
+            result =
+                err_set(err, "discovery's answer has more than %d items", LIMIT_VARIANTS_PER_RUN);
         else
             result = parse_part(&plan_item_shape, text, object, &items[answer->items_count++],
                                 arena, err);
@@ -103,14 +103,14 @@ static int parse_items(const char *text, struct discover_answer *answer, struct 
         memcpy(answer->items, items, answer->items_count * sizeof *items);
     free(items);
     if (result == 0 && strncmp(text, "]}", 2) != 0)
-        return err_set(err, "the answer of discovery ends in the middle");
+        return err_set(err, "discovery's answer is incomplete");
     return result;
 }
 
 int discover_parse(struct bytes text, struct discover_answer *answer, struct arena *arena,
                    struct err *err)
 {
-    /* A NUL behind it, so that it can be read as a text. */
+    /* A final NUL makes the answer a C string. */
     char *copy =
         memcpy(mem_new(text.size + 1), text.size ? (const void *)text.data : "", text.size);
     char *items = strstr(copy, between);
@@ -133,7 +133,7 @@ static int read_question(struct discover_question *question, struct arena *arena
     json_error_t fault;
     json_t *node = json_loadf(stdin, JSON_REJECT_DUPLICATES, &fault);
     if (!node)
-        return err_set(err, "the question is no JSON: %s", fault.text);
+        return err_set(err, "the question is not JSON: %s", fault.text);
     int result = json_to_shape(&discover_question_shape, node, question, arena, err);
     json_decref(node);
     return result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* packages.c - which packages a tree has. */
+/* packages.c - finds the packages in a tree by flox's rules. */
 #include "coordinator/discovery/packages.h"
 
 #include "coordinator/matrix/names.h"
@@ -35,7 +35,7 @@ static bool ends_with(const char *text, const char *suffix)
 
 /* ---- flox's rules --------------------------------------------------------------------------- */
 
-/* Whether the folder (a prefix of a path, without the slash) has a default.nix that is a file. */
+/* Whether the folder (a prefix of the path, without the slash) has a file default.nix. */
 static bool is_package_folder(const struct tree *tree, const char *path, size_t size,
                               struct arena *arena)
 {
@@ -44,8 +44,8 @@ static bool is_package_folder(const struct tree *tree, const char *path, size_t 
     return entry && entry->kind == GIT_FILE;
 }
 
-/* The part of the path that is the package's name, in bytes behind ROOT, or 0 when this file is not
- * what makes a package. A folder with a default.nix is one package, whatever else it has. */
+/* The size of the package's name, which follows ROOT in the path; 0 when this file does not define
+ * a package. A folder with a default.nix is one package, whatever else it contains. */
 static size_t name_size(const struct tree *tree, const char *path, struct arena *arena)
 {
     size_t root = strlen(ROOT), size = strlen(path);
@@ -60,7 +60,7 @@ static size_t name_size(const struct tree *tree, const char *path, struct arena 
     return size - root - strlen(".nix");
 }
 
-static const char *replace(const char *text, char from, char to, struct arena *arena)
+static const char *replace_char(const char *text, char from, char to, struct arena *arena)
 {
     char *copy = arena_text(arena, text);
     for (char *at = copy; (at = strchr(at, from));)
@@ -72,18 +72,18 @@ static struct package make_package(const char *path, size_t size, struct arena *
 {
     const char *place = arena_print(arena, "%.*s", (int)size, path + strlen(ROOT));
     struct package package = {
-        .name = replace(place, '/', '.', arena), .path = path, .problem = "", .dotted = ""};
+        .name = replace_char(place, '/', '.', arena), .path = path, .problem = "", .dotted = ""};
     if (!name_is_package(package.name))
-        package.problem = arena_print(
-            arena,
-            "rename %.200s: a package's name has letters, digits, '.', '_' and '-', at most %d",
-            path, LIMIT_PACKAGE_BYTES);
+        package.problem = arena_print(arena,
+                                      "rename %.200s: a package's name may have letters, digits, "
+                                      "'.', '_' and '-', at most %d",
+                                      path, LIMIT_PACKAGE_BYTES);
     else if (strchr(place, '.'))
         package.dotted =
             arena_print(arena,
                         "rename %.200s to " ROOT "%.200s%s: flox cannot build a "
                         "package whose file name has a dot",
-                        path, replace(place, '.', '_', arena), path + strlen(ROOT) + size);
+                        path, replace_char(place, '.', '_', arena), path + strlen(ROOT) + size);
     return package;
 }
 
@@ -94,7 +94,7 @@ static int by_name(const void *a, const void *b)
     return order ? order : strcmp(left->path, right->path);
 }
 
-/* Which of two recipes of one name flox takes is undefined (flox issue 3390). */
+/* It is undefined which of two recipes of the same name flox uses (flox issue 3390). */
 static size_t merge_same(struct package *packages, size_t count, struct arena *arena)
 {
     size_t kept = 0;
@@ -110,7 +110,7 @@ static size_t merge_same(struct package *packages, size_t count, struct arena *a
     return kept;
 }
 
-/* The first entry below ROOT; they are together, for entries are sorted. */
+/* The first entry below ROOT; the entries are sorted, so these are contiguous. */
 static size_t first_of_root(const struct tree *tree)
 {
     size_t low = 0, high = tree->count;

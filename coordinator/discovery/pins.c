@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pins.c - whether the commits of an earlier run can still be had: a retry builds the same
- * ones, and a force-push or a deleted branch may have taken them away since. */
+/* pins.c - checks whether the commits of an earlier run are still available: a retry builds the
+ * same commits, but a force-push or a deleted branch may have removed them. */
 #include "coordinator/discovery/discover.h"
 
 #include "coordinator/discovery/git.h"
@@ -26,9 +26,10 @@ static void add_lost(struct discover_answer *answer, const struct discover_pin *
     item->problem = problem;
 }
 
-/* The pins of the project that the pin at `first` is of. */
-static int look_at_project(const struct discover_question *question, size_t first,
-                           struct discover_answer *answer, struct arena *arena, struct err *err)
+/* Checks all pins of the project that the pin at `first` belongs to. */
+static int check_pins_of_project(const struct discover_question *question, size_t first,
+                                 struct discover_answer *answer, struct arena *arena,
+                                 struct err *err)
 {
     const struct discover_pin *pins = question->pins;
     struct git git;
@@ -45,15 +46,16 @@ static int look_at_project(const struct discover_question *question, size_t firs
         if (!has_branch(branches, count, pins[i].branch))
             add_lost(answer, &pins[i],
                      arena_print(arena,
-                                 "branch %s is gone from %s: push it again, or `farm rebuild` what "
-                                 "took its place",
+                                 "branch %s is gone from %s: push it again, or use `farm rebuild` "
+                                 "for the branch that replaces it",
                                  pins[i].branch, pins[i].url));
         else if (!git_on_branch(&git, pins[i].commit))
-            add_lost(answer, &pins[i],
-                     arena_print(arena,
-                                 "commit %.12s of %s is on no branch of %s any more: `farm retry` "
-                                 "with --at %s takes the branch's tip, or push that commit again",
-                                 pins[i].commit, pins[i].branch, pins[i].url, pins[i].branch));
+            add_lost(
+                answer, &pins[i],
+                arena_print(arena,
+                            "commit %.12s of %s is no longer on any branch of %s: push it again, "
+                            "or build the branch's tip by `farm retry` with --at %s",
+                            pins[i].commit, pins[i].branch, pins[i].url, pins[i].branch));
     }
     git_close(&git);
     return result < 0 ? err_prefix(err, "project %s", pins[first].project) : 0;
@@ -74,7 +76,7 @@ int discover_pins(const struct discover_question *question, struct discover_answ
     answer->items = arena_new(arena, question->pins_count * sizeof *answer->items);
     for (size_t i = 0; i < question->pins_count; i++)
         if (is_first_of_project(question, i) &&
-            look_at_project(question, i, answer, arena, err) < 0)
+            check_pins_of_project(question, i, answer, arena, err) < 0)
             return -1;
     return 0;
 }

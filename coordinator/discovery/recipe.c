@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* recipe.c - a scan of Nix text; no evaluation, no grammar.
+/* recipe.c - scans Nix text, without evaluation or grammar.
  *
- * First the comments become blanks (which needs to know what is a string, for '#' begins no comment
- * there), and in a second copy the strings too. Words and paths are looked for in that copy, for
- * recipes carry shell and C in their strings; what they are followed by is read in the first.
+ * First comments are replaced by blanks (which must recognise strings, because '#' in a string does
+ * not begin a comment), and in a second copy also strings. Words and paths are searched in the
+ * second copy, because strings of recipes contain shell and C; the text after a word is read from
+ * the first copy.
  */
 #include "coordinator/discovery/recipe.h"
 
@@ -19,15 +20,15 @@
 
 enum mode { IN_CODE, IN_STRING, IN_INDENTED };
 
-/* Strings hold code in ${...}, which holds strings: where we are is a stack. */
+/* Strings may contain code in ${...}, which may contain strings: the lexer's state is a stack. */
 struct lexer {
     enum mode modes[64];
     unsigned braces[64]; /* open braces within this code */
     size_t depth;
-    bool is_lost; /* deeper than the stack: nothing is certain any more */
+    bool is_lost; /* the text is nested deeper than the stack: the scan is unreliable */
 };
 
-static void enter(struct lexer *lexer, enum mode mode)
+static void enter_mode(struct lexer *lexer, enum mode mode)
 {
     if (lexer->depth + 1 == sizeof lexer->modes / sizeof lexer->modes[0]) {
         lexer->is_lost = true;
@@ -38,13 +39,13 @@ static void enter(struct lexer *lexer, enum mode mode)
     lexer->braces[lexer->depth] = 0;
 }
 
-static void leave(struct lexer *lexer)
+static void leave_mode(struct lexer *lexer)
 {
     if (lexer->depth > 0)
         lexer->depth--;
 }
 
-static size_t blank(char *text, size_t size)
+static size_t blank_text(char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         if (text[i] != '\n')
@@ -52,7 +53,7 @@ static size_t blank(char *text, size_t size)
     return size;
 }
 
-/* Size of the comment that begins here, 0 if none does. */
+/* The size of the comment that begins at `at`; 0 if there is none. */
 static size_t comment_size(const char *at)
 {
     if (*at == '#')
@@ -63,16 +64,16 @@ static size_t comment_size(const char *at)
     return end ? (size_t)(end + 2 - at) : strlen(at);
 }
 
-/* Each of these steps over what begins at `at` and returns its size. */
+/* Each step function consumes one token at `at` and returns its size. */
 static size_t step_code(struct lexer *lexer, char *at)
 {
     size_t comment = comment_size(at);
     if (comment)
-        return blank(at, comment);
+        return blank_text(at, comment);
     if (*at == '"') {
-        enter(lexer, IN_STRING);
+        enter_mode(lexer, IN_STRING);
     } else if (at[0] == '\'' && at[1] == '\'') {
-        enter(lexer, IN_INDENTED);
+        enter_mode(lexer, IN_INDENTED);
         return 2;
     } else if (*at == '{') {
         lexer->braces[lexer->depth]++;
@@ -80,7 +81,7 @@ static size_t step_code(struct lexer *lexer, char *at)
         if (lexer->braces[lexer->depth])
             lexer->braces[lexer->depth]--;
         else
-            leave(lexer);
+            leave_mode(lexer);
     }
     return 1;
 }
@@ -90,11 +91,11 @@ static size_t step_string(struct lexer *lexer, const char *at)
     if (at[0] == '\\' && at[1])
         return 2;
     if (at[0] == '$' && at[1] == '{') {
-        enter(lexer, IN_CODE);
+        enter_mode(lexer, IN_CODE);
         return 2;
     }
     if (*at == '"')
-        leave(lexer);
+        leave_mode(lexer);
     return 1;
 }
 
@@ -104,23 +105,23 @@ static size_t step_indented(struct lexer *lexer, const char *at)
     if (at[0] == '\'' && at[1] == '\'') {
         if (at[2] == '$' || at[2] == '\'' || (at[2] == '\\' && at[3]))
             return at[2] == '\\' ? 4 : 3;
-        leave(lexer);
+        leave_mode(lexer);
         return 2;
     }
     if (at[0] == '$' && at[1] == '{') {
-        enter(lexer, IN_CODE);
+        enter_mode(lexer, IN_CODE);
         return 2;
     }
     return 1;
 }
 
-/* The text without comments, and the same without the contents of strings. */
+/* The text without comments, and the text without comments and contents of strings. */
 struct source {
     char *text;
     char *code;
 };
 
-/* False when the text is nested too deep to tell. */
+/* False when the text is nested too deeply. */
 static bool blank_out(struct source source, size_t size)
 {
     struct lexer lexer = {.modes = {IN_CODE}};
@@ -143,7 +144,7 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '\'';
 }
 
-/* The next place behind `from` where `word` stands as a word of its own. */
+/* The next occurrence of `word`, as a whole word, at or after `from`. */
 static const char *find_word(const char *text, const char *from, const char *word)
 {
     size_t size = strlen(word);
@@ -173,7 +174,7 @@ static bool read_system(const char **at, const char **system, struct arena *aren
     return true;
 }
 
-/* The first `platforms = [ "..." ... ]`; other forms tell nothing certain. */
+/* Reads the first `platforms = [ "..." ... ]`; other forms are ignored. */
 static void scan_systems(struct source source, struct recipe_facts *facts, struct arena *arena)
 {
     enum { SYSTEMS_MAX = 16 };
@@ -209,7 +210,7 @@ static bool begins_path(const char *text, const char *at)
     return is_relative && (at == text || !is_path_character(at[-1]) || at[-1] == '-');
 }
 
-/* A path with ${...} in it may name anything in the folder before that. */
+/* A path that contains ${...} may name anything in the folder before it. */
 static size_t path_size(const char *at)
 {
     size_t size = 0;
@@ -235,7 +236,7 @@ static void scan_paths(const char *text, struct recipe_facts *facts, struct aren
                 if (old)
                     memcpy(paths, old, facts->path_count * sizeof *paths);
             }
-            assert(paths && "room was made above");
+            assert(paths && "the array was grown above");
             paths[facts->path_count++] = arena_print(arena, "%.*s", (int)size, at);
         }
         at += size ? size : 1;
@@ -260,13 +261,13 @@ static bool has_commit(const char *text, size_t size)
     return false;
 }
 
-static bool has_text(const char *text, size_t size, const char *wanted)
+static bool contains_text(const char *text, size_t size, const char *wanted)
 {
     return memmem(text, size, wanted, strlen(wanted)) != NULL;
 }
 
-/* Size of the argument that begins here: a set, something in parentheses, a string. 0: a name,
- * whose value stands somewhere else. */
+/* The size of the argument that begins at `at`: a set, a parenthesis or a string. 0 for a name,
+ * whose value is somewhere else. */
 static size_t argument_size(const char *at)
 {
     if (*at == '"')
@@ -287,11 +288,11 @@ static size_t argument_size(const char *at)
 static bool is_fetch_pinned(const char *argument)
 {
     size_t size = argument_size(argument);
-    return has_commit(argument, size) || has_text(argument, size, "sha256") ||
-           has_text(argument, size, "narHash") || has_text(argument, size, "hash =");
+    return has_commit(argument, size) || contains_text(argument, size, "sha256") ||
+           contains_text(argument, size, "narHash") || contains_text(argument, size, "hash =");
 }
 
-/* Every call of a fetcher that may be called without a hash. */
+/* Whether all calls of fetchers that may be called without a hash have one. */
 static bool are_fetches_pinned(struct source source)
 {
     static const char *const fetchers[] = {
@@ -305,7 +306,7 @@ static bool are_fetches_pinned(struct source source)
     return true;
 }
 
-/* What differs from host to host or from day to day. */
+/* Whether the text uses functions whose result depends on the host or the day. */
 static bool is_impure(const char *text)
 {
     static const char *const words[] = {"getEnv", "currentTime", "storePath", "nixPath", NULL};
@@ -315,7 +316,7 @@ static bool is_impure(const char *text)
     return false;
 }
 
-/* <nixpkgs> is whatever the host has. */
+/* Whether the text uses <nixpkgs>, which depends on the host. */
 static bool has_search_path(const char *text)
 {
     for (const char *at = text; (at = strchr(at, '<')); at++) {
@@ -330,7 +331,7 @@ static bool has_search_path(const char *text)
 
 /* ---- arguments ------------------------------------------------------------------------------ */
 
-/* Whether the name is used in `body`: as a variable, not as an attribute of something or a key. */
+/* Whether `body` uses the name as a variable, not as an attribute or a key. */
 static bool is_used(const char *body, const char *name)
 {
     for (const char *at = body; (at = find_word(body, at, name)); at += strlen(name))
@@ -339,7 +340,7 @@ static bool is_used(const char *body, const char *name)
     return false;
 }
 
-/* One argument of `{ a, b ? default, ... }`; returns what stands behind it. */
+/* Reads an argument of `{ a, b ? default, ... }`; returns the text after it. */
 static const char *read_argument(const char *at, char name[LIMIT_PACKAGE_BYTES])
 {
     size_t size = 0, depth = 0;
@@ -354,8 +355,8 @@ static const char *read_argument(const char *at, char name[LIMIT_PACKAGE_BYTES])
     return at;
 }
 
-/* `{ pkgs ? import <nixpkgs> {} }:` - the body behind the colon, and whether none of the names is
- * used in it. Text without such a head takes no arguments. */
+/* For `{ pkgs ? import <nixpkgs> {} }: BODY`, returns BODY and whether it uses none of the
+ * arguments. Text without such a head has no arguments. */
 static const char *read_head(const char *text, bool *arguments_unused)
 {
     const char *head = skip_blanks(text);
@@ -366,7 +367,7 @@ static const char *read_head(const char *text, bool *arguments_unused)
     const char *body = skip_blanks(head + size);
     if (size == 0 || (*body != ':' && *body != '@'))
         return text;
-    if (*body == '@') { /* a name for all of them: no telling what is taken from it */
+    if (*body == '@') { /* a name for the whole set: its use cannot be followed */
         *arguments_unused = false;
         return body;
     }

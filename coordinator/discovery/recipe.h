@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* recipe.h - what the text of a Nix recipe says without evaluating it: the files it takes in, the
- * systems it names, and whether all it fetches is pinned. Wrong guesses are on the safe side: a
- * path too many among the inputs, a recipe called unpinned. */
+/* recipe.h - reads facts from the text of a Nix recipe without evaluating it: the files it refers
+ * to, its systems, and whether all its fetches are pinned. Wrong guesses are on the safe side: an
+ * extra path among the inputs, or a pinned recipe that counts as unpinned. */
 #ifndef FARM_DISCOVERY_RECIPE_H
 #define FARM_DISCOVERY_RECIPE_H
 
@@ -10,17 +10,17 @@
 #include <stdbool.h>
 
 struct recipe_facts {
-    const char **paths; /* relative paths it mentions, as written: "./patches", "../lib.nix" */
+    const char **paths; /* relative paths in it, as written: "./patches", "../lib.nix" */
     size_t path_count;
-    const char **systems; /* `platforms = [ ... ]` where that is a plain list */
+    const char **systems; /* `platforms = [ ... ]`, if it is a plain list */
     size_t system_count;
-    /* All it fetches names a full commit or a hash, and it reads nothing from its surroundings. */
+    /* Every fetch names a full commit or a hash, and nothing depends on the host. */
     bool fetches_pinned;
-    /* Its arguments are not used (other than `system`), so nothing comes in through them. */
+    /* Its arguments, other than `system`, are not used, so they have no influence. */
     bool arguments_unused;
 };
 
-/* Texts live in the arena. Bytes that are no Nix give no facts, and unpinned. */
+/* Texts live in the arena. Bytes that are not Nix give no facts and count as unpinned. */
 void recipe_scan(struct bytes text, struct recipe_facts *facts, struct arena *arena);
 
 #endif

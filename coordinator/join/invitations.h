@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* invitations.h - tokens by which strangers join: who may make them, what became of each.
+/* invitations.h - tokens that admit new keys, and their states.
  *
- * HOME/invitations.json (0600) holds a digest of each secret, never the secret. They are no facts
- * of the farm: nothing is replayed or decided by them, they end by themselves, and a backup does
- * not bring them back. What they bring about, an enrolment, is a record like any other.
+ * HOME/invitations.json (0600) has a digest of each secret, never the secret. Tokens are not facts
+ * of the farm: they are not replayed, the core does not decide on them, they expire by themselves,
+ * and a backup does not contain them. The enrolment that a token leads to is an ordinary record.
  *
- * One token, one key: it is written down as used, durably, before the key is let in, so that a
- * crash between the two costs the host another try with the same token and key, and never lets two
- * in.
+ * A token admits one key. It is durably marked as used before the key is enrolled: a crash between
+ * the two costs the host another try with the same token and key, but never admits two keys.
  */
 #ifndef FARM_JOIN_INVITATIONS_H
 #define FARM_JOIN_INVITATIONS_H
@@ -19,34 +18,34 @@
 
 struct invitations;
 
-/* What the operator allows whoever has the token. */
+/* The rights that a token gives. */
 struct invitation_terms {
     enum role role;
-    const char *name; /* "" the joining host's own wish */
+    const char *name; /* "": the joining host chooses */
     bool may_publish;
     uint64_t expires_wall_ms;
-    const char *who; /* made it */
+    const char *who; /* the name of its maker */
 };
 
-/* Reads HOME/invitations.json; a farm without one has none. */
+/* Reads HOME/invitations.json; without the file there are no tokens. */
 int invitations_open(const char *home, struct invitations **out, struct err *err);
 void invitations_close(struct invitations *invitations);
 
-/* Makes one; number and secret are filled in. Those long expired make room. */
+/* Makes a token: fills in its number and secret. Forgets tokens that expired long ago. */
 int invitations_make(struct invitations *invitations, const struct invitation_terms *terms,
                      uint64_t wall_ms, struct invitation *out, struct err *err);
-/* Whether any could still be used: then the door is open. */
+/* Whether a token can still be used, so that the join socket must be open. */
 bool invitations_any_open(const struct invitations *invitations, uint64_t wall_ms);
-/* Takes it for this key and writes that down. -1 with the reason to tell: unknown, wrong, revoked,
- * expired, used by another key, or not for a worker (or only for one). Texts of the terms live
- * until the next call. */
+/* Uses a token for this key, durably. -1 with the reason for the joining host: unknown, wrong,
+ * revoked, expired, used by another key, or of another role. The texts in *out live until the next
+ * call. */
 int invitations_use(struct invitations *invitations, uint32_t number, const uint8_t *secret,
                     const char *public_key, bool as_worker, uint64_t wall_ms,
                     struct invitation_terms *out, struct err *err);
-/* Takes back what was not used after all: the core refused the enrolment. */
+/* Marks a token as unused again, because the core refused the enrolment. */
 void invitations_unuse(struct invitations *invitations, uint32_t number);
 int invitations_revoke(struct invitations *invitations, uint32_t number, struct err *err);
-/* A list for people: number, role, name, state (open, used, expired, revoked), expires, who. */
+/* A list with number, role, name, state (open, used, expired, revoked), expires and who. */
 json_t *invitations_render(const struct invitations *invitations, uint64_t wall_ms);
 
 #endif

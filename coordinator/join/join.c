@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* join.c - the join endpoint, and the verbs about tokens. */
 #include "coordinator/join/join.h"
 
 #include "coordinator/core/view.h"
@@ -20,11 +21,11 @@
 enum {
     HIGH_WATER = 20,
     CLOSE_LINGER_MS = 1000,
-    CONNECTIONS_MAX = 256, /* of strangers: joining takes a second */
+    CONNECTIONS_MAX = 256, /* enough, because joining takes a second */
     SILENT_MS = 5000
 };
 
-/* What somebody is to hear once the turn's records are on disk. */
+/* An answer to send when the turn's records are on disk. */
 struct pending {
     link_peer peer;
     uint64_t correlation;
@@ -42,7 +43,7 @@ struct join {
     struct pending *pending;
     size_t pending_count, pending_capacity;
     uint64_t second;
-    unsigned knocks; /* in that second */
+    unsigned knocks; /* requests in that second */
     bool busy;
     struct budget lines;
 };
@@ -74,7 +75,7 @@ int join_fd(const struct join *join)
     return join->link ? link_fd(join->link) : -1;
 }
 
-/* ---- open and closed ----------------------------------------------------------------------- */
+/* ---- the socket ---------------------------------------------------------------------------- */
 
 static int open_socket(struct join *join, struct err *err)
 {
@@ -107,7 +108,7 @@ static void update_socket(struct join *join)
     }
 }
 
-/* ---- knocks -------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------ */
 
 static struct pending *add_pending(struct join *join, const struct received *received)
 {
@@ -119,7 +120,7 @@ static struct pending *add_pending(struct join *join, const struct received *rec
     return pending;
 }
 
-static void turn_away(struct join *join, const struct received *received, const char *reason)
+static void refuse_key_of(struct join *join, const struct received *received, const char *reason)
 {
     char key[9];
     keys_short(received->public_key, key);
@@ -128,12 +129,12 @@ static void turn_away(struct join *join, const struct received *received, const 
     add_pending(join, received)->text = arena_text(&join->shell->arena, reason);
 }
 
-static void drop(struct join *join, const struct received *received, const char *reason)
+static void drop_message(struct join *join, const struct received *received, const char *reason)
 {
     char key[9];
     keys_short(received->public_key, key);
     if (budget_take(&join->lines))
-        log_warn("a message of key %s at the door was dropped: %s", key, reason);
+        log_warn("dropped a message from key %s at the join endpoint: %s", key, reason);
 }
 
 static bool read_secret(const char *text, uint8_t secret[INVITATION_SECRET_BYTES])
@@ -149,9 +150,9 @@ static bool read_secret(const char *text, uint8_t secret[INVITATION_SECRET_BYTES
     return true;
 }
 
-/* The core's own words when it did not let the key in; NULL when it did. */
-static const char *enrol(struct join *join, const struct received *received,
-                         const struct invitation_terms *terms, const char *name)
+/* Returns NULL when the core enrolled the key, otherwise the core's reason. */
+static const char *enrol_peer(struct join *join, const struct received *received,
+                              const struct invitation_terms *terms, const char *name)
 {
     struct shell *shell = join->shell;
     struct peer_view peer;
@@ -169,11 +170,11 @@ static const char *enrol(struct join *join, const struct received *received,
     for (size_t i = first; i < shell->outcome.effect_count; i++)
         if (shell->outcome.effects[i].kind == EFFECT_REPLY && !shell->outcome.effects[i].ok)
             return shell->outcome.effects[i].text;
-    return "the farm did not let this key in";
+    return "the farm did not admit this key";
 }
 
-static void let_in(struct join *join, const struct received *received,
-                   const struct invitation_terms *terms, const char *name)
+static void admit_key(struct join *join, const struct received *received,
+                      const struct invitation_terms *terms, const char *name)
 {
     struct shell *shell = join->shell;
     json_t *body = json_object();
@@ -207,23 +208,23 @@ static void take_join(struct join *join, const struct received *received, const 
     struct err err;
     uint64_t number = json_get_u64(words, "number", 0);
     if (!read_secret(json_get_text(words, "secret", ""), secret) || number > UINT32_MAX) {
-        turn_away(join, received, "this token is not known here: ask for a new one");
+        refuse_key_of(join, received, "this token is unknown: ask for a new one");
         return;
     }
     if (invitations_use(join->invitations, (uint32_t)number, secret, received->public_key,
                         json_get_flag(words, "worker"), shell->wall_ms, &terms, &err) < 0) {
-        turn_away(join, received, err.text);
+        refuse_key_of(join, received, err.text);
         return;
     }
     const char *name = *terms.name ? terms.name : json_get_text(words, "name", "");
-    const char *why = is_fine_name(name) ? enrol(join, received, &terms, name)
-                                         : "say what you are to be called: --name, printable and "
-                                           "without blanks and slashes";
+    const char *why = is_fine_name(name) ? enrol_peer(join, received, &terms, name)
+                                         : "choose a name with --name: printable characters, no "
+                                           "blanks or slashes";
     if (why) {
         invitations_unuse(join->invitations, (uint32_t)number);
-        turn_away(join, received, why);
+        refuse_key_of(join, received, why);
     } else {
-        let_in(join, received, &terms, name);
+        admit_key(join, received, &terms, name);
     }
 }
 
@@ -232,7 +233,7 @@ static bool is_fine_id(const char *id)
     return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32;
 }
 
-static void take(struct join *join, const struct received *received)
+static void take_message(struct join *join, const struct received *received)
 {
     const struct request *request = &received->message.request;
     uint64_t second = join->shell->now_ms / 1000;
@@ -240,12 +241,12 @@ static void take(struct join *join, const struct received *received)
         join->knocks = 0;
     join->second = second;
     if (join->knocks++ >= LIMIT_KNOCKS_PER_SECOND) {
-        drop(join, received, "too many knock at once"); /* it asks again */
+        drop_message(join, received, "too many requests at once"); /* it will ask again */
         return;
     }
     if (received->message.kind != MESSAGE_REQUEST || strcmp(request->verb, "join") != 0 ||
         !is_fine_id(request->id)) {
-        drop(join, received, "it does not ask to join");
+        drop_message(join, received, "not a request to join");
         return;
     }
     json_t *words = json_loads(request->arguments, 0, NULL);
@@ -262,7 +263,7 @@ void join_receive(struct join *join)
         if (result == LINK_EMPTY)
             return;
         if (result == LINK_OK)
-            take(join, &received);
+            take_message(join, &received);
     }
 }
 
@@ -295,13 +296,13 @@ bool join_was_busy(struct join *join)
 static const char *check_terms(const struct invitation_terms *terms, uint64_t ttl_ms)
 {
     if (terms->role <= ROLE_NONE || terms->role == ROLE_ADMIN)
-        return "a token's role is worker, viewer or operator; keys of admins are added with `farm "
-               "key add`";
+        return "a token's role must be worker, viewer or operator: add admins with `farm key add`";
     if (strlen(terms->name) > LIMIT_NAME_BYTES)
         return "the name is too long";
     if (terms->may_publish && terms->role != ROLE_WORKER)
-        return "only a worker publishes";
-    return ttl_ms < 1000 || ttl_ms > TTL_MS_MAX ? "a token is open for 1 second to 30 days" : NULL;
+        return "only a worker may publish";
+    return ttl_ms < 1000 || ttl_ms > TTL_MS_MAX ? "a token must be valid for 1 second to 30 days"
+                                                : NULL;
 }
 
 void serve_token_create(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -354,7 +355,7 @@ void serve_token_revoke(struct shell *shell, const struct asker *asker, const js
     unsigned long number = strtoul(text, &end, 16);
     if (!*text || *end || strlen(text) > 8)
         reply_refuse(shell->replies, asker, 2,
-                     "\"%.64s\" is no token's number: see `farm token list`", text);
+                     "\"%.64s\" is not a token's number: see `farm token list`", text);
     else if (invitations_revoke(shell->join->invitations, (uint32_t)number, &err) < 0)
         reply_refuse(shell->replies, asker, 3, "%s", err.text);
     else

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* filter.c - parses and applies filters; filter.h has the rules. */
 #include "coordinator/matrix/filter.h"
 
 #include "proto/limits.h"
@@ -8,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Words of one filter: people type a handful; shells pass no more than this on purpose. */
+/* Maximum words of a filter: people type a handful; more are a mistake. */
 enum { WORDS_MAX = 64, VALUES_MAX = 4096 };
 
-/* What a value is compared with, in the one spelling that both sides are brought to. */
+/* How values of a key are spelled before they are compared. */
 enum spelling { SPELL_AS_IS, SPELL_PACKAGE, SPELL_LOWER, SPELL_ISA, SPELL_CUDA, SPELL_PYTHON };
 
 struct filter_key {
@@ -32,13 +33,13 @@ static const struct filter_key keys[] = {
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0], KEY_PACKAGE = 2 };
 
-/* How closely a bare word must fit; see filter_settle. */
+/* How closely a bare word must match; see filter_settle. */
 enum closeness { FIT_EXACT, FIT_PARTS, FIT_ANYWHERE };
 
 struct value {
     const char *typed;
     const char *text;         /* in the key's spelling */
-    enum closeness closeness; /* in a bare word */
+    enum closeness closeness; /* bare words only */
 };
 
 struct word {
@@ -70,7 +71,7 @@ static void cut_prefix(char *text, const char *prefix)
         memmove(text, text + size, strlen(text + size) + 1);
 }
 
-static void lower(char *text)
+static void lower_case(char *text)
 {
     for (; *text; text++)
         *text = (char)tolower((unsigned char)*text);
@@ -93,13 +94,13 @@ static void spell_python(char *text)
     cut_prefix(text, "python");
     size_t size = strlen(text);
     if (size >= 2 && strspn(text, "0123456789") == size) {
-        memmove(text + 2, text + 1, size); /* the NUL too; there is room for it */
+        memmove(text + 2, text + 1, size); /* including the NUL; the buffer has room */
         text[1] = '.';
     }
 }
 
-/* A copy in the key's spelling, with room for one character more. */
-static const char *spelled(enum spelling spelling, const char *text, char *room)
+/* Copies the text to `room` in the key's spelling; `room` must fit one extra character. */
+static const char *spell_value(enum spelling spelling, const char *text, char *room)
 {
     memcpy(room, text, strlen(text) + 1);
     switch (spelling) {
@@ -109,11 +110,11 @@ static const char *spelled(enum spelling spelling, const char *text, char *room)
         spell_package(room);
         break;
     case SPELL_ISA:
-        lower(room);
+        lower_case(room);
         replace_all(room, '.', '_');
         break;
     case SPELL_CUDA:
-        lower(room);
+        lower_case(room);
         cut_prefix(room, "cuda");
         replace_all(room, '_', '.');
         break;
@@ -121,7 +122,7 @@ static const char *spelled(enum spelling spelling, const char *text, char *room)
         spell_python(room);
         break;
     case SPELL_LOWER:
-        lower(room);
+        lower_case(room);
         break;
     }
     return room;
@@ -137,7 +138,7 @@ static const struct filter_key *find_key(const char *name, size_t size)
     return NULL;
 }
 
-static int refuse_key(const char *typed, size_t size, struct arena *arena, struct err *err)
+static int refuse_filter_key(const char *typed, size_t size, struct arena *arena, struct err *err)
 {
     const char *names[KEY_COUNT];
     struct buf all = {0};
@@ -150,7 +151,7 @@ static int refuse_key(const char *typed, size_t size, struct arena *arena, struc
     if (*nearest)
         err_set(err, "a filter has no key \"%s\"; did you mean %s?", key, nearest);
     else
-        err_set(err, "a filter has no key \"%s\"; there are %s", key, (char *)all.data);
+        err_set(err, "a filter has no key \"%s\"; the keys are %s", key, (char *)all.data);
     buf_release(&all);
     return -1;
 }
@@ -161,44 +162,44 @@ static int add_values(struct word *word, char *values, struct arena *arena, stru
     for (const char *at = values; (at = strchr(at, ',')); at++)
         count++;
     if (count > VALUES_MAX)
-        return err_set(err, "a filter's value has at most %d parts", VALUES_MAX);
+        return err_set(err, "a filter's value may have at most %d parts", VALUES_MAX);
     word->values = arena_new(arena, count * sizeof *word->values);
     for (char *at = values, *typed; (typed = strsep(&at, ","));) {
         if (!*typed)
-            return err_set(err, "\"%s\" has an empty value; write KEY=VALUE or KEY=VALUE,VALUE",
+            return err_set(err, "\"%s\" has an empty value: write KEY=VALUE or KEY=VALUE,VALUE",
                            word->typed);
         struct value *value = &word->values[word->count++];
         value->typed = typed;
-        value->text = spelled(word->key->spelling, typed, arena_new(arena, strlen(typed) + 2));
+        value->text = spell_value(word->key->spelling, typed, arena_new(arena, strlen(typed) + 2));
         value->closeness = FIT_ANYWHERE;
     }
     return 0;
 }
 
-static int add_word(struct filter *filter, char *typed, struct err *err)
+static int parse_word(struct filter *filter, char *typed, struct err *err)
 {
     if (filter->count == WORDS_MAX)
-        return err_set(err, "a filter has at most %d words", WORDS_MAX);
+        return err_set(err, "a filter may have at most %d words", WORDS_MAX);
     struct word *word = &filter->words[filter->count++];
     char *equals = strchr(typed, '=');
     word->typed = arena_text(&filter->arena, typed);
     word->is_bare = !equals;
     word->key = equals ? find_key(typed, (size_t)(equals - typed)) : &keys[KEY_PACKAGE];
     if (!word->key)
-        return refuse_key(typed, (size_t)(equals - typed), &filter->arena, err);
+        return refuse_filter_key(typed, (size_t)(equals - typed), &filter->arena, err);
     return add_values(word, equals ? equals + 1 : typed, &filter->arena, err);
 }
 
 struct filter *filter_parse(const char *text, struct err *err)
 {
     if (strlen(text) > LIMIT_TEXT_BYTES) {
-        err_set(err, "a filter has at most %d bytes", LIMIT_TEXT_BYTES);
+        err_set(err, "a filter may have at most %d bytes", LIMIT_TEXT_BYTES);
         return NULL;
     }
     struct filter *filter = mem_new(sizeof *filter);
     char *rest = arena_text(&filter->arena, text);
     for (char *typed; (typed = strsep(&rest, " \t\r\n"));)
-        if (*typed && add_word(filter, typed, err) < 0) {
+        if (*typed && parse_word(filter, typed, err) < 0) {
             filter_destroy(filter);
             return NULL;
         }
@@ -215,7 +216,7 @@ void filter_destroy(struct filter *filter)
 
 /* ---- matching ------------------------------------------------------------------------------ */
 
-/* Whether `part` stands in `name` between dashes, dots or the ends. */
+/* Whether `name` contains `part` between dashes, dots or its ends. */
 static bool has_parts(const char *name, const char *part)
 {
     size_t size = strlen(part);
@@ -240,14 +241,14 @@ static bool bare_fits(const char *name, const struct value *value)
     return strstr(name, value->text) != NULL;
 }
 
-/* The variant's text that the word's key asks for, spelled as the word's values are. */
-static const char *text_of(const struct word *word, const struct variant *variant, char *room,
-                           size_t size)
+/* The variant's value for the word's key, in the key's spelling. */
+static const char *variant_text(const struct word *word, const struct variant *variant, char *room,
+                                size_t size)
 {
     const char *text = *(const char *const *)((const char *)variant + word->key->offset);
     if (word->key->spelling == SPELL_AS_IS || strlen(text) + 2 > size)
         return text;
-    return spelled(word->key->spelling, text, room);
+    return spell_value(word->key->spelling, text, room);
 }
 
 static bool value_fits(const struct word *word, const struct value *value, const char *text)
@@ -260,7 +261,7 @@ enum { ROOM = 256 }; /* longer than any legal name */
 static bool word_fits(const struct word *word, const struct variant *variant)
 {
     char room[ROOM];
-    const char *text = text_of(word, variant, room, sizeof room);
+    const char *text = variant_text(word, variant, room, sizeof room);
     for (size_t i = 0; i < word->count; i++)
         if (value_fits(word, &word->values[i], text))
             return true;
@@ -280,7 +281,7 @@ static bool fits_any(const struct word *word, const struct value *value,
 {
     char room[ROOM];
     for (size_t i = 0; i < count; i++)
-        if (value_fits(word, value, text_of(word, &items[i].variant, room, sizeof room)))
+        if (value_fits(word, value, variant_text(word, &items[i].variant, room, sizeof room)))
             return true;
     return false;
 }
@@ -300,7 +301,7 @@ void filter_settle(struct filter *filter, const struct plan_item *items, size_t 
             settle_value(&filter->words[i], &filter->words[i].values[j], items, count);
 }
 
-/* ---- what is wrong ------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------- */
 
 /* "no package has gpu=sm99; did you mean sm90 or sm89?" */
 static const char *miss_of(const struct word *word, const struct value *value,
@@ -311,11 +312,11 @@ static const char *miss_of(const struct word *word, const struct value *value,
         texts[i] = *(const char *const *)((const char *)&items[i].variant + word->key->offset);
     const char *nearest = names_nearest(value->text, texts, count, arena);
     free(texts);
-    const char *what =
-        word->is_bare ? arena_print(arena, "no package is called \"%s\"", value->typed)
-                      : arena_print(arena, "nothing here has %s=%s", word->key->name, value->typed);
+    const char *what = word->is_bare
+                           ? arena_print(arena, "there is no package \"%s\"", value->typed)
+                           : arena_print(arena, "nothing has %s=%s", word->key->name, value->typed);
     return *nearest ? arena_print(arena, "%s; did you mean %s?", what, nearest)
-                    : arena_print(arena, "%s; `farm matrix` lists what there is", what);
+                    : arena_print(arena, "%s; `farm matrix` lists all variants", what);
 }
 
 const char *filter_miss(const struct filter *filter, const struct plan_item *items, size_t count,
@@ -328,5 +329,5 @@ const char *filter_miss(const struct filter *filter, const struct plan_item *ite
     for (size_t i = 0; i < count; i++)
         if (filter_matches(filter, &items[i].variant))
             return "";
-    return "each word of the filter fits something, but no variant fits them all; leave one out";
+    return "each word of the filter matches some variants, but no variant matches all: omit a word";
 }

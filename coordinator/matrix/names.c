@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* names.c - package names: their attributes, their validity, and similar names. */
 #include "coordinator/matrix/names.h"
 
 #include "proto/limits.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what a name says ---------------------------------------------------------------------- */
+/* ---- attributes in a name ------------------------------------------------------------------ */
 
 /* A dash-separated part of a name. */
 struct part {
@@ -15,19 +16,19 @@ struct part {
     size_t size;
 };
 
-static bool starts(struct part part, const char *prefix)
+static bool part_starts(struct part part, const char *prefix)
 {
     size_t size = strlen(prefix);
     return part.size > size && strncmp(part.text, prefix, size) == 0;
 }
 
-static bool equals(struct part part, const char *text)
+static bool part_equals(struct part part, const char *text)
 {
     return part.size == strlen(text) && strncmp(part.text, text, part.size) == 0;
 }
 
-/* Whether all from `from` on are characters of `set`. */
-static bool only(struct part part, size_t from, const char *set)
+/* Whether all characters from `from` on are in `set`. */
+static bool part_has_only(struct part part, size_t from, const char *set)
 {
     for (size_t i = from; i < part.size; i++)
         if (!strchr(set, part.text[i]))
@@ -38,11 +39,10 @@ static bool only(struct part part, size_t from, const char *set)
 #define DIGITS "0123456789"
 #define WORD   DIGITS "abcdefghijklmnopqrstuvwxyz_"
 
-/* python313 -> 3.13; the first digit is the major version, as Python's own package names have it.
- */
+/* python313 -> 3.13; the first digit is the major version, as in Python's package names. */
 static const char *python_of(struct part part, struct arena *arena)
 {
-    if (!starts(part, "python") || !only(part, 6, DIGITS))
+    if (!part_starts(part, "python") || !part_has_only(part, 6, DIGITS))
         return NULL;
     const char *version = part.text + 6;
     int minor_size = (int)part.size - 7;
@@ -52,7 +52,7 @@ static const char *python_of(struct part part, struct arena *arena)
 
 static const char *cuda_of(struct part part, struct arena *arena)
 {
-    if (!starts(part, "cuda") || !only(part, 4, DIGITS "_"))
+    if (!part_starts(part, "cuda") || !part_has_only(part, 4, DIGITS "_"))
         return NULL;
     char *version = arena_print(arena, "%.*s", (int)part.size - 4, part.text + 4);
     for (char *at = version; (at = strchr(at, '_'));)
@@ -62,17 +62,19 @@ static const char *cuda_of(struct part part, struct arena *arena)
 
 static const char *gpu_of(struct part part, struct arena *arena)
 {
-    bool is_sm = starts(part, "sm") && strchr(DIGITS, part.text[2]) && only(part, 2, WORD);
-    if (!is_sm && !equals(part, "cpu") && !equals(part, "darwin"))
+    bool is_sm =
+        part_starts(part, "sm") && strchr(DIGITS, part.text[2]) && part_has_only(part, 2, WORD);
+    if (!is_sm && !part_equals(part, "cpu") && !part_equals(part, "darwin"))
         return NULL;
     return arena_print(arena, "%.*s", (int)part.size, part.text);
 }
 
 static const char *isa_of(struct part part, struct arena *arena)
 {
-    bool is_arm = starts(part, "armv") && only(part, 4, WORD ".");
-    bool is_x86 = equals(part, "avx") || (starts(part, "avx") && only(part, 3, WORD));
-    if (!is_arm && !is_x86 && !equals(part, "mps"))
+    bool is_arm = part_starts(part, "armv") && part_has_only(part, 4, WORD ".");
+    bool is_x86 =
+        part_equals(part, "avx") || (part_starts(part, "avx") && part_has_only(part, 3, WORD));
+    if (!is_arm && !is_x86 && !part_equals(part, "mps"))
         return NULL;
     char *isa = arena_print(arena, "%.*s", (int)part.size, part.text);
     for (char *at = isa; (at = strchr(at, '.'));)
@@ -80,7 +82,7 @@ static const char *isa_of(struct part part, struct arena *arena)
     return isa;
 }
 
-static const char *system_of(const char *isa)
+static const char *system_of_isa(const char *isa)
 {
     if (strncmp(isa, "avx", 3) == 0)
         return "x86_64-linux";
@@ -89,7 +91,7 @@ static const char *system_of(const char *isa)
     return strcmp(isa, "mps") == 0 ? "aarch64-darwin" : "";
 }
 
-/* The first part that says something wins. */
+/* Keeps the value of the first part that has one. */
 static void keep_first(const char **attribute, const char *found)
 {
     if (found && !**attribute)
@@ -107,10 +109,10 @@ void variant_parse_name(const char *package, struct variant *out, struct arena *
         keep_first(&out->isa, isa_of(part, arena));
         at += part.size + (at[part.size] == '-');
     }
-    out->system = system_of(out->isa);
+    out->system = system_of_isa(out->isa);
 }
 
-/* ---- which names are allowed --------------------------------------------------------------- */
+/* ---- valid names --------------------------------------------------------------------------- */
 
 static bool is_name_character(char c)
 {
@@ -146,21 +148,20 @@ bool glob_is(const char *text)
     return strpbrk(text, "*?[") != NULL;
 }
 
-/* ---- what was meant ------------------------------------------------------------------------ */
+/* ---- similar names ------------------------------------------------------------------------- */
 
 enum { NEAREST_MAX = 3 };
 
-/* Longest texts that are compared: package names are shorter, and the work grows with the square.
- */
+/* Maximum length of compared texts: package names are shorter, and the cost is quadratic. */
 enum { DISTANCE_BYTES_MAX = LIMIT_BRANCH_BYTES };
 
-static size_t least(size_t a, size_t b)
+static size_t min_size(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-/* How many letters to insert, remove or change to make one of the other (Levenshtein). */
-static size_t distance(const char *a, const char *b)
+/* The Levenshtein distance: letters to insert, remove or change. */
+static size_t edit_distance(const char *a, const char *b)
 {
     size_t row[DISTANCE_BYTES_MAX + 1];
     size_t a_size = strnlen(a, DISTANCE_BYTES_MAX), b_size = strnlen(b, DISTANCE_BYTES_MAX);
@@ -172,7 +173,7 @@ static size_t distance(const char *a, const char *b)
         for (size_t j = 1; j <= b_size; j++) {
             size_t change = diagonal + (a[i - 1] != b[j - 1]);
             diagonal = row[j];
-            row[j] = least(change, least(row[j], row[j - 1]) + 1);
+            row[j] = min_size(change, min_size(row[j], row[j - 1]) + 1);
         }
     }
     return row[b_size];
@@ -183,16 +184,16 @@ struct near {
     size_t distance;
 };
 
-/* A name that contains what was typed is near, however much longer it is. */
-static size_t distance_of_meaning(const char *wrong, const char *name)
+/* The edit distance, except that a name that contains `wrong` is near, however long it is. */
+static size_t name_distance(const char *wrong, const char *name)
 {
     size_t size = strlen(wrong);
     if (size >= 3 && strstr(name, wrong))
         return 1;
-    return distance(wrong, name);
+    return edit_distance(wrong, name);
 }
 
-/* Inserts in order of distance; among equals the first stays in front. */
+/* Inserts in order of distance; equal ones keep their order. */
 static void insert_near(struct near *found, size_t *count, struct near near)
 {
     size_t at = *count;
@@ -203,7 +204,7 @@ static void insert_near(struct near *found, size_t *count, struct near near)
         at--;
     if (at == NEAREST_MAX)
         return;
-    size_t last = least(*count, NEAREST_MAX - 1);
+    size_t last = min_size(*count, NEAREST_MAX - 1);
     memmove(&found[at + 1], &found[at], (last - at) * sizeof *found);
     found[at] = near;
     *count = last + 1;
@@ -215,8 +216,8 @@ const char *names_nearest(const char *wrong, const char *const *names, size_t co
     struct near found[NEAREST_MAX];
     size_t found_count = 0, size = strlen(wrong), far = size / 3 > 2 ? size / 3 : 2;
     for (size_t i = 0; i < count; i++) {
-        struct near near = {names[i], distance_of_meaning(wrong, names[i])};
-        /* Not near: more than a third differs, or nothing of it is left. */
+        struct near near = {names[i], name_distance(wrong, names[i])};
+        /* Too far: more than a third differs, or all of it. */
         if (near.distance <= far && near.distance < size)
             insert_near(found, &found_count, near);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* toolkits.h - combinations of GPU, CUDA and system that no toolkit can build, by their names.
+/* toolkits.h - finds combinations of GPU, CUDA and system that no toolkit can build.
  *
- * A warning and no more: names can be wrong, and a recipe may pin another toolkit than its name
- * says (flox contract 7, caveat 4: the recipes of cuda-12_9 and cuda-13_0 pinned nvcc 12.8).
+ * The result is only a warning: it is read from names, and a recipe may pin another toolkit than
+ * its name says (recipes of the branches cuda-12_9 and cuda-13_0 have pinned nvcc 12.8).
  */
 #ifndef FARM_MATRIX_TOOLKITS_H
 #define FARM_MATRIX_TOOLKITS_H

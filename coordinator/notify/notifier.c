@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* notifier.c - deliveries of notices by child processes, with retries. */
 #include "coordinator/notify/notifier.h"
 
 #include "coordinator/core/view.h"
@@ -11,18 +12,18 @@
 
 #include <stdlib.h>
 
-/* The first pause before a listener is tried again; it doubles, up to the last. */
+/* The delay before a listener is tried again; it doubles from the first to the last. */
 enum { FIRST_PAUSE_MS = 5000, LAST_PAUSE_MS = 600000 };
 
-/* One notice under way. Its place among `parcels` is its tag. */
+/* A notice that is being delivered. */
 struct parcel {
     uint64_t tag;
     uint64_t notice; /* 0: a test, answered to `asker` */
     struct asker asker;
     json_t *payload;
-    json_t *told; /* names of those who heard */
+    json_t *told; /* names of the listeners that got it */
     uint64_t since_ms, next_ms, pause_ms;
-    bool away; /* a child has it */
+    bool away; /* a child is delivering it */
 };
 
 struct notifier {
@@ -79,7 +80,7 @@ static void send_away(struct notifier *notifier, struct parcel *parcel)
     free(text);
 }
 
-/* ---- what a child answers ------------------------------------------------------------------ */
+/* ---- answers of children ------------------------------------------------------------------- */
 
 static void tell_core(struct notifier *notifier, uint64_t notice, const char *problem)
 {
@@ -87,7 +88,7 @@ static void tell_core(struct notifier *notifier, uint64_t notice, const char *pr
     shell_step(notifier->shell, &input);
 }
 
-/* "team: connection refused; ann: ..." in the turn's arena. */
+/* "team: connection refused; ann: ...", in the turn's arena. */
 static const char *problems_of(struct notifier *notifier, const json_t *failed)
 {
     const char *text = "";
@@ -115,18 +116,18 @@ static void try_later(struct notifier *notifier, struct parcel *parcel, const ch
 {
     uint64_t now_ms = notifier->shell->now_ms;
     if (now_ms - parcel->since_ms >= LIMIT_NOTIFY_TRIES_MS) {
-        log_error("notice %llu is given up: %s", (unsigned long long)parcel->notice, problem);
+        log_error("gave up notice %llu: %s", (unsigned long long)parcel->notice, problem);
         tell_core(notifier, parcel->notice, problem);
         parcel_done(notifier, parcel);
         return;
     }
-    log_warn("notice %llu is told again in %llu s: %s", (unsigned long long)parcel->notice,
+    log_warn("will send notice %llu again in %llu s: %s", (unsigned long long)parcel->notice,
              (unsigned long long)parcel->pause_ms / 1000, problem);
     parcel->next_ms = now_ms + parcel->pause_ms;
     parcel->pause_ms = parcel->pause_ms * 2 < LAST_PAUSE_MS ? parcel->pause_ms * 2 : LAST_PAUSE_MS;
 }
 
-static void answered(void *context, uint64_t tag, struct bytes text, const char *problem)
+static void take_answer(void *context, uint64_t tag, struct bytes text, const char *problem)
 {
     struct notifier *notifier = context;
     struct parcel *parcel = NULL;
@@ -137,7 +138,7 @@ static void answered(void *context, uint64_t tag, struct bytes text, const char 
         return;
     parcel->away = false;
     json_t *answer = *problem ? NULL : json_loadb((const char *)text.data, text.size, 0, NULL);
-    const char *why = *problem ? problem : "the child's answer is no JSON";
+    const char *why = *problem ? problem : "the child's answer is not JSON";
     if (answer) {
         json_array_extend(parcel->told, json_object_get(answer, "told"));
         why = problems_of(notifier, json_object_get(answer, "failed"));
@@ -153,7 +154,7 @@ static void answered(void *context, uint64_t tag, struct bytes text, const char 
     json_decref(answer);
 }
 
-/* ---- the loop's side ----------------------------------------------------------------------- */
+/* ---- the interface ------------------------------------------------------------------------- */
 
 struct notifier *notifier_create(struct shell *shell)
 {
@@ -166,8 +167,8 @@ struct notifier *notifier_create(struct shell *shell)
         .argv = notifier->argv,
         .what = "farmd notify",
         .timeout_ms = LIMIT_NOTIFY_MS,
-        .timeout_advice = "it took longer than 2 minutes",
-        .done = answered,
+        .timeout_advice = "sending took longer than 2 minutes",
+        .done = take_answer,
         .context = notifier,
     });
     return notifier;
@@ -184,7 +185,7 @@ void notifier_destroy(struct notifier *notifier)
     free(notifier);
 }
 
-/* What everybody is told the same: the notice, and its run as it stands. */
+/* The payload for all listeners: the notice, and the present state of its run. */
 static json_t *payload_of(struct shell *shell, const struct notice_view *notice)
 {
     json_t *payload = render_notice(notice);
@@ -207,7 +208,7 @@ void notifier_tell(struct notifier *notifier, uint64_t id)
     if (!view_notice(shell->farm, id, &notice))
         return;
     if (!shell->config.listeners_count) {
-        tell_core(notifier, id, "farm.yaml names nobody to tell");
+        tell_core(notifier, id, "farm.yaml has no listener for it");
         return;
     }
     struct parcel *parcel = parcel_create(notifier, payload_of(shell, &notice));
@@ -221,7 +222,7 @@ void notifier_test(struct notifier *notifier, const struct asker *asker)
     struct notice_view notice = {
         .kind = NOTICE_NONE,
         .subject = "test",
-        .text = arena_print(&shell->arena, "a test by %s: this is how the farm %s tells you",
+        .text = arena_print(&shell->arena, "a test by %s: this is how the farm %s notifies you",
                             asker->who, shell->config.name),
         .problem = "",
         .raised_wall_ms = shell->wall_ms,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* notifier.h - hands notices to those who are to hear them, from the loop's side.
+/* notifier.h - delivers notices to listeners, on the loop's side.
  *
- * Owns what is on its way: a child process (`farmd notify`) speaks with the network, and a listener
- * that could not be reached is tried again with growing pauses for LIMIT_NOTIFY_TRIES_MS. Then, or
- * when everybody heard, the core is told (INPUT_NOTIFIED). A coordinator that is killed in between
- * tells again: at least once, each time with the same id.
+ * Owns notices that are being delivered. A child process (`farmd notify`) talks to the network; a
+ * listener that cannot be reached is tried again with growing delays for LIMIT_NOTIFY_TRIES_MS.
+ * After that, or when all listeners have the notice, the core gets INPUT_NOTIFIED. A coordinator
+ * that is killed meanwhile sends the notice again: delivery is at least once, always with the same
+ * id.
  */
 #ifndef FARM_NOTIFY_NOTIFIER_H
 #define FARM_NOTIFY_NOTIFIER_H
@@ -16,15 +17,15 @@
 struct notifier;
 
 struct notifier *notifier_create(struct shell *shell);
-void notifier_destroy(struct notifier *notifier); /* NULL is fine */
-/* EFFECT_NOTIFY. A notice that is over by now is left out. */
+void notifier_destroy(struct notifier *notifier); /* NULL is allowed */
+/* Performs EFFECT_NOTIFY; ignores a notice that is no longer true. */
 void notifier_tell(struct notifier *notifier, uint64_t notice);
-/* `farm notice test`: everybody, once, whatever they listen to; the client is answered. */
+/* `farm notice test`: notifies all listeners once, whatever their kinds, and answers the client. */
 void notifier_test(struct notifier *notifier, const struct asker *asker);
-/* At most LIMIT_DISCOVERY_CHILDREN descriptors. */
+/* Appends the descriptors to wait for, at most LIMIT_DISCOVERY_CHILDREN. */
 size_t notifier_poll(const struct notifier *notifier, struct pollfd *polls);
 void notifier_work(struct notifier *notifier);
-/* When notifier_work has something to do without a descriptor: boot time, or FARM_NEVER. */
+/* The boot time at which notifier_work must be called without a ready descriptor, or FARM_NEVER. */
 uint64_t notifier_deadline_ms(const struct notifier *notifier);
 
 #endif

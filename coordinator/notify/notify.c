@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* notify.c - sends a notice to each listener: HTTP, GitHub, sendmail, commands. */
 #include "coordinator/notify/notify.h"
 
 #include "coordinator/shell/secrets.h"
@@ -16,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A listener that does not answer in this time is tried again later. */
+/* A listener that does not answer within this time is tried again later. */
 enum { CONNECT_MS = 10000, ANSWER_MS = 30000 };
 
 struct delivery {
@@ -26,7 +27,7 @@ struct delivery {
     struct arena arena;
 };
 
-/* ---- what is said -------------------------------------------------------------------------- */
+/* ---- texts --------------------------------------------------------------------------------- */
 
 bool notify_wants(const struct config_listener *listener, const char *kind)
 {
@@ -55,7 +56,8 @@ const char *notify_signature(struct bytes secret, struct bytes body, struct aren
     return text;
 }
 
-/* One line, of printable ASCII: what a mail's head may hold (RFC 5322 section 2.2). */
+/* Appends a header line of printable ASCII, all that a mail's header may contain (RFC 5322 section
+ * 2.2). */
 static void add_head(struct buf *out, const char *name, const char *text)
 {
     buf_print(out, "%s: ", name);
@@ -66,7 +68,7 @@ static void add_head(struct buf *out, const char *name, const char *text)
     buf_print(out, "\n");
 }
 
-static void add_branches(struct buf *out, const json_t *branches)
+static void add_branch_lines(struct buf *out, const json_t *branches)
 {
     size_t index;
     json_t *branch;
@@ -95,7 +97,7 @@ void notify_mail(const struct config_listener *listener, const json_t *payload, 
     const json_t *branches = json_object_get(json_object_get(payload, "about"), "branches");
     if (json_array_size(branches)) {
         buf_print(out, "\n");
-        add_branches(out, branches);
+        add_branch_lines(out, branches);
     }
     arena_clear(&arena);
 }
@@ -120,7 +122,7 @@ const char *notify_repository(const char *url, struct arena *arena)
     return "";
 }
 
-/* GitHub's bound for a description. */
+/* GitHub's limit for a description. */
 enum { DESCRIPTION_BYTES = 140 };
 
 json_t *notify_status(const json_t *payload, const json_t *branch)
@@ -144,16 +146,16 @@ json_t *notify_status(const json_t *payload, const json_t *branch)
     return status;
 }
 
-/* ---- the web ------------------------------------------------------------------------------- */
+/* ---- HTTP ---------------------------------------------------------------------------------- */
 
 struct post {
     const char *url;
     const char *body;
-    const char *const *heads; /* ended by NULL */
+    const char *const *heads; /* NULL-terminated */
 };
 
-/* The answer's body says nothing that we need. */
-static size_t ignore(char *data, size_t size, size_t count, void *context)
+/* Discards the answer's body. */
+static size_t ignore_body(char *data, size_t size, size_t count, void *context)
 {
     (void)data, (void)context;
     return size * count;
@@ -167,7 +169,7 @@ static struct curl_slist *heads_of(const struct post *post)
     return list;
 }
 
-static int perform(CURL *curl, const struct post *post, struct err *err)
+static int perform_post(CURL *curl, const struct post *post, struct err *err)
 {
     char reason[CURL_ERROR_SIZE] = "";
     long status = 0;
@@ -180,7 +182,7 @@ static int perform(CURL *curl, const struct post *post, struct err *err)
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ANSWER_MS);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore_body);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
@@ -190,12 +192,12 @@ static int perform(CURL *curl, const struct post *post, struct err *err)
     return status >= 200 && status < 300 ? 0 : err_set(err, "the answer was HTTP %ld", status);
 }
 
-static int post(const struct post *post, struct err *err)
+static int post_json(const struct post *post, struct err *err)
 {
     CURL *curl = curl_easy_init();
     if (!curl)
-        return err_set(err, "libcurl does not start");
-    int result = perform(curl, post, err);
+        return err_set(err, "cannot initialise libcurl");
+    int result = perform_post(curl, post, err);
     curl_easy_cleanup(curl);
     return result;
 }
@@ -220,7 +222,7 @@ static int tell_webhook(struct delivery *delivery, const struct config_listener 
         arena_print(arena, "X-Farm-Delivery: %s", json_get_text(delivery->payload, "id", "")),
         signature, NULL};
     if (!result)
-        result = post(&(struct post){listener->url, body, heads}, err);
+        result = post_json(&(struct post){listener->url, body, heads}, err);
     buf_release(&secret);
     free(body);
     return result;
@@ -237,7 +239,7 @@ static int post_status(struct delivery *delivery, const struct config_listener *
     const char *repository = project ? notify_repository(project->url, arena) : "";
     const char *commit = json_get_text(branch, "commit", "");
     if (!*repository || !*commit)
-        return 0; /* it is not on GitHub: nobody there waits for a status */
+        return 0; /* the repository is not on GitHub */
     const char *api = *listener->url ? listener->url : "https://api.github.com";
     const char *heads[] = {"Content-Type: application/json", "Accept: application/vnd.github+json",
                            authorization, NULL};
@@ -245,7 +247,7 @@ static int post_status(struct delivery *delivery, const struct config_listener *
     char *body = json_dumps(status, JSON_COMPACT);
     struct post request = {arena_print(arena, "%s/repos/%s/statuses/%s", api, repository, commit),
                            body, heads};
-    int result = post(&request, err);
+    int result = post_json(&request, err);
     free(body);
     json_decref(status);
     return result ? err_prefix(err, "%s", repository) : 0;
@@ -288,8 +290,8 @@ static int memory_file(const char *text, struct err *err)
     return fd;
 }
 
-/* Runs it with `text` on its standard input. It dies with us when it takes too long: the
- * coordinator ends our whole session. */
+/* Runs a program with `text` on its standard input. If it takes too long, the coordinator kills our
+ * whole session. */
 static int run_with(const char *const *argv, const char *text, struct err *err)
 {
     int in = memory_file(text, err);
@@ -333,9 +335,10 @@ static int tell_command(struct delivery *delivery, const struct config_listener 
     return result;
 }
 
-/* ---- everybody ----------------------------------------------------------------------------- */
+/* ---- all listeners ------------------------------------------------------------------------- */
 
-static int tell(struct delivery *delivery, const struct config_listener *listener, struct err *err)
+static int tell_listener(struct delivery *delivery, const struct config_listener *listener,
+                         struct err *err)
 {
     switch (listener->kind) {
     case LISTENER_WEBHOOK:
@@ -373,7 +376,7 @@ static json_t *tell_all(struct delivery *delivery, const json_t *told)
         struct err err;
         if (was_told(told, listener->name) || !notify_wants(listener, kind))
             continue;
-        if (!tell(delivery, listener, &err)) {
+        if (!tell_listener(delivery, listener, &err)) {
             json_array_append_new(heard, json_text(listener->name));
             continue;
         }
@@ -393,7 +396,7 @@ int notify_main(void)
     struct config config = {0};
     struct err err;
     json_t *question = json_loadf(stdin, 0, NULL);
-    int result = !question ? err_set(&err, "the question is no JSON")
+    int result = !question ? err_set(&err, "the question is not JSON")
                            : config_read(json_get_text(question, "config", ""), &config, &err);
     if (!result) {
         curl_global_init(CURL_GLOBAL_DEFAULT);

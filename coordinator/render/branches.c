@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* branches.c - how each branch of a run stands, in numbers and in one line.
+/* branches.c - the state of each branch of a run, as numbers and as one line.
  *
- * "43/49 published, 2 failed (1 cause), 4 building": what people ask in the morning, and what a
- * commit status and a mail say. Counted from the jobs each time; nothing is kept.
+ * "43/49 published, 2 failed (1 cause), 4 building" is what people ask for in the morning, and the
+ * text of commit statuses and mails. It is counted from the jobs each time; nothing is stored.
  */
 #include "coordinator/render/render.h"
 #include "proto/json.h"
@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Different causes that are told apart; a branch with more of them has another problem. */
+/* Maximum number of different causes to count; a branch with more has another problem. */
 enum { CAUSES_MAX = 100 };
-/* Of a reason, in a summary: it may have to fit a commit status. */
+/* Maximum bytes of a reason in a summary, which must fit into a commit status. */
 enum { HOLD_TEXT_MAX = 80 };
 
 struct tally {
-    const struct variant *variant; /* of its first job: project, branch, commit */
+    const struct variant *variant; /* of the first job: has project, branch and commit */
     size_t total, fine, failed, other, building, waiting, on_hold;
     enum cause hold_cause;
-    const char *hold_detail; /* of the first that is on hold */
+    const char *hold_detail; /* of the first job on hold */
     size_t wanted, published, publish_failed, held;
     const char *details[CAUSES_MAX];
     size_t causes;
@@ -34,7 +34,7 @@ struct tallies {
 
 static struct tally *tally_of(struct tallies *tallies, const struct variant *variant)
 {
-    for (size_t i = tallies->count; i-- > 0;) { /* items come grouped by branch */
+    for (size_t i = tallies->count; i-- > 0;) { /* newest first: items are grouped by branch */
         const struct variant *of = tallies->rows[i].variant;
         if (!strcmp(of->branch, variant->branch) && !strcmp(of->project, variant->project) &&
             !strcmp(of->commit, variant->commit))
@@ -72,7 +72,7 @@ static void count_publication(const struct tallies *tallies, struct tally *tally
                               const struct job_view *job)
 {
     struct publication_view publication;
-    bool skipped = job->verdict == VERDICT_SKIPPED; /* the ledger has it */
+    bool skipped = job->verdict == VERDICT_SKIPPED; /* the ledger already has it */
     if (!tallies->publishes || job->item->target.kind == TARGET_NONE)
         return;
     tally->wanted++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* clusters.c - what failed alike in a run, as JSON: the `clusters` of `farm why`. */
+/* clusters.c - the clusters of similar failures in a run, as JSON, for `farm why`. */
 #include "coordinator/render/render.h"
 
 #include "proto/json.h"
@@ -61,7 +61,7 @@ static json_t *workers_of(const struct farm *farm, const struct cluster_view *cl
     return workers;
 }
 
-/* Where the project met the same first, which may have been in a run that is archived. */
+/* The first time this failure was seen in the project, perhaps in an archived run. */
 static json_t *seen_of(const struct farm *live, const struct farm *farm,
                        const struct cluster_view *cluster)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* render.c - views of the farm as JSON.
  *
- * Owns the names of the members that replies, `--json` and the dashboard share: a key is written
- * here once and read by every client. Tokens are texts ("1.42"), times are wall clock milliseconds
- * (0: not yet), sizes bytes. Decides nothing; what a reader needs computed (why, plan, ETA) comes
- * from the same function of the core that decides it.
+ * Owns the member names that replies and `--json` share: each is written here once. Tokens are
+ * texts ("1.42"), times are wall clock milliseconds (0: not yet), sizes are bytes. Decides nothing:
+ * computed values (why, plan, ETA) come from the functions of the core that make the decisions.
  */
 #include "coordinator/render/render.h"
 
@@ -14,7 +13,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-/* ---- small pieces -------------------------------------------------------------------------- */
+/* ---- members ------------------------------------------------------------------------------- */
 
 static void set_text(json_t *object, const char *key, const char *text)
 {
@@ -46,7 +45,7 @@ static void set_worker(json_t *object, const char *key, const struct farm *farm,
     set_text(object, key, worker && view_worker(farm, worker, &view) ? view.name : "");
 }
 
-/* The attributes of a variant are members of the thing itself: people filter and group by them. */
+/* The attributes of a variant become members of the object itself, for filters and grouping. */
 static void set_variant(json_t *object, const struct variant *variant)
 {
     json_t *members = json_from_shape(&variant_shape, variant);
@@ -175,7 +174,7 @@ json_t *render_runs(const struct farm *farm)
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
-/* What its worker will stop it for unless it advances: {cause, in_ms}. */
+/* The limit at which the worker will stop it unless it advances: {cause, in_ms}. */
 static json_t *coming_stop(const struct farm *farm, enum cause cause, uint64_t at_ms)
 {
     struct farm_view view;
@@ -209,7 +208,7 @@ static json_t *job_publication(const struct farm *farm, uint64_t publication)
     return object;
 }
 
-/* True when what this job stands for is in the ledger: published by it, or skipped because the
+/* True when the ledger has the job's package: the job published it, or was skipped because the
  * newest entry has the same inputs. */
 static bool job_is_published(const struct farm *farm, const struct job_view *job)
 {
@@ -221,7 +220,7 @@ static bool job_is_published(const struct farm *farm, const struct job_view *job
            view_ledger(farm, item->target.name, item->variant.package, item->variant.system);
 }
 
-/* The newest attempt: of the job it joined, when it has none itself. */
+/* The newest attempt of the job, or of the job that it joined if it has none. */
 static bool job_attempt(const struct farm *farm, const struct job_view *job,
                         struct attempt_view *out)
 {
@@ -387,7 +386,7 @@ static void set_capabilities(json_t *object, const struct capabilities *capabili
     if (!capabilities)
         return;
     json_t *members = json_from_shape(&capabilities_shape, capabilities);
-    json_object_del(members, "may_publish"); /* the effective one, from the view, is shown */
+    json_object_del(members, "may_publish"); /* the view has the effective value */
     json_object_update(object, members);
     json_decref(members);
 }
@@ -508,7 +507,7 @@ json_t *render_plan(const struct farm *farm, const struct run_options *options,
 
 /* ---- events -------------------------------------------------------------------------------- */
 
-/* Tokens stand in an event as they do elsewhere, as text. */
+/* Writes tokens as texts, as everywhere else. */
 static void name_tokens(json_t *body, const struct shape *shape, const void *plain)
 {
     for (size_t i = 0; i < shape->field_count; i++) {
@@ -529,7 +528,7 @@ json_t *render_event(uint64_t sequence, const struct record *record)
         json_object_update(event, body);
         json_decref(body);
     }
-    /* The envelope last: a body cannot pose as another event. */
+    /* The envelope is written last, so that a body cannot override it. */
     set_number(event, "sequence", sequence);
     set_number(event, "at", record->wall_ms);
     set_text(event, "kind", info ? info->name : "unknown");

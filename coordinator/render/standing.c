@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* standing.c - the newest published commit of every variant, across runs.
  *
- * A variant is known when a run had it or the ledger has it. How it stands: `current` when what is
- * published has the inputs that the newest run saw, `older` when the recipe has moved on since,
- * `never` when a branch that publishes has it and the ledger does not. Variants of branches that do
- * not publish are left out. Nothing is kept: it is worked out anew from runs and ledger.
+ * A variant is known when a run or the ledger has it. It is `current` when the published inputs are
+ * those of the newest run, `older` when they have changed since, and `never` when its branch has a
+ * target but the ledger does not have it. Variants of branches without a target are left out.
+ * Nothing is stored: it is computed from runs and ledger each time.
  */
 #include "coordinator/matrix/filter.h"
 #include "coordinator/render/render.h"
@@ -22,7 +22,7 @@ struct standing {
     const char *key;
     const struct variant *variant;
     const struct plan_item *item;     /* of the newest run that had it, or NULL */
-    const struct ledger_entry *entry; /* the newest, or NULL */
+    const struct ledger_entry *entry; /* the newest one, or NULL */
     struct job_view job;
 };
 

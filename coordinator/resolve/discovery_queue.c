@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* discovery_queue.c - questions to discovery and their answers, retries, and preflight. */
 #include "coordinator/resolve/discovery_queue.h"
 
 #include "coordinator/core/view.h"
@@ -19,14 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a child was asked for; its tag is the ticket's number. */
+/* A question to a child; the child's tag is the ticket's number. */
 struct ticket {
     uint64_t tag;
-    uint64_t run; /* resolve this run; 0: answer a client */
+    uint64_t run; /* the run to resolve; 0: a client waits for the answer */
     struct asker asker;
     bool is_plan;
-    bool has_pins;              /* a retry: the answer tells which commits cannot be had any more */
-    struct run_options options; /* plan: what would be asked for; texts owned */
+    bool has_pins; /* a retry: the answer lists the commits that are no longer available */
+    struct run_options options; /* plan: the options of the planned run; we own the texts */
     struct arena arena;
 };
 
@@ -39,7 +40,7 @@ struct resolver {
     uint64_t next_tag;
 };
 
-static void answered(void *context, uint64_t tag, struct bytes answer, const char *problem);
+static void take_answer(void *context, uint64_t tag, struct bytes answer, const char *problem);
 
 struct resolver *resolver_create(struct shell *shell)
 {
@@ -52,9 +53,9 @@ struct resolver *resolver_create(struct shell *shell)
         .argv = resolver->argv,
         .what = "discovery",
         .timeout_ms = LIMIT_DISCOVERY_MS,
-        .timeout_advice = "discovery took longer than 30 minutes; see whether git can reach the "
+        .timeout_advice = "discovery took longer than 30 minutes: check that git can reach the "
                           "repository from the coordinator's host",
-        .done = answered,
+        .done = take_answer,
         .context = resolver,
     });
     return resolver;
@@ -108,8 +109,8 @@ static struct ticket *ticket_take(struct resolver *resolver, uint64_t tag)
     return NULL;
 }
 
-static void ask(struct resolver *resolver, const struct ticket *ticket,
-                const struct discover_question *question)
+static void ask_child(struct resolver *resolver, const struct ticket *ticket,
+                      const struct discover_question *question)
 {
     json_t *object = json_from_shape(&discover_question_shape, question);
     char *text = json_dumps(object, JSON_COMPACT);
@@ -146,7 +147,7 @@ static void tell_resolved(struct resolver *resolver, uint64_t run,
     shell_step(resolver->shell, &input);
 }
 
-/* The jobs of an earlier run that a retry means. */
+/* The jobs of an earlier run that a retry selects. */
 struct selection {
     const struct plan_item **items;
     size_t count, capacity;
@@ -179,7 +180,8 @@ static bool is_pin_of(const struct variant *variant, const char *project, const 
            !strcmp(variant->project, project);
 }
 
-/* What workers will fetch; a bundle and a command without a checkout bring what they need. */
+/* Lists the commits that workers will fetch. A bundle, and a command without a checkout, need none.
+ */
 static size_t pins_of(const struct selection *selection, struct discover_pin *pins)
 {
     size_t count = 0;
@@ -196,8 +198,8 @@ static size_t pins_of(const struct selection *selection, struct discover_pin *pi
     return count;
 }
 
-/* `lost`: what discovery says of commits that cannot be had any more. They are blocked with that,
- * and the others are built; when nothing is left, the run is refused. */
+/* Blocks the items whose commits are lost, with discovery's reason; the others are built. Returns
+ * the number of items that are left: with none, the run is refused. */
 static size_t block_lost(struct plan_item *items, size_t count, const struct discover_answer *lost)
 {
     size_t blocked = 0;
@@ -212,7 +214,8 @@ static size_t block_lost(struct plan_item *items, size_t count, const struct dis
     return blocked;
 }
 
-/* Same commits: the items are those of the earlier jobs, as they were, with today's targets. */
+/* Resolves a retry of the same commits: the items are those of the earlier jobs, with the present
+ * targets. */
 static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
                               const struct selection *selection, const struct discover_answer *lost)
 {
@@ -227,7 +230,7 @@ static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
         answer.warnings[answer.warnings_count++] = lost->items[i].problem;
     size_t blocked = block_lost(answer.items, selection->count, lost);
     if (!selection->count)
-        answer.problem = "nothing of that run matches: see `farm status RUN`";
+        answer.problem = "no job of that run matches: see `farm status RUN`";
     else if (blocked == selection->count)
         answer.problem = lost->items[0].problem;
     tell_resolved(resolver, run, &answer);
@@ -242,10 +245,11 @@ static void ask_for_pins(struct resolver *resolver, uint64_t run, struct discove
     struct discover_question question = question_for(resolver->shell, "", "");
     question.pins = pins;
     question.pins_count = count;
-    ask(resolver, ticket, &question);
+    ask_child(resolver, ticket, &question);
 }
 
-/* The tip of a branch: discovery says what is there now; only what the selection names is taken. */
+/* Resolves a retry at the tip of a branch: discovery finds the present variants; only those in the
+ * selection are taken. */
 static void resolve_at_branch(struct resolver *resolver, uint64_t run,
                               const struct run_options *options, const struct selection *selection)
 {
@@ -258,11 +262,11 @@ static void resolve_at_branch(struct resolver *resolver, uint64_t run,
     struct discover_question question =
         question_for(resolver->shell, selection->count ? selection->items[0]->variant.project : "",
                      (char *)filter.data);
-    ask(resolver, ticket, &question);
+    ask_child(resolver, ticket, &question);
     buf_release(&filter);
 }
 
-/* `lost` NULL: git is yet to be asked. */
+/* `lost` NULL: git must be asked first. */
 static void resolve_selection(struct resolver *resolver, uint64_t run,
                               const struct run_options *options, const struct selection *selection,
                               const struct discover_answer *lost)
@@ -310,7 +314,7 @@ static void resolve_local(struct resolver *resolver, uint64_t run,
     if (*options->bundle)
         question.bundle = arena_print(&resolver->shell->arena, "%s/bundles/%s",
                                       resolver->shell->home, options->bundle);
-    ask(resolver, ticket, &question);
+    ask_child(resolver, ticket, &question);
 }
 
 static void resolve_task(struct resolver *resolver, uint64_t run, const struct run_options *options)
@@ -320,7 +324,7 @@ static void resolve_task(struct resolver *resolver, uint64_t run, const struct r
         struct ticket *ticket = ticket_create(resolver);
         ticket->run = run;
         struct discover_question question = question_for(resolver->shell, "", "");
-        ask(resolver, ticket, &question);
+        ask_child(resolver, ticket, &question);
         return;
     }
     task_resolve(resolver->shell, options, &answer);
@@ -331,7 +335,7 @@ void resolver_run(struct resolver *resolver, uint64_t run)
 {
     struct run_view view;
     if (!view_run(resolver->shell->farm, run, &view) || view.state != RUN_RESOLVING)
-        return; /* cancelled meanwhile */
+        return; /* the run was cancelled meanwhile */
     if (*view.options.task) {
         resolve_task(resolver, run, &view.options);
     } else if (view.options.local) {
@@ -343,14 +347,14 @@ void resolver_run(struct resolver *resolver, uint64_t run)
         ticket->run = run;
         struct discover_question question =
             question_for(resolver->shell, view.options.project, view.options.filter);
-        ask(resolver, ticket, &question);
+        ask_child(resolver, ticket, &question);
     }
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-static json_t *listing(struct resolver *resolver, const struct ticket *ticket,
-                       const struct discover_answer *answer)
+static json_t *render_listing(struct resolver *resolver, const struct ticket *ticket,
+                              const struct discover_answer *answer)
 {
     json_t *body = json_object();
     json_object_set_new(body, "items",
@@ -364,8 +368,8 @@ static json_t *listing(struct resolver *resolver, const struct ticket *ticket,
     return body;
 }
 
-/* A local build is told which bundle has its commit, so that any worker can fetch it; a task has
- * items of its own. */
+/* Completes the items of a local build with its bundle, so that any worker can get the commit;
+ * replaces the items of a task. */
 static void adapt_local(struct resolver *resolver, uint64_t run, struct discover_answer *answer)
 {
     struct run_view view;
@@ -381,8 +385,8 @@ static void adapt_local(struct resolver *resolver, uint64_t run, struct discover
     }
 }
 
-/* Publishing is opt-in for each branch. Who asks for it where no chosen branch has opted in would
- * wait for hours for nothing, so that is said at once. "" when it is fine. */
+/* Publishing is opt-in for each branch. A run that publishes but has no such branch is refused at
+ * once, not after hours of building. Returns "" or the reason. */
 static const char *publish_problem(struct resolver *resolver, uint64_t run,
                                    const struct discover_answer *answer)
 {
@@ -392,11 +396,11 @@ static const char *publish_problem(struct resolver *resolver, uint64_t run,
     for (size_t i = 0; i < answer->items_count; i++)
         if (answer->items[i].target.kind != TARGET_NONE)
             return "";
-    return "no branch that was chosen publishes anywhere: give it `publish: TARGET` in farm.yaml, "
-           "or leave --publish out";
+    return "no selected branch has a target: set `publish: TARGET` for it in farm.yaml, or omit "
+           "--publish";
 }
 
-/* Git told which commits of a retry are lost. */
+/* Continues a retry when git has reported which commits are lost. */
 static void resume_retry(struct resolver *resolver, uint64_t run,
                          const struct discover_answer *lost)
 {
@@ -405,7 +409,7 @@ static void resume_retry(struct resolver *resolver, uint64_t run,
         resolve_retry(resolver, run, &view.options, lost);
 }
 
-static void answered(void *context, uint64_t tag, struct bytes bytes, const char *problem)
+static void take_answer(void *context, uint64_t tag, struct bytes bytes, const char *problem)
 {
     struct resolver *resolver = context;
     struct ticket *ticket = ticket_take(resolver, tag);
@@ -414,9 +418,9 @@ static void answered(void *context, uint64_t tag, struct bytes bytes, const char
     struct discover_answer answer = {.problem = problem};
     struct err err;
     if (!*problem && discover_parse(bytes, &answer, &resolver->shell->arena, &err)) {
-        log_error("discovery answered what is no answer: %s", err.text);
-        answer =
-            (struct discover_answer){.problem = "discovery failed; the coordinator's log says why"};
+        log_error("discovery's answer is invalid: %s", err.text);
+        answer = (struct discover_answer){
+            .problem = "discovery failed; the coordinator's log has the reason"};
     }
     if (ticket->has_pins && !*answer.problem) {
         resume_retry(resolver, ticket->run, &answer);
@@ -429,12 +433,12 @@ static void answered(void *context, uint64_t tag, struct bytes bytes, const char
         reply_refuse(resolver->shell->replies, &ticket->asker, 3, "%s", answer.problem);
     } else {
         reply_answer(resolver->shell->replies, &ticket->asker, false,
-                     listing(resolver, ticket, &answer));
+                     render_listing(resolver, ticket, &answer));
     }
     ticket_destroy(ticket);
 }
 
-/* The same request again while its child runs: the answer goes to where it was asked last. */
+/* True for a repeated request whose child still runs; the answer will go to the latest sender. */
 static bool is_asked_already(struct resolver *resolver, const struct asker *asker)
 {
     for (size_t i = 0; i < resolver->ticket_count; i++) {
@@ -448,8 +452,9 @@ static bool is_asked_already(struct resolver *resolver, const struct asker *aske
     return false;
 }
 
-/* Each is a process that runs git, now or when it is its turn; runs wait behind them. */
-static size_t waiting_of(const struct resolver *resolver, const struct asker *asker)
+/* The number of a key's pending questions. Each starts a process that runs git, and runs must wait
+ * for them. */
+static size_t pending_of_key(const struct resolver *resolver, const struct asker *asker)
 {
     size_t count = 0;
     for (size_t i = 0; i < resolver->ticket_count; i++)
@@ -463,10 +468,10 @@ void resolver_list(struct resolver *resolver, const struct asker *asker, const c
 {
     if (is_asked_already(resolver, asker))
         return;
-    if (waiting_of(resolver, asker) >= LIMIT_DISCOVERIES_PER_KEY) {
+    if (pending_of_key(resolver, asker) >= LIMIT_DISCOVERIES_PER_KEY) {
         reply_refuse(
             resolver->shell->replies, asker, 3,
-            "%d questions of your key wait for git already: ask again when one is answered",
+            "%d questions of your key already wait for git: try again when one is answered",
             LIMIT_DISCOVERIES_PER_KEY);
         return;
     }
@@ -479,19 +484,19 @@ void resolver_list(struct resolver *resolver, const struct asker *asker, const c
         ticket->options.filter = arena_text(&ticket->arena, options->filter);
     }
     struct discover_question question = question_for(resolver->shell, project, filter);
-    ask(resolver, ticket, &question);
+    ask_child(resolver, ticket, &question);
 }
 
 /* ---- preflight ------------------------------------------------------------------------------ */
 
-/* What is found; both "" when all is well. */
+/* The results; both texts are "" when there is nothing to report. */
 struct findings {
-    uint64_t end_s; /* when the run is expected to end, seconds since 1970 */
+    uint64_t end_s; /* expected end of the run, in seconds since 1970 */
     char problem[1024];
     char warning[1024];
 };
 
-/* A token must be good when the last package is published, not only now. */
+/* The token must still be valid when the last package is published. */
 static void check_token(const struct shell *shell, const struct target *target, uint64_t expiry_s,
                         struct findings *found)
 {
@@ -510,8 +515,9 @@ static void check_token(const struct shell *shell, const struct target *target, 
                  target->secret);
 }
 
-/* What a target needs before a run that publishes to it is accepted. */
-static void check_target(struct shell *shell, const struct target *target, struct findings *found)
+/* Checks a target before a run that publishes to it is accepted. */
+static void preflight_target(struct shell *shell, const struct target *target,
+                             struct findings *found)
 {
     struct buf secret = {0};
     struct err err;
@@ -528,9 +534,9 @@ static void check_target(struct shell *shell, const struct target *target, struc
     buf_release(&secret);
 }
 
-static void check_targets(struct shell *shell, uint64_t run, struct findings *found)
+static void preflight_targets(struct shell *shell, uint64_t run, struct findings *found)
 {
-    const struct target *checked[64]; /* distinct targets of one run; a farm has a handful */
+    const struct target *checked[64]; /* distinct targets of the run; a farm has a handful */
     size_t checked_count = 0;
     struct job_view job;
     uint64_t cursor = 0;
@@ -544,7 +550,7 @@ static void check_targets(struct shell *shell, uint64_t run, struct findings *fo
         if (seen || checked_count == sizeof checked / sizeof *checked)
             continue;
         checked[checked_count++] = target;
-        check_target(shell, target, found);
+        preflight_target(shell, target, found);
     }
 }
 
@@ -556,7 +562,7 @@ void resolver_preflight(struct resolver *resolver, uint64_t run)
         return;
     struct findings found = {.end_s = (shell->wall_ms + view_eta_ms(shell->farm, run)) / 1000};
     if (view.options.publish)
-        check_targets(shell, run, &found);
+        preflight_targets(shell, run, &found);
     struct input input = {.kind = INPUT_PREFLIGHTED,
                           .preflighted = {run, found.problem, found.warning}};
     shell_step(shell, &input);

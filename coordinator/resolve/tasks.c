@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* tasks.c - the items of the tasks smoke and clean, and the verbs that request them. */
 #include "coordinator/resolve/tasks.h"
 
 #include "coordinator/core/view.h"
@@ -13,7 +14,8 @@
 
 enum { SMOKE_MS_MAX = 15 * 60 * 1000, CLEAN_MS_MAX = 6 * 3600 * 1000 };
 
-/* Something that is in no cache and takes a moment. $out is nix's, the rest the job's. */
+/* Builds something that no cache has, quickly. $out is set by nix, the other variables by the job.
+ */
 static const char smoke_command[] =
     "set -e\n"
     "echo \"$FARM_PROJECT $FARM_BRANCH: $(git log -1 --format='%h %s')\"\n"
@@ -37,7 +39,7 @@ bool task_wants_branches(const struct run_options *options)
     return strcmp(options->task, SMOKE) == 0;
 }
 
-static const char *system_of(const struct shell *shell, const char *name)
+static const char *worker_system(const struct shell *shell, const char *name)
 {
     struct worker_view worker;
     uint64_t id = view_worker_by_name(shell->farm, name);
@@ -58,11 +60,11 @@ static void make_item(struct plan_item *item, const char *package, const char *s
     item->recipe.wall_ms = wall_ms;
 }
 
-/* One item a branch. */
+/* Makes an item for each branch. */
 static void resolve_smoke(struct shell *shell, const struct run_options *options,
                           struct discover_answer *answer)
 {
-    const char *system = system_of(shell, options->worker);
+    const char *system = worker_system(shell, options->worker);
     struct plan_item *items = arena_new(&shell->arena, (answer->items_count + 1) * sizeof *items);
     size_t count = 0;
     for (size_t i = 0; i < answer->items_count; i++) {
@@ -85,10 +87,11 @@ static void resolve_smoke(struct shell *shell, const struct run_options *options
     answer->items = items;
     answer->items_count = count;
     if (!count && !*answer->problem)
-        answer->problem = "no branch of this farm has a package: there is nothing to check out";
+        answer->problem = "no branch of this farm has packages, so there is nothing to check out";
 }
 
-/* "clean 161061273600 dry-run" -> the host's own command; the shell below an attempt has both. */
+/* Turns "clean 161061273600 dry-run" into the command to run on the host; the attempt's shell has
+ * both variables. */
 static void resolve_clean(struct shell *shell, const struct run_options *options,
                           struct discover_answer *answer)
 {
@@ -99,7 +102,7 @@ static void resolve_clean(struct shell *shell, const struct run_options *options
     answer->items = arena_new(&shell->arena, sizeof *answer->items);
     answer->items_count = 1;
     shape_init(&plan_item_shape, answer->items);
-    make_item(answer->items, CLEAN, system_of(shell, options->worker), command, CLEAN_MS_MAX);
+    make_item(answer->items, CLEAN, worker_system(shell, options->worker), command, CLEAN_MS_MAX);
     answer->items->variant.project = "farm";
     answer->items->variant.branch = options->worker;
 }
@@ -115,10 +118,10 @@ void task_resolve(struct shell *shell, const struct run_options *options,
         resolve_clean(shell, options, answer);
 }
 
-/* ---- asking for one ------------------------------------------------------------------------ */
+/* ---- requests ------------------------------------------------------------------------------ */
 
-static void submit(struct shell *shell, const struct asker *asker, const char *name,
-                   const char *task)
+static void submit_task(struct shell *shell, const struct asker *asker, const char *name,
+                        const char *task)
 {
     struct worker_view worker;
     uint64_t id = view_worker_by_name(shell->farm, name);
@@ -129,7 +132,7 @@ static void submit(struct shell *shell, const struct asker *asker, const char *n
     }
     if (!worker.session || worker.state == WORKER_OFFLINE) {
         reply_refuse(shell->replies, asker, 3,
-                     "%s is not there: `farm-worker service status` on its host says why", name);
+                     "%s is offline: `farm-worker service status` on its host shows why", name);
         return;
     }
     struct input input = {.kind = INPUT_SUBMIT};
@@ -146,7 +149,7 @@ static void submit(struct shell *shell, const struct asker *asker, const char *n
 
 void serve_worker_smoke(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
-    submit(shell, asker, json_get_text(arguments, "worker", ""), SMOKE);
+    submit_task(shell, asker, json_get_text(arguments, "worker", ""), SMOKE);
 }
 
 void serve_worker_clean(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -154,5 +157,5 @@ void serve_worker_clean(struct shell *shell, const struct asker *asker, const js
     const char *task = arena_print(&shell->arena, CLEAN " %llu%s",
                                    (unsigned long long)json_get_u64(arguments, "keep_bytes", 0),
                                    json_get_flag(arguments, "dry_run") ? " dry-run" : "");
-    submit(shell, asker, json_get_text(arguments, "worker", ""), task);
+    submit_task(shell, asker, json_get_text(arguments, "worker", ""), task);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* backup.c - see backup.h.
  *
- * Invariants: nothing in HOME is touched before the backup was read to its last record; farm.yaml
- * is what goes first and comes last; a file that was there is renamed, never removed; a WAL goes
- * where its journal.db goes, for beside another one it would be read into it.
+ * Invariants: nothing in HOME changes before the backup was read to its last record; farm.yaml is
+ * removed first and put back last; a previous file is renamed, never deleted; a WAL moves together
+ * with its journal.db, because SQLite would apply it to any other journal.db next to it.
  */
 #include "coordinator/storage/backup.h"
 
@@ -25,7 +25,7 @@
 
 static const char format_line[] = "floxfarm backup 1\n";
 
-/* The first is there in every backup, and in the home of every farm that can run. */
+/* Every backup has the first, and so has the home of every farm that can run. */
 const char *const backup_names[] = {"farm.yaml", "keys", "bundles", NULL};
 
 static const char *path_in(struct arena *arena, const char *folder, const char *name)
@@ -33,23 +33,22 @@ static const char *path_in(struct arena *arena, const char *folder, const char *
     return arena_print(arena, "%s/%s", folder, name);
 }
 
-/* ---- the journal's copy -----------------------------------------------------------------------
- */
+/* ---- the copy of the journal ----------------------------------------------------------------- */
 
-static int fail(sqlite3 *db, const char *path, const char *what, struct err *err)
+static int sqlite_fail(sqlite3 *db, const char *path, const char *what, struct err *err)
 {
     return err_set(err, "%s: cannot %s: %s", path, what, sqlite3_errmsg(db));
 }
 
-/* All of it in one read transaction: writers of a WAL are not held up by readers. */
+/* Copies all pages in one read transaction: in WAL mode, readers do not block writers. */
 static int copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct err *err)
 {
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
     if (!backup)
-        return fail(to, path, "begin the copy", err);
+        return sqlite_fail(to, path, "start the copy", err);
     sqlite3_backup_step(backup, -1);
     if (sqlite3_backup_finish(backup) != SQLITE_OK)
-        return fail(to, path, "copy the journal", err);
+        return sqlite_fail(to, path, "copy the journal", err);
     return 0;
 }
 
@@ -60,18 +59,20 @@ static int check_copy(sqlite3 *db, const char *path, struct err *err)
                 sqlite3_step(statement) == SQLITE_ROW &&
                 !strcmp((const char *)sqlite3_column_text(statement, 0), "ok");
     sqlite3_finalize(statement);
-    return fine ? 0 : err_set(err, "%s: the copy is damaged, and so may be the journal", path);
+    return fine
+               ? 0
+               : err_set(err, "%s: the copy is damaged, and the journal may be damaged, too", path);
 }
 
 static int copy_between(const char *from_path, const char *to_path, sqlite3 **from, sqlite3 **to,
                         struct err *err)
 {
-    /* Not read-only: a WAL that a killed coordinator left must be read, which needs its index. */
+    /* Not read-only: reading the WAL of a killed coordinator needs its index, which is written. */
     if (sqlite3_open_v2(from_path, from, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
-        return fail(*from, from_path, "open it", err);
+        return sqlite_fail(*from, from_path, "open it", err);
     sqlite3_busy_timeout(*from, 10000);
     if (sqlite3_open_v2(to_path, to, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
-        return fail(*to, to_path, "open it", err);
+        return sqlite_fail(*to, to_path, "open it", err);
     if (copy_pages(*from, *to, to_path, err) < 0)
         return -1;
     return check_copy(*to, to_path, err);
@@ -96,15 +97,14 @@ int backup_journal(const char *home, const char *folder, struct err *err)
     return result;
 }
 
-/* ---- whether it may be put back ---------------------------------------------------------------
- */
+/* ---- checks before a restore ----------------------------------------------------------------- */
 
-static int check_format(const char *folder, struct arena *arena, struct err *err)
+static int check_backup_format(const char *folder, struct arena *arena, struct err *err)
 {
     struct buf text = {0};
     int result = io_read_file(path_in(arena, folder, "backup"), LIMIT_TEXT_BYTES, &text, err);
     if (result == 0 && strncmp((const char *)text.data, format_line, 16) != 0)
-        result = err_set(err, "this is no backup of a farm");
+        result = err_set(err, "this is not a backup of a farm");
     else if (result == 0 && strcmp((const char *)text.data, format_line) != 0)
         result = err_set(err, "this backup was made by a newer farm (%.40s): upgrade this one",
                          (const char *)text.data);
@@ -116,8 +116,8 @@ static int check_format(const char *folder, struct arena *arena, struct err *err
     return result;
 }
 
-/* Its coordinator's public key, "" when it has none. */
-static const char *identity(struct arena *arena, const char *folder)
+/* The public key of the coordinator in the folder; "" when there is none. */
+static const char *coordinator_key(struct arena *arena, const char *folder)
 {
     struct buf text = {0};
     const char *key = "";
@@ -131,10 +131,10 @@ static const char *identity(struct arena *arena, const char *folder)
 static int check_same_farm(const char *home, const char *folder, struct arena *arena,
                            struct err *err)
 {
-    const char *here = identity(arena, home), *there = identity(arena, folder);
+    const char *here = coordinator_key(arena, home), *there = coordinator_key(arena, folder);
     if (!*here || !strcmp(here, there))
         return 0;
-    return err_set(err, "%s is another farm's folder: restore into an empty one (--home)", home);
+    return err_set(err, "%s belongs to another farm: restore into an empty folder (--home)", home);
 }
 
 int backup_lock(const char *home, int *fd, struct err *err)
@@ -154,10 +154,10 @@ int backup_lock(const char *home, int *fd, struct err *err)
     return result;
 }
 
-/* ---- the epoch --------------------------------------------------------------------------------
- */
+/* ---- the epoch ------------------------------------------------------------------------------- */
 
-/* Of the journal that is there, as far as it can be read: it may be why somebody restores. */
+/* The epoch of HOME's journal; 0 when it cannot be read, which may be the reason for the restore.
+ */
 static uint32_t epoch_of_journal(const char *path)
 {
     sqlite3 *db = NULL;
@@ -173,7 +173,7 @@ static uint32_t epoch_of_journal(const char *path)
     return epoch;
 }
 
-/* Each epoch has a folder of logs. */
+/* The highest epoch that has a folder of logs. */
 static uint32_t epoch_of_logs(const char *path)
 {
     uint32_t newest = 0;
@@ -189,17 +189,17 @@ static uint32_t epoch_of_logs(const char *path)
     return newest;
 }
 
-/* What replay ends with. */
-struct newest {
+/* The last record of the replay. */
+struct newest_record {
     uint64_t at_ms;
     bool paused;
 };
 
-/* That it can be decoded is what is asked of most. */
+/* For most records, decoding them is the whole check. */
 static int read_record(void *context, uint64_t sequence, const struct record *record,
                        struct err *err)
 {
-    struct newest *newest = context;
+    struct newest_record *newest = context;
     (void)sequence;
     (void)err;
     newest->at_ms = record->at_ms;
@@ -208,7 +208,7 @@ static int read_record(void *context, uint64_t sequence, const struct record *re
     return 0;
 }
 
-static int pause_farm(struct journal *journal, const struct newest *newest, struct err *err)
+static int pause_farm(struct journal *journal, const struct newest_record *newest, struct err *err)
 {
     struct record record = {.kind = RECORD_FARM_PAUSED,
                             .at_ms = newest->at_ms,
@@ -220,12 +220,12 @@ static int pause_farm(struct journal *journal, const struct newest *newest, stru
     return journal_append(journal, &record, NULL, err) < 0 ? -1 : journal_commit(journal, err);
 }
 
-/* Reads all of it and raises its epoch, so that it is a fit journal before it is anybody's. */
+/* Reads the whole journal of the backup and raises its epoch, before it replaces HOME's. */
 static int prepare_journal(const struct backup_wish *wish, struct arena *arena, uint32_t *epoch,
                            struct err *err)
 {
     struct journal *journal = NULL;
-    struct newest newest = {0};
+    struct newest_record newest = {0};
     if (journal_open(wish->folder, &journal, err) < 0)
         return -1;
     int result = journal_replay(journal, read_record, &newest, err);
@@ -241,8 +241,7 @@ static int prepare_journal(const struct backup_wish *wish, struct arena *arena, 
     return result;
 }
 
-/* ---- changing places --------------------------------------------------------------------------
- */
+/* ---- replacing the files --------------------------------------------------------------------- */
 
 static int move_entry(struct arena *arena, const char *from, const char *to, const char *name,
                       struct err *err)
@@ -253,7 +252,7 @@ static int move_entry(struct arena *arena, const char *from, const char *to, con
     return err_set(err, "cannot move %s to %s: %s", old, new, strerror(errno));
 }
 
-static int sync_folder(const char *path, struct err *err)
+static int fsync_folder(const char *path, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = fd < 0 || fsync(fd) < 0;
@@ -276,10 +275,10 @@ static int make_aside(const char *home, struct arena *arena, const char **aside,
         if (!io_exists(*aside))
             return io_make_folders(*aside, 0700, err);
     }
-    return err_set(err, "%s has too many folders aside-*: remove some", home);
+    return err_set(err, "%s has too many aside-* folders: remove some", home);
 }
 
-/* farm.yaml first: without it no coordinator starts here. */
+/* Moves HOME's files aside, farm.yaml first: without it no coordinator starts here. */
 static int clear_home(const char *home, struct arena *arena, const char **aside, struct err *err)
 {
     static const char *const names[] = {
@@ -295,12 +294,12 @@ static int clear_home(const char *home, struct arena *arena, const char **aside,
         return -1;
     for (size_t i = 0; i < NAMES; i++)
         if (move_entry(arena, home, *aside, names[i], err) < 0 ||
-            (i == 0 && sync_folder(home, err) < 0))
+            (i == 0 && fsync_folder(home, err) < 0))
             return -1;
-    return sync_folder(*aside, err);
+    return fsync_folder(*aside, err);
 }
 
-/* farm.yaml last. */
+/* Moves the backup's files into HOME, farm.yaml last. */
 static int fill_home(const char *home, const char *folder, struct arena *arena, struct err *err)
 {
     if (move_entry(arena, folder, home, "journal.db", err) < 0)
@@ -308,9 +307,9 @@ static int fill_home(const char *home, const char *folder, struct arena *arena, 
     for (const char *const *name = backup_names + 1; *name; name++)
         if (move_entry(arena, folder, home, *name, err) < 0)
             return -1;
-    if (sync_folder(home, err) < 0 || move_entry(arena, folder, home, backup_names[0], err) < 0)
+    if (fsync_folder(home, err) < 0 || move_entry(arena, folder, home, backup_names[0], err) < 0)
         return -1;
-    return sync_folder(home, err);
+    return fsync_folder(home, err);
 }
 
 static int restore_locked(const struct backup_wish *wish, struct arena *arena,
@@ -322,8 +321,9 @@ static int restore_locked(const struct backup_wish *wish, struct arena *arena,
     if (clear_home(wish->home, arena, &out->aside, err) == 0 &&
         fill_home(wish->home, wish->folder, arena, err) == 0)
         return 0;
-    return *out->aside ? err_prefix(err, "what was in %s is in %s now", wish->home, out->aside)
-                       : -1;
+    return *out->aside
+               ? err_prefix(err, "the previous files of %s are in %s", wish->home, out->aside)
+               : -1;
 }
 
 int backup_restore(const struct backup_wish *wish, struct arena *arena, struct backup_restored *out,
@@ -331,7 +331,7 @@ int backup_restore(const struct backup_wish *wish, struct arena *arena, struct b
 {
     int lock;
     *out = (struct backup_restored){.aside = ""};
-    if (check_format(wish->folder, arena, err) < 0 ||
+    if (check_backup_format(wish->folder, arena, err) < 0 ||
         (!wish->back && backup_check_here(wish->home, err) < 0) ||
         backup_lock(wish->home, &lock, err) < 0)
         return -1;
@@ -340,8 +340,7 @@ int backup_restore(const struct backup_wish *wish, struct arena *arena, struct b
     return result;
 }
 
-/* ---- moved away -------------------------------------------------------------------------------
- */
+/* ---- moved away ------------------------------------------------------------------------------ */
 
 int backup_check_here(const char *home, struct err *err)
 {
@@ -351,8 +350,8 @@ int backup_check_here(const char *home, struct err *err)
     int result = 0;
     if (io_exists(path) && io_read_file(path, LIMIT_TEXT_BYTES, &where, err) == 0)
         result = err_set(err,
-                         "this farm was moved to %.*s: work with it there (farm move brings it "
-                         "back; %s says so)",
+                         "this farm was moved to %.*s: use it there (farm move moves it back; the "
+                         "mark is %s)",
                          (int)strcspn((char *)where.data, "\n"), (char *)where.data, path);
     else if (io_exists(path))
         result = -1;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* journal.c - the record stream in SQLite.
  *
- * Owns: journal.db, journal.lock, sequence numbers, and which rows replay. Knows nothing of what a
- * record means, except to which run it belongs (record_owner.h).
+ * Owns: journal.db, journal.lock, sequence numbers, and which rows are replayed. Knows nothing of a
+ * record's meaning except the run it belongs to (record_owner.h).
  *
- * Invariants: sequence numbers rise by one and are never reused, also over a compaction; a
- * transaction is open exactly from the first append of a turn to its commit; rows that replay and
- * rows of the archive are disjoint but for what several archived runs share.
+ * Invariants: sequence numbers rise by one and are never reused, even by a compaction; a
+ * transaction is open exactly from the first append of a turn to its commit; replayed rows and rows
+ * of the archive are disjoint, except for rows that several archived runs share.
  */
 #include "coordinator/storage/journal.h"
 
@@ -24,16 +24,16 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* The layout of the tables. A program refuses a higher one and converts a lower one. */
+/* The version of the tables. A program refuses a higher version and converts a lower one. */
 enum { FORMAT = 1 };
-/* "farm", so that another program's file is not taken for a journal. */
+/* "farm": tells a journal from another program's SQLite file. */
 #define APPLICATION_ID 0x6661726d
 
 static const char schema[] =
     "CREATE TABLE records(sequence INTEGER PRIMARY KEY, run INTEGER NOT NULL, kind INTEGER NOT "
     "NULL,"
     " at_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL, body BLOB NOT NULL);"
-    /* Clustered by volume: a run is read back together with what its volume shares. */
+    /* Clustered by volume, because a run is read together with the rest of its volume. */
     "CREATE TABLE archive(volume INTEGER NOT NULL, sequence INTEGER NOT NULL, run INTEGER NOT NULL,"
     " kind INTEGER NOT NULL, at_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL, body BLOB NOT NULL,"
     " PRIMARY KEY(volume, sequence)) WITHOUT ROWID;"
@@ -42,7 +42,7 @@ static const char schema[] =
     " PRIMARY KEY(run, other)) WITHOUT ROWID;"
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;";
 
-/* A job of `run` waits for a job of `other`: archived, one cannot be replayed without the other. */
+/* A job of `run` waits for a job of `other`: an archived `run` cannot be replayed without it. */
 struct need {
     uint64_t run, other;
 };
@@ -56,7 +56,7 @@ struct journal {
     bool is_replayed; /* owners are complete */
     uint32_t epoch;
     uint64_t next_sequence;
-    uint64_t snapshot; /* rows up to this sequence number were written by a compaction */
+    uint64_t snapshot; /* a compaction wrote the rows up to this sequence number */
     uint64_t size;
     struct owners owners;
     struct need *needs;
@@ -66,7 +66,7 @@ struct journal {
 
 /* ---- SQLite, with errors as text ------------------------------------------------------------ */
 
-static int fail(const struct journal *journal, struct err *err, const char *what)
+static int journal_fail(const struct journal *journal, struct err *err, const char *what)
 {
     return err_set(err, "%s: cannot %s: %s (SQLite %d)", journal->path, what,
                    sqlite3_errmsg(journal->db), sqlite3_extended_errcode(journal->db));
@@ -75,20 +75,19 @@ static int fail(const struct journal *journal, struct err *err, const char *what
 static int run_sql(struct journal *journal, const char *sql, const char *what, struct err *err)
 {
     if (sqlite3_exec(journal->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return fail(journal, err, what);
+        return journal_fail(journal, err, what);
     return 0;
 }
 
-static int prepare(struct journal *journal, const char *sql, sqlite3_stmt **statement,
-                   struct err *err)
+static int prepare_statement(struct journal *journal, const char *sql, sqlite3_stmt **statement,
+                             struct err *err)
 {
     if (sqlite3_prepare_v3(journal->db, sql, -1, 0, statement, NULL) != SQLITE_OK)
-        return fail(journal, err, "read it");
+        return journal_fail(journal, err, "read it");
     return 0;
 }
 
-/* Binds a number; all ours are below 2^63 but for hostile peers' times, which come back the same.
- */
+/* Binds a number. Ours are below 2^63; larger times from hostile peers survive the round trip. */
 static void bind_number(sqlite3_stmt *statement, int index, uint64_t number)
 {
     sqlite3_bind_int64(statement, index, (sqlite3_int64)number);
@@ -99,33 +98,34 @@ static uint64_t column_number(sqlite3_stmt *statement, int index)
     return (uint64_t)sqlite3_column_int64(statement, index);
 }
 
-/* Runs a statement that yields one number. */
+/* Runs a query for one number. */
 static int query_number(struct journal *journal, const char *sql, uint64_t *out, struct err *err)
 {
     sqlite3_stmt *statement;
-    if (prepare(journal, sql, &statement, err) < 0)
+    if (prepare_statement(journal, sql, &statement, err) < 0)
         return -1;
     int result = 0;
     if (sqlite3_step(statement) == SQLITE_ROW)
         *out = column_number(statement, 0);
     else
-        result = fail(journal, err, "read it");
+        result = journal_fail(journal, err, "read it");
     sqlite3_finalize(statement);
     return result;
 }
 
-/* Runs a statement with up to two numbers as its parameters and no rows. */
-static int execute(struct journal *journal, const char *sql, uint64_t first, uint64_t second,
-                   struct err *err)
+/* Runs a statement without rows, with up to two numbers as parameters. */
+static int run_statement(struct journal *journal, const char *sql, uint64_t first, uint64_t second,
+                         struct err *err)
 {
     sqlite3_stmt *statement;
-    if (prepare(journal, sql, &statement, err) < 0)
+    if (prepare_statement(journal, sql, &statement, err) < 0)
         return -1;
     if (sqlite3_bind_parameter_count(statement) >= 1)
         bind_number(statement, 1, first);
     if (sqlite3_bind_parameter_count(statement) >= 2)
         bind_number(statement, 2, second);
-    int result = sqlite3_step(statement) == SQLITE_DONE ? 0 : fail(journal, err, "write to it");
+    int result =
+        sqlite3_step(statement) == SQLITE_DONE ? 0 : journal_fail(journal, err, "write to it");
     sqlite3_finalize(statement);
     return result;
 }
@@ -133,18 +133,20 @@ static int execute(struct journal *journal, const char *sql, uint64_t first, uin
 static int set_meta(struct journal *journal, const char *key, uint64_t value, struct err *err)
 {
     sqlite3_stmt *statement;
-    if (prepare(journal, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)", &statement, err) < 0)
+    if (prepare_statement(journal, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)", &statement, err) <
+        0)
         return -1;
     sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
     bind_number(statement, 2, value);
-    int result = sqlite3_step(statement) == SQLITE_DONE ? 0 : fail(journal, err, "write to it");
+    int result =
+        sqlite3_step(statement) == SQLITE_DONE ? 0 : journal_fail(journal, err, "write to it");
     sqlite3_finalize(statement);
     return result;
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-/* The lock is held by the open file, so it ends with the process however that ends. */
+/* The open file holds the lock, so it is released whenever the process ends. */
 static int take_lock(struct journal *journal, const char *path, struct err *err)
 {
     char holder[32] = "";
@@ -160,7 +162,7 @@ static int take_lock(struct journal *journal, const char *path, struct err *err)
                        *holder ? holder : "unknown", journal->path);
     }
     int size = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
-    /* Only to name us to a second opener: if it cannot be written, the lock holds all the same. */
+    /* The number only tells a second coordinator who holds the lock. */
     if (ftruncate(journal->lock_fd, 0) == 0 &&
         pwrite(journal->lock_fd, holder, (size_t)size, 0) != size)
         return err_set(err, "cannot write to %s: %s", path, strerror(errno));
@@ -171,11 +173,11 @@ static int open_database(struct journal *journal, struct err *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(journal->path, &journal->db, flags, NULL) != SQLITE_OK)
-        return fail(journal, err, "open it");
-    /* A backup may hold the database for a moment. */
+        return journal_fail(journal, err, "open it");
+    /* A backup may lock the database briefly. */
     sqlite3_busy_timeout(journal->db, 10000);
-    /* FULL: a commit is on disk when it returns. Checkpoints copy 16 MB of log at a time: rarely
-     * enough to cost little, small enough to stay below a heartbeat. */
+    /* FULL: a commit is on disk when it returns. A checkpoint copies 16 MB of the WAL: rare enough
+     * to cost little, small enough to take less than a heartbeat. */
     return run_sql(journal,
                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                    "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864;"
@@ -202,7 +204,7 @@ static int check_format(struct journal *journal, struct err *err)
     if (query_number(journal, "PRAGMA application_id", &id, err) < 0)
         return -1;
     if (id != APPLICATION_ID)
-        return err_set(err, "%s is not a journal of floxfarm; move it away", journal->path);
+        return err_set(err, "%s is not a floxfarm journal; move it away", journal->path);
     if (query_number(journal, "SELECT value FROM meta WHERE key='format'", &format, err) < 0)
         return -1;
     if (format != FORMAT)
@@ -239,8 +241,8 @@ static int open_all(struct journal *journal, const char *lock_path, struct err *
     if (check_format(journal, err) < 0 || read_meta(journal, err) < 0)
         return -1;
     journal->is_replayed = journal->size == 0;
-    return prepare(journal, "INSERT INTO records VALUES(?1, ?2, ?3, ?4, ?5, ?6)", &journal->insert,
-                   err);
+    return prepare_statement(journal, "INSERT INTO records VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+                             &journal->insert, err);
 }
 
 int journal_open(const char *folder, struct journal **out, struct err *err)
@@ -297,8 +299,8 @@ uint64_t journal_size(const struct journal *journal)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* To which run it belongs; remembers for which other run's job it waits. */
-static uint64_t note(struct journal *journal, const struct record *record)
+/* Returns the run that the record belongs to; remembers the other run whose job it waits for. */
+static uint64_t note_run(struct journal *journal, const struct record *record)
 {
     uint64_t run = owners_note(&journal->owners, record), joined = record_joined_job(record);
     uint64_t other = joined ? owners_of_job(&journal->owners, joined) : 0;
@@ -309,14 +311,14 @@ static uint64_t note(struct journal *journal, const struct record *record)
     return run;
 }
 
-static int insert(struct journal *journal, const struct record *record, uint64_t *sequence,
-                  struct err *err)
+static int insert_record(struct journal *journal, const struct record *record, uint64_t *sequence,
+                         struct err *err)
 {
     sqlite3_stmt *statement = journal->insert;
     buf_clear(&journal->scratch);
     record_encode(record, &journal->scratch);
     bind_number(statement, 1, journal->next_sequence);
-    bind_number(statement, 2, note(journal, record));
+    bind_number(statement, 2, note_run(journal, record));
     bind_number(statement, 3, record->kind);
     bind_number(statement, 4, record->at_ms);
     bind_number(statement, 5, record->wall_ms);
@@ -324,13 +326,13 @@ static int insert(struct journal *journal, const struct record *record, uint64_t
     int status = sqlite3_step(statement);
     sqlite3_reset(statement);
     if (status != SQLITE_DONE)
-        return fail(journal, err, "write to it");
+        return journal_fail(journal, err, "write to it");
     *sequence = journal->next_sequence++;
     journal->size++;
     return 0;
 }
 
-static int begin(struct journal *journal, struct err *err)
+static int begin_transaction(struct journal *journal, struct err *err)
 {
     if (journal->in_transaction)
         return 0;
@@ -348,7 +350,7 @@ int journal_append(struct journal *journal, const struct record *record, uint64_
     const struct record_info *info = record_info(record->kind);
     assert(info && "a record of an unknown kind");
     if (!info->is_passing &&
-        (begin(journal, err) < 0 || insert(journal, record, &written, err) < 0))
+        (begin_transaction(journal, err) < 0 || insert_record(journal, record, &written, err) < 0))
         return -1;
     if (sequence)
         *sequence = written;
@@ -367,7 +369,7 @@ int journal_commit(struct journal *journal, struct err *err)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-/* Decodes the row (sequence, body) and shows it. */
+/* Decodes a row (sequence, body) and passes it to the visitor. */
 static int visit_row(struct journal *journal, sqlite3_stmt *statement, bool is_replay,
                      struct arena *arena, journal_visit visit, void *context, struct err *err)
 {
@@ -378,11 +380,11 @@ static int visit_row(struct journal *journal, sqlite3_stmt *statement, bool is_r
     if (record_decode(body, &record, arena, err) < 0)
         return err_prefix(err, "%s: record %llu", journal->path, (unsigned long long)sequence);
     if (is_replay)
-        note(journal, &record);
+        note_run(journal, &record);
     return visit(context, sequence, &record, err);
 }
 
-/* Shows all rows of a statement and finalizes it. */
+/* Passes all rows of a statement to the visitor and finalizes the statement. */
 static int visit_all(struct journal *journal, sqlite3_stmt *statement, bool is_replay,
                      journal_visit visit, void *context, struct err *err)
 {
@@ -391,7 +393,7 @@ static int visit_all(struct journal *journal, sqlite3_stmt *statement, bool is_r
     while (result == 0 && (status = sqlite3_step(statement)) != SQLITE_DONE) {
         result = status == SQLITE_ROW
                      ? visit_row(journal, statement, is_replay, &arena, visit, context, err)
-                     : fail(journal, err, "read it");
+                     : journal_fail(journal, err, "read it");
         arena_clear(&arena);
     }
     sqlite3_finalize(statement);
@@ -401,8 +403,8 @@ static int visit_all(struct journal *journal, sqlite3_stmt *statement, bool is_r
 int journal_replay(struct journal *journal, journal_visit visit, void *context, struct err *err)
 {
     sqlite3_stmt *statement;
-    if (prepare(journal, "SELECT sequence, body FROM records ORDER BY sequence", &statement, err) <
-            0 ||
+    if (prepare_statement(journal, "SELECT sequence, body FROM records ORDER BY sequence",
+                          &statement, err) < 0 ||
         visit_all(journal, statement, true, visit, context, err) < 0)
         return -1;
     journal->is_replayed = true;
@@ -413,7 +415,7 @@ int journal_read_from(struct journal *journal, uint64_t sequence, size_t limit, 
                       void *context, struct err *err)
 {
     sqlite3_stmt *statement;
-    if (prepare(
+    if (prepare_statement(
             journal,
             "SELECT sequence, body FROM records WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2",
             &statement, err) < 0)
@@ -428,7 +430,8 @@ int journal_read_archived(struct journal *journal, uint64_t run, journal_visit v
 {
     sqlite3_stmt *statement;
     uint64_t volume = 0;
-    if (prepare(journal, "SELECT volume FROM archived_runs WHERE run=?1", &statement, err) < 0)
+    if (prepare_statement(journal, "SELECT volume FROM archived_runs WHERE run=?1", &statement,
+                          err) < 0)
         return -1;
     bind_number(statement, 1, run);
     if (sqlite3_step(statement) == SQLITE_ROW)
@@ -436,10 +439,11 @@ int journal_read_archived(struct journal *journal, uint64_t run, journal_visit v
     sqlite3_finalize(statement);
     if (volume == 0)
         return 1;
-    if (prepare(journal,
-                "SELECT sequence, body FROM archive WHERE volume=?2 AND (run=0 OR run=?1 OR run IN"
-                " (SELECT other FROM archive_needs WHERE run=?1)) ORDER BY sequence",
-                &statement, err) < 0)
+    if (prepare_statement(
+            journal,
+            "SELECT sequence, body FROM archive WHERE volume=?2 AND (run=0 OR run=?1 OR run IN"
+            " (SELECT other FROM archive_needs WHERE run=?1)) ORDER BY sequence",
+            &statement, err) < 0)
         return -1;
     bind_number(statement, 1, run);
     bind_number(statement, 2, volume);
@@ -452,8 +456,8 @@ int journal_archived_runs(struct journal *journal, size_t limit, uint64_t **runs
     sqlite3_stmt *statement;
     size_t capacity = 0;
     int status;
-    if (prepare(journal, "SELECT run FROM archived_runs ORDER BY run DESC LIMIT ?1", &statement,
-                err) < 0)
+    if (prepare_statement(journal, "SELECT run FROM archived_runs ORDER BY run DESC LIMIT ?1",
+                          &statement, err) < 0)
         return -1;
     bind_number(statement, 1, limit);
     *runs = NULL;
@@ -462,15 +466,15 @@ int journal_archived_runs(struct journal *journal, size_t limit, uint64_t **runs
         MEM_GROW(*runs, *count, capacity);
         (*runs)[(*count)++] = column_number(statement, 0);
     }
-    int result = status == SQLITE_DONE ? 0 : fail(journal, err, "read it");
+    int result = status == SQLITE_DONE ? 0 : journal_fail(journal, err, "read it");
     sqlite3_finalize(statement);
     return result;
 }
 
 /* ---- compaction ----------------------------------------------------------------------------- */
 
-/* The runs to move, and whom each of them needs, directly or through another. */
-static int choose(struct journal *journal, const uint64_t *runs, size_t count, struct err *err)
+/* Lists the runs to move and the runs that each of them needs, directly or indirectly. */
+static int choose_runs(struct journal *journal, const uint64_t *runs, size_t count, struct err *err)
 {
     if (run_sql(
             journal,
@@ -480,11 +484,12 @@ static int choose(struct journal *journal, const uint64_t *runs, size_t count, s
             "write to it", err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
-        if (execute(journal, "INSERT OR IGNORE INTO temp.chosen VALUES(?1)", runs[i], 0, err) < 0)
+        if (run_statement(journal, "INSERT OR IGNORE INTO temp.chosen VALUES(?1)", runs[i], 0,
+                          err) < 0)
             return -1;
     for (size_t i = 0; i < journal->need_count; i++)
-        if (execute(journal, "INSERT OR IGNORE INTO temp.joins VALUES(?1, ?2)",
-                    journal->needs[i].run, journal->needs[i].other, err) < 0)
+        if (run_statement(journal, "INSERT OR IGNORE INTO temp.joins VALUES(?1, ?2)",
+                          journal->needs[i].run, journal->needs[i].other, err) < 0)
             return -1;
     return run_sql(journal,
                    "INSERT OR IGNORE INTO archive_needs WITH RECURSIVE needed(run, other) AS"
@@ -495,23 +500,24 @@ static int choose(struct journal *journal, const uint64_t *runs, size_t count, s
                    "write to it", err);
 }
 
-/* Copies the chosen runs, the runs they need, and what was known of the farm in their time. What
- * outlives runs (ledger, learned facts, request ids) stays with the farm alone. */
+/* Copies the chosen runs, the runs they need, and the facts about the farm of their time. Facts
+ * that outlive runs (ledger, learned facts, request ids) stay in the live farm. */
 static int copy_to_archive(struct journal *journal, struct err *err)
 {
     uint64_t volume = 0;
     if (query_number(journal, "SELECT coalesce(max(volume), 0) + 1 FROM archived_runs", &volume,
                      err) < 0)
         return -1;
-    if (execute(journal,
-                "INSERT INTO archive SELECT ?1, sequence, run, kind, at_ms, wall_ms, body"
-                " FROM records WHERE run IN (SELECT run FROM temp.chosen)"
-                " OR run IN (SELECT other FROM archive_needs JOIN temp.chosen USING(run))"
-                " OR (run = 0 AND kind < ?2)",
-                volume, RECORD_RUN_SUBMITTED, err) < 0)
+    if (run_statement(journal,
+                      "INSERT INTO archive SELECT ?1, sequence, run, kind, at_ms, wall_ms, body"
+                      " FROM records WHERE run IN (SELECT run FROM temp.chosen)"
+                      " OR run IN (SELECT other FROM archive_needs JOIN temp.chosen USING(run))"
+                      " OR (run = 0 AND kind < ?2)",
+                      volume, RECORD_RUN_SUBMITTED, err) < 0)
         return -1;
-    return execute(journal, "INSERT OR REPLACE INTO archived_runs SELECT run, ?1 FROM temp.chosen",
-                   volume, 0, err);
+    return run_statement(journal,
+                         "INSERT OR REPLACE INTO archived_runs SELECT run, ?1 FROM temp.chosen",
+                         volume, 0, err);
 }
 
 static int replace_records(struct journal *journal, const struct record *snapshot, size_t count,
@@ -525,7 +531,7 @@ static int replace_records(struct journal *journal, const struct record *snapsho
     journal->size = 0;
     for (size_t i = 0; i < count; i++)
         if (!record_info(snapshot[i].kind)->is_passing &&
-            insert(journal, &snapshot[i], &sequence, err) < 0)
+            insert_record(journal, &snapshot[i], &sequence, err) < 0)
             return -1;
     journal->snapshot = journal->next_sequence - 1;
     return set_meta(journal, "sequence", journal->snapshot, err) < 0 ||
@@ -538,10 +544,10 @@ int journal_compact(struct journal *journal, const uint64_t *runs, size_t run_co
                     const struct record *snapshot, size_t snapshot_count, struct err *err)
 {
     assert(journal->is_replayed && !journal->in_transaction);
-    if (begin(journal, err) < 0)
+    if (begin_transaction(journal, err) < 0)
         return -1;
     if (run_count > 0 &&
-        (choose(journal, runs, run_count, err) < 0 || copy_to_archive(journal, err) < 0))
+        (choose_runs(journal, runs, run_count, err) < 0 || copy_to_archive(journal, err) < 0))
         return -1;
     if (replace_records(journal, snapshot, snapshot_count, err) < 0)
         return -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* logfile.c - see logfile.h. The format lives in logfile_encode and logfile_decode alone; scanning,
- * appending and reading walk from frame to frame. */
+/* logfile.c - see logfile.h. Only logfile_encode and logfile_decode know the format of a header;
+ * scanning, appending and reading step from frame to frame. */
 #include "coordinator/storage/logfile.h"
 
 #include "proto/limits.h"
@@ -20,11 +20,11 @@ static const uint8_t magic[4] = {'F', 'L', 'G', '1'};
 
 enum {
     FLAG_LAST = 1,
-    MARK_EVERY_BYTES = 1 << 20 /* raw; 16 bytes of index for each */
+    MARK_EVERY_BYTES = 1 << 20 /* raw bytes; a mark takes 16 bytes of memory */
 };
 
 /* Where a frame begins. */
-struct mark {
+struct frame_mark {
     uint64_t offset;   /* raw */
     uint64_t position; /* in the file */
 };
@@ -33,55 +33,55 @@ struct logfile {
     int fd; /* -1 while parked */
     enum logfile_mode mode;
     char *path;
-    struct mark end; /* behind the last whole frame */
+    struct frame_mark end; /* after the last complete frame */
     bool complete;
-    struct mark *marks;
+    struct frame_mark *marks;
     size_t mark_count, mark_capacity;
-    struct mark recent; /* behind the frame that was read last */
+    struct frame_mark recent; /* after the frame that was read last */
 };
 
 /* ---- the format ------------------------------------------------------------------------------ */
 
-static void put32(uint8_t *to, uint32_t value)
+static void put_u32(uint8_t *to, uint32_t value)
 {
     value = htole32(value);
     memcpy(to, &value, sizeof value);
 }
 
-static void put64(uint8_t *to, uint64_t value)
+static void put_u64(uint8_t *to, uint64_t value)
 {
     value = htole64(value);
     memcpy(to, &value, sizeof value);
 }
 
-static uint32_t get32(const uint8_t *from)
+static uint32_t get_u32(const uint8_t *from)
 {
     uint32_t value;
     memcpy(&value, from, sizeof value);
     return le32toh(value);
 }
 
-static uint64_t get64(const uint8_t *from)
+static uint64_t get_u64(const uint8_t *from)
 {
     uint64_t value;
     memcpy(&value, from, sizeof value);
     return le64toh(value);
 }
 
-/* Tells torn and stray bytes from whole ones; no defence against forgery, which needs none: whoever
- * can write here can write anything. Eight bytes a step, so that it costs nothing beside zstd. */
+/* Detects torn and stray bytes. It does not protect against forgery: whoever can write to this
+ * folder can write anything. It takes eight bytes per step, so its cost is small next to zstd's. */
 static uint64_t hash_bytes(const void *data, size_t size)
 {
     const uint8_t *at = data;
     uint64_t hash = 0x9e3779b97f4a7c15ull ^ size;
     for (; size >= 8; at += 8, size -= 8) {
-        hash = (hash ^ get64(at)) * 0xbf58476d1ce4e5b9ull;
+        hash = (hash ^ get_u64(at)) * 0xbf58476d1ce4e5b9ull;
         hash ^= hash >> 29;
     }
     uint8_t rest[8] = {0};
     if (size > 0)
         memcpy(rest, at, size);
-    hash = (hash ^ get64(rest)) * 0x94d049bb133111ebull;
+    hash = (hash ^ get_u64(rest)) * 0x94d049bb133111ebull;
     return hash ^ (hash >> 32);
 }
 
@@ -90,31 +90,31 @@ void logfile_encode(const struct logfile_frame *frame, struct bytes zstd,
 {
     assert(zstd.size <= LIMIT_LOG_FRAME_BYTES);
     memcpy(header, magic, sizeof magic);
-    put32(header + 4, frame->raw_bytes);
-    put64(header + 8, frame->offset);
-    put64(header + 16, frame->at_ms);
-    put32(header + 24, (uint32_t)zstd.size);
-    put32(header + 28, frame->last ? FLAG_LAST : 0);
-    put64(header + 32, hash_bytes(zstd.data, zstd.size));
-    put64(header + 40, hash_bytes(header, 40));
+    put_u32(header + 4, frame->raw_bytes);
+    put_u64(header + 8, frame->offset);
+    put_u64(header + 16, frame->at_ms);
+    put_u32(header + 24, (uint32_t)zstd.size);
+    put_u32(header + 28, frame->last ? FLAG_LAST : 0);
+    put_u64(header + 32, hash_bytes(zstd.data, zstd.size));
+    put_u64(header + 40, hash_bytes(header, 40));
 }
 
 int logfile_decode(const uint8_t header[LOGFILE_HEADER_BYTES], struct logfile_frame *frame,
                    struct err *err)
 {
     if (memcmp(header, magic, sizeof magic) != 0)
-        return err_set(err, "no log frame begins here");
-    if (get64(header + 40) != hash_bytes(header, 40))
+        return err_set(err, "there is no log frame");
+    if (get_u64(header + 40) != hash_bytes(header, 40))
         return err_set(err, "a log frame's header is damaged");
-    *frame = (struct logfile_frame){.raw_bytes = get32(header + 4),
-                                    .offset = get64(header + 8),
-                                    .at_ms = get64(header + 16),
-                                    .zstd_bytes = get32(header + 24),
-                                    .last = get32(header + 28) & FLAG_LAST,
-                                    .zstd_hash = get64(header + 32)};
+    *frame = (struct logfile_frame){.raw_bytes = get_u32(header + 4),
+                                    .offset = get_u64(header + 8),
+                                    .at_ms = get_u64(header + 16),
+                                    .zstd_bytes = get_u32(header + 24),
+                                    .last = get_u32(header + 28) & FLAG_LAST,
+                                    .zstd_hash = get_u64(header + 32)};
     if (frame->raw_bytes > LIMIT_LOG_CHUNK_BYTES || frame->zstd_bytes > LIMIT_LOG_FRAME_BYTES ||
         (frame->raw_bytes == 0 && !frame->last))
-        return err_set(err, "a log frame is beyond its limits");
+        return err_set(err, "a log frame exceeds its limits");
     return 0;
 }
 
@@ -131,7 +131,7 @@ static int ensure_open(struct logfile *file, struct err *err)
     return 0;
 }
 
-/* All of it or -1: a short read is a torn file. */
+/* Reads `size` bytes or returns -1: a short read means a torn file. */
 static int read_at(struct logfile *file, void *to, size_t size, uint64_t position, struct err *err)
 {
     for (size_t done = 0; done < size;) {
@@ -147,8 +147,8 @@ static int read_at(struct logfile *file, void *to, size_t size, uint64_t positio
     return 0;
 }
 
-/* The header of the frame that begins at the mark. */
-static int read_header(struct logfile *file, struct mark at, struct logfile_frame *frame,
+/* Reads the header of the frame that begins at the mark. */
+static int read_header(struct logfile *file, struct frame_mark at, struct logfile_frame *frame,
                        struct err *err)
 {
     uint8_t header[LOGFILE_HEADER_BYTES];
@@ -157,12 +157,12 @@ static int read_header(struct logfile *file, struct mark at, struct logfile_fram
     if (logfile_decode(header, frame, err) < 0)
         return err_prefix(err, "%s at byte %llu", file->path, (unsigned long long)at.position);
     if (frame->offset != at.offset)
-        return err_set(err, "%s: a frame stands at the wrong place", file->path);
+        return err_set(err, "%s: a frame has the wrong offset", file->path);
     return 0;
 }
 
-static int read_payload(struct logfile *file, struct mark at, const struct logfile_frame *frame,
-                        struct buf *zstd, struct err *err)
+static int read_payload(struct logfile *file, struct frame_mark at,
+                        const struct logfile_frame *frame, struct buf *zstd, struct err *err)
 {
     buf_reserve(zstd, frame->zstd_bytes);
     uint8_t *to = zstd->data + zstd->size;
@@ -175,16 +175,16 @@ static int read_payload(struct logfile *file, struct mark at, const struct logfi
     return 0;
 }
 
-static struct mark behind(struct mark at, const struct logfile_frame *frame)
+static struct frame_mark mark_after(struct frame_mark at, const struct logfile_frame *frame)
 {
-    return (struct mark){at.offset + frame->raw_bytes,
-                         at.position + LOGFILE_HEADER_BYTES + frame->zstd_bytes};
+    return (struct frame_mark){at.offset + frame->raw_bytes,
+                               at.position + LOGFILE_HEADER_BYTES + frame->zstd_bytes};
 }
 
-/* Nearest known beginning of a frame at or before a raw offset. */
-static struct mark nearest(const struct logfile *file, uint64_t offset)
+/* The nearest known mark at or before a raw offset. */
+static struct frame_mark nearest_mark(const struct logfile *file, uint64_t offset)
 {
-    struct mark best = {0, 0};
+    struct frame_mark best = {0, 0};
     size_t low = 0, high = file->mark_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -207,35 +207,36 @@ int logfile_read(struct logfile *file, uint64_t offset, struct logfile_frame *fr
         return 0;
     if (ensure_open(file, err) < 0)
         return -1;
-    struct mark at = nearest(file, offset);
+    struct frame_mark at = nearest_mark(file, offset);
     for (;;) {
         if (read_header(file, at, frame, err) < 0)
             return -1;
         if (offset < frame->offset + frame->raw_bytes)
             break;
-        at = behind(at, frame);
+        at = mark_after(at, frame);
     }
     if (read_payload(file, at, frame, zstd, err) < 0)
         return -1;
-    file->recent = behind(at, frame);
+    file->recent = mark_after(at, frame);
     return 1;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static void remember(struct logfile *file, struct mark at, const struct logfile_frame *frame)
+static void remember_mark(struct logfile *file, struct frame_mark at,
+                          const struct logfile_frame *frame)
 {
     uint64_t marked = file->mark_count ? file->marks[file->mark_count - 1].offset : 0;
     if (at.offset - marked >= MARK_EVERY_BYTES) {
         MEM_GROW(file->marks, file->mark_count, file->mark_capacity);
         file->marks[file->mark_count++] = at;
     }
-    file->end = behind(at, frame);
+    file->end = mark_after(at, frame);
     file->complete = frame->last;
 }
 
-/* Walks to the end of what is whole. */
-static void scan(struct logfile *file)
+/* Steps to the end of the last complete frame. */
+static void scan_frames(struct logfile *file)
 {
     struct buf zstd = {0};
     struct logfile_frame frame;
@@ -243,14 +244,14 @@ static void scan(struct logfile *file)
     if (fstat(file->fd, &stat) < 0)
         return;
     while (!file->complete) {
-        struct mark at = file->end;
+        struct frame_mark at = file->end;
         if (read_header(file, at, &frame, NULL) < 0 ||
-            behind(at, &frame).position > (uint64_t)stat.st_size)
+            mark_after(at, &frame).position > (uint64_t)stat.st_size)
             break;
         buf_clear(&zstd);
         if (file->mode == LOGFILE_APPEND && read_payload(file, at, &frame, &zstd, NULL) < 0)
             break;
-        remember(file, at, &frame);
+        remember_mark(file, at, &frame);
     }
     buf_release(&zstd);
 }
@@ -265,7 +266,7 @@ struct logfile *logfile_open(const char *path, enum logfile_mode mode, struct er
         logfile_close(file);
         return NULL;
     }
-    scan(file);
+    scan_frames(file);
     if (mode == LOGFILE_APPEND && ftruncate(file->fd, (off_t)file->end.position) < 0) {
         err_set(err, "cannot cut the torn end of %s: %s", path, strerror(errno));
         logfile_close(file);
@@ -343,7 +344,7 @@ int logfile_append(struct logfile *file, const struct logfile_frame *frame, stru
     }
     struct logfile_frame stored = *frame;
     stored.zstd_bytes = (uint32_t)zstd.size;
-    remember(file, file->end, &stored);
+    remember_mark(file, file->end, &stored);
     return 0;
 }
 
@@ -361,11 +362,11 @@ int logfile_sync(struct logfile *file, struct err *err)
 int logfile_check_zstd(struct bytes zstd, uint32_t raw_bytes, struct err *err)
 {
     if (raw_bytes == 0)
-        return zstd.size == 0 ? 0 : err_set(err, "a log frame of no bytes has a payload");
+        return zstd.size == 0 ? 0 : err_set(err, "an empty log frame has a payload");
     if (raw_bytes > LIMIT_LOG_CHUNK_BYTES || zstd.size > LIMIT_LOG_FRAME_BYTES)
-        return err_set(err, "a log frame is beyond its limits");
+        return err_set(err, "a log frame exceeds its limits");
     if (ZSTD_getFrameContentSize(zstd.data, zstd.size) != raw_bytes)
-        return err_set(err, "a log frame is not zstd of the size it says");
+        return err_set(err, "a log frame's zstd data does not have the size in its header");
     if (ZSTD_findFrameCompressedSize(zstd.data, zstd.size) != zstd.size)
         return err_set(err, "a log frame is not one complete zstd frame");
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define uthash_fatal(text) assert(!(text))
+/* logshelf.c - the logs on disk and their entries in memory; logshelf.h has the rules. */
 #include "coordinator/storage/logshelf.h"
 
 #include "proto/base/io.h"
@@ -14,8 +15,8 @@
 #include <unistd.h>
 
 enum {
-    FILES_OPEN_MAX = 128, /* descriptors; a farm has as many live logs as slots */
-    ENTRIES_KEPT = 4096   /* sealed or unexpected logs that somebody used lately */
+    FILES_OPEN_MAX = 128, /* descriptors; the live logs of a farm are as many as its slots */
+    ENTRIES_KEPT = 4096   /* sealed or unexpected logs that were used recently */
 };
 
 struct logshelf {
@@ -23,14 +24,14 @@ struct logshelf {
     struct shelved *table; /* uthash: iterates in order of use, oldest first */
     struct shelved *dirty;
     uint64_t dirty_bytes;
-    uint32_t epoch_made; /* newest epoch whose folder is there */
-    bool made_files;     /* names in that folder are to be synced */
-    size_t files_open;   /* descriptors in use, at most */
+    uint32_t epoch_made; /* the newest epoch that has a folder */
+    bool made_files;     /* new names in that folder must be synced */
+    size_t files_open;   /* an upper bound on the descriptors in use */
 };
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static char *name_of(const char *folder, struct token token, const char *suffix)
+static char *log_name(const char *folder, struct token token, const char *suffix)
 {
     struct buf name = {0};
     buf_print(&name, "%s/%u/%llu.%s", folder, (unsigned)token.epoch,
@@ -40,12 +41,12 @@ static char *name_of(const char *folder, struct token token, const char *suffix)
 
 char *logshelf_path(const char *folder, struct token token)
 {
-    return name_of(folder, token, "log");
+    return log_name(folder, token, "log");
 }
 
-static bool there(const struct logshelf *shelf, struct token token, const char *suffix)
+static bool file_exists(const struct logshelf *shelf, struct token token, const char *suffix)
 {
-    char *name = name_of(shelf->folder, token, suffix);
+    char *name = log_name(shelf->folder, token, suffix);
     bool found = io_exists(name);
     free(name);
     return found;
@@ -53,78 +54,78 @@ static bool there(const struct logshelf *shelf, struct token token, const char *
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-/* Keyed by the packed bytes of the token: the struct has padding. */
-struct key {
+/* The packed bytes of a token; struct token may have padding. */
+struct shelf_key {
     uint8_t bytes[12];
 };
 
-static struct key key_of(struct token token)
+static struct shelf_key key_of(struct token token)
 {
-    struct key key;
+    struct shelf_key key;
     memcpy(key.bytes, &token.epoch, sizeof token.epoch);
     memcpy(key.bytes + 4, &token.number, sizeof token.number);
     return key;
 }
 
-/* An entry with its key behind it. */
-struct entry {
-    struct shelved log; /* first: a shelved is an entry */
-    struct key key;
+/* A log with its key. */
+struct shelf_entry {
+    struct shelved log; /* must be first, so that a shelved can be cast to its entry */
+    struct shelf_key key;
 };
 
-static struct entry *entry_of(struct shelved *log)
+static struct shelf_entry *entry_of(struct shelved *log)
 {
-    return (struct entry *)log;
+    return (struct shelf_entry *)log;
 }
 
-static struct shelved *lookup(struct logshelf *shelf, struct token token)
+static struct shelved *find_entry(struct logshelf *shelf, struct token token)
 {
-    struct key key = key_of(token);
+    struct shelf_key key = key_of(token);
     struct shelved *log;
     HASH_FIND(hh, shelf->table, key.bytes, sizeof key.bytes, log);
     return log;
 }
 
-static void insert(struct logshelf *shelf, struct shelved *log)
+static void insert_entry(struct logshelf *shelf, struct shelved *log)
 {
-    struct entry *entry = entry_of(log);
+    struct shelf_entry *entry = entry_of(log);
     HASH_ADD_KEYPTR(hh, shelf->table, entry->key.bytes, sizeof entry->key.bytes, log);
 }
 
-static void discard(struct logshelf *shelf, struct shelved *log)
+static void discard_entry(struct logshelf *shelf, struct shelved *log)
 {
     HASH_DELETE(hh, shelf->table, log);
     logfile_close(log->file);
     free(entry_of(log));
 }
 
-/* Nobody needs it in memory: it is on disk as it is, and nobody uses or expects it. */
-static bool idle(const struct shelved *log)
+/* True when the entry may be evicted: it is synced, and nobody uses or expects the log. */
+static bool is_idle(const struct shelved *log)
 {
     bool expected = log->writer[0] != '\0' && log->state != SHELVED_SEALED;
     return !expected && !log->dirty && log->readers == 0;
 }
 
-/* A few at a time, oldest first; one that must stay goes to the end, so that the next call looks at
- * others and a shelf full of logs that are still expected costs nothing more. */
-static void evict(struct logshelf *shelf)
+/* Evicts a few entries at a time, oldest first. An entry that must stay moves to the end, so that
+ * the next call looks at others and a shelf full of expected logs costs no more. */
+static void evict_some(struct logshelf *shelf)
 {
     enum { LOOKED_AT = 4 };
-    /* discard() takes the head out of the table, which the analyzer does not see.
+    /* discard_entry() takes the head out of the table, which the analyzer does not see.
      * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     for (int i = 0; i < LOOKED_AT && HASH_COUNT(shelf->table) > ENTRIES_KEPT; i++) {
         struct shelved *log = shelf->table;
-        if (idle(log)) {
-            discard(shelf, log);
+        if (is_idle(log)) {
+            discard_entry(shelf, log);
         } else {
             HASH_DEL(shelf->table, log);
-            insert(shelf, log);
+            insert_entry(shelf, log);
         }
     }
 }
 
-/* Descriptors are counted generously, by uses; when there may be too many, all are given back:
- * whoever is in use opens its file again. */
+/* Each use counts as a descriptor; when there may be too many, all files are parked, and the next
+ * use of a log opens its file again. */
 static void spare_files(struct logshelf *shelf)
 {
     if (++shelf->files_open < FILES_OPEN_MAX)
@@ -137,17 +138,17 @@ static void spare_files(struct logshelf *shelf)
 
 static struct shelved *make_entry(struct logshelf *shelf, struct token token)
 {
-    evict(shelf);
-    struct entry *entry = mem_new(sizeof *entry);
+    evict_some(shelf);
+    struct shelf_entry *entry = mem_new(sizeof *entry);
     entry->log.token = token;
     entry->key = key_of(token);
-    insert(shelf, &entry->log);
+    insert_entry(shelf, &entry->log);
     return &entry->log;
 }
 
 /* ---- from the disk --------------------------------------------------------------------------- */
 
-static int make_folder(struct logshelf *shelf, uint32_t epoch, struct err *err)
+static int make_epoch_folder(struct logshelf *shelf, uint32_t epoch, struct err *err)
 {
     if (shelf->epoch_made == epoch)
         return 0;
@@ -162,9 +163,9 @@ static int make_folder(struct logshelf *shelf, uint32_t epoch, struct err *err)
 
 static int make_open_mark(struct logshelf *shelf, struct token token, struct err *err)
 {
-    if (make_folder(shelf, token.epoch, err) < 0)
+    if (make_epoch_folder(shelf, token.epoch, err) < 0)
         return -1;
-    char *name = name_of(shelf->folder, token, "open");
+    char *name = log_name(shelf->folder, token, "open");
     int fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0640);
     if (fd < 0)
         err_set(err, "cannot make %s: %s", name, strerror(errno));
@@ -184,38 +185,38 @@ static int open_file(struct logshelf *shelf, struct shelved *log, enum logfile_m
     return log->file ? 0 : -1;
 }
 
-static int settle(struct logshelf *shelf, struct shelved *log, struct err *err);
+static int sync_log(struct logshelf *shelf, struct shelved *log, struct err *err);
 
-/* Looks at the disk, once. A log that nobody wrote to is not made yet. */
-static int look(struct logshelf *shelf, struct shelved *log, struct err *err)
+/* Reads the state of a log from disk, once. A log without data has no file yet. */
+static int load_log(struct logshelf *shelf, struct shelved *log, struct err *err)
 {
     if (log->state != SHELVED_UNKNOWN)
         return 0;
     spare_files(shelf);
-    bool has_log = there(shelf, log->token, "log");
-    if (has_log && !there(shelf, log->token, "open")) {
+    bool has_log = file_exists(shelf, log->token, "log");
+    if (has_log && !file_exists(shelf, log->token, "open")) {
         if (open_file(shelf, log, LOGFILE_READ, err) < 0)
             return -1;
         log->state = SHELVED_SEALED;
         return 0;
     }
     if (!has_log && log->writer[0] == '\0')
-        return err_set(err, "no such log");
+        return err_set(err, "there is no such log");
     if (make_open_mark(shelf, log->token, err) < 0 ||
         open_file(shelf, log, LOGFILE_APPEND, err) < 0)
         return -1;
     log->state = logfile_complete(log->file) ? SHELVED_ENDING : SHELVED_OPEN;
-    return log->state == SHELVED_ENDING ? settle(shelf, log, err) : 0;
+    return log->state == SHELVED_ENDING ? sync_log(shelf, log, err) : 0;
 }
 
-/* To disk, and sealed if that was the last of it. */
-static int settle(struct logshelf *shelf, struct shelved *log, struct err *err)
+/* Syncs a log, and seals it if it is complete. */
+static int sync_log(struct logshelf *shelf, struct shelved *log, struct err *err)
 {
     if (logfile_sync(log->file, err) < 0)
         return -1;
     if (log->state != SHELVED_ENDING)
         return 0;
-    char *name = name_of(shelf->folder, log->token, "open");
+    char *name = log_name(shelf->folder, log->token, "open");
     int result = unlink(name);
     if (result < 0 && errno != ENOENT)
         err_set(err, "cannot remove %s: %s", name, strerror(errno));
@@ -225,15 +226,16 @@ static int settle(struct logshelf *shelf, struct shelved *log, struct err *err)
     return log->state == SHELVED_SEALED ? 0 : -1;
 }
 
-/* Back to what the disk holds: after a failed sync nobody knows what the cache holds. */
-static void unlook(struct shelved *log)
+/* Forgets the state, so that it is read from disk again: after a failed sync, the page cache cannot
+ * be trusted. */
+static void forget_state(struct shelved *log)
 {
     logfile_close(log->file);
     log->file = NULL;
     log->state = SHELVED_UNKNOWN;
 }
 
-/* ---- outside --------------------------------------------------------------------------------- */
+/* ---- the interface --------------------------------------------------------------------------- */
 
 struct logshelf *logshelf_open(const char *folder, struct err *err)
 {
@@ -250,41 +252,40 @@ void logshelf_close(struct logshelf *shelf)
         return;
     struct shelved *log, *next;
     HASH_ITER(hh, shelf->table, log, next)
-    discard(shelf, log);
+    discard_entry(shelf, log);
     free(shelf->folder);
     free(shelf);
 }
 
-static void touch(struct logshelf *shelf, struct shelved *log)
+static void touch_entry(struct logshelf *shelf, struct shelved *log)
 {
     HASH_DELETE(hh, shelf->table, log);
-    insert(shelf, log);
+    insert_entry(shelf, log);
 }
 
 struct shelved *logshelf_find(struct logshelf *shelf, struct token token, struct err *err)
 {
-    struct shelved *log = lookup(shelf, token);
-    if (!log && !there(shelf, token, "log")) {
-        err_set(err, "no such log");
+    struct shelved *log = find_entry(shelf, token);
+    if (!log && !file_exists(shelf, token, "log")) {
+        err_set(err, "there is no such log");
         return NULL;
     }
     if (!log)
         log = make_entry(shelf, token);
     else
-        touch(shelf, log);
-    return look(shelf, log, err) == 0 ? log : NULL;
+        touch_entry(shelf, log);
+    return load_log(shelf, log, err) == 0 ? log : NULL;
 }
 
 struct shelved *logshelf_expect(struct logshelf *shelf, struct token token, const char *writer,
                                 struct err *err)
 {
-    struct shelved *log = lookup(shelf, token);
+    struct shelved *log = find_entry(shelf, token);
     if (!log)
         log = make_entry(shelf, token);
     snprintf(log->writer, sizeof log->writer, "%s", writer);
-    /* An open one is looked at when its first bytes come: many are expected, few at a time write.
-     */
-    if (there(shelf, token, "log") && look(shelf, log, err) < 0)
+    /* The disk is read when the first bytes arrive: many logs are expected, few are written. */
+    if (file_exists(shelf, token, "log") && load_log(shelf, log, err) < 0)
         return NULL;
     return log;
 }
@@ -293,9 +294,9 @@ static int check_place(const struct shelved *log, const struct log_data *data, s
 {
     uint64_t have = logfile_raw_bytes(log->file);
     if (data->offset > have)
-        return err_set(err, "a gap: the log goes on at %llu", (unsigned long long)have);
+        return err_set(err, "a gap: the log continues at %llu", (unsigned long long)have);
     if (data->offset < have)
-        return err_set(err, "an overlap: the log goes on at %llu", (unsigned long long)have);
+        return err_set(err, "an overlap: the log continues at %llu", (unsigned long long)have);
     if (data->raw_bytes > LIMIT_LOG_BYTES - have)
         return err_set(err, "the log is longer than %llu bytes",
                        (unsigned long long)LIMIT_LOG_BYTES);
@@ -323,7 +324,7 @@ int logshelf_put(struct logshelf *shelf, struct shelved *log, const struct log_d
     if (all_seen && !(data->last && data->offset + data->raw_bytes == have))
         return 0;
     struct log_data rest = *data;
-    if (all_seen && data->raw_bytes > 0) { /* all is there, but not that it is all */
+    if (all_seen && data->raw_bytes > 0) { /* the bytes are stored, but not that the log ended */
         rest = (struct log_data){.token = data->token, .offset = have, .last = true};
         rest.at_ms = data->at_ms;
     }
@@ -339,7 +340,7 @@ int logshelf_put(struct logshelf *shelf, struct shelved *log, const struct log_d
     return 0;
 }
 
-/* New names are to survive too; one folder takes them all. */
+/* Syncs new file names; they are all in one folder. */
 static void sync_names(struct logshelf *shelf)
 {
     if (!shelf->made_files)
@@ -368,10 +369,10 @@ void logshelf_sync(struct logshelf *shelf,
         struct err err = {""};
         log->dirty = false;
         log->next_dirty = NULL;
-        bool failed = settle(shelf, log, &err) < 0;
+        bool failed = sync_log(shelf, log, &err) < 0;
         synced(context, log, err.text);
         if (failed)
-            unlook(log);
+            forget_state(log);
         else if (log->state == SHELVED_SEALED)
             logfile_park(log->file);
         log = next;

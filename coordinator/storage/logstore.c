@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* logstore.c - the thread between the log link and the log shelf.
  *
- * One round: take what the loop and the peers want, sync what was written, answer, serve readers;
- * sleep only when there was nothing to do. An acknowledgement is sent after the sync that covers
- * it. Readers get stored frames verbatim, as fast as their queue takes them: a slow one waits
- * alone. Nothing a peer sends ends the thread: it is refused with a reason, or dropped by the link.
+ * A round: take requests from the loop and the peers, sync, acknowledge, serve readers; sleep only
+ * when there was nothing to do. An acknowledgement is sent after the sync that covers it. Readers
+ * get stored frames unchanged, as fast as their queue takes them: a slow reader delays only itself.
+ * No message from a peer ends the thread: it is refused with a reason, or dropped by the link.
  *
- * For readers: the first piece begins at or before the wanted offset and the last may go beyond the
- * limit (frames are not cut here; logfile_unpack cuts them). A piece without bytes that is not the
- * last is a sign of life of a followed log that does not grow.
+ * A reader's first piece begins at or before the wanted offset, and its last may go beyond the
+ * limit (frames are not cut here; logfile_unpack cuts them). An empty piece that is not the last
+ * one is a sign of life for a followed log that does not grow.
  */
 #include "coordinator/storage/logstore.h"
 
@@ -30,43 +30,43 @@
 #include <unistd.h>
 
 enum {
-    RECEIVES_PER_ROUND = 64,    /* so that readers and acknowledgements have their turn */
-    SYNC_AFTER_BYTES = 8 << 20, /* of stored bytes, if a round brings that many */
-    PIECES_PER_ROUND = 4,       /* for one reader */
-    SEND_HIGH_WATER = 8,        /* frames of a mebibyte at worst, for each of LIMIT_FOLLOWERS */
-    RECEIVE_HIGH_WATER = 20,    /* a worker's window has 16 full ones */
-    BUSY_RETRY_MS = 5,          /* a reader's queue was full */
-    ALIVE_MS = 15 * 1000,       /* sign of life; finds out which readers are gone */
+    RECEIVES_PER_ROUND = 64,    /* messages; then readers and acknowledgements have their turn */
+    SYNC_AFTER_BYTES = 8 << 20, /* sync within a round after this many stored bytes */
+    PIECES_PER_ROUND = 4,       /* per reader */
+    SEND_HIGH_WATER = 8,        /* frames, of a mebibyte at worst, for each of LIMIT_FOLLOWERS */
+    RECEIVE_HIGH_WATER = 20,    /* frames; a worker's window has 16 full ones */
+    BUSY_RETRY_MS = 5,          /* delay when a reader's queue is full */
+    ALIVE_MS = 15 * 1000,       /* interval of signs of life, which show which readers are gone */
     DISK_LOOK_MS = 500,
     IDLE_MS = 60 * 1000
 };
 
-/* What the loop asks for. */
+/* A log that the loop expects from a worker. */
 struct expectation {
     struct token token;
     char writer[KEY_TEXT_BYTES];
 };
 
-struct reader {
+struct log_reader {
     link_peer peer;
     char public_key[KEY_TEXT_BYTES];
     uint64_t correlation;
     struct token token;
     struct shelved *pinned; /* counted in its `readers` */
-    uint64_t offset;        /* raw, what comes next */
-    uint64_t end;           /* raw, where it has enough */
+    uint64_t offset;        /* of the next raw byte to send */
+    uint64_t end;           /* the reader wants raw bytes before this offset */
     bool follow;
     uint64_t alive_at_ms; /* when the next sign of life is due */
 };
 
 struct logstore {
-    struct logstore_options options; /* texts are ours */
+    struct logstore_options options; /* we own its texts */
     struct link *link;
     pthread_t thread;
-    int wake_fd;  /* to the thread: something is expected, or stop */
-    int event_fd; /* to the loop: events are there */
+    int wake_fd;  /* wakes the thread: there are expectations, or it must stop */
+    int event_fd; /* wakes the loop: there are events */
 
-    pthread_mutex_t lock; /* the five below */
+    pthread_mutex_t lock; /* of the five members below */
     bool stopping;
     struct expectation *expected;
     size_t expected_count, expected_capacity;
@@ -75,13 +75,13 @@ struct logstore {
 
     /* the thread's own */
     struct logshelf *shelf;
-    struct reader *readers;
+    struct log_reader *readers;
     size_t reader_count, reader_capacity;
-    struct arena arena; /* of the message in hand */
-    struct buf payload; /* of the piece in hand */
+    struct arena arena; /* of the current message */
+    struct buf payload; /* of the current piece */
     uint64_t disk_at_ms;
     bool disk_short;
-    bool busy;           /* this round did something; look again before sleeping */
+    bool busy;           /* this round did something, so do not sleep before the next */
     bool stuck;          /* a reader's queue is full */
     struct budget lines; /* about those who do what they should not */
 };
@@ -143,7 +143,7 @@ bool logstore_next(struct logstore *store, struct logstore_event *event)
     return some;
 }
 
-/* Takes over what the loop asked for; false when it asked to stop. */
+/* Takes over the loop's expectations; false when the loop wants the thread to stop. */
 static bool take_expectations(struct logstore *store)
 {
     clear_fd(store->wake_fd);
@@ -169,12 +169,12 @@ static bool take_expectations(struct logstore *store)
 
 /* ---- writers --------------------------------------------------------------------------------- */
 
-static void answer(struct logstore *store, link_peer peer, uint64_t correlation,
-                   const struct log_ack *ack)
+static void send_ack(struct logstore *store, link_peer peer, uint64_t correlation,
+                     const struct log_ack *ack)
 {
     struct message message = {.kind = MESSAGE_LOG_ACK, .log_ack = *ack};
     store->busy = true;
-    /* Not delivered is no harm: a worker that hears nothing asks where to go on. */
+    /* A lost answer does no harm: a worker without one asks where to continue. */
     (void)link_send(store->link, peer, &message, correlation);
 }
 
@@ -184,10 +184,10 @@ static void tell_why_not(struct logstore *store, const struct received *received
     struct log_ack ack = {.token = token, .refused = reason};
     if (log && log->file)
         ack.offset = logfile_raw_bytes(log->file);
-    answer(store, received->peer, received->correlation, &ack);
+    send_ack(store, received->peer, received->correlation, &ack);
 }
 
-static void complain(struct logstore *store, const struct received *received, const char *what)
+static void log_refusal(struct logstore *store, const struct received *received, const char *what)
 {
     char short_key[9];
     keys_short(received->public_key, short_key);
@@ -196,10 +196,10 @@ static void complain(struct logstore *store, const struct received *received, co
                  short_key, what);
 }
 
-static void refuse(struct logstore *store, const struct received *received, struct token token,
-                   const struct shelved *log, const char *reason)
+static void refuse_log(struct logstore *store, const struct received *received, struct token token,
+                       const struct shelved *log, const char *reason)
 {
-    complain(store, received, reason);
+    log_refusal(store, received, reason);
     tell_why_not(store, received, token, log, reason);
 }
 
@@ -208,7 +208,7 @@ static enum role role_of(const struct logstore *store, const char *public_key)
     return store->options.role_of(store->options.role_context, public_key);
 }
 
-/* Free space costs a system call, so it is looked at now and then. */
+/* Asking for free space costs a system call, so it is done only now and then. */
 static bool disk_short(struct logstore *store)
 {
     uint64_t now = clock_boot_ms();
@@ -220,26 +220,26 @@ static bool disk_short(struct logstore *store)
     if (statvfs(store->options.folder, &fs) == 0)
         store->disk_short = (uint64_t)fs.f_bavail * fs.f_frsize < store->options.free_floor_bytes;
     if (store->disk_short && !before)
-        log_warn("log store: less than %llu bytes are free in %s; logs wait at their workers",
+        log_warn("log store: less than %llu bytes are free in %s; logs stay on their workers",
                  (unsigned long long)store->options.free_floor_bytes, store->options.folder);
     return store->disk_short;
 }
 
-/* The log that this peer may write, or NULL: then it was told why. */
-static struct shelved *writable(struct logstore *store, const struct received *received,
-                                struct token token)
+/* The log that this peer may write; otherwise answers with the reason and returns NULL. */
+static struct shelved *writable_log(struct logstore *store, const struct received *received,
+                                    struct token token)
 {
     struct err err;
     if (role_of(store, received->public_key) != ROLE_WORKER) {
-        complain(store, received, "it is no enrolled worker's: refused");
-        tell_why_not(store, received, token, NULL, "your key is not enrolled here as a worker");
+        log_refusal(store, received, "not the key of an enrolled worker: refused");
+        tell_why_not(store, received, token, NULL, "your key is not enrolled as a worker");
         return NULL;
     }
     struct shelved *log = logshelf_find(store->shelf, token, &err);
     if (log && strcmp(log->writer, received->public_key) == 0)
         return log;
-    if (log && log->writer[0] != '\0') /* one that nobody has may come from before a restore */
-        complain(store, received, "this log is another worker's: refused");
+    if (log && log->writer[0] != '\0') /* without a writer it may be from before a restore */
+        log_refusal(store, received, "this log belongs to another worker: refused");
     tell_why_not(store, received, token, NULL, "this log is not expected from this worker");
     return NULL;
 }
@@ -248,26 +248,26 @@ static void take_data(struct logstore *store, const struct received *received)
 {
     const struct log_data *data = &received->message.log_data;
     struct err err;
-    struct shelved *log = writable(store, received, data->token);
+    struct shelved *log = writable_log(store, received, data->token);
     if (!log)
         return;
     if (disk_short(store)) {
-        tell_why_not(store, received, data->token, log, "the coordinator's disk is short of space");
+        tell_why_not(store, received, data->token, log, "the coordinator's disk is nearly full");
         return;
     }
     if (logshelf_put(store->shelf, log, data, &err) < 0) {
-        refuse(store, received, data->token, log, err.text);
+        refuse_log(store, received, data->token, log, err.text);
         return;
     }
     if (log->dirty) {
-        log->answer_to = received->peer; /* when it is on disk */
+        log->answer_to = received->peer; /* after the sync */
         return;
     }
     struct log_ack ack = {.token = log->token,
                           .offset = logfile_raw_bytes(log->file),
                           .sealed = log->state == SHELVED_SEALED,
                           .refused = ""};
-    answer(store, received->peer, received->correlation, &ack);
+    send_ack(store, received->peer, received->correlation, &ack);
 }
 
 static void on_synced(void *context, struct shelved *log, const char *problem)
@@ -282,7 +282,7 @@ static void on_synced(void *context, struct shelved *log, const char *problem)
         ack.offset = 0;
     }
     if (log->answer_to != 0)
-        answer(store, log->answer_to, 0, &ack);
+        send_ack(store, log->answer_to, 0, &ack);
     log->answer_to = 0;
     if (log->state == SHELVED_SEALED)
         tell_sealed(store, log);
@@ -291,24 +291,24 @@ static void on_synced(void *context, struct shelved *log, const char *problem)
 static void take_resume(struct logstore *store, const struct received *received)
 {
     struct token token = received->message.log_resume.token;
-    struct shelved *log = writable(store, received, token);
+    struct shelved *log = writable_log(store, received, token);
     if (!log)
         return;
     if (log->dirty)
         logshelf_sync(store->shelf, on_synced, store);
-    log = writable(store, received, token); /* a failed sync lets go of what it had */
+    log = writable_log(store, received, token); /* a failed sync resets the log's state */
     if (!log)
         return;
     struct log_ack ack = {.token = token,
                           .offset = logfile_raw_bytes(log->file),
                           .sealed = log->state == SHELVED_SEALED,
                           .refused = ""};
-    answer(store, received->peer, received->correlation, &ack);
+    send_ack(store, received->peer, received->correlation, &ack);
 }
 
 /* ---- readers --------------------------------------------------------------------------------- */
 
-static enum link_result send_piece(struct logstore *store, const struct reader *reader,
+static enum link_result send_piece(struct logstore *store, const struct log_reader *reader,
                                    const struct log_piece *piece)
 {
     struct message message = {.kind = MESSAGE_LOG_PIECE, .log_piece = *piece};
@@ -322,9 +322,9 @@ static enum link_result send_piece(struct logstore *store, const struct reader *
 static void refuse_reader(struct logstore *store, const struct received *received,
                           const char *problem)
 {
-    struct reader reader = {.peer = received->peer,
-                            .correlation = received->correlation,
-                            .token = received->message.log_read.token};
+    struct log_reader reader = {.peer = received->peer,
+                                .correlation = received->correlation,
+                                .token = received->message.log_read.token};
     send_piece(store, &reader, &(struct log_piece){.last = true, .problem = problem});
 }
 
@@ -353,18 +353,18 @@ static void take_read(struct logstore *store, const struct received *received)
     const struct log_read *read = &received->message.log_read;
     struct err err;
     if (!may_read(store, received->public_key)) {
-        complain(store, received, "this key may not read logs: refused");
+        log_refusal(store, received, "this key may not read logs: refused");
         refuse_reader(store, received, "this key may not read logs");
         return;
     }
-    for (size_t i = store->reader_count; i-- > 0;) /* asked again: instead of before */
+    for (size_t i = store->reader_count; i-- > 0;) /* a repeated request replaces the first */
         if (store->readers[i].peer == received->peer &&
             store->readers[i].correlation == received->correlation)
             drop_reader(store, i);
     struct shelved *log = logshelf_find(store->shelf, read->token, &err);
     if (!log || too_many_readers(store, received->public_key)) {
         if (log)
-            complain(store, received, "too many readers: refused");
+            log_refusal(store, received, "too many readers: refused");
         refuse_reader(store, received, log ? "too many readers: try again later" : err.text);
         return;
     }
@@ -372,29 +372,29 @@ static void take_read(struct logstore *store, const struct received *received)
     MEM_GROW(store->readers, store->reader_count, store->reader_capacity);
     log->readers++;
     store->readers[store->reader_count++] =
-        (struct reader){.peer = received->peer,
-                        .correlation = received->correlation,
-                        .token = read->token,
-                        .pinned = log,
-                        .offset = read->offset,
-                        .end = end < read->offset ? UINT64_MAX : end,
-                        .follow = read->follow,
-                        .alive_at_ms = clock_boot_ms() + ALIVE_MS};
+        (struct log_reader){.peer = received->peer,
+                            .correlation = received->correlation,
+                            .token = read->token,
+                            .pinned = log,
+                            .offset = read->offset,
+                            .end = end < read->offset ? UINT64_MAX : end,
+                            .follow = read->follow,
+                            .alive_at_ms = clock_boot_ms() + ALIVE_MS};
     memcpy(store->readers[store->reader_count - 1].public_key, received->public_key,
            KEY_TEXT_BYTES);
 }
 
 enum serving { SERVING_ON, SERVING_WAITS, SERVING_DONE };
 
-static enum serving served(enum link_result sent, bool last)
+static enum serving serving_after(enum link_result sent, bool last)
 {
     if (sent == LINK_BUSY)
         return SERVING_WAITS;
     return sent != LINK_OK || last ? SERVING_DONE : SERVING_ON;
 }
 
-/* Everything that is there was sent. */
-static enum serving serve_end(struct logstore *store, struct reader *reader, bool sealed)
+/* Called when all stored bytes were sent. */
+static enum serving serve_end(struct logstore *store, struct log_reader *reader, bool sealed)
 {
     struct log_piece piece = {.offset = reader->offset, .problem = ""};
     uint64_t now = clock_boot_ms();
@@ -402,20 +402,21 @@ static enum serving serve_end(struct logstore *store, struct reader *reader, boo
     if (!piece.last && now < reader->alive_at_ms)
         return SERVING_WAITS;
     reader->alive_at_ms = now + ALIVE_MS;
-    enum serving serving = served(send_piece(store, reader, &piece), piece.last);
+    enum serving serving = serving_after(send_piece(store, reader, &piece), piece.last);
     return serving == SERVING_ON ? SERVING_WAITS : serving;
 }
 
-static enum serving serve_piece(struct logstore *store, struct reader *reader)
+static enum serving serve_piece(struct logstore *store, struct log_reader *reader)
 {
     struct err err;
     struct logfile_frame frame;
     if (!may_read(store, reader->public_key))
-        return served(send_piece(store, reader,
-                                 &(struct log_piece){.last = true,
-                                                     .problem = "this key may not read logs any "
-                                                                "more"}),
-                      true);
+        return serving_after(
+            send_piece(store, reader,
+                       &(struct log_piece){.last = true,
+                                           .problem = "this key may not read logs any "
+                                                      "more"}),
+            true);
     struct shelved *log = logshelf_find(store->shelf, reader->token, &err);
     buf_clear(&store->payload);
     int got = !log ? -1
@@ -426,7 +427,7 @@ static enum serving serve_piece(struct logstore *store, struct reader *reader)
         return serve_end(store, reader, log->state == SHELVED_SEALED);
     if (got < 0) {
         log_error("log store: %s", err.text);
-        return served(
+        return serving_after(
             send_piece(store, reader, &(struct log_piece){.last = true, .problem = err.text}),
             true);
     }
@@ -442,7 +443,7 @@ static enum serving serve_piece(struct logstore *store, struct reader *reader)
         reader->offset = behind;
         reader->alive_at_ms = clock_boot_ms() + ALIVE_MS;
     }
-    return served(sent, piece.last);
+    return serving_after(sent, piece.last);
 }
 
 static void serve_readers(struct logstore *store)
@@ -459,7 +460,7 @@ static void serve_readers(struct logstore *store)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-static void take_message(struct logstore *store, const struct received *received)
+static void take_received(struct logstore *store, const struct received *received)
 {
     if (received->message.kind == MESSAGE_LOG_DATA)
         take_data(store, received);
@@ -468,7 +469,7 @@ static void take_message(struct logstore *store, const struct received *received
     else if (received->message.kind == MESSAGE_LOG_READ)
         take_read(store, received);
     else
-        complain(store, received, "nothing for a log store, dropped");
+        log_refusal(store, received, "not a message for the log store: dropped");
 }
 
 static void receive_some(struct logstore *store)
@@ -477,7 +478,7 @@ static void receive_some(struct logstore *store)
         struct received received;
         enum link_result result = link_receive(store->link, &received, &store->arena);
         if (result == LINK_OK)
-            take_message(store, &received);
+            take_received(store, &received);
         arena_clear(&store->arena);
         if (result == LINK_EMPTY)
             return;
@@ -496,7 +497,7 @@ static int sleep_ms(const struct logstore *store)
     return store->reader_count > 0 ? ALIVE_MS / 4 : IDLE_MS;
 }
 
-static void *run(void *context)
+static void *store_main(void *context)
 {
     struct logstore *store = context;
     struct pollfd fds[2] = {{.fd = link_fd(store->link), .events = POLLIN},
@@ -511,9 +512,9 @@ static void *run(void *context)
     return NULL;
 }
 
-/* ---- outside --------------------------------------------------------------------------------- */
+/* ---- the interface --------------------------------------------------------------------------- */
 
-static void release(struct logstore *store)
+static void release_store(struct logstore *store)
 {
     link_close(store->link, 0);
     logshelf_close(store->shelf);
@@ -558,10 +559,10 @@ struct logstore *logstore_start(const struct logstore_options *options, struct e
     store->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     store->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int failed = open_parts(store, options, err);
-    if (failed == 0 && pthread_create(&store->thread, NULL, run, store) != 0)
+    if (failed == 0 && pthread_create(&store->thread, NULL, store_main, store) != 0)
         failed = err_set(err, "cannot start the log store's thread: %s", strerror(errno));
     if (failed < 0) {
-        release(store);
+        release_store(store);
         return NULL;
     }
     return store;
@@ -581,5 +582,5 @@ void logstore_stop(struct logstore *store)
     pthread_mutex_unlock(&store->lock);
     signal_fd(store->wake_fd);
     pthread_join(store->thread, NULL);
-    release(store);
+    release_store(store);
 }

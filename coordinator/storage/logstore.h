@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* logstore.h - the logs of all attempts, on a thread and a socket of its own.
+/* logstore.h - stores the logs of all attempts; it has its own thread and socket.
  *
- *   HOME/logs/EPOCH/NUMBER.log    zstd frames as they came, each behind a header
- *                                 {magic, raw offset, raw bytes, zstd bytes, wall ms, checksum}
- *   HOME/logs/EPOCH/NUMBER.open   there while the log is not sealed
+ *   HOME/logs/EPOCH/NUMBER.log    zstd frames, each after a header (logfile.h)
+ *   HOME/logs/EPOCH/NUMBER.open   exists while the log is not sealed
  *
- * Stores what workers send verbatim, acknowledges an offset when it is on disk (fdatasync,
- * batched), serves readers by offset while it grows, and tells the loop when a log is sealed.
- * Accepts a log only from the worker that the loop named for its token; bytes beyond a gap are
- * refused, bytes seen before are ignored; a sealed log is immutable. When the disk is short it
- * stops acknowledging and says so; nothing acknowledged is lost. A torn frame at the end of a file
- * is cut off at start. A key that is revoked can neither write nor follow from then on.
+ * Stores frames from workers unchanged, acknowledges an offset when it is on disk (fdatasync,
+ * batched), serves readers by offset while a log grows, and tells the loop when a log is sealed.
+ * Accepts a log only from the worker that the loop named for its token; refuses bytes after a gap
+ * and ignores bytes that it has; a sealed log is immutable. When the disk is nearly full it stops
+ * acknowledging and says so; no acknowledged byte is lost. A torn frame at the end of a file is cut
+ * off when the file is opened. A revoked key can no longer write or follow.
  */
 #ifndef FARM_STORAGE_LOGSTORE_H
 #define FARM_STORAGE_LOGSTORE_H
@@ -22,33 +21,33 @@
 struct logstore;
 
 struct logstore_options {
-    void *zmq_context;          /* with a ZAP handler already running */
-    const char *endpoint;       /* tcp://addr:port, port may be * */
-    const char *local_endpoint; /* ipc://..., for clients on this machine; "" none */
+    void *zmq_context;          /* its ZAP handler must be running */
+    const char *endpoint;       /* tcp://ADDRESS:PORT; the port may be * */
+    const char *local_endpoint; /* ipc://..., for clients on this machine; "": none */
     struct key_pair server;
     const char *folder;        /* HOME/logs */
-    uint64_t free_floor_bytes; /* below this free space nothing is acknowledged */
-    size_t connections_max;    /* link.h */
-    /* The role of a key as of now, ROLE_NONE when it has none: asked for each frame that comes and
-     * each piece that goes, on the store's thread. */
+    uint64_t free_floor_bytes; /* with less free space, nothing is acknowledged */
+    size_t connections_max;    /* see link.h */
+    /* The present role of a key, or ROLE_NONE. Called on the store's thread, for each received
+     * frame and each sent piece. */
     enum role (*role_of)(void *context, const char *public_key);
     void *role_context;
 };
 
-/* What the store tells the loop. */
+/* Tells the loop that a log is sealed. */
 struct logstore_event {
     struct token token;
-    uint64_t bytes; /* sealed at this length */
+    uint64_t bytes; /* the final length */
 };
 
 struct logstore *logstore_start(const struct logstore_options *options, struct err *err);
-const char *logstore_endpoint(const struct logstore *store); /* with the chosen port */
-/* From now on this worker (by public key) may write this token's log. Thread-safe, idempotent. */
+const char *logstore_endpoint(const struct logstore *store); /* with the port that was bound */
+/* Allows the worker with this public key to write this token's log. Thread-safe, idempotent. */
 void logstore_expect(struct logstore *store, struct token token, const char *public_key);
-/* Readable when logstore_next has something; poll it in the loop. */
+/* A descriptor for the loop: readable when logstore_next has an event. */
 int logstore_fd(const struct logstore *store);
-/* Takes one event; false when there is none. Thread-safe. A log that was sealed already is reported
- * again after logstore_expect, so that a restarted coordinator learns it. */
+/* Takes an event; false when there is none. Thread-safe. After logstore_expect, a log that is
+ * already sealed is reported again, so that a restarted coordinator learns of it. */
 bool logstore_next(struct logstore *store, struct logstore_event *event);
 void logstore_stop(struct logstore *store);
 

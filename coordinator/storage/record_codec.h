@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* record_codec.h - records <-> bytes of the journal (record.proto), one binding a kind. */
+/* record_codec.h - converts records to and from bytes of the journal (record.proto). */
 #ifndef FARM_STORAGE_RECORD_CODEC_H
 #define FARM_STORAGE_RECORD_CODEC_H
 
@@ -8,7 +8,7 @@
 
 /* Appends the packed outer message. */
 void record_encode(const struct record *record, struct buf *out);
-/* Texts and lists live in the arena. An unknown kind is an error that says to upgrade. */
+/* Texts and lists live in the arena. For an unknown kind, the error says to upgrade. */
 int record_decode(struct bytes bytes, struct record *record, struct arena *arena, struct err *err);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* record_owner.c - maps jobs, attempts and publications to their runs. */
 #include "coordinator/storage/record_owner.h"
 
 #include <assert.h>
@@ -20,7 +21,7 @@ struct owner {
     UT_hash_handle hh;
 };
 
-static uint64_t find(const struct owners *owners, struct owned_key key)
+static uint64_t find_owner(const struct owners *owners, struct owned_key key)
 {
     struct owner *found;
     HASH_FIND(hh, owners->first, &key, sizeof key, found);
@@ -28,7 +29,7 @@ static uint64_t find(const struct owners *owners, struct owned_key key)
 }
 
 /* Remembers and returns the run. */
-static uint64_t own(struct owners *owners, struct owned_key key, uint64_t run)
+static uint64_t remember_owner(struct owners *owners, struct owned_key key, uint64_t run)
 {
     struct owner *found;
     HASH_FIND(hh, owners->first, &key, sizeof key, found);
@@ -58,29 +59,29 @@ static struct owned_key attempt_key(struct token token)
 
 static uint64_t note_publication(struct owners *owners, const struct record_publication *body)
 {
-    uint64_t run = find(owners, publication_key(body->publication));
+    uint64_t run = find_owner(owners, publication_key(body->publication));
     if (!token_none(body->token))
-        own(owners, attempt_key(body->token), run);
+        remember_owner(owners, attempt_key(body->token), run);
     return run;
 }
 
 /* A record of the run that loses the attempt, which needs the other run's records from then on. */
 static uint64_t note_handed(struct owners *owners, struct token token, uint64_t job)
 {
-    uint64_t run = find(owners, attempt_key(token));
-    own(owners, attempt_key(token), find(owners, job_key(job)));
+    uint64_t run = find_owner(owners, attempt_key(token));
+    remember_owner(owners, attempt_key(token), find_owner(owners, job_key(job)));
     return run;
 }
 
 /* The owners that rows of record.def name; their arguments are members of the body. */
 #define OF_FARM                    0
 #define OF_RUN(run)                record->run
-#define OF_JOB(job)                find(owners, job_key(record->job))
-#define OF_ATTEMPT(token)          find(owners, attempt_key(record->token))
+#define OF_JOB(job)                find_owner(owners, job_key(record->job))
+#define OF_ATTEMPT(token)          find_owner(owners, attempt_key(record->token))
 #define OF_PUBLICATION(body)       note_publication(owners, &record->body)
-#define NEW_JOB(job, run)          own(owners, job_key(record->job), record->run)
-#define NEW_ATTEMPT(token, job)    own(owners, attempt_key(record->token), OF_JOB(job))
-#define NEW_PUBLICATION(id, job)   own(owners, publication_key(record->id), OF_JOB(job))
+#define NEW_JOB(job, run)          remember_owner(owners, job_key(record->job), record->run)
+#define NEW_ATTEMPT(token, job)    remember_owner(owners, attempt_key(record->token), OF_JOB(job))
+#define NEW_PUBLICATION(id, job)   remember_owner(owners, publication_key(record->id), OF_JOB(job))
 #define HANDED_ATTEMPT(token, job) note_handed(owners, record->token, record->job)
 
 uint64_t owners_note(struct owners *owners, const struct record *record)
@@ -98,7 +99,7 @@ uint64_t owners_note(struct owners *owners, const struct record *record)
 
 uint64_t owners_of_job(const struct owners *owners, uint64_t job)
 {
-    return find(owners, job_key(job));
+    return find_owner(owners, job_key(job));
 }
 
 uint64_t record_joined_job(const struct record *record)

@@ -147,7 +147,7 @@ stop_worker() {
 	sha256sum "$FARM_HOME"/{farm.yaml,journal.db,keys/*} >"$top/sums"
 	refuses 3 "cannot read" farm restore "$top/nothing.tar"
 	echo "no tar" >"$top/no.tar"
-	refuses 3 "no backup" farm restore "$top/no.tar"
+	refuses 3 "not a backup" farm restore "$top/no.tar"
 	# A journal with a page of another file's in it.
 	mkdir "$top/bad"
 	tar --extract --file "$top/monday.tar" --directory "$top/bad"

@@ -180,7 +180,7 @@ one_worker() {
 	farm worker drain one
 	run -0 farm worker smoke one
 	says 'smoke task: ok'
-	# Chores are no runs of the matrix.
+	# Tasks are not runs of the matrix.
 	run -0 --separate-stderr farm status --json
 	[ "$(jq -r '.run.task // ""' <<<"$output")" = smoke ]
 	farm worker resume one
@@ -288,7 +288,7 @@ empty_farm() {
 	# Again with the same key: the same host, nothing to do. With another key: used up.
 	run -0 worker join --token "$token" --no-service
 	run -1 "$bin/farm-worker" join --token "$token" --home "$top/second" --no-service
-	says 'used already'
+	says 'already used'
 	[ "$(farm token list --json | jq -r '.[0].state')" = used ]
 	grep -q 'may not join: this token was used already' "$FARM_HOME/log/farmd.log"
 	run ! grep -qi "${token:100:30}" "$FARM_HOME/log/farmd.log" "$FARM_HOME/invitations.json"
@@ -315,9 +315,9 @@ empty_farm() {
 	wait_until 10 is_expired
 	run -1 join "$short"
 	says 'expired'
-	refuses 2 'role is worker, viewer or operator' farm token create --role admin
+	refuses 2 'role must be worker, viewer or operator' farm token create --role admin
 	refuses 2 'like 30m, 1h or 2d' farm token create --ttl soon
-	refuses 2 'only a worker publishes' farm token create --role viewer --may-publish
+	refuses 2 'only a worker may publish' farm token create --role viewer --may-publish
 	refuses 3 'there is no token' farm token revoke 12345678
 	# Nobody came in, and a taken name is refused without using the token up.
 	[ "$(farm key list --json | jq length)" = 1 ]
@@ -340,7 +340,7 @@ is_expired() {
 		timeout 60 "$bin/farm" --home "$top/teammate" "$@"
 	}
 	run -0 teammate join --token "$token"
-	says 'you are viewer ann'
+	says 'as viewer ann'
 	run -0 teammate status
 	says 'run 1 is closed'
 	run -0 teammate logs cpu-avx2

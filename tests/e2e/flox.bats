@@ -169,7 +169,7 @@ story() {
 	run farm plan 'gpu=sm121 isa=avx2 cuda=12.8'
 	says "SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.8"
 	run farm rebuild 'gpu=sm121 isa=avx2 cuda=12.8'
-	says "warning: 1 variant like torchvision-python313-cuda12_8-sm121-avx2 may not build"
+	says "warning: 1 variant such as torchvision-python313-cuda12_8-sm121-avx2 may fail to build"
 }
 
 @test "a token that FloxHub rejects holds the organisation's publications; a new one releases them" {

@@ -149,7 +149,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	misbehave answers-for-others
 	matrix
 	wait_until 60 logged "mallory (worker, key $short) tells of 1."
-	wait_until 60 logged "log-data from key $short: this log is another worker's: refused"
+	wait_until 60 logged "log-data from key $short: this log belongs to another worker: refused"
 	over
 	# The logs are what the honest worker's packages said.
 	farm logs sm90-avx2 | grep -qx 'torchvision-python313-cuda12_8-sm90-avx2'
@@ -324,7 +324,7 @@ said_more() {
 	kill_hard farmd
 	(ulimit -n 1600 && farm up --no-worker >/dev/null)
 	wait_until 20 farm status --json
-	logged "1600 open files are allowed, so 544 connections to each socket"
+	logged "the limit of 1600 open files allows only 544 connections to each socket"
 	misbehave opens-many 3000
 	matrix
 	over

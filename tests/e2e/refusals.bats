@@ -74,7 +74,7 @@ farm_ready() {
 	farm_ready
 	run farm rebuild --publish gpu=sm90 "isa=avx*"
 	[ "$status" -ne 0 ]
-	says "no branch that was chosen publishes anywhere"
+	says "no selected branch has a target"
 	farm status --json | jq -e '.run.state == "refused"'
 }
 

@@ -39,7 +39,7 @@ teardown() {
 	farm status 1 --json | jq -e '[.run.jobs[] | select(.verdict == "failed") | .branch] |
 		unique == ["cuda-12_9", "main"]'
 	commit=$(git -C "$repository" rev-parse main)
-	gone="commit ${commit:0:12} of main is on no branch of $url any more: \`farm retry\` with --at main"
+	gone="commit ${commit:0:12} of main is no longer on any branch of $url: push it again, or build the branch's tip by \`farm retry\` with --at main"
 	git clone --quiet "$repository" "$checkout"
 	git -C "$checkout" commit --quiet --amend --message "Another history"
 	git -C "$checkout" push --quiet --force

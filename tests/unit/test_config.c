@@ -223,7 +223,7 @@ static const struct broken table[] = {
      "4:10: url: expected https://..., ssh://..., git://..., file:///..., user@host:path or an "
      "absolute path, not \"--upload-pack=id\""},
     {"projects:\n  - name: x\n    branches: []\n    url: https://me:secret@git.example/x\n",
-     "4:10: url: carries a password, which everybody on the farm would see; use git's credential "
+     "4:10: url: contains a password, which everybody on the farm would see; use git's credential "
      "helpers instead"},
 };
 

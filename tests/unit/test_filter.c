@@ -127,7 +127,7 @@ static void wrong_filters_say_what_was_meant(void **state)
                                   "package, system, gpu, isa, cuda, python");
     assert_null(filter_parse("gpu=", &err));
     assert_string_equal(err.text,
-                        "\"gpu=\" has an empty value; write KEY=VALUE or KEY=VALUE,VALUE");
+                        "\"gpu=\" has an empty value: write KEY=VALUE or KEY=VALUE,VALUE");
     assert_null(filter_parse("gpu=sm90,,sm80", &err));
     assert_null(filter_parse("=x", &err));
     struct buf many = {0};
@@ -135,7 +135,7 @@ static void wrong_filters_say_what_was_meant(void **state)
         buf_print(&many, "a ");
     assert_null(filter_parse((char *)many.data, &err));
     buf_release(&many);
-    assert_string_equal(err.text, "a filter has at most 64 words");
+    assert_string_equal(err.text, "a filter may have at most 64 words");
 }
 
 static const char *miss(struct set *set, const char *text)
@@ -151,17 +151,16 @@ static void misses_name_the_nearest(void **state)
 {
     assert_string_equal(miss(*state, "gpu=sm90"), "");
     assert_string_equal(miss(*state, "gpu=sm90,sm91"),
-                        "nothing here has gpu=sm91; did you mean sm61 or sm90?");
-    assert_string_equal(miss(*state, "branch=mian"),
-                        "nothing here has branch=mian; did you mean main?");
+                        "nothing has gpu=sm91; did you mean sm61 or sm90?");
+    assert_string_equal(miss(*state, "branch=mian"), "nothing has branch=mian; did you mean main?");
     assert_string_equal(miss(*state, "torchvision-python313-cuda12_8-sm90-avx51"), "");
     assert_string_equal(miss(*state, "extras.canari"),
-                        "no package is called \"extras.canari\"; did you mean extras.canary?");
+                        "there is no package \"extras.canari\"; did you mean extras.canary?");
     assert_string_equal(miss(*state, "zzz"),
-                        "no package is called \"zzz\"; `farm matrix` lists what there is");
+                        "there is no package \"zzz\"; `farm matrix` lists all variants");
     assert_string_equal(
         miss(*state, "gpu=cpu isa=avx512"),
-        "each word of the filter fits something, but no variant fits them all; leave one out");
+        "each word of the filter matches some variants, but no variant matches all: omit a word");
 }
 
 int main(void)

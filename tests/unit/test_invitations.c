@@ -118,7 +118,7 @@ static void one_token_lets_in_one_key(void **state)
     assert_string_equal(s->got.who, "ann");
     assert_int_equal(use(s, &s->one, 1500), 0); /* it did not hear the answer */
     assert_int_equal(use(s, &s->two, 1500), -1);
-    assert_says(s, "used already");
+    assert_says(s, "already used");
     reopen(s);
     assert_int_equal(use(s, &s->two, 1500), -1);
     assert_int_equal(use(s, &s->one, 1500), 0);

@@ -429,7 +429,7 @@ static void a_damaged_record_is_refused_by_its_number(void **state)
 static void another_database_is_refused(void **state)
 {
     raw_sql(*state, "CREATE TABLE diary(text)");
-    refuses(*state, "is not a journal of floxfarm");
+    refuses(*state, "is not a floxfarm journal");
 }
 
 static void write_at(struct rig *rig, long offset, const void *bytes, size_t size)

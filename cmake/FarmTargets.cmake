@@ -9,7 +9,8 @@ target_compile_definitions(farm_options INTERFACE _GNU_SOURCE FARM_VERSION="${PR
 target_include_directories(farm_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 target_compile_options(farm_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wswitch-enum -Wmissing-prototypes -Wstrict-prototypes
-  -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Werror
+  -Wpointer-arith -Wwrite-strings -Wvla -Wundef
+  $<$<BOOL:${FARM_WERROR}>:-Werror>
   # Cutting a text at the size of its buffer is what snprintf is used for here.
   $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
   -fstack-protector-strong -fno-common)

@@ -3,6 +3,7 @@
 
 #include "coordinator/api/questions.h"
 #include "coordinator/core/view.h"
+#include "coordinator/sessions/sessions.h"
 #include "coordinator/shell/reply.h"
 #include "coordinator/shell/secrets.h"
 #include "proto/base/budget.h"
@@ -19,25 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A worker as the control sees it. Indexed by worker id, which the core counts from 1. */
-struct contact {
-    link_peer peer;
-    uint64_t session;     /* welcomed under this session, 0 none */
-    link_peer heard_peer; /* where its last message came from */
-    link_peer hello_peer; /* a hello under way */
-    uint64_t hello_session;
-    uint64_t told_ms;    /* when it last heard from us */
-    uint64_t hellos_ms;  /* until then its hellos are paid for; see may_say_hello */
-    struct budget lines; /* in the log, about what it should not do */
-    bool has_orders;     /* named by EFFECT_ORDERS in this turn, or due to hear that we live */
-};
+_Static_assert(sizeof(link_peer) == sizeof(session_peer), "both number the link's connections");
 
 struct enrolled {
     char public_key[KEY_TEXT_BYTES];
     enum role role;
 };
 
-enum { HELLOS_AT_ONCE = 20, HELLO_PACE_MS = 500 };
 /* Workers and clients speak as soon as they are connected. */
 enum { SILENT_MS = 10000 };
 
@@ -45,10 +34,9 @@ struct control {
     struct shell *shell;
     struct link *link;
     char log_endpoint[256];
-    struct contact *contacts;
-    size_t contact_count;
-    uint64_t *ordered; /* workers with has_orders, in order */
-    size_t ordered_count, ordered_capacity;
+    struct sessions *sessions;
+    struct budget *worker_lines; /* in the log, about what a worker should not do; by worker id */
+    size_t worker_count;
     struct budget lines; /* about those who are no workers */
     bool busy;
     pthread_mutex_t keys_lock; /* the log store's thread asks too */
@@ -74,6 +62,7 @@ struct control *control_open(struct shell *shell, void *zmq_context, const struc
     struct control *control = mem_new(sizeof *control);
     control->shell = shell;
     control->link = link;
+    control->sessions = sessions_create();
     shell->replies = replies_create(link);
     shell->control_endpoint = link_endpoint(link, 0);
     pthread_mutex_init(&control->keys_lock, NULL);
@@ -88,8 +77,8 @@ void control_close(struct control *control)
     control->shell->replies = NULL;
     link_close(control->link, 200);
     pthread_mutex_destroy(&control->keys_lock);
-    free(control->contacts);
-    free(control->ordered);
+    sessions_destroy(control->sessions);
+    free(control->worker_lines);
     free(control->keys);
     free(control);
 }
@@ -160,17 +149,19 @@ enum role control_role_of(void *context, const char *public_key)
     return role;
 }
 
-static struct contact *contact_of(struct control *control, uint64_t worker)
+/* Worker ids begin at 1. */
+static struct budget *lines_of(struct control *control, uint64_t worker)
 {
     assert(worker);
-    if (worker > control->contact_count) {
+    if (worker > control->worker_count) {
         size_t count = worker + 16;
-        control->contacts = mem_resize(control->contacts, count * sizeof *control->contacts);
-        memset(control->contacts + control->contact_count, 0,
-               (count - control->contact_count) * sizeof *control->contacts);
-        control->contact_count = count;
+        control->worker_lines =
+            mem_resize(control->worker_lines, count * sizeof *control->worker_lines);
+        memset(control->worker_lines + control->worker_count, 0,
+               (count - control->worker_count) * sizeof *control->worker_lines);
+        control->worker_count = count;
     }
-    return &control->contacts[worker - 1];
+    return &control->worker_lines[worker - 1];
 }
 
 /* ---- messages in ---------------------------------------------------------------------------- */
@@ -195,64 +186,31 @@ static void refuse_worker(struct control *control, link_peer peer, uint64_t corr
     send_to(control, peer, &message, correlation);
 }
 
-/* Each hello that is taken becomes a record of some kilobytes: a few at once (an agent that is
- * restarted by hand), then one in HELLO_PACE_MS. */
-static bool may_say_hello(const struct control *control, struct contact *contact)
+/* JSON and SQLite know 63 bits; 0 is none. */
+static uint64_t draw_session(void)
 {
-    uint64_t now_ms = control->shell->now_ms;
-    uint64_t paid_ms = contact->hellos_ms > now_ms ? contact->hellos_ms : now_ms;
-    if (paid_ms - now_ms > (HELLOS_AT_ONCE - 1) * HELLO_PACE_MS)
-        return false;
-    contact->hellos_ms = paid_ms + HELLO_PACE_MS;
-    return true;
+    uint64_t session;
+    io_random(&session, sizeof session);
+    return session >> 1 | 1;
 }
 
 static void take_hello(struct control *control, const struct received *received,
                        const struct peer_view *peer)
 {
-    struct contact *contact = contact_of(control, peer->worker);
-    if (!may_say_hello(control, contact)) {
-        complain(&contact->lines, received, peer, "too many of them, dropped");
-        return;
-    }
-    contact->hello_peer = received->peer;
-    io_random(&contact->hello_session, sizeof contact->hello_session);
-    contact->hello_session >>= 1; /* JSON and SQLite know 63 bits */
-    contact->hello_session |= 1;  /* never 0 */
-    struct input input = {.kind = INPUT_HELLO,
-                          .hello = {.worker = peer->worker,
-                                    .session = contact->hello_session,
-                                    .hello = received->message.hello}};
-    shell_step(control->shell, &input);
-}
-
-static void note_orders(struct control *control, struct contact *contact, uint64_t worker)
-{
-    if (contact->has_orders)
-        return;
-    contact->has_orders = true;
-    MEM_GROW(control->ordered, control->ordered_count, control->ordered_capacity);
-    control->ordered[control->ordered_count++] = worker;
-}
-
-/* A worker tells a silent coordinator from a dead one: it hears from us once a heartbeat. */
-static bool is_due(const struct control *control, const struct contact *contact)
-{
-    return control->shell->now_ms - contact->told_ms >= control->shell->config.policy.heartbeat_ms;
+    struct input input;
+    if (sessions_take_hello(control->sessions, peer->worker, received->peer, draw_session(),
+                            &received->message.hello, &input))
+        shell_step(control->shell, &input);
+    else
+        complain(lines_of(control, peer->worker), received, peer, "too many of them, dropped");
 }
 
 static void take_status(struct control *control, const struct received *received,
                         const struct peer_view *peer)
 {
-    struct contact *contact = contact_of(control, peer->worker);
-    contact->heard_peer = received->peer;
-    /* A reconnected worker has a new connection but the old session. */
-    if (contact->session && received->message.status.session == contact->session)
-        contact->peer = received->peer;
-    if (is_due(control, contact))
-        note_orders(control, contact, peer->worker);
-    struct input input = {.kind = INPUT_STATUS,
-                          .status = {.worker = peer->worker, .status = received->message.status}};
+    struct input input;
+    sessions_take_status(control->sessions, peer->worker, received->peer, &received->message.status,
+                         &input);
     shell_step(control->shell, &input);
 }
 
@@ -290,8 +248,8 @@ static void take(struct control *control, const struct received *received)
     else if (kind == MESSAGE_REQUEST && !is_worker)
         take_request(control, received, &peer);
     else
-        complain(is_worker ? &contact_of(control, peer.worker)->lines : &control->lines, received,
-                 &peer, "not this role's to send, dropped");
+        complain(is_worker ? lines_of(control, peer.worker) : &control->lines, received, &peer,
+                 "not this role's to send, dropped");
 }
 
 /* A host that lists more than anybody may is told so; what it has stays as it is known. */
@@ -320,6 +278,8 @@ static void take_other_major(struct control *control, const struct received *rec
 size_t control_receive(struct control *control)
 {
     size_t taken = 0;
+    sessions_begin_turn(control->sessions, control->shell->now_ms,
+                        control->shell->config.policy.heartbeat_ms);
     while (taken < LIMIT_INPUTS_PER_TURN && control->shell->arena.bytes < LIMIT_TURN_BYTES) {
         struct received received;
         enum link_result result = link_receive(control->link, &received, &control->shell->arena);
@@ -339,13 +299,8 @@ size_t control_receive(struct control *control)
 
 /* ---- effects out ---------------------------------------------------------------------------- */
 
-static void welcome(struct control *control, const struct effect *effect)
+static void send_welcome(struct control *control, link_peer peer, const struct effect *effect)
 {
-    struct contact *contact = contact_of(control, effect->worker);
-    if (contact->hello_session != effect->session)
-        return; /* a later hello overtook it */
-    contact->peer = contact->hello_peer;
-    contact->session = effect->session;
     struct farm_view farm;
     view_farm(control->shell->farm, &farm);
     struct worker_view worker;
@@ -358,7 +313,14 @@ static void welcome(struct control *control, const struct effect *effect)
                                           .lost_grace_ms = farm.policy.lost_grace_ms,
                                           .worker = worker.name,
                                           .log_endpoint = control->log_endpoint}};
-    send_to(control, contact->peer, &message, 0);
+    send_to(control, peer, &message, 0);
+}
+
+static void send_hello_again(struct control *control, link_peer peer, const struct effect *effect)
+{
+    struct message message = {.kind = MESSAGE_HELLO_AGAIN,
+                              .hello_again = {.session = effect->session}};
+    send_to(control, peer, &message, 0);
 }
 
 static void report_foreign(struct control *control, const struct effect *effect)
@@ -368,48 +330,49 @@ static void report_foreign(struct control *control, const struct effect *effect)
     if (!view_worker(control->shell->farm, effect->worker, &worker))
         return;
     keys_short(worker.public_key, short_key);
-    if (budget_take(&contact_of(control, effect->worker)->lines))
+    if (budget_take(lines_of(control, effect->worker)))
         log_warn("%s (worker, key %s) tells of %u.%llu, which another worker has: ignored",
                  worker.name, short_key, effect->token.epoch,
                  (unsigned long long)effect->token.number);
 }
 
-static void log_refused_hello(struct control *control, const struct effect *effect,
-                              struct contact *contact)
+static void log_refused_hello(struct control *control, const struct effect *effect)
 {
     struct worker_view worker;
     char short_key[9];
     if (!view_worker(control->shell->farm, effect->worker, &worker) ||
-        !budget_take(&contact->lines))
+        !budget_take(lines_of(control, effect->worker)))
         return;
     keys_short(worker.public_key, short_key);
     log_warn("refused the hello of %s (worker, key %s): %s", worker.name, short_key, effect->text);
+}
+
+static void perform_for_session(struct control *control, const struct effect *effect)
+{
+    link_peer peer = sessions_perform(control->sessions, effect);
+    if (effect->kind == EFFECT_REFUSE)
+        log_refused_hello(control, effect); /* also one that was overtaken */
+    if (!peer)
+        return;
+    if (effect->kind == EFFECT_WELCOME)
+        send_welcome(control, peer, effect);
+    else if (effect->kind == EFFECT_REFUSE)
+        refuse_worker(control, peer, 0, effect->text, effect->permanent);
+    else
+        send_hello_again(control, peer, effect);
 }
 
 void control_perform(struct control *control, const struct effect *effect)
 {
     switch (effect->kind) {
     case EFFECT_WELCOME:
-        welcome(control, effect);
+    case EFFECT_REFUSE:
+    case EFFECT_HELLO_AGAIN:
+    case EFFECT_ORDERS:
+        perform_for_session(control, effect);
         break;
-    case EFFECT_REFUSE: {
-        struct contact *contact = contact_of(control, effect->worker);
-        log_refused_hello(control, effect, contact);
-        if (contact->hello_session == effect->session)
-            refuse_worker(control, contact->hello_peer, 0, effect->text, effect->permanent);
-        break;
-    }
-    case EFFECT_HELLO_AGAIN: {
-        struct message message = {.kind = MESSAGE_HELLO_AGAIN,
-                                  .hello_again = {.session = effect->session}};
-        send_to(control, contact_of(control, effect->worker)->heard_peer, &message, 0);
-        break;
-    }
     case EFFECT_FOREIGN:
         report_foreign(control, effect);
-        break;
-    case EFFECT_ORDERS:
-        note_orders(control, contact_of(control, effect->worker), effect->worker);
         break;
     case EFFECT_REPLY:
         reply_perform(control->shell->replies, effect);
@@ -462,41 +425,30 @@ static void forget_secrets(struct orders *orders)
                            orders->orders[i].secret.size);
 }
 
-/* False: it cannot be reached. */
-static bool send_orders(struct control *control, uint64_t worker)
+static void send_orders(struct control *control, const struct session_task *task)
 {
-    struct contact *contact = contact_of(control, worker);
-    if (!contact->session)
-        return true; /* it will say hello */
     struct message message = {.kind = MESSAGE_ORDERS};
-    view_orders(control->shell->farm, worker, &message.orders, &control->shell->arena);
+    view_orders(control->shell->farm, task->worker, &message.orders, &control->shell->arena);
     size_t kept = 0;
     for (size_t i = 0; i < message.orders.orders_count; i++)
         if (complete_order(control, &message.orders.orders[i]))
             message.orders.orders[kept++] = message.orders.orders[i];
     message.orders.orders_count = kept;
-    if (!kept && !is_due(control, contact))
-        return true;
-    contact->told_ms = control->shell->now_ms;
-    enum link_result result = send_to(control, contact->peer, &message, 0);
+    if (!kept && !task->heartbeat_due)
+        return;
+    bool reached = send_to(control, task->peer, &message, 0) == LINK_OK;
     forget_secrets(&message.orders);
-    return result == LINK_OK;
+    sessions_sent(control->sessions, task->worker, reached);
 }
 
-/* Who could not be reached is told behind all sends: the core may give its jobs to others at once,
- * and nobody is to hear of a lease before it is committed. */
 void control_send_orders(struct control *control)
 {
-    size_t failed = 0;
-    for (size_t i = 0; i < control->ordered_count; i++) {
-        uint64_t worker = control->ordered[i];
-        contact_of(control, worker)->has_orders = false;
-        if (!send_orders(control, worker))
-            control->ordered[failed++] = worker;
-    }
-    control->ordered_count = 0;
-    for (size_t i = 0; i < failed; i++) {
-        struct input input = {.kind = INPUT_SEND_FAILED, .send_failed = control->ordered[i]};
-        shell_step(control->shell, &input);
+    struct session_task task;
+    for (sessions_next(control->sessions, &task); task.work != SESSION_WORK_NONE;
+         sessions_next(control->sessions, &task)) {
+        if (task.work == SESSION_WORK_ORDERS)
+            send_orders(control, &task);
+        else
+            shell_step(control->shell, &task.input);
     }
 }

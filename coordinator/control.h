@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* control.h - the coordinator's end of the control link: who is at the door, and what they are
- * told.
+/* control.h - the coordinator's end of the control link.
  *
- * Owns the ROUTER socket, the knowledge which connection a worker was last heard on, and which
- * client waits for which answer. Checks key and role of each message; decides nothing else. A
- * worker is its key: connections come and go, so a worker's peer is the one its newest valid
- * message came from.
+ * Owns the ROUTER socket, the roles of keys, the log lines about peers, and the bytes that orders
+ * only name (secrets, bundles). Checks key and role of each message and passes it on: workers'
+ * messages to sessions/, which knows who is connected where and who is owed what; clients' requests
+ * to api/. Decides nothing else.
  */
 #ifndef FARM_CONTROL_H
 #define FARM_CONTROL_H
@@ -28,7 +27,8 @@ size_t control_receive(struct control *control);
 
 /* Second half: the effects that go to peers. */
 void control_perform(struct control *control, const struct effect *effect);
-/* Sends each worker that was named by EFFECT_ORDERS in this turn its orders, once. */
+/* Sends each worker that is owed orders in this turn what it is owed, once; then steps the core for
+ * those that could not be reached. */
 void control_send_orders(struct control *control);
 /* Whether anything was sent since the last call: then the socket must be looked at again before
  * waiting (ZMQ_FD is edge-triggered). */

@@ -21,6 +21,7 @@
 #include "coordinator/storage/backup.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
+#include "proto/base/version.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -28,8 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-const char *argp_program_version = "farmd " FARM_VERSION;
 
 struct subcommand;
 
@@ -82,12 +81,16 @@ static int run_states(const struct arguments *arguments, const char *home)
     struct buf out = {0};
     buf_print(&out,
               "# States\n\nThe allowed moves between states, made from the tables in "
-              "`coordinator/core/state.c` by `farmd states`. A state exists\nonly if something "
+              "`coordinator/core/state.def` by `farmd states`. A state exists\nonly if something "
               "can wait in it; a move without a row is a bug and ends the process.\n");
     for (size_t i = 0; state_table_at(i); i++) {
         buf_print(&out, "\n");
         state_print(state_table_at(i), &out);
     }
+    buf_print(&out,
+              "## Records\n\nThe kinds of records, from `coordinator/core/record.def`. What is "
+              "not in the journal is forgotten by a restart.\n\n");
+    record_kinds_print(&out);
     fwrite(out.data, 1, out.size, stdout);
     buf_release(&out);
     return 0;
@@ -219,9 +222,10 @@ int main(int argc, char **argv)
                                      0,
                                      0};
     struct arguments arguments = {0};
+    struct arena arena = {0};
+    argp_program_version = arena_print(&arena, "farmd %s", version_text);
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     log_open(arguments.task ? "farmd-discover" : "farmd", arguments.verbose ? LOG_DEBUG : LOG_INFO);
-    struct arena arena = {0};
     char *home = arguments.home ? arena_text(&arena, arguments.home) : default_home(&arena);
     int status;
     if (arguments.task) {

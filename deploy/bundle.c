@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* bundle.c - see bundle.h. */
 #include "deploy/bundle.h"
 
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 
@@ -11,10 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Our own are 3 MB; one with sanitizers in it is ten times that. */
-#define ARCHIVE_BYTES_MAX (256u << 20)
-
-/* The rest of the line that begins with `word` and a blank, "" without one. */
+/* The rest of the line that begins with `word` and a blank; "" if there is none. */
 static const char *line_of(const char *text, const char *word, struct arena *arena)
 {
     size_t size = strlen(word);
@@ -24,7 +23,7 @@ static const char *line_of(const char *text, const char *word, struct arena *are
     return "";
 }
 
-/* It becomes a folder's name and a word of shell. */
+/* The id becomes the name of a folder and a word of a shell command. */
 static bool id_is_fine(const char *id)
 {
     for (const char *at = id; *at; at++)
@@ -37,11 +36,8 @@ static const char *digest_of(const char *text, struct arena *arena)
 {
     unsigned char hash[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    char *hex = arena_new(arena, 65);
     EVP_Digest(text, strlen(text), hash, &size, EVP_sha256(), NULL);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-    return hex;
+    return hex_text(arena, hash, size);
 }
 
 int bundle_read(const char *text, const char *cpu, struct arena *arena, struct bundle *out,
@@ -56,7 +52,7 @@ int bundle_read(const char *text, const char *cpu, struct arena *arena, struct b
     if (!id_is_fine(out->id) || !*out->glibc || !out->bytes ||
         strcmp(line_of(text, "system", arena), system) != 0)
         return err_set(err,
-                       "the manifest of the bundle for %s is broken: build it again with "
+                       "the manifest of the bundle for %s is damaged: build the bundle again with "
                        "cmake --build build/release --target bundles",
                        cpu);
     return 0;
@@ -75,7 +71,7 @@ int bundle_load(const char *folder, const char *cpu, const char *kind, struct ar
     if (result == 0)
         result = bundle_read(text.size ? (char *)text.data : "", cpu, arena, out, err);
     if (result == 0)
-        result = io_read_file(archive, ARCHIVE_BYTES_MAX, &out->archive, err);
+        result = io_read_file(archive, LIMIT_ARCHIVE_BYTES, &out->archive, err);
     buf_release(&text);
     return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bundle.h - what make-bundle packed: a worker for one architecture, and what its manifest says. */
+/* bundle.h - a bundle made by make-bundle: the programs for one architecture, with a manifest. */
 #ifndef FARM_DEPLOY_BUNDLE_H
 #define FARM_DEPLOY_BUNDLE_H
 
@@ -9,19 +9,19 @@
 #include <stdint.h>
 
 struct bundle {
-    const char *id;     /* VERSION-HASH: the folder it becomes on a host; "": there is none */
-    const char *cpu;    /* as `uname -m` says it */
-    const char *glibc;  /* the least it needs, "2.36" */
-    const char *digest; /* SHA-256 of its MANIFEST, which has those of its files */
-    uint64_t bytes;     /* of its files, unpacked */
-    struct buf archive; /* the bytes that are sent; loaded by bundle_load */
+    const char *id;     /* VERSION-HASH: the name of its folder on a host; "": no bundle */
+    const char *cpu;    /* as printed by `uname -m` */
+    const char *glibc;  /* the oldest version that it needs, for example "2.36" */
+    const char *digest; /* SHA-256 of its MANIFEST, which has the digests of its files */
+    uint64_t bytes;     /* size of its files, unpacked */
+    struct buf archive; /* the archive to send; loaded by bundle_load */
 };
 
-/* Reads a manifest's text; texts are the arena's. -1 with err when it is none. Pure. */
+/* Parses the text of a manifest; texts are in the arena. -1 with err if it is not valid. Pure. */
 int bundle_read(const char *text, const char *cpu, struct arena *arena, struct bundle *out,
                 struct err *err);
-/* FOLDER/CPU-linux.*, of `kind` "" (a worker) or "-coordinator"; without such files `id` is "" and
- * that is no error. */
+/* Loads FOLDER/CPU-linux.*, of `kind` "" (a worker) or "-coordinator". If there are no such files,
+ * sets `id` to "" and returns 0. */
 int bundle_load(const char *folder, const char *cpu, const char *kind, struct arena *arena,
                 struct bundle *out, struct err *err);
 void bundle_release(struct bundle *bundle);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* destination.c - see destination.h. */
 #include "deploy/destination.h"
 
 #include "proto/base/io.h"
@@ -13,13 +14,13 @@
 #include <strings.h>
 #include <unistd.h>
 
-struct reading {
+struct config_reading {
     struct destination *out;
     const char *home;
     struct arena *arena;
     size_t identities;
-    const char *proxy; /* the word that asks for one, NULL: none */
-    bool applies;      /* the block we are in is about this host */
+    const char *proxy; /* the option that sets a proxy; NULL: none */
+    bool applies;      /* the present block is about this host */
 };
 
 /* ---- what was typed -------------------------------------------------------------------------- */
@@ -31,7 +32,8 @@ static bool port_is_fine(const char *port)
     return isdigit((unsigned char)*port) && !*end && number > 0 && number < 65536;
 }
 
-/* A host and a user become words of a line of ssh's: nothing that a shell or an option could be. */
+/* Host and user become words of an ssh command line: refuses options and characters of the shell.
+ */
 static bool word_is_fine(const char *word)
 {
     if (!*word || *word == '-' || strlen(word) > LIMIT_BRANCH_BYTES)
@@ -62,31 +64,32 @@ static int split_host(const char *text, struct arena *arena, struct destination 
         out->port = "";
     }
     if (!word_is_fine(out->alias))
-        return err_set(err, "\"%s\" is no host: write USER@HOST or USER@HOST:PORT", text);
+        return err_set(err, "\"%s\" is not a host: write USER@HOST or USER@HOST:PORT", text);
     if (end ? end[1] != '\0' : *out->port != '\0')
         return port_is_fine(out->port)
                    ? 0
-                   : err_set(err, "\"%s\" is no port: write USER@HOST:PORT", out->port);
+                   : err_set(err, "\"%s\" is not a port: write USER@HOST:PORT", out->port);
     return colon && !bracketed && colon[1] == '\0'
-               ? err_set(err, "\"%s\" has no port behind its colon", text)
+               ? err_set(err, "\"%s\" has no port after the colon", text)
                : 0;
 }
 
-static int split(const char *typed, struct arena *arena, struct destination *out, struct err *err)
+static int typed_split(const char *typed, struct arena *arena, struct destination *out,
+                       struct err *err)
 {
     const char *at = strrchr(typed, '@');
     *out = (struct destination){.typed = arena_text(arena, typed), .user = ""};
     if (at) {
         out->user = arena_print(arena, "%.*s", (int)(at - typed), typed);
         if (!word_is_fine(out->user))
-            return err_set(err, "\"%s\" is no user's name: write USER@HOST", out->user);
+            return err_set(err, "\"%s\" is not a user name: write USER@HOST", out->user);
     }
     return split_host(at ? at + 1 : typed, arena, out, err);
 }
 
 /* ---- ssh_config ------------------------------------------------------------------------------ */
 
-/* The next word of a line, quotes taken off; NULL at its end. `*at` moves behind it. */
+/* The next word of a line without its quotes; NULL at the end. Advances *at. */
 static char *next_word(char **at)
 {
     while (isspace((unsigned char)**at) || **at == '=')
@@ -101,7 +104,7 @@ static char *next_word(char **at)
     return word;
 }
 
-/* As ssh_config(5): one pattern must match, and none that begins with '!'. */
+/* As in ssh_config(5): a pattern must match, and none that begins with '!'. */
 static bool host_matches(char *patterns, const char *alias)
 {
     bool matches = false;
@@ -115,8 +118,8 @@ static bool host_matches(char *patterns, const char *alias)
     return matches;
 }
 
-/* "~" and the escapes that stand in most files: %d, %h, %r, %u are rare; %% too. */
-static const char *expand_path(const struct reading *reading, const char *path)
+/* Expands "~" and the escapes %d, %h, %r, %u and %%. */
+static const char *expand_path(const struct config_reading *reading, const char *path)
 {
     if (path[0] == '~' && path[1] == '/')
         return arena_print(reading->arena, "%s%s", reading->home, path + 1);
@@ -125,7 +128,7 @@ static const char *expand_path(const struct reading *reading, const char *path)
     return arena_text(reading->arena, path);
 }
 
-static const char *expand_address(const struct reading *reading, const char *text)
+static const char *expand_address(const struct config_reading *reading, const char *text)
 {
     const char *percent = strstr(text, "%h");
     if (!percent)
@@ -134,7 +137,7 @@ static const char *expand_address(const struct reading *reading, const char *tex
                        percent + 2);
 }
 
-static void take(struct reading *reading, const char *word, char *value)
+static void option_take(struct config_reading *reading, const char *word, char *value)
 {
     struct destination *out = reading->out;
     if (!strcasecmp(word, "HostName") && !*out->address)
@@ -150,10 +153,10 @@ static void take(struct reading *reading, const char *word, char *value)
     else if ((!strcasecmp(word, "ProxyJump") || !strcasecmp(word, "ProxyCommand")) &&
              !reading->proxy)
         reading->proxy =
-            strcasecmp(value, "none") ? arena_text(reading->arena, word) : ""; /* "": decided */
+            strcasecmp(value, "none") ? arena_text(reading->arena, word) : ""; /* "": no proxy */
 }
 
-static void read_line(struct reading *reading, char *line)
+static void read_line(struct config_reading *reading, char *line)
 {
     char *word = next_word(&line);
     if (!word || *word == '#')
@@ -166,12 +169,12 @@ static void read_line(struct reading *reading, char *line)
         reading->applies = false;
     char *value = reading->applies ? next_word(&line) : NULL;
     if (value)
-        take(reading, word, value);
+        option_take(reading, word, value);
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-static void settle(struct reading *reading, const char *login)
+static void defaults_fill(struct config_reading *reading, const char *login)
 {
     static const char *const names[] = {"id_ed25519", "id_ecdsa", "id_rsa"};
     struct destination *out = reading->out;
@@ -190,22 +193,22 @@ static void settle(struct reading *reading, const char *login)
 int destination_read(const char *typed, const char *config, const char *home, const char *login,
                      struct arena *arena, struct destination *out, struct err *err)
 {
-    struct reading reading = {.out = out, .home = home, .arena = arena, .applies = true};
+    struct config_reading reading = {.out = out, .home = home, .arena = arena, .applies = true};
     char *rest = arena_text(arena, config), *line;
-    if (split(typed, arena, out, err) < 0)
+    if (typed_split(typed, arena, out, err) < 0)
         return -1;
     out->address = "";
     while ((line = strsep(&rest, "\n")))
         read_line(&reading, line);
     if (reading.proxy && *reading.proxy)
         return err_set(err,
-                       "your ssh_config reaches %s through a %s, which farm does not do: on that "
-                       "host, use farm-worker join with a token (farm token create)",
+                       "your ssh_config reaches %s through a %s, which farm does not support: run "
+                       "`farm-worker join` on that host with a token (`farm token create`)",
                        out->alias, reading.proxy);
-    settle(&reading, login);
+    defaults_fill(&reading, login);
     if (!port_is_fine(out->port))
-        return err_set(err, "your ssh_config gives %s the port \"%s\", which is none", out->alias,
-                       out->port);
+        return err_set(err, "your ssh_config gives %s the port \"%s\", which is not a port",
+                       out->alias, out->port);
     return 0;
 }
 

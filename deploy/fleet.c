@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: MIT */
+/* fleet.c - see fleet.h. */
 #include "deploy/fleet.h"
 
 #include "proto/base/clock.h"
 #include "proto/json.h"
+#include "proto/limits.h"
 
 #include <assert.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sessions at a time: each is a descriptor, some memory, and a login that the hosts' network sees.
- */
-#define AT_ONCE 32
-/* How often the office is asked again for what it waits for. */
+/* How often the callback `act` is called again while it is not done. */
 #define ASK_EVERY_MS 100
-/* A host that says nothing for so long while it works: a slow disk syncs for a while. */
-#define QUIET_MS 60000
-/* The coordinator hears of a worker within seconds; a job through the queue clones a branch first.
- */
-#define SEEN_LIMIT_MS  45000
-#define SMOKE_LIMIT_MS (15u * 60 * 1000)
 
 struct fleet {
     const struct fleet_callbacks *callbacks;
@@ -29,22 +22,22 @@ struct fleet {
 
 /* ---- a host's state -------------------------------------------------------------------------- */
 
-static void end(struct fleet *fleet, struct fleet_host *member, enum fleet_state state)
+static void member_end(struct fleet *fleet, struct fleet_host *member, enum fleet_state state)
 {
     member->state = state;
     member->ended_ms = clock_boot_ms();
-    ssh_close(member->ssh); /* and with it the lock */
+    ssh_close(member->ssh); /* also releases the lock on the host */
     member->ssh = NULL;
     fleet->callbacks->tell(fleet->callbacks->context, member);
 }
 
-static void failed(struct fleet *fleet, struct fleet_host *member, const char *text)
+static void member_fail(struct fleet *fleet, struct fleet_host *member, const char *text)
 {
     member->error = arena_text(&member->arena, text);
-    end(fleet, member, FLEET_FAILED);
+    member_end(fleet, member, FLEET_FAILED);
 }
 
-static void begin(struct fleet *fleet, struct fleet_host *member)
+static void member_begin(struct fleet *fleet, struct fleet_host *member)
 {
     member->state = FLEET_CONNECTING;
     member->began_ms = clock_boot_ms();
@@ -60,7 +53,7 @@ static void start_probe(struct fleet_host *member)
                                        member->wanted.bundle_count, &member->arena);
     struct ssh_command command = {.line = "exec sh -s",
                                   .input = {(const uint8_t *)script, strlen(script)},
-                                  .quiet_ms = QUIET_MS};
+                                  .quiet_ms = LIMIT_SSH_QUIET_MS};
     member->state = FLEET_PROBING;
     ssh_run(member->ssh, &command);
 }
@@ -77,7 +70,7 @@ static struct step_call call_of(struct fleet *fleet, struct fleet_host *member)
                               .restart = member->restart};
 }
 
-static const char *said(const struct buf *text)
+static const char *text_of(const struct buf *text)
 {
     return text->size ? (const char *)text->data : "";
 }
@@ -95,22 +88,22 @@ static void make_plan(struct fleet_host *member)
         rollout_plan(&member->facts, &member->wanted, &member->arena, &member->plan);
 }
 
-/* A host that is a worker already is asked how it is. */
+/* Runs the checks on a host that is a worker already. */
 static void look_closer(struct fleet *fleet, struct fleet_host *member)
 {
     for (member->at = 0; member->at < member->plan.count; member->at++)
         if (member->plan.steps[member->at].step == STEP_DOCTOR && *member->facts.current)
             return;
-    end(fleet, member, FLEET_DONE);
+    member_end(fleet, member, FLEET_DONE);
 }
 
-static void probed(struct fleet *fleet, struct fleet_host *member)
+static void member_probed(struct fleet *fleet, struct fleet_host *member)
 {
     struct err err;
-    const char *text = arena_text(&member->arena, said(&ssh_result(member->ssh)->out));
+    const char *text = arena_text(&member->arena, text_of(&ssh_result(member->ssh)->out));
     if (rollout_observe(text, &member->arena, &member->facts, &err) < 0 ||
         fleet->callbacks->settle(fleet->callbacks->context, member, &err) < 0) {
-        failed(fleet, member, err.text);
+        member_fail(fleet, member, err.text);
         return;
     }
     make_plan(member);
@@ -118,9 +111,9 @@ static void probed(struct fleet *fleet, struct fleet_host *member)
     if (member->goal == FLEET_CHECK)
         look_closer(fleet, member);
     else if (member->plan.problem_count)
-        failed(fleet, member, member->plan.problems[0]);
+        member_fail(fleet, member, member->plan.problems[0]);
     else if (!member->plan.count)
-        end(fleet, member, FLEET_DONE);
+        member_end(fleet, member, FLEET_DONE);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -129,10 +122,10 @@ static int read_enrolment(struct fleet_host *member, const json_t *answer, struc
 {
     member->public_key = arena_text(&member->arena, json_get_text(answer, "public_key", ""));
     member->restart |= json_get_flag(answer, "changed");
-    return *member->public_key ? 0 : err_set(err, "enrol there printed no public key");
+    return *member->public_key ? 0 : err_set(err, "enrol printed no public key on the host");
 }
 
-/* The first red line, with its fix; all lines stay for the report. */
+/* Fails with the first bad check and its fix; keeps all checks for the report. */
 static int read_checks(struct fleet_host *member, json_t *answer, struct err *err)
 {
     size_t index;
@@ -143,7 +136,7 @@ static int read_checks(struct fleet_host *member, json_t *answer, struct err *er
     {
         if (!strcmp(json_get_text(check, "state", ""), "bad"))
             return err_set(err, "%s: %s", json_get_text(check, "text", ""),
-                           json_get_text(check, "fix", "see farm-worker doctor there"));
+                           json_get_text(check, "fix", "run `farm-worker doctor` on the host"));
     }
     return 0;
 }
@@ -163,8 +156,8 @@ static int read_service(struct fleet_host *member, const json_t *answer)
     return 0;
 }
 
-/* What a step printed. */
-static int read_answer(struct fleet_host *member, enum step step, struct err *err)
+/* Parses the output of a step. */
+static int read_answer(struct fleet_host *member, enum rollout_step step, struct err *err)
 {
     bool speaks = step == STEP_ENROL || step == STEP_DOCTOR || step == STEP_INSTALL ||
                   step == STEP_START || step == STEP_LEAVE || step == STEP_UP;
@@ -173,11 +166,11 @@ static int read_answer(struct fleet_host *member, enum step step, struct err *er
         member->restart = true;
     if (!speaks)
         return 0;
-    json_t *answer = json_loadb(said(out), out->size, 0, NULL);
+    json_t *answer = json_loadb(text_of(out), out->size, 0, NULL);
     int result = 0;
     if (!json_is_object(answer))
-        result = err_set(err, "%s there answered \"%.200s\", which is no JSON", step_names[step],
-                         said(out));
+        result = err_set(err, "%s printed \"%.200s\" on the host, not JSON", step_names[step],
+                         text_of(out));
     else if (step == STEP_ENROL)
         result = read_enrolment(member, answer, err);
     else if (step == STEP_UP)
@@ -195,19 +188,20 @@ static void next_step(struct fleet *fleet, struct fleet_host *member)
     member->at++;
     member->step_began = false;
     if (member->at == member->plan.count || member->goal == FLEET_CHECK)
-        end(fleet, member, FLEET_DONE);
+        member_end(fleet, member, FLEET_DONE);
 }
 
-static void start_step(struct fleet *fleet, struct fleet_host *member, enum step step)
+static void start_step(struct fleet *fleet, struct fleet_host *member, enum rollout_step step)
 {
     struct step_call call = call_of(fleet, member);
     const char *line = rollout_line(step, &call, &member->arena);
     member->step_began = true;
-    member->step_until_ms = clock_boot_ms() + (step == STEP_SMOKE ? SMOKE_LIMIT_MS : SEEN_LIMIT_MS);
+    member->step_until_ms = clock_boot_ms() + (step == STEP_SMOKE ? LIMIT_SMOKE_MS : LIMIT_SEEN_MS);
     fleet->callbacks->tell(fleet->callbacks->context, member);
     if (!line)
         return;
-    struct ssh_command command = {.line = line, .quiet_ms = QUIET_MS, .hold = step == STEP_LOCK};
+    struct ssh_command command = {
+        .line = line, .quiet_ms = LIMIT_SSH_QUIET_MS, .hold = step == STEP_LOCK};
     if (step == STEP_CONFIG)
         command.input = member->farm.config;
     if (step == STEP_UPLOAD)
@@ -216,49 +210,51 @@ static void start_step(struct fleet *fleet, struct fleet_host *member, enum step
     ssh_run(member->ssh, &command);
 }
 
-static void finish_step(struct fleet *fleet, struct fleet_host *member, enum step step)
+static void finish_step(struct fleet *fleet, struct fleet_host *member, enum rollout_step step)
 {
     struct step_call call = call_of(fleet, member);
     const struct ssh_result *result = ssh_result(member->ssh);
     struct err err;
-    bool held = step != STEP_LOCK || !strcmp(said(&result->out), "locked\n");
+    bool held = step != STEP_LOCK || !strcmp(text_of(&result->out), "locked\n");
     if (result->status != 0 || !held)
-        failed(fleet, member,
-               rollout_complaint(step, &call, result->status, said(&result->err), &member->arena));
+        member_fail(
+            fleet, member,
+            rollout_complaint(step, &call, result->status, text_of(&result->err), &member->arena));
     else if (read_answer(member, step, &err) < 0)
-        failed(fleet, member, err.text);
+        member_fail(fleet, member, err.text);
     else
         next_step(fleet, member);
 }
 
-static bool is_offices(enum step step)
+static bool is_callback_step(enum rollout_step step)
 {
     return step == STEP_ADMIT || step == STEP_TUNNEL || step == STEP_SEEN || step == STEP_SMOKE;
 }
 
-static void ask_callbacks(struct fleet *fleet, struct fleet_host *member, enum step step)
+static void ask_callbacks(struct fleet *fleet, struct fleet_host *member, enum rollout_step step)
 {
     struct err err = {""};
     int result = fleet->callbacks->act(fleet->callbacks->context, member, step, &err);
     if (result < 0)
-        failed(fleet, member, err.text);
+        member_fail(fleet, member, err.text);
     else if (result > 0)
         next_step(fleet, member);
     else if (clock_boot_ms() > member->step_until_ms)
-        failed(fleet, member,
-               *err.text ? err.text
-               : step == STEP_SEEN
-                   ? "it was started, and the coordinator does not hear of it: see its log there "
-                     "(farm-worker service status), and that the coordinator's port is open to it"
-                   : "its first job does not end: see farm status and farm why");
+        member_fail(
+            fleet, member,
+            *err.text ? err.text
+            : step == STEP_SEEN
+                ? "the worker was started but does not connect to the coordinator: see its log "
+                  "(`farm-worker service status`), and check that it can reach the coordinator"
+                : "the smoke task does not end: see `farm status` and `farm why`");
 }
 
 static void step_on(struct fleet *fleet, struct fleet_host *member)
 {
-    enum step step = member->plan.steps[member->at].step;
+    enum rollout_step step = member->plan.steps[member->at].step;
     if (!member->step_began)
         start_step(fleet, member, step);
-    else if (is_offices(step))
+    else if (is_callback_step(step))
         ask_callbacks(fleet, member, step);
     else
         finish_step(fleet, member, step);
@@ -292,13 +288,13 @@ static void answer_question(struct fleet *fleet, struct fleet_host *member)
     free(secret);
 }
 
-/* Goes on with one host as far as it goes; true when it would have to wait. */
-static bool turn(struct fleet *fleet, struct fleet_host *member)
+/* Proceeds with one host as far as possible; true when it would have to wait. */
+static bool member_turn(struct fleet *fleet, struct fleet_host *member)
 {
     switch (ssh_turn(member->ssh)) {
     case SSH_FAILED:
         member->fault = ssh_fault(member->ssh);
-        failed(fleet, member, ssh_error(member->ssh));
+        member_fail(fleet, member, ssh_error(member->ssh));
         return true;
     case SSH_ASKS_TRUST:
     case SSH_ASKS_SECRET:
@@ -317,7 +313,7 @@ static bool turn(struct fleet *fleet, struct fleet_host *member)
     if (member->state == FLEET_CONNECTING)
         start_probe(member);
     else if (member->state == FLEET_PROBING)
-        probed(fleet, member);
+        member_probed(fleet, member);
     else
         step_on(fleet, member);
     bool over = member->state == FLEET_DONE || member->state == FLEET_FAILED;
@@ -336,9 +332,9 @@ static size_t start_waiting(struct fleet *fleet)
     size_t running = 0;
     for (size_t i = 0; i < fleet->count; i++)
         running += is_running(&fleet->members[i]);
-    for (size_t i = 0; i < fleet->count && running < AT_ONCE; i++)
+    for (size_t i = 0; i < fleet->count && running < LIMIT_SSH_SESSIONS; i++)
         if (fleet->members[i].state == FLEET_WAITING) {
-            begin(fleet, &fleet->members[i]);
+            member_begin(fleet, &fleet->members[i]);
             running++;
         }
     return running;
@@ -351,7 +347,7 @@ static bool is_sending(const struct fleet_host *member)
 
 static void wait_for_any(struct fleet *fleet)
 {
-    struct pollfd fds[AT_ONCE];
+    struct pollfd fds[LIMIT_SSH_SESSIONS];
     size_t used = 0;
     uint64_t now_ms = clock_boot_ms(), until_ms = now_ms + 1000;
     for (size_t i = 0; i < fleet->count; i++) {
@@ -359,10 +355,10 @@ static void wait_for_any(struct fleet *fleet)
         uint64_t deadline_ms;
         if (!is_running(member))
             continue;
-        assert(used < AT_ONCE);
+        assert(used < LIMIT_SSH_SESSIONS);
         ssh_wait(member->ssh, &fds[used++], &deadline_ms);
         if (member->state == FLEET_STEPPING && member->step_began &&
-            is_offices(member->plan.steps[member->at].step))
+            is_callback_step(member->plan.steps[member->at].step))
             deadline_ms = now_ms + ASK_EVERY_MS;
         until_ms = deadline_ms < until_ms ? deadline_ms : until_ms;
     }
@@ -378,7 +374,7 @@ size_t fleet_run(struct fleet_host *members, size_t count, const struct fleet_ca
     size_t bad = 0;
     while (start_waiting(&fleet)) {
         for (size_t i = 0; i < count; i++)
-            while (is_running(&members[i]) && !turn(&fleet, &members[i]))
+            while (is_running(&members[i]) && !member_turn(&fleet, &members[i]))
                 ;
         wait_for_any(&fleet);
     }
@@ -391,11 +387,11 @@ const char *fleet_doing(const struct fleet_host *member, struct arena *arena)
 {
     switch (member->state) {
     case FLEET_WAITING:
-        return "waits for its turn";
+        return "wait for other hosts";
     case FLEET_CONNECTING:
         return "connect";
     case FLEET_PROBING:
-        return "look at what is there";
+        return "probe the host";
     case FLEET_STEPPING:
         break;
     case FLEET_DONE:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* fleet.h - many hosts at a time: connects, looks, plans, and carries the plans out.
+/* fleet.h - handles many hosts at a time: connects, probes, plans, and executes the plans.
  *
- * One loop over all sessions; a host that is slow or fails holds up none of the others. What is not
- * a host's (the coordinator, the person at the terminal) is the office's: callbacks, which must not
- * take long. */
+ * One loop over all sessions; a host that is slow or fails does not delay the others. The
+ * coordinator and the person at the terminal are reached through callbacks, which must return
+ * quickly. */
 #ifndef FARM_DEPLOY_FLEET_H
 #define FARM_DEPLOY_FLEET_H
 
@@ -13,11 +13,11 @@
 #include <jansson.h>
 
 enum fleet_goal {
-    FLEET_CHECK,   /* only look and plan */
-    FLEET_ADD,     /* make it a worker */
-    FLEET_UPGRADE, /* renew its programs */
-    FLEET_LEAVE,   /* make it a worker no more */
-    FLEET_FARM     /* run a coordinator there */
+    FLEET_CHECK,   /* only probe and plan */
+    FLEET_ADD,     /* make the host a worker */
+    FLEET_UPGRADE, /* upgrade the worker's programs */
+    FLEET_LEAVE,   /* remove the worker from the host */
+    FLEET_FARM     /* run a coordinator on the host */
 };
 enum fleet_state {
     FLEET_WAITING,
@@ -28,7 +28,7 @@ enum fleet_state {
     FLEET_FAILED
 };
 
-/* One host. What is set before fleet_run stands first. */
+/* One host. The fields of the first part are set before fleet_run. */
 struct fleet_host {
     struct destination to;
     struct ssh_trust trust;
@@ -36,21 +36,21 @@ struct fleet_host {
     const char *prefix;      /* "": the default */
     bool purges;             /* FLEET_LEAVE */
     struct wanted_farm farm; /* FLEET_FARM */
-    struct wanted wanted;
+    struct wishes wanted;
 
     enum fleet_state state;
-    struct host_facts facts; /* from the office's `settle` on */
+    struct host_facts facts; /* valid from the callback `settle` on */
     struct plan plan;
-    size_t at;              /* the step of the plan that is under way */
+    size_t at;              /* the present step of the plan */
     const char *public_key; /* after STEP_ENROL */
-    const char *home;       /* the worker's, where a service said it, else "" */
-    const char *service;    /* how it runs there, for people */
-    json_t *checks;         /* of STEP_DOCTOR, NULL before */
-    json_t *place;          /* of STEP_UP: {home, control, log, key}; NULL before */
-    const char *error;      /* of FLEET_FAILED */
+    const char *home;       /* the worker's home if a service reported it, else "" */
+    const char *service;    /* how the worker runs, for people */
+    json_t *checks;         /* result of STEP_DOCTOR; NULL before */
+    json_t *place;          /* result of STEP_UP: {home, control, log, key}; NULL before */
+    const char *error;      /* in FLEET_FAILED */
     enum ssh_fault fault;
     uint64_t began_ms, ended_ms;
-    uint64_t smoke_run; /* for the caller: the run of the smoke task, 0 before it was asked for */
+    uint64_t smoke_run; /* used by the caller: the run of the smoke task; 0 before it is started */
     bool restart;
     struct ssh *ssh;
     uint64_t step_until_ms;
@@ -61,21 +61,21 @@ struct fleet_host {
 struct fleet_callbacks {
     void *context;
     bool (*trust)(void *context, const char *question);
-    /* NULL: nobody can say. Wiped by the fleet; free() releases it. */
+    /* Returns the answer, which the fleet wipes and frees; NULL: there is none. */
     char *(*secret)(void *context, const char *question);
-    /* The facts are there: fills what `wanted` still lacks. -1 ends this host. */
+    /* Called when the facts are known: completes `wanted`. -1 with err: this host fails. */
     int (*settle)(void *context, struct fleet_host *member, struct err *err);
-    /* STEP_ADMIT, _TUNNEL, _SEEN, _SMOKE: 1 done, 0 not yet (asked again; err may say
-     * why not, for when the time is over), -1 failed. */
-    int (*act)(void *context, struct fleet_host *member, enum step step, struct err *err);
-    /* Something about it is news. */
+    /* Executes STEP_ADMIT, _TUNNEL, _SEEN or _SMOKE. 1: done; 0: not yet, called again until the
+     * time limit, whose error is then err if set; -1 with err: failed. */
+    int (*act)(void *context, struct fleet_host *member, enum rollout_step step, struct err *err);
+    /* The state of a host changed. */
     void (*tell)(void *context, const struct fleet_host *member);
-    const char *who; /* for others who find the lock */
+    const char *who; /* who runs this rollout, for others who find the lock */
 };
 
-/* Runs all of them to FLEET_DONE or FLEET_FAILED. Returns how many failed. */
+/* Runs all hosts to FLEET_DONE or FLEET_FAILED. Returns how many failed. */
 size_t fleet_run(struct fleet_host *members, size_t count, const struct fleet_callbacks *callbacks);
-/* The step under way in words, "" without one. */
+/* What a host does at present, in words; "" if nothing. */
 const char *fleet_doing(const struct fleet_host *member, struct arena *arena);
 void fleet_release(struct fleet_host *member);
 

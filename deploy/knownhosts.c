@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* knownhosts.c - see knownhosts.h. */
 #include "deploy/knownhosts.h"
 
 #include <fnmatch.h>
@@ -9,8 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* One line, cut into its words. */
-struct entry {
+/* One line, split into its words. */
+struct known_line {
     bool is_revoked, is_authority;
     const char *names, *type, *key;
     size_t names_size, type_size, key_size;
@@ -18,15 +19,15 @@ struct entry {
 
 /* ---- base64 ---------------------------------------------------------------------------------- */
 
-static const char *base64(const uint8_t *data, size_t size, struct arena *arena)
+static const char *base64_encode(const uint8_t *data, size_t size, struct arena *arena)
 {
     char *text = arena_new(arena, 4 * ((size + 2) / 3) + 1);
     EVP_EncodeBlock((unsigned char *)text, data, (int)size);
     return text;
 }
 
-/* Of a word; -1 when it is none. `out` has room for 3/4 of it and 3 more. */
-static int unbase64(const char *word, size_t size, uint8_t *out)
+/* Decodes a word of base64; -1 if it is not valid. `out` has room for 3/4 of its size plus 3. */
+static int base64_decode(const char *word, size_t size, uint8_t *out)
 {
     size_t padding = 0;
     if (size == 0 || size % 4)
@@ -55,9 +56,9 @@ static bool word_is(const char *word, size_t size, const char *text)
     return size == strlen(text) && !memcmp(word, text, size);
 }
 
-static bool entry_read(const char *line, const char *end, struct entry *out)
+static bool entry_read(const char *line, const char *end, struct known_line *out)
 {
-    *out = (struct entry){0};
+    *out = (struct known_line){0};
     out->names = word_at(&line, end, &out->names_size);
     if (out->names_size && *out->names == '@') {
         out->is_revoked = word_is(out->names, out->names_size, "@revoked");
@@ -69,7 +70,7 @@ static bool entry_read(const char *line, const char *end, struct entry *out)
     return out->names_size && *out->names != '#' && out->type_size && out->key_size;
 }
 
-/* "|1|SALT|HASH": the HMAC-SHA1 of the name under the salt. */
+/* Compares with "|1|SALT|HASH", where HASH is the HMAC-SHA1 of the name with the key SALT. */
 static bool hash_matches(const char *word, size_t size, const char *name)
 {
     uint8_t salt[64], hash[64], ours[EVP_MAX_MD_SIZE];
@@ -77,8 +78,8 @@ static bool hash_matches(const char *word, size_t size, const char *name)
     const char *bar = size > 3 ? memchr(word + 3, '|', size - 3) : NULL;
     if (!bar || memcmp(word, "|1|", 3) != 0 || size > 80)
         return false;
-    int salt_size = unbase64(word + 3, (size_t)(bar - word - 3), salt);
-    int hash_size = unbase64(bar + 1, size - (size_t)(bar + 1 - word), hash);
+    int salt_size = base64_decode(word + 3, (size_t)(bar - word - 3), salt);
+    int hash_size = base64_decode(bar + 1, size - (size_t)(bar + 1 - word), hash);
     if (salt_size <= 0 || hash_size != 20)
         return false;
     HMAC(EVP_sha1(), salt, salt_size, (const unsigned char *)name, strlen(name), ours, &ours_size);
@@ -92,7 +93,7 @@ static bool pattern_matches(const char *word, size_t size, const char *name)
         return hash_matches(word, size, name);
     if (size >= sizeof pattern)
         return false;
-    /* fnmatch knows brackets, known_hosts does not: "[host]:2222" is meant as it stands. */
+    /* Escape brackets, which are special for fnmatch but not in known_hosts: "[host]:2222". */
     size_t used = 0;
     for (size_t i = 0; i < size && used < sizeof pattern - 2; i++) {
         if (word[i] == '[' || word[i] == ']' || word[i] == '\\')
@@ -103,8 +104,8 @@ static bool pattern_matches(const char *word, size_t size, const char *name)
     return !fnmatch(pattern, name, FNM_CASEFOLD);
 }
 
-/* One of the names, and none that begins with '!'. */
-static bool names_match(const struct entry *entry, const char *name)
+/* True if one of the names matches, and none that begins with '!'. */
+static bool names_match(const struct known_line *entry, const char *name)
 {
     bool matches = false;
     const char *at = entry->names, *end = at + entry->names_size;
@@ -141,10 +142,10 @@ static const char *next_line(const char *end)
     return *end ? end + 1 : end;
 }
 
-static bool same_key(const struct entry *entry, const struct host_key *key)
+static bool same_key(const struct known_line *entry, const struct host_key *key)
 {
     struct arena arena = {0};
-    const char *wanted = base64(key->blob, key->size, &arena);
+    const char *wanted = base64_encode(key->blob, key->size, &arena);
     bool same = word_is(entry->key, entry->key_size, wanted);
     arena_clear(&arena);
     return same;
@@ -153,7 +154,7 @@ static bool same_key(const struct entry *entry, const struct host_key *key)
 enum host_trust knownhosts_look(const char *text, const struct host_key *key, unsigned *line)
 {
     char name[320];
-    struct entry entry;
+    struct known_line entry;
     enum host_trust trust = HOST_UNKNOWN;
     unsigned number = 1;
     name_of(key->host, key->port, name);
@@ -180,7 +181,7 @@ const char *knownhosts_types(const char *text, const char *host, const char *por
                              struct arena *arena)
 {
     char name[320];
-    struct entry entry;
+    struct known_line entry;
     const char *types = "";
     name_of(host, port, name);
     for (const char *at = text; *at; at = next_line(line_end(at)))
@@ -195,11 +196,12 @@ const char *knownhosts_line(const struct host_key *key, struct arena *arena)
 {
     char name[320];
     return arena_print(arena, "%s %s %s\n", name_of(key->host, key->port, name),
-                       hostkey_type(key, arena), base64(key->blob, key->size, arena));
+                       hostkey_type(key, arena), base64_encode(key->blob, key->size, arena));
 }
 
-/* The names of a line but this one; patterns and hashed names are this one when they match it. */
-static const char *names_without(const struct entry *entry, const char *name, struct arena *arena)
+/* The names of a line without those that match `name`, including patterns and hashed names. */
+static const char *names_without(const struct known_line *entry, const char *name,
+                                 struct arena *arena)
 {
     const char *left = "", *at = entry->names, *end = at + entry->names_size;
     while (at < end) {
@@ -216,7 +218,7 @@ const char *knownhosts_without(const char *text, const char *host, const char *p
                                struct arena *arena)
 {
     char name[320];
-    struct entry entry;
+    struct known_line entry;
     struct buf out = {0};
     name_of(host, port, name);
     for (const char *at = text; *at; at = next_line(line_end(at))) {
@@ -252,7 +254,7 @@ const char *hostkey_fingerprint(const struct host_key *key, struct arena *arena)
     uint8_t hash[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     EVP_Digest(key->blob, key->size, hash, &size, EVP_sha256(), NULL);
-    char *text = arena_print(arena, "SHA256:%s", base64(hash, size, arena));
+    char *text = arena_print(arena, "SHA256:%s", base64_encode(hash, size, arena));
     text[strcspn(text, "=")] = '\0';
     return text;
 }

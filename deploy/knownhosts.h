@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* knownhosts.h - what a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") says about a
- * host's key: plain and hashed names, patterns, [HOST]:PORT, @revoked.
+/* knownhosts.h - looks up a host's key in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE
+ * FORMAT"): plain and hashed names, patterns, [HOST]:PORT, @revoked.
  *
- * Pure: texts in, texts out. A host that is known by a key of another type only is `changed`, not
- * unknown: whoever stands between could otherwise offer a type of which nothing is written down. */
+ * Pure: texts in, texts out. A host that is known only by a key of another type counts as changed,
+ * not as unknown: otherwise an attacker could offer a type that the file does not have. */
 #ifndef FARM_DEPLOY_KNOWNHOSTS_H
 #define FARM_DEPLOY_KNOWNHOSTS_H
 
@@ -14,29 +14,29 @@
 
 enum host_trust { HOST_UNKNOWN, HOST_KNOWN, HOST_CHANGED, HOST_REVOKED };
 
-/* A host's key as the wire has it; its type is the first text in it. */
+/* A host's key in the format of the SSH protocol; its type is the first text in it. */
 struct host_key {
     const char *host, *port;
     const uint8_t *blob;
     size_t size;
 };
 
-/* `*line` is where it says so (0 for HOST_UNKNOWN), of HOST_CHANGED the first. */
+/* *line is the number of the deciding line: for HOST_CHANGED the first one, for HOST_UNKNOWN 0. */
 enum host_trust knownhosts_look(const char *text, const struct host_key *key, unsigned *line);
-/* The types under which the host is known, joined by commas, in the file's order; "" none. So that
- * a session asks for a key it can compare. */
+/* The types of the host's known keys, joined by commas, in the file's order; "": none. A session
+ * requests these first, so that it gets a key that it can compare. */
 const char *knownhosts_types(const char *text, const char *host, const char *port,
                              struct arena *arena);
-/* The line to append for it, with its newline. */
+/* The line to append for a key, with its newline. */
 const char *knownhosts_line(const struct host_key *key, struct arena *arena);
-/* The text without the lines that are about this host alone or, of lines about several, without
- * the host. Revoked keys stay. */
+/* The text without this host: lines for it alone are removed, and lines for several hosts lose its
+ * name. Revoked keys stay. */
 const char *knownhosts_without(const char *text, const char *host, const char *port,
                                struct arena *arena);
 
-/* "SHA256:..." as ssh-keygen -l prints it. */
+/* "SHA256:..." as printed by ssh-keygen -l. */
 const char *hostkey_fingerprint(const struct host_key *key, struct arena *arena);
-/* "ssh-ed25519" and so on; "" when the blob is none. */
+/* For example "ssh-ed25519"; "" if the blob is not a key. */
 const char *hostkey_type(const struct host_key *key, struct arena *arena);
 
 #endif

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* login.c - the ways into a host, one after the other: the agent's keys, key files, a password.
+/* login.c - tries to log in to a host: by the agent's keys, then key files, then a password.
  *
- * RSA keys need the signatures rsa-sha2-256 or -512 at today's hosts, which libssh2 has from 1.11
- * on. Below that they are left out rather than tried (each try counts against the host's limit),
- * and the sentence at the end says so. */
+ * For RSA keys current hosts require the signatures rsa-sha2-256 or -512, which libssh2 supports
+ * since 1.11. With an older one RSA keys are skipped, because each try counts against the host's
+ * limit; the final error says so. */
 #include "deploy/ssh_private.h"
 #include "proto/base/io.h"
+#include "proto/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A person types a passphrase meanwhile; hosts close after their LoginGraceTime, 120 s. */
-#define LOGIN_LIMIT_MS  30000
-#define SECRET_LIMIT_MS 110000
 enum { PASSWORDS_MAX = 3, RSA_SHA2_SINCE = 0x010b00 };
 
 static bool rsa_works(void)
@@ -34,10 +32,10 @@ static void forget_secret(struct login *login)
     login->secret = NULL;
 }
 
-static int ask(struct ssh *ssh, const char *question)
+static int secret_ask(struct ssh *ssh, const char *question)
 {
     ssh->question = question;
-    return ssh_enter(ssh, SSH_ASKS_SECRET, SECRET_LIMIT_MS);
+    return ssh_enter(ssh, SSH_ASKS_SECRET, LIMIT_SSH_PERSON_MS);
 }
 
 static int let_in(struct ssh *ssh)
@@ -53,18 +51,19 @@ static int go_on_with(struct ssh *ssh, enum login_way way)
     return 1;
 }
 
-/* Hosts hang up on too many keys (MaxAuthTries) instead of saying no. */
+/* After too many keys (MaxAuthTries) hosts close the connection instead of refusing the key. */
 static int hung_up(struct ssh *ssh)
 {
     return ssh_fail(ssh, SSH_REFUSED,
-                    "%s hung up after %u tr%s to log in as %s: name the right key with --identity "
-                    "FILE, or see that it takes new logins",
-                    ssh->to->alias, ssh->login.tried, ssh->login.tried == 1 ? "y" : "ies",
+                    "%s closed the connection after %u attempt%s to log in as %s: give the right "
+                    "key with --identity FILE, or check that the host accepts logins",
+                    ssh->to->alias, ssh->login.tried, ssh->login.tried == 1 ? "" : "s",
                     ssh->to->user);
 }
 
-/* What a try said: in, not in (0 with *next), wait, or the end of the session. */
-static int tried(struct ssh *ssh, int said, bool *next)
+/* Handles the result of a try. 1: logged in, or *next is set and the next way is due; 0: wait; -1:
+ * the session ended. */
+static int try_finished(struct ssh *ssh, int said, bool *next)
 {
     *next = false;
     if (said == LIBSSH2_ERROR_EAGAIN)
@@ -102,7 +101,7 @@ static bool is_rsa(const struct libssh2_agent_publickey *key)
     return key->blob_len > 11 && !memcmp(key->blob + 4, "ssh-rsa", 7);
 }
 
-/* The next key of the agent, or NULL. */
+/* The agent's next key, or NULL. */
 static struct libssh2_agent_publickey *next_identity(struct login *login)
 {
     struct libssh2_agent_publickey *next;
@@ -144,8 +143,8 @@ static int try_agent(struct ssh *ssh)
     bool next;
     if (!login->agent && !open_agent(ssh))
         return go_on_with(ssh, LOGIN_FILES);
-    int result =
-        tried(ssh, libssh2_agent_userauth(login->agent, ssh->to->user, login->identity), &next);
+    int result = try_finished(
+        ssh, libssh2_agent_userauth(login->agent, ssh->to->user, login->identity), &next);
     if (!next || next_identity(login))
         return result;
     drop_agent(login);
@@ -160,8 +159,8 @@ static int next_file(struct ssh *ssh)
     return 1;
 }
 
-/* The file's public half, beside it, says the type; without one the private half of an old RSA key
- * does. */
+/* Whether the file is an RSA key: by the public key file beside it, else by the header of an old
+ * RSA private key. */
 static bool file_is_rsa(struct ssh *ssh, const char *path)
 {
     struct buf text = {0};
@@ -174,8 +173,8 @@ static bool file_is_rsa(struct ssh *ssh, const char *path)
     return rsa;
 }
 
-/* The one word of an encrypted key that can be read: PEM says it, OpenSSH's form names its cipher
- * in the first line behind the head ("none" is bm9uZQ in base64). */
+/* Whether the key file is encrypted: PEM says so in clear, and OpenSSH's format names the cipher in
+ * the first line after the header ("none" is bm9uZQ in base64). */
 static bool file_is_encrypted(const char *path)
 {
     struct buf text = {0};
@@ -202,18 +201,18 @@ static int try_file(struct ssh *ssh)
     }
     if (!login->asked && file_is_encrypted(path)) {
         login->asked = true;
-        return ask(ssh, arena_print(&ssh->arena, "Passphrase of %s: ", path));
+        return secret_ask(ssh, arena_print(&ssh->arena, "Passphrase of %s: ", path));
     }
     if (login->asked && !login->secret)
         return next_file(ssh);
     int said = libssh2_userauth_publickey_fromfile_ex(ssh->session, user, (unsigned)strlen(user),
                                                       NULL, path, login->secret);
     login->unreadable += said == LIBSSH2_ERROR_FILE;
-    int result = tried(ssh, said, &next);
+    int result = try_finished(ssh, said, &next);
     return next ? next_file(ssh) : result;
 }
 
-/* "keyboard-interactive" is what many hosts call their password. */
+/* Many hosts ask for the password by the method "keyboard-interactive". */
 static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_prompts)
 {
     const struct ssh *ssh = *abstract;
@@ -236,15 +235,15 @@ static int try_password(struct ssh *ssh)
         return go_on_with(ssh, LOGIN_NONE);
     if (!login->secret) {
         login->asked = true;
-        return ask(ssh,
-                   arena_print(&ssh->arena, "%sPassword of %s at %s: ",
-                               login->passwords ? "That was not it. " : "", user, ssh->to->alias));
+        return secret_ask(ssh, arena_print(&ssh->arena, "%sPassword of %s at %s: ",
+                                           login->passwords ? "Wrong password. " : "", user,
+                                           ssh->to->alias));
     }
     int said =
         plain ? libssh2_userauth_password_ex(ssh->session, user, size, login->secret,
                                              (unsigned)strlen(login->secret), NULL)
               : libssh2_userauth_keyboard_interactive_ex(ssh->session, user, size, answer_prompts);
-    int result = tried(ssh, said, &next);
+    int result = try_finished(ssh, said, &next);
     if (!next)
         return result;
     forget_secret(login);
@@ -257,16 +256,16 @@ static int give_up(struct ssh *ssh)
     const struct login *login = &ssh->login;
     const char *keys =
         login->rsa_left_out
-            ? "; your RSA key was left out, because this libssh2 cannot sign with it "
-              "as hosts ask today: make another with ssh-keygen -t ed25519"
+            ? "; your RSA key was skipped, because this libssh2 does not support the signatures "
+              "that hosts require: make another key with `ssh-keygen -t ed25519`"
         : login->unreadable ? "; a key file could not be read"
                             : "";
     return ssh_fail(ssh, SSH_REFUSED,
-                    "%s does not let %s log in with %s%s. Put your public key there with "
-                    "ssh-copy-id %s, or name the right one with --identity FILE",
+                    "%s does not let %s log in: %s%s. Install your public key with `ssh-copy-id "
+                    "%s`, or give the right one with --identity FILE",
                     ssh->to->alias, ssh->to->user,
-                    login->tried ? "what was tried" : "any key, because there is none to try", keys,
-                    ssh->to->typed);
+                    login->tried ? "it refused all keys and passwords" : "there was no key to try",
+                    keys, ssh->to->typed);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
@@ -286,7 +285,7 @@ void ssh_answer_secret(struct ssh *ssh, const char *secret)
     forget_secret(&ssh->login);
     ssh->login.secret = mem_text(secret);
     ssh->question = NULL;
-    ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS);
+    ssh_enter(ssh, SSH_LOGIN, LIMIT_SSH_LOGIN_MS);
 }
 
 void login_release(struct ssh *ssh)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* rollout.c - see rollout.h. Owns the scripts that run on hosts. */
 #include "deploy/rollout.h"
 
 #include "proto/limits.h"
@@ -9,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Beside the bundle itself, unpacked: a worker's own files, before it clones anything. */
+/* Free space that a worker's own files need beside the unpacked bundle, without any clone. */
 #define SPARE_BYTES (64u << 20)
-/* Nobody sets up a host for longer; a lock whose holder was cut off without a word ends then. */
+/* No rollout of a host takes longer. A lock whose holder lost its connection ends after this time.
+ */
 #define LOCK_SECONDS "600"
 
 const char *const step_names[STEPS] = {
@@ -29,7 +31,7 @@ const char *shell_line(const char *script, struct arena *arena)
 
 /* ---- observing ------------------------------------------------------------------------------- */
 
-/* POSIX sh and the tools of any Linux; a tool that is missing is a line that is missing. */
+/* Needs only POSIX sh and tools of any Linux; if a tool is missing, its line is missing. */
 static const char probe[] =
     "echo probe 1\n"
     "echo kernel $(uname -s)\n"
@@ -166,8 +168,8 @@ int rollout_observe(const char *text, struct arena *arena, struct host_facts *ou
         observe_line(&observing, line);
     if (!observing.ended || *out->prefix != '/')
         return err_set(err,
-                       "its shell does not run commands as a shell does (it said \"%.200s\"): "
-                       "see that this user may run sh there",
+                       "the host's shell does not run commands as expected (it printed "
+                       "\"%.200s\"): check that this user can run sh there",
                        text);
     return 0;
 }
@@ -190,7 +192,7 @@ bool version_at_least(const char *version, const char *least)
     return true;
 }
 
-static bool lists(const char *const *list, const char *id)
+static bool list_has(const char *const *list, const char *id)
 {
     for (; *list; list++)
         if (!strncmp(*list, id, strlen(id)) &&
@@ -199,22 +201,23 @@ static bool lists(const char *const *list, const char *id)
     return false;
 }
 
-/* Whole, and of the very files that we have: the probe says "ID DIGEST". */
+/* Whether the host has the bundle, verified and with the same manifest as ours: the probe prints
+ * "ID DIGEST". */
 static bool is_there(const struct host_facts *facts, const struct bundle *bundle,
                      struct arena *arena)
 {
-    return lists(facts->whole, arena_print(arena, "%s %s", bundle->id, bundle->digest));
+    return list_has(facts->whole, arena_print(arena, "%s %s", bundle->id, bundle->digest));
 }
 
 struct planning {
     const struct host_facts *facts;
-    const struct wanted *wanted;
+    const struct wishes *wanted;
     struct arena *arena;
     struct plan *out;
 };
 
-__attribute__((format(printf, 2, 3))) static void problem(struct planning *planning,
-                                                          const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void problem_add(struct planning *planning,
+                                                              const char *format, ...)
 {
     char text[LIMIT_TEXT_BYTES];
     struct plan *out = planning->out;
@@ -229,21 +232,22 @@ __attribute__((format(printf, 2, 3))) static void problem(struct planning *plann
 static void choose_bundle(struct planning *planning)
 {
     const struct host_facts *facts = planning->facts;
-    const struct wanted *wanted = planning->wanted;
+    const struct wishes *wanted = planning->wanted;
     bool supported = !strcmp(facts->cpu, "x86_64") || !strcmp(facts->cpu, "aarch64");
     for (size_t i = 0; i < wanted->bundle_count; i++)
         if (*wanted->bundles[i].id && !strcmp(wanted->bundles[i].cpu, facts->cpu))
             planning->out->bundle = &wanted->bundles[i];
     if (strcmp(facts->kernel, "Linux") != 0)
-        problem(planning, "it runs %s; a worker needs Linux", facts->kernel);
+        problem_add(planning, "the host runs %s: a worker needs Linux", facts->kernel);
     else if (!supported)
-        problem(planning, "its processor is %s; workers are built for x86_64 and aarch64",
-                facts->cpu);
+        problem_add(planning, "the host's processor is %s: a worker needs x86_64 or aarch64",
+                    facts->cpu);
     else if (!planning->out->bundle)
-        problem(planning,
-                "there is no bundle for %s here: build it with deploy/packages cross, then "
-                "cmake --build build/release --target bundles",
-                facts->cpu);
+        problem_add(
+            planning,
+            "this machine has no bundle for %s: build it with `deploy/packages cross`, then "
+            "`cmake --build build/release --target bundles`",
+            facts->cpu);
 }
 
 static void check_libc(struct planning *planning)
@@ -253,27 +257,30 @@ static void check_libc(struct planning *planning)
     if (!bundle)
         return;
     if (!*facts->glibc)
-        problem(planning,
-                "its C library is not glibc, which the bundle needs (%s or newer): use a "
-                "host with Debian 12, Ubuntu 24.04 or newer",
-                bundle->glibc);
+        problem_add(
+            planning,
+            "the host's C library is not glibc, and the bundle needs glibc %s or newer: use a "
+            "host with Debian 12, Ubuntu 24.04 or newer",
+            bundle->glibc);
     else if (!version_at_least(facts->glibc, bundle->glibc))
-        problem(planning,
-                "its glibc is %s, and the bundle needs %s: upgrade the host (Debian 12, Ubuntu "
-                "24.04 or newer), or build floxfarm on a system as old as that one",
-                facts->glibc, bundle->glibc);
+        problem_add(
+            planning,
+            "the host has glibc %s, but the bundle needs %s: upgrade the host (Debian 12, Ubuntu "
+            "24.04 or newer), or build floxfarm on a system as old as the host's",
+            facts->glibc, bundle->glibc);
 }
 
 static void check_programs(struct planning *planning)
 {
     const struct host_facts *facts = planning->facts;
     if (!*facts->git)
-        problem(planning, "it has no git: install it there (Debian: apt-get install git)");
+        problem_add(planning, "the host has no git: install it (Debian: apt-get install git)");
     if (*facts->missing)
-        problem(planning,
-                "it lacks %s: install them there (Debian: apt-get install tar gzip coreutils "
-                "util-linux sed)",
-                facts->missing);
+        problem_add(
+            planning,
+            "missing on the host: %s. Install them (Debian: apt-get install tar gzip coreutils "
+            "util-linux sed)",
+            facts->missing);
 }
 
 static void check_room(struct planning *planning)
@@ -282,20 +289,23 @@ static void check_room(struct planning *planning)
     const struct bundle *bundle = planning->out->bundle;
     uint64_t need = bundle && !is_there(facts, bundle, planning->arena) ? bundle->bytes : 0;
     if (facts->free_bytes < need + SPARE_BYTES)
-        problem(planning,
-                "%llu MiB are free below %s, and a worker needs %llu: free some there, or choose "
-                "another place with --prefix",
-                (unsigned long long)(facts->free_bytes >> 20), facts->prefix,
-                (unsigned long long)((need + SPARE_BYTES) >> 20));
+        problem_add(
+            planning,
+            "%s has %llu MiB free, but a worker needs %llu: free some space, or choose another "
+            "folder with --prefix",
+            facts->prefix, (unsigned long long)(facts->free_bytes >> 20),
+            (unsigned long long)((need + SPARE_BYTES) >> 20));
     if (!facts->is_writable)
-        problem(planning,
-                "%s may not write to %s: log in as another user, or choose another "
-                "place with --prefix",
-                facts->user, facts->prefix);
+        problem_add(
+            planning,
+            "user %s cannot write to %s: log in as another user, or choose another folder with "
+            "--prefix",
+            facts->user, facts->prefix);
 }
 
-__attribute__((format(printf, 3, 4))) static void step(struct planning *planning, enum step step,
-                                                       const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void step_add(struct planning *planning,
+                                                           enum rollout_step step,
+                                                           const char *format, ...)
 {
     char text[1024];
     va_list arguments;
@@ -310,44 +320,44 @@ static void plan_programs(struct planning *planning)
 {
     const struct host_facts *facts = planning->facts;
     const struct bundle *bundle = planning->out->bundle;
-    step(planning, STEP_LOCK, "keep others from setting it up meanwhile");
+    step_add(planning, STEP_LOCK, "lock the host against other rollouts");
     if (planning->wanted->newer_flox)
-        step(planning, STEP_FLOX, "renew flox");
+        step_add(planning, STEP_FLOX, "upgrade flox");
     if (!is_there(facts, bundle, planning->arena))
-        step(planning, STEP_UPLOAD, "send bundle %s (%.1f MB) to %s", bundle->id,
-             (double)bundle->archive.size / 1e6, facts->prefix);
+        step_add(planning, STEP_UPLOAD, "send bundle %s (%.1f MB) to %s", bundle->id,
+                 (double)bundle->archive.size / 1e6, facts->prefix);
     if (*facts->current && strcmp(facts->current, bundle->id) != 0)
-        step(planning, STEP_SWITCH, "use it instead of %s", facts->current);
+        step_add(planning, STEP_SWITCH, "use the new bundle instead of %s", facts->current);
     else if (!*facts->current)
-        step(planning, STEP_SWITCH, "use it");
+        step_add(planning, STEP_SWITCH, "use the bundle");
 }
 
 static void plan_membership(struct planning *planning)
 {
-    const struct wanted *wanted = planning->wanted;
-    step(planning, STEP_ENROL, "make its key pair there, and its configuration for %s",
-         wanted->coordinator);
-    step(planning, STEP_ADMIT, "let its public key in as %s, which may %spublish", wanted->name,
-         wanted->may_publish ? "" : "not ");
+    const struct wishes *wanted = planning->wanted;
+    step_add(planning, STEP_ENROL, "make a key pair on the host and its configuration for %s",
+             wanted->coordinator);
+    step_add(planning, STEP_ADMIT, "enrol the host's public key as %s, which may %spublish",
+             wanted->name, wanted->may_publish ? "" : "not ");
     if (wanted->by_tunnel)
-        step(planning, STEP_TUNNEL, "keep a tunnel open from here to its port %s",
-             planning->facts->tunnel_port);
-    step(planning, STEP_DOCTOR, "ask it what it has and lacks");
+        step_add(planning, STEP_TUNNEL, "keep a tunnel open to port %s of the host",
+                 planning->facts->tunnel_port);
+    step_add(planning, STEP_DOCTOR, "check what the host has and what is missing");
 }
 
 static void plan_running(struct planning *planning)
 {
     bool renews = strcmp(planning->facts->current, planning->out->bundle->id) != 0;
-    step(planning, STEP_INSTALL, "install its service");
-    step(planning, STEP_START,
-         renews && *planning->facts->current ? "start the new agent; builds go on"
-                                             : "start it, where it does not run");
-    step(planning, STEP_SEEN, "wait until the coordinator hears of it");
+    step_add(planning, STEP_INSTALL, "install the worker's service");
+    step_add(planning, STEP_START,
+             renews && *planning->facts->current ? "restart the worker; builds go on"
+                                                 : "start the worker if it does not run");
+    step_add(planning, STEP_SEEN, "wait until the worker has connected to the coordinator");
     if (!planning->wanted->only_upgrade && !planning->wanted->no_smoke)
-        step(planning, STEP_SMOKE, "run a small job on it, through the queue");
+        step_add(planning, STEP_SMOKE, "run the smoke task on the worker");
 }
 
-/* The one that was in use until now may still be open in a build. */
+/* The bundle that was in use until now does not count as old: a build may still use its files. */
 static bool is_old(const struct host_facts *facts, const char *id)
 {
     return strcmp(id, facts->current) != 0;
@@ -359,10 +369,10 @@ static void plan_tidying(struct planning *planning)
     for (const char *const *id = planning->facts->other; *id; id++)
         old += is_old(planning->facts, *id) && strcmp(*id, planning->out->bundle->id) != 0;
     if (old)
-        step(planning, STEP_TIDY, "remove %zu older bundle%s", old, old == 1 ? "" : "s");
+        step_add(planning, STEP_TIDY, "remove %zu older bundle%s", old, old == 1 ? "" : "s");
 }
 
-void rollout_plan(const struct host_facts *facts, const struct wanted *wanted, struct arena *arena,
+void rollout_plan(const struct host_facts *facts, const struct wishes *wanted, struct arena *arena,
                   struct plan *out)
 {
     struct planning planning = {facts, wanted, arena, out};
@@ -380,20 +390,20 @@ void rollout_plan(const struct host_facts *facts, const struct wanted *wanted, s
     plan_tidying(&planning);
 }
 
-void rollout_plan_leaving(const struct host_facts *facts, const struct wanted *wanted, bool purge,
+void rollout_plan_leaving(const struct host_facts *facts, const struct wishes *wanted, bool purge,
                           struct arena *arena, struct plan *out)
 {
     struct planning planning = {facts, wanted, arena, out};
     *out = (struct plan){.purges = purge};
     if (!*facts->current)
         return;
-    step(&planning, STEP_LOCK, "keep others from setting it up meanwhile");
-    step(&planning, STEP_LEAVE, "stop the service and remove it");
-    step(&planning, STEP_CLEAR,
-         purge ? "delete its programs, and all that the worker had" : "delete its programs");
+    step_add(&planning, STEP_LOCK, "lock the host against other rollouts");
+    step_add(&planning, STEP_LEAVE, "stop and remove the service");
+    step_add(&planning, STEP_CLEAR,
+             purge ? "delete the programs and the worker's home" : "delete the programs");
 }
 
-void rollout_plan_farm(const struct host_facts *facts, const struct wanted *wanted,
+void rollout_plan_farm(const struct host_facts *facts, const struct wishes *wanted,
                        struct arena *arena, struct plan *out)
 {
     struct planning planning = {facts, wanted, arena, out};
@@ -405,14 +415,14 @@ void rollout_plan_farm(const struct host_facts *facts, const struct wanted *want
     if (!out->bundle)
         return;
     plan_programs(&planning);
-    step(&planning, STEP_CONFIG, "send farm.yaml");
-    step(&planning, STEP_UP, "start the coordinator, and let your key in");
+    step_add(&planning, STEP_CONFIG, "send farm.yaml");
+    step_add(&planning, STEP_UP, "start the coordinator and enrol your key");
     plan_tidying(&planning);
 }
 
-/* ---- carrying out ---------------------------------------------------------------------------- */
+/* ---- execution ------------------------------------------------------------------------------- */
 
-static const char *worker(const struct step_call *call, struct arena *arena)
+static const char *worker_function(const struct step_call *call, struct arena *arena)
 {
     const char *home =
         *call->wanted->worker_home
@@ -423,7 +433,7 @@ static const char *worker(const struct step_call *call, struct arena *arena)
                        arena_shell_word(arena, call->facts->prefix), home);
 }
 
-/* Only an upgrade of what is there: how flox comes to a host is its owner's choice. */
+/* Only upgrades an installed flox: how flox is installed on a host is its owner's choice. */
 static const char flox_script[] =
     "s=; [ \"$(id -u)\" = 0 ] || s='sudo -n'\n"
     "command -v flox >/dev/null || exit 6\n"
@@ -471,7 +481,7 @@ static const char *switch_script(const struct step_call *call, struct arena *are
 
 static const char *enrol_script(const struct step_call *call, struct arena *arena)
 {
-    const struct wanted *wanted = call->wanted;
+    const struct wishes *wanted = call->wanted;
     const char *slots =
         *wanted->slots ? arena_print(arena, " --slots %s", arena_shell_word(arena, wanted->slots))
                        : "";
@@ -479,26 +489,26 @@ static const char *enrol_script(const struct step_call *call, struct arena *aren
                                                    arena_shell_word(arena, wanted->logs))
                                      : "";
     return arena_print(arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s",
-                       worker(call, arena), arena_shell_word(arena, wanted->coordinator), logs,
-                       arena_shell_word(arena, wanted->coordinator_key),
+                       worker_function(call, arena), arena_shell_word(arena, wanted->coordinator),
+                       logs, arena_shell_word(arena, wanted->coordinator_key),
                        arena_shell_word(arena, wanted->name),
                        wanted->may_publish ? "--may-publish" : "--no-publish", slots);
 }
 
 static const char *doctor_script(const struct step_call *call, struct arena *arena)
 {
-    return arena_print(arena, "%sw doctor --json --clock %llu", worker(call, arena),
+    return arena_print(arena, "%sw doctor --json --clock %llu", worker_function(call, arena),
                        (unsigned long long)call->wall_ms);
 }
 
 static const char *install_script(const struct step_call *call, struct arena *arena)
 {
     const char *run_as = call->wanted->run_as;
-    return arena_print(arena, "%sw service install --json%s%s", worker(call, arena),
+    return arena_print(arena, "%sw service install --json%s%s", worker_function(call, arena),
                        *run_as ? " --user " : "", *run_as ? arena_shell_word(arena, run_as) : "");
 }
 
-/* The farm's folder there, as farm itself finds it (coordinator/cli/home.h). */
+/* The farm's folder on the host, by the same rule as coordinator/cli/home.h. */
 static const char *farm_home(const struct step_call *call, struct arena *arena)
 {
     return *call->farm->home
@@ -506,7 +516,7 @@ static const char *farm_home(const struct step_call *call, struct arena *arena)
                : "h=${FARM_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/floxfarm}\n";
 }
 
-/* A coordinator that runs reads a changed file at once. */
+/* A running coordinator is told to read the changed file. */
 static const char *config_script(const struct step_call *call, struct arena *arena)
 {
     return arena_print(arena,
@@ -520,7 +530,7 @@ static const char *config_script(const struct step_call *call, struct arena *are
                        farm_home(call, arena));
 }
 
-/* Keys have no quote, no backslash and no control character, so that they are JSON as they are. */
+/* A key has no quotes, backslashes or control characters, so it is valid in JSON unescaped. */
 static const char *up_script(const struct step_call *call, struct arena *arena)
 {
     const char *key = arena_shell_word(arena, call->farm->own_key);
@@ -549,14 +559,14 @@ static const char *tidy_script(const struct step_call *call, struct arena *arena
                        ids);
 }
 
-/* The service says where the worker's home is, which may be its default. */
+/* The service prints the worker's home, which may be the default one. */
 static const char *leave_script(const struct step_call *call, struct arena *arena)
 {
     return arena_print(arena, "%sw service stop --json >/dev/null && w service remove --json",
-                       worker(call, arena));
+                       worker_function(call, arena));
 }
 
-/* A PREFIX that was made for bundles alone is deleted with them; another one only loses ours. */
+/* Deletes our files of PREFIX, and PREFIX itself if nothing else is in it. */
 static const char *clear_script(const struct step_call *call, struct arena *arena)
 {
     const char *home = call->plan->purges && *call->home
@@ -569,7 +579,7 @@ static const char *clear_script(const struct step_call *call, struct arena *aren
                        arena_shell_word(arena, call->facts->prefix));
 }
 
-const char *rollout_line(enum step step, const struct step_call *call, struct arena *arena)
+const char *rollout_line(enum rollout_step step, const struct step_call *call, struct arena *arena)
 {
     const char *script = NULL;
     switch (step) {
@@ -592,7 +602,7 @@ const char *rollout_line(enum step step, const struct step_call *call, struct ar
         script = install_script(call, arena);
         break;
     case STEP_START:
-        script = arena_print(arena, "%sw service %s --json", worker(call, arena),
+        script = arena_print(arena, "%sw service %s --json", worker_function(call, arena),
                              call->restart ? "restart" : "start");
         break;
     case STEP_TIDY:
@@ -636,29 +646,29 @@ static const char *last_line(const char *said, struct arena *arena)
     return arena_print(arena, "%.*s", (int)(size - begin), said + begin);
 }
 
-const char *rollout_complaint(enum step step, const struct step_call *call, int status,
+const char *rollout_complaint(enum rollout_step step, const struct step_call *call, int status,
                               const char *said, struct arena *arena)
 {
     const char *last = last_line(said, arena), *prefix = call->facts->prefix;
     if (step == STEP_LOCK && status == 75)
         return arena_print(arena,
-                           "it is being set up by %s: wait until that has ended (if it was cut "
-                           "off, within " LOCK_SECONDS " s)",
+                           "the host is being set up by %s: wait until that ends (at the latest "
+                           "after " LOCK_SECONDS " s, if the connection was lost)",
                            *last ? last : "somebody else");
     if (strstr(said, "No space left") || strstr(said, "quota exceeded"))
-        return arena_print(arena,
-                           "no space is left below %s: free some there, then run the same command "
-                           "again",
-                           prefix);
+        return arena_print(
+            arena, "no space is left in %s: free some, then run the same command again", prefix);
     if (strstr(said, "Read-only file system") || strstr(said, "Permission denied"))
-        return arena_print(arena, "%s may not write to %s (%s): choose another place with --prefix",
+        return arena_print(arena,
+                           "user %s cannot write to %s (%s): choose another folder with "
+                           "--prefix",
                            call->facts->user, prefix, last);
     if (step == STEP_FLOX && status == 6)
-        return "it has no flox: install it there (https://flox.dev/docs)";
+        return "the host has no flox: install it (https://flox.dev/docs)";
     if (step == STEP_FLOX && status == 7)
-        return "flox came there neither by apt, dnf nor nix profile: renew it by hand as it came";
+        return "flox was not installed by apt, dnf or nix profile: upgrade it by hand";
     if (step == STEP_UPLOAD && status == 5)
-        return "what arrived is not what was sent: run the same command again";
-    return arena_print(arena, "%s ended with status %d there: %s", step_names[step], status,
-                       *last ? last : "it said nothing");
+        return "the received bundle differs from the one sent: run the same command again";
+    return arena_print(arena, "%s failed on the host with status %d: %s", step_names[step], status,
+                       *last ? last : "no output");
 }

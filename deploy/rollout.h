@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* rollout.h - how a host becomes a worker: what was observed there and what is wanted, into steps.
+/* rollout.h - plans how a host becomes a worker: makes steps from the observed state of the host
+ * and the wishes.
  *
- * Pure: texts in, texts out. `farm worker add --check` prints the plan, `add` carries it out step
- * by step (fleet.c). Each step may be done again without harm, so a rollout that broke is finished
- * by running it again: what is there already is not a step any more. Who carries out steps holds a
- * lock on the host, which ends with the connection.
+ * Pure: texts in, texts out. `farm worker add --check` prints the plan, `add` executes it step by
+ * step (fleet.c). Each step can be repeated without harm. So an interrupted rollout is completed by
+ * running it again, and what is done already is not planned again. While steps are executed, a lock
+ * is held on the host; it ends with the connection.
  *
- * On the host: PREFIX/ID/ is an unpacked bundle, PREFIX/current a link to the one in use,
+ * On the host, PREFIX/ID/ is an unpacked bundle, PREFIX/current a link to the one in use, and
  * PREFIX/.lock the lock. PREFIX is /opt/floxfarm for root, else ~/.local/share/floxfarm. */
 #ifndef FARM_DEPLOY_ROLLOUT_H
 #define FARM_DEPLOY_ROLLOUT_H
@@ -25,35 +26,36 @@ enum { ROLLOUT_BUNDLES_MAX = 64 };
 
 struct host_facts {
     const char *kernel;   /* "Linux" */
-    const char *cpu;      /* as uname -m says it: "x86_64" */
-    const char *os;       /* "Debian GNU/Linux 12 (bookworm)", "" unknown */
+    const char *cpu;      /* as printed by uname -m: "x86_64" */
+    const char *os;       /* "Debian GNU/Linux 12 (bookworm)"; "": unknown */
     const char *hostname; /* without its domain */
     const char *user;
     const char *glibc;   /* "2.36"; "": another libc */
-    const char *git;     /* its version, "" none */
-    const char *missing; /* programs that a rollout needs and the host lacks, blanks between */
-    const char *prefix;  /* where bundles go, absolute */
-    const char *current; /* the bundle in use, "" none */
-    const char *whole[ROLLOUT_BUNDLES_MAX + 1]; /* bundles that were verified just now */
-    const char *other[ROLLOUT_BUNDLES_MAX + 1]; /* folders of others */
-    const char *tunnel_port; /* of two ports behind each other that nobody listens on */
-    uint64_t free_bytes;     /* where PREFIX is */
-    bool is_writable;        /* PREFIX, or the folder it will be made in */
+    const char *git;     /* its version; "": not installed */
+    const char *missing; /* missing programs that a rollout needs, separated by blanks */
+    const char *prefix;  /* the folder of the bundles, absolute */
+    const char *current; /* the bundle in use; "": none */
+    const char *whole[ROLLOUT_BUNDLES_MAX + 1]; /* bundles that the probe has verified */
+    const char *other[ROLLOUT_BUNDLES_MAX + 1]; /* folders of other bundles */
+    const char *tunnel_port;                    /* the first of two consecutive free ports */
+    uint64_t free_bytes;                        /* of the disk of PREFIX */
+    bool is_writable;                           /* PREFIX, or the folder in which it will be made */
 };
 
-/* The shell script that says all that; it is fed to `sh -s` there. `prefix` "" for the default,
- * which ends with `kind` ("", "-coordinator"). */
+/* The shell script that prints all of that, for `sh -s` on the host. `prefix` "" is the default,
+ * which ends with `kind` ("" or "-coordinator"). */
 const char *rollout_probe(const char *prefix, const char *kind, const struct bundle *bundles,
                           size_t count, struct arena *arena);
-/* What it printed. Unknown lines are left out; -1 when it cannot have been the probe. */
+/* Parses the output of the script. Unknown lines are ignored; -1 with err if it is not the output
+ * of the probe. */
 int rollout_observe(const char *text, struct arena *arena, struct host_facts *out, struct err *err);
 
 /* ---- what is wanted -------------------------------------------------------------------------- */
 
-struct wanted {
-    const char *who;         /* USER@HOST, in sentences */
-    const char *name;        /* of the worker */
-    const char *coordinator; /* endpoints as the host reaches them; with a tunnel, its own end */
+struct wishes {
+    const char *who;         /* USER@HOST, for sentences */
+    const char *name;        /* the worker's name */
+    const char *coordinator; /* endpoints as the host reaches them; with a tunnel the host's end */
     const char *logs;
     const char *coordinator_key;
     const char *worker_home; /* "": the worker's default */
@@ -63,83 +65,83 @@ struct wanted {
     size_t bundle_count;
     bool may_publish;
     bool by_tunnel;
-    bool only_upgrade; /* it is a worker; only its programs are renewed */
-    bool no_smoke;     /* leave out STEP_SMOKE */
-    bool newer_flox;   /* with only_upgrade: flox is renewed, too */
+    bool only_upgrade; /* the host is a worker; only upgrade its programs */
+    bool no_smoke;     /* omit STEP_SMOKE */
+    bool newer_flox;   /* with only_upgrade: upgrade flox, too */
 };
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
-enum step {
-    STEP_LOCK,    /* nobody else sets this host up meanwhile */
-    STEP_UPLOAD,  /* the bundle, verified there */
-    STEP_SWITCH,  /* PREFIX/current */
-    STEP_ENROL,   /* key pair and configuration, made there */
-    STEP_ADMIT,   /* its public key, at the coordinator */
-    STEP_TUNNEL,  /* from here to there */
-    STEP_DOCTOR,  /* what the host has and lacks */
-    STEP_INSTALL, /* the service */
-    STEP_START,   /* it, or its newer self */
-    STEP_SEEN,    /* the coordinator hears of it */
-    STEP_SMOKE,   /* a job through the queue */
-    STEP_TIDY,    /* bundles of old */
-    STEP_FLOX,    /* a newer flox, by whatever installed the one that is there */
-    STEP_LEAVE,   /* the service ends and is removed */
-    STEP_CONFIG,  /* farm.yaml, for a coordinator */
-    STEP_UP,      /* a coordinator, and our key in it */
-    STEP_CLEAR,   /* what was installed is deleted, and the worker's home where it is purged */
+enum rollout_step {
+    STEP_LOCK,    /* lock the host against other rollouts */
+    STEP_UPLOAD,  /* send the bundle and verify it on the host */
+    STEP_SWITCH,  /* set PREFIX/current */
+    STEP_ENROL,   /* make key pair and configuration on the host */
+    STEP_ADMIT,   /* enrol the host's public key at the coordinator */
+    STEP_TUNNEL,  /* open the tunnel to the host */
+    STEP_DOCTOR,  /* check what the host has and what is missing */
+    STEP_INSTALL, /* install the service */
+    STEP_START,   /* start the service, or restart it with the new programs */
+    STEP_SEEN,    /* wait until the worker has connected to the coordinator */
+    STEP_SMOKE,   /* run the smoke task on the worker */
+    STEP_TIDY,    /* remove old bundles */
+    STEP_FLOX,    /* upgrade flox by the package manager that installed it */
+    STEP_LEAVE,   /* stop and remove the service */
+    STEP_CONFIG,  /* coordinator: send farm.yaml */
+    STEP_UP,      /* coordinator: start it and enrol our key */
+    STEP_CLEAR,   /* delete the programs and, if purging, the worker's home */
     STEPS
 };
 extern const char *const step_names[STEPS]; /* "upload" */
 
 struct planned {
-    enum step step;
-    const char *text; /* what is done, for people */
+    enum rollout_step step;
+    const char *text; /* what the step does, for people: a verb and its object */
 };
 struct plan {
-    const struct bundle *bundle; /* for this host; NULL when there is none */
+    const struct bundle *bundle; /* for this host; NULL if there is none */
     struct planned steps[STEPS];
     size_t count;
-    const char *problems[16]; /* what stands in the way, each with what to do */
+    const char *problems[16]; /* what prevents the rollout, each with what to do */
     size_t problem_count;
     bool purges;
 };
 
-void rollout_plan(const struct host_facts *facts, const struct wanted *wanted, struct arena *arena,
+void rollout_plan(const struct host_facts *facts, const struct wishes *wanted, struct arena *arena,
                   struct plan *out);
 
-/* A host that is a worker no more; no steps where it is none. */
-void rollout_plan_leaving(const struct host_facts *facts, const struct wanted *wanted, bool purge,
+/* The plan to remove a worker from its host; without steps if the host is not a worker. */
+void rollout_plan_leaving(const struct host_facts *facts, const struct wishes *wanted, bool purge,
                           struct arena *arena, struct plan *out);
 
-/* A coordinator: farm.yaml is sent, the farm started, `own_key` let in as an admin called `name`.
- */
+/* The plan for a coordinator: sends farm.yaml, starts the farm, enrols `own_key` as an admin of the
+ * name `name`. */
 struct wanted_farm {
-    const char *home;    /* the farm's folder there, "" for what farm takes by itself */
+    const char *home;    /* the farm's folder on the host; "": farm's default */
     const char *own_key; /* our public key */
     struct bytes config; /* farm.yaml, borrowed */
 };
-void rollout_plan_farm(const struct host_facts *facts, const struct wanted *wanted,
+void rollout_plan_farm(const struct host_facts *facts, const struct wishes *wanted,
                        struct arena *arena, struct plan *out);
 
-/* The line of shell that carries out a step there. `who` holds the lock, in words for others.
- * `restart` for STEP_START. NULL for steps that are not the host's. */
+/* What a step's command line depends on. */
 struct step_call {
     const struct host_facts *facts;
-    const struct wanted *wanted;
+    const struct wishes *wanted;
     const struct plan *plan;
-    const char *who;
-    const char *home;               /* the worker's, as its service says it; "" unknown */
+    const char *who;                /* the holder of the lock, for others who find it */
+    const char *home;               /* the worker's home as its service reported it; "": unknown */
     const struct wanted_farm *farm; /* of a coordinator */
-    uint64_t wall_ms;
-    bool restart;
+    uint64_t wall_ms;               /* the present wall time, for STEP_DOCTOR */
+    bool restart;                   /* for STEP_START: restart a running service */
 };
-const char *rollout_line(enum step step, const struct step_call *call, struct arena *arena);
-/* Why a step's line ended badly, as a sentence: known causes first, else what it said last. */
-const char *rollout_complaint(enum step step, const struct step_call *call, int status,
+/* The shell command that executes a step on the host; NULL for steps that do not run there. */
+const char *rollout_line(enum rollout_step step, const struct step_call *call, struct arena *arena);
+/* Why the command of a step failed, as a sentence: a known cause, else its last line of output. */
+const char *rollout_complaint(enum rollout_step step, const struct step_call *call, int status,
                               const char *said, struct arena *arena);
 
-/* A script as one line for whatever shell the user has there. */
+/* Wraps a script in one line that works in any login shell of the user. */
 const char *shell_line(const char *script, struct arena *arena);
 /* Whether "2.36" is at least "2.4". */
 bool version_at_least(const char *version, const char *least);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* ssh.c - a session's states; what each does until it would have to wait.
+/* ssh.c - the states of a session and what each one does until it would have to wait.
  *
- * libssh2 keeps what it could not send in the session: the call that said so must be the next one
- * that sends. A turn therefore begins with the stage it stopped in, and a session has one command
- * at a time; the held one is never written to. */
+ * When libssh2 cannot send everything, it keeps the rest in the session, and the same call must be
+ * the next one that sends. So a turn starts with the stage in which the last one stopped, and a
+ * session has one command at a time; nothing is ever sent to the held one. */
 #include "deploy/knownhosts.h"
 #include "deploy/ssh_private.h"
 #include "proto/base/clock.h"
@@ -23,14 +23,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* A host on the other side of the world answers within a second; a busy one after some. */
-#define CONNECT_LIMIT_MS   10000
-#define HANDSHAKE_LIMIT_MS 20000
-#define TRUST_LIMIT_MS     110000
-#define LOGIN_LIMIT_MS     30000
-/* What was sent and is not acknowledged for so long ends the connection. */
-#define SILENCE_LIMIT_MS 30000
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
@@ -59,22 +51,23 @@ const char *ssh_reason(struct ssh *ssh)
     return text ? text : "";
 }
 
-static int cut(struct ssh *ssh)
+static int session_cut(struct ssh *ssh)
 {
     return ssh_fail(ssh, SSH_CUT,
-                    "the connection to %s was cut: run the same command again, it goes on from "
-                    "where it stood",
+                    "the connection to %s was lost: run the same command again, it continues where "
+                    "it stopped",
                     ssh->to->alias);
 }
 
-/* What a call of libssh2 said, where anything but success and EAGAIN is the connection's end. */
+/* Handles a result of libssh2 other than success: EAGAIN means to wait, all others end the session.
+ */
 static int ended_by(struct ssh *ssh, int said, const char *what)
 {
     if (said == LIBSSH2_ERROR_EAGAIN)
         return 0;
     if (said == LIBSSH2_ERROR_SOCKET_DISCONNECT || said == LIBSSH2_ERROR_SOCKET_RECV ||
         said == LIBSSH2_ERROR_SOCKET_SEND)
-        return cut(ssh);
+        return session_cut(ssh);
     return ssh_fail(ssh, SSH_CUT, "%s: %s (%s)", ssh->to->alias, what, ssh_reason(ssh));
 }
 
@@ -91,8 +84,8 @@ static int next_address(struct ssh *ssh, int error)
     if (ssh->address)
         return try_address(ssh);
     return ssh_fail(ssh, SSH_UNREACHABLE,
-                    "cannot reach %s on port %s: %s. See that the host is up and its sshd listens "
-                    "there",
+                    "cannot reach %s on port %s: %s. Check that the host is up and that its sshd "
+                    "listens there",
                     ssh->to->alias, ssh->to->port, strerror(error));
 }
 
@@ -102,18 +95,18 @@ static int try_address(struct ssh *ssh)
     ssh->fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (ssh->fd < 0 || (connect(ssh->fd, to->ai_addr, to->ai_addrlen) < 0 && errno != EINPROGRESS))
         return next_address(ssh, errno);
-    return ssh_enter(ssh, SSH_CONNECTING, CONNECT_LIMIT_MS);
+    return ssh_enter(ssh, SSH_CONNECTING, LIMIT_SSH_CONNECT_MS);
 }
 
-static void begin(struct ssh *ssh)
+static void session_begin(struct ssh *ssh)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     const struct destination *to = ssh->to;
     int error = getaddrinfo(to->address, to->port, &hints, &ssh->addresses);
     ssh->address = ssh->addresses;
     if (error)
-        ssh_fail(ssh, SSH_UNREACHABLE, "there is no host %s (%s): see that the name is right",
-                 to->address, gai_strerror(error));
+        ssh_fail(ssh, SSH_UNREACHABLE, "cannot find the host %s (%s): check the name", to->address,
+                 gai_strerror(error));
     else
         try_address(ssh);
 }
@@ -130,7 +123,7 @@ static void note_own_address(struct ssh *ssh)
 
 static const char *known_hosts_text(struct ssh *ssh, struct arena *arena);
 
-/* Of the kinds of keys that the host has, one that is written down is asked for first. */
+/* If the host has several keys, prefers the type of a known one. */
 static void prefer_known_types(struct ssh *ssh)
 {
     struct arena arena = {0};
@@ -144,8 +137,8 @@ static void prefer_known_types(struct ssh *ssh)
     arena_clear(&arena);
 }
 
-/* Whichever call reads the socket, it queues what is another one's: after bytes came in, all that
- * may wait for some must be asked again before the socket is waited for. So they are counted. */
+/* Counts received bytes. A call that reads the socket also queues bytes for other channels; so
+ * after bytes arrived, every channel must be read again before we wait for the socket. */
 static LIBSSH2_RECV_FUNC(count_received)
 {
     struct ssh *ssh = *abstract;
@@ -154,7 +147,22 @@ static LIBSSH2_RECV_FUNC(count_received)
     return got < 0 ? -errno : got;
 }
 
-static int connecting(struct ssh *ssh)
+/* libssh2 1.11.1 deprecates the function that took a callback as a pointer to data. */
+static void session_count_receptions(LIBSSH2_SESSION *session)
+{
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+    libssh2_session_callback_set2(session, LIBSSH2_CALLBACK_RECV,
+                                  (libssh2_cb_generic *)count_received);
+#else
+    const union {
+        ssize_t (*function)(libssh2_socket_t, void *, size_t, int, void **);
+        void *pointer;
+    } callback = {count_received};
+    libssh2_session_callback_set(session, LIBSSH2_CALLBACK_RECV, callback.pointer);
+#endif
+}
+
+static int turn_connecting(struct ssh *ssh)
 {
     int error = 0;
     socklen_t size = sizeof error;
@@ -165,18 +173,14 @@ static int connecting(struct ssh *ssh)
     if (error)
         return next_address(ssh, error);
     note_own_address(ssh);
-    unsigned silence_ms = SILENCE_LIMIT_MS;
+    unsigned silence_ms = LIMIT_SSH_SILENT_MS;
     setsockopt(ssh->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
     ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
     assert(ssh->session);
-    const union {
-        ssize_t (*function)(libssh2_socket_t, void *, size_t, int, void **);
-        void *pointer; /* libssh2's word for it */
-    } callback = {count_received};
-    libssh2_session_callback_set(ssh->session, LIBSSH2_CALLBACK_RECV, callback.pointer);
+    session_count_receptions(ssh->session);
     libssh2_session_set_blocking(ssh->session, 0);
     prefer_known_types(ssh);
-    return ssh_enter(ssh, SSH_HANDSHAKE, HANDSHAKE_LIMIT_MS);
+    return ssh_enter(ssh, SSH_HANDSHAKE, LIMIT_SSH_HANDSHAKE_MS);
 }
 
 /* ---- the host's key -------------------------------------------------------------------------- */
@@ -206,8 +210,8 @@ static struct host_key key_of(struct ssh *ssh)
                              .size = blob ? size : 0};
 }
 
-/* Appends; in place of older keys of the host where it was installed anew. */
-static int pin(struct ssh *ssh, bool replaces)
+/* Appends the host's key to known_hosts; with `replaces` first removes its older keys. */
+static int key_pin(struct ssh *ssh, bool replaces)
 {
     struct arena arena = {0};
     struct err err;
@@ -230,27 +234,27 @@ static int pin(struct ssh *ssh, bool replaces)
         result = io_write_file(path, all, strlen(all), 0600, true, &err);
     buf_release(&text);
     arena_clear(&arena);
-    return result == 0 ? ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS)
-                       : ssh_fail(ssh, SSH_WRONG_KEY, "cannot note the host's key: %s", err.text);
+    return result == 0 ? ssh_enter(ssh, SSH_LOGIN, LIMIT_SSH_LOGIN_MS)
+                       : ssh_fail(ssh, SSH_WRONG_KEY, "cannot store the host's key: %s", err.text);
 }
 
 static int ask_trust(struct ssh *ssh, const struct host_key *key, bool changed)
 {
     ssh->question =
-        arena_print(&ssh->arena, "%s %s the key %s %s. Is that its key?", ssh->to->alias,
-                    changed ? "was known by another key, and now has" : "is not known yet and has",
+        arena_print(&ssh->arena, "%s %s the key %s %s. Is this its key?", ssh->to->alias,
+                    changed ? "was known by another key and now has" : "is not known yet and has",
                     hostkey_type(key, &ssh->arena), hostkey_fingerprint(key, &ssh->arena));
-    return ssh_enter(ssh, SSH_ASKS_TRUST, TRUST_LIMIT_MS);
+    return ssh_enter(ssh, SSH_ASKS_TRUST, LIMIT_SSH_PERSON_MS);
 }
 
-/* Known, but by types of which the host shows none: libssh2 before 1.11 cannot ask for RSA keys as
- * hosts sign today. */
+/* The host is known, but offers no key of a known type: libssh2 before 1.11 cannot use the RSA
+ * signatures of current hosts. */
 static int refuse_other_type(struct ssh *ssh, const struct host_key *key, const char *known)
 {
     return ssh_fail(ssh, SSH_WRONG_KEY,
-                    "%s is known by a key of type %s only, and shows one of type %s (%s). Compare "
-                    "it there with ssh-keygen -lf, and let ssh note it, too: ssh -o "
-                    "HostKeyAlgorithms=%s %s",
+                    "%s is known only by a key of type %s, but offers one of type %s (%s). Verify "
+                    "it on the host with `ssh-keygen -lf`, and store it with `ssh -o "
+                    "HostKeyAlgorithms=%s %s`",
                     ssh->to->alias, known, hostkey_type(key, &ssh->arena),
                     hostkey_fingerprint(key, &ssh->arena), hostkey_type(key, &ssh->arena),
                     ssh->to->typed);
@@ -264,8 +268,8 @@ static int refuse_changed(struct ssh *ssh, const struct host_key *key, unsigned 
         return refuse_other_type(ssh, key, known);
     return ssh_fail(
         ssh, SSH_WRONG_KEY,
-        "%s shows another key (%s) than %s line %u has: someone may stand between. If the host was "
-        "installed anew, say so with --replace NAME, or remove the line with ssh-keygen -R '%s'",
+        "the key of %s (%s) differs from %s line %u: someone may intercept the connection. If the "
+        "host was reinstalled, use --replace NAME, or remove the line with ssh-keygen -R '%s'",
         ssh->to->alias, hostkey_fingerprint(key, &ssh->arena), ssh->to->known_hosts, line,
         !strcmp(ssh->to->port, "22")
             ? ssh->to->alias
@@ -277,21 +281,21 @@ static int look_at_key(struct ssh *ssh)
     struct host_key key = key_of(ssh);
     unsigned line;
     if (!key.size)
-        return ssh_fail(ssh, SSH_NO_AGREEMENT, "%s showed no key", ssh->to->alias);
+        return ssh_fail(ssh, SSH_NO_AGREEMENT, "%s offered no host key", ssh->to->alias);
     switch (knownhosts_look(known_hosts_text(ssh, &ssh->arena), &key, &line)) {
     case HOST_KNOWN:
-        return ssh_enter(ssh, SSH_LOGIN, LOGIN_LIMIT_MS);
+        return ssh_enter(ssh, SSH_LOGIN, LIMIT_SSH_LOGIN_MS);
     case HOST_UNKNOWN:
-        return ssh->trust.accept_new ? pin(ssh, false) : ask_trust(ssh, &key, false);
+        return ssh->trust.accept_new ? key_pin(ssh, false) : ask_trust(ssh, &key, false);
     case HOST_CHANGED:
         if (!ssh->trust.replaces_key)
             return refuse_changed(ssh, &key, line);
-        return ssh->trust.accept_new ? pin(ssh, true) : ask_trust(ssh, &key, true);
+        return ssh->trust.accept_new ? key_pin(ssh, true) : ask_trust(ssh, &key, true);
     case HOST_REVOKED:
         break;
     }
-    return ssh_fail(ssh, SSH_WRONG_KEY, "the key that %s shows was revoked, says %s line %u",
-                    ssh->to->alias, ssh->to->known_hosts, line);
+    return ssh_fail(ssh, SSH_WRONG_KEY, "the key of %s is revoked in %s line %u", ssh->to->alias,
+                    ssh->to->known_hosts, line);
 }
 
 void ssh_answer_trust(struct ssh *ssh, bool trusted)
@@ -299,18 +303,18 @@ void ssh_answer_trust(struct ssh *ssh, bool trusted)
     assert(ssh->state == SSH_ASKS_TRUST);
     struct host_key key = key_of(ssh);
     if (trusted)
-        pin(ssh, ssh->trust.replaces_key);
+        key_pin(ssh, ssh->trust.replaces_key);
     else
         ssh_fail(ssh, SSH_WRONG_KEY,
-                 "the key of %s (%s) is not known: confirm it on a terminal, or take it as it is "
-                 "with --accept-new",
+                 "the key of %s (%s) is not known: confirm it on a terminal, or accept it with "
+                 "--accept-new",
                  ssh->to->alias, hostkey_fingerprint(&key, &ssh->arena));
     ssh->question = NULL;
 }
 
 /* ---- handshake ------------------------------------------------------------------------------- */
 
-static int handshake(struct ssh *ssh)
+static int turn_handshake(struct ssh *ssh)
 {
     int said = libssh2_session_handshake(ssh->session, ssh->fd);
     switch (said) {
@@ -323,23 +327,23 @@ static int handshake(struct ssh *ssh)
     case LIBSSH2_ERROR_HOSTKEY_INIT:
     case LIBSSH2_ERROR_METHOD_NONE:
         return ssh_fail(ssh, SSH_NO_AGREEMENT,
-                        "%s and libssh2 %s agree on no way to talk (%s). A host that has only an "
-                        "RSA key needs an Ed25519 one: there, as root, ssh-keygen -A",
+                        "%s and libssh2 %s have no common algorithms (%s). A host that has only an "
+                        "RSA key needs an Ed25519 key: run `ssh-keygen -A` there as root",
                         ssh->to->alias, libssh2_version(0), ssh_reason(ssh));
     default:
         return ssh_fail(ssh, SSH_NO_AGREEMENT,
-                        "what answers at %s port %s does not speak SSH with us (%s): see that its "
-                        "sshd listens there and takes new connections",
+                        "%s port %s does not answer with SSH (%s): check that sshd listens there "
+                        "and accepts new connections",
                         ssh->to->alias, ssh->to->port, ssh_reason(ssh));
     }
 }
 
 /* ---- a command ------------------------------------------------------------------------------- */
 
-/* Stages of a command; each is entered again until it need not wait. */
-enum stage { STAGE_OPEN, STAGE_EXEC, STAGE_STREAM, STAGE_CLOSE, STAGE_GONE };
+/* Stages of a command; a stage is repeated until it does not have to wait. */
+enum command_stage { STAGE_OPEN, STAGE_EXEC, STAGE_STREAM, STAGE_CLOSE, STAGE_GONE };
 
-static void moved(struct ssh *ssh)
+static void deadline_extend(struct ssh *ssh)
 {
     ssh->deadline_ms = clock_boot_ms() + ssh->command.quiet_ms;
 }
@@ -352,8 +356,8 @@ static int command_open(struct ssh *ssh)
     int said = libssh2_session_last_errno(ssh->session);
     if (said == LIBSSH2_ERROR_CHANNEL_FAILURE)
         return ssh_fail(ssh, SSH_REFUSED,
-                        "%s lets %s log in, and run nothing: see MaxSessions and ForceCommand in "
-                        "its sshd_config",
+                        "%s lets %s log in but run no commands: check MaxSessions and ForceCommand "
+                        "in its sshd_config",
                         ssh->to->alias, ssh->to->user);
     return ended_by(ssh, said, "cannot open a channel");
 }
@@ -366,21 +370,21 @@ static int command_exec(struct ssh *ssh)
     return said ? ended_by(ssh, said, "cannot start a command") : 1;
 }
 
-/* 1 when there is nothing (more) to send. */
-static int feed(struct ssh *ssh)
+/* Sends input. 1 when all of it was sent. */
+static int input_feed(struct ssh *ssh)
 {
     const struct bytes *input = &ssh->command.input;
     while (!ssh->is_fed && ssh->sent < input->size) {
         ssize_t wrote = libssh2_channel_write(ssh->channel, (const char *)input->data + ssh->sent,
                                               input->size - ssh->sent);
         if (wrote == LIBSSH2_ERROR_CHANNEL_CLOSED || wrote == LIBSSH2_ERROR_CHANNEL_EOF_SENT)
-            ssh->is_fed = true; /* it ended without reading all: its status says why */
+            ssh->is_fed = true; /* the command ended without reading all; see its status */
         else if (wrote < 0)
             return ended_by(ssh, (int)wrote, "cannot send");
         if (wrote < 0)
             break;
         ssh->sent += (size_t)wrote;
-        moved(ssh);
+        deadline_extend(ssh);
     }
     if (ssh->is_fed || ssh->command.hold)
         return 1;
@@ -391,8 +395,8 @@ static int feed(struct ssh *ssh)
     return 1;
 }
 
-/* All there is of one stream. 1 when anything came, 0, or -1. */
-static int drain(struct ssh *ssh, int stream, struct buf *out)
+/* Reads everything available from one stream. 1 if there was anything, 0 if not, -1 on failure. */
+static int stream_drain(struct ssh *ssh, int stream, struct buf *out)
 {
     char bytes[16384];
     bool any = false;
@@ -406,7 +410,7 @@ static int drain(struct ssh *ssh, int stream, struct buf *out)
             return ended_by(ssh, (int)got, "cannot read");
         size_t room = SSH_OUTPUT_BYTES - out->size;
         buf_add(out, bytes, (size_t)got < room ? (size_t)got : room);
-        moved(ssh);
+        deadline_extend(ssh);
         any = true;
     }
 }
@@ -414,13 +418,14 @@ static int drain(struct ssh *ssh, int stream, struct buf *out)
 static int command_stream(struct ssh *ssh)
 {
     struct ssh_result *result = &ssh->result;
-    int fed = feed(ssh);
-    /* What could not be sent is still the session's: nothing else may send now, and reading does
-     * (it opens the window). */
+    int fed = input_feed(ssh);
+    /* Unsent data is still in the session: no other call may send now, not even a read, which may
+     * send a window adjustment. */
     bool stuck = libssh2_session_block_directions(ssh->session) & LIBSSH2_SESSION_BLOCK_OUTBOUND;
     if (fed < 0 || (fed == 0 && stuck))
         return fed;
-    if (drain(ssh, 0, &result->out) < 0 || drain(ssh, SSH_EXTENDED_DATA_STDERR, &result->err) < 0)
+    if (stream_drain(ssh, 0, &result->out) < 0 ||
+        stream_drain(ssh, SSH_EXTENDED_DATA_STDERR, &result->err) < 0)
         return -1;
     if (libssh2_channel_eof(ssh->channel))
         return 1;
@@ -448,7 +453,7 @@ static int command_close(struct ssh *ssh)
     return 1;
 }
 
-static int busy(struct ssh *ssh)
+static int turn_busy(struct ssh *ssh)
 {
     static int (*const stages[])(struct ssh *) = {[STAGE_OPEN] = command_open,
                                                   [STAGE_EXEC] = command_exec,
@@ -460,7 +465,7 @@ static int busy(struct ssh *ssh)
             return result;
         if (result > 0)
             ssh->stage++;
-        moved(ssh);
+        deadline_extend(ssh);
     }
     if (ssh->channel)
         libssh2_channel_free(ssh->channel);
@@ -484,17 +489,18 @@ void ssh_run(struct ssh *ssh, const struct ssh_command *command)
 
 /* ---- the session ----------------------------------------------------------------------------- */
 
-static void overdue(struct ssh *ssh)
+static void deadline_passed(struct ssh *ssh)
 {
     static const char *const texts[] = {
-        [SSH_CONNECTING] = "does not answer: see that the host is up, and that no firewall drops "
-                           "what we send",
-        [SSH_HANDSHAKE] = "answers, and then says nothing: see that it is an sshd that listens "
-                          "there, and that it is not overloaded",
-        [SSH_ASKS_TRUST] = "hangs up on those who think for long: run it again",
-        [SSH_LOGIN] = "does not finish the login: see its sshd's log",
-        [SSH_ASKS_SECRET] = "hangs up on those who think for long: run it again",
-        [SSH_BUSY] = "was silent for too long: see that it is up, then run the same command again",
+        [SSH_CONNECTING] = "does not answer: check that the host is up and that no firewall drops "
+                           "the packets",
+        [SSH_HANDSHAKE] = "accepts the connection but sends nothing: check that an sshd listens "
+                          "there and that it is not overloaded",
+        [SSH_ASKS_TRUST] = "would end the connection before the answer: run the command again",
+        [SSH_LOGIN] = "does not complete the login: see the log of its sshd",
+        [SSH_ASKS_SECRET] = "would end the connection before the answer: run the command again",
+        [SSH_BUSY] =
+            "was silent for too long: check that it is up, then run the same command again",
         [SSH_FAILED] = ""};
     ssh_fail(ssh, ssh->state == SSH_CONNECTING ? SSH_UNREACHABLE : SSH_SILENT, "%s port %s %s",
              ssh->to->alias, ssh->to->port, texts[ssh->state]);
@@ -502,10 +508,10 @@ static void overdue(struct ssh *ssh)
 
 enum ssh_state ssh_turn(struct ssh *ssh)
 {
-    static int (*const turns[])(struct ssh *) = {[SSH_CONNECTING] = connecting,
-                                                 [SSH_HANDSHAKE] = handshake,
+    static int (*const turns[])(struct ssh *) = {[SSH_CONNECTING] = turn_connecting,
+                                                 [SSH_HANDSHAKE] = turn_handshake,
                                                  [SSH_LOGIN] = login_turn,
-                                                 [SSH_BUSY] = busy,
+                                                 [SSH_BUSY] = turn_busy,
                                                  [SSH_FAILED] = NULL};
     uint64_t before;
     do
@@ -516,7 +522,7 @@ enum ssh_state ssh_turn(struct ssh *ssh)
         if (ssh->state == SSH_CONNECTING)
             next_address(ssh, ETIMEDOUT);
         else
-            overdue(ssh);
+            deadline_passed(ssh);
     }
     return ssh->state;
 }
@@ -542,18 +548,17 @@ struct ssh *ssh_open(const struct destination *to, struct ssh_trust trust)
     ssh->to = to;
     ssh->trust = trust;
     ssh->fd = -1;
-    begin(ssh);
+    session_begin(ssh);
     return ssh;
 }
 
-/* Said and done without waiting: what the host still had to hear it learns from the socket's end.
- */
+/* Closes without waiting or saying goodbye: the host notices the end of the connection. */
 void ssh_close(struct ssh *ssh)
 {
     if (!ssh)
         return;
     login_release(ssh);
-    if (ssh->fd >= 0) /* libssh2 would wait for answers while it frees channels */
+    if (ssh->fd >= 0) /* else libssh2 would wait for answers while it frees channels */
         shutdown(ssh->fd, SHUT_RDWR);
     if (ssh->session)
         libssh2_session_free(ssh->session);

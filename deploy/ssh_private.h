@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ssh_private.h - what ssh.c and login.c share. Nobody else includes it. */
+/* ssh_private.h - shared by ssh.c and login.c only. */
 #ifndef FARM_DEPLOY_SSH_PRIVATE_H
 #define FARM_DEPLOY_SSH_PRIVATE_H
 
@@ -9,23 +9,23 @@
 #include <netdb.h>
 
 enum login_way {
-    LOGIN_METHODS,  /* asks what the host takes */
-    LOGIN_AGENT,    /* the keys of the user's agent, one after the other */
-    LOGIN_FILES,    /* the key files */
-    LOGIN_PASSWORD, /* asked for */
-    LOGIN_NONE      /* nothing is left */
+    LOGIN_METHODS,  /* asks the host for its methods */
+    LOGIN_AGENT,    /* tries the keys of the user's agent */
+    LOGIN_FILES,    /* tries the key files */
+    LOGIN_PASSWORD, /* tries a password */
+    LOGIN_NONE      /* every way failed */
 };
 
 struct login {
     enum login_way way;
-    const char *methods; /* what the host takes, "publickey,password" */
+    const char *methods; /* the host's methods, for example "publickey,password" */
     LIBSSH2_AGENT *agent;
-    struct libssh2_agent_publickey *identity; /* the one that is tried */
-    size_t file;                              /* of destination.identities */
-    char *secret;                             /* a passphrase or password, wiped after its use */
-    unsigned passwords;                       /* that were wrong */
-    unsigned tried, rsa_left_out, unreadable; /* for the sentence at the end */
-    bool asked;                               /* for the passphrase of this file */
+    struct libssh2_agent_publickey *identity; /* the agent's key that is being tried */
+    size_t file;                              /* index in destination.identities */
+    char *secret;                             /* a passphrase or password, wiped after use */
+    unsigned passwords;                       /* number of wrong ones */
+    unsigned tried, rsa_left_out, unreadable; /* counted for the final error */
+    bool asked;                               /* the present secret was asked for */
 };
 
 struct ssh {
@@ -37,10 +37,10 @@ struct ssh {
     uint64_t deadline_ms;
     struct arena arena;
 
-    struct addrinfo *addresses, *address; /* all, and the one that is tried */
+    struct addrinfo *addresses, *address; /* all, and the one that is being tried */
     int fd;
     LIBSSH2_SESSION *session;
-    uint64_t received; /* bytes, ever */
+    uint64_t received; /* bytes so far */
     char own_address[64];
     const char *question;
     struct login login;
@@ -49,19 +49,20 @@ struct ssh {
     LIBSSH2_CHANNEL *channel, *held;
     int stage; /* of the command */
     size_t sent;
-    bool is_fed; /* its input has ended */
+    bool is_fed; /* all of its input was sent */
     struct ssh_result result;
 };
 
-/* Ends the session with a fault and a sentence; -1. */
+/* Ends the session with a fault and a sentence; returns -1. */
 int ssh_fail(struct ssh *ssh, enum ssh_fault fault, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* A new state, and how long it may last. 1. */
+/* Sets the state and how long it may last; returns 1. */
 int ssh_enter(struct ssh *ssh, enum ssh_state state, uint64_t limit_ms);
-/* What libssh2 says of its last error, "" when nothing. */
+/* libssh2's text for its last error; "" if there is none. */
 const char *ssh_reason(struct ssh *ssh);
 
-/* The state SSH_LOGIN: 1 when the state changed or there is more to do at once, 0 to wait, -1. */
+/* One turn in SSH_LOGIN. 1: the state changed or there is more to do at once; 0: wait; -1: failed.
+ */
 int login_turn(struct ssh *ssh);
 void login_release(struct ssh *ssh);
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* tunnel.c - one loop over the session and the sockets of all its connections.
  *
- * libssh2 keeps what it could not send in the session, and the call that said so must be the next
- * one that sends. Each call is therefore an act with a number; a turn begins with the act at which
- * the last one got stuck. */
+ * When libssh2 cannot send everything, it keeps the rest in the session, and the same call must be
+ * the next one that sends. So each possible call has a number (an act), and a turn starts with the
+ * act at which the last turn got stuck. */
 #include "deploy/tunnel.h"
 
 #include "proto/base/clock.h"
+#include "proto/limits.h"
 
 #include <errno.h>
 #include <libssh2.h>
@@ -16,20 +17,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define KEEPALIVE_S     15
-#define LISTEN_LIMIT_MS 20000
-/* Connections at a time: a worker has two; some more while it reconnects. */
-enum { PIPES_MAX = 32, PIPE_BYTES = 32768 };
+#define KEEPALIVE_S 15
+enum { PIPE_BYTES = 32768 };
 
-/* Bytes on their way in one direction. */
+/* Bytes that are forwarded in one direction. */
 struct flow {
     uint8_t bytes[PIPE_BYTES];
     size_t size, at;
-    bool ended; /* no more will come */
-    bool told;  /* and the other side knows */
+    bool ended; /* the source has ended */
+    bool told;  /* the end was forwarded */
 };
 struct pipe {
-    LIBSSH2_CHANNEL *channel; /* NULL: this place is free */
+    LIBSSH2_CHANNEL *channel; /* NULL: this pipe is unused */
     int fd;
     struct flow up, down; /* to the host; from it */
     bool broken;
@@ -41,9 +40,9 @@ struct tunnel {
     const struct tunnel_port *ports;
     size_t count;
     LIBSSH2_LISTENER *listeners[TUNNEL_PORTS_MAX];
-    struct pipe *pipes; /* PIPES_MAX */
-    size_t stuck;       /* the act to begin with */
-    bool sent;          /* this turn sent bytes: there may be more, which nothing else waits for */
+    struct pipe *pipes; /* LIMIT_TUNNEL_PIPES */
+    size_t stuck;       /* the act to start with */
+    bool sent;          /* this turn sent bytes; there may be more that no descriptor announces */
     bool cut;
 };
 
@@ -54,8 +53,9 @@ static bool is_stuck(const struct tunnel *tunnel)
     return libssh2_session_block_directions(tunnel->session) & LIBSSH2_SESSION_BLOCK_OUTBOUND;
 }
 
-/* What is no answer but EAGAIN, of a channel: broken where only it ended, cut where all did. */
-static void note(struct tunnel *tunnel, struct pipe *pipe, ssize_t said)
+/* Records a failed call on a channel: `cut` if the connection ended, `broken` if only the channel
+ * did; EAGAIN is no failure. */
+static void failure_note(struct tunnel *tunnel, struct pipe *pipe, ssize_t said)
 {
     if (said == LIBSSH2_ERROR_SOCKET_DISCONNECT || said == LIBSSH2_ERROR_SOCKET_RECV ||
         said == LIBSSH2_ERROR_SOCKET_SEND)
@@ -64,7 +64,7 @@ static void note(struct tunnel *tunnel, struct pipe *pipe, ssize_t said)
         pipe->broken = true;
 }
 
-static void receive(struct tunnel *tunnel, struct pipe *pipe)
+static void down_receive(struct tunnel *tunnel, struct pipe *pipe)
 {
     struct flow *down = &pipe->down;
     if (down->at < down->size || down->ended)
@@ -74,7 +74,7 @@ static void receive(struct tunnel *tunnel, struct pipe *pipe)
     down->size = got > 0 ? (size_t)got : 0;
     if (got == 0 && libssh2_channel_eof(pipe->channel))
         down->ended = true;
-    note(tunnel, pipe, got);
+    failure_note(tunnel, pipe, got);
 }
 
 static void send_up(struct tunnel *tunnel, struct pipe *pipe)
@@ -85,15 +85,15 @@ static void send_up(struct tunnel *tunnel, struct pipe *pipe)
             libssh2_channel_write(pipe->channel, (char *)up->bytes + up->at, up->size - up->at);
         up->at += sent > 0 ? (size_t)sent : 0;
         tunnel->sent |= sent > 0;
-        note(tunnel, pipe, sent);
+        failure_note(tunnel, pipe, sent);
     } else if (up->ended && !up->told) {
         int said = libssh2_channel_send_eof(pipe->channel);
         up->told = said == 0;
-        note(tunnel, pipe, said);
+        failure_note(tunnel, pipe, said);
     }
 }
 
-static void finish(struct tunnel *tunnel, struct pipe *pipe)
+static void pipe_finish(struct tunnel *tunnel, struct pipe *pipe)
 {
     bool over = pipe->up.told && pipe->down.told;
     if (!pipe->broken && !over)
@@ -125,7 +125,7 @@ static int connect_here(const struct tunnel_port *port)
 
 static struct pipe *free_place(struct tunnel *tunnel)
 {
-    for (size_t i = 0; i < PIPES_MAX; i++)
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++)
         if (!tunnel->pipes[i].channel)
             return &tunnel->pipes[i];
     return NULL;
@@ -146,26 +146,27 @@ static void accept_one(struct tunnel *tunnel, size_t index)
     pipe->broken = pipe->fd < 0;
 }
 
-static void act(struct tunnel *tunnel, size_t number)
+static void act_run(struct tunnel *tunnel, size_t number)
 {
     if (number < tunnel->count) {
         accept_one(tunnel, number);
         return;
     }
     struct pipe *pipe = &tunnel->pipes[(number - tunnel->count) / 3];
-    static void (*const acts[])(struct tunnel *, struct pipe *) = {receive, send_up, finish};
+    static void (*const acts[])(struct tunnel *, struct pipe *) = {down_receive, send_up,
+                                                                   pipe_finish};
     if (pipe->channel)
         acts[(number - tunnel->count) % 3](tunnel, pipe);
 }
 
-/* All acts once, from where the last turn got stuck. */
-static void turn(struct tunnel *tunnel)
+/* Does all acts once, from the one at which the last turn got stuck. */
+static void tunnel_turn(struct tunnel *tunnel)
 {
-    size_t all = tunnel->count + 3 * PIPES_MAX;
+    size_t all = tunnel->count + 3 * LIMIT_TUNNEL_PIPES;
     tunnel->sent = false;
     for (size_t i = 0; i < all && !tunnel->cut; i++) {
         size_t number = (tunnel->stuck + i) % all;
-        act(tunnel, number);
+        act_run(tunnel, number);
         if (is_stuck(tunnel)) {
             tunnel->stuck = number;
             return;
@@ -203,15 +204,15 @@ static void write_socket(struct pipe *pipe)
     }
 }
 
-/* What to wait for. Bytes that lie in libssh2's hands make no descriptor readable: where something
- * moved, the next turn comes at once. */
+/* Waits for a descriptor. Does not wait if something moved, because bytes that libssh2 has already
+ * read make no descriptor readable. False when the tunnel should stop. */
 static bool wait_for_any(struct tunnel *tunnel, int stop_fd, bool moved)
 {
-    struct pollfd fds[PIPES_MAX + 2];
+    struct pollfd fds[LIMIT_TUNNEL_PIPES + 2];
     fds[0] = (struct pollfd){.fd = ssh_descriptor(tunnel->ssh),
                              .events = is_stuck(tunnel) ? POLLIN | POLLOUT : POLLIN};
     fds[1] = (struct pollfd){.fd = stop_fd, .events = POLLIN};
-    for (size_t i = 0; i < PIPES_MAX; i++) {
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++) {
         const struct pipe *pipe = &tunnel->pipes[i];
         short events = 0;
         if (pipe->channel && pipe->up.at == pipe->up.size && !pipe->up.ended)
@@ -220,18 +221,18 @@ static bool wait_for_any(struct tunnel *tunnel, int stop_fd, bool moved)
             events |= POLLOUT;
         fds[i + 2] = (struct pollfd){.fd = events ? pipe->fd : -1, .events = events};
     }
-    poll(fds, PIPES_MAX + 2, moved ? 0 : KEEPALIVE_S * 1000);
-    for (size_t i = 0; i < PIPES_MAX; i++)
+    poll(fds, LIMIT_TUNNEL_PIPES + 2, moved ? 0 : KEEPALIVE_S * 1000);
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++)
         if (fds[i + 2].revents & (POLLIN | POLLERR | POLLHUP))
             read_socket(&tunnel->pipes[i]);
     return fds[1].revents != 0;
 }
 
-/* Writes what came; whether anything did. */
+/* Writes received bytes to their sockets; true if there were any. */
 static bool pass_on(struct tunnel *tunnel)
 {
     bool moved = false;
-    for (size_t i = 0; i < PIPES_MAX; i++) {
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++) {
         struct pipe *pipe = &tunnel->pipes[i];
         if (!pipe->channel)
             continue;
@@ -254,7 +255,7 @@ static int fail_with(struct tunnel *tunnel, enum ssh_fault *fault, enum ssh_faul
 
 static int listen_on(struct tunnel *tunnel, size_t index, enum ssh_fault *fault, struct err *err)
 {
-    uint64_t until_ms = clock_boot_ms() + LISTEN_LIMIT_MS;
+    uint64_t until_ms = clock_boot_ms() + LIMIT_TUNNEL_MS;
     int bound = 0;
     for (;;) {
         tunnel->listeners[index] = libssh2_channel_forward_listen_ex(
@@ -265,7 +266,7 @@ static int listen_on(struct tunnel *tunnel, size_t index, enum ssh_fault *fault,
         if (said != LIBSSH2_ERROR_EAGAIN)
             return fail_with(tunnel, fault,
                              said == LIBSSH2_ERROR_SOCKET_DISCONNECT ? SSH_CUT : SSH_REFUSED, err,
-                             "the host does not let us listen there: the port may be taken, or "
+                             "cannot listen on the host: the port may be in use, or "
                              "AllowTcpForwarding is off in its sshd_config");
         if (clock_boot_ms() > until_ms)
             return fail_with(tunnel, fault, SSH_SILENT, err, "the host does not answer");
@@ -283,7 +284,7 @@ int tunnel_serve(struct ssh *ssh, const struct tunnel_port *ports, size_t count,
                             .session = ssh_library_session(ssh),
                             .ports = ports,
                             .count = count,
-                            .pipes = mem_new(PIPES_MAX * sizeof *tunnel.pipes)};
+                            .pipes = mem_new(LIMIT_TUNNEL_PIPES * sizeof *tunnel.pipes)};
     int result = 0;
     *fault = SSH_FINE;
     libssh2_keepalive_config(tunnel.session, 1, KEEPALIVE_S);
@@ -294,13 +295,13 @@ int tunnel_serve(struct ssh *ssh, const struct tunnel_port *ports, size_t count,
     bool stopped = result < 0;
     while (!stopped && !tunnel.cut) {
         uint64_t before = ssh_received(ssh);
-        turn(&tunnel);
+        tunnel_turn(&tunnel);
         bool moved = pass_on(&tunnel) || tunnel.sent || ssh_received(ssh) != before;
         stopped = !tunnel.cut && wait_for_any(&tunnel, stop_fd, moved);
     }
     if (tunnel.cut)
         result = fail_with(&tunnel, fault, SSH_CUT, err, "the connection was cut");
-    for (size_t i = 0; i < PIPES_MAX; i++)
+    for (size_t i = 0; i < LIMIT_TUNNEL_PIPES; i++)
         if (tunnel.pipes[i].channel && tunnel.pipes[i].fd >= 0)
             close(tunnel.pipes[i].fd);
     free(tunnel.pipes);

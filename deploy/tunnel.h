@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* tunnel.h - ports of a host that lead here: reverse forwards over a session that is ready.
+/* tunnel.h - forwards ports of a host to this machine: reverse port forwarding over an SSH session.
  *
- * For a coordinator that its hosts cannot reach, behind NAT or on a laptop. Bytes pass unread; they
- * are encrypted end to end anyway. The host's own loopback is the only place that listens. */
+ * For a coordinator that its hosts cannot reach, because it is behind NAT or on a laptop. The
+ * tunnel does not look at the bytes, which are encrypted end to end. The host listens only on its
+ * own loopback address. */
 #ifndef FARM_DEPLOY_TUNNEL_H
 #define FARM_DEPLOY_TUNNEL_H
 
@@ -10,15 +11,15 @@
 
 enum { TUNNEL_PORTS_MAX = 4 };
 
-/* One port of the host, and where its connections lead here. */
+/* One port of the host, and the address on this side that its connections go to. */
 struct tunnel_port {
     unsigned port;
     const char *host, *service;
 };
 
-/* Listens there, then carries connections until the session ends, or `stop_fd` is readable (then
- * 0). `opened` is called once, when all ports listen. -1 with err and a fault in the session's
- * terms: SSH_REFUSED when a port is taken there, SSH_CUT when the connection ended. */
+/* Listens on the host, then forwards connections until the session ends or `stop_fd` becomes
+ * readable (then returns 0). `opened` is called once, when all ports listen. -1 with err and a
+ * fault: SSH_REFUSED when a port is in use on the host, SSH_CUT when the connection ended. */
 int tunnel_serve(struct ssh *ssh, const struct tunnel_port *ports, size_t count, int stop_fd,
                  void (*opened)(void *context), void *context, enum ssh_fault *fault,
                  struct err *err);

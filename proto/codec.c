@@ -2,13 +2,14 @@
 /* codec.c - one walk from a plain struct to protobuf bytes, one walk back.
  *
  * A binding is a table of rows: our field, protobuf-c's field, and for nested structs their
- * binding. Packing builds protobuf-c's structs in an arena and lets protobuf-c write them;
- * unpacking lets it read them into the caller's arena, from where texts and bytes are borrowed.
+ * binding. Packing builds protobuf-c's structs in an arena and lets protobuf-c write them.
+ * Unpacking lets protobuf-c read them into the caller's arena; texts and bytes of the result point
+ * there.
  *
- * Invariants: what codec_pack writes codec_unpack accepts (texts that are not UTF-8 are repaired
- * on the way out, so that one odd branch name cannot make a message that every peer drops); what
- * codec_unpack returns keeps shape.h's conventions; the memory it takes is bounded by
- * LIMIT_DECODE_BYTES whatever the bytes say.
+ * Invariants: codec_unpack accepts what codec_pack writes (texts that are not UTF-8 are repaired
+ * before they are sent, because otherwise every peer would drop a message with an odd branch name);
+ * the result of codec_unpack follows the conventions of shape.h; its memory is limited by
+ * LIMIT_DECODE_BYTES, whatever the bytes contain.
  */
 #include "proto/codec.h"
 
@@ -23,21 +24,21 @@
 
 /* ---- bindings ----------------------------------------------------------------------------- */
 
-struct row {
+struct codec_row {
     const struct field *field;
     const ProtobufCFieldDescriptor *wire;
-    const struct codec *inner; /* FIELD_STRUCT: how its items are bound */
-    uint32_t enum_count;       /* FIELD_ENUM: values below are known */
+    const struct codec *inner; /* FIELD_STRUCT: the binding of its items */
+    uint32_t enum_count;       /* FIELD_ENUM: values below this are known */
 };
 
 struct codec {
     const struct shape *shape;
     const ProtobufCMessageDescriptor *descriptor;
-    struct row *rows;
+    struct codec_row *rows;
     struct codec *next;
 };
 
-/* Bindings are constants that are computed once; this list only finds them again. */
+/* Bindings are constants that are computed once; this list is a cache of them. */
 static struct codec *bindings;
 static pthread_mutex_t bindings_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -72,13 +73,13 @@ static uint32_t count_names(const char *const *names)
     return count;
 }
 
-static const struct codec *bind(const struct shape *shape,
-                                const ProtobufCMessageDescriptor *descriptor, unsigned depth);
+static const struct codec *codec_make(const struct shape *shape,
+                                      const ProtobufCMessageDescriptor *descriptor, unsigned depth);
 
-static struct row bind_field(const struct field *field,
-                             const ProtobufCMessageDescriptor *descriptor, unsigned depth)
+static struct codec_row bind_field(const struct field *field,
+                                   const ProtobufCMessageDescriptor *descriptor, unsigned depth)
 {
-    struct row row = {
+    struct codec_row row = {
         .field = field,
         .wire = protobuf_c_message_descriptor_get_field_by_name(descriptor, field->name),
     };
@@ -89,19 +90,20 @@ static struct row bind_field(const struct field *field,
     if (field->type == FIELD_ENUM)
         row.enum_count = count_names(field->enum_names);
     if (field->type == FIELD_STRUCT)
-        row.inner = bind(field->shape, row.wire->descriptor, depth + 1);
+        row.inner = codec_make(field->shape, row.wire->descriptor, depth + 1);
     return row;
 }
 
-static const struct codec *bind(const struct shape *shape,
-                                const ProtobufCMessageDescriptor *descriptor, unsigned depth)
+static const struct codec *codec_make(const struct shape *shape,
+                                      const ProtobufCMessageDescriptor *descriptor, unsigned depth)
 {
-    /* The wire's nesting is the schema's: what is deeper is an unknown field and not parsed. */
+    /* A message cannot nest deeper than its schema: anything deeper is an unknown field, which is
+     * not parsed. */
     assert(depth <= LIMIT_NESTING);
     for (struct codec *codec = bindings; codec; codec = codec->next)
         if (codec->shape == shape && codec->descriptor == descriptor)
             return codec;
-    /* Same number, all ours found, names unique: so all theirs are ours too. */
+    /* All our fields were found and names are unique; so with equal counts all fields match. */
     assert(descriptor->n_fields == shape->field_count);
     struct codec *codec = mem_new(sizeof *codec);
     codec->shape = shape;
@@ -118,29 +120,29 @@ const struct codec *codec_bind(const struct shape *shape,
                                const struct ProtobufCMessageDescriptor *descriptor)
 {
     pthread_mutex_lock(&bindings_lock);
-    const struct codec *codec = bind(shape, descriptor, 0);
+    const struct codec *codec = codec_make(shape, descriptor, 0);
     pthread_mutex_unlock(&bindings_lock);
     return codec;
 }
 
 /* ---- members ------------------------------------------------------------------------------ */
 
-static const void *ours(const struct row *row, const void *plain)
+static const void *our_value(const struct codec_row *row, const void *plain)
 {
     return (const char *)plain + row->field->offset;
 }
 
-static void *ours_of(const struct row *row, void *plain)
+static void *ours_of(const struct codec_row *row, void *plain)
 {
     return (char *)plain + row->field->offset;
 }
 
-static const void *theirs(const struct row *row, const void *wire)
+static const void *their_value(const struct codec_row *row, const void *wire)
 {
     return (const char *)wire + row->wire->offset;
 }
 
-static void *theirs_of(const struct row *row, void *wire)
+static void *theirs_of(const struct codec_row *row, void *wire)
 {
     return (char *)wire + row->wire->offset;
 }
@@ -160,8 +162,8 @@ static void store_pointer(void *to, const void *pointer)
 
 /* ---- packing ------------------------------------------------------------------------------ */
 
-static ProtobufCMessage *wrap(const struct codec *codec, const void *plain, struct arena *arena,
-                              bool *is_empty);
+static ProtobufCMessage *message_wrap(const struct codec *codec, const void *plain,
+                                      struct arena *arena, bool *is_empty);
 
 static const char *sound_text(const char *text, struct arena *arena)
 {
@@ -175,11 +177,12 @@ static const char *sound_text(const char *text, struct arena *arena)
     return repaired;
 }
 
-/* Puts one member into protobuf-c's struct. Returns whether it is the default, which is not
+/* Sets one member of protobuf-c's struct. Returns true if it has the default value, which is not
  * written. */
-static bool wrap_value(const struct row *row, const void *plain, void *wire, struct arena *arena)
+static bool wrap_value(const struct codec_row *row, const void *plain, void *wire,
+                       struct arena *arena)
 {
-    const void *from = ours(row, plain);
+    const void *from = our_value(row, plain);
     void *to = theirs_of(row, wire);
     switch (row->field->type) {
     case FIELD_U64:
@@ -201,12 +204,12 @@ static bool wrap_value(const struct row *row, const void *plain, void *wire, str
         ProtobufCBinaryData *data = to;
         data->len = bytes->size;
         data->data =
-            (uint8_t *)(uintptr_t)bytes->data; /* only read: its type is older than const */
+            (uint8_t *)(uintptr_t)bytes->data; /* only read; protobuf-c's type has no const */
         return bytes->size == 0;
     }
     case FIELD_STRUCT: {
         bool is_empty;
-        ProtobufCMessage *inner = wrap(row->inner, from, arena, &is_empty);
+        ProtobufCMessage *inner = message_wrap(row->inner, from, arena, &is_empty);
         store_pointer(to, is_empty ? NULL : inner);
         return is_empty;
     }
@@ -215,10 +218,11 @@ static bool wrap_value(const struct row *row, const void *plain, void *wire, str
     return true;
 }
 
-static bool wrap_list(const struct row *row, const void *plain, void *wire, struct arena *arena)
+static bool wrap_list(const struct codec_row *row, const void *plain, void *wire,
+                      struct arena *arena)
 {
     size_t count = *(const size_t *)((const char *)plain + row->field->count_offset);
-    const char *items = load_pointer(ours(row, plain));
+    const char *items = load_pointer(our_value(row, plain));
     assert(count <= LIMIT_VARIANTS_PER_RUN);
     if (!count)
         return true;
@@ -228,21 +232,22 @@ static bool wrap_list(const struct row *row, const void *plain, void *wire, stru
         if (row->field->type == FIELD_TEXT)
             wrapped[i] = sound_text(load_pointer(items + i * sizeof(const char *)), arena);
         else
-            wrapped[i] = wrap(row->inner, items + i * row->inner->shape->size, arena, &ignored);
+            wrapped[i] =
+                message_wrap(row->inner, items + i * row->inner->shape->size, arena, &ignored);
     }
     store_pointer(theirs_of(row, wire), wrapped);
     *(size_t *)((char *)wire + row->wire->quantifier_offset) = count;
     return false;
 }
 
-static ProtobufCMessage *wrap(const struct codec *codec, const void *plain, struct arena *arena,
-                              bool *is_empty)
+static ProtobufCMessage *message_wrap(const struct codec *codec, const void *plain,
+                                      struct arena *arena, bool *is_empty)
 {
     ProtobufCMessage *wire = arena_new(arena, codec->descriptor->sizeof_message);
     protobuf_c_message_init(codec->descriptor, wire);
     *is_empty = true;
     for (size_t i = 0; i < codec->shape->field_count; i++) {
-        const struct row *row = &codec->rows[i];
+        const struct codec_row *row = &codec->rows[i];
         bool is_default = row->field->is_list ? wrap_list(row, plain, wire, arena)
                                               : wrap_value(row, plain, wire, arena);
         *is_empty = *is_empty && is_default;
@@ -254,7 +259,7 @@ void codec_pack(const struct codec *codec, const void *plain, struct buf *out)
 {
     struct arena arena = {0};
     bool ignored;
-    ProtobufCMessage *wire = wrap(codec, plain, &arena, &ignored);
+    ProtobufCMessage *wire = message_wrap(codec, plain, &arena, &ignored);
     size_t size = protobuf_c_message_get_packed_size(wire);
     buf_reserve(out, size);
     size_t packed = protobuf_c_message_pack(wire, out->data + out->size);
@@ -266,8 +271,9 @@ void codec_pack(const struct codec *codec, const void *plain, struct buf *out)
 
 /* ---- unpacking ---------------------------------------------------------------------------- */
 
-/* protobuf-c's memory: the caller's arena, with a budget. Each piece begins with its size, because
- * protobuf-c keeps a text's length only there and a NUL inside a text has to be found out. */
+/* The allocator for protobuf-c: the caller's arena, with a budget. Each allocation is preceded by
+ * its size, because protobuf-c stores the length of a text nowhere else and we must detect a NUL
+ * inside a text. */
 struct memory {
     struct arena *arena;
     size_t left;
@@ -288,17 +294,17 @@ static void *memory_take(void *data, size_t size)
     return piece + 1;
 }
 
-/* An arena gives nothing back before its end. */
+/* Does nothing: an arena frees everything at once. */
 static void memory_give(void *data, void *pointer)
 {
     (void)data;
     (void)pointer;
 }
 
-static int unwrap(const struct codec *codec, const ProtobufCMessage *wire, void *plain,
-                  struct arena *arena, struct err *err);
+static int message_unwrap(const struct codec *codec, const ProtobufCMessage *wire, void *plain,
+                          struct arena *arena, struct err *err);
 
-static int unwrap_text(const struct row *row, const char *text, void *to, struct err *err)
+static int unwrap_text(const struct codec_row *row, const char *text, void *to, struct err *err)
 {
     if (!text || text == protobuf_c_empty_string) {
         store_pointer(to, "");
@@ -313,7 +319,7 @@ static int unwrap_text(const struct row *row, const char *text, void *to, struct
     return 0;
 }
 
-static int unwrap_enum(const struct row *row, uint32_t value, void *to, struct err *err)
+static int unwrap_enum(const struct codec_row *row, uint32_t value, void *to, struct err *err)
 {
     if (value >= row->enum_count)
         return err_set(err, "%s has the value %u, which this version does not know",
@@ -322,20 +328,20 @@ static int unwrap_enum(const struct row *row, uint32_t value, void *to, struct e
     return 0;
 }
 
-static int unwrap_struct(const struct row *row, const ProtobufCMessage *inner, void *to,
+static int unwrap_struct(const struct codec_row *row, const ProtobufCMessage *inner, void *to,
                          struct arena *arena, struct err *err)
 {
     if (!inner) {
         shape_init(row->inner->shape, to);
         return 0;
     }
-    return unwrap(row->inner, inner, to, arena, err);
+    return message_unwrap(row->inner, inner, to, arena, err);
 }
 
-static int unwrap_value(const struct row *row, const void *wire, void *plain, struct arena *arena,
-                        struct err *err)
+static int unwrap_value(const struct codec_row *row, const void *wire, void *plain,
+                        struct arena *arena, struct err *err)
 {
-    const void *from = theirs(row, wire);
+    const void *from = their_value(row, wire);
     void *to = ours_of(row, plain);
     switch (row->field->type) {
     case FIELD_U64:
@@ -366,11 +372,11 @@ static int unwrap_value(const struct row *row, const void *wire, void *plain, st
     return -1;
 }
 
-static int unwrap_list(const struct row *row, const void *wire, void *plain, struct arena *arena,
-                       struct err *err)
+static int unwrap_list(const struct codec_row *row, const void *wire, void *plain,
+                       struct arena *arena, struct err *err)
 {
     size_t count = *(const size_t *)((const char *)wire + row->wire->quantifier_offset);
-    const char *wrapped = load_pointer(theirs(row, wire));
+    const char *wrapped = load_pointer(their_value(row, wire));
     bool is_text = row->field->type == FIELD_TEXT;
     size_t size = is_text ? sizeof(const char *) : row->inner->shape->size;
     if (count > LIMIT_VARIANTS_PER_RUN)
@@ -389,12 +395,12 @@ static int unwrap_list(const struct row *row, const void *wire, void *plain, str
     return 0;
 }
 
-/* `plain` may hold anything before: every member is set. */
-static int unwrap(const struct codec *codec, const ProtobufCMessage *wire, void *plain,
-                  struct arena *arena, struct err *err)
+/* `plain` need not be initialised: every member is set. */
+static int message_unwrap(const struct codec *codec, const ProtobufCMessage *wire, void *plain,
+                          struct arena *arena, struct err *err)
 {
     for (size_t i = 0; i < codec->shape->field_count; i++) {
-        const struct row *row = &codec->rows[i];
+        const struct codec_row *row = &codec->rows[i];
         int result = row->field->is_list ? unwrap_list(row, wire, plain, arena, err)
                                          : unwrap_value(row, wire, plain, arena, err);
         if (result < 0)
@@ -412,8 +418,9 @@ int codec_unpack(const struct codec *codec, struct bytes bytes, void *plain, str
     ProtobufCMessage *wire =
         protobuf_c_message_unpack(codec->descriptor, &allocator, bytes.size, bytes.data);
     if (!wire)
-        return err_set(err, "%zu bytes are no %s", bytes.size, codec->descriptor->short_name);
-    if (unwrap(codec, wire, plain, arena, err) == 0)
+        return err_set(err, "%zu bytes are not a valid %s", bytes.size,
+                       codec->descriptor->short_name);
+    if (message_unwrap(codec, wire, plain, arena, err) == 0)
         return 0;
     shape_init(codec->shape, plain);
     return err_prefix(err, "%s", codec->descriptor->short_name);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* conn_limit.c - see conn_limit.h. */
 #include "proto/conn_limit.h"
 
 #include "proto/base/mem.h"
@@ -9,20 +10,21 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Time to hear why; and who comes back at once does so not more often than this. */
+/* How long a refused connection stays open: the peer gets the reason, and cannot reconnect more
+ * often than this. */
 enum { REFUSED_MS = 5000 };
 
 enum visit { VISIT_NONE, VISIT_SILENT, VISIT_SPOKE, VISIT_REFUSED, VISIT_ENDED };
 
 struct visitor {
     enum visit visit;
-    uint64_t since_ms; /* came, or was refused */
+    uint64_t since_ms; /* when it opened or was refused */
     struct sockaddr_in6 from;
     char public_key[KEY_TEXT_BYTES];
 };
 
 struct conn_limit {
-    struct visitor *visitors; /* by descriptor */
+    struct visitor *visitors; /* indexed by descriptor */
     size_t room, count, per_key_max;
 };
 
@@ -41,13 +43,13 @@ void conn_limit_destroy(struct conn_limit *conn_limit)
     free(conn_limit);
 }
 
-static struct visitor *find(const struct conn_limit *conn_limit, int fd)
+static struct visitor *visitor_find(const struct conn_limit *conn_limit, int fd)
 {
     bool known = fd >= 0 && (size_t)fd < conn_limit->room;
     return known && conn_limit->visitors[fd].visit != VISIT_NONE ? &conn_limit->visitors[fd] : NULL;
 }
 
-/* Zeros for a local socket. */
+/* The peer's address; zeros for a local socket. */
 static struct sockaddr_in6 peer_of(int fd)
 {
     struct sockaddr_in6 from = {0};
@@ -77,7 +79,7 @@ void conn_limit_connected(struct conn_limit *conn_limit, int fd, uint64_t now_ms
 
 void conn_limit_disconnected(struct conn_limit *conn_limit, int fd)
 {
-    struct visitor *visitor = find(conn_limit, fd);
+    struct visitor *visitor = visitor_find(conn_limit, fd);
     if (!visitor)
         return;
     visitor->visit = VISIT_NONE;
@@ -101,7 +103,7 @@ static size_t count_of(const struct conn_limit *conn_limit, const char *public_k
 enum conn_verdict conn_limit_identify(struct conn_limit *conn_limit, int fd, const char *public_key,
                                       uint64_t now_ms)
 {
-    struct visitor *visitor = find(conn_limit, fd);
+    struct visitor *visitor = visitor_find(conn_limit, fd);
     if (!visitor)
         return CONN_STRANGE;
     if (visitor->visit != VISIT_SILENT && strcmp(visitor->public_key, public_key) != 0)
@@ -124,8 +126,9 @@ static bool must_go(const struct visitor *visitor, uint64_t silent_ms, uint64_t 
            (visitor->visit == VISIT_SILENT && silent_ms && for_ms >= silent_ms);
 }
 
-/* By now the descriptor could be another connection's, if libzmq has not told yet. */
-static bool end(struct visitor *visitor, int fd)
+/* Compares the peer's address first: the descriptor may belong to a new connection that libzmq has
+ * not reported yet. */
+static bool visitor_end(struct visitor *visitor, int fd)
 {
     struct sockaddr_in6 now = peer_of(fd);
     visitor->visit = VISIT_ENDED;
@@ -137,6 +140,6 @@ size_t conn_limit_end(struct conn_limit *conn_limit, uint64_t silent_ms, uint64_
     size_t ended = 0;
     for (size_t i = 0; i < conn_limit->room; i++)
         if (must_go(&conn_limit->visitors[i], silent_ms, now_ms))
-            ended += end(&conn_limit->visitors[i], (int)i);
+            ended += visitor_end(&conn_limit->visitors[i], (int)i);
     return ended;
 }

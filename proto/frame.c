@@ -29,10 +29,11 @@ int frame_open(struct bytes bytes, struct frame *frame, struct err *err)
 {
     const uint8_t *at = bytes.data;
     if (bytes.size < FRAME_HEADER_BYTES)
-        return err_set(err, "a frame of %zu bytes has no room for the envelope", bytes.size);
+        return err_set(err, "a frame of %zu bytes is too short for the envelope", bytes.size);
     if (at[0] != magic[0] || at[1] != magic[1])
-        return err_set(err, "a frame begins with %02x %02x: not ours", at[0], at[1]);
-    /* Of a foreign major only the header's first bytes and the correlation are relied on. */
+        return err_set(err, "a frame begins with %02x %02x instead of the magic number", at[0],
+                       at[1]);
+    /* Of another major version only the first header bytes and the correlation are known. */
     if (at[2] == FRAME_MAJOR && get_little(at + 6, 2) != 0)
         return err_set(err, "a frame's reserved bytes are not zero");
     *frame = (struct frame){.major = at[2],

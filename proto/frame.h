@@ -2,13 +2,13 @@
 /* frame.h - the envelope of every message: 16 bytes, then a protobuf payload.
  *
  *   offset 0  2 bytes  magic 0xF1 0x0C
- *          2  1 byte   major (a different major is refused with a reason, never parsed)
- *          3  1 byte   minor (a higher one may carry fields we do not know: they are ignored)
+ *          2  1 byte   major version (another one is refused with a reason, never parsed)
+ *          3  1 byte   minor version (a higher one may have unknown fields, which are ignored)
  *          4  2 bytes  kind, little endian (enum message_kind; retired numbers are never reused)
  *          6  2 bytes  zero
- *          8  8 bytes  correlation, little endian: an answer repeats the question's
+ *          8  8 bytes  correlation, little endian: an answer repeats that of its request
  *
- * A frame that is not this is malformed: counted, logged, dropped.
+ * Any other frame is malformed: it is counted, logged and dropped.
  */
 #ifndef FARM_FRAME_H
 #define FARM_FRAME_H
@@ -30,9 +30,10 @@ struct frame {
     struct bytes payload; /* borrowed from the bytes that were opened */
 };
 
-/* Appends the header for this version; the caller appends the payload behind it. */
+/* Appends the header of this version; the caller then appends the payload. */
 void frame_begin(struct buf *out, uint16_t kind, uint64_t correlation);
-/* Reads the envelope. -1 when it is no frame. A foreign major succeeds: the caller refuses it. */
+/* Reads the envelope; -1 if the bytes are not a frame. Succeeds for another major version, which
+ * the caller refuses. */
 int frame_open(struct bytes bytes, struct frame *frame, struct err *err);
 
 #endif

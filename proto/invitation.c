@@ -2,6 +2,8 @@
 #include "proto/invitation.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/hash.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 #include "proto/link.h"
@@ -27,15 +29,6 @@ static const char prefix[] = "farm1.";
 
 /* ---- the text ------------------------------------------------------------------------------ */
 
-/* FNV-1a: against accidents, not against anybody. */
-static uint32_t check_of(const uint8_t *bytes, size_t size)
-{
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * 16777619u;
-    return hash;
-}
-
 static void put_u32(uint8_t *at, uint32_t value)
 {
     for (int i = 0; i < 4; i++)
@@ -59,34 +52,11 @@ int invitation_write(const struct invitation *invitation, char out[INVITATION_TE
     put_u32(bytes + 1 + KEY_BYTES, invitation->number);
     memcpy(bytes + 1 + KEY_BYTES + 4, invitation->secret, INVITATION_SECRET_BYTES);
     memcpy(bytes + HEAD_BYTES, invitation->endpoint, endpoint_size);
-    put_u32(bytes + size, check_of(bytes, size));
+    put_u32(bytes + size, hash32_bytes(HASH32_START, bytes, size));
     size += CHECK_BYTES;
     memcpy(out, prefix, sizeof prefix);
-    char *at = out + strlen(prefix);
-    for (size_t i = 0; i < size; i++, at += 2)
-        snprintf(at, 3, "%02x", bytes[i]);
+    hex_write(out + strlen(prefix), bytes, size);
     return 0;
-}
-
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* How many bytes; 0 when it is no hex, or too long. */
-static size_t read_hex(const char *text, size_t length, uint8_t *out, size_t most)
-{
-    if (length % 2 || length / 2 > most)
-        return 0;
-    for (size_t i = 0; i < length; i += 2) {
-        int high = digit_of(text[i]), low = digit_of(text[i + 1]);
-        if (high < 0 || low < 0)
-            return 0;
-        out[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    return length / 2;
 }
 
 static bool good_endpoint(const char *endpoint)
@@ -104,28 +74,29 @@ int invitation_read(const char *text, struct invitation *out, struct err *err)
     size_t length = strcspn(text, " \t\r\n"), head = strlen(prefix);
     *out = (struct invitation){.number = 0};
     if (length <= head || strncmp(text, prefix, head) != 0)
-        return err_set(err, "that is no token: one begins with %s (farm token create makes them)",
+        return err_set(err, "this is not a token: it must begin with %s (see `farm token create`)",
                        prefix);
-    size_t size = read_hex(text + head, length - head, bytes, sizeof bytes);
-    if (size <= HEAD_BYTES + CHECK_BYTES)
+    size_t size = (length - head) / 2;
+    if ((length - head) % 2 || size <= HEAD_BYTES + CHECK_BYTES || size > sizeof bytes ||
+        !hex_read(text + head, bytes, size))
         return err_set(err, "the token is cut or mistyped: copy the whole line");
     size -= CHECK_BYTES;
-    if (get_u32(bytes + size) != check_of(bytes, size) || bytes[0] != VERSION)
+    if (get_u32(bytes + size) != hash32_bytes(HASH32_START, bytes, size) || bytes[0] != VERSION)
         return err_set(err, "the token is cut or mistyped: copy the whole line");
     zmq_z85_encode(out->server_key, bytes + 1, KEY_BYTES);
     out->number = get_u32(bytes + 1 + KEY_BYTES);
     memcpy(out->secret, bytes + 1 + KEY_BYTES + 4, INVITATION_SECRET_BYTES);
     memcpy(out->endpoint, bytes + HEAD_BYTES, size - HEAD_BYTES);
     if (strlen(out->endpoint) != size - HEAD_BYTES || !good_endpoint(out->endpoint))
-        return err_set(err, "the token names no address of a coordinator");
+        return err_set(err, "the token has no coordinator address");
     return 0;
 }
 
 /* ---- joining ------------------------------------------------------------------------------- */
 
-/* The endpoint's port at the host where the door is. */
-static const char *at_door(const struct invitation *invitation, const char *endpoint,
-                           struct arena *arena)
+/* The endpoint's port on the host of the join socket. */
+static const char *on_join_host(const struct invitation *invitation, const char *endpoint,
+                                struct arena *arena)
 {
     const char *colon = strrchr(endpoint, ':'), *own = strrchr(invitation->endpoint, ':');
     if (!colon || !own)
@@ -145,23 +116,23 @@ static int read_answer(const struct invitation *invitation, const struct reply *
     if (!reply->ok)
         return err_set(err, "%s", reply->error);
     json_t *body = json_loads(reply->body, 0, NULL);
-    *out = (struct joined){.name = text_of(body, "name", arena),
-                           .role = text_of(body, "role", arena),
-                           .may_publish = json_is_true(json_object_get(body, "may_publish")),
-                           .control = at_door(invitation, text_of(body, "control", arena), arena),
-                           .log = at_door(invitation, text_of(body, "log", arena), arena)};
+    *out =
+        (struct joined){.name = text_of(body, "name", arena),
+                        .role = text_of(body, "role", arena),
+                        .may_publish = json_is_true(json_object_get(body, "may_publish")),
+                        .control = on_join_host(invitation, text_of(body, "control", arena), arena),
+                        .log = on_join_host(invitation, text_of(body, "log", arena), arena)};
     json_decref(body);
     bool fine = *out->name && *out->role && *out->control && *out->log;
-    return fine ? 0 : err_set(err, "the coordinator's answer makes no sense to this version");
+    return fine ? 0 : err_set(err, "this version does not understand the coordinator's answer");
 }
 
-/* Also what the coordinator is asked again with: the same id is the same request. */
+/* The request is also sent again as it is: an equal id means the same request. */
 static void make_request(const struct invitation *invitation, bool as_worker, const char *name,
                          char id[33], struct message *message, struct arena *arena)
 {
     char secret[2 * INVITATION_SECRET_BYTES + 1];
-    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++)
-        snprintf(secret + 2 * i, 3, "%02x", invitation->secret[i]);
+    hex_write(secret, invitation->secret, INVITATION_SECRET_BYTES);
     json_t *words = json_pack("{s:I, s:s, s:b, s:s}", "number", (json_int_t)invitation->number,
                               "secret", secret, "worker", (int)as_worker, "name", name);
     char *text = json_dumps(words, JSON_COMPACT);
@@ -191,8 +162,8 @@ static int await_answer(const struct invitation *invitation, struct link *link,
         poll(&wait, 1, ASK_AGAIN_MS);
     }
     return err_set(err,
-                   "no coordinator with the key of this token answers at %s: does this host reach "
-                   "it, and is the token still open (farm token list)?",
+                   "no coordinator with the key of this token answers at %s: check that this host "
+                   "can reach it and that the token is still open (`farm token list`)",
                    invitation->endpoint);
 }
 

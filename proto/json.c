@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/json.h"
 
+#include "proto/base/hex.h"
+#include "proto/base/utf8.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Length of the UTF-8 sequence at `text`, 0 when it is not one (RFC 3629: no overlong forms, no
- * surrogates, nothing above U+10FFFF). */
-static size_t utf8_length(const unsigned char *text)
-{
-    if (text[0] < 0x80)
-        return 1;
-    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (text[0] < 0xc2 || text[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return length;
-}
 
 json_t *json_text(const char *text)
 {
@@ -29,10 +14,11 @@ json_t *json_text(const char *text)
     if (node)
         return node;
     struct buf clean = {0};
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        size_t length = utf8_length(at);
-        buf_add(&clean, length ? (const void *)at : "\xef\xbf\xbd", length ? length : 3);
-        at += length ? length : 1;
+    uint32_t code;
+    while (*text) {
+        size_t length = utf8_decode(text, &code);
+        buf_add(&clean, length ? text : "\xef\xbf\xbd", length ? length : 3);
+        text += length ? length : 1;
     }
     node = json_string(clean.data ? (char *)clean.data : "");
     buf_release(&clean);
@@ -47,11 +33,9 @@ static const void *at_offset(const void *plain, size_t offset)
 
 static json_t *node_from_bytes(const struct bytes *bytes)
 {
-    struct buf hex = {0};
-    for (size_t i = 0; i < bytes->size; i++)
-        buf_print(&hex, "%02x", bytes->data[i]);
-    json_t *node = json_string(hex.data ? (char *)hex.data : "");
-    buf_release(&hex);
+    struct arena arena = {0};
+    json_t *node = json_string(hex_text(&arena, bytes->data, bytes->size));
+    arena_clear(&arena);
     return node;
 }
 
@@ -115,26 +99,13 @@ json_t *json_from_shape(const struct shape *shape, const void *plain)
     return object;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
-}
-
 static int bytes_from_node(const json_t *node, struct bytes *out, struct arena *arena)
 {
     const char *text = json_string_value(node);
     size_t size = json_string_length(node) / 2;
     uint8_t *data = arena_new(arena, size + 1);
-    for (size_t i = 0; i < size; i++) {
-        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return -1;
-        data[i] = (uint8_t)(high * 16 + low);
-    }
+    if (!hex_read(text, data, size))
+        return -1;
     *out = (struct bytes){data, size};
     return 0;
 }

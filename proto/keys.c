@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* keys.c - key pairs and their files. Secret bytes are wiped from memory we give back; an existing
- * key is never overwritten, because a lost identity has to be enrolled again by hand. */
+/* keys.c - key pairs and their files. Secret bytes are wiped from memory before it is freed. An
+ * existing key is never overwritten, because a lost identity must be enrolled again by hand. */
 #include "proto/keys.h"
 
 #include "proto/base/io.h"
@@ -39,7 +39,7 @@ void keys_short(const char *public_key, char out[9])
 
 /* ---- files -------------------------------------------------------------------------------- */
 
-/* Reads "WORD KEY\n" at `*at` and moves behind it. */
+/* Reads "WORD KEY\n" at *at and advances *at to the next line. */
 static bool take_line(const char **at, const char *word, char key[KEY_TEXT_BYTES])
 {
     size_t word_size = strlen(word);
@@ -59,11 +59,11 @@ static int read_small(const char *path, struct buf *text, struct err *err)
 {
     if (io_read_file(path, FILE_BYTES_MAX, text, err) < 0)
         return -1;
-    buf_add(text, "", 0); /* so that an empty file is a text, too */
+    buf_add(text, "", 0); /* NUL-terminates the text of an empty file, too */
     return 0;
 }
 
-static void wipe(struct buf *text)
+static void text_wipe(struct buf *text)
 {
     if (text->data)
         explicit_bzero(text->data, text->capacity);
@@ -80,7 +80,7 @@ static int parse_pair(const char *path, const char *text, struct key_pair *pair,
                        "restore it, or remove it to have a new one made",
                        path);
     if (zmq_curve_public(derived, pair->secret_key) != 0 || strcmp(derived, pair->public_key) != 0)
-        return err_set(err, "%s: its public and its secret key do not belong together", path);
+        return err_set(err, "%s: the public key does not match the secret key", path);
     return 0;
 }
 
@@ -91,11 +91,12 @@ int keys_load(const char *path, struct key_pair *pair, struct err *err)
     if (stat(path, &file) < 0)
         return err_set(err, "cannot read the key %s: %s", path, strerror(errno));
     if (file.st_mode & (S_IRWXG | S_IRWXO))
-        return err_set(err, "others may read the key %s: chmod 600 it, or make a new one", path);
+        return err_set(err, "other users can read the key %s: `chmod 600` it, or make a new key",
+                       path);
     int result = read_small(path, &text, err);
     if (result == 0)
         result = parse_pair(path, (const char *)text.data, pair, err);
-    wipe(&text);
+    text_wipe(&text);
     if (result < 0)
         explicit_bzero(pair, sizeof *pair);
     return result;
@@ -114,7 +115,7 @@ int keys_load_public(const char *path, char public_key[KEY_TEXT_BYTES], struct e
     return good ? 0 : err_set(err, "%s is not a public key file (one line \"public KEY\")", path);
 }
 
-/* link(2) is the atomic "put in place unless something is there". */
+/* link(2) puts the file in place atomically and fails if there is one already. */
 static int place_new(const char *temporary, const char *path, struct err *err)
 {
     if (link(temporary, path) == 0)
@@ -137,7 +138,7 @@ static int save_secret(const char *path, const struct key_pair *pair, struct err
         result = place_new(name, path, err);
         unlink(name);
     }
-    wipe(&text);
+    text_wipe(&text);
     buf_release(&temporary);
     return result;
 }
@@ -169,7 +170,7 @@ int keys_ensure(const char *path, struct key_pair *pair, struct err *err)
         return -1;
     if (keys_save(path, pair, &lost) == 0)
         return 0;
-    if (io_exists(path)) /* somebody was faster: theirs counts */
+    if (io_exists(path)) /* another process was faster: use its key */
         return keys_load(path, pair, err);
     return err_set(err, "%s", lost.text);
 }

@@ -18,19 +18,19 @@ struct key_pair {
     char secret_key[KEY_TEXT_BYTES];
 };
 
-/* A new pair from the system's random source. */
+/* Makes a new pair from the system's random source. */
 int keys_make(struct key_pair *pair, struct err *err);
 /* Writes PATH (0600) and PATH.pub (0644), atomically; refuses to overwrite. */
 int keys_save(const char *path, const struct key_pair *pair, struct err *err);
-/* Reads a pair; refuses a file that others may read. */
+/* Reads a pair; refuses a file that other users can read. */
 int keys_load(const char *path, struct key_pair *pair, struct err *err);
-/* keys_load, or make and save where there is none. */
+/* Like keys_load, but makes and saves a pair if the file does not exist. */
 int keys_ensure(const char *path, struct key_pair *pair, struct err *err);
 /* Reads a public key from PATH (a .pub file). */
 int keys_load_public(const char *path, char public_key[KEY_TEXT_BYTES], struct err *err);
 /* Whether the text is a well-formed public key (40 Z85 characters that decode). */
 bool keys_valid(const char *public_key);
-/* First 8 characters, how a key is named in logs. Static storage per call site: copies into out. */
+/* Copies the first 8 characters of a key, its name in logs, to `out`. */
 void keys_short(const char *public_key, char out[9]);
 
 #endif

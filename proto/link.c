@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* link.c - one encrypted ZeroMQ socket and the messages on it.
  *
- * A message is two frames at a ROUTER (routing id, data) and one at a DEALER; whatever else comes
- * is read to its end, counted and dropped, so that the next receive begins at a message. A peer's
- * number *is* its routing id (libzmq makes 5 bytes, counted up and not used again), so no table of
- * peers can grow, go stale or be filled by strangers. Ids that a peer chose for itself are
- * refused: one could be chosen to receive what was meant for another.
- * Half-open connections end by ZMTP heartbeats; sending to a peer that is not there fails
- * (ROUTER_MANDATORY, IMMEDIATE) instead of queueing what will be outdated.
- * libzmq gives a connection up for good after a protocol error, such as another server answering
- * at the port: a client that stays down is therefore connected anew from here. It also takes any
- * number of connections: a server counts them, lets nobody in while there are too many, and lets
- * no key have too many of them (conn_limit.c).
- */
+ * A message has two frames at a ROUTER (routing id, data) and one at a DEALER. Any other message is
+ * read to its end, counted and dropped, so that the next receive starts at a message. A peer's
+ * number *is* its routing id (libzmq makes 5 bytes, counts up and never reuses one), so there is no
+ * table of peers that could grow, become stale or be filled by strangers. Ids that a peer chose
+ * itself are refused: it could choose one to receive messages meant for another peer.
+ * ZMTP heartbeats end half-open connections. Sending to a peer that is not connected fails
+ * (ROUTER_MANDATORY, IMMEDIATE), because a queued message would be outdated.
+ * libzmq gives up a connection permanently after a protocol error, for example when another server
+ * answers at the port; so this file reconnects a client that stays disconnected. libzmq also
+ * accepts any number of connections; so a server counts them, accepts none while there are too
+ * many, and limits those of one key (conn_limit.c). */
 #include "proto/link.h"
 
 #include "proto/base/budget.h"
@@ -39,45 +38,41 @@ struct link {
     char **endpoints;
     size_t count;
     uint64_t malformed;
-    struct budget lines, shut_lines; /* of the log */
+    struct budget lines, shut_lines; /* limits of log lines */
     struct buf out;                  /* the frame being sent */
-    void *events;                    /* where libzmq tells of connections */
-    int fd; /* epoll, of the descriptors of both: readable when one of them is */
+    void *events;                    /* libzmq's monitor socket: events of connections */
+    int fd;                          /* epoll over the descriptors of both sockets */
     /* Server only. */
-    int listener;                  /* libzmq's, of the TCP endpoint */
-    struct conn_limit *conn_limit; /* connections, also those that say nothing */
+    int listener;                  /* libzmq's descriptor of the TCP endpoint */
+    struct conn_limit *conn_limit; /* all connections, including silent ones */
     size_t open_max, per_key_max;
     uint64_t silent_ms, looked_ms;
-    uint64_t failed;  /* handshakes, of them those whose key was not admitted are ZAP's to tell */
-    bool is_shut;     /* too many: nobody else is let in */
-    uint64_t shut_ms; /* since then */
+    uint64_t failed;  /* failed handshakes; zap.c logs the keys that were not admitted */
+    bool is_shut;     /* too many connections: no other is accepted */
+    uint64_t shut_ms; /* when is_shut changed last */
     /* Client only. */
     bool is_up;
-    bool came_up;          /* since link_came_up was asked */
-    uint64_t connected_ms; /* when we last asked for the connection */
+    bool came_up;          /* connected since the last link_came_up */
+    uint64_t connected_ms; /* last time the connection was up or was requested */
 };
 
 /* ---- options of the socket ----------------------------------------------------------------- */
 
+/* Paces; the maximums stand in limits.h. */
 enum {
-    HANDSHAKE_MS = 5000,  /* of a connection that says nothing; also ends refused ones (zap.c) */
-    CONNECT_MS = 10000,   /* of an address that swallows packets */
-    REVIVE_MS = 15000,    /* a client that is down for so long is connected anew */
-    HEARTBEAT_MS = 10000, /* half-open connections are noticed ... */
-    HEARTBEAT_DEAD_MS = 30000, /* ... after this */
-    RECONNECT_MS = 100,
-    RECONNECT_MAX_MS = 800, /* a restarted coordinator has its workers back within two seconds */
-    CURVE_BYTES = 33, /* around a frame: "\\7MESSAGE", a short nonce, flags, the box (RFC 26) */
-    LOOK_MS = 1000,   /* for connections that are to end */
-    BACKLOG = 1024,   /* a farm's workers all come back at once after a restart */
+    REVIVE_MS = 15000,    /* a client that is disconnected for this long is connected again */
+    HEARTBEAT_MS = 10000, /* to detect half-open connections */
+    RECONNECT_MS = 100,   /* doubled up to LIMIT_RECONNECT_MS */
+    LOOK_MS = 1000,       /* how often to look for connections to end */
+    CURVE_BYTES = 33, /* added to a frame: "\\7MESSAGE", a short nonce, flags, the box (RFC 26) */
 };
 
-struct option {
+struct socket_option {
     int name;
     int value;
 };
 
-static int set_options(void *socket, const struct option *options, size_t count)
+static int set_options(void *socket, const struct socket_option *options, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (zmq_setsockopt(socket, options[i].name, &options[i].value, sizeof(int)) < 0)
@@ -87,14 +82,14 @@ static int set_options(void *socket, const struct option *options, size_t count)
 
 static int set_common(void *socket, const struct link_options *options)
 {
-    const struct option common[] = {
+    const struct socket_option common[] = {
         {ZMQ_LINGER, 0},
         {ZMQ_SNDHWM, options->send_high_water},
         {ZMQ_RCVHWM, options->receive_high_water},
-        {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
+        {ZMQ_HANDSHAKE_IVL, LIMIT_HANDSHAKE_MS},
         {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
-        {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_DEAD_MS},
-        {ZMQ_HEARTBEAT_TTL, HEARTBEAT_DEAD_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, LIMIT_SILENT_LINK_MS},
+        {ZMQ_HEARTBEAT_TTL, LIMIT_SILENT_LINK_MS},
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_TCP_KEEPALIVE_IDLE, 30},
         {ZMQ_TCP_KEEPALIVE_INTVL, 10},
@@ -106,14 +101,14 @@ static int set_common(void *socket, const struct link_options *options)
     return set_options(socket, common, sizeof common / sizeof common[0]);
 }
 
-static int set_server(void *socket, const struct key_pair *server, bool is_door)
+static int set_server(void *socket, const struct key_pair *server, bool admits_any_key)
 {
-    const char *domain = is_door ? ZAP_DOOR : "farm"; /* without one ZAP is not asked */
-    const struct option own[] = {
+    const char *domain = admits_any_key ? ZAP_JOIN : "farm"; /* required: else no ZAP request */
+    const struct socket_option own[] = {
         {ZMQ_ROUTER_MANDATORY, 1},
         {ZMQ_ROUTER_HANDOVER, 0},
         {ZMQ_CURVE_SERVER, 1},
-        {ZMQ_BACKLOG, BACKLOG},
+        {ZMQ_BACKLOG, LIMIT_BACKLOG},
     };
     if (zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) < 0 ||
         zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, server->secret_key, KEY_TEXT_BYTES) < 0)
@@ -123,11 +118,11 @@ static int set_server(void *socket, const struct key_pair *server, bool is_door)
 
 static int set_client(void *socket, const char *server_public_key, const struct key_pair *own)
 {
-    const struct option options[] = {
+    const struct socket_option options[] = {
         {ZMQ_IMMEDIATE, 1},
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
-        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
-        {ZMQ_CONNECT_TIMEOUT, CONNECT_MS},
+        {ZMQ_RECONNECT_IVL_MAX, LIMIT_RECONNECT_MS},
+        {ZMQ_CONNECT_TIMEOUT, LIMIT_CONNECT_MS},
     };
     if (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_public_key, KEY_TEXT_BYTES) < 0 ||
         zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, own->public_key, KEY_TEXT_BYTES) < 0 ||
@@ -136,14 +131,14 @@ static int set_client(void *socket, const char *server_public_key, const struct 
     return set_options(socket, options, sizeof options / sizeof options[0]);
 }
 
-/* IPv6 is on, except for addresses that are IPv4: those would be shown as "[::ffff:10.0.0.1]". */
+/* Enables IPv6, except for IPv4 addresses, which would be shown as "[::ffff:10.0.0.1]". */
 static int set_family(void *socket, const char *endpoint)
 {
     static const char scheme[] = "tcp://";
     size_t skipped = strlen(scheme);
     bool is_tcp = strncmp(endpoint, scheme, skipped) == 0;
     bool is_ipv4 = is_tcp && endpoint[skipped + strspn(endpoint + skipped, "0123456789.")] == ':';
-    const struct option family = {ZMQ_IPV6, !is_ipv4};
+    const struct socket_option family = {ZMQ_IPV6, !is_ipv4};
     return set_options(socket, &family, 1);
 }
 
@@ -180,7 +175,7 @@ void link_close(struct link *link, int linger_ms)
     free(link);
 }
 
-/* Says why, closes, returns NULL. */
+/* Sets err, closes the link, returns NULL. */
 static struct link *give_up(struct link *link, const char *what, const char *endpoint,
                             struct err *err)
 {
@@ -198,13 +193,13 @@ static int fd_of(void *socket)
     return fd;
 }
 
-/* Asks libzmq to tell of these events. */
-static int watch(struct link *link, void *zmq_context, int which)
+/* Asks libzmq to report these events. */
+static int events_watch(struct link *link, void *zmq_context, int which)
 {
-    const struct option options[] = {
-        {ZMQ_LINGER, 0}, {ZMQ_RCVHWM, 0}, /* libzmq's thread must never wait for us to read */
+    const struct socket_option options[] = {
+        {ZMQ_LINGER, 0}, {ZMQ_RCVHWM, 0}, /* libzmq's thread must never wait for our reads */
     };
-    /* Counted, not the link's address: libzmq frees the name of a closed link some time later. */
+    /* A counter, not the link's address: libzmq frees the name of a closed link only later. */
     static _Atomic unsigned long long watched;
     char name[64];
     snprintf(name, sizeof name, "inproc://farm.link.%llu", ++watched);
@@ -240,10 +235,11 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
 {
     struct link *link = open_link(zmq_context, true);
     if (!link->socket || set_common(link->socket, options) < 0 ||
-        set_server(link->socket, server, options->is_door) < 0 ||
-        watch(link, zmq_context,
-              ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
-                  ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) < 0)
+        set_server(link->socket, server, options->admits_any_key) < 0 ||
+        events_watch(link, zmq_context,
+                     ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
+                         ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                         ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) < 0)
         return give_up(link, "make a socket for", count ? endpoints[0] : "nothing", err);
     link->open_max = options->connections_max ? options->connections_max : LIMIT_CONNECTIONS;
     link->per_key_max = options->per_key_max ? options->per_key_max : LIMIT_CONNECTIONS_PER_KEY;
@@ -284,7 +280,8 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
     struct link *link = open_link(zmq_context, false);
     if (!link->socket || set_common(link->socket, options) < 0 ||
         set_client(link->socket, server_public_key, own) < 0 ||
-        watch(link, zmq_context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) < 0 ||
+        events_watch(link, zmq_context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) <
+            0 ||
         connect_endpoint(link, endpoint) < 0)
         return give_up(link, "connect to", endpoint, err);
     return link;
@@ -314,11 +311,11 @@ uint64_t link_malformed_count(const struct link *link)
 
 /* ---- peers -------------------------------------------------------------------------------- */
 
-/* A number is the id's bytes with their count in the top byte: never 0, which is a client's peer.
- */
+/* A peer's number has the bytes of its id, and their count in the top byte. So it is never 0, which
+ * is the peer of a client. */
 enum { ID_BYTES_MAX = 7 };
 
-/* 0 when it is not an id that libzmq made: those begin with a zero byte (zmq_setsockopt(3)). */
+/* 0 for an id that libzmq did not make; libzmq's begin with a zero byte (zmq_setsockopt(3)). */
 static link_peer number_of(const uint8_t *id, size_t size)
 {
     if (!size || size > ID_BYTES_MAX || id[0] != 0)
@@ -338,7 +335,7 @@ static size_t id_of(link_peer number, uint8_t id[ID_BYTES_MAX])
 
 /* ---- receiving ---------------------------------------------------------------------------- */
 
-/* A message's frames, as far as they are to be there. */
+/* The frames of a valid message. */
 struct parts {
     zmq_msg_t id; /* server only */
     zmq_msg_t data;
@@ -354,9 +351,9 @@ static bool take_frame(void *socket, zmq_msg_t *frame)
     }
 }
 
-/* Reads off the rest of a message with too many frames. All of it is there: libzmq delivers
- * messages whole. */
-static void drain(void *socket)
+/* Reads the rest of a message with too many frames. It never waits: libzmq delivers messages whole.
+ */
+static void message_drain(void *socket)
 {
     bool more = true;
     while (more) {
@@ -377,13 +374,13 @@ static enum link_result take_parts(struct link *link, struct parts *parts)
         return LINK_EMPTY;
     if (!zmq_msg_more(&parts->data))
         return LINK_OK;
-    drain(link->socket);
+    message_drain(link->socket);
     return LINK_MALFORMED;
 }
 
-/* Who sent it. False when that cannot be told: libzmq lets peers in unasked while no ZAP handler
- * runs, but then they have no User-Id. */
-static bool identify(const struct link *link, struct parts *parts, struct received *received)
+/* Sets the sender's number and key. False if the sender is unknown: while no ZAP handler runs,
+ * libzmq admits peers without a User-Id. */
+static bool sender_identify(const struct link *link, struct parts *parts, struct received *received)
 {
     if (!link->is_server)
         return true;
@@ -395,8 +392,8 @@ static bool identify(const struct link *link, struct parts *parts, struct receiv
     return true;
 }
 
-static enum link_result decode(struct parts *parts, struct received *received, struct arena *arena,
-                               struct err *err)
+static enum link_result parts_decode(struct parts *parts, struct received *received,
+                                     struct arena *arena, struct err *err)
 {
     struct bytes bytes = {zmq_msg_data(&parts->data), zmq_msg_size(&parts->data)};
     switch (message_decode(bytes, &received->message, &received->correlation, arena, err)) {
@@ -427,7 +424,8 @@ static void count_malformed(struct link *link, const struct received *received,
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-/* One event. Two frames: number and value in 6 bytes, then the address (zmq_socket_monitor(3)). */
+/* Receives one event. It has two frames: number and value in 6 bytes, then the address
+ * (zmq_socket_monitor(3)). */
 static bool take_event(struct link *link, uint16_t *number, uint32_t *value)
 {
     uint8_t event[6];
@@ -435,16 +433,16 @@ static bool take_event(struct link *link, uint16_t *number, uint32_t *value)
         return false;
     memcpy(number, event, sizeof *number);
     memcpy(value, event + sizeof *number, sizeof *value);
-    drain(link->events);
+    message_drain(link->events);
     return true;
 }
 
 /* ---- a server's connections ------------------------------------------------------------------ */
 
-/* libzmq accepts whatever comes, and to stop it from listening would end all that are there. So the
- * kernel drops what comes to the listening socket: to those outside it is a busy line, and those
- * inside notice nothing. */
-static void shut(struct link *link, bool is_shut)
+/* Stops or resumes accepting connections. libzmq accepts every connection, and closing its listener
+ * would end all of them. So a filter makes the kernel drop packets to the listening socket: new
+ * peers see a busy server, and existing connections are not affected. */
+static void listener_shut(struct link *link, bool is_shut)
 {
     struct sock_filter drop_all[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
     struct sock_fprog filter = {.len = 1, .filter = drop_all};
@@ -457,14 +455,15 @@ static void shut(struct link *link, bool is_shut)
     if (budget_take(&link->shut_lines))
         log_warn("%zu connections to %s: %s", conn_limit_count(link->conn_limit),
                  link->endpoints[0],
-                 is_shut ? "nobody else is let in until some of them end" : "others are let in");
+                 is_shut ? "no others are accepted until some of them end"
+                         : "others are accepted again");
 }
 
 static void count_failed(struct link *link)
 {
     link->failed++;
     if (budget_take(&link->lines))
-        log_warn("a connection to %s ended in its handshake (%llu so far)", link->endpoints[0],
+        log_warn("a connection to %s failed in the handshake (%llu so far)", link->endpoints[0],
                  (unsigned long long)link->failed);
 }
 
@@ -498,8 +497,8 @@ static void end_some(struct link *link, uint64_t now_ms)
     link->looked_ms = now_ms;
 }
 
-/* Opens again with some room, and at the latest when silent connections have been ended: a count
- * that went wrong must not shut anybody out for ever. */
+/* Accepts connections again when there is some room, and at the latest after silent connections
+ * were ended: a wrong count must not keep peers out forever. */
 static void count_connections(struct link *link)
 {
     uint64_t now_ms = clock_boot_ms();
@@ -507,13 +506,14 @@ static void count_connections(struct link *link)
     size_t open = conn_limit_count(link->conn_limit);
     end_some(link, now_ms);
     if (!link->is_shut && open >= link->open_max)
-        shut(link, true);
-    else if (link->is_shut && (open < tight_at(link) || now_ms - link->shut_ms > 2 * HANDSHAKE_MS))
-        shut(link, false);
+        listener_shut(link, true);
+    else if (link->is_shut &&
+             (open < tight_at(link) || now_ms - link->shut_ms > 2 * LIMIT_HANDSHAKE_MS))
+        listener_shut(link, false);
 }
 
-/* Which connection a message came over, or -1: libzmq cannot say. It calls this deprecated and has
- * nothing else that tells connections with one key apart. */
+/* The descriptor of the connection that a message came from; -1 if libzmq does not know it. The
+ * option is deprecated, but nothing else tells apart connections of one key. */
 static int connection_of(zmq_msg_t *data)
 {
     return zmq_msg_gets(data, "Peer-Address") ? zmq_msg_get(data, ZMQ_SRCFD) : -1;
@@ -529,12 +529,12 @@ static void refuse_conn_limit(struct link *link, const struct received *received
                               .refused = {.reason = reason, .permanent = false}};
     keys_short(received->public_key, name);
     if (budget_take(&link->lines))
-        log_warn("key %s has %zu connections to %s: one more is refused", name, link->per_key_max,
+        log_warn("key %s has %zu connections to %s: refused one more", name, link->per_key_max,
                  link->endpoints[0]);
     (void)link_send(link, received->peer, &message, received->correlation);
 }
 
-/* False: its key has too many connections besides this one. */
+/* False if the key has too many connections beside this one. */
 static bool is_welcome(struct link *link, struct parts *parts, const struct received *received)
 {
     int fd = connection_of(&parts->data);
@@ -549,14 +549,14 @@ static bool is_welcome(struct link *link, struct parts *parts, const struct rece
     }
     if (word == CONN_TOO_MANY)
         refuse_conn_limit(link, received);
-    if (word == CONN_REFUSED) /* whoever goes on talking must not keep us from ending it */
+    if (word == CONN_REFUSED) /* ends it even if it keeps sending and we never reach LINK_EMPTY */
         end_some(link, now_ms);
     return word == CONN_FINE || word == CONN_STRANGE;
 }
 
 /* ---- a client's connection ------------------------------------------------------------------ */
 
-/* Learns from libzmq whether the connection is up. */
+/* Reads from libzmq's events whether the connection is up. */
 static void read_events(struct link *link)
 {
     uint16_t number;
@@ -567,8 +567,8 @@ static void read_events(struct link *link)
     }
 }
 
-/* Connects anew what is down for long. While libzmq tries by itself, it only begins its back-off
- * again. */
+/* Reconnects a client that was disconnected for long. If libzmq still retries by itself, this only
+ * restarts its back-off. */
 static void look_after(struct link *link)
 {
     uint64_t now_ms = clock_boot_ms();
@@ -586,15 +586,15 @@ static void look_after(struct link *link)
 enum link_result link_receive(struct link *link, struct received *received, struct arena *arena)
 {
     struct parts parts;
-    struct err err = {"not one frame of data from a peer that we know"};
+    struct err err = {"not a single frame from a known peer"};
     *received = (struct received){0};
     zmq_msg_init(&parts.id);
     zmq_msg_init(&parts.data);
     enum link_result result = take_parts(link, &parts);
-    if (result == LINK_OK && !identify(link, &parts, received))
+    if (result == LINK_OK && !sender_identify(link, &parts, received))
         result = LINK_MALFORMED;
     if (result == LINK_OK)
-        result = decode(&parts, received, arena, &err);
+        result = parts_decode(&parts, received, arena, &err);
     if (result == LINK_MALFORMED || result == LINK_TOO_LONG)
         count_malformed(link, received, &err);
     else if (result != LINK_EMPTY && !is_welcome(link, &parts, received))
@@ -630,7 +630,7 @@ enum link_result link_send(struct link *link, link_peer peer, const struct messa
         size_t size = id_of(peer, id);
         if (!size || size > ID_BYTES_MAX)
             return LINK_GONE;
-        /* The id alone is accepted only where the whole message will be. */
+        /* libzmq accepts the id only if it will accept the whole message. */
         enum link_result result = send_frame(link->socket, id, size, ZMQ_SNDMORE);
         if (result != LINK_OK)
             return result;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* message.c - whole messages: which kind has which payload, and what a peer may put in it.
+/* message.c - whole messages: the payload of each kind, and the limits of its lists.
  *
- * One row of `kinds` a message. The limits checked here are those of limits.h that a list of a
- * message has; whatever passed them is bounded for everybody behind.
+ * One row of `kinds` per message. Lists of a message are checked here against limits.h; code that
+ * gets a decoded message can rely on that.
  */
 #include "proto/codec.h"
 #include "proto/frame.h"
@@ -37,7 +37,7 @@ static const struct kind kinds[] = {
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
-/* The bindings, in the order of `kinds`: computed once, constant from then on. */
+/* The bindings, in the order of `kinds`: computed once, then constant. */
 static const struct codec *codecs[KIND_COUNT];
 static pthread_once_t codecs_once = PTHREAD_ONCE_INIT;
 
@@ -68,8 +68,8 @@ const char *message_kind_name(enum message_kind kind)
     return row ? row->name : "?";
 }
 
-/* All payloads share their address: they are members of one union. */
-static const void *payload(const struct message *message)
+/* All payloads have the same address, because they are members of one union. */
+static const void *message_payload(const struct message *message)
 {
     return &message->hello;
 }
@@ -81,7 +81,7 @@ void message_encode(const struct message *message, uint64_t correlation, struct 
     buf_clear(out);
     frame_begin(out, (uint16_t)kind->number, correlation);
     if (kind->shape)
-        codec_pack(codec_of(kind), payload(message), out);
+        codec_pack(codec_of(kind), message_payload(message), out);
 }
 
 /* ---- limits ------------------------------------------------------------------------------- */
@@ -149,12 +149,13 @@ enum message_fault message_decode(struct bytes bytes, struct message *message,
         return MESSAGE_MALFORMED;
     *correlation = frame.correlation;
     if (frame.major != FRAME_MAJOR) {
-        err_set(err, "a frame of protocol %u; this is %u", frame.major, FRAME_MAJOR);
+        err_set(err, "a frame of protocol version %u; this program speaks %u", frame.major,
+                FRAME_MAJOR);
         return MESSAGE_OTHER_MAJOR;
     }
     const struct kind *kind = find_kind(frame.kind);
     if (!kind) {
-        err_set(err, "a message of the unknown kind %u", frame.kind);
+        err_set(err, "a message of unknown kind %u", frame.kind);
         return MESSAGE_UNKNOWN_KIND;
     }
     if (kind->shape && codec_unpack(codec_of(kind), frame.payload, &message->hello, arena, err) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vocab.c - the names and shapes of what vocab.h declares.
  *
- * One row a field, in the order of the struct. A new field is a row here, a member in vocab.h and
+ * One row per field, in the order of the struct. A new field is a row here, a member in vocab.h and
  * a field in wire.proto; codec_bind asserts that the three agree. Pure.
  */
 #include "proto/vocab.h"
@@ -24,7 +24,7 @@ const char *const cause_names[] = {"none",      "oom",     "disk-full", "silent"
 const char *const item_state_names[] = {"none", "accepted", "running", "ended", NULL};
 const char *const order_kind_names[] = {"none", "offer", "stop", "forget", "grant", NULL};
 
-/* ---- the things ---------------------------------------------------------------------------- */
+/* ---- shared structs ------------------------------------------------------------------------ */
 
 static const struct field token_fields[] = {
     SHAPE_FIELD(struct token, U32, epoch),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* vocab.h - the nouns that coordinator, worker and client share, as plain structs.
+/* vocab.h - the plain structs that coordinator, worker and client share.
  *
  * The words are those of docs/glossary.md. Every struct here has a shape (vocab.c), from which its
- * protobuf codec, its JSON and its text are made; conventions of ownership are shape.h's: texts are
- * never NULL, whoever made the struct owns what it points to. Sizes are bytes, times milliseconds.
- * Pure: no I/O, no protobuf; the cores include it.
+ * protobuf codec, its JSON and its text are made. The conventions are those of shape.h: texts are
+ * never NULL; whoever made the struct owns what it points to. Sizes are in bytes, times in
+ * milliseconds. Pure: no I/O, no protobuf; the cores include it.
  */
 #ifndef FARM_VOCAB_H
 #define FARM_VOCAB_H
@@ -14,9 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The fencing token of an attempt or of a publication's try, and the name of its log. `number` is
- * counted farm-wide and never reused within an epoch; the epoch rises when a journal is restored
- * or moved. Written "epoch.number", e.g. "1.42". Zero is "none". */
+/* The fencing token of an attempt or of a try of a publication, and the name of its log. `number`
+ * is counted per farm and never reused within an epoch; the epoch rises when a journal is restored
+ * or moved. Written "epoch.number", for example "1.42". Both zero: no token. */
 struct token {
     uint32_t epoch;
     uint64_t number;
@@ -35,8 +35,8 @@ static inline bool token_less(struct token a, struct token b)
     return a.epoch != b.epoch ? a.epoch < b.epoch : a.number < b.number;
 }
 
-/* Where an attempt (or a publication's try) stands on its worker. A publication's try has
- * CHECKOUT, then PUBLISH. */
+/* The present phase of an attempt or of a try of a publication. A publication has CHECKOUT, then
+ * PUBLISH. */
 enum phase { PHASE_NONE, PHASE_CHECKOUT, PHASE_BUILD, PHASE_CHECK, PHASE_PUBLISH };
 extern const char *const phase_names[]; /* none checkout build check publish */
 
@@ -49,12 +49,12 @@ extern const char *const builder_names[]; /* none flox nix command */
 enum target_kind { TARGET_NONE, TARGET_FLOX, TARGET_NIX_CACHE, TARGET_COMMAND };
 extern const char *const target_kind_names[]; /* none flox nix-cache command */
 
-/* Whether the check runs: AUTO = the branch's own test-build.sh where the host can run the
- * result; REQUIRED = only hosts that can run it are eligible; OFF = never. */
+/* Whether the check (the branch's own test-build.sh) runs. AUTO: if the host can run the product.
+ * REQUIRED: always; only hosts that can run the product are eligible. OFF: never. */
 enum check_mode { CHECK_AUTO, CHECK_REQUIRED, CHECK_OFF };
 extern const char *const check_mode_names[]; /* auto required off */
 
-/* What the check proved. */
+/* What the check ran on. */
 enum checked { CHECKED_NONE, CHECKED_CPU, CHECKED_GPU };
 extern const char *const checked_names[]; /* none cpu gpu */
 
@@ -66,8 +66,8 @@ enum verdict {
     VERDICT_TIMED_OUT,
     VERDICT_CANCELLED,
     VERDICT_SKIPPED,   /* its inputs equal those of the newest ledger entry */
-    VERDICT_BLOCKED,   /* something it needs is not there (a collision not decided, a held org) */
-    VERDICT_UNROUTABLE /* no host, present or future of this farm, can take it */
+    VERDICT_BLOCKED,   /* waits for a decision: an unresolved collision, an org on hold */
+    VERDICT_UNROUTABLE /* no worker of this farm can take it */
 };
 extern const char *const verdict_names[];
 
@@ -75,108 +75,108 @@ extern const char *const verdict_names[];
 enum outcome {
     OUTCOME_NONE,
     OUTCOME_OK,
-    OUTCOME_FAILED,  /* a phase ended badly; see cause */
-    OUTCOME_STOPPED, /* told to stop: cancelled, or no longer wanted */
-    OUTCOME_LOST,    /* its host went away for longer than the grace, or its supervisor died */
-    OUTCOME_REFUSED  /* the worker could not even begin (no slot, no disk, unknown project) */
+    OUTCOME_FAILED,  /* a phase failed; see cause */
+    OUTCOME_STOPPED, /* stopped by the coordinator: cancelled, or no longer needed */
+    OUTCOME_LOST,    /* its host was gone for longer than the grace, or its supervisor was killed */
+    OUTCOME_REFUSED  /* the worker could not start it (no slot, no disk, unknown project) */
 };
 extern const char *const outcome_names[];
 
-/* Why an attempt or a publication's try ended badly: evidence first, text second. */
+/* Why an attempt or a try of a publication failed: by evidence first, by texts in the log second.
+ */
 enum cause {
     CAUSE_NONE,
-    CAUSE_OOM,        /* the kernel killed something of it for memory */
+    CAUSE_OOM,        /* the kernel killed one of its processes for lack of memory */
     CAUSE_DISK_FULL,  /* the host's disk was full */
     CAUSE_SILENT,     /* printed nothing for longer than silence_ms */
     CAUSE_TIMEOUT,    /* ran longer than wall_ms */
-    CAUSE_HOST_LOST,  /* the host went away, rebooted, or the supervisor was killed */
-    CAUSE_NETWORK,    /* a download, a fetch or a service out of reach */
-    CAUSE_STORE,      /* the nix store lost something meanwhile (garbage collected) */
+    CAUSE_HOST_LOST,  /* the host disconnected or rebooted, or the supervisor was killed */
+    CAUSE_NETWORK,    /* a download or fetch failed, or a service could not be reached */
+    CAUSE_STORE,      /* a path of the nix store was garbage collected during the build */
     CAUSE_EVAL,       /* the recipe does not evaluate */
-    CAUSE_WRONG_HOST, /* the host lacks the system or feature it claimed */
-    CAUSE_AUTH,       /* token missing, expired, rejected */
+    CAUSE_WRONG_HOST, /* the host does not have the system or feature it reported */
+    CAUSE_AUTH,       /* the token is missing, expired or rejected */
     CAUSE_DENIED,     /* the org refuses this account */
     CAUSE_CONFIG,     /* the request is wrong: unknown package, untracked file, no upstream */
     CAUSE_PUBLISH,    /* publishing failed for another reason */
-    CAUSE_STALE,      /* no_rebuild: the built outputs are gone, build again */
+    CAUSE_STALE,      /* no_rebuild: the built outputs are gone and must be built again */
     CAUSE_CHECK,      /* built, but its check failed */
-    CAUSE_COMPILE,    /* the builder ran and failed: the code's own fault */
+    CAUSE_COMPILE,    /* the builder ran and failed: an error of the code itself */
     CAUSE_UNKNOWN
 };
 extern const char *const cause_names[]; /* with dashes: disk-full, host-lost, wrong-host */
 
-/* One package of one branch for one system, with what its name says (README of the matrix: names
- * look like torchvision-python313-cuda12_8-sm90-avx512). Attributes are "" where the name is
- * silent. */
+/* One package of one branch for one system, with attributes from its name (for example
+ * torchvision-python313-cuda12_8-sm90-avx512). An attribute that the name does not have is "". */
 struct variant {
     const char *project;
     const char *branch;
-    const char *commit; /* 40 hex digits; "" where not pinned yet */
+    const char *commit; /* 40 hex digits; "" if not pinned yet */
     const char *package;
-    const char *system; /* "x86_64-linux"; "" when nothing tells it: unroutable */
+    const char *system; /* "x86_64-linux"; "" if unknown: unroutable */
     const char *gpu;    /* "sm90", "cpu" */
     const char *isa;    /* "avx512", "armv8_2" */
     const char *cuda;   /* "12.8" */
     const char *python; /* "3.13" */
 };
 
-/* Where a branch publishes to. kind NONE: build only. (name, package, system) is the key of a
- * publication. */
+/* The place that a branch publishes to. kind NONE: build only. (name, package, system) is the key
+ * of a publication. */
 struct target {
     enum target_kind kind;
     const char *name;     /* the org; for a cache or a command the target's name in farm.yaml */
     const char *location; /* nix-cache: store URI; command: the shell command; flox: "" */
-    const char *secret;   /* name of the secret that goes with a grant; "" for none */
-    bool no_rebuild;      /* forbid a publish that starts to build */
+    const char *secret;   /* name of the secret that is sent with a grant; "": none */
+    bool no_rebuild;      /* a publish must not build */
 };
 
-/* All a worker needs to build a variant: self-contained, so that an order means the same whatever
- * the worker knew before. */
+/* Everything that a worker needs to build a variant. It is complete, so that an order means the
+ * same whatever the worker got before. */
 struct recipe {
     enum builder builder;
-    const char *url;     /* git URL of the project; becomes `origin` as it is (flox stores it) */
-    const char *path;    /* the recipe's file in the repository, "" for the command builder */
-    const char *command; /* command builder: run by sh -c, FARM_PACKAGE etc. in its environment */
+    const char *url;     /* git URL of the project; becomes `origin` unchanged (flox stores it) */
+    const char *path;    /* the recipe's file in the repository; "" for the command builder */
+    const char *command; /* command builder: run by sh -c with FARM_PACKAGE etc. */
     const char *bundle; /* `farm build --from`: name of the git bundle that has the commit, or "" */
-    bool checkout;      /* false: run in an empty folder, no git (light jobs, smoke jobs) */
+    bool checkout;      /* false: runs in an empty folder without git (light jobs, smoke jobs) */
     enum check_mode check;
     bool has_check;       /* the commit tracks a test-build.sh at its top */
-    uint64_t wall_ms;     /* 0: no limit. From the start of the build phase, never from the queue */
+    uint64_t wall_ms;     /* of the build phase, without the time in the queue; 0: no limit */
     uint64_t silence_ms;  /* 0: no limit */
-    const char *rules;    /* the farm's own rules of failure, a line each: cause, space, PCRE2 */
-    const char *evaluate; /* command builder: evaluates the package and builds nothing, "" none */
-    enum builder tool;    /* command builder: whose programs the command calls; NONE: no matter */
+    const char *rules;    /* the farm's own rules for causes, one per line: cause, space, PCRE2 */
+    const char *evaluate; /* command builder: a command that only evaluates the package; "": none */
+    enum builder tool;    /* command builder: the builder whose programs the command calls */
 };
 
 /* What a job reserves on its host while an attempt runs. */
 struct needs {
-    bool heavy; /* takes one of the host's heavy slots (big-parallel) beside an ordinary one */
+    bool heavy; /* takes a heavy slot (big-parallel) in addition to an ordinary one */
     uint64_t memory_bytes;
     uint64_t disk_bytes;
 };
 
-/* What decides the result: equal inputs are the same package. */
+/* What determines the product: equal inputs give the same package. */
 struct inputs {
-    const char *hash; /* 64 hex digits, "" unknown */
-    bool pinned;      /* the recipe pins all it imports, so the hash may be trusted for skipping */
+    const char *hash; /* 64 hex digits; "" if unknown */
+    bool pinned;      /* the recipe pins everything that it imports, so equal hashes allow a skip */
 };
 
-/* A discovered variant with everything a run needs to know of it. */
+/* A discovered variant with everything that a run needs. */
 struct plan_item {
     struct variant variant;
     struct recipe recipe;
     struct needs needs;
     struct inputs inputs;
     struct target target;
-    const char *problem; /* why it cannot be built as it stands ("not tracked"), "" if it can */
+    const char *problem; /* why it cannot be built ("not tracked"); "" if it can */
 };
 
 /* A file system of a host; reservations of disk are made on it. */
 struct filesystem {
-    const char *id; /* stable on that host, e.g. "8:1" */
-    bool is_store;  /* holds the nix store */
-    bool is_build;  /* holds build directories and worktrees */
-    bool is_state;  /* holds the attempt folders and logs */
+    const char *id; /* stable on that host, for example "8:1" */
+    bool is_store;  /* has the nix store */
+    bool is_build;  /* has build folders and worktrees */
+    bool is_state;  /* has the attempt folders and logs */
     uint64_t free_bytes;
     uint64_t total_bytes;
 };
@@ -186,18 +186,19 @@ struct gpu {
     const char *compute; /* "9.0" */
 };
 
-/* Pressure stall, avg10 in hundredths of a per cent (integers: the core ranks without floats). */
+/* Pressure stall information: avg10 in hundredths of a per cent, so that the core needs no floats.
+ */
 struct pressure {
     uint32_t cpu_some;
     uint32_t memory_full;
     uint32_t io_full;
 };
 
-/* What a worker says it is and has. The owner of the host sets the limits. */
+/* What a worker reports about its host. The host's owner sets the limits. */
 struct capabilities {
     const char *hostname;
-    const char *machine_id; /* reservations belong to machines, not to workers */
-    const char **systems;   /* native first; emulated ones only if the owner opted in */
+    const char *machine_id; /* reservations are per machine, not per worker */
+    const char **systems;   /* the native one first; emulated ones only if the owner allows it */
     size_t systems_count;
     const char **features; /* CPU features as /proc/cpuinfo names them */
     size_t features_count;
@@ -211,30 +212,30 @@ struct capabilities {
     uint64_t memory_bytes;
     uint32_t slots;       /* attempts at a time */
     uint32_t heavy_slots; /* of these, heavy ones */
-    bool may_publish;     /* the owner's word; the coordinator's enrolment must agree */
+    bool may_publish;     /* the owner's setting; the coordinator's enrolment must allow it, too */
     const char *git_version;
-    const char *problem; /* why it takes no builds ("git missing"), "" if it does */
+    const char *problem; /* why it takes no builds ("git missing"); "" if it does */
 };
 
-/* The facts at the end of a phase, from the supervisor's own observation. */
+/* The facts about the end of a phase that the supervisor observed. */
 struct exit_facts {
-    int64_t status;       /* exit code, -1 when a signal ended it */
-    uint32_t signal;      /* 0 when it exited */
-    uint32_t oom_kills;   /* of its cgroup, where there is one */
-    uint64_t free_bytes;  /* on the build file system, at the exit */
+    int64_t status;       /* exit status; -1 if a signal ended the command */
+    uint32_t signal;      /* 0 if the command exited */
+    uint32_t oom_kills;   /* processes of its cgroup that the kernel killed for lack of memory */
+    uint64_t free_bytes;  /* of the build file system, at the end */
     uint64_t cpu_ms;      /* user and system time of the process tree */
-    uint64_t memory_peak; /* largest resident set of one process, or the cgroup's peak */
+    uint64_t memory_peak; /* the cgroup's peak, or the largest resident set of one process */
     uint64_t wall_ms;
     bool timed_out;
     bool silent;
-    uint64_t disk_bytes;       /* by how much the free space fell at most while it ran; 0 unknown */
-    uint32_t daemon_oom_kills; /* of nix-daemon's cgroup, meanwhile: maybe another build's */
-    bool daemon_restarted;     /* nix-daemon is not the one that was there when it began */
-    uint32_t memory_stall;     /* of the host at the exit, as in struct pressure */
+    uint64_t disk_bytes;       /* largest drop of the free space during the phase; 0: unknown */
+    uint32_t daemon_oom_kills; /* in nix-daemon's cgroup during the phase, maybe of other builds */
+    bool daemon_restarted;     /* nix-daemon is not the process that ran at the phase's start */
+    uint32_t memory_stall;     /* pressure of the host at the end, as in struct pressure */
     uint32_t io_stall;
 };
 
-/* What a successful build produced; a publication is held to it. */
+/* The product of a successful build; a publication must publish exactly this. */
 struct product {
     const char *derivation;
     const char **paths; /* store paths, "out" first */
@@ -242,10 +243,10 @@ struct product {
     enum checked checked;
 };
 
-/* What one attempt or publication's try looks like from its worker. */
+/* The state of one attempt or try of a publication as its worker reports it. */
 enum item_state {
     ITEM_NONE,
-    ITEM_ACCEPTED, /* folder made, nothing runs yet */
+    ITEM_ACCEPTED, /* no phase runs yet */
     ITEM_RUNNING,  /* `phase` runs */
     ITEM_ENDED     /* outcome, cause, facts and product are final */
 };
@@ -256,22 +257,22 @@ struct item {
     bool is_publication;
     enum item_state state;
     enum phase phase;
-    uint64_t log_bytes;     /* so far; final when ENDED */
-    uint64_t started_at_ms; /* wall clock of the host, for people only */
+    uint64_t log_bytes;     /* size of its log; final when ENDED */
+    uint64_t started_at_ms; /* wall clock of the host, for display only */
     enum outcome outcome;
     enum cause cause;
-    const char *detail; /* one line that says it: the text that matched, "" if none */
+    const char *detail; /* the line that shows the cause; "" if there is none */
     enum phase failed_phase;
     struct exit_facts facts;
     struct product product;
-    bool already_published; /* publication: the target had it */
-    bool rebuilt;           /* publication: the publish started to build, or ended elsewhere */
-    bool unsure;            /* publication: may have happened; must be asked again */
-    struct variant variant; /* what it works on, so that an unknown attempt can be adopted */
-    uint64_t signature;     /* equal for ends that look alike, whatever the variant; 0 none */
-    const char *lines;      /* those that say it, as they were printed, at most LIMIT_LINES_BYTES */
-    /* RUNNING, when a limit is near: what its phase is stopped for unless it advances, and when
-     * (boot time of the host, as at_ms of hello and status). NONE, 0: nothing is announced. */
+    bool already_published; /* publication: the target had the product already */
+    bool rebuilt;           /* publication: the publish built again, or published other paths */
+    bool unsure;            /* publication: it may have happened and must be tried again */
+    struct variant variant; /* allows the coordinator to adopt an attempt that it does not know */
+    uint64_t signature;     /* equal for failures that look alike, whatever the variant; 0: none */
+    const char *lines;      /* lines of the log that show the cause, at most LIMIT_LINES_BYTES */
+    /* RUNNING, when a limit is near: why the phase will be stopped unless it makes progress, and
+     * when (boot time of the host, as at_ms of hello and status). NONE and 0: no stop announced. */
     enum cause stop_cause;
     uint64_t stop_at_ms;
 };
@@ -280,19 +281,19 @@ struct item {
 
 struct hello {
     uint32_t major, minor;
-    const char *program;  /* version text of the agent, for people */
-    const char *instance; /* random, kept in the worker's home: tells two workers with one key */
+    const char *program;  /* version of the agent, for display only */
+    const char *instance; /* random, stored in the worker's home; tells apart workers of one key */
     const char *boot_id;
-    uint64_t at_ms; /* boot time of the host: what was said later in one boot counts */
+    uint64_t at_ms; /* ms since boot of the host: within one boot the later message counts */
     struct capabilities capabilities;
     struct item *items;
     size_t items_count;
 };
 
-/* Level-triggered: all of it, every time. Sent on each change and at least each heartbeat_ms. */
+/* The complete state of the worker. Sent on each change and at least every heartbeat_ms. */
 struct status {
     uint64_t session;     /* from welcome */
-    uint64_t sequence;    /* rises by one a status, also from session to session */
+    uint64_t sequence;    /* rises by one per status, also across sessions */
     uint64_t incarnation; /* the coordinator's, from welcome */
     uint64_t at_ms;       /* as in hello */
     struct item *items;
@@ -308,28 +309,28 @@ struct welcome {
     uint64_t session;
     uint64_t incarnation;
     uint64_t heartbeat_ms;
-    uint64_t lost_grace_ms; /* how long the coordinator waits for this worker, for its log */
-    const char *worker;     /* the name it is enrolled under */
-    const char
-        *log_endpoint; /* "" : same host as the control endpoint, port from the client config */
+    uint64_t lost_grace_ms;   /* how long the coordinator waits for this worker when it is silent */
+    const char *worker;       /* the name it is enrolled under */
+    const char *log_endpoint; /* of the log store; "": the worker chooses (--log-connect) */
 };
 
-/* Your session is unknown here: say hello. Without its name an answer to an older session would end
- * the new one, and over a slow line so for ever. */
+/* The coordinator does not know the session: the worker must say hello. The session is named,
+ * because otherwise a late answer to an old session would end the new one, on a slow connection
+ * again and again. */
 struct hello_again {
-    uint64_t session; /* of the status that this answers; 0: whichever it was */
+    uint64_t session; /* of the status that this answers; 0: any */
 };
 
 struct refused {
-    const char *reason; /* says what to do; the agent prints it and tries again later */
-    bool permanent;     /* trying again is of no use before somebody acts */
+    const char *reason; /* says what to do; the agent logs it and tries again later */
+    bool permanent;     /* it will be refused again until a person acts */
 };
 
 enum order_kind {
     ORDER_NONE,
-    ORDER_OFFER,  /* begin this attempt; idempotent by token */
-    ORDER_STOP,   /* end it, report it stopped */
-    ORDER_FORGET, /* result and log are safe: remove the folder */
+    ORDER_OFFER,  /* start this attempt; idempotent by token */
+    ORDER_STOP,   /* end it and report it as stopped */
+    ORDER_FORGET, /* its result and log are stored: remove the folder */
     ORDER_GRANT   /* publish this; idempotent by token */
 };
 extern const char *const order_kind_names[];
@@ -343,13 +344,13 @@ struct order {
     struct needs needs;     /* OFFER */
     struct target target;   /* GRANT */
     struct token built_by;  /* GRANT: the attempt whose product is to be published */
-    struct product product; /* GRANT: what it built */
+    struct product product; /* GRANT: its product */
     struct bytes secret;    /* GRANT: never stored, never logged */
-    struct bytes bundle;    /* OFFER: the git bundle that recipe.bundle names, added by the desk */
+    struct bytes bundle;    /* OFFER: the git bundle named by recipe.bundle (added by control.c) */
     const char *reason;     /* STOP */
 };
 
-/* All orders that the worker's last status did not show as done. Level-triggered too. */
+/* All orders whose effect the worker's last status did not show. Repeated until it does. */
 struct orders {
     uint64_t session;
     uint64_t incarnation;
@@ -366,7 +367,7 @@ struct log_data {
     uint32_t raw_bytes;
     uint64_t at_ms;    /* wall clock of the host */
     struct bytes zstd; /* one complete zstd frame of raw_bytes bytes */
-    bool last;         /* the log ends behind this piece (raw_bytes may be 0) */
+    bool last;         /* the log ends after this piece (raw_bytes may be 0) */
 };
 
 /* store -> worker: all raw bytes before `offset` are on disk. Also the answer to log_resume. */
@@ -374,16 +375,16 @@ struct log_ack {
     struct token token;
     uint64_t offset;
     bool sealed;         /* the whole log is on disk */
-    const char *refused; /* not this worker's log, log too long, disk full: "" when accepted */
+    const char *refused; /* why: not this worker's log, too long, disk full; "": accepted */
 };
 
-/* worker -> store: where do I go on? */
+/* worker -> store: asks for the offset to continue at; answered by log_ack. */
 struct log_resume {
     struct token token;
 };
 
-/* client -> store: read; answered by log_piece frames until `limit` bytes or the end. With follow,
- * pieces go on coming until the log is sealed. */
+/* client -> store: reads a log; answered by log_piece frames up to `limit` bytes or the end. With
+ * follow, pieces are sent until the log is sealed. */
 struct log_read {
     struct token token;
     uint64_t offset;
@@ -397,16 +398,16 @@ struct log_piece {
     uint64_t offset;
     uint32_t raw_bytes;
     struct bytes zstd;
-    bool last;           /* nothing follows: sealed and complete, or the limit was reached */
-    const char *problem; /* "no such log", "" if none */
+    bool last;           /* the last piece: the log is sealed, or the limit was reached */
+    const char *problem; /* for example "no such log"; "" if there is none */
 };
 
 /* ---- client ------------------------------------------------------------------------------- */
 
-/* A request. `verb` is a row of the coordinator's table of requests (coordinator/api/requests.h);
- * arguments are JSON, checked there, so that a new verb needs no new message. */
+/* A request. `verb` is a row of the coordinator's table of requests (coordinator/api/requests.h).
+ * Arguments are JSON and checked there, so that a new verb needs no new message. */
 struct request {
-    const char *id; /* 32 hex digits of chance; the same id again is the same request */
+    const char *id; /* 32 random hex digits; an equal id means the same request */
     const char *verb;
     const char *arguments; /* a JSON object */
 };
@@ -414,13 +415,13 @@ struct request {
 struct reply {
     const char *id;
     bool ok;
-    bool more;          /* further replies to this request follow (watch) */
+    bool more;          /* more replies to this request follow (watch) */
     const char *error;  /* one sentence that says what to do */
-    uint32_t exit_code; /* what the program ends with when !ok (docs: exit codes) */
+    uint32_t exit_code; /* exit status of the client if not ok (docs/operating.md) */
     const char *body;   /* JSON */
 };
 
-/* One of all of the above, as it goes through a link. `kind` is the frame's. */
+/* Any of the above, as sent over a link. `kind` is the frame's kind. */
 enum message_kind {
     MESSAGE_NONE = 0,
     MESSAGE_HELLO = 1,

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* zap.c - answers libzmq's "may this key connect?" (RFC 27, version 1.0).
+/* zap.c - answers libzmq's authentication requests (RFC 27, version 1.0).
  *
- * The thread owns the REP socket of the handler and one end of a pipe by which it is told to end;
- * zap_start binds both before it returns, so that no handshake ever runs without a handler. Shared
- * with callers, under the lock: the table and the counter. An answer that is not 200 keeps the peer
- * out. A key that is not enrolled is answered 300, "temporary": libzmq then closes the connection
- * and the peer tries again, so that a worker may be started before it is enrolled; after 400 its
- * socket would give up for good. A question that is not as RFC 27 says is answered 400.
- */
+ * The thread owns the REP socket of the handler and one end of a pipe that tells it to stop;
+ * zap_start binds both before it returns, so that no handshake runs without a handler. The table
+ * and the counter are shared with callers under the lock. Any answer but 200 keeps the peer out. A
+ * key that is not enrolled gets 300, "temporary": libzmq then closes the connection and the peer
+ * tries again, so a worker may be started before it is enrolled. After 400 the peer's socket would
+ * give up permanently; 400 is the answer to requests that violate RFC 27. */
 #include "proto/zap.h"
 
 #include "proto/base/budget.h"
@@ -34,16 +33,16 @@ struct admitted {
 
 struct zap {
     pthread_t thread;
-    void *handler;   /* the thread's */
+    void *handler;   /* used by the thread only */
     void *stop_here; /* the thread's end of the stop pipe */
-    void *stop;      /* the caller's */
+    void *stop;      /* the caller's end */
     pthread_mutex_t lock;
     struct admitted *table; /* by key; its items are one block, `items` */
     struct admitted *items;
     uint64_t refused;
-    struct budget lines; /* the thread's, as the next two */
-    uint64_t knock_second;
-    unsigned knocks; /* in that second */
+    struct budget lines; /* this and the next two: used by the thread only */
+    uint64_t join_second;
+    unsigned joins; /* in that second */
 };
 
 /* ---- the table ---------------------------------------------------------------------------- */
@@ -72,8 +71,8 @@ void zap_admit(struct zap *zap, const char *const *public_keys, size_t count)
     free(old_items);
 }
 
-/* Looks a key up, and counts it when it is not there. */
-static bool admits(struct zap *zap, const char public_key[KEY_TEXT_BYTES])
+/* Whether the key is in the table; counts a refusal if it is not. */
+static bool key_admitted(struct zap *zap, const char public_key[KEY_TEXT_BYTES])
 {
     struct admitted *found;
     pthread_mutex_lock(&zap->lock);
@@ -94,111 +93,111 @@ uint64_t zap_refused_count(struct zap *zap)
 
 /* ---- the handler -------------------------------------------------------------------------- */
 
-/* Frames of a question: version, request id, domain, address, identity, mechanism, credentials. */
+/* Frames of a request: version, request id, domain, address, identity, mechanism, credentials. */
 enum { ASK_VERSION, ASK_REQUEST, ASK_DOMAIN, ASK_ADDRESS, ASK_IDENTITY, ASK_MECHANISM, ASK_KEY };
 enum { ASK_FRAMES = ASK_KEY + 1, ASK_BYTES = 256 };
 
-struct question {
-    size_t count; /* frames that came, also those beyond ASK_FRAMES */
+struct zap_request {
+    size_t count; /* frames received, including those beyond ASK_FRAMES */
     size_t size[ASK_FRAMES];
-    uint8_t frame[ASK_FRAMES][ASK_BYTES]; /* cut; no valid frame is longer */
+    uint8_t frame[ASK_FRAMES][ASK_BYTES]; /* longer frames are cut; valid ones fit */
 };
 
-static void read_frame(struct question *question, zmq_msg_t *frame)
+static void read_frame(struct zap_request *request, zmq_msg_t *frame)
 {
-    size_t at = question->count++, size = zmq_msg_size(frame);
+    size_t at = request->count++, size = zmq_msg_size(frame);
     if (at >= ASK_FRAMES)
         return;
-    question->size[at] = size;
-    memcpy(question->frame[at], zmq_msg_data(frame), size < ASK_BYTES ? size : ASK_BYTES - 1);
+    request->size[at] = size;
+    memcpy(request->frame[at], zmq_msg_data(frame), size < ASK_BYTES ? size : ASK_BYTES - 1);
 }
 
-static bool read_question(void *handler, struct question *question)
+static bool read_question(void *handler, struct zap_request *request)
 {
     bool more = true;
-    memset(question, 0, sizeof *question);
+    memset(request, 0, sizeof *request);
     while (more) {
         zmq_msg_t frame;
         zmq_msg_init(&frame);
         bool got = zmq_msg_recv(&frame, handler, ZMQ_DONTWAIT) >= 0;
         if (got)
-            read_frame(question, &frame);
+            read_frame(request, &frame);
         more = got && zmq_msg_more(&frame);
         zmq_msg_close(&frame);
     }
-    return question->count > 0;
+    return request->count > 0;
 }
 
-static bool frame_is(const struct question *question, int at, const char *text)
+static bool frame_is(const struct zap_request *request, int at, const char *text)
 {
-    return question->size[at] == strlen(text) &&
-           memcmp(question->frame[at], text, question->size[at]) == 0;
+    return request->size[at] == strlen(text) &&
+           memcmp(request->frame[at], text, request->size[at]) == 0;
 }
 
-static bool is_curve(const struct question *question)
+static bool is_curve(const struct zap_request *request)
 {
-    return question->count == ASK_FRAMES && frame_is(question, ASK_VERSION, "1.0") &&
-           frame_is(question, ASK_MECHANISM, "CURVE") && question->size[ASK_KEY] == 32 &&
-           question->size[ASK_REQUEST] < ASK_BYTES;
+    return request->count == ASK_FRAMES && frame_is(request, ASK_VERSION, "1.0") &&
+           frame_is(request, ASK_MECHANISM, "CURVE") && request->size[ASK_KEY] == 32 &&
+           request->size[ASK_REQUEST] < ASK_BYTES;
 }
 
-/* The handler's socket is inproc and its reader waits for the answer: sending does not fail, short
- * of the context's end. */
-static void answer(void *handler, const struct question *question, const char *code,
-                   const char *text, const char *user)
+/* The handler's socket is inproc and its reader waits for the answer, so sending fails only when
+ * the context ends. */
+static void request_answer(void *handler, const struct zap_request *request, const char *code,
+                           const char *text, const char *user)
 {
-    size_t request_size = question->size[ASK_REQUEST] < ASK_BYTES ? question->size[ASK_REQUEST] : 0;
+    size_t request_size = request->size[ASK_REQUEST] < ASK_BYTES ? request->size[ASK_REQUEST] : 0;
     zmq_send(handler, "1.0", 3, ZMQ_SNDMORE);
-    zmq_send(handler, question->frame[ASK_REQUEST], request_size, ZMQ_SNDMORE);
+    zmq_send(handler, request->frame[ASK_REQUEST], request_size, ZMQ_SNDMORE);
     zmq_send(handler, code, strlen(code), ZMQ_SNDMORE);
     zmq_send(handler, text, strlen(text), ZMQ_SNDMORE);
     zmq_send(handler, user, strlen(user), ZMQ_SNDMORE);
     zmq_send(handler, "", 0, 0);
 }
 
-static void refuse(struct zap *zap, const struct question *question, const char *public_key)
+static void key_refuse(struct zap *zap, const struct zap_request *request, const char *public_key)
 {
     char name[9];
     keys_short(public_key, name);
     if (budget_take(&zap->lines))
         log_warn("refused a connection from %s: the key %s is not enrolled here",
-                 (const char *)question->frame[ASK_ADDRESS], name);
-    answer(zap->handler, question, "300", "this key is not enrolled here", "");
+                 (const char *)request->frame[ASK_ADDRESS], name);
+    request_answer(zap->handler, request, "300", "this key is not enrolled here", "");
 }
 
-/* 300: libzmq closes, and the stranger tries again. */
-static void answer_knock(struct zap *zap, const struct question *question, const char *public_key)
+/* On 300 libzmq closes the connection and the peer tries again. */
+static void answer_join(struct zap *zap, const struct zap_request *request, const char *public_key)
 {
     uint64_t second = clock_boot_ms() / 1000;
-    if (second != zap->knock_second)
-        zap->knocks = 0;
-    zap->knock_second = second;
-    if (zap->knocks++ < LIMIT_KNOCKS_PER_SECOND)
-        answer(zap->handler, question, "200", "", public_key);
+    if (second != zap->join_second)
+        zap->joins = 0;
+    zap->join_second = second;
+    if (zap->joins++ < LIMIT_KNOCKS_PER_SECOND)
+        request_answer(zap->handler, request, "200", "", public_key);
     else
-        answer(zap->handler, question, "300", "too many at once", "");
+        request_answer(zap->handler, request, "300", "too many at once", "");
 }
 
-static void handle(struct zap *zap)
+static void request_handle(struct zap *zap)
 {
-    struct question question;
+    struct zap_request request;
     char public_key[KEY_TEXT_BYTES];
-    if (!read_question(zap->handler, &question))
+    if (!read_question(zap->handler, &request))
         return;
-    if (!is_curve(&question)) {
-        answer(zap->handler, &question, "400", "only CURVE is spoken here", "");
+    if (!is_curve(&request)) {
+        request_answer(zap->handler, &request, "400", "only CURVE is supported", "");
         return;
     }
-    zmq_z85_encode(public_key, question.frame[ASK_KEY], 32);
-    if (frame_is(&question, ASK_DOMAIN, ZAP_DOOR))
-        answer_knock(zap, &question, public_key);
-    else if (admits(zap, public_key))
-        answer(zap->handler, &question, "200", "", public_key);
+    zmq_z85_encode(public_key, request.frame[ASK_KEY], 32);
+    if (frame_is(&request, ASK_DOMAIN, ZAP_JOIN))
+        answer_join(zap, &request, public_key);
+    else if (key_admitted(zap, public_key))
+        request_answer(zap->handler, &request, "200", "", public_key);
     else
-        refuse(zap, &question, public_key);
+        key_refuse(zap, &request, public_key);
 }
 
-static void *run(void *argument)
+static void *zap_run(void *argument)
 {
     struct zap *zap = argument;
     zmq_pollitem_t wait[] = {{.socket = zap->handler, .events = ZMQ_POLLIN},
@@ -207,7 +206,7 @@ static void *run(void *argument)
         if (zmq_poll(wait, 2, -1) < 0 && errno != EINTR)
             break; /* the context ends */
         if (wait[0].revents)
-            handle(zap);
+            request_handle(zap);
     }
     zmq_close(zap->handler);
     zmq_close(zap->stop_here);
@@ -238,7 +237,7 @@ static int open_sockets(struct zap *zap, void *context)
     return zmq_connect(zap->stop, "inproc://farm.zap.stop");
 }
 
-static void discard(struct zap *zap)
+static void socket_discard(struct zap *zap)
 {
     if (zap->handler)
         zmq_close(zap->handler);
@@ -254,15 +253,15 @@ struct zap *zap_start(void *zmq_context, struct err *err)
     struct zap *zap = mem_new(sizeof *zap);
     if (open_sockets(zap, zmq_context) < 0) {
         err_set(err, "cannot start the authenticator: %s", zmq_strerror(errno));
-        discard(zap);
+        socket_discard(zap);
         return NULL;
     }
     pthread_mutex_init(&zap->lock, NULL);
-    int reason = pthread_create(&zap->thread, NULL, run, zap);
+    int reason = pthread_create(&zap->thread, NULL, zap_run, zap);
     if (reason) {
         err_set(err, "cannot start the authenticator: %s", strerror(reason));
         pthread_mutex_destroy(&zap->lock);
-        discard(zap);
+        socket_discard(zap);
         return NULL;
     }
     return zap;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* zap.h - who may connect: a ZAP handler (ZeroMQ RFC 27) on a thread of its own.
+/* zap.h - decides which keys may connect: a ZAP handler (ZeroMQ RFC 27) in a thread of its own.
  *
- * Keeps a table of public keys under a lock and answers libzmq's question for each CURVE
- * handshake. A refused key is logged by its short form. The admitted peer's User-Id is its public
- * key: roles are the coordinator's business and are checked for each message, so that a key revoked
- * on a live connection is powerless at once.
- */
+ * Keeps a table of public keys under a lock and answers libzmq's request for each CURVE handshake.
+ * A refused key is logged in its short form. The User-Id of an admitted peer is its public key. The
+ * coordinator checks roles for each message, so a key that is revoked loses its rights at once,
+ * also on a live connection. */
 #ifndef FARM_ZAP_H
 #define FARM_ZAP_H
 
@@ -17,18 +16,18 @@
 
 struct zap;
 
-/* The domain of the socket where strangers join: there any key is let in, LIMIT_KNOCKS_PER_SECOND
- * at most; others are told to come again. */
-#define ZAP_DOOR "door"
+/* The ZAP domain of the join socket. It admits any key, but at most LIMIT_KNOCKS_PER_SECOND; the
+ * rest must try again. */
+#define ZAP_JOIN "join"
 
-/* Starts the handler on inproc://zeromq.zap.01 of the context; once a context, before any CURVE
- * socket binds. */
+/* Starts the handler on inproc://zeromq.zap.01 of the context. Call it once per context, before any
+ * CURVE socket binds. */
 struct zap *zap_start(void *zmq_context, struct err *err);
 /* Replaces the table of admitted keys (copied). Thread-safe. */
 void zap_admit(struct zap *zap, const char *const *public_keys, size_t count);
-/* Handshakes refused so far. */
+/* For tests: number of handshakes refused so far. */
 uint64_t zap_refused_count(struct zap *zap);
-/* Ends the thread; call before the context is terminated. NULL is fine. */
+/* Ends the thread and frees; call before the context is terminated. Accepts NULL. */
 void zap_stop(struct zap *zap);
 
 #endif

@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* agent.c - the worker's mind: which phase of which order runs next, and what to report.
+/* agent.c - the worker's decisions: which phase of which order runs next, and what to report.
  *
- * Owns the list of items and, behind each, the order it came from. An item moves only by the table
- * `moves` (state x happening); a happening without a row is ignored, because orders are repeated
- * until the status shows them done, and facts may be told twice after a restart.
+ * Owns the list of items and, for each item, the work: the order it came from and its state. A work
+ * changes its state only by the table `moves` (state x event). An event without a row is ignored,
+ * because orders are repeated until the status shows their effect, and after a restart the same
+ * fact may be reported twice.
  *
- *                        folder made               last phase ended well, or a phase badly
+ *                        folder made               last phase succeeded, or a phase failed
  *   (order) ─▶ PREPARING ───────────▶ RUNNING ───────────────────────────────▶ ENDED ─▶ (forgotten)
  *                  │ stop                │ stop: KILL                             ▲
  *                  ▼                     ▼                                        │
  *              ABANDONED ─────────▶   STOPPING ───────────────────────────────────┘
  *              (folder made: ENDED)   (phase ended)
  *
- * Invariants: items and works run in parallel and in order of arrival; a token stands there once;
- * an ENDED item never changes; START_PHASE is asked for only in RUNNING and once a phase; every
- * change of an item's reported state is followed by a status in the same step while a session is
- * there. Refuses: orders of another session or incarnation, and tokens it was told to forget.
+ * Invariants: items[i] belongs to works[i], both in order of arrival; no two items have the same
+ * token; an ENDED item never changes; START_PHASE is requested only in RUNNING and once per phase;
+ * while a session is open, every change of an item's reported state is followed by a status in the
+ * same step. Refuses: orders of another session or incarnation, and tokens that the coordinator
+ * ordered it to forget.
  */
 #include "worker/agent.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/seeded.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
@@ -28,48 +31,47 @@
 #include <string.h>
 
 enum {
-    /* A duplicated order for a token that was forgotten must not begin again, a publish least of
-     * all. Tokens are never reused, so the newest ones suffice. */
+    /* A duplicate order for a forgotten token must not start the work again, least of all a
+     * publish. Tokens are never reused, so it is enough to remember the newest ones. */
     FORGOTTEN_KEPT = 1024,
-    HELLO_FIRST_MS = 100, /* doubled from hello to hello, so that 200 workers do not storm */
+    HELLO_FIRST_MS = 100, /* doubled after each hello, so that 200 workers do not flood the farm */
     HELLO_LAST_MS = 4000,
-    HELLO_PERMANENT_MS = 60 * 1000, /* somebody must act first; still, look again */
-    HELLO_APART_MS = 100,           /* however often the other side asks for one */
+    HELLO_PERMANENT_MS = 60 * 1000, /* a person must act first; retry all the same */
+    HELLO_APART_MS = 100,           /* minimum between two hellos, however often one is requested */
     HEARTBEAT_LEAST_MS = 20,
     HEARTBEAT_MOST_MS = 60 * 1000,
-    /* A coordinator that has no orders need not say anything, and every status that it does not
-     * know is answered. So silence is rarely more than that: it is asked after at growing
-     * intervals.
-     */
+    /* Heartbeats without an answer before the agent says hello again. A coordinator without orders
+     * sends nothing, and one that does not know our session answers every status. So silence is
+     * usually harmless, and the agent checks at growing intervals. */
     SILENT_BEATS_FIRST = 3,
     SILENT_BEATS_LAST = 192
 };
 
 enum work_state {
-    WORK_PREPARING, /* PREPARE asked for */
+    WORK_PREPARING, /* PREPARE was requested */
     WORK_ABANDONED, /* stopped before its folder was made */
     WORK_RUNNING,   /* a supervisor runs item.phase */
-    WORK_STOPPING,  /* KILL asked for */
+    WORK_STOPPING,  /* KILL was requested */
     WORK_ENDED,     /* the item is final */
     WORK_STATES
 };
 
 struct work {
     enum work_state state;
-    struct order order; /* with the secret of a grant, until the item ended */
-    bool from_disk;     /* a secret that was given to an earlier agent is gone */
-    struct arena arena; /* the order's and the item's texts */
+    struct order order; /* includes the secret of a grant until the publish starts */
+    bool from_disk;     /* read from its folder at start; without the secret, which is not stored */
+    struct arena arena; /* owns the texts of the order and of the item */
 };
 
 enum session_state {
-    SESSION_NONE, /* hello at hello_at_ms, again until welcomed */
+    SESSION_NONE, /* the next hello is due at hello_at_ms; repeated until welcomed */
     SESSION_OPEN
 };
 
 struct agent {
-    struct arena arena; /* program, instance, boot id */
+    struct arena arena; /* owns program, instance, boot_id */
     const char *program, *instance, *boot_id;
-    struct arena host_arena;
+    struct arena host_arena; /* owns host */
     struct capabilities host;
     struct pressure pressure;
 
@@ -81,13 +83,13 @@ struct agent {
 
     enum session_state session_state;
     struct welcome welcome; /* session, incarnation and heartbeat_ms only */
-    uint64_t sequence;      /* never begins anew: a welcome may come twice, a status late */
+    uint64_t sequence;      /* never restarts: a welcome may arrive twice and a status late */
     uint64_t hello_at_ms, hello_last_ms, hello_wait_ms;
     uint64_t heard_ms, silent_beats, status_at_ms;
     uint64_t random;
 
     uint64_t now_ms, wall_ms;
-    bool changed; /* something the coordinator should hear at once; within a step */
+    bool changed; /* within a step: the coordinator should get a status at once */
 };
 
 /* ---- phases -------------------------------------------------------------------------------- */
@@ -103,7 +105,7 @@ bool agent_wants_phase(const struct order *order, enum phase phase)
                (order->target.kind == TARGET_COMMAND && recipe->checkout);
     case PHASE_BUILD:
         return !order->is_publication;
-    case PHASE_CHECK: /* a host that cannot run the result records `none`: the phase looks */
+    case PHASE_CHECK: /* also on a host that cannot run the result: the phase records `none` */
         return !order->is_publication && recipe->checkout && recipe->has_check &&
                recipe->check != CHECK_OFF;
     case PHASE_PUBLISH:
@@ -133,7 +135,7 @@ static struct agent_effect *add_effect(struct agent_outcome *outcome, enum agent
     return effect;
 }
 
-static void *copied(const struct shape *shape, const void *from, struct arena *arena)
+static void *shape_copied(const struct shape *shape, const void *from, struct arena *arena)
 {
     void *to = arena_new(arena, shape->size);
     shape_copy(shape, to, from, arena);
@@ -149,7 +151,7 @@ void agent_outcome_clear(struct agent_outcome *outcome)
 
 /* ---- the list ------------------------------------------------------------------------------ */
 
-/* One item and the work behind it, while nothing is added or removed. */
+/* An item and its work. Valid until an item is added or removed. */
 struct pair {
     struct item *item;
     struct work *work;
@@ -160,7 +162,7 @@ static struct pair pair_at(struct agent *agent, size_t at)
     return (struct pair){&agent->items[at], &agent->works[at]};
 }
 
-static size_t find(const struct agent *agent, struct token token)
+static size_t item_find(const struct agent *agent, struct token token)
 {
     for (size_t i = 0; i < agent->count; i++)
         if (token_equal(agent->items[i].token, token))
@@ -188,7 +190,7 @@ static struct pair add_item(struct agent *agent, const struct order *order)
     struct pair pair = pair_at(agent, count);
     *pair.work = (struct work){.state = WORK_PREPARING};
     struct order kept = *order;
-    kept.bundle = (struct bytes){0}; /* large, and of use only to who makes the folder */
+    kept.bundle = (struct bytes){0}; /* large, and needed only to make the folder */
     shape_copy(&order_shape, &pair.work->order, &kept, &pair.work->arena);
     pair.work->order.is_publication |= order->kind == ORDER_GRANT;
     shape_init(&item_shape, pair.item);
@@ -201,7 +203,7 @@ static struct pair add_item(struct agent *agent, const struct order *order)
     return pair;
 }
 
-/* The secret is of use until the publish began; afterwards nobody should find it here. */
+/* The secret is needed only until the publish starts; after that no copy may stay in memory. */
 static void wipe_secret(struct work *work)
 {
     struct bytes *secret = &work->order.secret;
@@ -237,8 +239,8 @@ static void set_stop(struct item *item, enum cause cause, uint64_t at_ms)
     item->stop_at_ms = at_ms;
 }
 
-/* Final from here on, also for the next agent: on disk, if it has a folder, before anybody hears.
- */
+/* From here on the item is final, also for the next agent: if it has a folder, the result is on
+ * disk before the coordinator is told. */
 static void end_item(struct agent *agent, struct pair pair, const struct ending *ending,
                      struct agent_outcome *outcome)
 {
@@ -253,11 +255,11 @@ static void end_item(struct agent *agent, struct pair pair, const struct ending 
     item->failed_phase = ending->failed_phase;
     set_stop(item, CAUSE_NONE, 0);
     struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_SAVE_RESULT, item->token);
-    effect->item = copied(&item_shape, item, &outcome->arena);
+    effect->item = shape_copied(&item_shape, item, &outcome->arena);
     agent->changed = true;
 }
 
-/* A publish that was begun and did not tell how it ended may have happened. */
+/* A publish that started and whose end is unknown may have happened. */
 static void end_lost(struct agent *agent, struct pair pair, const char *detail,
                      struct agent_outcome *outcome)
 {
@@ -282,10 +284,10 @@ static void start_phase(struct agent *agent, struct pair pair, enum phase phase,
     work->state = WORK_RUNNING;
     pair.item->state = ITEM_RUNNING;
     pair.item->phase = phase;
-    set_stop(pair.item, CAUSE_NONE, 0); /* the phase before had its own */
+    set_stop(pair.item, CAUSE_NONE, 0); /* an announced stop belongs to one phase */
     struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_START_PHASE, pair.item->token);
     effect->phase = phase;
-    effect->order = copied(&order_shape, &work->order, &outcome->arena);
+    effect->order = shape_copied(&order_shape, &work->order, &outcome->arena);
     if (phase == PHASE_PUBLISH)
         wipe_secret(work);
     agent->changed = true;
@@ -305,8 +307,8 @@ static bool slot_free(const struct agent *agent, bool heavy)
     return slots < agent->host.slots && (!heavy || heavy_slots < agent->host.heavy_slots);
 }
 
-/* Why this order cannot even begin here, or NULL. */
-static const char *refusal(const struct agent *agent, const struct order *order)
+/* Why this order cannot start here; NULL if it can. */
+static const char *order_refusal(const struct agent *agent, const struct order *order)
 {
     if (order->kind == ORDER_GRANT)
         return agent->host.may_publish ? NULL
@@ -316,11 +318,12 @@ static const char *refusal(const struct agent *agent, const struct order *order)
     return slot_free(agent, order->needs.heavy) ? NULL : "no free slot";
 }
 
-static void begin(struct agent *agent, const struct order *order, struct agent_outcome *outcome)
+static void order_begin(struct agent *agent, const struct order *order,
+                        struct agent_outcome *outcome)
 {
     if (was_forgotten(agent, order->token) || agent->count >= LIMIT_ITEMS_PER_STATUS)
-        return; /* the second: the coordinator repeats it when it has let me forget something */
-    const char *why_not = refusal(agent, order);
+        return; /* list full: the coordinator repeats the order after it lets us forget an item */
+    const char *why_not = order_refusal(agent, order);
     struct pair pair = add_item(agent, order);
     if (why_not) {
         end_item(agent, pair, &(struct ending){OUTCOME_REFUSED, CAUSE_NONE, why_not, PHASE_NONE},
@@ -330,11 +333,11 @@ static void begin(struct agent *agent, const struct order *order, struct agent_o
     struct order whole = pair.work->order;
     whole.bundle = order->bundle;
     struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_PREPARE, order->token);
-    effect->order = copied(&order_shape, &whole, &outcome->arena);
+    effect->order = shape_copied(&order_shape, &whole, &outcome->arena);
 }
 
-/* Stopped before it was heard of. Saying so lets the coordinator close it at once, and keeps an
- * offer that comes late from beginning. */
+/* A stop for an order that never arrived. Reporting it as stopped lets the coordinator close it at
+ * once and makes the agent ignore a late offer. */
 static void stop_unknown(struct agent *agent, const struct order *order,
                          struct agent_outcome *outcome)
 {
@@ -347,63 +350,63 @@ static void stop_unknown(struct agent *agent, const struct order *order,
 
 /* ---- the table of moves ---------------------------------------------------------------------- */
 
-enum happening {
-    HAPPENING_STOP,
-    HAPPENING_FORGET,
-    HAPPENING_PREPARED,
-    HAPPENING_PHASE_ENDED,
-    HAPPENINGS
+enum work_event {
+    WORK_EVENT_STOP,
+    WORK_EVENT_FORGET,
+    WORK_EVENT_PREPARED,
+    WORK_EVENT_PHASE_ENDED,
+    WORK_EVENTS
 };
 
-/* What came with the happening; the rest is NULL. */
-struct told {
+/* The data of an event; fields of other events are NULL. */
+struct work_event_data {
     const struct order *order;             /* STOP, FORGET */
     const char *problem;                   /* PREPARED */
     const struct agent_phase_ended *ended; /* PHASE_ENDED */
 };
 
-typedef void mover(struct agent *agent, size_t at, const struct told *told,
+typedef void mover(struct agent *agent, size_t at, const struct work_event_data *data,
                    struct agent_outcome *outcome);
 
-static void abandon(struct agent *agent, size_t at, const struct told *told,
-                    struct agent_outcome *outcome)
+static void work_abandon(struct agent *agent, size_t at, const struct work_event_data *data,
+                         struct agent_outcome *outcome)
 {
-    (void)told;
+    (void)data;
     (void)outcome;
     agent->works[at].state = WORK_ABANDONED;
 }
 
-static void kill_phase(struct agent *agent, size_t at, const struct told *told,
+static void kill_phase(struct agent *agent, size_t at, const struct work_event_data *data,
                        struct agent_outcome *outcome)
 {
-    (void)told;
+    (void)data;
     agent->works[at].state = WORK_STOPPING;
     add_effect(outcome, AGENT_EFFECT_KILL, agent->items[at].token)->phase = agent->items[at].phase;
 }
 
-static void forget(struct agent *agent, size_t at, const struct told *told,
-                   struct agent_outcome *outcome)
+static void work_forget(struct agent *agent, size_t at, const struct work_event_data *data,
+                        struct agent_outcome *outcome)
 {
-    (void)told;
+    (void)data;
     add_effect(outcome, AGENT_EFFECT_FORGET, agent->items[at].token);
     drop_item(agent, at);
 }
 
-static void prepared(struct agent *agent, size_t at, const struct told *told,
-                     struct agent_outcome *outcome)
+static void work_prepared(struct agent *agent, size_t at, const struct work_event_data *data,
+                          struct agent_outcome *outcome)
 {
     struct pair pair = pair_at(agent, at);
-    if (told->problem[0] == '\0')
+    if (data->problem[0] == '\0')
         start_phase(agent, pair, phase_after(&pair.work->order, PHASE_NONE), outcome);
     else
         end_item(agent, pair,
-                 &(struct ending){OUTCOME_REFUSED, CAUSE_NONE, told->problem, PHASE_NONE}, outcome);
+                 &(struct ending){OUTCOME_REFUSED, CAUSE_NONE, data->problem, PHASE_NONE}, outcome);
 }
 
-static void prepared_in_vain(struct agent *agent, size_t at, const struct told *told,
-                             struct agent_outcome *outcome)
+static void abandoned_prepared(struct agent *agent, size_t at, const struct work_event_data *data,
+                               struct agent_outcome *outcome)
 {
-    (void)told; /* whether there is a folder or not */
+    (void)data; /* whether there is a folder or not */
     end_item(agent, pair_at(agent, at),
              &(struct ending){OUTCOME_STOPPED, CAUSE_NONE, "stopped before it began", PHASE_NONE},
              outcome);
@@ -422,8 +425,8 @@ static bool ended_well(const struct agent_phase_ended *ended)
     return !lost && ended->cause == CAUSE_NONE && ended->facts.status == 0;
 }
 
-/* The attempt's facts are those of all its phases: times add up, the peak is the highest; how it
- * ended is how its last phase ended. */
+/* The exit facts of an attempt cover all its phases: times and counts are sums, peaks are maxima;
+ * status, signal and timeouts are those of the last phase. */
 static void add_facts(struct exit_facts *sum, const struct exit_facts *more)
 {
     struct exit_facts old = *sum;
@@ -465,85 +468,86 @@ static void end_badly(struct agent *agent, struct pair pair, const struct agent_
              outcome);
 }
 
-static void phase_ended(struct agent *agent, size_t at, const struct told *told,
-                        struct agent_outcome *outcome)
+static void running_phase_ended(struct agent *agent, size_t at, const struct work_event_data *data,
+                                struct agent_outcome *outcome)
 {
     struct pair pair = pair_at(agent, at);
-    if (told->ended->phase != pair.item->phase)
+    if (data->ended->phase != pair.item->phase)
         return;
-    take_report(pair, told->ended);
-    if (told->ended->supervisor_lost) {
+    take_report(pair, data->ended);
+    if (data->ended->supervisor_lost) {
         end_lost(agent, pair, "supervisor was killed", outcome);
         return;
     }
-    if (!ended_well(told->ended)) {
-        end_badly(agent, pair, told->ended, outcome);
+    if (!ended_well(data->ended)) {
+        end_badly(agent, pair, data->ended, outcome);
         return;
     }
-    enum phase next = phase_after(&pair.work->order, told->ended->phase);
+    enum phase next = phase_after(&pair.work->order, data->ended->phase);
     if (next != PHASE_NONE)
         start_phase(agent, pair, next, outcome);
     else
         end_item(agent, pair, &(struct ending){.outcome = OUTCOME_OK}, outcome);
 }
 
-/* Stopped is stopped, whatever the phase's exit says; but a publish that went through before the
- * signal reached it did publish, and one that was cut off may have. */
-static void stopped_phase_ended(struct agent *agent, size_t at, const struct told *told,
+/* A stopped item ends as stopped, whatever the phase's exit status is. Except a publish: one that
+ * completed before the signal reached it did publish, and one that was interrupted may have. */
+static void stopped_phase_ended(struct agent *agent, size_t at, const struct work_event_data *data,
                                 struct agent_outcome *outcome)
 {
     struct pair pair = pair_at(agent, at);
-    if (told->ended->phase != pair.item->phase)
+    if (data->ended->phase != pair.item->phase)
         return;
-    take_report(pair, told->ended);
-    bool publish = told->ended->phase == PHASE_PUBLISH;
-    struct ending ending = {OUTCOME_STOPPED, CAUSE_NONE, "stopped", told->ended->phase};
-    if (publish && ended_well(told->ended))
+    take_report(pair, data->ended);
+    bool publish = data->ended->phase == PHASE_PUBLISH;
+    struct ending ending = {OUTCOME_STOPPED, CAUSE_NONE, "stopped", data->ended->phase};
+    if (publish && ended_well(data->ended))
         ending = (struct ending){.outcome = OUTCOME_OK};
     pair.item->unsure |= publish && ending.outcome != OUTCOME_OK;
     end_item(agent, pair, &ending, outcome);
 }
 
-/* FORGET of something that runs has no row: only STOP ends a running phase, and the coordinator
- * repeats itself once the status shows the item ended. */
-static mover *const moves[WORK_STATES][HAPPENINGS] = {
-    [WORK_PREPARING] = {[HAPPENING_STOP] = abandon, [HAPPENING_PREPARED] = prepared},
-    [WORK_ABANDONED] = {[HAPPENING_PREPARED] = prepared_in_vain},
-    [WORK_RUNNING] = {[HAPPENING_STOP] = kill_phase, [HAPPENING_PHASE_ENDED] = phase_ended},
-    [WORK_STOPPING] = {[HAPPENING_PHASE_ENDED] = stopped_phase_ended},
-    [WORK_ENDED] = {[HAPPENING_FORGET] = forget},
+/* FORGET of a running item has no row: only STOP ends a running phase, and the coordinator repeats
+ * FORGET once the status shows that the item ended. */
+static mover *const moves[WORK_STATES][WORK_EVENTS] = {
+    [WORK_PREPARING] = {[WORK_EVENT_STOP] = work_abandon, [WORK_EVENT_PREPARED] = work_prepared},
+    [WORK_ABANDONED] = {[WORK_EVENT_PREPARED] = abandoned_prepared},
+    [WORK_RUNNING] =
+        {[WORK_EVENT_STOP] = kill_phase, [WORK_EVENT_PHASE_ENDED] = running_phase_ended},
+    [WORK_STOPPING] = {[WORK_EVENT_PHASE_ENDED] = stopped_phase_ended},
+    [WORK_ENDED] = {[WORK_EVENT_FORGET] = work_forget},
 };
 
-static void happen(struct agent *agent, struct token token, enum happening happening,
-                   const struct told *told, struct agent_outcome *outcome)
+static void work_step(struct agent *agent, struct token token, enum work_event event,
+                      const struct work_event_data *data, struct agent_outcome *outcome)
 {
-    size_t at = find(agent, token);
+    size_t at = item_find(agent, token);
     if (at == SIZE_MAX)
         return;
-    mover *move = moves[agent->works[at].state][happening];
+    mover *move = moves[agent->works[at].state][event];
     if (move)
-        move(agent, at, told, outcome);
+        move(agent, at, data, outcome);
 }
 
 static void take_order(struct agent *agent, const struct order *order,
                        struct agent_outcome *outcome)
 {
-    bool known = find(agent, order->token) != SIZE_MAX;
-    const struct told told = {.order = order};
+    bool known = item_find(agent, order->token) != SIZE_MAX;
+    const struct work_event_data data = {.order = order};
     switch (order->kind) {
     case ORDER_OFFER:
     case ORDER_GRANT:
         if (!known || SEEDED_BUG(AGENT_STARTS_TWICE))
-            begin(agent, order, outcome);
+            order_begin(agent, order, outcome);
         break;
     case ORDER_STOP:
         if (known)
-            happen(agent, order->token, HAPPENING_STOP, &told, outcome);
+            work_step(agent, order->token, WORK_EVENT_STOP, &data, outcome);
         else
             stop_unknown(agent, order, outcome);
         break;
     case ORDER_FORGET:
-        happen(agent, order->token, HAPPENING_FORGET, &told, outcome);
+        work_step(agent, order->token, WORK_EVENT_FORGET, &data, outcome);
         break;
     case ORDER_NONE:
         break;
@@ -551,15 +555,6 @@ static void take_order(struct agent *agent, const struct order *order,
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */
-
-/* splitmix64: the same worker draws the same, two workers draw apart. */
-static uint64_t draw(struct agent *agent)
-{
-    uint64_t z = (agent->random += 0x9e3779b97f4a7c15ull);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
 
 static void send_hello(struct agent *agent, struct agent_outcome *outcome)
 {
@@ -577,7 +572,7 @@ static void send_hello(struct agent *agent, struct agent_outcome *outcome)
     shape_copy(&hello_shape, &message->hello, &hello, &outcome->arena);
     uint64_t wait = agent->hello_wait_ms;
     agent->hello_last_ms = agent->now_ms;
-    agent->hello_at_ms = agent->now_ms + wait / 2 + draw(agent) % (wait / 2 + 1);
+    agent->hello_at_ms = agent->now_ms + wait / 2 + hash_draw(&agent->random) % (wait / 2 + 1);
     agent->hello_wait_ms = wait * 2 < HELLO_LAST_MS ? wait * 2 : HELLO_LAST_MS;
 }
 
@@ -599,7 +594,7 @@ static void send_status(struct agent *agent, struct agent_outcome *outcome)
     agent->changed = false;
 }
 
-/* Say hello, soon: whoever caused this may cause it again at once. */
+/* The next hello is due soon, but not at once: whatever ended the session may happen again. */
 static void lose_session(struct agent *agent)
 {
     if (agent->session_state == SESSION_OPEN) {
@@ -612,8 +607,8 @@ static void lose_session(struct agent *agent)
         agent->hello_at_ms = earliest;
 }
 
-/* The same coordinator learns from a status where we are now; another one answers that it does not
- * know the session. */
+/* A coordinator that knows our session learns our state from a status; one that does not asks for a
+ * hello. */
 static void take_connection(struct agent *agent)
 {
     agent->changed = true;
@@ -624,7 +619,7 @@ static void take_connection(struct agent *agent)
 static void take_welcome(struct agent *agent, const struct welcome *welcome)
 {
     if (agent->session_state == SESSION_OPEN && welcome->incarnation < agent->welcome.incarnation)
-        return; /* of a coordinator that is no more */
+        return; /* from an earlier incarnation of the coordinator */
     uint64_t heartbeat_ms = welcome->heartbeat_ms;
     if (heartbeat_ms < HEARTBEAT_LEAST_MS)
         heartbeat_ms = HEARTBEAT_LEAST_MS;
@@ -643,7 +638,7 @@ static void take_refused(struct agent *agent, const struct refused *refused)
 {
     uint64_t wait = refused->permanent ? HELLO_PERMANENT_MS : HELLO_LAST_MS;
     agent->session_state = SESSION_NONE;
-    agent->hello_at_ms = agent->now_ms + wait / 2 + draw(agent) % (wait / 2);
+    agent->hello_at_ms = agent->now_ms + wait / 2 + hash_draw(&agent->random) % (wait / 2);
 }
 
 static void take_orders(struct agent *agent, const struct orders *orders,
@@ -663,8 +658,8 @@ static uint64_t silence_at_ms(const struct agent *agent)
     return agent->heard_ms + agent->silent_beats * agent->welcome.heartbeat_ms;
 }
 
-/* What time and change ask for, at the end of every step. */
-static void speak(struct agent *agent, struct agent_outcome *outcome)
+/* At the end of every step: sends what is due because of time or of a change. */
+static void session_speak(struct agent *agent, struct agent_outcome *outcome)
 {
     if (agent->session_state == SESSION_OPEN && agent->now_ms >= silence_at_ms(agent)) {
         lose_session(agent);
@@ -685,7 +680,7 @@ static void speak(struct agent *agent, struct agent_outcome *outcome)
 static void take_found(struct agent *agent, const struct agent_found *found,
                        struct agent_outcome *outcome)
 {
-    if (find(agent, found->order.token) != SIZE_MAX)
+    if (item_find(agent, found->order.token) != SIZE_MAX)
         return;
     struct pair pair = add_item(agent, &found->order);
     pair.work->from_disk = true;
@@ -707,7 +702,7 @@ static void take_found(struct agent *agent, const struct agent_found *found,
         start_phase(agent, pair, phase_after(&pair.work->order, PHASE_NONE), outcome);
         break;
     case ITEM_NONE:
-        assert(!"a folder says in which state it is");
+        assert(!"every folder has a state");
     }
 }
 
@@ -715,7 +710,7 @@ static void take_found(struct agent *agent, const struct agent_found *found,
 
 static bool same_host(const struct capabilities *a, const struct capabilities *b)
 {
-    struct capabilities left = *a, right = *b; /* free bytes always change; a status tells them */
+    struct capabilities left = *a, right = *b; /* free bytes always change; each status has them */
     left.filesystems_count = right.filesystems_count = 0;
     return a->filesystems_count == b->filesystems_count &&
            shape_equal(&capabilities_shape, &left, &right);
@@ -747,9 +742,7 @@ struct agent *agent_create(const struct agent_options *options)
     shape_copy(&capabilities_shape, &agent->host, options->capabilities, &agent->host_arena);
     agent->hello_wait_ms = HELLO_FIRST_MS;
     agent->silent_beats = SILENT_BEATS_FIRST;
-    agent->random = 0xcbf29ce484222325ull;
-    for (const char *c = agent->instance; *c; c++)
-        agent->random = (agent->random ^ (unsigned char)*c) * 0x100000001b3ull;
+    agent->random = hash_bytes(HASH_START, agent->instance, strlen(agent->instance));
     return agent;
 }
 
@@ -768,15 +761,15 @@ void agent_destroy(struct agent *agent)
     free(agent);
 }
 
-static void looked(struct agent *agent, const struct agent_look *look)
+static void progress_take(struct agent *agent, const struct agent_look *look)
 {
-    size_t at = find(agent, look->token);
+    size_t at = item_find(agent, look->token);
     if (at == SIZE_MAX || agent->items[at].state == ITEM_ENDED)
         return;
     struct item *item = &agent->items[at];
     if (look->bytes > item->log_bytes)
-        item->log_bytes = look->bytes; /* news for the next heartbeat, not of its own */
-    agent->changed |= look->stop_at_ms != item->stop_at_ms; /* people want to hear it in time */
+        item->log_bytes = look->bytes; /* reported with the next heartbeat, not at once */
+    agent->changed |= look->stop_at_ms != item->stop_at_ms; /* people must see it before the stop */
     set_stop(item, look->stop_cause, look->stop_at_ms);
 }
 
@@ -786,7 +779,7 @@ void agent_step(struct agent *agent, const struct agent_input *input, struct age
         agent->now_ms = input->now_ms;
     agent->wall_ms = input->wall_ms;
     switch (input->kind) {
-    case AGENT_INPUT_FOUND: /* all of them come before the first hello */
+    case AGENT_INPUT_FOUND: /* all of these come before the first hello */
         take_found(agent, &input->found, outcome);
         return;
     case AGENT_INPUT_WELCOME:
@@ -806,24 +799,24 @@ void agent_step(struct agent *agent, const struct agent_input *input, struct age
         take_orders(agent, &input->orders, outcome);
         break;
     case AGENT_INPUT_PREPARED:
-        happen(agent, input->prepared.token, HAPPENING_PREPARED,
-               &(struct told){.problem = input->prepared.problem}, outcome);
+        work_step(agent, input->prepared.token, WORK_EVENT_PREPARED,
+                  &(struct work_event_data){.problem = input->prepared.problem}, outcome);
         break;
     case AGENT_INPUT_PHASE_ENDED:
-        happen(agent, input->phase_ended.token, HAPPENING_PHASE_ENDED,
-               &(struct told){.ended = &input->phase_ended}, outcome);
+        work_step(agent, input->phase_ended.token, WORK_EVENT_PHASE_ENDED,
+                  &(struct work_event_data){.ended = &input->phase_ended}, outcome);
         break;
     case AGENT_INPUT_PROBED:
         take_probe(agent, &input->probed.capabilities, &input->probed.pressure);
         break;
     case AGENT_INPUT_LOOKED:
-        looked(agent, &input->looked);
+        progress_take(agent, &input->looked);
         break;
     case AGENT_INPUT_TICK:
     case AGENT_INPUT_NONE:
         break;
     }
-    speak(agent, outcome);
+    session_speak(agent, outcome);
 }
 
 uint64_t agent_deadline_ms(const struct agent *agent)

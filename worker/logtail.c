@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* logtail.c - one thread that reads growing files and keeps a window of them under way.
+/* logtail.c - one thread that reads growing files and keeps a window of unacknowledged bytes.
  *
- * Each followed log is in one state:
+ * Each followed log has one state:
  *
- *    ASKING ── the store says where ──▶ FLOWING ── sealed ──▶ DONE
+ *    ASKING ── store sends an offset ─▶ FLOWING ── sealed ──▶ DONE
  *      ▲  ▲                                │
- *      │  └── nothing heard for ANSWER_MS ─┤
+ *      │  └── no answer for ANSWER_MS ─────┤
  *      └──── after a while ──── WAITING ◀──┴── refused
  *
- * `sent` is what was handed to the link, `acked` what the store holds; going back to ASKING drops
- * the difference and the answer says where to go on. Invariants: acked <= sent <= size of the file;
- * the sum of sent - acked over all logs stays within LIMIT_LOG_WINDOW_BYTES; a log is read by one
- * frame a round, so that no log starves another.
+ * `sent` is the offset up to which bytes were given to the link, `acked` the one up to which the
+ * store has them. Returning to ASKING drops the difference; the answer has the offset to continue
+ * at. Invariants: acked <= sent <= size of the file; the sum of sent - acked over all logs stays
+ * within LIMIT_LOG_WINDOW_BYTES; a round sends at most one frame per log, so that no log starves
+ * another.
  */
 #include "worker/logtail.h"
 
@@ -37,20 +38,20 @@
 #include <zstd.h>
 
 enum {
-    ANSWER_MS = 2000,   /* nothing acknowledged for so long: ask where to go on */
-    WAIT_FIRST_MS = 50, /* after a refusal; doubled up to */
+    ANSWER_MS = 2000,   /* after this time without an ack: ask for the offset again */
+    WAIT_FIRST_MS = 50, /* after a refusal; doubled each time up to WAIT_LAST_MS */
     WAIT_LAST_MS = 15 * 1000,
-    GATHER_MS = 15,           /* a log that grows by lines is sent in pieces of this age */
+    GATHER_MS = 15,           /* a log that grows line by line is sent in pieces of this age */
     GATHER_BYTES = 64 * 1024, /* or of this size */
-    POLL_MS = 200,            /* where inotify does not tell */
-    BUSY_RETRY_MS = 25,       /* the link is full or down; its descriptor usually tells before */
-    SEND_HIGH_WATER = 32,     /* frames; the window is the real bound */
+    POLL_MS = 200,            /* where inotify is not available */
+    BUSY_RETRY_MS = 25,   /* the link is full or down; its descriptor usually wakes us earlier */
+    SEND_HIGH_WATER = 32, /* in frames; the window is the actual limit */
     RECEIVE_HIGH_WATER = 1000,
-    /* zstd levels: the better one while the line keeps up, the fastest while a log waits (negative
-     * levels: 1 GB/s and more on one core). */
+    /* zstd levels: the usual one while the connection keeps up, the fast one while a log lags
+     * (negative levels compress 1 GB/s or more on one core). */
     LEVEL_USUAL = 1,
     LEVEL_HURRIED = -3,
-    HURRIED_BYTES = 4 << 20 /* behind by so much */
+    HURRIED_BYTES = 4 << 20 /* unsent bytes from which a log lags */
 };
 
 enum tailed_state { TAILED_ASKING, TAILED_WAITING, TAILED_FLOWING, TAILED_DONE };
@@ -60,19 +61,19 @@ enum tailed_state { TAILED_ASKING, TAILED_WAITING, TAILED_FLOWING, TAILED_DONE }
 struct tailed {
     struct token token;
     enum tailed_state state;
-    int fd;         /* -1 until there is a file */
-    uint64_t final; /* its length, or OPEN_END while it may grow */
+    int fd;         /* -1 until the file exists */
+    uint64_t final; /* the file's final length; OPEN_END while it may grow */
     uint64_t acked, sent;
     bool last_sent;
-    uint64_t question;  /* correlation of the resume that was asked; 0 none yet */
-    uint64_t next_ms;   /* ASKING: ask again. WAITING: ask. FLOWING: give up waiting for an ack */
-    uint64_t gather_ms; /* small pieces wait until then */
-    uint64_t wait_ms;   /* the next WAITING lasts this long */
+    uint64_t question;  /* correlation of the open log_resume request; 0 if none */
+    uint64_t next_ms;   /* ASKING: ask again. WAITING: ask. FLOWING: stop waiting for an ack */
+    uint64_t gather_ms; /* small pieces wait until this time */
+    uint64_t wait_ms;   /* length of the next WAITING */
 };
 
 enum command_kind { COMMAND_FOLLOW, COMMAND_FINISH, COMMAND_FORGET };
 
-struct command {
+struct tail_command {
     enum command_kind kind;
     struct token token;
     uint64_t bytes;
@@ -83,23 +84,23 @@ struct logtail {
     char *home;
     pthread_t thread;
     int wake_fd;
-    int inotify_fd; /* -1 where there is none */
+    int inotify_fd; /* -1 where inotify is not available */
 
-    pthread_mutex_t lock; /* the four below */
+    pthread_mutex_t lock; /* protects the four fields below */
     bool stopping;
-    struct command *commands;
+    struct tail_command *commands;
     size_t command_count, command_capacity;
 
-    /* the thread's own */
+    /* used by the thread only */
     struct tailed *logs;
     size_t log_count, log_capacity;
     uint64_t unacked; /* sum of sent - acked */
     uint64_t questions;
     uint64_t now_ms;
-    uint64_t wake_ms; /* when there is something to do at the latest; within a round */
-    bool busy;        /* this round did something */
+    uint64_t wake_ms; /* within a round: the earliest time at which something is due */
+    bool busy;        /* this round sent or received something */
     ZSTD_CCtx *zstd;
-    uint8_t *raw, *packed; /* LIMIT_LOG_CHUNK_BYTES, and that compressed at worst */
+    uint8_t *raw, *packed; /* LIMIT_LOG_CHUNK_BYTES, and the bound of its compressed size */
     struct arena arena;
 };
 
@@ -131,8 +132,8 @@ static void settle_at(struct logtail *tail, struct tailed *log, uint64_t acked, 
     log->sent = sent;
 }
 
-static void become(struct logtail *tail, struct tailed *log, enum tailed_state state,
-                   uint64_t in_ms)
+static void log_become(struct logtail *tail, struct tailed *log, enum tailed_state state,
+                       uint64_t in_ms)
 {
     log->state = state;
     log->next_ms = tail->now_ms + in_ms;
@@ -144,18 +145,18 @@ static void become(struct logtail *tail, struct tailed *log, enum tailed_state s
     }
 }
 
-static void ask(struct logtail *tail, struct tailed *log)
+static void resume_ask(struct logtail *tail, struct tailed *log)
 {
     struct message message = {.kind = MESSAGE_LOG_RESUME, .log_resume = {.token = log->token}};
     if (send_message(tail, &message, tail->questions + 1) != LINK_OK)
         return;
     log->question = ++tail->questions;
-    become(tail, log, TAILED_ASKING, ANSWER_MS);
+    log_become(tail, log, TAILED_ASKING, ANSWER_MS);
 }
 
-/* Compresses `size` bytes of tail->raw. The fastest level still is well below a third of the raw
- * size for what compilers print. */
-static struct bytes pack(struct logtail *tail, size_t size, bool hurried)
+/* Compresses `size` bytes of tail->raw. Even the fastest level reduces what compilers print to well
+ * below a third. */
+static struct bytes frame_pack(struct logtail *tail, size_t size, bool hurried)
 {
     ZSTD_CCtx_setParameter(tail->zstd, ZSTD_c_compressionLevel,
                            hurried ? LEVEL_HURRIED : LEVEL_USUAL);
@@ -165,12 +166,12 @@ static struct bytes pack(struct logtail *tail, size_t size, bool hurried)
     return (struct bytes){tail->packed, packed};
 }
 
-/* One frame from `sent` on, of `size` bytes (0: only to say that the log ends). */
+/* Sends one frame of `size` bytes from offset `sent` on; size 0 only marks the end of the log. */
 static enum link_result send_frame(struct logtail *tail, struct tailed *log, uint64_t size,
                                    bool hurried)
 {
     ssize_t got = size > 0 ? pread(log->fd, tail->raw, size, (off_t)log->sent) : 0;
-    if (got < 0 || (got == 0 && size > 0)) { /* cut off below us: nothing that we can send */
+    if (got < 0 || (got == 0 && size > 0)) { /* the file was truncated: there is nothing to send */
         wake_at(tail, tail->now_ms + POLL_MS);
         return LINK_BUSY;
     }
@@ -181,7 +182,7 @@ static enum link_result send_frame(struct logtail *tail, struct tailed *log, uin
                                          .at_ms = clock_wall_ms(),
                                          .last = log->sent + (uint64_t)got == log->final};
     if (got > 0)
-        message.log_data.zstd = pack(tail, (size_t)got, hurried);
+        message.log_data.zstd = frame_pack(tail, (size_t)got, hurried);
     enum link_result result = send_message(tail, &message, 0);
     if (result != LINK_OK)
         return result;
@@ -199,7 +200,7 @@ static char *log_path(const struct logtail *tail, struct token token, struct are
     return folder_path(tail->home, token, "log", arena);
 }
 
-/* Bytes of the file as of now, at most up to its final length. */
+/* The present size of the file, at most its final length. */
 static uint64_t bytes_there(struct logtail *tail, struct tailed *log)
 {
     struct stat stat;
@@ -213,8 +214,9 @@ static uint64_t bytes_there(struct logtail *tail, struct tailed *log)
     return size < log->final ? size : log->final;
 }
 
-/* Tell us once when it grows. Armed before the size is looked at, so that no growth is missed. */
-static void watch(struct logtail *tail, struct tailed *log)
+/* Wakes the thread once when the file grows. Call before reading the size, so that no growth is
+ * missed. */
+static void growth_watch(struct logtail *tail, struct tailed *log)
 {
     int armed = -1;
     if (tail->inotify_fd >= 0 && log->fd >= 0)
@@ -225,13 +227,13 @@ static void watch(struct logtail *tail, struct tailed *log)
 }
 
 /* Sends at most one frame of a flowing log. */
-static void pump(struct logtail *tail, struct tailed *log)
+static void log_pump(struct logtail *tail, struct tailed *log)
 {
     if (log->final < log->sent)
-        log->final = log->sent; /* the store holds more than our disk: end it where it is */
+        log->final = log->sent; /* the store has more than our disk: the log ends there */
     uint64_t there = bytes_there(tail, log);
     if (there <= log->sent && log->final == OPEN_END) {
-        watch(tail, log);
+        growth_watch(tail, log);
         there = bytes_there(tail, log);
     }
     uint64_t behind = there > log->sent ? there - log->sent : 0;
@@ -244,29 +246,29 @@ static void pump(struct logtail *tail, struct tailed *log)
     }
     uint64_t window = LIMIT_LOG_WINDOW_BYTES - tail->unacked;
     uint64_t size = behind < LIMIT_LOG_CHUNK_BYTES ? behind : LIMIT_LOG_CHUNK_BYTES;
-    if (size > window) /* never in part: a frame's worth is freed by each acknowledgement */
+    if (size > window) /* no partial frames: each acknowledgement frees the space of a whole one */
         return;
     if (send_frame(tail, log, size, behind > HURRIED_BYTES) == LINK_OK)
         log->gather_ms = tail->now_ms + GATHER_MS;
 }
 
-/* What a log's state and time ask for. */
-static void attend(struct logtail *tail, struct tailed *log)
+/* Does what is due for a log by its state and the time. */
+static void log_attend(struct logtail *tail, struct tailed *log)
 {
     bool due = tail->now_ms >= log->next_ms;
     switch (log->state) {
     case TAILED_ASKING:
     case TAILED_WAITING:
         if (due)
-            ask(tail, log);
+            resume_ask(tail, log);
         break;
     case TAILED_FLOWING:
         if (log->acked == log->sent && !log->last_sent)
             log->next_ms = tail->now_ms + ANSWER_MS;
         else if (due)
-            ask(tail, log);
+            resume_ask(tail, log);
         if (log->state == TAILED_FLOWING)
-            pump(tail, log);
+            log_pump(tail, log);
         break;
     case TAILED_DONE:
         return;
@@ -277,7 +279,7 @@ static void attend(struct logtail *tail, struct tailed *log)
 
 /* ---- what the store says --------------------------------------------------------------------- */
 
-static struct tailed *find(struct logtail *tail, struct token token)
+static struct tailed *log_find(struct logtail *tail, struct token token)
 {
     for (size_t i = 0; i < tail->log_count; i++)
         if (token_equal(tail->logs[i].token, token))
@@ -290,14 +292,14 @@ static void take_refusal(struct logtail *tail, struct tailed *log, const char *r
     char name[64];
     snprintf(name, sizeof name, "%u.%llu", (unsigned)log->token.epoch,
              (unsigned long long)log->token.number);
-    if (log->wait_ms > WAIT_FIRST_MS) /* the first one may be a coordinator that just started */
-        log_warn("log of %s waits: %s", name, reason);
-    become(tail, log, TAILED_WAITING, log->wait_ms);
+    if (log->wait_ms > WAIT_FIRST_MS) /* a first refusal may come from a coordinator that starts */
+        log_warn("log of %s cannot be sent yet: %s", name, reason);
+    log_become(tail, log, TAILED_WAITING, log->wait_ms);
     log->question = 0;
     log->wait_ms = log->wait_ms * 2 < WAIT_LAST_MS ? log->wait_ms * 2 : WAIT_LAST_MS;
 }
 
-/* One beyond what was sent this time is of frames that were sent before the connection broke. */
+/* An offset beyond `sent` acknowledges frames that were sent before the connection broke. */
 static void take_offset(struct logtail *tail, struct tailed *log, uint64_t offset)
 {
     if (offset > log->sent)
@@ -312,20 +314,20 @@ static void take_offset(struct logtail *tail, struct tailed *log, uint64_t offse
 
 static void take_ack(struct logtail *tail, const struct log_ack *ack, uint64_t correlation)
 {
-    struct tailed *log = find(tail, ack->token);
+    struct tailed *log = log_find(tail, ack->token);
     if (!log || log->state == TAILED_DONE)
         return;
     bool answers = correlation != 0 && correlation == log->question;
     if (log->state != TAILED_FLOWING && !answers)
-        return; /* about frames that were given up */
+        return; /* acknowledges frames that we no longer count */
     if (ack->sealed) {
-        become(tail, log, TAILED_DONE, 0);
+        log_become(tail, log, TAILED_DONE, 0);
     } else if (ack->refused[0] != '\0') {
         take_refusal(tail, log, ack->refused);
     } else if (answers) {
         log->question = 0;
         settle_at(tail, log, ack->offset, ack->offset);
-        become(tail, log, TAILED_FLOWING, ANSWER_MS);
+        log_become(tail, log, TAILED_FLOWING, ANSWER_MS);
         log->last_sent = false;
         log->gather_ms = 0;
     } else {
@@ -356,7 +358,7 @@ static void signal_wake(struct logtail *tail)
     assert(written == sizeof one || errno == EAGAIN);
 }
 
-static void give_command(struct logtail *tail, struct command command)
+static void give_command(struct logtail *tail, struct tail_command command)
 {
     pthread_mutex_lock(&tail->lock);
     MEM_GROW(tail->commands, tail->command_count, tail->command_capacity);
@@ -365,9 +367,9 @@ static void give_command(struct logtail *tail, struct command command)
     signal_wake(tail);
 }
 
-static struct tailed *follow(struct logtail *tail, struct token token)
+static struct tailed *log_follow(struct logtail *tail, struct token token)
 {
-    struct tailed *log = find(tail, token);
+    struct tailed *log = log_find(tail, token);
     if (log)
         return log;
     MEM_GROW(tail->logs, tail->log_count, tail->log_capacity);
@@ -376,23 +378,23 @@ static struct tailed *follow(struct logtail *tail, struct token token)
     return log; /* ASKING, due at once */
 }
 
-static void forget(struct logtail *tail, struct token token)
+static void log_forget(struct logtail *tail, struct token token)
 {
-    struct tailed *log = find(tail, token);
+    struct tailed *log = log_find(tail, token);
     if (!log)
         return;
-    become(tail, log, TAILED_DONE, 0);
+    log_become(tail, log, TAILED_DONE, 0);
     memmove(log, log + 1, (size_t)(tail->logs + --tail->log_count - log) * sizeof *log);
 }
 
-/* False when it is to stop. */
+/* False when the thread should stop. */
 static bool take_commands(struct logtail *tail)
 {
     uint64_t count;
     ssize_t got = read(tail->wake_fd, &count, sizeof count);
     assert(got == sizeof count || errno == EAGAIN);
     pthread_mutex_lock(&tail->lock);
-    struct command *commands = tail->commands;
+    struct tail_command *commands = tail->commands;
     size_t command_count = tail->command_count;
     bool go_on = !tail->stopping;
     tail->commands = NULL;
@@ -400,10 +402,10 @@ static bool take_commands(struct logtail *tail)
     pthread_mutex_unlock(&tail->lock);
     for (size_t i = 0; i < command_count; i++) {
         if (commands[i].kind == COMMAND_FORGET) {
-            forget(tail, commands[i].token);
+            log_forget(tail, commands[i].token);
             continue;
         }
-        struct tailed *log = follow(tail, commands[i].token);
+        struct tailed *log = log_follow(tail, commands[i].token);
         if (commands[i].kind == COMMAND_FINISH)
             log->final = commands[i].bytes;
     }
@@ -417,7 +419,7 @@ static void drain_inotify(struct logtail *tail)
 {
     char events[4096];
     while (tail->inotify_fd >= 0 && read(tail->inotify_fd, events, sizeof events) > 0)
-        continue; /* which one grew is seen by looking at all that flow: they are few */
+        continue; /* no need to know which file grew: the next round looks at all flowing logs */
 }
 
 static void sleep_until(struct logtail *tail, uint64_t wake_ms)
@@ -432,7 +434,7 @@ static void sleep_until(struct logtail *tail, uint64_t wake_ms)
         drain_inotify(tail);
 }
 
-static void *run(void *context)
+static void *tail_run(void *context)
 {
     struct logtail *tail = context;
     while (take_commands(tail)) {
@@ -441,7 +443,7 @@ static void *run(void *context)
         tail->busy = false;
         receive_all(tail);
         for (size_t i = 0; i < tail->log_count; i++)
-            attend(tail, &tail->logs[i]);
+            log_attend(tail, &tail->logs[i]);
         if (!tail->busy)
             sleep_until(tail, tail->wake_ms);
     }
@@ -450,7 +452,7 @@ static void *run(void *context)
 
 /* ---- outside --------------------------------------------------------------------------------- */
 
-static void release(struct logtail *tail)
+static void tail_release(struct logtail *tail)
 {
     for (size_t i = 0; i < tail->log_count; i++)
         if (tail->logs[i].fd >= 0)
@@ -495,10 +497,10 @@ struct logtail *logtail_start(const struct logtail_options *options, struct err 
     tail->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     pthread_mutex_init(&tail->lock, NULL);
     int failed = open_parts(tail, options, err);
-    if (failed == 0 && pthread_create(&tail->thread, NULL, run, tail) != 0)
+    if (failed == 0 && pthread_create(&tail->thread, NULL, tail_run, tail) != 0)
         failed = err_set(err, "cannot start the log tail's thread: %s", strerror(errno));
     if (failed < 0) {
-        release(tail);
+        tail_release(tail);
         return NULL;
     }
     return tail;
@@ -506,22 +508,17 @@ struct logtail *logtail_start(const struct logtail_options *options, struct err 
 
 void logtail_follow(struct logtail *tail, struct token token)
 {
-    give_command(tail, (struct command){.kind = COMMAND_FOLLOW, .token = token});
+    give_command(tail, (struct tail_command){.kind = COMMAND_FOLLOW, .token = token});
 }
 
 void logtail_finish(struct logtail *tail, struct token token, uint64_t bytes)
 {
-    give_command(tail, (struct command){COMMAND_FINISH, token, bytes});
+    give_command(tail, (struct tail_command){COMMAND_FINISH, token, bytes});
 }
 
 void logtail_forget(struct logtail *tail, struct token token)
 {
-    give_command(tail, (struct command){.kind = COMMAND_FORGET, .token = token});
-}
-
-void logtail_nudge(struct logtail *tail)
-{
-    signal_wake(tail);
+    give_command(tail, (struct tail_command){.kind = COMMAND_FORGET, .token = token});
 }
 
 void logtail_stop(struct logtail *tail)
@@ -533,5 +530,5 @@ void logtail_stop(struct logtail *tail)
     pthread_mutex_unlock(&tail->lock);
     signal_wake(tail);
     pthread_join(tail->thread, NULL);
-    release(tail);
+    tail_release(tail);
 }

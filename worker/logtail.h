@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* logtail.h - carries logs from attempt folders to the coordinator's log store.
+/* logtail.h - sends logs from attempt folders to the coordinator's log store.
  *
- * A thread and a socket of its own: log bytes never wait for control or the other way round. For
- * each followed log it asks the store where to go on (log_resume), reads the file from there, sends
- * zstd frames of at most LIMIT_LOG_CHUNK_BYTES raw bytes within a window of LIMIT_LOG_WINDOW_BYTES,
- * and goes back to the last acknowledged offset after any interruption. It never reads a byte twice
- * into two different frames out of order, and never deletes anything.
+ * Has a thread and a socket of its own, so that log bytes and control messages never wait for each
+ * other. For each followed log it asks the store for the offset to continue at (log_resume), reads
+ * the file from there and sends zstd frames of at most LIMIT_LOG_CHUNK_BYTES raw bytes within a
+ * window of LIMIT_LOG_WINDOW_BYTES. After any interruption it returns to the last acknowledged
+ * offset. The frames of a log are sent in order and without overlap; nothing is ever deleted.
  */
 #ifndef FARM_LOGTAIL_H
 #define FARM_LOGTAIL_H
@@ -24,15 +24,13 @@ struct logtail_options {
     const char *home;
 };
 struct logtail *logtail_start(const struct logtail_options *options, struct err *err);
-/* Follow the log of a token. Idempotent. Thread-safe. */
+/* Follows the log of a token. Idempotent. Thread-safe. */
 void logtail_follow(struct logtail *tail, struct token token);
-/* Its file is final at `bytes`: send to the end, then mark the last frame. Thread-safe. */
+/* The log is complete at `bytes`: sends it to the end and marks the last frame. Thread-safe. */
 void logtail_finish(struct logtail *tail, struct token token, uint64_t bytes);
-/* Stop following (the coordinator has it all). Thread-safe. */
+/* Stops following, because the coordinator has the whole log. Thread-safe. */
 void logtail_forget(struct logtail *tail, struct token token);
-/* Something may have grown; called by the loop now and then and when a phase starts or ends, beside
- * the thread's own watch (inotify where it can, polling every 200 ms where not). */
-void logtail_nudge(struct logtail *tail);
+/* Ends the thread and frees everything. Accepts NULL. */
 void logtail_stop(struct logtail *tail);
 
 #endif

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* loop.c - the worker's shell.
+/* loop.c - the worker's event loop.
  *
- * One turn: wait → take messages, ended phases, time → step the agent → perform its effects; what
- * an effect brings about (a folder made, a phase skipped) is stepped in the same turn. Everything
- * that could take long has a process or a thread of its own: phases, the log tail, removals.
+ * One turn: wait → take messages, ended phases, time → step the agent → perform its effects. The
+ * inputs that an effect causes (a folder was made, a phase was skipped) are stepped in the same
+ * turn. Everything that may take long runs in a process or thread of its own: phases, the log tail,
+ * removals.
  *
- * Whatever line the worker is killed at, the folders tell the next one how to go on: a folder is
- * made before its supervisor starts, a result is written before it is told, and forgetting is one
- * rename. A charge is what the loop keeps for a token: the watched supervisor and the order.
+ * The worker may be killed at any line; the folders show the next worker how to continue: a folder
+ * is made before its supervisor starts, a result is written before it is reported, and forgetting
+ * is one rename.
  */
 #define uthash_fatal(text) assert(!(text))
 #include "worker/loop.h"
@@ -26,6 +27,7 @@
 #include "worker/host/prober.h"
 #include "worker/logtail.h"
 #include "worker/phase/phase.h"
+#include "worker/process/hostfacts.h"
 #include "worker/process/supervisor_client.h"
 
 #include <assert.h>
@@ -45,80 +47,80 @@
 #include <zmq.h>
 
 enum {
-    PROBE_MS = 2000,           /* free space and pressure, told with the next heartbeat */
+    PROBE_MS = 2000,           /* measures free space and pressure for the next heartbeat */
     STOP_GRACE_MS = 10 * 1000, /* from TERM to KILL */
     EVENTS_PER_TURN = 64,
     WAIT_MS_MAX = 10 * 1000,
     HIGH_WATER = 1000
 };
 
-/* Keyed by the packed bytes of the token: the struct has padding. */
-struct token_key {
+/* Key of the hash table: the token's bytes without the padding of its struct. */
+struct attempt_key {
     uint8_t bytes[12];
 };
 
-struct running {
-    struct token_key key;
+/* What the loop keeps for a token until the agent forgets it: the order and the supervisor. */
+struct running_attempt {
+    struct attempt_key key;
     struct token token;
     struct supervisor_client *client; /* NULL while no phase runs */
     enum phase phase;
     struct order order; /* without secret and bundle */
-    struct arena arena; /* the order's */
+    struct arena arena; /* owns the order */
     UT_hash_handle hh;
 };
 
-struct loop {
+struct worker_loop {
     const struct worker_options *options;
     char server_key[KEY_TEXT_BYTES];
     struct key_pair key;
-    char instance[33], boot_id[40], program[PATH_MAX];
+    char instance[33], boot_id[BOOT_ID_BYTES], program[PATH_MAX];
     int lock_fd, signal_fd, epoll_fd;
     void *zmq;
     struct link *link;
     struct agent *agent;
-    struct logtail *tail; /* NULL until it is known where the log store is */
+    struct logtail *tail; /* NULL until the log store's endpoint is known */
     char *log_endpoint;
     struct sweeper *sweeper;
     struct prober *prober;
-    struct arena probed_arena; /* of `host`, once it was looked at again */
+    struct arena probed_arena; /* owns `host` after the first new probe */
     struct capabilities host;
     struct pressure pressure;
     const char *cgroup;
-    struct arena host_arena; /* of the two */
-    struct running *running_attempts;
-    struct agent_input *pending; /* brought about by effects, to be stepped in this turn */
+    struct arena host_arena; /* owns `cgroup` and the `host` of the first probe */
+    struct running_attempt *running_attempts;
+    struct agent_input *pending; /* caused by effects, to be stepped in this turn */
     size_t pending_count, pending_capacity;
-    struct arena turn_arena; /* of the inputs of this turn */
+    struct arena turn_arena; /* owns the data of this turn's inputs */
     uint64_t probe_at_ms;
     bool stopping;
 };
 
-/* ---- running_attempts
- * --------------------------------------------------------------------------------- */
+/* ---- running attempts ------------------------------------------------------------------------ */
 
-static struct token_key key_of(struct token token)
+static struct attempt_key attempt_key_of(struct token token)
 {
-    struct token_key key;
+    struct attempt_key key;
     memcpy(key.bytes, &token.epoch, sizeof token.epoch);
     memcpy(key.bytes + 4, &token.number, sizeof token.number);
     return key;
 }
 
-static struct running *find_running(struct loop *loop, struct token token)
+static struct running_attempt *find_attempt(struct worker_loop *loop, struct token token)
 {
-    struct token_key key = key_of(token);
-    struct running *running;
+    struct attempt_key key = attempt_key_of(token);
+    struct running_attempt *running;
     HASH_FIND(hh, loop->running_attempts, &key, sizeof key, running);
     return running;
 }
 
-static struct running *add_running(struct loop *loop, const struct order *order)
+static struct running_attempt *add_attempt(struct worker_loop *loop, const struct order *order)
 {
-    struct running *running = find_running(loop, order->token);
+    struct running_attempt *running = find_attempt(loop, order->token);
     if (running)
         return running;
     running = mem_new(sizeof *running);
-    running->key = key_of(order->token);
+    running->key = attempt_key_of(order->token);
     running->token = order->token;
     struct order kept = *order;
     kept.secret = kept.bundle = (struct bytes){0};
@@ -127,7 +129,7 @@ static struct running *add_running(struct loop *loop, const struct order *order)
     return running;
 }
 
-static void drop_running(struct loop *loop, struct running *running)
+static void drop_attempt(struct worker_loop *loop, struct running_attempt *running)
 {
     HASH_DELETE(hh, loop->running_attempts,
                 running); /* NOLINT(clang-analyzer-unix.Malloc): uthash */
@@ -138,22 +140,23 @@ static void drop_running(struct loop *loop, struct running *running)
 
 /* ---- inputs ---------------------------------------------------------------------------------- */
 
-static void push(struct loop *loop, const struct agent_input *input)
+static void input_push(struct worker_loop *loop, const struct agent_input *input)
 {
     MEM_GROW(loop->pending, loop->pending_count, loop->pending_capacity);
     loop->pending[loop->pending_count++] = *input;
 }
 
-static void push_prepared(struct loop *loop, struct token token, const char *problem)
+static void push_prepared(struct worker_loop *loop, struct token token, const char *problem)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PREPARED};
     input.prepared.token = token;
     input.prepared.problem = arena_text(&loop->turn_arena, problem);
-    push(loop, &input);
+    input_push(loop, &input);
 }
 
-/* A phase that could not be run, or whose end cannot be read. */
-static void push_failed(struct loop *loop, const struct running *running, const struct err *why)
+/* A phase that could not be started, or whose exit facts cannot be read. */
+static void push_failed(struct worker_loop *loop, const struct running_attempt *running,
+                        const struct err *why)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PHASE_ENDED};
     struct agent_phase_ended *ended = &input.phase_ended;
@@ -164,11 +167,11 @@ static void push_failed(struct loop *loop, const struct running *running, const 
     ended->cause = CAUSE_UNKNOWN;
     ended->detail = arena_text(&loop->turn_arena, why->text);
     log_error("%s", why->text);
-    push(loop, &input);
+    input_push(loop, &input);
 }
 
-/* The supervisor of this phase is gone, or none was needed. */
-static void push_ended(struct loop *loop, const struct running *running)
+/* The supervisor of this phase ended, or the phase was skipped and had none. */
+static void push_ended(struct worker_loop *loop, const struct running_attempt *running)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PHASE_ENDED};
     struct err err;
@@ -176,12 +179,13 @@ static void push_ended(struct loop *loop, const struct running *running)
                      &loop->turn_arena, &input.phase_ended, &err) < 0)
         push_failed(loop, running, &err);
     else
-        push(loop, &input);
+        input_push(loop, &input);
 }
 
 /* ---- phases ---------------------------------------------------------------------------------- */
 
-static void watch(struct loop *loop, struct running *running, struct supervisor_client *client)
+static void supervisor_watch(struct worker_loop *loop, struct running_attempt *running,
+                             struct supervisor_client *client)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = running};
     running->client = client;
@@ -189,8 +193,8 @@ static void watch(struct loop *loop, struct running *running, struct supervisor_
     assert(!failed);
 }
 
-/* The supervisor that has the phase, if one lives. */
-static bool find_supervisor(struct loop *loop, struct running *running)
+/* Finds and watches the live supervisor of the phase; false if there is none. */
+static bool find_supervisor(struct worker_loop *loop, struct running_attempt *running)
 {
     struct arena arena = {0};
     struct supervisor_client *client = NULL;
@@ -200,28 +204,30 @@ static bool find_supervisor(struct loop *loop, struct running *running)
         log_error("%s", err.text);
     arena_clear(&arena);
     if (client)
-        watch(loop, running, client);
+        supervisor_watch(loop, running, client);
     return client != NULL;
 }
 
-static void unwatch(struct loop *loop, struct running *running)
+static void supervisor_unwatch(struct worker_loop *loop, struct running_attempt *running)
 {
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, supervisor_client_fd(running->client), NULL);
     supervisor_client_release(running->client);
     running->client = NULL;
 }
 
-/* The one that ended need not be the one that has the phase: an agent that was killed right after
- * it started a supervisor leaves one that the next agent did not see yet, and starts another. */
-static void supervisor_ended(struct loop *loop, struct running *running)
+/* Another supervisor may still own the phase: an agent killed right after starting a supervisor
+ * leaves one that the next agent does not see in time, so that it starts a second one. Only one of
+ * the two gets the lock. */
+static void supervisor_ended(struct worker_loop *loop, struct running_attempt *running)
 {
-    unwatch(loop, running);
+    supervisor_unwatch(loop, running);
     if (!find_supervisor(loop, running))
         push_ended(loop, running);
 }
 
-static int begin_phase(struct loop *loop, const struct running *running, const struct order *order,
-                       struct supervisor_client **client, struct err *err)
+static int begin_phase(struct worker_loop *loop, const struct running_attempt *running,
+                       const struct order *order, struct supervisor_client **client,
+                       struct err *err)
 {
     const char *home = loop->options->home;
     struct phase_command command = {0};
@@ -248,9 +254,9 @@ static int begin_phase(struct loop *loop, const struct running *running, const s
     return supervisor_client_begin(&start, client, err);
 }
 
-static void start_phase(struct loop *loop, const struct agent_effect *effect)
+static void start_phase(struct worker_loop *loop, const struct agent_effect *effect)
 {
-    struct running *running = add_running(loop, effect->order);
+    struct running_attempt *running = add_attempt(loop, effect->order);
     struct supervisor_client *client;
     struct err err;
     running->phase = effect->phase;
@@ -261,60 +267,60 @@ static void start_phase(struct loop *loop, const struct agent_effect *effect)
     else if (begin_phase(loop, running, effect->order, &client, &err) < 0)
         push_failed(loop, running, &err);
     else
-        watch(loop, running, client);
+        supervisor_watch(loop, running, client);
 }
 
 /* ---- effects --------------------------------------------------------------------------------- */
 
-static void prepare(struct loop *loop, const struct order *order)
+static void folder_prepare(struct worker_loop *loop, const struct order *order)
 {
     struct err err = {""};
-    add_running(loop, order);
+    add_attempt(loop, order);
     if (folder_make(loop->options->home, order, &err) < 0)
         log_error("%s", err.text);
     push_prepared(loop, order->token, err.text);
 }
 
-static void save_result(struct loop *loop, const struct item *item)
+static void save_result(struct worker_loop *loop, const struct item *item)
 {
     struct err err;
     const char *folder = folder_path(loop->options->home, item->token, NULL, &loop->turn_arena);
     if (item->outcome == OUTCOME_OK && !item->is_publication)
         cleaner_note(loop->options->home, &item->product);
-    /* Not saved is no lie: the next agent comes to the same result from the phase's facts. */
+    /* If saving fails nothing is lost: the next agent derives the same result from exit facts. */
     if (io_exists(folder) && folder_save_result(loop->options->home, item, &err) < 0)
         log_error("%s", err.text);
     if (loop->tail)
         logtail_finish(loop->tail, item->token, item->log_bytes);
 }
 
-static void forget(struct loop *loop, struct token token)
+static void attempt_forget(struct worker_loop *loop, struct token token)
 {
-    struct running *running = find_running(loop, token);
+    struct running_attempt *running = find_attempt(loop, token);
     struct err err;
     if (running)
-        drop_running(loop, running);
+        drop_attempt(loop, running);
     if (loop->tail)
         logtail_forget(loop->tail, token);
     if (sweeper_forget(loop->sweeper, token, &err) < 0)
         log_warn("%s", err.text);
 }
 
-static void kill_phase(struct loop *loop, struct token token)
+static void kill_phase(struct worker_loop *loop, struct token token)
 {
-    const struct running *running = find_running(loop, token);
-    if (running && running->client) /* else its end is on its way to the agent */
+    const struct running_attempt *running = find_attempt(loop, token);
+    if (running && running->client) /* without one the phase ended and the agent will be told */
         supervisor_client_stop(running->client);
 }
 
-static void perform(struct loop *loop, const struct agent_effect *effect)
+static void effect_perform(struct worker_loop *loop, const struct agent_effect *effect)
 {
     switch (effect->kind) {
-    case AGENT_EFFECT_SEND: /* not delivered is no harm: all of it is said again */
+    case AGENT_EFFECT_SEND: /* a lost message does no harm: the next one repeats everything */
         (void)link_send(loop->link, 0, &effect->message, 0);
         break;
     case AGENT_EFFECT_PREPARE:
-        prepare(loop, effect->order);
+        folder_prepare(loop, effect->order);
         break;
     case AGENT_EFFECT_START_PHASE:
         start_phase(loop, effect);
@@ -326,30 +332,30 @@ static void perform(struct loop *loop, const struct agent_effect *effect)
         save_result(loop, effect->item);
         break;
     case AGENT_EFFECT_FORGET:
-        forget(loop, effect->token);
+        attempt_forget(loop, effect->token);
         break;
     case AGENT_EFFECT_NONE:
         break;
     }
 }
 
-static void step(struct loop *loop, struct agent_input *input)
+static void loop_step(struct worker_loop *loop, struct agent_input *input)
 {
     struct agent_outcome outcome = {0};
     input->now_ms = clock_boot_ms();
     input->wall_ms = clock_wall_ms();
     agent_step(loop->agent, input, &outcome);
     for (size_t i = 0; i < outcome.effect_count; i++)
-        perform(loop, &outcome.effects[i]);
+        effect_perform(loop, &outcome.effects[i]);
     agent_outcome_clear(&outcome);
 }
 
-/* Steps what effects brought about, and what that brings about. */
-static void settle(struct loop *loop)
+/* Steps the inputs that effects caused, including those caused meanwhile. */
+static void pending_settle(struct worker_loop *loop)
 {
     for (size_t i = 0; i < loop->pending_count; i++) {
         struct agent_input input = loop->pending[i];
-        step(loop, &input);
+        loop_step(loop, &input);
     }
     loop->pending_count = 0;
     arena_clear(&loop->turn_arena);
@@ -357,8 +363,8 @@ static void settle(struct loop *loop)
 
 /* ---- the log tail ---------------------------------------------------------------------------- */
 
-/* The port behind the control port, where nothing else is said. */
-static char *endpoint_behind(const char *control)
+/* The default: the port after the control port. */
+static char *default_log_endpoint(const char *control)
 {
     const char *colon = strrchr(control, ':');
     struct buf text = {0};
@@ -369,16 +375,16 @@ static char *endpoint_behind(const char *control)
     return (char *)text.data;
 }
 
-static char *choose_log_endpoint(const struct loop *loop, const char *told)
+static char *choose_log_endpoint(const struct worker_loop *loop, const char *told)
 {
     if (told[0] != '\0')
         return mem_text(told);
     if (loop->options->log_connect[0] != '\0')
         return mem_text(loop->options->log_connect);
-    return endpoint_behind(loop->options->connect);
+    return default_log_endpoint(loop->options->connect);
 }
 
-static void follow_all(struct loop *loop)
+static void follow_all(struct worker_loop *loop)
 {
     const struct item *items;
     size_t count = agent_items(loop->agent, &items);
@@ -390,10 +396,10 @@ static void follow_all(struct loop *loop)
     }
 }
 
-static void connect_logs(struct loop *loop, const char *told)
+static void connect_logs(struct worker_loop *loop, const char *told)
 {
     char *endpoint = choose_log_endpoint(loop, told);
-    struct err err = {"it is not known where the log store is: say --log-connect"};
+    struct err err = {"the log store's address is unknown: set --log-connect"};
     if (endpoint && loop->tail && strcmp(endpoint, loop->log_endpoint) == 0) {
         free(endpoint);
         return;
@@ -411,12 +417,12 @@ static void connect_logs(struct loop *loop, const char *told)
     if (tail)
         follow_all(loop);
     else
-        log_error("logs stay here: %s", err.text);
+        log_error("logs are not sent to the coordinator: %s", err.text);
 }
 
 /* ---- what comes in --------------------------------------------------------------------------- */
 
-static void take_message(struct loop *loop, const struct message *message)
+static void take_message(struct worker_loop *loop, const struct message *message)
 {
     struct agent_input input = {0};
     switch ((int)message->kind) {
@@ -442,12 +448,12 @@ static void take_message(struct loop *loop, const struct message *message)
     default:
         return;
     }
-    step(loop, &input);
-    settle(loop);
+    loop_step(loop, &input);
+    pending_settle(loop);
 }
 
-/* True when something came. */
-static bool receive_all(struct loop *loop)
+/* True when something was received. */
+static bool receive_all(struct worker_loop *loop)
 {
     struct arena arena = {0};
     struct received received;
@@ -466,13 +472,13 @@ static bool receive_all(struct loop *loop)
         arena_clear(&arena);
     }
     if (link_came_up(loop->link)) {
-        step(loop, &(struct agent_input){.kind = AGENT_INPUT_CONNECTED});
+        loop_step(loop, &(struct agent_input){.kind = AGENT_INPUT_CONNECTED});
         some = true;
     }
     return some;
 }
 
-static uint64_t log_bytes(const struct loop *loop, struct token token, struct arena *arena)
+static uint64_t log_bytes(const struct worker_loop *loop, struct token token, struct arena *arena)
 {
     struct stat info;
     if (stat(folder_path(loop->options->home, token, "log", arena), &info) < 0)
@@ -480,8 +486,8 @@ static uint64_t log_bytes(const struct loop *loop, struct token token, struct ar
     return (uint64_t)info.st_size;
 }
 
-/* Where a running phase stands. */
-static void look_at(struct loop *loop, const struct running *running)
+/* Tells the agent the progress of a running phase. */
+static void look_at(struct worker_loop *loop, const struct running_attempt *running)
 {
     struct agent_input input = {.kind = AGENT_INPUT_LOOKED};
     struct agent_look *look = &input.looked;
@@ -490,37 +496,37 @@ static void look_at(struct loop *loop, const struct running *running)
     look->stop_cause = supervisor_client_coming_stop(
         folder_path(loop->options->home, running->token, NULL, &loop->turn_arena), running->phase,
         &look->stop_at_ms);
-    step(loop, &input);
+    loop_step(loop, &input);
 }
 
-static void probe(struct loop *loop)
+static void host_probe(struct worker_loop *loop)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PROBED};
     probe_now(&loop->host, loop->host.filesystems, &loop->pressure);
     input.probed.capabilities = loop->host;
     input.probed.pressure = loop->pressure;
-    step(loop, &input);
-    for (const struct running *running = loop->running_attempts; running;
+    loop_step(loop, &input);
+    for (const struct running_attempt *running = loop->running_attempts; running;
          running = running->hh.next)
         if (running->client)
             look_at(loop, running);
-    settle(loop);
+    pending_settle(loop);
     loop->probe_at_ms = clock_boot_ms() + PROBE_MS;
 }
 
-static void take_time(struct loop *loop)
+static void take_time(struct worker_loop *loop)
 {
     uint64_t now = clock_boot_ms();
     if (now >= loop->probe_at_ms)
-        probe(loop);
+        host_probe(loop);
     if (now >= agent_deadline_ms(loop->agent)) {
-        step(loop, &(struct agent_input){.kind = AGENT_INPUT_TICK});
-        settle(loop);
+        loop_step(loop, &(struct agent_input){.kind = AGENT_INPUT_TICK});
+        pending_settle(loop);
     }
 }
 
-/* What the host has by now; the agent says hello with it when it is something else. */
-static void take_look(struct loop *loop)
+/* Takes the result of a new probe; the agent says hello if the capabilities changed. */
+static void take_look(struct worker_loop *loop)
 {
     struct capabilities host;
     struct arena arena;
@@ -529,11 +535,11 @@ static void take_look(struct loop *loop)
     arena_clear(&loop->probed_arena);
     loop->host = host;
     loop->probed_arena = arena;
-    log_info("looked again what this host has");
-    probe(loop);
+    log_info("probed this host again");
+    host_probe(loop);
 }
 
-static void take_signal(struct loop *loop)
+static void take_signal(struct worker_loop *loop)
 {
     struct signalfd_siginfo info;
     if (read(loop->signal_fd, &info, sizeof info) != sizeof info)
@@ -541,14 +547,15 @@ static void take_signal(struct loop *loop)
     if (info.ssi_signo == SIGHUP) {
         prober_ask(loop->prober);
     } else {
-        log_info("signal %u: ending; what runs goes on and is found again", info.ssi_signo);
+        log_info("signal %u: stopping; running builds continue and are found at the next start",
+                 info.ssi_signo);
         loop->stopping = true;
     }
 }
 
 /* ---- the turn -------------------------------------------------------------------------------- */
 
-static int wait_ms(const struct loop *loop)
+static int wait_ms(const struct worker_loop *loop)
 {
     uint64_t now = clock_boot_ms(), wake = agent_deadline_ms(loop->agent);
     if (loop->probe_at_ms < wake)
@@ -557,7 +564,7 @@ static int wait_ms(const struct loop *loop)
     return wait < WAIT_MS_MAX ? (int)wait : WAIT_MS_MAX;
 }
 
-static void turn(struct loop *loop, bool may_wait)
+static void loop_turn(struct worker_loop *loop, bool may_wait)
 {
     struct epoll_event events[EVENTS_PER_TURN];
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, may_wait ? wait_ms(loop) : 0);
@@ -569,41 +576,42 @@ static void turn(struct loop *loop, bool may_wait)
         else if (events[i].data.ptr != loop->link)
             supervisor_ended(loop, events[i].data.ptr);
     }
-    settle(loop); /* now: a message may make the agent forget a charge of this list */
+    pending_settle(
+        loop); /* before messages: one may free a running attempt that `events` points to */
     take_time(loop);
 }
 
-static void run(struct loop *loop)
+static void loop_turns(struct worker_loop *loop)
 {
     bool may_wait = false;
     while (!loop->stopping) {
-        turn(loop, may_wait);
+        loop_turn(loop, may_wait);
         may_wait = !receive_all(loop); /* also after sending: the descriptor is edge-triggered */
     }
 }
 
 /* ---- at start -------------------------------------------------------------------------------- */
 
-/* What an earlier agent left: each folder is an item again. */
-static void find_again(struct loop *loop, struct token token)
+/* Restores the item of a folder that an earlier worker left. */
+static void find_again(struct worker_loop *loop, struct token token)
 {
     struct agent_input input = {.kind = AGENT_INPUT_FOUND};
     struct agent_found *found = &input.found;
     struct err err;
     if (folder_read(loop->options->home, token, found, &loop->turn_arena, &err) < 0) {
-        log_error("left alone: %s", err.text);
+        log_error("attempt folder ignored: %s", err.text);
         return;
     }
-    struct running *running = add_running(loop, &found->order);
+    struct running_attempt *running = add_attempt(loop, &found->order);
     bool runs = found->state == ITEM_RUNNING;
     running->phase = found->phase;
-    found->supervisor_gone = false; /* PHASE_ENDED says it, after its tree is ended */
-    step(loop, &input);
+    found->supervisor_gone = false; /* PHASE_ENDED reports it, after its process tree was ended */
+    loop_step(loop, &input);
     if (runs && !find_supervisor(loop, running))
         push_ended(loop, running);
 }
 
-static int find_all_again(struct loop *loop, struct err *err)
+static int find_all_again(struct worker_loop *loop, struct err *err)
 {
     struct token *tokens;
     size_t count;
@@ -611,14 +619,15 @@ static int find_all_again(struct loop *loop, struct err *err)
         return -1;
     for (size_t i = 0; i < count; i++)
         find_again(loop, tokens[i]);
-    settle(loop); /* behind all of them: a hello that shows only some would cost the others */
+    pending_settle(
+        loop); /* after all of them: the coordinator gives up items that a hello does not list */
     if (count > 0)
-        log_info("found %zu attempts of before", count);
+        log_info("found %zu attempts of an earlier worker", count);
     free(tokens);
     return 0;
 }
 
-static int lock_home(struct loop *loop, struct err *err)
+static int lock_home(struct worker_loop *loop, struct err *err)
 {
     const char *path = arena_print(&loop->host_arena, "%s/lock", loop->options->home);
     loop->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -631,8 +640,8 @@ static int lock_home(struct loop *loop, struct err *err)
                          getpid(), err);
 }
 
-/* Random, once: tells two workers that were given one key apart. */
-static int read_instance(struct loop *loop, struct err *err)
+/* Drawn at random once: tells apart two workers that have the same key. */
+static int read_instance(struct worker_loop *loop, struct err *err)
 {
     const char *path = arena_print(&loop->host_arena, "%s/instance", loop->options->home);
     struct buf text = {0};
@@ -649,20 +658,16 @@ static int read_instance(struct loop *loop, struct err *err)
     return result;
 }
 
-static int read_machine(struct loop *loop, struct err *err)
+static int read_machine(struct worker_loop *loop, struct err *err)
 {
-    struct buf text = {0};
-    int result = io_read_file("/proc/sys/kernel/random/boot_id", 64, &text, err);
-    if (result == 0)
-        snprintf(loop->boot_id, sizeof loop->boot_id, "%.36s", (char *)text.data);
-    buf_release(&text);
-    ssize_t size = readlink("/proc/self/exe", loop->program, sizeof loop->program - 1);
-    if (result == 0 && size < 0)
+    if (!boot_id_read(loop->boot_id))
+        return err_set(err, "cannot read /proc/sys/kernel/random/boot_id");
+    if (readlink("/proc/self/exe", loop->program, sizeof loop->program - 1) < 0)
         return err_set(err, "cannot tell where this program is: %s", strerror(errno));
-    return result;
+    return 0;
 }
 
-static int open_events(struct loop *loop, struct err *err)
+static int open_events(struct worker_loop *loop, struct err *err)
 {
     sigset_t signals;
     sigemptyset(&signals);
@@ -670,7 +675,7 @@ static int open_events(struct loop *loop, struct err *err)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
-    sigprocmask(SIG_BLOCK, &signals, NULL); /* before any thread, so that all have it so */
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* before any thread starts, so that all inherit it */
     loop->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->signal_fd};
@@ -680,7 +685,7 @@ static int open_events(struct loop *loop, struct err *err)
     return 0;
 }
 
-static int open_link(struct loop *loop, struct err *err)
+static int open_link(struct worker_loop *loop, struct err *err)
 {
     const struct link_options options = {.frame_bytes_max = LIMIT_CONTROL_FRAME_BYTES,
                                          .send_high_water = HIGH_WATER,
@@ -697,7 +702,7 @@ static int open_link(struct loop *loop, struct err *err)
     return 0;
 }
 
-static void probe_first(struct loop *loop)
+static void probe_first(struct worker_loop *loop)
 {
     const struct worker_options *options = loop->options;
     const struct probe_limits limits = options_probe_limits(options);
@@ -708,7 +713,7 @@ static void probe_first(struct loop *loop)
         log_warn("this host takes no builds: %s", loop->host.problem);
 }
 
-static int open_loop(struct loop *loop, struct err *err)
+static int open_loop(struct worker_loop *loop, struct err *err)
 {
     const struct worker_options *options = loop->options;
     const char *key = arena_print(&loop->host_arena, "%s/worker.key", options->home);
@@ -734,11 +739,11 @@ static int open_loop(struct loop *loop, struct err *err)
     return find_all_again(loop, err);
 }
 
-static void close_loop(struct loop *loop)
+static void close_loop(struct worker_loop *loop)
 {
-    struct running *running, *next;
+    struct running_attempt *running, *next;
     HASH_ITER(hh, loop->running_attempts, running, next)
-    drop_running(loop, running);
+    drop_attempt(loop, running);
     logtail_stop(loop->tail);
     sweeper_stop(loop->sweeper);
     prober_stop(loop->prober);
@@ -759,11 +764,11 @@ static void close_loop(struct loop *loop)
 
 int loop_run(const struct worker_options *options, struct err *err)
 {
-    struct loop loop = {.options = options, .lock_fd = -1, .signal_fd = -1, .epoll_fd = -1};
+    struct worker_loop loop = {.options = options, .lock_fd = -1, .signal_fd = -1, .epoll_fd = -1};
     int result = open_loop(&loop, err);
     if (result == 0) {
         log_info("worker %s, key %s", FARM_VERSION, loop.key.public_key);
-        run(&loop);
+        loop_turns(&loop);
     }
     close_loop(&loop);
     return result;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - the program farm-worker: one row a command. */
+/* main.c - the program farm-worker: one row per command. */
 #include "proto/base/io.h"
 #include "proto/base/log.h"
+#include "proto/base/version.h"
 #include "worker/disk/folder.h"
 #include "worker/host/cleaner.h"
 #include "worker/host/commands.h"
@@ -16,10 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct command {
+struct subcommand {
     const char *name;
     const char *help;
-    int options; /* 0: it reads its own arguments */
+    int options; /* the settings it takes (options.h); 0: it parses its own arguments */
     int (*run)(struct worker_options *options, struct err *err);
 };
 
@@ -59,31 +60,33 @@ static void print_folder(const char *home, struct token token, struct arena *are
         return;
     }
     const char *state = found.state == ITEM_ENDED ? outcome_names[found.result.outcome]
-                        : found.supervisor_gone   ? "supervisor gone"
+                        : found.supervisor_gone   ? "supervisor lost"
                                                   : item_state_names[found.state];
     printf("%s\t%s\t%s\t%llu bytes of log\n", state, phase_names[found.phase],
            found.order.variant.package, (unsigned long long)found.log_bytes);
 }
 
-/* "a|b" would end a cell of the table. */
+/* Escapes '|', which would end the cell of a table. */
 static void print_cell(const char *text)
 {
     for (; *text; text++)
         printf(*text == '|' ? "\\|" : "%c", *text);
 }
 
-/* The second half of docs/failures.md; the first is farmd's. */
+/* Prints the second half of docs/failures.md; farmd prints the first. */
 static int print_rules(struct worker_options *options, struct err *err)
 {
     (void)options, (void)err;
-    printf("\n## How a cause is known\n\n"
-           "Evidence first: what the kernel killed for memory, limits, the free bytes at the exit, "
-           "a supervisor that is gone. Then the rules of\n"
-           "`farm.yaml` (`rules`), then these, in this order, over the last 256 KiB of the log; "
-           "the first that matches wins. Where none says why, nix-daemon tells: processes of its "
-           "cgroup that the kernel killed for memory (oom), or\n"
-           "its restart (host-lost), while a build or publish of flox or nix ran.\n\n"
-           "| cause | phases | pattern | from |\n|---|---|---|---|\n");
+    printf("\n## How the worker finds the cause\n\n"
+           "1. Evidence: processes that the kernel killed for lack of memory, limits, the free "
+           "bytes at the exit, a killed supervisor.\n"
+           "2. Your own rules: `rules` in `farm.yaml`.\n"
+           "3. The rules below, in this order, applied to the last 256 KiB of the log. The first "
+           "that matches wins.\n"
+           "4. If no rule gives a reason and flox or nix was building or publishing: processes of "
+           "nix-daemon's cgroup that the kernel killed for lack of\n"
+           "   memory (oom), or a restart of nix-daemon (host-lost).\n\n"
+           "| cause | phases | pattern | source |\n|---|---|---|---|\n");
     const struct cause_rule *rule;
     for (size_t i = 0; (rule = cause_rule_at(i)); i++) {
         printf("| %s |", cause_names[rule->cause]);
@@ -116,29 +119,30 @@ static int run_loop(struct worker_options *options, struct err *err)
     return loop_run(options, err);
 }
 
-static const struct command commands[] = {
-    {"enrol", "make this host a worker: key pair, configuration; prints the public key",
+static const struct subcommand commands[] = {
+    {"enrol", "make this host a worker: write key pair and configuration, print the public key",
      OPTIONS_ENROL, host_enrol},
     {"join", "make this host a worker with a token of `farm token create`", OPTIONS_JOIN,
      host_join},
-    {"service", "install, start, restart, stop, status or remove: keep the worker running",
+    {"service", "install, start, restart, stop, status or remove the worker's service",
      OPTIONS_SERVICE, host_service},
-    {"doctor", "check what this host needs to build; a fix for each red line", OPTIONS_DOCTOR,
+    {"doctor", "check whether this host can build; prints a fix for each problem", OPTIONS_DOCTOR,
      host_doctor},
-    {"clean", "free this host's disk: old builds, worktrees and clones, then what nix can collect",
-     OPTIONS_CLEAN, cleaner_run},
-    {"run", "be a worker, until a signal", OPTIONS_RUN, run_loop},
-    {"keep", "be the background process that keeps a worker running (started by service)",
-     OPTIONS_HOME, host_keep},
-    {"keys", "print this worker's public key; make it if there is none", OPTIONS_HOME, print_keys},
-    {"probe", "print what this host has", OPTIONS_HOME, print_probe},
+    {"clean", "free disk space: old builds, worktrees and clones, then nix garbage", OPTIONS_CLEAN,
+     cleaner_run},
+    {"run", "run the worker until SIGTERM or SIGINT", OPTIONS_RUN, run_loop},
+    {"keep", "run the watchdog that restarts the worker (started by `service`)", OPTIONS_HOME,
+     host_keep},
+    {"keys", "print this worker's public key; makes a key pair if there is none", OPTIONS_HOME,
+     print_keys},
+    {"probe", "print this host's capabilities", OPTIONS_HOME, print_probe},
     {"status", "list the attempts in this worker's home", OPTIONS_HOME, print_status},
-    {"rules", "print by which words the cause of a failure is known", OPTIONS_HOME, print_rules},
-    {"phase", "run one phase of an attempt (started by its supervisor)", 0, NULL},
+    {"rules", "print the rules that find the cause of a failure", OPTIONS_HOME, print_rules},
+    {"phase", "run one phase of an attempt (started by the supervisor)", 0, NULL},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
-static int usage(FILE *to)
+static int usage_print(FILE *to)
 {
     fprintf(to, "Usage: farm-worker COMMAND [OPTION...]\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
@@ -147,7 +151,7 @@ static int usage(FILE *to)
     return to == stdout ? 0 : 2;
 }
 
-static int run_command(const struct command *command, int argc, char **argv)
+static int run_command(const struct subcommand *command, int argc, char **argv)
 {
     struct worker_options options;
     struct err err;
@@ -166,16 +170,16 @@ int main(int argc, char **argv)
 {
     log_open("farm-worker", LOG_INFO);
     if (argc < 2)
-        return usage(stderr);
+        return usage_print(stderr);
     if (strcmp(argv[1], "--version") == 0) {
-        printf("farm-worker %s\n", FARM_VERSION);
+        printf("farm-worker %s\n", version_text);
         return 0;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-        return usage(stdout);
+        return usage_print(stdout);
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return run_command(&commands[i], argc - 1, argv + 1);
-    fprintf(stderr, "farm-worker: there is no command \"%s\"\n", argv[1]);
-    return usage(stderr);
+    fprintf(stderr, "farm-worker: unknown command \"%s\"\n", argv[1]);
+    return usage_print(stderr);
 }

@@ -114,8 +114,7 @@ static int refuse_ambiguous(const struct farm *farm, const char *text,
 {
     struct buf names = {0};
     for (size_t i = 0; i < matches->count && i < 4; i++) {
-        struct job_view job;
-        view_job(farm, matches->jobs[i], &job);
+        struct job_view job = must_job(farm, matches->jobs[i]);
         buf_print(&names, "%s%s:%s", i ? ", " : "", job.item->variant.branch,
                   job.item->variant.package);
     }

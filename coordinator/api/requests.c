@@ -15,6 +15,7 @@
 #include "coordinator/shell/reply.h"
 #include "coordinator/shell/secrets.h"
 #include "coordinator/storage/logstore.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
@@ -191,8 +192,7 @@ static int find_publish_log(const struct lookup *lookup, const struct job_view *
 static int find_log(const struct lookup *lookup, const json_t *arguments, struct requested_log *log,
                     struct err *err)
 {
-    struct job_view job;
-    view_job(lookup->farm, lookup->job, &job);
+    struct job_view job = must_job(lookup->farm, lookup->job);
     if (!strcmp(json_get_text(arguments, "kind", ""), "publish"))
         return find_publish_log(lookup, &job, log, err);
     const char *package = job.item->variant.package;
@@ -368,13 +368,8 @@ static int store_bundle(struct shell *shell, const struct asker *asker, const ch
                        "push them, then build",
                        size, LIMIT_BUNDLE_BYTES);
     uint8_t *bytes = arena_new(&shell->arena, size + 1);
-    for (size_t i = 0; i < size; i++) {
-        char pair[3] = {hex[2 * i], hex[2 * i + 1], 0};
-        char *end;
-        bytes[i] = (uint8_t)strtoul(pair, &end, 16);
-        if (*end)
-            return err_set(err, "the bundle is not valid hex");
-    }
+    if (!hex_read(hex, bytes, size))
+        return err_set(err, "the bundle is not valid hex");
     if (io_make_folders(shell_path(shell, "bundles"), 0700, err))
         return -1;
     return io_write_file(
@@ -764,10 +759,4 @@ const struct verb *verb_find(const char *name)
         if (!strcmp(verbs[i].row.verb, name))
             return &verbs[i];
     return NULL;
-}
-
-const struct request_row *request_row(const char *name)
-{
-    const struct verb *verb = verb_find(name);
-    return verb ? &verb->row : NULL;
 }

@@ -17,6 +17,5 @@ struct request_row {
 };
 /* The rows of the table; NULL after the last, or for an unknown verb. */
 const struct request_row *request_row_at(size_t index);
-const struct request_row *request_row(const char *verb);
 
 #endif

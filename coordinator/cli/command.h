@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* command.h - a command of `farm`, and the services for its handler.
  *
- * The table of commands (commands.c) is the only description of them: parsing, dispatch, `farm
+ * The table of commands (commands.def) is the only description of them: parsing, dispatch, `farm
  * help`, the man page, the completion and docs/cli.md are made from its rows. A new command needs
  * a cmd_x.c and a row.
  */

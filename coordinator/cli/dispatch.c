@@ -3,13 +3,14 @@
  *
  *   farm [COMMON OPTION...] COMMAND [WORD] [OPTION|ARGUMENT...]
  *
- * glibc's argp parses both halves with tables made from the rows of commands.c. A command may have
+ * glibc's argp parses both halves with tables made from the rows of commands.def. A command may have
  * two words ("worker list"); the longest name wins.
  */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/manual.h"
+#include "proto/base/version.h"
 
 #include <argp.h>
 #include <assert.h>
@@ -203,7 +204,7 @@ enum exit_code farm_main(int argc, char **argv)
     struct front front = take_front(argc, argv);
     int count = argc - front.next;
     if (front.wants_version)
-        return puts("farm " FARM_VERSION) < 0 ? EXIT_REFUSED : EXIT_FINE;
+        return printf("farm %s\n", version_text) < 0 ? EXIT_REFUSED : EXIT_FINE;
     if (front.wants_help || count < 1) {
         help_overview(front.wants_help ? stdout : stderr);
         return front.wants_help ? EXIT_FINE : EXIT_USAGE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - the program farm; commands.c lists what it can do. */
+/* main.c - the program farm; commands.def lists what it can do. */
 #include "coordinator/cli/command.h"
 
 #include <signal.h>

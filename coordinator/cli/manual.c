@@ -127,7 +127,7 @@ void manual_markdown(FILE *out)
     const struct command *command;
     fputs("# The commands\n\n"
           "Made by `farm help --markdown` from the table of commands "
-          "(`coordinator/cli/commands.c`); change it there.\n\n"
+          "(`coordinator/cli/commands.def`); change it there.\n\n"
           "Tables are for people; `--json` prints the same for programs. Colours appear only on a "
           "terminal, and never with `NO_COLOR`.\n\n"
           "## Every command\n\n| option | |\n|---|---|\n",

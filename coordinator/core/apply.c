@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* apply.c - the only writer: makes one fact true.
  *
- * One function a kind of record. None of them decides: what a record means is fixed for ever, so
- * that a journal replays to the farm that wrote it. A record that contradicts the farm is a bug and
- * asserts: the move has no row in state.c, or what it speaks of does not exist. Counters, queues
- * and reservations are kept in step here, each in one place.
+ * One function a kind of record (record.def). None of them decides: what a record means is fixed
+ * for ever, so that a journal replays to the farm that wrote it. A record that contradicts the farm
+ * is a bug and asserts: the move has no row in state.c, or what it speaks of does not exist.
+ * Counters, queues and reservations are kept in step here, each in one place.
  */
 #include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@
 /* ---- the farm ------------------------------------------------------------------------------ */
 
 /* Sessions end with the process that gave them. Every live lease gets a full term plus grace. */
-static void farm_started(struct farm *farm, const struct record *record)
+void apply_farm_started(struct farm *farm, const struct record *record)
 {
     farm->epoch = record->farm_started.epoch;
     farm->incarnation = record->farm_started.incarnation;
@@ -32,31 +33,31 @@ static void farm_started(struct farm *farm, const struct record *record)
     }
 }
 
-static void farm_paused(struct farm *farm, const struct record *record)
+void apply_farm_paused(struct farm *farm, const struct record *record)
 {
     farm->paused = true;
     set_text(&farm->paused_by, record->paused.who);
     set_text(&farm->paused_reason, record->paused.reason);
 }
 
-static void farm_resumed(struct farm *farm, const struct record *record)
+void apply_farm_resumed(struct farm *farm, const struct record *record)
 {
     (void)record;
     farm->paused = false;
 }
 
-static void policy_set(struct farm *farm, const struct record *record)
+void apply_policy_set(struct farm *farm, const struct record *record)
 {
     farm->policy = record->policy_set;
 }
 
-static void intake_set(struct farm *farm, const struct record *record)
+void apply_intake_set(struct farm *farm, const struct record *record)
 {
     farm->intake_closed = !record->intake.open;
     set_text(&farm->intake_reason, record->intake.reason);
 }
 
-static void clock_jumped(struct farm *farm, const struct record *record)
+void apply_clock_jumped(struct farm *farm, const struct record *record)
 {
     uint64_t gap_ms = record->clock.gap_ms;
     for (struct worker *worker = farm->workers; worker; worker = worker->hh.next) {
@@ -66,12 +67,12 @@ static void clock_jumped(struct farm *farm, const struct record *record)
     }
 }
 
-static void clock_set(struct farm *farm, const struct record *record)
+void apply_clock_set(struct farm *farm, const struct record *record)
 {
     farm->offset_ms = record->clock.offset_ms;
 }
 
-static void counters_set(struct farm *farm, const struct record *record)
+void apply_counters_set(struct farm *farm, const struct record *record)
 {
     struct record_counters *counters = &farm->counters;
     const struct record_counters *to = &record->counters;
@@ -85,7 +86,7 @@ static void counters_set(struct farm *farm, const struct record *record)
 
 /* ---- what outlives runs -------------------------------------------------------------------- */
 
-static void ledger_entered(struct farm *farm, const struct record *record)
+void apply_ledger_entered(struct farm *farm, const struct record *record)
 {
     struct ledger_entry *entry = arena_new(&farm->arena, sizeof *entry);
     shape_copy(&ledger_entry_shape, entry, &record->ledger_entered, &farm->arena);
@@ -104,7 +105,7 @@ static void ledger_entered(struct farm *farm, const struct record *record)
     newest->index = farm->ledger_count++;
 }
 
-static void learned(struct farm *farm, const struct record *record)
+void apply_learned(struct farm *farm, const struct record *record)
 {
     const struct record_learned *body = &record->learned;
     buf_clear(&farm->scratch);
@@ -138,7 +139,7 @@ void know_request(struct farm *farm, const char *id, uint64_t run)
     HASH_ADD_KEYPTR(hh, farm->requests, known->id, strlen(known->id), known);
 }
 
-static void request_known(struct farm *farm, const struct record *record)
+void apply_request_known(struct farm *farm, const struct record *record)
 {
     know_request(farm, record->request_known.request_id, record->request_known.run);
 }
@@ -152,7 +153,7 @@ static struct notice *existing_notice(const struct farm *farm, uint64_t id)
     return notice;
 }
 
-static void notice_raised(struct farm *farm, const struct record *record)
+void apply_notice_raised(struct farm *farm, const struct record *record)
 {
     const struct record_notice *body = &record->notice;
     struct notice *notice = mem_new(sizeof *notice);
@@ -169,14 +170,14 @@ static void notice_raised(struct farm *farm, const struct record *record)
     farm->counters.notice = higher(farm->counters.notice, notice->id);
 }
 
-static void notice_told(struct farm *farm, const struct record *record)
+void apply_notice_told(struct farm *farm, const struct record *record)
 {
     struct notice *notice = existing_notice(farm, record->notice.notice);
     notice->state = state_move(&notice_table, (int)notice->state, record->kind, NOTICE_TOLD);
     notice->problem = arena_text(&notice->arena, record->notice.text);
 }
 
-static void notice_ended(struct farm *farm, const struct record *record)
+void apply_notice_ended(struct farm *farm, const struct record *record)
 {
     struct notice *notice = existing_notice(farm, record->notice.notice);
     state_move(&notice_table, (int)notice->state, record->kind, NOTICE_ENDED);
@@ -187,70 +188,18 @@ static void notice_ended(struct farm *farm, const struct record *record)
 
 /* ---- dispatch ------------------------------------------------------------------------------ */
 
-typedef void (*applier)(struct farm *farm, const struct record *record);
-
-/* One row a kind. */
-static const applier appliers[] = {
-    [RECORD_FARM_STARTED] = farm_started,
-    [RECORD_POLICY_SET] = policy_set,
-    [RECORD_FARM_PAUSED] = farm_paused,
-    [RECORD_FARM_RESUMED] = farm_resumed,
-    [RECORD_COUNTERS_SET] = counters_set,
-    [RECORD_INTAKE_SET] = intake_set,
-    [RECORD_CLOCK_JUMPED] = clock_jumped,
-    [RECORD_CLOCK_SET] = clock_set,
-    [RECORD_PEER_ENROLLED] = peer_enrolled,
-    [RECORD_PEER_REVOKED] = peer_revoked,
-    [RECORD_WORKER_JOINED] = worker_joined,
-    [RECORD_WORKER_HEARD] = worker_heard,
-    [RECORD_WORKER_LOST] = worker_lost,
-    [RECORD_WORKER_MOVED] = worker_moved,
-    [RECORD_RUN_SUBMITTED] = run_submitted,
-    [RECORD_RUN_RESOLVED] = run_resolved,
-    [RECORD_RUN_OPENED] = run_opened,
-    [RECORD_RUN_REFUSED] = run_refused,
-    [RECORD_RUN_WARNED] = run_warned,
-    [RECORD_RUN_CLOSED] = run_closed,
-    [RECORD_RUN_ARCHIVED] = run_archived,
-    [RECORD_JOB_PLANNED] = job_planned,
-    [RECORD_JOB_READY] = job_ready,
-    [RECORD_JOB_DELAYED] = job_delayed,
-    [RECORD_JOB_CLOSED] = job_closed,
-    [RECORD_JOB_JOINED] = job_joined,
-    [RECORD_JOB_HELD] = job_held,
-    [RECORD_LEASE_OFFERED] = lease_offered,
-    [RECORD_ATTEMPT_MOVED] = attempt_moved,
-    [RECORD_ATTEMPT_STOPPING] = attempt_stopping,
-    [RECORD_ATTEMPT_ENDED] = attempt_ended,
-    [RECORD_ATTEMPT_SEALED] = attempt_sealed,
-    [RECORD_ATTEMPT_ADOPTED] = attempt_adopted,
-    [RECORD_ATTEMPT_HANDED] = attempt_handed,
-    [RECORD_PUBLICATION_WANTED] = publication_wanted,
-    [RECORD_PUBLICATION_HELD] = publication_moved,
-    [RECORD_PUBLICATION_RELEASED] = publication_moved,
-    [RECORD_PUBLICATION_GRANTED] = publication_moved,
-    [RECORD_PUBLICATION_RUNNING] = publication_moved,
-    [RECORD_PUBLICATION_UNKNOWN] = publication_moved,
-    [RECORD_PUBLICATION_RETRIED] = publication_moved,
-    [RECORD_PUBLICATION_PUBLISHED] = publication_moved,
-    [RECORD_PUBLICATION_FAILED] = publication_moved,
-    [RECORD_PUBLICATION_SEALED] = publication_sealed,
-    [RECORD_LEDGER_ENTERED] = ledger_entered,
-    [RECORD_LEARNED] = learned,
-    [RECORD_REQUEST_KNOWN] = request_known,
-    [RECORD_SIGNATURE_SEEN] = signature_seen,
-    [RECORD_NOTICE_RAISED] = notice_raised,
-    [RECORD_NOTICE_TOLD] = notice_told,
-    [RECORD_NOTICE_ENDED] = notice_ended,
-    [RECORD_WORKER_SUSPECTED] = worker_suspected,
-    [RECORD_WORKER_CLEARED] = worker_cleared,
-};
-
 void farm_apply(struct farm *farm, const struct record *record)
 {
-    size_t kind = (size_t)record->kind;
-    assert(kind < sizeof appliers / sizeof appliers[0] && appliers[kind] && "an unknown record");
     farm->now_ms = higher(farm->now_ms, record->at_ms);
     farm->wall_ms = higher(farm->wall_ms, record->wall_ms);
-    appliers[kind](farm, record);
+    switch (record->kind) {
+    case RECORD_NONE:
+        break;
+#define RECORD(number, KIND, name, tag, life, moves, owner, applier, ...)                          \
+    case RECORD_##KIND:                                                                            \
+        applier(farm, record);                                                                     \
+        return;
+#include "coordinator/core/record.def"
+    }
+    assert(!"an unknown record");
 }

@@ -1,86 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* apply.h - what the files share that make the only writer: apply.c and apply_*.c.
- *
- * Each applier makes one kind of fact true; apply.c has the table of them. Nobody else includes
- * this.
- */
+/* apply.h - the only writer. A step, the replay of a journal and an import of records all change
+ * the farm through this one function; apply_private.h is for its parts. */
 #ifndef FARM_APPLY_H
 #define FARM_APPLY_H
 
-#include "coordinator/core/farm_state.h"
+#include "coordinator/core/record.h"
 
-static inline void set_text(char **slot, const char *text)
-{
-    free(*slot);
-    *slot = mem_text(text);
-}
+struct farm;
 
-static inline uint64_t higher(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* ---- apply.c ---- */
-/* Remembers that a request was carried out; an empty id is nobody's. */
-void know_request(struct farm *farm, const char *id, uint64_t run);
-
-/* ---- apply_worker.c ---- */
-struct worker *existing_worker(const struct farm *farm, uint64_t id); /* an assert when it is not */
-void peer_enrolled(struct farm *farm, const struct record *record);
-void peer_revoked(struct farm *farm, const struct record *record);
-void worker_joined(struct farm *farm, const struct record *record);
-void worker_heard(struct farm *farm, const struct record *record);
-void worker_lost(struct farm *farm, const struct record *record);
-void worker_moved(struct farm *farm, const struct record *record);
-void worker_suspected(struct farm *farm, const struct record *record);
-void worker_cleared(struct farm *farm, const struct record *record);
-
-/* ---- apply_seen.c ---- */
-/* The end of an attempt, or how a publication stands, if it is bad and the first of its kind in its
- * project. */
-void note_attempt(struct farm *farm, const struct attempt *attempt);
-void note_publication(struct farm *farm, const struct publication *publication);
-void signature_seen(struct farm *farm, const struct record *record);
-
-/* ---- apply_run.c ---- */
-struct job *existing_job(const struct farm *farm, uint64_t id); /* an assert when it is not */
-void move_job(struct job *job, enum record_kind by, enum job_state to);
-/* Out of the queue or the timers, whichever it is in. */
-void unqueue(struct farm *farm, struct job *job);
-/* A witness of what held the job is under way, or no more. */
-void count_witness(struct job *job, bool begins);
-/* Those of a run that ended with this signature; made when it is new. */
-struct cluster *cluster_of(struct run *run, uint64_t signature);
-/* `to` builds by itself from now on; `from` and all who waited for it wait for `to`. */
-void change_leader(struct farm *farm, struct job *from, struct job *to);
-/* Puts the run on the list of those with nothing left to do, or takes it off. */
-void note_finished(struct farm *farm, struct run *run);
-void run_submitted(struct farm *farm, const struct record *record);
-void run_resolved(struct farm *farm, const struct record *record);
-void run_opened(struct farm *farm, const struct record *record);
-void run_refused(struct farm *farm, const struct record *record);
-void run_warned(struct farm *farm, const struct record *record);
-void run_closed(struct farm *farm, const struct record *record);
-void run_archived(struct farm *farm, const struct record *record);
-void job_planned(struct farm *farm, const struct record *record);
-void job_ready(struct farm *farm, const struct record *record);
-void job_delayed(struct farm *farm, const struct record *record);
-void job_closed(struct farm *farm, const struct record *record);
-void job_joined(struct farm *farm, const struct record *record);
-void job_held(struct farm *farm, const struct record *record);
-
-/* ---- apply_attempt.c ---- */
-void lease_offered(struct farm *farm, const struct record *record);
-void attempt_moved(struct farm *farm, const struct record *record);
-void attempt_stopping(struct farm *farm, const struct record *record);
-void attempt_ended(struct farm *farm, const struct record *record);
-void attempt_sealed(struct farm *farm, const struct record *record);
-void attempt_adopted(struct farm *farm, const struct record *record);
-void attempt_handed(struct farm *farm, const struct record *record);
-
-/* ---- apply_publication.c ---- */
-void publication_wanted(struct farm *farm, const struct record *record);
-void publication_moved(struct farm *farm, const struct record *record);
-void publication_sealed(struct farm *farm, const struct record *record);
+/* Makes one fact true. The record is borrowed. Asserts when the fact contradicts the farm: a row is
+ * missing in state.c, or what the record speaks of does not exist. */
+void farm_apply(struct farm *farm, const struct record *record);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_attempt.c - the facts about attempts; part of the only writer (apply.c). A live attempt is
  * its job's newest, and holds its reservations until it ended. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
 #include <string.h>
@@ -55,7 +55,7 @@ static struct attempt *begin_attempt(struct farm *farm, const struct record *rec
     return attempt;
 }
 
-void lease_offered(struct farm *farm, const struct record *record)
+void apply_lease_offered(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->lease.job);
     assert((job->state == JOB_READY || job->state == JOB_HELD) &&
@@ -66,7 +66,7 @@ void lease_offered(struct farm *farm, const struct record *record)
     move_job(job, record->kind, JOB_LEASED);
 }
 
-void attempt_adopted(struct farm *farm, const struct record *record)
+void apply_attempt_adopted(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->lease.job);
     unqueue(farm, job);
@@ -97,7 +97,7 @@ static void detach_attempt(struct farm *farm, struct attempt *attempt)
 }
 
 /* It moves to the other run's arena: its own may be archived while it runs. */
-void attempt_handed(struct farm *farm, const struct record *record)
+void apply_attempt_handed(struct farm *farm, const struct record *record)
 {
     struct attempt *old = existing_attempt(farm, record->lease.token);
     struct job *from = old->job, *to = existing_job(farm, record->lease.job);
@@ -115,7 +115,7 @@ void attempt_handed(struct farm *farm, const struct record *record)
     move_job(to, record->kind, state);
 }
 
-void attempt_moved(struct farm *farm, const struct record *record)
+void apply_attempt_moved(struct farm *farm, const struct record *record)
 {
     struct attempt *attempt = existing_attempt(farm, record->attempt_moved.token);
     attempt->state = state_move(&attempt_table, (int)attempt->state, record->kind,
@@ -126,7 +126,7 @@ void attempt_moved(struct farm *farm, const struct record *record)
         move_job(attempt->job, record->kind, JOB_RUNNING);
 }
 
-void attempt_stopping(struct farm *farm, const struct record *record)
+void apply_attempt_stopping(struct farm *farm, const struct record *record)
 {
     struct attempt *attempt = existing_attempt(farm, record->attempt_moved.token);
     attempt->state =
@@ -154,7 +154,7 @@ static void count_failure(const struct attempt *attempt)
         cluster->host = attempt->worker->id;
 }
 
-void attempt_ended(struct farm *farm, const struct record *record)
+void apply_attempt_ended(struct farm *farm, const struct record *record)
 {
     const struct record_attempt_ended *body = &record->attempt_ended;
     struct attempt *attempt = existing_attempt(farm, body->token);
@@ -180,7 +180,7 @@ void attempt_ended(struct farm *farm, const struct record *record)
     count_witness(attempt->job, false);
 }
 
-void attempt_sealed(struct farm *farm, const struct record *record)
+void apply_attempt_sealed(struct farm *farm, const struct record *record)
 {
     struct attempt *attempt = existing_attempt(farm, record->sealed.token);
     enum attempt_state to = attempt_is_live(attempt) ? attempt->state : ATTEMPT_SEALED;

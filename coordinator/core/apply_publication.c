@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_publication.c - the facts about publications and their tries; part of the only writer
  * (apply.c). What counts while a publication stands as it does is counted in one place. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
 #include <string.h>
@@ -45,9 +45,7 @@ static void pin(struct farm *farm, struct publication *publication)
     *(worker->pinned_last ? &worker->pinned_last->pinned_next : &worker->pinned_first) =
         publication;
     worker->pinned_last = publication;
-    struct attempt *built_by = find_attempt(farm, publication->built_by);
-    if (built_by)
-        built_by->pins++;
+    pin_build(farm, publication->built_by);
 }
 
 static void unpin(struct farm *farm, struct publication *publication)
@@ -58,10 +56,7 @@ static void unpin(struct farm *farm, struct publication *publication)
     *(publication->pinned_next ? &publication->pinned_next->pinned_prev : &worker->pinned_last) =
         publication->pinned_prev;
     publication->pinned_prev = publication->pinned_next = NULL;
-    struct attempt *built_by = find_attempt(farm, publication->built_by);
-    assert(!built_by || built_by->pins);
-    if (built_by)
-        built_by->pins--;
+    unpin_build(farm, publication->built_by);
 }
 
 /* What counts while a publication stands as it does: added and taken away in one place. */
@@ -91,7 +86,7 @@ static void count_publication(struct farm *farm, struct publication *publication
     }
 }
 
-void publication_wanted(struct farm *farm, const struct record *record)
+void apply_publication_wanted(struct farm *farm, const struct record *record)
 {
     const struct record_publication_wanted *body = &record->publication_wanted;
     struct job *job = existing_job(farm, body->job);
@@ -150,7 +145,7 @@ static enum publication_state publication_state_after(enum record_kind kind)
                                                   : PUBLICATION_WANTED; /* RELEASED, RETRIED */
 }
 
-void publication_moved(struct farm *farm, const struct record *record)
+void apply_publication_moved(struct farm *farm, const struct record *record)
 {
     const struct record_publication *body = &record->publication;
     struct publication *publication = existing_publication(farm, body->publication);
@@ -181,7 +176,7 @@ void publication_moved(struct farm *farm, const struct record *record)
     note_finished(farm, publication->job->run);
 }
 
-void publication_sealed(struct farm *farm, const struct record *record)
+void apply_publication_sealed(struct farm *farm, const struct record *record)
 {
     struct try *one = find_try(farm, record->sealed.token);
     assert(one && "a log of an unknown try was sealed");

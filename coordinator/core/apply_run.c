@@ -2,8 +2,9 @@
 /* apply_run.c - the facts about runs and their jobs; part of the only writer (apply.c). Owns who
  * waits for whom: a job builds its variant itself, and is in farm.building, or follows one that
  * does. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
+#include "coordinator/core/view.h"
 
 #include <string.h>
 
@@ -56,7 +57,7 @@ static void move_run(struct farm *farm, struct run *run, const struct record *re
     note_finished(farm, run);
 }
 
-void run_submitted(struct farm *farm, const struct record *record)
+void apply_run_submitted(struct farm *farm, const struct record *record)
 {
     const struct record_run_submitted *body = &record->run_submitted;
     struct run *run = mem_new(sizeof *run);
@@ -78,26 +79,26 @@ void run_submitted(struct farm *farm, const struct record *record)
         evaluated->evaluation = run->id;
 }
 
-void run_resolved(struct farm *farm, const struct record *record)
+void apply_run_resolved(struct farm *farm, const struct record *record)
 {
     move_run(farm, existing_run(farm, record->run.run), record, RUN_PREFLIGHT);
 }
 
-void run_refused(struct farm *farm, const struct record *record)
+void apply_run_refused(struct farm *farm, const struct record *record)
 {
     struct run *run = existing_run(farm, record->run.run);
     run->reason = arena_text(&run->arena, record->run.reason);
     move_run(farm, run, record, RUN_REFUSED);
 }
 
-void run_warned(struct farm *farm, const struct record *record)
+void apply_run_warned(struct farm *farm, const struct record *record)
 {
     struct run *run = existing_run(farm, record->run.run);
     MEM_GROW(run->warnings, run->warnings_count, run->warnings_capacity);
     run->warnings[run->warnings_count++] = arena_text(&run->arena, record->run.reason);
 }
 
-void run_closed(struct farm *farm, const struct record *record)
+void apply_run_closed(struct farm *farm, const struct record *record)
 {
     move_run(farm, existing_run(farm, record->run.run), record, RUN_CLOSED);
 }
@@ -222,7 +223,7 @@ static void append_job(struct run *run, struct job *job)
     run->by_state[JOB_WAITING]++;
 }
 
-void job_planned(struct farm *farm, const struct record *record)
+void apply_job_planned(struct farm *farm, const struct record *record)
 {
     const struct record_job_planned *body = &record->job_planned;
     struct run *run = existing_run(farm, body->run);
@@ -253,7 +254,7 @@ void job_planned(struct farm *farm, const struct record *record)
     note_finished(farm, run);
 }
 
-void job_joined(struct farm *farm, const struct record *record)
+void apply_job_joined(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job_joined.job);
     move_job(job, record->kind, JOB_WAITING);
@@ -292,7 +293,7 @@ static void ready_job(struct farm *farm, struct job *job, enum record_kind by)
     queue_ready(farm, job);
 }
 
-void run_opened(struct farm *farm, const struct record *record)
+void apply_run_opened(struct farm *farm, const struct record *record)
 {
     struct run *run = existing_run(farm, record->run.run);
     for (struct job *job = run->jobs_first; job; job = job->run_next)
@@ -307,7 +308,7 @@ static void set_cause(struct job *job, const struct record_job *body)
     job->detail = *body->detail ? arena_text(&job->run->arena, body->detail) : "";
 }
 
-void job_ready(struct farm *farm, const struct record *record)
+void apply_job_ready(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
     if (record->job.cause != CAUSE_NONE || *record->job.detail)
@@ -330,7 +331,7 @@ struct cluster *cluster_of(struct run *run, uint64_t signature)
     return found;
 }
 
-void job_held(struct farm *farm, const struct record *record)
+void apply_job_held(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
     unqueue(farm, job);
@@ -351,7 +352,7 @@ void count_witness(struct job *job, bool begins)
         job->held_for = 0;
 }
 
-void job_delayed(struct farm *farm, const struct record *record)
+void apply_job_delayed(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
     move_job(job, record->kind, JOB_WAITING);
@@ -361,7 +362,7 @@ void job_delayed(struct farm *farm, const struct record *record)
     queue_timer(farm, job);
 }
 
-void job_closed(struct farm *farm, const struct record *record)
+void apply_job_closed(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
     unqueue(farm, job);
@@ -405,7 +406,7 @@ static void forget_publication(struct farm *farm, struct publication *publicatio
 }
 
 /* Ledger, learned facts and the request id stay. */
-void run_archived(struct farm *farm, const struct record *record)
+void apply_run_archived(struct farm *farm, const struct record *record)
 {
     struct run *run = existing_run(farm, record->run.run);
     assert(!run_is_open(run->state) && "an open run was archived");

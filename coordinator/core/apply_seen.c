@@ -2,7 +2,7 @@
 /* apply_seen.c - where each project first failed in which way, over all its runs; part of the only
  * writer (apply.c). Read off the ends of attempts; an export carries it over, since runs are
  * archived. Bounded: the oldest is forgotten, and is then seen for the first time once more. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 
 /* Some hundred bytes each. */
 enum { SEEN_MAX = 4096 };
@@ -65,7 +65,7 @@ void note_publication(struct farm *farm, const struct publication *publication)
              publication->tries_last->granted_wall_ms);
 }
 
-void signature_seen(struct farm *farm, const struct record *record)
+void apply_signature_seen(struct farm *farm, const struct record *record)
 {
     if (record->signature_seen.anew)
         forget_all_seen(farm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_worker.c - the facts about keys and workers; part of the only writer (apply.c). A worker's
  * session, sightings and renewals are passing: a restart forgets them. */
-#include "coordinator/core/apply.h"
+#include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ static void worker_created(struct farm *farm, struct peer *peer)
     HASH_ADD(hh, farm->workers, id, sizeof worker->id, worker);
 }
 
-void peer_enrolled(struct farm *farm, const struct record *record)
+void apply_peer_enrolled(struct farm *farm, const struct record *record)
 {
     const struct record_peer *body = &record->peer;
     struct peer *peer = find_peer(farm, body->public_key);
@@ -40,7 +40,7 @@ void peer_enrolled(struct farm *farm, const struct record *record)
         worker_created(farm, peer);
 }
 
-void peer_revoked(struct farm *farm, const struct record *record)
+void apply_peer_revoked(struct farm *farm, const struct record *record)
 {
     struct peer *peer = find_peer(farm, record->peer.public_key);
     assert(peer && "a key was revoked that was never enrolled");
@@ -54,7 +54,7 @@ static void keep_baseline(struct worker *worker)
                &worker->baseline_arena);
 }
 
-void worker_joined(struct farm *farm, const struct record *record)
+void apply_worker_joined(struct farm *farm, const struct record *record)
 {
     const struct record_worker_joined *body = &record->worker_joined;
     struct worker *worker = existing_worker(farm, body->worker);
@@ -109,7 +109,7 @@ static void see(struct farm *farm, struct worker *worker, const struct sighting 
     }
 }
 
-void worker_heard(struct farm *farm, const struct record *record)
+void apply_worker_heard(struct farm *farm, const struct record *record)
 {
     const struct record_worker_heard *body = &record->worker_heard;
     struct worker *worker = existing_worker(farm, body->worker);
@@ -128,7 +128,7 @@ void worker_heard(struct farm *farm, const struct record *record)
     }
 }
 
-void worker_lost(struct farm *farm, const struct record *record)
+void apply_worker_lost(struct farm *farm, const struct record *record)
 {
     struct worker *worker = existing_worker(farm, record->worker_lost.worker);
     enum worker_state to = worker->state == WORKER_ONLINE ? WORKER_OFFLINE : worker->state;
@@ -138,7 +138,7 @@ void worker_lost(struct farm *farm, const struct record *record)
     worker->foreign = 0;
 }
 
-void worker_moved(struct farm *farm, const struct record *record)
+void apply_worker_moved(struct farm *farm, const struct record *record)
 {
     const struct record_worker_moved *body = &record->worker_moved;
     struct worker *worker = existing_worker(farm, body->worker);
@@ -154,7 +154,7 @@ void worker_moved(struct farm *farm, const struct record *record)
 }
 
 /* The oldest gives way. */
-void worker_suspected(struct farm *farm, const struct record *record)
+void apply_worker_suspected(struct farm *farm, const struct record *record)
 {
     struct worker *worker = existing_worker(farm, record->worker_suspected.worker);
     struct arena arena = {0};
@@ -170,7 +170,7 @@ void worker_suspected(struct farm *farm, const struct record *record)
     worker->suspects_arena = arena;
 }
 
-void worker_cleared(struct farm *farm, const struct record *record)
+void apply_worker_cleared(struct farm *farm, const struct record *record)
 {
     struct worker *worker = existing_worker(farm, record->worker_cleared.worker);
     worker->suspects_count = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* check.c - every invariant that can be read off the whole farm, as asserts. Recounts what apply.c
  * keeps by adding and taking away. For tests and the simulator, after each step. */
+#include "coordinator/core/farm.h"
 #include "coordinator/core/farm_state.h"
 
 #include <string.h>
@@ -108,6 +109,26 @@ static void check_publication(const struct publication *publication)
         assert(publication->outlet->count);
 }
 
+/* Each open publication pins what it publishes, at the host that built it. */
+static void check_pins(const struct farm *farm)
+{
+    size_t pinned = 0;
+    for (const struct pin *pin = farm->pins; pin; pin = pin->hh.next) {
+        struct token token = {pin->key.epoch, pin->key.number};
+        const struct attempt *attempt = find_attempt(farm, token);
+        size_t count = 0;
+        for (const struct publication *at = farm->publications; at; at = at->hh.next) {
+            if (!publication_is_open(at) || !token_equal(at->built_by, token))
+                continue;
+            assert((!attempt || attempt->worker == at->worker) && "not published where it is");
+            count++;
+        }
+        assert(count == pin->count && count && "a pin that no publication needs");
+        pinned += count;
+    }
+    assert(pinned == farm->publications_open && "an open publication pins nothing");
+}
+
 static void check_ready(const struct farm *farm)
 {
     size_t ready = 0;
@@ -140,6 +161,7 @@ void farm_check(const struct farm *farm)
         check_publication(at);
         publications += publication_is_open(at);
     }
+    check_pins(farm);
     check_ready(farm);
     assert(runs == farm->runs_open && jobs == farm->jobs_open);
     assert(live == farm->attempts_live && publications == farm->publications_open);

@@ -130,9 +130,9 @@ static void begin_evaluated(struct gathering *all, const struct job_view *job)
 {
     struct job_view evaluation = {0};
     struct attempt_view attempt = {0}; /* stays so for a cluster that did not fit */
-    view_evaluation(all->farm, job, &evaluation);
-    view_attempt(all->farm, evaluation.attempt, &attempt);
-    bool fits = (attempt.signature == job->held_for) & (all->count < CLUSTERS_MAX);
+    bool known = view_evaluation(all->farm, job, &evaluation);
+    known &= view_attempt(all->farm, evaluation.attempt, &attempt);
+    bool fits = known & (attempt.signature == job->held_for) & (all->count < CLUSTERS_MAX);
     if (!fits)
         return;
     begin(all, &attempt, &job->item->variant);

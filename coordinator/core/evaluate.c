@@ -12,7 +12,9 @@
  * down, a host that is lost, a builder that cannot say) changes nothing. docs/adr/0013 has the
  * reasons.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/evaluate.h"
+
+#include "coordinator/core/job.h"
 
 #include <string.h>
 

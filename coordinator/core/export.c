@@ -6,6 +6,7 @@
  * (every attempt, every try of a publication) is kept. The digest reads the structs, not the
  * export, so that whatever export forgets is found by comparing digests.
  */
+#include "coordinator/core/farm.h"
 #include "coordinator/core/farm_state.h"
 #include "proto/base/seeded.h"
 
@@ -19,11 +20,9 @@ struct export
 
 static void put(struct export *export, uint64_t at_ms, uint64_t wall_ms, struct record *record)
 {
-    struct farm_outcome *outcome = export->outcome;
     record->at_ms = at_ms;
     record->wall_ms = wall_ms;
-    MEM_GROW(outcome->records, outcome->record_count, outcome->record_capacity);
-    record_copy(&outcome->records[outcome->record_count++], record, &outcome->arena);
+    outcome_add_record(export->outcome, record);
 }
 
 /* ---- the farm, peers, workers -------------------------------------------------------------- */
@@ -464,7 +463,7 @@ static uint64_t mix_attempt(uint64_t hash, const struct attempt *attempt)
     hash = mix(mix(hash, attempt->offered_ms), attempt->offered_wall_ms);
     hash = mix(mix(hash, attempt->stopping_ms), attempt->ended_ms);
     hash = mix(mix(mix(hash, attempt->ended_wall_ms), attempt->log_bytes), attempt->log_stored);
-    hash = mix(mix(hash, attempt->adopted), attempt->pins);
+    hash = mix(hash, attempt->adopted);
     hash = mix_shape(hash, &exit_facts_shape, &attempt->facts);
     hash = hash_text(mix(hash, attempt->signature), attempt->lines);
     return mix_shape(hash, &product_shape, &attempt->product);

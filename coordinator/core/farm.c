@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* farm.c - the step: clock, dispatch, and what follows every input; the outcome it is told in.
+/* farm.c - the step: clock, dispatch, and what follows every input.
  *
  * Core time is the shell's boot time plus an offset that INPUT_START sets so that it goes on from
  * the last record; it never falls. Whoever waits for the farm longer than a second (a suspended
@@ -8,8 +8,15 @@
  */
 #include "coordinator/core/farm.h"
 
-#include "coordinator/core/decide.h"
+#include "coordinator/core/evaluate.h"
 #include "coordinator/core/farm_state.h"
+#include "coordinator/core/host_health.h"
+#include "coordinator/core/intake.h"
+#include "coordinator/core/job.h"
+#include "coordinator/core/lease.h"
+#include "coordinator/core/notices.h"
+#include "coordinator/core/plan.h"
+#include "coordinator/core/schedule.h"
 #include "proto/base/seeded.h"
 
 /* Longer than this between two inputs: nobody was looking. */
@@ -29,81 +36,6 @@ static const struct policy default_policy = {
     .publish_tries_max = 5,
     .disk_floor_bytes = (uint64_t)5 << 30,
 };
-
-/* ---- outcome ------------------------------------------------------------------------------- */
-
-void farm_outcome_clear(struct farm_outcome *outcome)
-{
-    outcome->record_count = 0;
-    outcome->effect_count = 0;
-    arena_clear(&outcome->arena);
-}
-
-void farm_outcome_release(struct farm_outcome *outcome)
-{
-    arena_clear(&outcome->arena);
-    free(outcome->records);
-    free(outcome->effects);
-    *outcome = (struct farm_outcome){0};
-}
-
-/* A step whose farm can be written: only decide() below looks through the const. */
-struct open_step {
-    struct step step;
-    struct farm *farm;
-};
-
-void decide(struct step *step, struct record *record)
-{
-    struct open_step *open = (struct open_step *)(void *)step;
-    struct farm_outcome *outcome = step->outcome;
-    record->at_ms = step->now_ms;
-    record->wall_ms = step->wall_ms;
-    MEM_GROW(outcome->records, outcome->record_count, outcome->record_capacity);
-    struct record *kept = &outcome->records[outcome->record_count++];
-    record_copy(kept, record, &outcome->arena);
-    farm_apply(open->farm, kept);
-}
-
-static void append_effect(struct farm_outcome *outcome, const struct effect *effect)
-{
-    MEM_GROW(outcome->effects, outcome->effect_count, outcome->effect_capacity);
-    struct effect *kept = &outcome->effects[outcome->effect_count++];
-    *kept = *effect;
-    if (!kept->request_id)
-        kept->request_id = "";
-    if (!kept->text)
-        kept->text = "";
-}
-
-void ask(struct step *step, const struct effect *effect)
-{
-    append_effect(step->outcome, effect);
-}
-
-void reply_ok(struct step *step, const struct asked *asked, uint64_t run, const char *note)
-{
-    ask(step, &(struct effect){.kind = EFFECT_REPLY,
-                               .request_id = arena_text(step->arena, asked->request_id),
-                               .run = run,
-                               .ok = true,
-                               .text = arena_text(step->arena, note)});
-}
-
-void reply_refused(struct step *step, const struct asked *asked, const char *text)
-{
-    ask(step, &(struct effect){.kind = EFFECT_REPLY,
-                               .request_id = arena_text(step->arena, asked->request_id),
-                               .text = text});
-}
-
-void reply_done(struct step *step, const struct asked *asked, uint64_t run, const char *note)
-{
-    if (*asked->request_id)
-        decide(step, &(struct record){.kind = RECORD_REQUEST_KNOWN,
-                                      .request_known = {asked->request_id, run}});
-    reply_ok(step, asked, run, note);
-}
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -157,6 +89,17 @@ static void destroy_classes(struct ready_class *class)
     }
 }
 
+static void destroy_pins(struct pin *pin)
+{
+    struct pin *map = pin;
+    HASH_CLEAR(hh, map);
+    while (pin) {
+        struct pin *next = pin->hh.next;
+        free(pin);
+        pin = next;
+    }
+}
+
 static void destroy_notices(struct notice *notice)
 {
     struct notice *map = notice;
@@ -193,6 +136,7 @@ void farm_destroy(struct farm *farm)
         return;
     clear_maps(farm);
     destroy_classes(farm->classes);
+    destroy_pins(farm->pins);
     destroy_runs(farm->runs);
     destroy_workers(farm->workers);
     destroy_notices(farm->notices);
@@ -397,20 +341,20 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
 
 void farm_resume(const struct farm *farm, struct farm_outcome *outcome)
 {
-    append_effect(outcome, &(struct effect){.kind = EFFECT_PEERS});
+    outcome_add_effect(outcome, &(struct effect){.kind = EFFECT_PEERS});
     for (const struct run *run = farm->runs; run; run = run->hh.next) {
         if (run->state == RUN_RESOLVING)
-            append_effect(outcome, &(struct effect){.kind = EFFECT_RESOLVE, .run = run->id});
+            outcome_add_effect(outcome, &(struct effect){.kind = EFFECT_RESOLVE, .run = run->id});
         if (run->state == RUN_PREFLIGHT)
-            append_effect(outcome, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = run->id});
+            outcome_add_effect(outcome, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = run->id});
     }
     for (const struct notice *at = farm->notices; at; at = at->hh.next)
         if (at->state == NOTICE_RAISED && !SEEDED_BUG(NOTICE_UNTOLD))
-            append_effect(outcome, &(struct effect){.kind = EFFECT_NOTIFY, .notice = at->id});
+            outcome_add_effect(outcome, &(struct effect){.kind = EFFECT_NOTIFY, .notice = at->id});
     struct expected_log *logs;
     size_t count = query_expected_logs(farm, &logs, &outcome->arena);
     for (size_t i = 0; i < count; i++)
-        append_effect(outcome, &(struct effect){.kind = EFFECT_EXPECT_LOG,
-                                                .worker = logs[i].worker,
-                                                .token = logs[i].token});
+        outcome_add_effect(outcome, &(struct effect){.kind = EFFECT_EXPECT_LOG,
+                                                     .worker = logs[i].worker,
+                                                     .token = logs[i].token});
 }

@@ -4,39 +4,24 @@
  * Owns all knowledge about runs, jobs, attempts, publications, workers and the ledger. Knows no
  * socket, file, clock, thread or chance: input and time go in as data, records and effects come
  * out as data. Same inputs, same outcome, always. tests/lint/core_purity.sh holds it to that.
+ * A journal is replayed with farm_apply (apply.h); what came out is outcome.h's.
  */
 #ifndef FARM_FARM_H
 #define FARM_FARM_H
 
-#include "coordinator/core/effect.h"
+#include "coordinator/core/apply.h"
 #include "coordinator/core/input.h"
-#include "coordinator/core/record.h"
+#include "coordinator/core/outcome.h"
 
 struct farm; /* opaque; readers are in view.h, the structs in farm_state.h */
-
-/* What a turn brought: records to commit, then effects to perform. Zero-initialised is ready.
- * farm_step appends; everything in it lives in its arena until farm_outcome_clear. */
-struct farm_outcome {
-    struct record *records;
-    size_t record_count, record_capacity;
-    struct effect *effects;
-    size_t effect_count, effect_capacity;
-    struct arena arena;
-};
-void farm_outcome_clear(struct farm_outcome *outcome);   /* empty, arrays kept for the next turn */
-void farm_outcome_release(struct farm_outcome *outcome); /* all memory freed */
 
 struct farm *farm_create(void);
 void farm_destroy(struct farm *farm); /* NULL is fine */
 
 /* Takes one input: decides with a const farm, applies every record it decided, lists them with the
  * effects to perform once the records are durable. Never fails: a bad request is a refusal effect,
- * a bug is an assert. */
+ * a bug is an assert. Appends to the outcome. */
 void farm_step(struct farm *farm, const struct input *input, struct farm_outcome *outcome);
-
-/* Makes one fact true. The only writer; farm_step and journal replay both go through it. The record
- * is borrowed. Asserts when the fact contradicts the farm (a row missing in state.c). */
-void farm_apply(struct farm *farm, const struct record *record);
 
 /* After replay and INPUT_START: the effects the world is still owed. Idempotent. */
 void farm_resume(const struct farm *farm, struct farm_outcome *outcome);

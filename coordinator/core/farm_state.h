@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* farm_state.h - the structs behind `struct farm`.
  *
- * Included by apply.h and index.c (which write), farm.c, export.c, check.c, view.c and query.c
- * (which read). Deciders include decide.h and query.h instead, so that the compiler enforces who
- * may write.
+ * Included by apply_private.h and index.c (which write), farm.c, export.c, check.c, view.c,
+ * orders.c and query.c (which read). Deciders include step.h instead, so that the compiler enforces
+ * who may write.
  *
  * Ownership: a run owns an arena in which its jobs, attempts and publications live with their
  * texts; everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates
@@ -13,9 +13,9 @@
 #ifndef FARM_STATE_STRUCTS_H
 #define FARM_STATE_STRUCTS_H
 
-#include "coordinator/core/farm.h"
 #include "coordinator/core/rank.h"
-#include "coordinator/core/view.h"
+#include "coordinator/core/state.h"
+#include "proto/base/hash.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -179,7 +179,6 @@ struct attempt {
     uint64_t hearing;    /* (passing) of the newest status that showed it, and the next two */
     enum cause stop_cause;
     uint64_t stop_at_ms;
-    uint32_t pins; /* open publications of what it built */
     uint64_t log_bytes;
     bool log_stored;
     bool adopted;
@@ -205,6 +204,14 @@ try {
     enum cause stop_cause;
     uint64_t stop_at_ms;
     bool sealed;
+};
+
+/* Open publications of one build. Kept apart from its attempt, which may be archived before them
+ * and adopted again. */
+struct pin {
+    UT_hash_handle hh;
+    struct token_key key; /* of the attempt that built it */
+    size_t count;         /* there is one */
 };
 
 /* How many of something share a key. */
@@ -308,6 +315,7 @@ struct farm {
     struct attempt *attempts;
     struct publication *publications;
     struct try *tries;
+    struct pin *pins;
     struct tally *outlets, *slots;
     struct gate *gates;
     struct rank held; /* jobs, by urgency */
@@ -344,14 +352,17 @@ void forget_all_seen(struct farm *farm);
 
 /* ---- the parts that the appliers are made of (index.c) -------------------------------------- */
 
-uint64_t hash_text(uint64_t hash, const char *text);
-uint64_t hash_number(uint64_t hash, uint64_t number);
 uint64_t variant_key(const struct variant *variant);
 bool attempt_is_live(const struct attempt *attempt);
 bool job_publishes(const struct job *job);
 /* It or one that waits for it publishes: only a host that may publish can serve both. */
 bool job_needs_publisher(const struct job *job);
 bool publication_is_open(const struct publication *publication);
+/* Whether another try of the same publication may be running: one that the host shows so, or the
+ * newest one while it is granted, until the host shows its end. */
+bool has_rival(const struct farm *farm, const struct try *one);
+/* Whether an open publication needs what this attempt built, be the attempt known or not. */
+bool is_pinned(const struct farm *farm, struct token built_by);
 /* Whether the worker's newest status in this session is the one with this number. */
 bool is_shown(const struct worker *worker, uint64_t hearing);
 
@@ -363,6 +374,8 @@ struct cluster *find_cluster(const struct run *run, uint64_t signature);
 void queue_timer(struct farm *farm, struct job *job); /* by its until_ms */
 void unqueue_timer(struct farm *farm, struct job *job);
 
+void pin_build(struct farm *farm, struct token built_by); /* for one publication more */
+void unpin_build(struct farm *farm, struct token built_by);
 void reserve(struct farm *farm, struct attempt *attempt); /* slot and host, at a lease's begin */
 void unreserve(struct farm *farm, struct attempt *attempt);
 struct machine *machine_of(struct farm *farm, const struct worker *worker);

@@ -6,6 +6,7 @@
  * what is left of their expected time; jobs go, most urgent first, where they can begin earliest.
  * Memory and disk are left out: a forecast that is right to the minute would be right by chance.
  */
+#include "coordinator/core/fit.h"
 #include "coordinator/core/plan.h"
 
 #include "proto/limits.h"
@@ -58,10 +59,8 @@ static void add_running(struct forecast *forecast, struct lanes *host, uint64_t 
     struct token *live;
     size_t count = query_live(forecast->farm, host->worker, &live, forecast->arena);
     for (size_t i = 0; i < count; i++) {
-        struct attempt_view attempt;
-        struct job_view job;
-        view_attempt(forecast->farm, live[i], &attempt);
-        view_job(forecast->farm, attempt.job, &job);
+        struct attempt_view attempt = must_attempt(forecast->farm, live[i]);
+        struct job_view job = must_job(forecast->farm, attempt.job);
         if (evaluates(forecast->farm, attempt.job))
             continue;
         const struct variant *variant = &job.item->variant;

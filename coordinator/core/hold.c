@@ -15,7 +15,9 @@
  * A success in the family releases all of it, and so does a person (`farm release`), for good: a
  * failure that passes must not condemn a family. docs/adr/0010 has the reasons and the figures.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/hold.h"
+
+#include "coordinator/core/fit.h"
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 
@@ -73,7 +75,6 @@ static void let_go(struct step *step, uint64_t job, uint64_t released)
            &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job, .signature = released}});
 }
 
-/* `held_for`: what the built one was held for: it proves that wrong for its whole branch. */
 void release_family(struct step *step, uint64_t built, uint64_t held_for)
 {
     struct job_view of = must_job(step->farm, built), job;
@@ -87,7 +88,6 @@ void release_family(struct step *step, uint64_t built, uint64_t held_for)
             let_go(step, job.job, 0);
 }
 
-/* Of a broken host nothing can be learned about the jobs: what only it met holds nobody. */
 void release_held_by_host(struct step *step, uint64_t worker)
 {
     uint64_t *held;
@@ -99,7 +99,6 @@ void release_held_by_host(struct step *step, uint64_t worker)
     }
 }
 
-/* By a person: not held for the same again. */
 size_t release_jobs(struct step *step, uint64_t run, uint64_t job)
 {
     uint64_t *held;
@@ -127,8 +126,6 @@ static bool is_certain(const struct farm *farm, const struct job_view *job)
             !another_could_take(farm, job->job, cluster.host));
 }
 
-/* It goes on this host when nobody tries another of them, and, where a second host is to confirm
- * what the first found, when this is one. */
 bool may_witness(const struct farm *farm, uint64_t id, uint64_t worker)
 {
     struct job_view job = must_job(farm, id);
@@ -137,15 +134,13 @@ bool may_witness(const struct farm *farm, uint64_t id, uint64_t worker)
     return !cluster.trying && second && !query_waits_for_family(farm, id);
 }
 
-bool close_if_certain(struct step *step, uint64_t id)
+const char *certain_failure(const struct farm *farm, uint64_t id, struct arena *arena)
 {
-    struct job_view job = must_job(step->farm, id);
-    if (!is_certain(step->farm, &job))
-        return false;
-    struct cluster_tally cluster = query_cluster(step->farm, job.run, job.held_for);
-    struct job_view first = must_job(step->farm, cluster.first_job);
-    close_job(step, id, VERDICT_BLOCKED, job.cause,
-              arena_print(step->arena, "not built: it would fail as %s and %zu more did: %s",
-                          first.item->variant.package, cluster.jobs - 1, job.detail));
-    return true;
+    struct job_view job = must_job(farm, id);
+    if (!is_certain(farm, &job))
+        return NULL;
+    struct cluster_tally cluster = query_cluster(farm, job.run, job.held_for);
+    struct job_view first = must_job(farm, cluster.first_job);
+    return arena_print(arena, "not built: it would fail as %s and %zu more did: %s",
+                       first.item->variant.package, cluster.jobs - 1, job.detail);
 }

@@ -12,7 +12,9 @@
  * Quarantine is not for ever: after a while that doubles from time to time the host is on probation
  * and gets one job. A good end brings it back; a bad one is not held against the job.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/host_health.h"
+
+#include "coordinator/core/hold.h"
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 
@@ -183,7 +185,7 @@ static void suspect(struct step *step, const struct attempt_view *attempt,
     struct job_view job;
     if (attempt->cause != CAUSE_WRONG_HOST && !has_peer(step, worker))
         return; /* nobody to compare it with */
-    view_job(step->farm, attempt->job, &job);
+    job = must_job(step->farm, attempt->job);
     const struct variant *variant = &job.item->variant;
     struct record record = {.kind = RECORD_WORKER_SUSPECTED};
     record.worker_suspected = (struct record_worker_suspected){

@@ -6,6 +6,7 @@
  * worker and its reservations on the machine it was offered to, also when the worker later moves.
  */
 #include "coordinator/core/farm_state.h"
+#include "coordinator/core/view.h"
 #include "proto/base/seeded.h"
 
 #include <string.h>
@@ -44,6 +45,14 @@ struct try *find_try(const struct farm *farm, struct token token)
     struct token_key key = {token.epoch, token.number};
     struct try *found;
     HASH_FIND(hh, farm->tries, &key, sizeof key, found);
+    return found;
+}
+
+static struct pin *find_pin(const struct farm *farm, struct token built_by)
+{
+    struct token_key key = {built_by.epoch, built_by.number};
+    struct pin *found;
+    HASH_FIND(hh, farm->pins, &key, sizeof key, found);
     return found;
 }
 
@@ -94,27 +103,6 @@ const struct learned *find_learned(const struct farm *farm, const char *project,
     return found;
 }
 
-/* ---- keys ---------------------------------------------------------------------------------- */
-
-/* FNV-1a; the final NUL is hashed too, so that "ab","c" differs from "a","bc". */
-uint64_t hash_text(uint64_t hash, const char *text)
-{
-    if (!hash)
-        hash = 0xcbf29ce484222325u;
-    do {
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    } while (*text++);
-    return hash;
-}
-
-uint64_t hash_number(uint64_t hash, uint64_t number)
-{
-    hash = (hash ^ number) + 0x9e3779b97f4a7c15u;
-    hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
-    hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
-    return hash ^ (hash >> 31);
-}
-
 bool is_shown(const struct worker *worker, uint64_t hearing)
 {
     return worker->hearing && worker->hearing == hearing;
@@ -137,6 +125,29 @@ bool attempt_is_live(const struct attempt *attempt)
 bool publication_is_open(const struct publication *publication)
 {
     return publication->state < PUBLICATION_PUBLISHED;
+}
+
+bool has_rival(const struct farm *farm, const struct try *one)
+{
+    const struct publication *of = one->publication;
+    const struct try *newest = of->tries_last;
+    bool granted = of->state == PUBLICATION_GRANTED || of->state == PUBLICATION_RUNNING;
+    bool rival = granted && newest != one;
+    for (size_t i = 0; i < of->worker->sighting_count; i++) {
+        const struct sighting *at = &of->worker->sightings[i];
+        const struct try *other = find_try(farm, at->token);
+        if (!other || other->publication != of || other == one)
+            continue;
+        if (at->state != ITEM_ENDED)
+            return true;
+        rival = rival && other != newest;
+    }
+    return rival;
+}
+
+bool is_pinned(const struct farm *farm, struct token built_by)
+{
+    return find_pin(farm, built_by);
 }
 
 /* What was built from somebody's checkout is never published. */
@@ -276,6 +287,29 @@ void unqueue_timer(struct farm *farm, struct job *job)
 {
     rank_remove(&farm->timers, &job->rank);
     job->until_ms = 0;
+}
+
+/* ---- pins ---------------------------------------------------------------------------------- */
+
+void pin_build(struct farm *farm, struct token built_by)
+{
+    struct pin *pin = find_pin(farm, built_by);
+    if (!pin) {
+        pin = mem_new(sizeof *pin);
+        pin->key = (struct token_key){built_by.epoch, built_by.number};
+        HASH_ADD(hh, farm->pins, key, sizeof pin->key, pin);
+    }
+    pin->count++;
+}
+
+void unpin_build(struct farm *farm, struct token built_by)
+{
+    struct pin *pin = find_pin(farm, built_by);
+    assert(pin && "a publication closed whose build was not pinned");
+    if (--pin->count)
+        return;
+    HASH_DELETE(hh, farm->pins, pin);
+    free(pin);
 }
 
 /* ---- reservations -------------------------------------------------------------------------- */

@@ -2,8 +2,11 @@
 /* intake.c - requests of people. Each carries an id that its client drew: a request that was
  * carried out is answered again, not carried out again. A refusal is one sentence that says what to
  * do. */
-#include "coordinator/core/plan.h"
+#include "coordinator/core/intake.h"
 
+#include "coordinator/core/job.h"
+#include "coordinator/core/publish.h"
+#include "coordinator/core/roster.h"
 #include "proto/base/seeded.h"
 
 #include <assert.h>

@@ -7,38 +7,27 @@
  * incarnation or an older sequence number renews nothing. Time alone ends a lease only after
  * lease_ttl_ms (offline) and lost_grace_ms beyond it (lost), and never a publication.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/lease.h"
 
+#include "coordinator/core/publish.h"
+#include "coordinator/core/verdict.h"
 #include "proto/base/seeded.h"
+#include "proto/base/text.h"
 #include "proto/limits.h"
 
 #include <string.h>
 
 /* ---- ends of attempts that no worker reports ----------------------------------------------- */
 
-void stop_attempt(struct step *step, struct token token, const char *reason)
-{
-    struct attempt_view attempt;
-    if (SEEDED_BUG(NO_STOP))
-        return;
-    view_attempt(step->farm, token, &attempt);
-    decide(step, &(struct record){.kind = RECORD_ATTEMPT_STOPPING,
-                                  .attempt_moved = {.token = token, .reason = reason}});
-    struct worker_view worker = must_worker(step->farm, attempt.worker);
-    if (worker.session)
-        ask(step, &(struct effect){
-                      .kind = EFFECT_ORDERS, .worker = worker.worker, .session = worker.session});
-}
-
 /* Records the end, and that its log is stored if that is known already or there is none. */
 static void record_end(struct step *step, struct record *ended, bool has_log)
 {
     struct attempt_view attempt;
     struct token token = ended->attempt_ended.token;
-    view_attempt(step->farm, token, &attempt);
+    attempt = must_attempt(step->farm, token);
     uint64_t held_for = must_job(step->farm, attempt.job).held_for; /* its end forgets that */
     decide(step, ended);
-    view_attempt(step->farm, token, &attempt);
+    attempt = must_attempt(step->farm, token);
     if (attempt.log_stored || !has_log)
         decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
                                       .sealed = {token, attempt.log_bytes}});
@@ -48,8 +37,7 @@ static void record_end(struct step *step, struct record *ended, bool has_log)
 void lose_attempt(struct step *step, struct token token, const char *detail)
 {
     struct record record = {.kind = RECORD_ATTEMPT_ENDED};
-    struct attempt_view attempt;
-    view_attempt(step->farm, token, &attempt);
+    struct attempt_view attempt = must_attempt(step->farm, token);
     record.attempt_ended = (struct record_attempt_ended){
         .token = token,
         .outcome = OUTCOME_LOST,
@@ -193,8 +181,7 @@ static void miss_publications(struct step *step, const struct told *told)
     uint64_t *pinned;
     size_t count = query_pinned(step->farm, told->worker, &pinned, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct publication_view publication;
-        view_publication(step->farm, pinned[i], &publication);
+        struct publication_view publication = must_publication(step->farm, pinned[i]);
         bool began = publication.state == PUBLICATION_RUNNING ||
                      (publication.state == PUBLICATION_GRANTED &&
                       !may_be_on_its_way(step, told, publication.token));
@@ -304,19 +291,11 @@ static void refuse(struct step *step, const struct input_hello *input, const cha
                                .permanent = permanent});
 }
 
-static bool is_listed(const struct capabilities *host, const char *system)
-{
-    for (size_t i = 0; i < host->systems_count; i++)
-        if (strcmp(host->systems[i], system) == 0)
-            return true;
-    return false;
-}
-
 static bool same_systems(const struct capabilities *a, const struct capabilities *b)
 {
     bool same = a->systems_count == b->systems_count;
     for (size_t i = 0; same && i < a->systems_count; i++)
-        same = is_listed(b, a->systems[i]);
+        same = text_is_listed(b->systems, b->systems_count, a->systems[i]);
     return same;
 }
 
@@ -413,8 +392,7 @@ static void lose_worker(struct step *step, uint64_t worker)
     struct token *live;
     size_t count = query_live(step->farm, worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct attempt_view attempt;
-        view_attempt(step->farm, live[i], &attempt);
+        struct attempt_view attempt = must_attempt(step->farm, live[i]);
         if (attempt.state == ATTEMPT_OFFERED && !query_shown(step->farm, live[i]))
             lose_attempt(step, live[i], "its worker went away before it took the job");
     }
@@ -428,8 +406,7 @@ static void expire_leases(struct step *step, const struct worker_view *worker,
     struct token *live;
     size_t count = query_live(step->farm, worker->worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
-        struct attempt_view attempt;
-        view_attempt(step->farm, live[i], &attempt);
+        struct attempt_view attempt = must_attempt(step->farm, live[i]);
         bool untaken = worker->session && attempt.state == ATTEMPT_OFFERED &&
                        !query_shown(step->farm, live[i]);
         uint64_t term_ms = policy->lease_ttl_ms + (untaken ? 0 : policy->lost_grace_ms);

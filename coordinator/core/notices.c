@@ -8,7 +8,8 @@
  * Nothing is raised while farm.yaml names nobody to tell. The runs of `farm build` are their
  * maintainer's own and tell nobody.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/notices.h"
+
 #include "proto/base/seeded.h"
 
 #include <assert.h>
@@ -76,8 +77,7 @@ static const char *end_of_run(struct step *step, const struct run_view *run)
 
 static void note_run(struct step *step, enum record_kind kind, uint64_t id)
 {
-    struct run_view run;
-    view_run(step->farm, id, &run);
+    struct run_view run = must_run(step->farm, id);
     if (run.options.local)
         return;
     const char *subject = subject_of_run(step, id);
@@ -124,7 +124,7 @@ static void note_unknown(struct step *step, const struct publication_view *publi
     view_farm(step->farm, &farm);
     if (publication->tries < farm.policy.publish_tries_max)
         return;
-    view_job(step->farm, publication->job, &job);
+    job = must_job(step->farm, publication->job);
     unsigned long long id = (unsigned long long)publication->publication;
     raise(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id), job.run,
           arena_print(step->arena,
@@ -135,8 +135,7 @@ static void note_unknown(struct step *step, const struct publication_view *publi
 
 static void note_publication(struct step *step, enum record_kind kind, uint64_t id)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     if (kind == RECORD_PUBLICATION_HELD && publication.cause == CAUSE_NONE)
         return; /* it only waits for the first of its run */
     if (kind == RECORD_PUBLICATION_HELD)
@@ -153,8 +152,7 @@ static void note_publication(struct step *step, enum record_kind kind, uint64_t 
 
 static void note_worker(struct step *step, uint64_t id)
 {
-    struct worker_view worker;
-    view_worker(step->farm, id, &worker);
+    struct worker_view worker = must_worker(step->farm, id);
     if (worker.state == WORKER_QUARANTINED)
         raise(step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
               arena_print(step->arena,

@@ -6,6 +6,8 @@
  */
 #include "coordinator/core/plan.h"
 
+#include "coordinator/core/fit.h"
+#include "coordinator/core/job.h"
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
@@ -235,15 +237,6 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
         decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
 }
 
-void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const char *reason)
-{
-    struct job_view job;
-    uint64_t cursor = 0;
-    while (view_job_next(step->farm, run, &cursor, &job))
-        give_up_job(step, job.job, verdict, reason);
-    decide(step, &(struct record){.kind = RECORD_RUN_REFUSED, .run = {run, reason}});
-}
-
 void decide_preflighted(struct step *step, const struct input_preflighted *input)
 {
     struct run_view run;
@@ -257,91 +250,7 @@ void decide_preflighted(struct step *step, const struct input_preflighted *input
         decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
 }
 
-/* ---- the end of a job ---------------------------------------------------------------------- */
-
-/* What waited for a job that came to no result: the first builds it itself, the others wait for
- * that one. */
-static void hand_on(struct step *step, const uint64_t *followers, size_t count)
-{
-    struct job_view first;
-    struct run_view run;
-    view_job(step->farm, followers[0], &first);
-    view_run(step->farm, first.run, &run);
-    if (run.state == RUN_OPEN)
-        decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = first.job}});
-    else
-        decide(step, &(struct record){.kind = RECORD_JOB_JOINED, .job_joined = {first.job, 0}});
-    for (size_t i = 1; i < count; i++)
-        decide(step, &(struct record){.kind = RECORD_JOB_JOINED,
-                                      .job_joined = {followers[i], first.job}});
-}
-
-static bool is_result(enum verdict verdict)
-{
-    return verdict == VERDICT_OK || verdict == VERDICT_FAILED || verdict == VERDICT_TIMED_OUT;
-}
-
-void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause cause,
-               const char *detail)
-{
-    uint64_t *followers;
-    size_t count = query_followers(step->farm, job, &followers, step->arena);
-    decide(step, &(struct record){
-                     .kind = RECORD_JOB_CLOSED,
-                     .job = {.job = job, .verdict = verdict, .cause = cause, .detail = detail}});
-    if (verdict == VERDICT_OK || (verdict == VERDICT_FAILED && SEEDED_BUG(PUBLISH_UNBUILT)))
-        want_publication(step, job);
-    if (verdict == VERDICT_OK)
-        release_family(step, job, 0);
-    if (!count)
-        return;
-    if (!is_result(verdict)) {
-        hand_on(step, followers, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        close_job(step, followers[i], verdict, cause, detail);
-}
-
-/* A build that somebody else waits for goes on, for the first of them. */
-static bool hand_over(struct step *step, const struct job_view *job)
-{
-    uint64_t *followers;
-    size_t count = query_followers(step->farm, job->job, &followers, step->arena);
-    if (!count || SEEDED_BUG(NO_HAND_OVER))
-        return false;
-    decide(step, &(struct record){.kind = RECORD_ATTEMPT_HANDED,
-                                  .lease = {job->attempt, followers[0], job->worker, PHASE_NONE}});
-    return true;
-}
-
-/* What runs and nobody else waits for is told to stop, and keeps its slot until its worker says
- * that it did. */
-void give_up_job(struct step *step, uint64_t job, enum verdict verdict, const char *reason)
-{
-    struct job_view view;
-    view_job(step->farm, job, &view);
-    if (view.publication)
-        drop_publication(step, view.publication, reason);
-    if (view.state == JOB_CLOSED)
-        return;
-    bool runs = view.state == JOB_LEASED || view.state == JOB_RUNNING;
-    if (runs && hand_over(step, &view)) {
-        view_job(step->farm, job, &view);
-        reason = arena_print(step->arena, "%s; job %llu goes on with its build", reason,
-                             (unsigned long long)view.joins);
-    } else if (runs) {
-        stop_attempt(step, view.attempt, reason);
-    }
-    close_job(step, job, verdict, CAUSE_NONE, reason);
-}
-
-void close_finished_runs(struct step *step)
-{
-    uint64_t run;
-    while ((run = query_finished_run(step->farm)) != 0)
-        decide(step, &(struct record){.kind = RECORD_RUN_CLOSED, .run = {run, ""}});
-}
+/* ---- what no host can take ------------------------------------------------------------------ */
 
 /* Hosts could take it, but for those that joined it to publish: they end, and it goes on. */
 static void part_publishers(struct step *step, uint64_t job, const char *reason)

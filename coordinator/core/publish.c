@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* publish.c - publications: the duty to publish what a job built, from wanted to the ledger.
  *
- * Rules it keeps: a grant never expires; while one is unresolved nobody else is granted the same
- * (target, package, system); only the host that built may publish; a failed publish is tried again
- * as a publish, never as a build; what may have happened is asked again of the same worker, and the
- * target's own "already published" settles it; a rejected account holds all publications of its
- * kind until a person releases them, while builds go on.
+ * Rules it keeps: a grant never expires; while one is unresolved, or any try of it is seen to run,
+ * nobody else is granted the same (target, package, system); whatever a try says, its publication
+ * closes only when no other try of it may be running; only the host that built may publish; a
+ * failed publish is tried again as a publish, never as a build; what may have happened is asked
+ * again of the same worker, and the target's own "already published" settles it; a rejected account
+ * holds all publications of its kind until a person releases them, while builds go on.
  */
-#include "coordinator/core/decide.h"
-#include "coordinator/core/retry_policy.h"
+#include "coordinator/core/publish.h"
 
+#include "coordinator/core/hold.h"
+#include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
@@ -86,22 +88,19 @@ static bool run_is_under_way(const struct step *step, uint64_t job)
 
 static bool may_grant(const struct step *step, uint64_t id)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     if (!is_due(step, &publication) || !run_is_under_way(step, publication.job))
         return false;
     if (publication.state == PUBLICATION_WANTED && query_gate_shut(step->farm, id))
         return false;
-    uint64_t unresolved = query_unresolved(step->farm, id);
-    return !unresolved || unresolved == id || SEEDED_BUG(SECOND_GRANT);
+    return SEEDED_BUG(SECOND_GRANT) || !query_place_taken(step->farm, id);
 }
 
 /* Nobody can tell beforehand whether an account may publish: the first of a run finds out, and the
  * others wait for it, visibly. */
 static void probe(struct step *step, uint64_t id)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     bool shut = query_gate_shut(step->farm, id);
     struct record record = {.publication = {.publication = id, .token = publication.token}};
     if (shut && publication.state == PUBLICATION_WANTED && is_due(step, &publication) &&
@@ -198,8 +197,8 @@ static void published(struct step *step, const struct publication_view *publicat
                                                   .token = publication->token,
                                                   .already = already,
                                                   .rebuilt = rebuilt}});
-    view_job(step->farm, publication->job, &job);
-    view_worker(step->farm, publication->worker, &worker);
+    job = must_job(step->farm, publication->job);
+    worker = must_worker(step->farm, publication->worker);
     struct record record = {.kind = RECORD_LEDGER_ENTERED};
     record.ledger_entered = (struct ledger_entry){
         .target = publication->target->name,
@@ -250,8 +249,8 @@ static enum publishing consequence_of(const struct item *item)
     return publishing;
 }
 
-/* After a try that may have published, failures of later tries prove nothing: it stays unknown
- * until the target or a person answers. */
+/* After a try that may have published, and beside one that may yet, failures of later tries prove
+ * nothing: it stays unknown until the target or a person answers. */
 static void unpublished(struct step *step, const struct publication_view *publication,
                         const struct item *item)
 {
@@ -261,7 +260,8 @@ static void unpublished(struct step *step, const struct publication_view *public
     uint64_t next_ms = next_try_ms(step, publication);
     if (consequence == PUBLISH_HOLD)
         hold(step, publication, item);
-    else if (consequence == PUBLISH_DOUBT || publication->in_doubt)
+    else if (consequence == PUBLISH_DOUBT || publication->in_doubt ||
+             query_rival(step->farm, item->token))
         move_badly(step, RECORD_PUBLICATION_UNKNOWN, publication, item, next_ms);
     else if (consequence == PUBLISH_NEVER || publication->tries >= farm.policy.publish_tries_max)
         move_badly(step, RECORD_PUBLICATION_FAILED, publication, item, 0);
@@ -273,6 +273,16 @@ static const struct product *product_of(const struct publication_view *publicati
                                         const struct item *item)
 {
     return item->product.paths_count ? &item->product : publication->product;
+}
+
+/* Whichever try it was: it is published. While another one may run it says so again with each
+ * status, so that the end of the publication is the end of all its tries. */
+static void end_well(struct step *step, const struct publication_view *publication,
+                     const struct item *item)
+{
+    if (!query_rival(step->farm, item->token))
+        published(step, publication, item->already_published, item->rebuilt,
+                  product_of(publication, item));
 }
 
 bool decide_publication_item(struct step *step, uint64_t worker, const struct item *item)
@@ -289,8 +299,7 @@ bool decide_publication_item(struct step *step, uint64_t worker, const struct it
         token_equal(publication.token, item->token) &&
         (publication.state == PUBLICATION_GRANTED || publication.state == PUBLICATION_RUNNING);
     if (item->state == ITEM_ENDED && item->outcome == OUTCOME_OK)
-        published(step, &publication, item->already_published, item->rebuilt,
-                  product_of(&publication, item)); /* whichever try it was: it is published */
+        end_well(step, &publication, item);
     else if (!current)
         return true;
     else if (item->state == ITEM_ENDED)
@@ -302,8 +311,7 @@ bool decide_publication_item(struct step *step, uint64_t worker, const struct it
 
 void decide_publication_gone(struct step *step, uint64_t id)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     move(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
          "its worker lost sight of it: it may have been published", step->now_ms);
 }
@@ -312,15 +320,13 @@ void decide_publication_gone(struct step *step, uint64_t id)
 
 void fail_publication(struct step *step, uint64_t id, enum cause cause, const char *detail)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     move(step, RECORD_PUBLICATION_FAILED, &publication, cause, detail, 0);
 }
 
 void drop_publication(struct step *step, uint64_t id, const char *detail)
 {
-    struct publication_view publication;
-    view_publication(step->farm, id, &publication);
+    struct publication_view publication = must_publication(step->farm, id);
     bool idle = publication.state == PUBLICATION_WANTED || publication.state == PUBLICATION_HELD;
     if (idle && !publication.in_doubt)
         fail_publication(step, id, CAUSE_NONE, detail);
@@ -339,7 +345,7 @@ static const char *not_publishable(const struct step *step, uint64_t id, struct 
     if (!view_job(step->farm, id, &job))
         return arena_print(arena, "there is no job %llu: see `farm status`", number);
     const char *package = job.item->variant.package;
-    view_run(step->farm, job.run, &run);
+    run = must_run(step->farm, job.run);
     if (job.verdict != VERDICT_OK)
         return arena_print(arena, "job %llu (%s) built nothing to publish: it is %s", number,
                            package, job.state == JOB_CLOSED ? verdict_names[job.verdict] : "open");
@@ -400,12 +406,14 @@ void decide_publish_request(struct step *step, const struct input_publish *input
                            wanted, input->jobs_count - wanted));
 }
 
-/* Granted counts too: the order is on its way, and another one would be published beside it. */
-static bool is_under_way(const struct publication_view *publication,
+/* Granted counts too: the order is on its way, and another one would be published beside it. So
+ * does an older try that turned up after all. */
+static bool is_under_way(const struct step *step, const struct publication_view *publication,
                          const struct worker_view *worker)
 {
-    bool granted = publication->state == PUBLICATION_GRANTED;
-    return (granted || publication->state == PUBLICATION_RUNNING) && worker->session;
+    bool current =
+        publication->state == PUBLICATION_GRANTED || publication->state == PUBLICATION_RUNNING;
+    return worker->session && (current || query_publishing(step->farm, publication->publication));
 }
 
 void decide_settle(struct step *step, const struct input_settle *input)
@@ -416,15 +424,14 @@ void decide_settle(struct step *step, const struct input_settle *input)
         reply_no(step, &input->asked, "there is no publication %llu: see `farm status`", number);
         return;
     }
-    struct job_view job;
-    view_job(step->farm, publication.job, &job);
+    struct job_view job = must_job(step->farm, publication.job);
     if (publication.state >= PUBLICATION_PUBLISHED) {
         reply_no(step, &input->asked, "publication %llu is settled already: it is %s", number,
                  publication_state_names[publication.state]);
         return;
     }
     struct worker_view worker = must_worker(step->farm, publication.worker);
-    if (is_under_way(&publication, &worker)) {
+    if (is_under_way(step, &publication, &worker)) {
         reply_no(step, &input->asked, "%s is publishing it just now: wait for its report",
                  worker.name);
         return;

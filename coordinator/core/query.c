@@ -43,46 +43,6 @@ bool query_key_revoked(const struct farm *farm, const char *public_key)
 
 /* ---- what is known to be there ------------------------------------------------------------- */
 
-struct run_view must_run(const struct farm *farm, uint64_t run)
-{
-    struct run_view view;
-    bool known = view_run(farm, run, &view);
-    assert(known && "no such run");
-    return view;
-}
-
-struct job_view must_job(const struct farm *farm, uint64_t job)
-{
-    struct job_view view;
-    bool known = view_job(farm, job, &view);
-    assert(known && "no such job");
-    return view;
-}
-
-struct attempt_view must_attempt(const struct farm *farm, struct token token)
-{
-    struct attempt_view view;
-    bool known = view_attempt(farm, token, &view);
-    assert(known && "no such attempt");
-    return view;
-}
-
-struct publication_view must_publication(const struct farm *farm, uint64_t publication)
-{
-    struct publication_view view;
-    bool known = view_publication(farm, publication, &view);
-    assert(known && "no such publication");
-    return view;
-}
-
-struct worker_view must_worker(const struct farm *farm, uint64_t worker)
-{
-    struct worker_view view;
-    bool known = view_worker(farm, worker, &view);
-    assert(known && "no such worker");
-    return view;
-}
-
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
 uint64_t query_building(const struct farm *farm, const struct variant *variant)
@@ -328,10 +288,43 @@ bool query_gate_shut(const struct farm *farm, uint64_t publication)
     return !gate->published && gate->flying;
 }
 
-uint64_t query_unresolved(const struct farm *farm, uint64_t publication)
+/* The publication of a try that its worker shows and that has not ended, or NULL. */
+static const struct publication *published_now(const struct farm *farm, const struct worker *worker,
+                                               const struct sighting *sighting)
+{
+    const struct try *one = find_try(farm, sighting->token);
+    bool own = one && one->publication->worker == worker;
+    return own && sighting->state != ITEM_ENDED ? one->publication : NULL;
+}
+
+bool query_place_taken(const struct farm *farm, uint64_t publication)
 {
     const struct tally *slot = find_publication(farm, publication)->slot;
-    return slot->count ? slot->holder : 0;
+    if (slot->count && slot->holder != publication)
+        return true;
+    for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next)
+        for (size_t i = 0; i < worker->sighting_count; i++) {
+            const struct publication *of = published_now(farm, worker, &worker->sightings[i]);
+            if (of && of->slot == slot)
+                return true;
+        }
+    return false;
+}
+
+bool query_publishing(const struct farm *farm, uint64_t publication)
+{
+    const struct worker *worker = find_publication(farm, publication)->worker;
+    for (size_t i = 0; i < worker->sighting_count; i++) {
+        const struct publication *of = published_now(farm, worker, &worker->sightings[i]);
+        if (of && of->id == publication)
+            return true;
+    }
+    return false;
+}
+
+bool query_rival(const struct farm *farm, struct token token)
+{
+    return has_rival(farm, find_try(farm, token));
 }
 
 bool query_publication_next(const struct farm *farm, uint64_t *cursor, struct publication_view *out)

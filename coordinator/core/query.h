@@ -12,13 +12,6 @@ struct token query_next_token(const struct farm *farm);
 bool query_request_known(const struct farm *farm, const char *request_id, uint64_t *run);
 bool query_key_revoked(const struct farm *farm, const char *public_key);
 
-/* ---- what the farm itself names: an assert when it is not there ---- */
-struct run_view must_run(const struct farm *farm, uint64_t run);
-struct job_view must_job(const struct farm *farm, uint64_t job);
-struct attempt_view must_attempt(const struct farm *farm, struct token token);
-struct publication_view must_publication(const struct farm *farm, uint64_t publication);
-struct worker_view must_worker(const struct farm *farm, uint64_t worker);
-
 /* ---- jobs ---- */
 /* The open job that builds this variant itself, or 0. */
 uint64_t query_building(const struct farm *farm, const struct variant *variant);
@@ -110,8 +103,13 @@ uint64_t query_try(const struct farm *farm, struct token token, bool *sealed);
 bool query_gate_shut(const struct farm *farm, uint64_t publication);
 /* Whether publications of this account are held. */
 bool query_held(const struct farm *farm, const struct target *target);
-/* The unresolved publication of the same (target, package, system), or 0. */
-uint64_t query_unresolved(const struct farm *farm, uint64_t publication);
+/* Whether another publication of the same (target, package, system) is unresolved, or a host shows
+ * a try of any, also of this one and of closed ones, that has not ended. */
+bool query_place_taken(const struct farm *farm, uint64_t publication);
+/* Whether its host shows a try of it that has not ended. */
+bool query_publishing(const struct farm *farm, uint64_t publication);
+/* Whether another try of the same publication may be running. */
+bool query_rival(const struct farm *farm, struct token token);
 /* Every open publication, by id. */
 bool query_publication_next(const struct farm *farm, uint64_t *cursor,
                             struct publication_view *out);

@@ -2,19 +2,16 @@
 /* rank.c - a treap: a search tree by key that is a heap by a hash of the key. */
 #include "coordinator/core/rank.h"
 
+#include "proto/base/hash.h"
+
 #include <assert.h>
 #include <stddef.h>
 
-/* The finaliser of splitmix64: spreads ids that count up over all 64 bits. */
 static uint64_t weight(const struct rank_node *node)
 {
     uint64_t hash = 0;
-    for (int i = 0; i < RANK_KEYS; i++) {
-        hash = (hash ^ node->key[i]) + 0x9e3779b97f4a7c15u;
-        hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
-        hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
-        hash ^= hash >> 31;
-    }
+    for (int i = 0; i < RANK_KEYS; i++)
+        hash = hash_number(hash, node->key[i]);
     return hash;
 }
 

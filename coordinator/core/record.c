@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* record.c - the names and shapes of the facts.
  *
- * One row a field, one row a kind. The shape of a body serves its protobuf codec, its line in a
- * trace, its JSON and its deep copy. A new fact is a kind and a body in record.h, a message in
- * proto/record.proto, a row here, and a row in apply.c.
+ * One row a field here, one row a kind in record.def. The shape of a body serves its protobuf
+ * codec, its line in a trace, its JSON and its deep copy.
  */
 #include "coordinator/core/record.h"
 
@@ -21,15 +20,13 @@ const char *const notice_kind_names[] = {"none",
 const char *const worker_state_names[] = {"offline", "online",    "draining", "quarantined",
                                           "removed", "probation", NULL};
 
-/* ---- shapes of bodies ---------------------------------------------------------------------- */
+/* ---- fields of bodies ---------------------------------------------------------------------- */
 
-static const struct field farm_started_fields[] = {
+static const struct field record_farm_started_fields[] = {
     SHAPE_FIELD(struct record_farm_started, U32, epoch),
     SHAPE_FIELD(struct record_farm_started, U64, incarnation),
     SHAPE_FIELD(struct record_farm_started, TEXT, program),
 };
-static const struct shape farm_started_shape =
-    SHAPE(struct record_farm_started, farm_started_fields);
 
 static const struct field policy_fields[] = {
     SHAPE_FIELD(struct policy, U64, heartbeat_ms),
@@ -43,27 +40,23 @@ static const struct field policy_fields[] = {
     SHAPE_FIELD(struct policy, FLAG, notices),
     SHAPE_FIELD(struct policy, U64, evaluate_after_ms),
 };
-const struct shape policy_shape = SHAPE(struct policy, policy_fields);
 
-static const struct field paused_fields[] = {
+static const struct field record_paused_fields[] = {
     SHAPE_FIELD(struct record_paused, TEXT, who),
     SHAPE_FIELD(struct record_paused, TEXT, reason),
 };
-static const struct shape paused_shape = SHAPE(struct record_paused, paused_fields);
 
-static const struct field intake_fields[] = {
+static const struct field record_intake_fields[] = {
     SHAPE_FIELD(struct record_intake, FLAG, open),
     SHAPE_FIELD(struct record_intake, TEXT, reason),
 };
-static const struct shape intake_shape = SHAPE(struct record_intake, intake_fields);
 
-static const struct field clock_fields[] = {
+static const struct field record_clock_fields[] = {
     SHAPE_FIELD(struct record_clock, U64, gap_ms),
     SHAPE_FIELD(struct record_clock, U64, offset_ms),
 };
-static const struct shape clock_shape = SHAPE(struct record_clock, clock_fields);
 
-static const struct field counters_fields[] = {
+static const struct field record_counters_fields[] = {
     SHAPE_FIELD(struct record_counters, U64, run),
     SHAPE_FIELD(struct record_counters, U64, job),
     SHAPE_FIELD(struct record_counters, U64, publication),
@@ -71,18 +64,16 @@ static const struct field counters_fields[] = {
     SHAPE_FIELD(struct record_counters, U64, token),
     SHAPE_FIELD(struct record_counters, U64, notice),
 };
-static const struct shape counters_shape = SHAPE(struct record_counters, counters_fields);
 
-static const struct field peer_fields[] = {
+static const struct field record_peer_fields[] = {
     SHAPE_FIELD(struct record_peer, U64, worker),
     SHAPE_FIELD(struct record_peer, TEXT, name),
     SHAPE_FIELD(struct record_peer, TEXT, public_key),
     SHAPE_ENUM(struct record_peer, role, role_names),
     SHAPE_FIELD(struct record_peer, FLAG, may_publish),
 };
-static const struct shape peer_shape = SHAPE(struct record_peer, peer_fields);
 
-static const struct field worker_joined_fields[] = {
+static const struct field record_worker_joined_fields[] = {
     SHAPE_FIELD(struct record_worker_joined, U64, worker),
     SHAPE_FIELD(struct record_worker_joined, U64, session),
     SHAPE_FIELD(struct record_worker_joined, TEXT, instance),
@@ -91,8 +82,6 @@ static const struct field worker_joined_fields[] = {
     SHAPE_STRUCT(struct record_worker_joined, capabilities, capabilities_shape),
     SHAPE_FIELD(struct record_worker_joined, U64, said_at_ms),
 };
-static const struct shape worker_joined_shape =
-    SHAPE(struct record_worker_joined, worker_joined_fields);
 
 static const struct field sighting_fields[] = {
     SHAPE_STRUCT(struct sighting, token, token_shape),
@@ -103,7 +92,7 @@ static const struct field sighting_fields[] = {
 };
 static const struct shape sighting_shape = SHAPE(struct sighting, sighting_fields);
 
-static const struct field worker_heard_fields[] = {
+static const struct field record_worker_heard_fields[] = {
     SHAPE_FIELD(struct record_worker_heard, U64, worker),
     SHAPE_FIELD(struct record_worker_heard, U64, sequence),
     SHAPE_LIST(struct record_worker_heard, filesystems, filesystem_shape),
@@ -111,15 +100,12 @@ static const struct field worker_heard_fields[] = {
     SHAPE_LIST(struct record_worker_heard, sightings, sighting_shape),
     SHAPE_FIELD(struct record_worker_heard, U64, said_at_ms),
 };
-static const struct shape worker_heard_shape =
-    SHAPE(struct record_worker_heard, worker_heard_fields);
 
-static const struct field worker_lost_fields[] = {
+static const struct field record_worker_lost_fields[] = {
     SHAPE_FIELD(struct record_worker_lost, U64, worker),
 };
-static const struct shape worker_lost_shape = SHAPE(struct record_worker_lost, worker_lost_fields);
 
-static const struct field worker_moved_fields[] = {
+static const struct field record_worker_moved_fields[] = {
     SHAPE_FIELD(struct record_worker_moved, U64, worker),
     SHAPE_ENUM(struct record_worker_moved, to, worker_state_names),
     SHAPE_FIELD(struct record_worker_moved, TEXT, reason),
@@ -127,10 +113,8 @@ static const struct field worker_moved_fields[] = {
     SHAPE_FIELD(struct record_worker_moved, U64, until_ms),
     SHAPE_FIELD(struct record_worker_moved, U32, strikes),
 };
-static const struct shape worker_moved_shape =
-    SHAPE(struct record_worker_moved, worker_moved_fields);
 
-static const struct field worker_suspected_fields[] = {
+static const struct field record_worker_suspected_fields[] = {
     SHAPE_FIELD(struct record_worker_suspected, U64, worker),
     SHAPE_STRUCT(struct record_worker_suspected, token, token_shape),
     SHAPE_FIELD(struct record_worker_suspected, TEXT, package),
@@ -139,14 +123,10 @@ static const struct field worker_suspected_fields[] = {
     SHAPE_FIELD(struct record_worker_suspected, U64, signature),
     SHAPE_FIELD(struct record_worker_suspected, FLAG, fast),
 };
-static const struct shape worker_suspected_shape =
-    SHAPE(struct record_worker_suspected, worker_suspected_fields);
 
-static const struct field worker_cleared_fields[] = {
+static const struct field record_worker_cleared_fields[] = {
     SHAPE_FIELD(struct record_worker_cleared, U64, worker),
 };
-static const struct shape worker_cleared_shape =
-    SHAPE(struct record_worker_cleared, worker_cleared_fields);
 
 static const struct field run_options_fields[] = {
     SHAPE_FIELD(struct run_options, TEXT, project), SHAPE_FIELD(struct run_options, TEXT, filter),
@@ -164,30 +144,26 @@ bool options_evaluate(const struct run_options *options)
     return strcmp(options->task, "evaluate") == 0;
 }
 
-static const struct field run_submitted_fields[] = {
+static const struct field record_run_submitted_fields[] = {
     SHAPE_FIELD(struct record_run_submitted, U64, run),
     SHAPE_FIELD(struct record_run_submitted, TEXT, request_id),
     SHAPE_FIELD(struct record_run_submitted, TEXT, who),
     SHAPE_STRUCT(struct record_run_submitted, options, run_options_shape),
 };
-static const struct shape run_submitted_shape =
-    SHAPE(struct record_run_submitted, run_submitted_fields);
 
-static const struct field run_fields[] = {
+static const struct field record_run_fields[] = {
     SHAPE_FIELD(struct record_run, U64, run),
     SHAPE_FIELD(struct record_run, TEXT, reason),
 };
-static const struct shape run_shape = SHAPE(struct record_run, run_fields);
 
-static const struct field job_planned_fields[] = {
+static const struct field record_job_planned_fields[] = {
     SHAPE_FIELD(struct record_job_planned, U64, job),
     SHAPE_FIELD(struct record_job_planned, U64, run),
     SHAPE_FIELD(struct record_job_planned, U64, joins),
     SHAPE_STRUCT(struct record_job_planned, item, plan_item_shape),
 };
-static const struct shape job_planned_shape = SHAPE(struct record_job_planned, job_planned_fields);
 
-static const struct field job_fields[] = {
+static const struct field record_job_fields[] = {
     SHAPE_FIELD(struct record_job, U64, job),
     SHAPE_FIELD(struct record_job, U64, until_ms),
     SHAPE_ENUM(struct record_job, verdict, verdict_names),
@@ -195,31 +171,26 @@ static const struct field job_fields[] = {
     SHAPE_FIELD(struct record_job, TEXT, detail),
     SHAPE_FIELD(struct record_job, U64, signature),
 };
-static const struct shape job_shape = SHAPE(struct record_job, job_fields);
 
-static const struct field job_joined_fields[] = {
+static const struct field record_job_joined_fields[] = {
     SHAPE_FIELD(struct record_job_joined, U64, job),
     SHAPE_FIELD(struct record_job_joined, U64, joins),
 };
-static const struct shape job_joined_shape = SHAPE(struct record_job_joined, job_joined_fields);
 
-static const struct field lease_fields[] = {
+static const struct field record_lease_fields[] = {
     SHAPE_STRUCT(struct record_lease, token, token_shape),
     SHAPE_FIELD(struct record_lease, U64, job),
     SHAPE_FIELD(struct record_lease, U64, worker),
     SHAPE_ENUM(struct record_lease, phase, phase_names),
 };
-static const struct shape lease_shape = SHAPE(struct record_lease, lease_fields);
 
-static const struct field attempt_moved_fields[] = {
+static const struct field record_attempt_moved_fields[] = {
     SHAPE_STRUCT(struct record_attempt_moved, token, token_shape),
     SHAPE_ENUM(struct record_attempt_moved, phase, phase_names),
     SHAPE_FIELD(struct record_attempt_moved, TEXT, reason),
 };
-static const struct shape attempt_moved_shape =
-    SHAPE(struct record_attempt_moved, attempt_moved_fields);
 
-static const struct field attempt_ended_fields[] = {
+static const struct field record_attempt_ended_fields[] = {
     SHAPE_STRUCT(struct record_attempt_ended, token, token_shape),
     SHAPE_ENUM(struct record_attempt_ended, outcome, outcome_names),
     SHAPE_ENUM(struct record_attempt_ended, cause, cause_names),
@@ -231,16 +202,13 @@ static const struct field attempt_ended_fields[] = {
     SHAPE_FIELD(struct record_attempt_ended, U64, signature),
     SHAPE_FIELD(struct record_attempt_ended, TEXT, lines),
 };
-static const struct shape attempt_ended_shape =
-    SHAPE(struct record_attempt_ended, attempt_ended_fields);
 
-static const struct field sealed_fields[] = {
+static const struct field record_sealed_fields[] = {
     SHAPE_STRUCT(struct record_sealed, token, token_shape),
     SHAPE_FIELD(struct record_sealed, U64, log_bytes),
 };
-static const struct shape sealed_shape = SHAPE(struct record_sealed, sealed_fields);
 
-static const struct field publication_wanted_fields[] = {
+static const struct field record_publication_wanted_fields[] = {
     SHAPE_FIELD(struct record_publication_wanted, U64, publication),
     SHAPE_FIELD(struct record_publication_wanted, U64, job),
     SHAPE_FIELD(struct record_publication_wanted, U64, worker),
@@ -248,10 +216,8 @@ static const struct field publication_wanted_fields[] = {
     SHAPE_STRUCT(struct record_publication_wanted, target, target_shape),
     SHAPE_STRUCT(struct record_publication_wanted, product, product_shape),
 };
-static const struct shape publication_wanted_shape =
-    SHAPE(struct record_publication_wanted, publication_wanted_fields);
 
-static const struct field publication_fields[] = {
+static const struct field record_publication_fields[] = {
     SHAPE_FIELD(struct record_publication, U64, publication),
     SHAPE_STRUCT(struct record_publication, token, token_shape),
     SHAPE_FIELD(struct record_publication, U64, until_ms),
@@ -262,7 +228,6 @@ static const struct field publication_fields[] = {
     SHAPE_FIELD(struct record_publication, U64, signature),
     SHAPE_FIELD(struct record_publication, TEXT, lines),
 };
-static const struct shape publication_shape = SHAPE(struct record_publication, publication_fields);
 
 static const struct field ledger_entry_fields[] = {
     SHAPE_FIELD(struct ledger_entry, TEXT, target),
@@ -275,9 +240,8 @@ static const struct field ledger_entry_fields[] = {
     SHAPE_FIELD(struct ledger_entry, FLAG, already),
     SHAPE_FIELD(struct ledger_entry, FLAG, rebuilt),
 };
-const struct shape ledger_entry_shape = SHAPE(struct ledger_entry, ledger_entry_fields);
 
-static const struct field learned_fields[] = {
+static const struct field record_learned_fields[] = {
     SHAPE_FIELD(struct record_learned, TEXT, project),
     SHAPE_FIELD(struct record_learned, TEXT, package),
     SHAPE_FIELD(struct record_learned, TEXT, system),
@@ -287,9 +251,8 @@ static const struct field learned_fields[] = {
     SHAPE_FIELD(struct record_learned, U64, memory_floor_bytes),
     SHAPE_FIELD(struct record_learned, U64, disk_floor_bytes),
 };
-static const struct shape learned_shape = SHAPE(struct record_learned, learned_fields);
 
-static const struct field signature_seen_fields[] = {
+static const struct field record_signature_seen_fields[] = {
     SHAPE_FIELD(struct record_signature_seen, TEXT, project),
     SHAPE_FIELD(struct record_signature_seen, U64, signature),
     SHAPE_FIELD(struct record_signature_seen, U64, run),
@@ -298,91 +261,32 @@ static const struct field signature_seen_fields[] = {
     SHAPE_FIELD(struct record_signature_seen, U64, at_wall_ms),
     SHAPE_FIELD(struct record_signature_seen, FLAG, anew),
 };
-static const struct shape signature_seen_shape =
-    SHAPE(struct record_signature_seen, signature_seen_fields);
 
-static const struct field request_known_fields[] = {
+static const struct field record_request_known_fields[] = {
     SHAPE_FIELD(struct record_request_known, TEXT, request_id),
     SHAPE_FIELD(struct record_request_known, U64, run),
 };
-static const struct shape request_known_shape =
-    SHAPE(struct record_request_known, request_known_fields);
 
-static const struct field notice_fields[] = {
+static const struct field record_notice_fields[] = {
     SHAPE_FIELD(struct record_notice, U64, notice),
     SHAPE_ENUM(struct record_notice, kind, notice_kind_names),
     SHAPE_FIELD(struct record_notice, TEXT, subject),
     SHAPE_FIELD(struct record_notice, U64, run),
     SHAPE_FIELD(struct record_notice, TEXT, text),
 };
-static const struct shape notice_shape = SHAPE(struct record_notice, notice_fields);
+
+#define BODY(member, tag) const struct shape tag##_shape = SHAPE(struct tag, tag##_fields);
+#include "coordinator/core/record.def"
 
 /* ---- kinds --------------------------------------------------------------------------------- */
 
-#define DURABLE(kind, name, shape)                                                                 \
-    {                                                                                              \
-        kind, name, &(shape), false                                                                \
-    }
-#define PASSING(kind, name, shape)                                                                 \
-    {                                                                                              \
-        kind, name, &(shape), true                                                                 \
-    }
+#define IS_PASSING_DURABLE false
+#define IS_PASSING_PASSING true
 
-/* In order of kind. */
 static const struct record_info rows[] = {
-    DURABLE(RECORD_FARM_STARTED, "farm-started", farm_started_shape),
-    DURABLE(RECORD_POLICY_SET, "policy-set", policy_shape),
-    DURABLE(RECORD_FARM_PAUSED, "farm-paused", paused_shape),
-    DURABLE(RECORD_FARM_RESUMED, "farm-resumed", paused_shape),
-    DURABLE(RECORD_COUNTERS_SET, "counters-set", counters_shape),
-    PASSING(RECORD_INTAKE_SET, "intake-set", intake_shape),
-    PASSING(RECORD_CLOCK_JUMPED, "clock-jumped", clock_shape),
-    DURABLE(RECORD_PEER_ENROLLED, "peer-enrolled", peer_shape),
-    DURABLE(RECORD_PEER_REVOKED, "peer-revoked", peer_shape),
-    DURABLE(RECORD_WORKER_JOINED, "worker-joined", worker_joined_shape),
-    PASSING(RECORD_WORKER_HEARD, "worker-heard", worker_heard_shape),
-    DURABLE(RECORD_WORKER_LOST, "worker-lost", worker_lost_shape),
-    DURABLE(RECORD_WORKER_MOVED, "worker-moved", worker_moved_shape),
-    PASSING(RECORD_CLOCK_SET, "clock-set", clock_shape),
-    DURABLE(RECORD_RUN_SUBMITTED, "run-submitted", run_submitted_shape),
-    DURABLE(RECORD_RUN_RESOLVED, "run-resolved", run_shape),
-    DURABLE(RECORD_RUN_OPENED, "run-opened", run_shape),
-    DURABLE(RECORD_RUN_REFUSED, "run-refused", run_shape),
-    DURABLE(RECORD_RUN_CLOSED, "run-closed", run_shape),
-    DURABLE(RECORD_JOB_PLANNED, "job-planned", job_planned_shape),
-    DURABLE(RECORD_JOB_READY, "job-ready", job_shape),
-    DURABLE(RECORD_JOB_DELAYED, "job-delayed", job_shape),
-    DURABLE(RECORD_JOB_CLOSED, "job-closed", job_shape),
-    DURABLE(RECORD_RUN_ARCHIVED, "run-archived", run_shape),
-    DURABLE(RECORD_JOB_JOINED, "job-joined", job_joined_shape),
-    DURABLE(RECORD_RUN_WARNED, "run-warned", run_shape),
-    DURABLE(RECORD_JOB_HELD, "job-held", job_shape),
-    DURABLE(RECORD_LEASE_OFFERED, "lease-offered", lease_shape),
-    DURABLE(RECORD_ATTEMPT_MOVED, "attempt-moved", attempt_moved_shape),
-    DURABLE(RECORD_ATTEMPT_STOPPING, "attempt-stopping", attempt_moved_shape),
-    DURABLE(RECORD_ATTEMPT_ENDED, "attempt-ended", attempt_ended_shape),
-    DURABLE(RECORD_ATTEMPT_SEALED, "attempt-sealed", sealed_shape),
-    DURABLE(RECORD_ATTEMPT_ADOPTED, "attempt-adopted", lease_shape),
-    DURABLE(RECORD_ATTEMPT_HANDED, "attempt-handed", lease_shape),
-    DURABLE(RECORD_PUBLICATION_WANTED, "publication-wanted", publication_wanted_shape),
-    DURABLE(RECORD_PUBLICATION_HELD, "publication-held", publication_shape),
-    DURABLE(RECORD_PUBLICATION_RELEASED, "publication-released", publication_shape),
-    DURABLE(RECORD_PUBLICATION_GRANTED, "publication-granted", publication_shape),
-    DURABLE(RECORD_PUBLICATION_RUNNING, "publication-running", publication_shape),
-    DURABLE(RECORD_PUBLICATION_UNKNOWN, "publication-unknown", publication_shape),
-    DURABLE(RECORD_PUBLICATION_RETRIED, "publication-retried", publication_shape),
-    DURABLE(RECORD_PUBLICATION_PUBLISHED, "publication-published", publication_shape),
-    DURABLE(RECORD_PUBLICATION_FAILED, "publication-failed", publication_shape),
-    DURABLE(RECORD_PUBLICATION_SEALED, "publication-sealed", sealed_shape),
-    DURABLE(RECORD_LEDGER_ENTERED, "ledger-entered", ledger_entry_shape),
-    DURABLE(RECORD_LEARNED, "learned", learned_shape),
-    DURABLE(RECORD_REQUEST_KNOWN, "request-known", request_known_shape),
-    DURABLE(RECORD_SIGNATURE_SEEN, "signature-seen", signature_seen_shape),
-    DURABLE(RECORD_NOTICE_RAISED, "notice-raised", notice_shape),
-    DURABLE(RECORD_NOTICE_TOLD, "notice-told", notice_shape),
-    DURABLE(RECORD_NOTICE_ENDED, "notice-ended", notice_shape),
-    DURABLE(RECORD_WORKER_SUSPECTED, "worker-suspected", worker_suspected_shape),
-    DURABLE(RECORD_WORKER_CLEARED, "worker-cleared", worker_cleared_shape),
+#define RECORD(number, KIND, name, tag, life, moves, owner, applier, text)                         \
+    {RECORD_##KIND, name, &tag##_shape, IS_PASSING_##life, text},
+#include "coordinator/core/record.def"
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
@@ -413,6 +317,14 @@ void record_print(const struct record *record, struct buf *out)
     while (out->data[out->size - 1] == ' ') /* it has no fields, or none that is set */
         out->data[--out->size] = '\0';
     buf_add(out, "\n", 1);
+}
+
+void record_kinds_print(struct buf *out)
+{
+    buf_print(out, "| kind | record | in the journal | what it says |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < ROWS; i++)
+        buf_print(out, "| %d | %s | %s | %s |\n", (int)rows[i].kind, rows[i].name,
+                  rows[i].is_passing ? "no" : "yes", rows[i].text);
 }
 
 void record_copy(struct record *to, const struct record *from, struct arena *arena)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* record.h - the facts. What happened, in the only words the journal knows.
+/* record.h - the facts. What happened, in the only words the journal knows: a kind (record.def) and
+ * its body.
  *
  * The record stream is the one unit of truth: a journal row, an event of `farm watch` and a line of
  * a simulator trace are the same record. farm_apply is the only thing that makes a record true.
@@ -11,80 +12,11 @@
 
 #include "proto/vocab.h"
 
+/* Kinds, one row each in record.def. */
 enum record_kind {
     RECORD_NONE = 0,
-
-    /* the farm */
-    RECORD_FARM_STARTED = 1, /* a coordinator begins to act on this journal */
-    RECORD_POLICY_SET = 2,   /* the numbers that decisions use, from farm.yaml */
-    RECORD_FARM_PAUSED = 3,  /* no new attempts or grants; what runs goes on */
-    RECORD_FARM_RESUMED = 4,
-    RECORD_COUNTERS_SET = 5, /* farm_export: ids go on from here */
-    RECORD_INTAKE_SET = 6,   /* passing: the coordinator's own disk allows new work, or not */
-    RECORD_CLOCK_JUMPED = 7, /* passing: nobody looked for this long; all leases are extended */
-
-    /* who may speak, and workers */
-    RECORD_PEER_ENROLLED = 8,
-    RECORD_PEER_REVOKED = 9,
-    RECORD_WORKER_JOINED = 10, /* said hello and was welcomed: capabilities */
-    RECORD_WORKER_HEARD = 11,  /* passing: a status; renews the leases it shows */
-    RECORD_WORKER_LOST = 12,   /* not heard of for lease_ttl_ms: offline, its leases run on */
-    RECORD_WORKER_MOVED = 13,  /* drained, resumed, quarantined, removed */
-    RECORD_CLOCK_SET = 14,     /* passing: how core time follows from the shell's boot time */
-
-    /* runs and jobs */
-    RECORD_RUN_SUBMITTED = 16,
-    RECORD_RUN_RESOLVED = 17, /* discovery answered; jobs follow */
-    RECORD_RUN_OPENED = 18,
-    RECORD_RUN_REFUSED = 19,
-    RECORD_RUN_CLOSED = 20,
-    RECORD_JOB_PLANNED = 21,
-    RECORD_JOB_READY = 22,
-    RECORD_JOB_DELAYED = 23, /* back to waiting until a time: retry after a back-off */
-    RECORD_JOB_CLOSED = 24,
-    RECORD_RUN_ARCHIVED = 25, /* its records moved to the archive: the farm forgets run, jobs,
-                                 attempts and publications; ledger and request id stay (body run) */
-    RECORD_JOB_JOINED = 26,   /* waits for another job from now on, or for none */
-    RECORD_RUN_WARNED = 27,   /* something may go wrong later; the run goes on */
-    RECORD_JOB_HELD = 28,     /* one of its family failed for good: others go first */
-
-    /* attempts */
-    RECORD_LEASE_OFFERED = 32,
-    RECORD_ATTEMPT_MOVED = 33,    /* the worker reports a phase */
-    RECORD_ATTEMPT_STOPPING = 34, /* its job no longer wants it; the worker is being told */
-    RECORD_ATTEMPT_ENDED = 35,
-    RECORD_ATTEMPT_SEALED = 36,  /* its whole log is stored: the worker may forget it */
-    RECORD_ATTEMPT_ADOPTED = 37, /* a worker has it, we did not (restored journal): ours again */
-    RECORD_ATTEMPT_HANDED = 38,  /* its job is given up and another waits for that: the attempt is
-                                    this one's now, and all who waited wait for it */
-
-    /* publications */
-    RECORD_PUBLICATION_WANTED = 48,
-    RECORD_PUBLICATION_HELD = 49,
-    RECORD_PUBLICATION_RELEASED = 50,
-    RECORD_PUBLICATION_GRANTED = 51,
-    RECORD_PUBLICATION_RUNNING = 52,
-    RECORD_PUBLICATION_UNKNOWN = 53, /* may have happened: the same worker is to ask again */
-    RECORD_PUBLICATION_RETRIED = 54, /* this try certainly failed: wanted again after a back-off */
-    RECORD_PUBLICATION_PUBLISHED = 55,
-    RECORD_PUBLICATION_FAILED = 56,
-    RECORD_PUBLICATION_SEALED = 57, /* the log of a try is stored */
-
-    /* what outlives runs */
-    RECORD_LEDGER_ENTERED = 64,
-    RECORD_LEARNED = 65,        /* how long, how much memory and disk a package took */
-    RECORD_REQUEST_KNOWN = 66,  /* farm_export: this request id was answered with this run */
-    RECORD_SIGNATURE_SEEN = 67, /* farm_export: where a project first failed so; else read off the
-                                   ends of attempts and publications */
-
-    /* what people are told */
-    RECORD_NOTICE_RAISED = 72,
-    RECORD_NOTICE_TOLD = 73,  /* handed over, or nobody listens, or given up with a reason */
-    RECORD_NOTICE_ENDED = 74, /* what it said is over: the farm forgets it */
-
-    /* what is thought of hosts */
-    RECORD_WORKER_SUSPECTED = 80, /* an attempt ended there as on a host that is broken */
-    RECORD_WORKER_CLEARED = 81    /* nothing speaks against it any more */
+#define RECORD(number, KIND, ...) RECORD_##KIND = (number),
+#include "coordinator/core/record.def"
 };
 
 struct record_farm_started {
@@ -380,48 +312,24 @@ struct record {
     uint64_t at_ms;   /* core time, never falls */
     uint64_t wall_ms; /* for people */
     union {
-        struct record_farm_started farm_started;
-        struct policy policy_set;
-        struct record_paused paused;
-        struct record_intake intake;
-        struct record_clock clock; /* JUMPED, SET */
-        struct record_counters counters;
-        struct record_peer peer; /* ENROLLED, REVOKED */
-        struct record_worker_joined worker_joined;
-        struct record_worker_heard worker_heard;
-        struct record_worker_lost worker_lost;
-        struct record_worker_moved worker_moved;
-        struct record_worker_suspected worker_suspected;
-        struct record_worker_cleared worker_cleared;
-        struct record_run_submitted run_submitted;
-        struct record_run run; /* RESOLVED, OPENED, REFUSED, WARNED, CLOSED, ARCHIVED */
-        struct record_job_planned job_planned;
-        struct record_job job; /* READY, DELAYED, CLOSED */
-        struct record_job_joined job_joined;
-        struct record_lease lease;                 /* OFFERED, ADOPTED, HANDED */
-        struct record_attempt_moved attempt_moved; /* MOVED, STOPPING */
-        struct record_attempt_ended attempt_ended;
-        struct record_sealed sealed; /* ATTEMPT_SEALED, PUBLICATION_SEALED */
-        struct record_publication_wanted publication_wanted;
-        struct record_publication publication; /* HELD .. FAILED */
-        struct ledger_entry ledger_entered;
-        struct record_learned learned;
-        struct record_request_known request_known;
-        struct record_signature_seen signature_seen;
-        struct record_notice notice; /* RAISED, TOLD, ENDED */
+#define BODY(member, tag) struct tag member;
+#include "coordinator/core/record.def"
     };
 };
 
-/* Shapes that requests and replies share with the records. */
-extern const struct shape policy_shape, run_options_shape, ledger_entry_shape;
+/* The shape of each body, and one that bodies and requests share. */
+#define BODY(member, tag) extern const struct shape tag##_shape;
+#include "coordinator/core/record.def"
+extern const struct shape run_options_shape;
 
-/* One row a kind: its name in traces and events, the shape of its body, and whether it is written.
- * NULL for a kind this program does not know (which refuses to open the journal). */
+/* What record.def says of a kind. NULL for a kind that this program does not know (it refuses to
+ * open the journal). */
 struct record_info {
     enum record_kind kind;
-    const char *name; /* "lease-offered" */
-    const struct shape *shape;
-    bool is_passing;
+    const char *name;          /* in traces and events: "lease-offered" */
+    const struct shape *shape; /* of its body */
+    bool is_passing;           /* not written to the journal */
+    const char *text;          /* what it says, in a sentence */
 };
 const struct record_info *record_info(enum record_kind kind);
 /* All rows, in order of kind; NULL behind the last. */
@@ -433,8 +341,11 @@ static inline const void *record_body(const struct record *record)
     return &record->farm_started;
 }
 
-/* Appends one line: "[    1500] lease-offered token={epoch=1 number=7} job=3 worker=1". */
+/* Appends one line: "[    1500] lease-offered token={epoch=1 number=7} job=3 worker=1". For tests,
+ * fuzzers and the simulator. */
 void record_print(const struct record *record, struct buf *out);
+/* Appends all kinds as a Markdown table. */
+void record_kinds_print(struct buf *out);
 /* Deep copy into an arena. Texts that are NULL become "". */
 void record_copy(struct record *to, const struct record *from, struct arena *arena);
 

@@ -4,8 +4,11 @@
  * A key belongs to one name for ever; a revoked key stays revoked. A removed worker's id is never
  * given again. Removing a host that still owes something is refused unless a person gives that up.
  */
-#include "coordinator/core/decide.h"
+#include "coordinator/core/roster.h"
 
+#include "coordinator/core/host_health.h"
+#include "coordinator/core/lease.h"
+#include "coordinator/core/publish.h"
 #include "proto/limits.h"
 
 #include <assert.h>
@@ -88,7 +91,7 @@ static void discard(struct step *step, const struct worker_view *worker)
     struct publication_view publication;
     size_t pinned_count = query_pinned(step->farm, worker->worker, &pinned, step->arena);
     for (size_t i = 0; i < pinned_count; i++) {
-        view_publication(step->farm, pinned[i], &publication);
+        publication = must_publication(step->farm, pinned[i]);
         bool granted = publication.state >= PUBLICATION_GRANTED || publication.in_doubt;
         fail_publication(step, pinned[i], CAUSE_HOST_LOST,
                          granted ? "its worker was removed while it may have been publishing: look "

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* state.c - how things may move. Each table stands below its picture, which docs/states.md shows
- * too. Invariant: a state exists only if something can wait in it, and what is final has no row
- * out.
+/* state.c - how things may move: the pictures, and tables of the rows of state.def. docs/states.md
+ * shows both. Invariant: a state exists only if something can wait in it, and what is final has no
+ * row out.
  */
 #include "coordinator/core/state.h"
-
-#include "coordinator/core/view.h"
 
 #include <assert.h>
 
@@ -29,12 +27,8 @@ static const char run_picture[] = "submitted -> resolving -> preflight -> open -
                                   "                  '----------'--> refused\n";
 
 static const struct state_row run_rows[] = {
-    {STATE_NEW, RECORD_RUN_SUBMITTED, RUN_RESOLVING},
-    {RUN_RESOLVING, RECORD_RUN_RESOLVED, RUN_PREFLIGHT},
-    {RUN_RESOLVING, RECORD_RUN_REFUSED, RUN_REFUSED},
-    {RUN_PREFLIGHT, RECORD_RUN_OPENED, RUN_OPEN},
-    {RUN_PREFLIGHT, RECORD_RUN_REFUSED, RUN_REFUSED},
-    {RUN_OPEN, RECORD_RUN_CLOSED, RUN_CLOSED},
+#define RUN(from, by, to) {from, by, to},
+#include "coordinator/core/state.def"
 };
 TABLE(run, run_state_names);
 
@@ -54,36 +48,8 @@ static const char job_picture[] =
     "one\nbefore it is closed, and the attempt goes on\n";
 
 static const struct state_row job_rows[] = {
-    {STATE_NEW, RECORD_JOB_PLANNED, JOB_WAITING},
-    {JOB_WAITING, RECORD_JOB_JOINED, JOB_WAITING},
-    {JOB_WAITING, RECORD_RUN_OPENED, JOB_READY},
-    {JOB_WAITING, RECORD_JOB_READY, JOB_READY},
-    {JOB_WAITING, RECORD_ATTEMPT_ADOPTED, JOB_LEASED},
-    {JOB_WAITING, RECORD_ATTEMPT_ADOPTED, JOB_RUNNING},
-    {JOB_WAITING, RECORD_ATTEMPT_HANDED, JOB_LEASED},
-    {JOB_WAITING, RECORD_ATTEMPT_HANDED, JOB_RUNNING},
-    {JOB_LEASED, RECORD_ATTEMPT_HANDED, JOB_WAITING},
-    {JOB_RUNNING, RECORD_ATTEMPT_HANDED, JOB_WAITING},
-    {JOB_WAITING, RECORD_JOB_CLOSED, JOB_CLOSED},
-    {JOB_READY, RECORD_LEASE_OFFERED, JOB_LEASED},
-    {JOB_READY, RECORD_JOB_HELD, JOB_HELD},
-    {JOB_HELD, RECORD_JOB_READY, JOB_READY},
-    {JOB_HELD, RECORD_LEASE_OFFERED, JOB_LEASED},
-    {JOB_HELD, RECORD_ATTEMPT_ADOPTED, JOB_LEASED},
-    {JOB_HELD, RECORD_ATTEMPT_ADOPTED, JOB_RUNNING},
-    {JOB_HELD, RECORD_JOB_CLOSED, JOB_CLOSED},
-    {JOB_READY, RECORD_ATTEMPT_ADOPTED, JOB_LEASED},
-    {JOB_READY, RECORD_ATTEMPT_ADOPTED, JOB_RUNNING},
-    {JOB_READY, RECORD_JOB_CLOSED, JOB_CLOSED},
-    {JOB_LEASED, RECORD_ATTEMPT_MOVED, JOB_RUNNING},
-    {JOB_LEASED, RECORD_JOB_READY, JOB_READY},
-    {JOB_LEASED, RECORD_JOB_DELAYED, JOB_WAITING},
-    {JOB_LEASED, RECORD_JOB_JOINED, JOB_WAITING},
-    {JOB_LEASED, RECORD_JOB_CLOSED, JOB_CLOSED},
-    {JOB_RUNNING, RECORD_JOB_READY, JOB_READY},
-    {JOB_RUNNING, RECORD_JOB_DELAYED, JOB_WAITING},
-    {JOB_RUNNING, RECORD_JOB_JOINED, JOB_WAITING},
-    {JOB_RUNNING, RECORD_JOB_CLOSED, JOB_CLOSED},
+#define JOB(from, by, to) {from, by, to},
+#include "coordinator/core/state.def"
 };
 TABLE(job, job_state_names);
 
@@ -99,32 +65,8 @@ static const char attempt_picture[] =
     "phases may be skipped; each live state may end; a log may be stored before the end is known\n";
 
 static const struct state_row attempt_rows[] = {
-    {STATE_NEW, RECORD_LEASE_OFFERED, ATTEMPT_OFFERED},
-    {STATE_NEW, RECORD_ATTEMPT_ADOPTED, ATTEMPT_OFFERED},
-    {STATE_NEW, RECORD_ATTEMPT_ADOPTED, ATTEMPT_CHECKOUT},
-    {STATE_NEW, RECORD_ATTEMPT_ADOPTED, ATTEMPT_BUILDING},
-    {STATE_NEW, RECORD_ATTEMPT_ADOPTED, ATTEMPT_CHECKING},
-    {ATTEMPT_OFFERED, RECORD_ATTEMPT_MOVED, ATTEMPT_CHECKOUT},
-    {ATTEMPT_OFFERED, RECORD_ATTEMPT_MOVED, ATTEMPT_BUILDING},
-    {ATTEMPT_OFFERED, RECORD_ATTEMPT_MOVED, ATTEMPT_CHECKING},
-    {ATTEMPT_CHECKOUT, RECORD_ATTEMPT_MOVED, ATTEMPT_BUILDING},
-    {ATTEMPT_CHECKOUT, RECORD_ATTEMPT_MOVED, ATTEMPT_CHECKING},
-    {ATTEMPT_BUILDING, RECORD_ATTEMPT_MOVED, ATTEMPT_CHECKING},
-    {ATTEMPT_OFFERED, RECORD_ATTEMPT_STOPPING, ATTEMPT_STOPPING},
-    {ATTEMPT_CHECKOUT, RECORD_ATTEMPT_STOPPING, ATTEMPT_STOPPING},
-    {ATTEMPT_BUILDING, RECORD_ATTEMPT_STOPPING, ATTEMPT_STOPPING},
-    {ATTEMPT_CHECKING, RECORD_ATTEMPT_STOPPING, ATTEMPT_STOPPING},
-    {ATTEMPT_OFFERED, RECORD_ATTEMPT_ENDED, ATTEMPT_ENDED},
-    {ATTEMPT_CHECKOUT, RECORD_ATTEMPT_ENDED, ATTEMPT_ENDED},
-    {ATTEMPT_BUILDING, RECORD_ATTEMPT_ENDED, ATTEMPT_ENDED},
-    {ATTEMPT_CHECKING, RECORD_ATTEMPT_ENDED, ATTEMPT_ENDED},
-    {ATTEMPT_STOPPING, RECORD_ATTEMPT_ENDED, ATTEMPT_ENDED},
-    {ATTEMPT_OFFERED, RECORD_ATTEMPT_SEALED, ATTEMPT_OFFERED},
-    {ATTEMPT_CHECKOUT, RECORD_ATTEMPT_SEALED, ATTEMPT_CHECKOUT},
-    {ATTEMPT_BUILDING, RECORD_ATTEMPT_SEALED, ATTEMPT_BUILDING},
-    {ATTEMPT_CHECKING, RECORD_ATTEMPT_SEALED, ATTEMPT_CHECKING},
-    {ATTEMPT_STOPPING, RECORD_ATTEMPT_SEALED, ATTEMPT_STOPPING},
-    {ATTEMPT_ENDED, RECORD_ATTEMPT_SEALED, ATTEMPT_SEALED},
+#define ATTEMPT(from, by, to) {from, by, to},
+#include "coordinator/core/state.def"
 };
 TABLE(attempt, attempt_state_names);
 
@@ -145,31 +87,8 @@ static const char publication_picture[] =
     "unknown: time never does\n";
 
 static const struct state_row publication_rows[] = {
-    {STATE_NEW, RECORD_PUBLICATION_WANTED, PUBLICATION_WANTED},
-    {PUBLICATION_WANTED, RECORD_PUBLICATION_HELD, PUBLICATION_HELD},
-    {PUBLICATION_WANTED, RECORD_PUBLICATION_GRANTED, PUBLICATION_GRANTED},
-    {PUBLICATION_WANTED, RECORD_PUBLICATION_PUBLISHED, PUBLICATION_PUBLISHED},
-    {PUBLICATION_WANTED, RECORD_PUBLICATION_FAILED, PUBLICATION_FAILED},
-    {PUBLICATION_HELD, RECORD_PUBLICATION_HELD, PUBLICATION_HELD},
-    {PUBLICATION_HELD, RECORD_PUBLICATION_RELEASED, PUBLICATION_WANTED},
-    {PUBLICATION_HELD, RECORD_PUBLICATION_RETRIED, PUBLICATION_WANTED},
-    {PUBLICATION_HELD, RECORD_PUBLICATION_PUBLISHED, PUBLICATION_PUBLISHED},
-    {PUBLICATION_HELD, RECORD_PUBLICATION_FAILED, PUBLICATION_FAILED},
-    {PUBLICATION_GRANTED, RECORD_PUBLICATION_RUNNING, PUBLICATION_RUNNING},
-    {PUBLICATION_GRANTED, RECORD_PUBLICATION_HELD, PUBLICATION_HELD},
-    {PUBLICATION_GRANTED, RECORD_PUBLICATION_UNKNOWN, PUBLICATION_UNKNOWN},
-    {PUBLICATION_GRANTED, RECORD_PUBLICATION_RETRIED, PUBLICATION_WANTED},
-    {PUBLICATION_GRANTED, RECORD_PUBLICATION_PUBLISHED, PUBLICATION_PUBLISHED},
-    {PUBLICATION_GRANTED, RECORD_PUBLICATION_FAILED, PUBLICATION_FAILED},
-    {PUBLICATION_RUNNING, RECORD_PUBLICATION_HELD, PUBLICATION_HELD},
-    {PUBLICATION_RUNNING, RECORD_PUBLICATION_UNKNOWN, PUBLICATION_UNKNOWN},
-    {PUBLICATION_RUNNING, RECORD_PUBLICATION_RETRIED, PUBLICATION_WANTED},
-    {PUBLICATION_RUNNING, RECORD_PUBLICATION_PUBLISHED, PUBLICATION_PUBLISHED},
-    {PUBLICATION_RUNNING, RECORD_PUBLICATION_FAILED, PUBLICATION_FAILED},
-    {PUBLICATION_UNKNOWN, RECORD_PUBLICATION_GRANTED, PUBLICATION_GRANTED},
-    {PUBLICATION_UNKNOWN, RECORD_PUBLICATION_RETRIED, PUBLICATION_WANTED},
-    {PUBLICATION_UNKNOWN, RECORD_PUBLICATION_PUBLISHED, PUBLICATION_PUBLISHED},
-    {PUBLICATION_UNKNOWN, RECORD_PUBLICATION_FAILED, PUBLICATION_FAILED},
+#define PUBLICATION(from, by, to) {from, by, to},
+#include "coordinator/core/state.def"
 };
 TABLE(publication, publication_state_names);
 
@@ -188,36 +107,8 @@ static const char worker_picture[] =
     "after a while; a good end brings it back, another bad one does not\n";
 
 static const struct state_row worker_rows[] = {
-    {STATE_NEW, RECORD_PEER_ENROLLED, WORKER_OFFLINE},
-    {WORKER_OFFLINE, RECORD_WORKER_JOINED, WORKER_ONLINE},
-    {WORKER_ONLINE, RECORD_WORKER_JOINED, WORKER_ONLINE},
-    {WORKER_DRAINING, RECORD_WORKER_JOINED, WORKER_DRAINING},
-    {WORKER_QUARANTINED, RECORD_WORKER_JOINED, WORKER_QUARANTINED},
-    {WORKER_ONLINE, RECORD_WORKER_LOST, WORKER_OFFLINE},
-    {WORKER_DRAINING, RECORD_WORKER_LOST, WORKER_DRAINING},
-    {WORKER_QUARANTINED, RECORD_WORKER_LOST, WORKER_QUARANTINED},
-    {WORKER_OFFLINE, RECORD_WORKER_MOVED, WORKER_DRAINING},
-    {WORKER_OFFLINE, RECORD_WORKER_MOVED, WORKER_QUARANTINED},
-    {WORKER_OFFLINE, RECORD_WORKER_MOVED, WORKER_REMOVED},
-    {WORKER_ONLINE, RECORD_WORKER_MOVED, WORKER_DRAINING},
-    {WORKER_ONLINE, RECORD_WORKER_MOVED, WORKER_QUARANTINED},
-    {WORKER_ONLINE, RECORD_WORKER_MOVED, WORKER_REMOVED},
-    {WORKER_DRAINING, RECORD_WORKER_MOVED, WORKER_ONLINE},
-    {WORKER_DRAINING, RECORD_WORKER_MOVED, WORKER_OFFLINE},
-    {WORKER_DRAINING, RECORD_WORKER_MOVED, WORKER_QUARANTINED},
-    {WORKER_DRAINING, RECORD_WORKER_MOVED, WORKER_REMOVED},
-    {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_ONLINE},
-    {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_OFFLINE},
-    {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_DRAINING},
-    {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_REMOVED},
-    {WORKER_QUARANTINED, RECORD_WORKER_MOVED, WORKER_PROBATION},
-    {WORKER_PROBATION, RECORD_WORKER_JOINED, WORKER_PROBATION},
-    {WORKER_PROBATION, RECORD_WORKER_LOST, WORKER_PROBATION},
-    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_ONLINE},
-    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_OFFLINE},
-    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_DRAINING},
-    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_QUARANTINED},
-    {WORKER_PROBATION, RECORD_WORKER_MOVED, WORKER_REMOVED},
+#define WORKER(from, by, to) {from, by, to},
+#include "coordinator/core/state.def"
 };
 TABLE(worker, worker_state_names);
 
@@ -229,12 +120,26 @@ static const char notice_picture[] = "raised -> told -> ended\n"
                                      "what was over before anybody could be told is not told\n";
 
 static const struct state_row notice_rows[] = {
-    {STATE_NEW, RECORD_NOTICE_RAISED, NOTICE_RAISED},
-    {NOTICE_RAISED, RECORD_NOTICE_TOLD, NOTICE_TOLD},
-    {NOTICE_RAISED, RECORD_NOTICE_ENDED, NOTICE_ENDED},
-    {NOTICE_TOLD, RECORD_NOTICE_ENDED, NOTICE_ENDED},
+#define NOTICE(from, by, to) {from, by, to},
+#include "coordinator/core/state.def"
 };
 TABLE(notice, notice_state_names);
+
+/* ---- completeness -------------------------------------------------------------------------- */
+
+/* Each row declares a type for its kind. A kind that record.def calls MOVES needs the type; one
+ * that it calls STAYS declares another thing of that name. So neither compiles when it is wrong. */
+#define RUN(from, by, to)         typedef char rows_of_##by;
+#define JOB(from, by, to)         typedef char rows_of_##by;
+#define ATTEMPT(from, by, to)     typedef char rows_of_##by;
+#define PUBLICATION(from, by, to) typedef char rows_of_##by;
+#define WORKER(from, by, to)      typedef char rows_of_##by;
+#define NOTICE(from, by, to)      typedef char rows_of_##by;
+#include "coordinator/core/state.def"
+#define MOVES(KIND)                                       extern rows_of_RECORD_##KIND moves_##KIND;
+#define STAYS(KIND)                                       enum { rows_of_RECORD_##KIND };
+#define RECORD(number, KIND, name, tag, life, moves, ...) moves(KIND)
+#include "coordinator/core/record.def"
 
 /* ---- the mover ----------------------------------------------------------------------------- */
 
@@ -257,7 +162,7 @@ bool state_may_move(const struct state_table *table, int from, enum record_kind 
 
 int state_move(const struct state_table *table, int from, enum record_kind by, int to)
 {
-    assert(state_may_move(table, from, by, to) && "a move that has no row in state.c");
+    assert(state_may_move(table, from, by, to) && "a move that has no row in state.def");
     return to;
 }
 

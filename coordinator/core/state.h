@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* state.h - the transition tables of run, job, attempt, publication, worker and notice, and the
- * only mover.
+/* state.h - the states of run, job, attempt, publication and notice, the tables of how they and
+ * workers move, and the only mover.
  *
  * A row (from, record, to) says that this record may move a thing so. A move without a row is a bug
  * and asserts. docs/states.md is made from these tables.
@@ -9,6 +9,38 @@
 #define FARM_STATE_H
 
 #include "coordinator/core/record.h"
+
+enum run_state { RUN_RESOLVING, RUN_PREFLIGHT, RUN_OPEN, RUN_CLOSED, RUN_REFUSED };
+enum job_state {
+    JOB_WAITING,
+    JOB_READY,
+    JOB_HELD, /* one of its family failed for good: it goes when a host has nothing else */
+    JOB_LEASED,
+    JOB_RUNNING,
+    JOB_CLOSED
+};
+enum attempt_state {
+    ATTEMPT_OFFERED,
+    ATTEMPT_CHECKOUT,
+    ATTEMPT_BUILDING,
+    ATTEMPT_CHECKING,
+    ATTEMPT_STOPPING, /* no longer wanted; holds its slot until the worker says it ended */
+    ATTEMPT_ENDED,    /* its log is not whole yet: the worker keeps the folder */
+    ATTEMPT_SEALED
+};
+enum publication_state {
+    PUBLICATION_WANTED,
+    PUBLICATION_HELD,
+    PUBLICATION_GRANTED,
+    PUBLICATION_RUNNING,
+    PUBLICATION_UNKNOWN,
+    PUBLICATION_PUBLISHED,
+    PUBLICATION_FAILED
+};
+enum notice_state { NOTICE_RAISED, NOTICE_TOLD, NOTICE_ENDED };
+extern const char *const run_state_names[],
+    *const job_state_names[], *const attempt_state_names[], *const publication_state_names[],
+                                                                *const notice_state_names[];
 
 /* Where a thing stands before its first record. */
 #define STATE_NEW (-1)

@@ -4,11 +4,16 @@
  * A compile error is the code's own fault and is told at once; a lost host or a broken line is the
  * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max for
  * what counts against the job, by the cause's own bound, by lost_max for hosts that went away, and
- * by LIMIT_ATTEMPTS_PER_JOB in all. Which host goes first in a retry is schedule.c's.
+ * by LIMIT_ATTEMPTS_PER_JOB in all. Which host goes first in a retry is fit.c's.
  */
-#include "coordinator/core/decide.h"
-#include "coordinator/core/retry_policy.h"
+#include "coordinator/core/verdict.h"
 
+#include "coordinator/core/evaluate.h"
+#include "coordinator/core/fit.h"
+#include "coordinator/core/hold.h"
+#include "coordinator/core/host_health.h"
+#include "coordinator/core/job.h"
+#include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
@@ -243,10 +248,8 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
 
 void decide_ended(struct step *step, struct token token, uint64_t held_for)
 {
-    struct attempt_view attempt;
-    struct job_view job;
-    view_attempt(step->farm, token, &attempt);
-    view_job(step->farm, attempt.job, &job);
+    struct attempt_view attempt = must_attempt(step->farm, token);
+    struct job_view job = must_job(step->farm, attempt.job);
     bool was_probe = must_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
     bool evaluated = evaluates(step->farm, attempt.job);
     if (!evaluated) /* which says nothing about a host */

@@ -3,46 +3,17 @@
  *
  * Texts and lists in a view are borrowed from the farm and die with the next farm_step. Iteration
  * is by cursor in order of id: `uint64_t cursor = 0; while (view_job_next(farm, run, &cursor,
- * &job))`. Shells and deciders read through this; only apply.c, farm.c, check.c and view.c see the
- * structs.
+ * &job))`. Shells and deciders read through this; who sees the structs is named in farm_state.h.
  */
 #ifndef FARM_VIEW_H
 #define FARM_VIEW_H
 
-#include "coordinator/core/farm.h"
+#include "coordinator/core/state.h"
 
-/* The states of design.md section 4; the transition tables are in state.c. */
-enum run_state { RUN_RESOLVING, RUN_PREFLIGHT, RUN_OPEN, RUN_CLOSED, RUN_REFUSED };
-enum job_state {
-    JOB_WAITING,
-    JOB_READY,
-    JOB_HELD, /* one of its family failed for good: it goes when a host has nothing else */
-    JOB_LEASED,
-    JOB_RUNNING,
-    JOB_CLOSED
-};
-enum attempt_state {
-    ATTEMPT_OFFERED,
-    ATTEMPT_CHECKOUT,
-    ATTEMPT_BUILDING,
-    ATTEMPT_CHECKING,
-    ATTEMPT_STOPPING, /* no longer wanted; holds its slot until the worker says it ended */
-    ATTEMPT_ENDED,    /* its log is not whole yet: the worker keeps the folder */
-    ATTEMPT_SEALED
-};
-enum publication_state {
-    PUBLICATION_WANTED,
-    PUBLICATION_HELD,
-    PUBLICATION_GRANTED,
-    PUBLICATION_RUNNING,
-    PUBLICATION_UNKNOWN,
-    PUBLICATION_PUBLISHED,
-    PUBLICATION_FAILED
-};
-enum notice_state { NOTICE_RAISED, NOTICE_TOLD, NOTICE_ENDED };
-extern const char *const run_state_names[],
-    *const job_state_names[], *const attempt_state_names[], *const publication_state_names[],
-                                                                *const notice_state_names[];
+struct farm;
+
+/* On readers that return false when there is no such thing: the caller must look. */
+#define MAY_MISS __attribute__((warn_unused_result))
 
 struct farm_view {
     uint32_t epoch;
@@ -75,11 +46,9 @@ struct run_view {
     size_t publications_wanted; /* every publication of this run */
     size_t published, publish_failed, publications_held;
 };
-bool view_run(const struct farm *farm, uint64_t run, struct run_view *out);
+MAY_MISS bool view_run(const struct farm *farm, uint64_t run, struct run_view *out);
 bool view_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out);
 uint64_t view_run_newest(const struct farm *farm); /* 0: none */
-/* The run that a request id was answered with, or 0. */
-uint64_t view_request(const struct farm *farm, const char *request_id);
 
 struct job_view {
     uint64_t job, run, joins;
@@ -97,7 +66,7 @@ struct job_view {
     uint64_t released;      /* by a person, from that signature */
     uint64_t planned_wall_ms, closed_wall_ms;
 };
-bool view_job(const struct farm *farm, uint64_t job, struct job_view *out);
+MAY_MISS bool view_job(const struct farm *farm, uint64_t job, struct job_view *out);
 bool view_job_next(const struct farm *farm, uint64_t run, uint64_t *cursor, struct job_view *out);
 
 struct attempt_view {
@@ -123,7 +92,7 @@ struct attempt_view {
     enum cause stop_cause;
     uint64_t stop_at_ms;
 };
-bool view_attempt(const struct farm *farm, struct token token, struct attempt_view *out);
+MAY_MISS bool view_attempt(const struct farm *farm, struct token token, struct attempt_view *out);
 /* Attempts of a job, first to last; *index starts at 0. */
 bool view_attempt_next(const struct farm *farm, uint64_t job, size_t *index,
                        struct attempt_view *out);
@@ -146,7 +115,8 @@ struct publication_view {
     const char *lines;
     uint64_t tried_wall_ms; /* when its newest try began; 0: never */
 };
-bool view_publication(const struct farm *farm, uint64_t publication, struct publication_view *out);
+MAY_MISS bool view_publication(const struct farm *farm, uint64_t publication,
+                               struct publication_view *out);
 
 struct worker_view {
     uint64_t worker;
@@ -170,7 +140,7 @@ struct worker_view {
     uint32_t strikes;  /* how often in a row it was quarantined for its failures */
     uint32_t suspects; /* ends in a row that speak against it */
 };
-bool view_worker(const struct farm *farm, uint64_t worker, struct worker_view *out);
+MAY_MISS bool view_worker(const struct farm *farm, uint64_t worker, struct worker_view *out);
 bool view_worker_next(const struct farm *farm, uint64_t *cursor, struct worker_view *out);
 uint64_t view_worker_by_name(const struct farm *farm, const char *name); /* 0: none */
 
@@ -184,7 +154,7 @@ struct notice_view {
     uint64_t run;
     uint64_t raised_wall_ms;
 };
-bool view_notice(const struct farm *farm, uint64_t notice, struct notice_view *out);
+MAY_MISS bool view_notice(const struct farm *farm, uint64_t notice, struct notice_view *out);
 bool view_notice_next(const struct farm *farm, uint64_t *cursor, struct notice_view *out);
 
 /* Every enrolled, unrevoked key. */
@@ -196,7 +166,16 @@ struct peer_view {
     bool may_publish;
 };
 bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out);
-bool view_peer(const struct farm *farm, const char *public_key, struct peer_view *out);
+MAY_MISS bool view_peer(const struct farm *farm, const char *public_key, struct peer_view *out);
+
+/* ---- what the farm itself names ---- */
+
+/* The same for ids that the farm gave out and still holds: an assertion fails when it does not. */
+struct run_view must_run(const struct farm *farm, uint64_t run);
+struct job_view must_job(const struct farm *farm, uint64_t job);
+struct attempt_view must_attempt(const struct farm *farm, struct token token);
+struct publication_view must_publication(const struct farm *farm, uint64_t publication);
+struct worker_view must_worker(const struct farm *farm, uint64_t worker);
 
 /* The ledger, oldest first. */
 bool view_ledger_next(const struct farm *farm, size_t *index, const struct ledger_entry **out);
@@ -241,9 +220,10 @@ bool item_is_evaluable(const struct plan_item *item);
 /* When the jobs of a run are to be evaluated, in core time; UINT64_MAX: never, or it began. */
 uint64_t evaluation_due_ms(const struct farm *farm, const struct run_view *run);
 /* The job that evaluates this one. */
-bool view_evaluation(const struct farm *farm, const struct job_view *of, struct job_view *out);
+MAY_MISS bool view_evaluation(const struct farm *farm, const struct job_view *of,
+                              struct job_view *out);
 
-/* Why a host does not (or would) take a job: the code is the scheduler's own (schedule.c); nobody
+/* Why a host does not (or would) take a job: the code is the scheduler's own (fit.c); nobody
  * computes it twice. */
 enum fit {
     FIT_YES,

@@ -2,6 +2,7 @@
 /* invitations.c - tokens in HOME/invitations.json; invitations.h has the rules. */
 #include "coordinator/join/invitations.h"
 
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/json.h"
 #include "proto/limits.h"
@@ -37,8 +38,7 @@ static void secret_digest(const uint8_t *secret, char out[DIGEST_TEXT_BYTES])
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
     SHA256(secret, INVITATION_SECRET_BYTES, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    hex_write(out, digest, sizeof digest);
 }
 
 static struct invitation_entry *find_invitation(struct invitations *invitations, uint32_t number)

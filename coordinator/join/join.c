@@ -7,6 +7,7 @@
 #include "coordinator/shell/reply.h"
 #include "coordinator/storage/logstore.h"
 #include "proto/base/budget.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
@@ -17,13 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TTL_MS_MAX (30ull * 86400 * 1000)
-enum {
-    HIGH_WATER = 20,
-    CLOSE_LINGER_MS = 1000,
-    CONNECTIONS_MAX = 256, /* enough, because joining takes a second */
-    SILENT_MS = 5000
-};
+enum { HIGH_WATER = 20, CLOSE_LINGER_MS = 1000 };
 
 /* An answer to send when the turn's records are on disk. */
 struct pending {
@@ -83,9 +78,9 @@ static int open_socket(struct join *join, struct err *err)
     const struct link_options options = {.frame_bytes_max = LIMIT_JOIN_FRAME_BYTES,
                                          .send_high_water = HIGH_WATER,
                                          .receive_high_water = HIGH_WATER,
-                                         .connections_max = CONNECTIONS_MAX,
-                                         .silent_ms = SILENT_MS,
-                                         .is_door = true};
+                                         .connections_max = LIMIT_JOIN_CONNECTIONS,
+                                         .silent_ms = LIMIT_JOIN_SILENT_MS,
+                                         .admits_any_key = true};
     if (join->link)
         return 0;
     join->link = link_serve(join->zmq, &endpoint, 1, &join->server, &options, err);
@@ -139,15 +134,8 @@ static void drop_message(struct join *join, const struct received *received, con
 
 static bool parse_secret(const char *text, uint8_t secret[INVITATION_SECRET_BYTES])
 {
-    if (strlen(text) != 2 * INVITATION_SECRET_BYTES)
-        return false;
-    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++) {
-        char pair[3] = {text[2 * i], text[2 * i + 1], 0}, *end;
-        secret[i] = (uint8_t)strtoul(pair, &end, 16);
-        if (end != pair + 2)
-            return false;
-    }
-    return true;
+    return strlen(text) == 2 * INVITATION_SECRET_BYTES &&
+           hex_read(text, secret, INVITATION_SECRET_BYTES);
 }
 
 /* Returns NULL when the core enrolled the key, otherwise the core's reason. */
@@ -301,8 +289,9 @@ static const char *check_terms(const struct invitation_terms *terms, uint64_t tt
         return "the name is too long";
     if (terms->may_publish && terms->role != ROLE_WORKER)
         return "only a worker may publish";
-    return ttl_ms < 1000 || ttl_ms > TTL_MS_MAX ? "a token must be valid for 1 second to 30 days"
-                                                : NULL;
+    return ttl_ms < 1000 || ttl_ms > LIMIT_INVITATION_MS
+               ? "a token must be valid for 1 second to 30 days"
+               : NULL;
 }
 
 void serve_token_create(struct shell *shell, const struct asker *asker, const json_t *arguments)
@@ -327,8 +316,7 @@ void serve_token_create(struct shell *shell, const struct asker *asker, const js
         return;
     }
     char secret[2 * INVITATION_SECRET_BYTES + 1];
-    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++)
-        snprintf(secret + 2 * i, 3, "%02x", made.secret[i]);
+    hex_write(secret, made.secret, sizeof made.secret);
     reply_answer(shell->replies, asker, false,
                  json_pack("{s:I, s:s, s:s, s:s, s:I}", "number", (json_int_t)made.number, "secret",
                            secret, "endpoint", link_endpoint(shell->join->link, 0), "server_key",

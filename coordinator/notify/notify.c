@@ -3,6 +3,7 @@
 #include "coordinator/notify/notify.h"
 
 #include "coordinator/shell/secrets.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
@@ -50,10 +51,7 @@ const char *notify_signature(struct bytes secret, struct bytes body, struct aren
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     HMAC(EVP_sha256(), secret.data, (int)secret.size, body.data, body.size, digest, &size);
-    const char *text = "sha256=";
-    for (unsigned i = 0; i < size; i++)
-        text = arena_print(arena, "%s%02x", text, digest[i]);
-    return text;
+    return arena_print(arena, "sha256=%s", hex_text(arena, digest, size));
 }
 
 /* Appends a header line of printable ASCII, all that a mail's header may contain (RFC 5322 section

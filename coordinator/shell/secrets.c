@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -97,22 +98,19 @@ int secret_write(const char *home, const char *name, const void *data, size_t si
  * character. */
 static int base64url_decode(const char *text, size_t size, struct buf *out)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    unsigned bits = 0, have = 0;
-    for (size_t i = 0; i < size && text[i] != '='; i++) {
-        const char *at = text[i] ? strchr(alphabet, text[i]) : NULL;
-        if (!at)
-            return -1;
-        bits = (bits << 6 | (unsigned)(at - alphabet)) & 0xffffff;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            uint8_t byte = (uint8_t)(bits >> have);
-            buf_add(out, &byte, 1);
-        }
-    }
-    return 0;
+    struct buf padded = {0};
+    while (size && text[size - 1] == '=')
+        size--;
+    size_t padding = (4 - size % 4) % 4;
+    buf_add(&padded, text, size);
+    for (size_t i = 0; i < size; i++)
+        padded.data[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : padded.data[i];
+    buf_add(&padded, "==", padding % 3);
+    buf_reserve(out, padded.size);
+    int length = padding < 3 ? EVP_DecodeBlock(out->data, padded.data, (int)padded.size) : -1;
+    out->size = length < 0 ? 0 : (size_t)length - padding;
+    buf_release(&padded);
+    return length < 0 ? -1 : 0;
 }
 
 /* The year 33658: a token that expires later is treated as one that does not expire. */

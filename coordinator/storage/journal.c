@@ -450,27 +450,6 @@ int journal_read_archived(struct journal *journal, uint64_t run, journal_visit v
     return visit_all(journal, statement, false, visit, context, err);
 }
 
-int journal_archived_runs(struct journal *journal, size_t limit, uint64_t **runs, size_t *count,
-                          struct err *err)
-{
-    sqlite3_stmt *statement;
-    size_t capacity = 0;
-    int status;
-    if (prepare_statement(journal, "SELECT run FROM archived_runs ORDER BY run DESC LIMIT ?1",
-                          &statement, err) < 0)
-        return -1;
-    bind_number(statement, 1, limit);
-    *runs = NULL;
-    *count = 0;
-    while ((status = sqlite3_step(statement)) == SQLITE_ROW) {
-        MEM_GROW(*runs, *count, capacity);
-        (*runs)[(*count)++] = column_number(statement, 0);
-    }
-    int result = status == SQLITE_DONE ? 0 : journal_fail(journal, err, "read it");
-    sqlite3_finalize(statement);
-    return result;
-}
-
 /* ---- compaction ----------------------------------------------------------------------------- */
 
 /* Lists the runs to move and the runs that each of them needs, directly or indirectly. */

@@ -48,9 +48,6 @@ int journal_read_from(struct journal *journal, uint64_t sequence, size_t limit, 
  */
 int journal_read_archived(struct journal *journal, uint64_t run, journal_visit visit, void *context,
                           struct err *err);
-/* The numbers of at most `limit` archived runs, newest first; the caller frees them. */
-int journal_archived_runs(struct journal *journal, size_t limit, uint64_t **runs, size_t *count,
-                          struct err *err);
 
 /* Adds a record to the open transaction; skips passing records. *sequence, if not NULL, is its
  * sequence number, 0 for a skipped one. */

@@ -69,8 +69,12 @@ static uint64_t get_u64(const uint8_t *from)
 }
 
 /* Detects torn and stray bytes. It does not protect against forgery: whoever can write to this
- * folder can write anything. It takes eight bytes per step, so its cost is small next to zstd's. */
-static uint64_t hash_bytes(const void *data, size_t size)
+ * folder can write anything. It takes eight bytes per step, so its cost is small next to zstd's.
+ *
+ * It is part of the format, since every stored frame has it, so neither base/hash.h nor XXH64 can
+ * replace it. zstd's own checksum cannot either: it does not cover the header, and frames are sent
+ * on to clients without being decompressed here. */
+static uint64_t checksum(const void *data, size_t size)
 {
     const uint8_t *at = data;
     uint64_t hash = 0x9e3779b97f4a7c15ull ^ size;
@@ -95,8 +99,8 @@ void logfile_encode(const struct logfile_frame *frame, struct bytes zstd,
     put_u64(header + 16, frame->at_ms);
     put_u32(header + 24, (uint32_t)zstd.size);
     put_u32(header + 28, frame->last ? FLAG_LAST : 0);
-    put_u64(header + 32, hash_bytes(zstd.data, zstd.size));
-    put_u64(header + 40, hash_bytes(header, 40));
+    put_u64(header + 32, checksum(zstd.data, zstd.size));
+    put_u64(header + 40, checksum(header, 40));
 }
 
 int logfile_decode(const uint8_t header[LOGFILE_HEADER_BYTES], struct logfile_frame *frame,
@@ -104,7 +108,7 @@ int logfile_decode(const uint8_t header[LOGFILE_HEADER_BYTES], struct logfile_fr
 {
     if (memcmp(header, magic, sizeof magic) != 0)
         return err_set(err, "there is no log frame");
-    if (get_u64(header + 40) != hash_bytes(header, 40))
+    if (get_u64(header + 40) != checksum(header, 40))
         return err_set(err, "a log frame's header is damaged");
     *frame = (struct logfile_frame){.raw_bytes = get_u32(header + 4),
                                     .offset = get_u64(header + 8),
@@ -168,7 +172,7 @@ static int read_payload(struct logfile *file, struct frame_mark at,
     uint8_t *to = zstd->data + zstd->size;
     if (read_at(file, to, frame->zstd_bytes, at.position + LOGFILE_HEADER_BYTES, err) < 0)
         return -1;
-    if (hash_bytes(to, frame->zstd_bytes) != frame->zstd_hash)
+    if (checksum(to, frame->zstd_bytes) != frame->zstd_hash)
         return err_set(err, "%s: a frame is damaged at byte %llu", file->path,
                        (unsigned long long)at.position);
     zstd->size += frame->zstd_bytes;

@@ -29,12 +29,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* Paces; the maximums stand in limits.h. */
 enum {
     RECEIVES_PER_ROUND = 64,    /* messages; then readers and acknowledgements have their turn */
     SYNC_AFTER_BYTES = 8 << 20, /* sync within a round after this many stored bytes */
     PIECES_PER_ROUND = 4,       /* per reader */
-    SEND_HIGH_WATER = 8,        /* frames, of a mebibyte at worst, for each of LIMIT_FOLLOWERS */
-    RECEIVE_HIGH_WATER = 20,    /* frames; a worker's window has 16 full ones */
     BUSY_RETRY_MS = 5,          /* delay when a reader's queue is full */
     ALIVE_MS = 15 * 1000,       /* interval of signs of life, which show which readers are gone */
     DISK_LOOK_MS = 500,
@@ -536,8 +535,8 @@ static int open_parts(struct logstore *store, const struct logstore_options *opt
 {
     const char *endpoints[2] = {options->endpoint, options->local_endpoint};
     const struct link_options link_options = {.frame_bytes_max = LIMIT_LOG_FRAME_BYTES,
-                                              .send_high_water = SEND_HIGH_WATER,
-                                              .receive_high_water = RECEIVE_HIGH_WATER,
+                                              .send_high_water = LIMIT_LOG_FRAMES_TO_READER,
+                                              .receive_high_water = LIMIT_LOG_FRAMES_FROM_WORKER,
                                               .connections_max = options->connections_max};
     if (store->wake_fd < 0 || store->event_fd < 0)
         return err_set(err, "cannot make an eventfd: %s", strerror(errno));

@@ -2,7 +2,7 @@
 /* record_codec.c - which message of record.proto belongs to which kind of record.
  *
  * The outer message names the kind and carries the body as bytes, so that a program can tell "I do
- * not know this kind" from "this is torn". A kind that record.h knows and this table does not is a
+ * not know this kind" from "this is torn". A body whose fields are not those of its message is a
  * bug and asserts when the first record is coded.
  */
 #include "coordinator/storage/record_codec.h"
@@ -16,83 +16,27 @@
 /* The meaning of bodies that this program writes; older ones would be read by it too. */
 enum { BODY_VERSION = 0 };
 
-enum { KIND_MAX = 128 };
-
-#define MESSAGE(name) &farm__v1__##name##__descriptor
-
-static const ProtobufCMessageDescriptor *const messages[KIND_MAX] = {
-    [RECORD_FARM_STARTED] = MESSAGE(record_farm_started),
-    [RECORD_POLICY_SET] = MESSAGE(policy),
-    [RECORD_FARM_PAUSED] = MESSAGE(record_paused),
-    [RECORD_FARM_RESUMED] = MESSAGE(record_paused),
-    [RECORD_COUNTERS_SET] = MESSAGE(record_counters),
-    [RECORD_INTAKE_SET] = MESSAGE(record_intake),
-    [RECORD_CLOCK_JUMPED] = MESSAGE(record_clock),
-    [RECORD_CLOCK_SET] = MESSAGE(record_clock),
-    [RECORD_PEER_ENROLLED] = MESSAGE(record_peer),
-    [RECORD_PEER_REVOKED] = MESSAGE(record_peer),
-    [RECORD_WORKER_JOINED] = MESSAGE(record_worker_joined),
-    [RECORD_WORKER_HEARD] = MESSAGE(record_worker_heard),
-    [RECORD_WORKER_LOST] = MESSAGE(record_worker_lost),
-    [RECORD_WORKER_MOVED] = MESSAGE(record_worker_moved),
-    [RECORD_RUN_SUBMITTED] = MESSAGE(record_run_submitted),
-    [RECORD_RUN_RESOLVED] = MESSAGE(record_run),
-    [RECORD_RUN_OPENED] = MESSAGE(record_run),
-    [RECORD_RUN_REFUSED] = MESSAGE(record_run),
-    [RECORD_RUN_CLOSED] = MESSAGE(record_run),
-    [RECORD_RUN_WARNED] = MESSAGE(record_run),
-    [RECORD_RUN_ARCHIVED] = MESSAGE(record_run),
-    [RECORD_JOB_PLANNED] = MESSAGE(record_job_planned),
-    [RECORD_JOB_READY] = MESSAGE(record_job),
-    [RECORD_JOB_DELAYED] = MESSAGE(record_job),
-    [RECORD_JOB_CLOSED] = MESSAGE(record_job),
-    [RECORD_JOB_JOINED] = MESSAGE(record_job_joined),
-    [RECORD_JOB_HELD] = MESSAGE(record_job),
-    [RECORD_LEASE_OFFERED] = MESSAGE(record_lease),
-    [RECORD_ATTEMPT_ADOPTED] = MESSAGE(record_lease),
-    [RECORD_ATTEMPT_HANDED] = MESSAGE(record_lease),
-    [RECORD_ATTEMPT_MOVED] = MESSAGE(record_attempt_moved),
-    [RECORD_ATTEMPT_STOPPING] = MESSAGE(record_attempt_moved),
-    [RECORD_ATTEMPT_ENDED] = MESSAGE(record_attempt_ended),
-    [RECORD_ATTEMPT_SEALED] = MESSAGE(record_sealed),
-    [RECORD_PUBLICATION_SEALED] = MESSAGE(record_sealed),
-    [RECORD_PUBLICATION_WANTED] = MESSAGE(record_publication_wanted),
-    [RECORD_PUBLICATION_HELD] = MESSAGE(record_publication),
-    [RECORD_PUBLICATION_RELEASED] = MESSAGE(record_publication),
-    [RECORD_PUBLICATION_GRANTED] = MESSAGE(record_publication),
-    [RECORD_PUBLICATION_RUNNING] = MESSAGE(record_publication),
-    [RECORD_PUBLICATION_UNKNOWN] = MESSAGE(record_publication),
-    [RECORD_PUBLICATION_RETRIED] = MESSAGE(record_publication),
-    [RECORD_PUBLICATION_PUBLISHED] = MESSAGE(record_publication),
-    [RECORD_PUBLICATION_FAILED] = MESSAGE(record_publication),
-    [RECORD_LEDGER_ENTERED] = MESSAGE(ledger_entry),
-    [RECORD_LEARNED] = MESSAGE(record_learned),
-    [RECORD_REQUEST_KNOWN] = MESSAGE(record_request_known),
-    [RECORD_SIGNATURE_SEEN] = MESSAGE(record_signature_seen),
-    [RECORD_NOTICE_RAISED] = MESSAGE(record_notice),
-    [RECORD_NOTICE_TOLD] = MESSAGE(record_notice),
-    [RECORD_NOTICE_ENDED] = MESSAGE(record_notice),
-    [RECORD_WORKER_SUSPECTED] = MESSAGE(record_worker_suspected),
-    [RECORD_WORKER_CLEARED] = MESSAGE(record_worker_cleared),
+static const ProtobufCMessageDescriptor *const messages[] = {
+#define RECORD(number, KIND, name, tag, ...) [RECORD_##KIND] = &farm__v1__##tag##__descriptor,
+#include "coordinator/core/record.def"
 };
+enum { KINDS = sizeof messages / sizeof messages[0] };
 
 /* Bindings are constants, made once for all threads. */
-static const struct codec *codecs[KIND_MAX];
+static const struct codec *codecs[KINDS];
 static pthread_once_t codecs_once = PTHREAD_ONCE_INIT;
 
 static void bind_all(void)
 {
     const struct record_info *info;
-    for (size_t i = 0; (info = record_info_at(i)); i++) {
-        assert((size_t)info->kind < KIND_MAX && messages[info->kind]);
+    for (size_t i = 0; (info = record_info_at(i)); i++)
         codecs[info->kind] = codec_bind(info->shape, messages[info->kind]);
-    }
 }
 
 static const struct codec *codec_of(uint32_t kind)
 {
     pthread_once(&codecs_once, bind_all);
-    return kind < KIND_MAX ? codecs[kind] : NULL;
+    return kind < KINDS ? codecs[kind] : NULL;
 }
 
 void record_encode(const struct record *record, struct buf *out)

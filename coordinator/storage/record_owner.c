@@ -65,90 +65,34 @@ static uint64_t note_publication(struct owners *owners, const struct record_publ
     return run;
 }
 
-/* A record of the run that gives it away, which needs the other one from then on. */
-static uint64_t note_handed(struct owners *owners, const struct record_lease *body)
+/* A record of the run that loses the attempt, which needs the other run's records from then on. */
+static uint64_t note_handed(struct owners *owners, struct token token, uint64_t job)
 {
-    uint64_t run = find_owner(owners, attempt_key(body->token));
-    remember_owner(owners, attempt_key(body->token), find_owner(owners, job_key(body->job)));
+    uint64_t run = find_owner(owners, attempt_key(token));
+    remember_owner(owners, attempt_key(token), find_owner(owners, job_key(job)));
     return run;
 }
 
-/* A table in the form of a switch, so that the compiler asks where a new kind belongs: long, and
- * one row a kind. */
-/* NOLINTNEXTLINE(readability-function-size) */
+/* The owners that rows of record.def name; their arguments are members of the body. */
+#define OF_FARM                    0
+#define OF_RUN(run)                record->run
+#define OF_JOB(job)                find_owner(owners, job_key(record->job))
+#define OF_ATTEMPT(token)          find_owner(owners, attempt_key(record->token))
+#define OF_PUBLICATION(body)       note_publication(owners, &record->body)
+#define NEW_JOB(job, run)          remember_owner(owners, job_key(record->job), record->run)
+#define NEW_ATTEMPT(token, job)    remember_owner(owners, attempt_key(record->token), OF_JOB(job))
+#define NEW_PUBLICATION(id, job)   remember_owner(owners, publication_key(record->id), OF_JOB(job))
+#define HANDED_ATTEMPT(token, job) note_handed(owners, record->token, record->job)
+
 uint64_t owners_note(struct owners *owners, const struct record *record)
 {
     switch (record->kind) {
-    case RECORD_RUN_SUBMITTED:
-        return record->run_submitted.run;
-    case RECORD_RUN_RESOLVED:
-    case RECORD_RUN_OPENED:
-    case RECORD_RUN_WARNED:
-    case RECORD_RUN_REFUSED:
-    case RECORD_RUN_CLOSED:
-        return record->run.run;
-    case RECORD_JOB_PLANNED:
-        return remember_owner(owners, job_key(record->job_planned.job), record->job_planned.run);
-    case RECORD_JOB_READY:
-    case RECORD_JOB_DELAYED:
-    case RECORD_JOB_CLOSED:
-    case RECORD_JOB_HELD:
-        return find_owner(owners, job_key(record->job.job));
-    case RECORD_JOB_JOINED:
-        return find_owner(owners, job_key(record->job_joined.job));
-    case RECORD_LEASE_OFFERED:
-    case RECORD_ATTEMPT_ADOPTED:
-        return remember_owner(owners, attempt_key(record->lease.token),
-                              find_owner(owners, job_key(record->lease.job)));
-    case RECORD_ATTEMPT_HANDED:
-        return note_handed(owners, &record->lease);
-    case RECORD_ATTEMPT_MOVED:
-    case RECORD_ATTEMPT_STOPPING:
-        return find_owner(owners, attempt_key(record->attempt_moved.token));
-    case RECORD_ATTEMPT_ENDED:
-        return find_owner(owners, attempt_key(record->attempt_ended.token));
-    case RECORD_ATTEMPT_SEALED:
-    case RECORD_PUBLICATION_SEALED:
-        return find_owner(owners, attempt_key(record->sealed.token));
-    case RECORD_PUBLICATION_WANTED:
-        return remember_owner(owners, publication_key(record->publication_wanted.publication),
-                              find_owner(owners, job_key(record->publication_wanted.job)));
-    case RECORD_PUBLICATION_HELD:
-    case RECORD_PUBLICATION_RELEASED:
-    case RECORD_PUBLICATION_GRANTED:
-    case RECORD_PUBLICATION_RUNNING:
-    case RECORD_PUBLICATION_UNKNOWN:
-    case RECORD_PUBLICATION_RETRIED:
-    case RECORD_PUBLICATION_PUBLISHED:
-    case RECORD_PUBLICATION_FAILED:
-        return note_publication(owners, &record->publication);
-    /* The farm's own: also that a run was archived, which is told to those who replay the rest. */
-    case RECORD_RUN_ARCHIVED:
     case RECORD_NONE:
-    case RECORD_FARM_STARTED:
-    case RECORD_POLICY_SET:
-    case RECORD_FARM_PAUSED:
-    case RECORD_FARM_RESUMED:
-    case RECORD_COUNTERS_SET:
-    case RECORD_INTAKE_SET:
-    case RECORD_CLOCK_JUMPED:
-    case RECORD_CLOCK_SET:
-    case RECORD_PEER_ENROLLED:
-    case RECORD_PEER_REVOKED:
-    case RECORD_WORKER_JOINED:
-    case RECORD_WORKER_HEARD:
-    case RECORD_WORKER_LOST:
-    case RECORD_WORKER_MOVED:
-    case RECORD_WORKER_SUSPECTED:
-    case RECORD_WORKER_CLEARED:
-    case RECORD_LEDGER_ENTERED:
-    case RECORD_LEARNED:
-    case RECORD_REQUEST_KNOWN:
-    case RECORD_SIGNATURE_SEEN:
-    case RECORD_NOTICE_RAISED:
-    case RECORD_NOTICE_TOLD:
-    case RECORD_NOTICE_ENDED:
         break;
+#define RECORD(number, KIND, name, tag, life, moves, owner, ...)                                   \
+    case RECORD_##KIND:                                                                            \
+        return owner;
+#include "coordinator/core/record.def"
     }
     return 0;
 }

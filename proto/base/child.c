@@ -22,8 +22,8 @@ extern char **environ;
 
 /* ---- io_spawn ----------------------------------------------------------------------------- */
 
-/* A descriptor below 3 that is to become another one might be overwritten before its turn: such
- * are duplicated out of the way first. Returns the one to use. */
+/* A descriptor below 3 that must become another one could be overwritten before its turn; such a
+ * descriptor is duplicated to a higher number first. Returns the one to use. */
 static int lift(int fd, int slot)
 {
     return fd < 0 || fd > 2 || fd == slot ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -54,7 +54,7 @@ static void set_attributes(posix_spawnattr_t *attributes, bool new_session)
     posix_spawnattr_setflags(attributes, flags);
 }
 
-/* Starts it with `fds` as 0, 1, 2. Returns an errno. */
+/* Starts a child with `fds` as 0, 1, 2. Returns 0 or an errno. */
 static int start(const struct io_spawn *spawn, const int fds[3], pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
@@ -65,7 +65,7 @@ static int start(const struct io_spawn *spawn, const int fds[3], pid_t *pid)
     if (spawn->folder)
         posix_spawn_file_actions_addchdir_np(&actions, spawn->folder);
     set_attributes(&attributes, spawn->new_session);
-    /* posix_spawn writes to neither list; its prototype is older than const. */
+    /* posix_spawn writes to neither list; its prototype just has no const. */
     char *const *argv = (char *const *)(uintptr_t)spawn->argv;
     char *const *environment =
         spawn->environment ? (char *const *)(uintptr_t)spawn->environment : environ;
@@ -100,14 +100,14 @@ pid_t io_spawn(const struct io_spawn *spawn, struct err *err)
 struct running {
     const char *name; /* argv[0], for errors */
     pid_t pid;
-    int pidfd;  /* readable when it has ended */
-    int output; /* read end, not blocking */
+    int pidfd;  /* becomes readable when the process ends */
+    int output; /* read end of its output, non-blocking */
     size_t bytes_max;
     size_t bytes;
     uint64_t timeout_ms;
 };
 
-/* Reads what is there. 1: there may be more later, 0: closed, -1: too much. */
+/* Reads the available output. 1: more may follow; 0: closed; -1 with err: more than bytes_max. */
 static int drain(struct running *running, struct buf *out, struct err *err)
 {
     for (;;) {
@@ -128,8 +128,8 @@ static int drain(struct running *running, struct buf *out, struct err *err)
     }
 }
 
-/* Waits for the end of the process itself, not of what holds its output: a daemon that it left
- * behind must not keep us. */
+/* Waits for the end of the process itself, not for the close of its output: a daemon that it
+ * started may keep the output open. */
 static int follow(struct running *running, struct buf *out, struct err *err)
 {
     uint64_t deadline_ms = clock_boot_ms() + running->timeout_ms;
@@ -152,7 +152,7 @@ static int follow(struct running *running, struct buf *out, struct err *err)
     return drain(running, out, err) < 0 ? -1 : 0;
 }
 
-/* Ends the group, with whatever the process left behind in it, and collects it. */
+/* Kills the process group, including processes that it left behind, and reaps the process. */
 static int finish(pid_t pid)
 {
     int status = 0;

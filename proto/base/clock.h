@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* clock.h - the two clocks. Decisions use boot time (goes on while suspended, never jumps); wall
- * time is for people. Shells only: the cores are given the time. */
+/* clock.h - the two clocks. Decisions use boot time, which goes on during suspend and never jumps;
+ * wall time is for people. Not for the pure cores, which get the time as an input. */
 #ifndef FARM_BASE_CLOCK_H
 #define FARM_BASE_CLOCK_H
 

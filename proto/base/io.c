@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* io.c - files. Child processes are in child.c.
  *
- * Every descriptor is opened close-on-exec. Errors name the path and what the kernel said; who
- * knows what to do about it prefixes that.
+ * Every descriptor is opened close-on-exec. Errors name the path and the kernel's reason; a caller
+ * that knows what to do about it adds that as a prefix.
  */
 #include "proto/base/io.h"
+
+#include "proto/base/hex.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -61,7 +63,7 @@ int io_write_all(int fd, const void *data, size_t size, struct err *err)
     return 0;
 }
 
-/* The folder a path is in, as a new text. */
+/* The folder of a path, as a new text. */
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -98,7 +100,7 @@ static int fill_file(int fd, const void *data, size_t size, mode_t mode, bool du
     return 0;
 }
 
-/* Writes the temporary file `temporary` (a mkostemp template) and puts it in place. */
+/* Writes the temporary file `temporary` (a mkostemp template) and renames it to `path`. */
 static int replace_file(const char *path, char *temporary, const void *data, size_t size,
                         mode_t mode, bool durable, struct err *err)
 {
@@ -131,7 +133,7 @@ int io_write_file(const char *path, const void *data, size_t size, mode_t mode, 
     return result;
 }
 
-/* Each level holds a descriptor open; what git names has few. */
+/* Each level of recursion keeps a descriptor open; git's folders are not deep. */
 enum { LOOK_DEPTH = 32 };
 
 static bool ends_in(const char *name, const char *suffix)
@@ -140,7 +142,7 @@ static bool ends_in(const char *name, const char *suffix)
     return length >= end && strcmp(name + length - end, suffix) == 0;
 }
 
-/* Takes over `fd`. */
+/* Owns and closes `fd`. */
 static void remove_suffixed(int fd, const char *suffix, int depth)
 {
     DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
@@ -197,14 +199,14 @@ int io_make_folders(const char *path, mode_t mode, struct err *err)
     return result == 0 ? make_folder(path, mode, err) : -1;
 }
 
-/* Folders nested deeper than this are moved up to the top of the tree before they are emptied, so
- * that no tree, however deep somebody made it, runs us out of descriptors. */
+/* Folders nested deeper than this are first moved to the top of the tree, so that no tree, however
+ * deep, uses up our descriptors. */
 enum { REMOVE_DEPTH = 100 };
 
 struct removal {
-    int top;        /* the folder that goes; deep ones are moved into it */
-    unsigned moved; /* names those */
-    bool again;     /* something was moved: read the top once more */
+    int top;        /* the folder to remove; deep folders are moved into it */
+    unsigned moved; /* number of moved folders, for their names */
+    bool again;     /* a folder was moved: read the top again */
 };
 
 static int empty_folder(struct removal *removal, int fd, int depth);
@@ -233,11 +235,11 @@ static int remove_entry(struct removal *removal, int parent, const char *name, i
     return remove_folder(removal, parent, name, depth);
 }
 
-/* Removes what is in the folder; takes over `fd`. Leaves errno. */
+/* Removes the contents of a folder; owns and closes `fd`. Sets errno on failure. */
 static int empty_folder(struct removal *removal, int fd, int depth)
 {
     struct stat here;
-    /* Build systems like to make their caches read-only. */
+    /* Some build systems make their caches read-only. */
     if (fstat(fd, &here) == 0 && (here.st_mode & S_IRWXU) != S_IRWXU)
         fchmod(fd, (here.st_mode & 07777) | S_IRWXU);
     DIR *folder = fdopendir(fd);
@@ -283,7 +285,7 @@ int io_remove_tree(const char *path, struct err *err)
     return result == 0 ? 0 : err_set(err, "cannot remove %s: %s", path, strerror(errno));
 }
 
-/* ---- chance ------------------------------------------------------------------------------- */
+/* ---- random bytes ------------------------------------------------------------------------- */
 
 void io_random(void *out, size_t size)
 {
@@ -297,12 +299,9 @@ void io_random(void *out, size_t size)
 
 void io_random_hex(char *out, size_t bytes)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < bytes; i++) {
+    for (; bytes; bytes--, out += 2) {
         unsigned char byte;
         io_random(&byte, 1);
-        out[2 * i] = digits[byte >> 4];
-        out[2 * i + 1] = digits[byte & 15];
+        hex_write(out, &byte, 1);
     }
-    out[2 * bytes] = '\0';
 }

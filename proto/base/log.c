@@ -43,5 +43,5 @@ void log_line(enum log_level level, const char *format, ...)
             line[i] = ' ';
     line[end++] = '\n';
     if (write(STDERR_FILENO, line, end) < 0)
-        return; /* nowhere left to say it */
+        return; /* there is no other place to report it */
 }

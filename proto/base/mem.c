@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Small enough that an idle turn costs little, large enough that a turn of a few hundred records
- * is a handful of blocks. */
+/* Small enough to be cheap in an idle turn, large enough that a turn of a few hundred records needs
+ * only a few blocks. */
 enum { ARENA_BLOCK_BYTES = 8192 };
 
 struct arena_block {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* mem.h - memory: allocation that cannot fail, arenas, growing byte buffers.
  *
- * Out of memory asserts: both minds and both shells are crash-only, and a half-handled ENOMEM is a
- * state nobody tests. Pure: usable inside the cores.
+ * Lack of memory fails an assertion: all our programs can be killed and restarted at any time, and
+ * nobody tests the states after a partly handled ENOMEM. Pure: usable in the cores.
  */
 #ifndef FARM_BASE_MEM_H
 #define FARM_BASE_MEM_H
@@ -28,7 +28,7 @@ char *mem_text(const char *text);
 
 /* An arena: many allocations, one release. Zero-initialised is ready to use. */
 struct arena {
-    size_t bytes; /* taken from the system; read it where peers decide how much that is */
+    size_t bytes; /* allocated so far; check it where peers decide how much that is */
     struct arena_block *blocks;
 };
 /* Zeroed, aligned for any type; lives until arena_clear. */
@@ -36,19 +36,19 @@ void *arena_new(struct arena *arena, size_t size);
 char *arena_text(struct arena *arena, const char *text); /* copy; NULL becomes "" */
 char *arena_print(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The text as one word of a POSIX shell, in single quotes. */
+/* Quotes the text as one word of a POSIX shell, in single quotes. */
 const char *arena_shell_word(struct arena *arena, const char *text);
 /* Releases everything; the arena is then ready for use again. */
 void arena_clear(struct arena *arena);
 
-/* Bytes somebody else owns. */
+/* Borrowed bytes. */
 struct bytes {
     const uint8_t *data;
     size_t size;
 };
 
-/* A growing byte buffer. Zero-initialised is ready to use. Always NUL-terminated behind size once
- * something was added, so that text can be read in place. */
+/* A growing byte buffer. Ready to use when zero-initialised. Once something was added it has a NUL
+ * after `size` bytes, so that text can be read in place. */
 struct buf {
     uint8_t *data;
     size_t size;

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The text behind `count` blanks, or NULL. */
+/* The text after `count` blanks, or NULL. */
 static const char *behind_blanks(const char *text, int count)
 {
     for (; text && count; count--) {
@@ -24,16 +24,16 @@ static const char *behind_blanks(const char *text, int count)
     return text;
 }
 
-/* Start time of a process in ticks, 0 when there is none or it is a zombie. The name in the second
- * field of its stat may hold anything, so fields are counted behind the bracket that closes it:
- * the state is the third, the start time the 22nd. */
+/* Start time of a process in ticks; 0 if it does not exist or is a zombie. The name in the second
+ * field of its stat may contain anything, so fields are counted after its closing bracket: the
+ * state is the third, the start time the 22nd. */
 static unsigned long long start_time(pid_t pid)
 {
     char path[64];
     struct buf text = {0};
     unsigned long long start = 0;
-    /* By way of its first thread: qemu's user emulation makes up /proc/PID/stat for whoever asks
-     * about itself, with another start time than the kernel tells all others. */
+    /* Read through its first thread: for a process that reads its own /proc/PID/stat, qemu-user
+     * makes up the contents, with a start time that differs from the kernel's. */
     snprintf(path, sizeof path, "/proc/%ld/task/%ld/stat", (long)pid, (long)pid);
     if (!io_read_file(path, 4096, &text, NULL) && text.size) {
         const char *state = behind_blanks(strrchr((char *)text.data, ')'), 1);
@@ -70,7 +70,7 @@ int pidfile_write(const char *pid_file, pid_t pid, struct err *err)
 
 pid_t process_start(const struct process_start *start, struct err *err)
 {
-    /* Its folder may belong to another user, who must not turn it into somebody else's file
+    /* O_NOFOLLOW: the folder may belong to another user, who could put a link to any file there
      * (CWE-59). */
     int log = open(start->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (log < 0)
@@ -95,8 +95,8 @@ bool process_ended(pid_t pid)
     return waitpid(pid, &status, WNOHANG) != 0;
 }
 
-/* The descriptor is taken first and the start time compared after: what the descriptor means cannot
- * change any more then. */
+/* Opens the pidfd first and compares the start time afterwards: from then on the pidfd cannot refer
+ * to another process. */
 int process_stop(const char *pid_file, uint64_t wait_ms, struct err *err)
 {
     pid_t pid = process_running(pid_file);

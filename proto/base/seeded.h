@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* seeded.h - bugs that are planted on purpose, to prove that the simulator finds them.
+/* seeded.h - planted bugs that prove that the simulator finds such bugs.
  *
- * SEEDED_BUG(NAME) is 0 in everything that is installed. Only tests/sim/sim_bugs is compiled with
- * FARM_SEEDED_BUGS; there one of the bugs is alive at a time. `sim_bugs --list` says what each
- * does.
+ * SEEDED_BUG(NAME) is 0 in all installed programs. Only tests/sim/sim_bugs is compiled with
+ * FARM_SEEDED_BUGS; it enables one bug at a time. `sim_bugs --list` says what each one does.
  */
 #ifndef FARM_BASE_SEEDED_H
 #define FARM_BASE_SEEDED_H
@@ -50,6 +49,12 @@ enum seeded_bug {
     SEEDED_NOTICE_FLAPS,
     SEEDED_NOTICE_UNTOLD,
     SEEDED_LOOK_WHEN_QUIET,
+    SEEDED_OLD_SESSION_MOVES,
+    SEEDED_WELCOME_OVERTAKEN,
+    SEEDED_ORDERS_TO_HELLO,
+    SEEDED_ORDERS_WITH_HEARTBEAT,
+    SEEDED_FORGET_FAILED_SEND,
+    SEEDED_NO_HEARTBEAT,
     SEEDED_BUGS
 };
 

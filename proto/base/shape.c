@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* shape.c - the walks over shaped structs that need no protobuf: init, copy, compare, print.
  *
- * Invariant: whatever shape_init and shape_copy leave behind keeps the conventions of shape.h, so
- * nobody behind them ever meets a NULL text. Shapes are constant tables and not recursive, so the
- * depth of the walks is bounded by the tables. Byte fields are printed as their size only: the one
- * that matters is a secret.
- */
+ * Invariant: the results of shape_init and shape_copy follow the conventions of shape.h, so that no
+ * other code ever meets a NULL text. Shapes are constant tables and not recursive, so the depth of
+ * a walk is limited by the tables. Of a field of bytes only its size is printed, because it may be
+ * a secret. */
 #include "proto/base/shape.h"
 
 #include <assert.h>
@@ -60,7 +59,7 @@ void shape_init(const struct shape *shape, void *plain)
 
 /* ---- copy --------------------------------------------------------------------------------- */
 
-/* Makes what a bitwise copy of a value shares with its origin the copy's own. */
+/* After a bitwise copy of a value: replaces what it shares with the original by copies. */
 static void own_value(const struct field *field, void *value, struct arena *arena)
 {
     if (field->type == FIELD_TEXT) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* shape.h - what a plain struct looks like, as data.
+/* shape.h - describes the fields of a plain struct as data.
  *
- * One description of a struct serves its protobuf codec, its JSON, its line of text in a trace, its
- * deep copy and its comparison, so that adding a field is one row and nothing can forget it.
- * Pure: the cores use it to copy and print; proto/codec.c binds a shape to a protobuf descriptor.
+ * One description of a struct is used for its protobuf codec, its JSON, its text in a trace, its
+ * deep copy and its comparison. So adding a field takes one row, and no user of the struct can miss
+ * it. Pure: the cores use it to copy and print; proto/codec.c binds a shape to a protobuf
+ * descriptor.
  *
  * Conventions of every shaped struct: texts are `const char *` and never NULL (absent is "");
  * lists are a pointer followed by a `size_t` count named NAME_count; nested structs are inline.
@@ -22,7 +23,7 @@ enum field_type {
     FIELD_U32,   /* uint32_t                                   proto uint32 */
     FIELD_I64,   /* int64_t                                    proto sint64 */
     FIELD_FLAG,  /* bool                                       proto bool   */
-    FIELD_ENUM,  /* a C enum, stored as int; names give text   proto uint32 */
+    FIELD_ENUM,  /* a C enum, stored as int; text by names     proto uint32 */
     FIELD_TEXT,  /* const char *, never NULL                   proto string */
     FIELD_BYTES, /* struct bytes                               proto bytes  */
     FIELD_STRUCT /* an inline struct described by `shape`      proto message */
@@ -32,10 +33,10 @@ struct field {
     const char *name; /* equals the protobuf field's name and the JSON key */
     enum field_type type;
     size_t offset;
-    const struct shape *shape;     /* FIELD_STRUCT: of the item */
+    const struct shape *shape;     /* FIELD_STRUCT: the shape of the nested struct or item */
     const char *const *enum_names; /* FIELD_ENUM: texts by value, NULL-terminated */
-    bool is_list;                  /* then `offset` holds a pointer to items (TEXT, STRUCT) */
-    size_t count_offset;           /* is_list: where the size_t count stands */
+    bool is_list;                  /* TEXT, STRUCT: there is a pointer to items at `offset` */
+    size_t count_offset;           /* is_list: the offset of the size_t count */
 };
 
 struct shape {
@@ -75,16 +76,16 @@ struct shape {
         .field_count = sizeof(rows) / sizeof((rows)[0])                                            \
     }
 
-/* Makes every text "" and everything else zero. */
+/* Sets every text to "" and everything else to zero. */
 void shape_init(const struct shape *shape, void *plain);
 /* Deep copy; texts, bytes and lists of `to` live in the arena. NULL texts become "". */
 void shape_copy(const struct shape *shape, void *to, const void *from, struct arena *arena);
-/* Same values, deeply. */
+/* Deep comparison of all values. */
 bool shape_equal(const struct shape *shape, const void *a, const void *b);
-/* Bytes of all texts in it, deeply. */
+/* Sum of the bytes of all texts, nested ones included. */
 size_t shape_text_bytes(const struct shape *shape, const void *plain);
-/* Appends "name=value name=value"; zero, false and empty fields are left out; nested structs in
- * braces. Texts with spaces or control characters are quoted and escaped. */
+/* Appends "name=value name=value". Fields that are zero, false or empty are omitted; nested structs
+ * are in braces. Texts with spaces or control characters are quoted and escaped. */
 void shape_print(const struct shape *shape, const void *plain, struct buf *out);
 /* The value whose text is `text` in a NULL-terminated list of names, or -1. */
 int shape_enum_value(const char *const *names, const char *text);

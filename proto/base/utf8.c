@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/base/utf8.h"
 
-#include <stdint.h>
 #include <string.h>
 
 /* Bytes of the character that begins here, 0 when it is not well-formed. */
@@ -32,6 +31,17 @@ static size_t character_bytes(const unsigned char *at, size_t left)
     for (size_t i = 2; i < size; i++)
         if (at[i] < 0x80 || at[i] > 0xbf)
             return 0;
+    return size;
+}
+
+size_t utf8_decode(const char *text, uint32_t *code)
+{
+    /* No character goes on with a NUL, so that none is read beyond it. */
+    const unsigned char *at = (const unsigned char *)text;
+    size_t size = character_bytes(at, 4);
+    *code = size > 1 ? at[0] & (0xffu >> (size + 1)) : at[0];
+    for (size_t i = 1; i < size; i++)
+        *code = *code << 6 | (at[i] & 0x3f);
     return size;
 }
 

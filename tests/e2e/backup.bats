@@ -12,20 +12,7 @@ setup() {
 	farm_make "$url"
 	gate=$top/gate built=$top/built
 	: >"$built"
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    command: |
-		      echo \$FARM_PACKAGE >>$built; echo begun; while ! [ -e $gate ]; do sleep 0.05; done; echo ended
-		    branches:
-		      - name: main
-	EOT
+	farm_project "echo \$FARM_PACKAGE >>$built; echo begun; while ! [ -e $gate ]; do sleep 0.05; done; echo ended"
 }
 
 teardown() {

@@ -47,28 +47,7 @@ run_page() {
 # What a reader's editor does: other ports, a builder that needs nothing, a target.
 quiet_config() {
 	free_ports
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    command: echo built \$FARM_PACKAGE
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    branches:
-		      - name: main
-		        publish: shelf
-		      - name: cuda-12_9
-		        publish: shelf
-		      - name: cuda-13_0
-		        publish: shelf
-		targets:
-		  - name: shelf
-		    kind: command
-		    command: "true"
-	EOT
+	branches=$sample_branches publish_command=true farm_project "echo built \$FARM_PACKAGE"
 }
 
 @test "README.md" {

@@ -70,7 +70,7 @@ another_agent() {
 	run -1 worker enrol --name one
 	[[ $output == *'--coordinator tcp://HOST:PORT'* ]]
 	run -1 worker enrol --name one --coordinator arm1 --coordinator-key "$(some_key)"
-	[[ $output == *'--coordinator is tcp://HOST:PORT, not "arm1"'* ]]
+	[[ $output == *'--coordinator must be tcp://HOST:PORT, not "arm1"'* ]]
 	run -1 worker enrol --name one --coordinator tcp://arm1:7471 --coordinator-key short
 	[[ $output == *'40 characters'* ]]
 	run -1 worker enrol --name 'a b' --coordinator tcp://arm1:7471 --coordinator-key "$(some_key)"
@@ -100,9 +100,9 @@ another_agent() {
 	worker service restart
 	third=$(agent)
 	[ "$third" -ne "$second" ]
-	grep -q 'started again in 1 s' "$worker_home/service.log"
+	grep -q 'restarting it in 1 s' "$worker_home/service.log"
 
-	# A killed keeper: the next one takes the worker over.
+	# A killed watchdog: the next one takes the worker over.
 	kill -KILL "$(cut -d' ' -f1 "$worker_home/service.pid")"
 	[ "$(agent)" = "$third" ]
 	worker service start
@@ -126,7 +126,7 @@ another_agent() {
 
 @test "the doctor has a fix for each red line" {
 	run -1 worker doctor
-	[[ $output == *'farm-worker enrol or farm-worker join'* ]]
+	[[ $output == *'farm-worker enrol'*'farm-worker join'* ]]
 	enrol_somewhere --slots 1
 	run -0 --separate-stderr worker doctor --json --clock "$(($(date +%s%3N) - 3600000))" \
 		--project "file://$top/nowhere"
@@ -144,30 +144,10 @@ another_agent() {
 
 # ---- what the farm asks of a host --------------------------------------------------------------
 
-# The sample's packages, each built by this shell command.
-project() {
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    command: |
-		      $1
-		    branches:
-		      - name: main
-		      - name: cuda-12_9
-		      - name: cuda-13_0
-	EOT
-}
-
 one_worker() {
 	fixture sample
 	farm_make "$url"
-	project "${1:-echo built}"
+	branches=$sample_branches farm_project "${1:-echo built}"
 	farm_up
 	worker_up one --slots 2
 	wait_until 20 workers_online 1
@@ -267,7 +247,7 @@ stands_in() {
 empty_farm() {
 	fixture sample
 	farm_make "$url"
-	project 'echo built'
+	branches=$sample_branches farm_project 'echo built'
 	farm_up
 }
 
@@ -303,7 +283,7 @@ empty_farm() {
 	run -1 join "${token%?}"
 	says 'cut or mistyped'
 	run -1 join hunter2
-	says 'that is no token'
+	says 'this is not a token'
 	number=$(farm token list --json | jq -r '.[0].token')
 	other=$(farm token create --role viewer)
 	farm token revoke "$number"

@@ -221,6 +221,47 @@ farm_config() {
 	cat >>"$FARM_HOME/farm.yaml"
 }
 
+# farm_project COMMAND [LINE...]: farm.yaml with one project of light jobs, each built by this shell
+# command; LINEs are further options of the project. Variables set for the call, beside those of
+# farm_config: project (its name), builder, branches, each_branch (an option of each of them), and
+# publish_command, with which each branch publishes to the target `shelf`.
+farm_project() {
+	local command=$1 branch
+	shift
+	{
+		cat <<-EOT
+			projects:
+			  - name: ${project:-torchvision}
+			    url: $url
+			    builder: ${builder:-command}
+			    heavy: false
+			    memory: 1M
+			    disk: 1M
+			    check: "off"
+		EOT
+		[ -z "$command" ] || yaml_block '    command' "$command"
+		[ $# -eq 0 ] || printf '    %s\n' "$@"
+		echo '    branches:'
+		for branch in ${branches:-main}; do
+			echo "      - name: $branch"
+			[ -z "${each_branch:-}" ] || echo "        $each_branch"
+			[ -z "${publish_command:-}" ] || echo '        publish: shelf'
+		done
+		if [ -n "${publish_command:-}" ]; then
+			printf '%s\n' 'targets:' '  - name: shelf' '    kind: command'
+			yaml_block '    command' "$publish_command"
+		fi
+	} | farm_config
+}
+
+# The branches of the sample.
+sample_branches='main cuda-12_9 cuda-13_0'
+
+# yaml_block KEY TEXT: the text as it stands, whatever it has.
+yaml_block() {
+	printf '%s: |\n      %s\n' "$1" "${2//$'\n'/$'\n      '}"
+}
+
 # farm_up: the coordinator alone.
 farm_up() {
 	farm up --no-worker >/dev/null

@@ -46,22 +46,8 @@ base64url() {
 }
 
 project() {
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: flox
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    branches:
-		      - name: main
-		        publish: vision
-		      - name: cuda-12_9
-		        publish: vision
-		      - name: cuda-13_0
-		        publish: vision
+	builder=flox branches=$sample_branches each_branch='publish: vision' farm_project ''
+	cat >>"$FARM_HOME/farm.yaml" <<-EOT
 		targets:
 		  - name: vision
 		    kind: flox

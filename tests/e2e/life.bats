@@ -21,23 +21,7 @@ teardown() {
 
 # project COMMAND: the sample's packages, each built by this shell command. `slots` jobs at a time.
 project() {
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    silence: ${silence:-2h}
-		    command: |
-		      $1
-		    branches:
-		      - name: main
-		      - name: cuda-12_9
-		      - name: cuda-13_0
-	EOT
+	branches=$sample_branches farm_project "$1" "silence: ${silence:-2h}"
 }
 
 # A build that says what it is, waits at the gate and ends well.

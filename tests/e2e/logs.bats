@@ -19,21 +19,7 @@ teardown() {
 # build_of COMMAND [--paused]: one package without checkout or check, so that its log is the command's
 # output.
 build_of() {
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    checkout: false
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    command: |
-		      $1
-		    branches:
-		      - name: main
-	EOT
+	farm_project "$1" 'checkout: false'
 	farm_up
 	worker_up one --slots 1
 	[ "${2:-}" != --paused ] || farm pause

@@ -41,32 +41,8 @@ git_is_served() {
 
 # machines_config COMMAND: builds are this shell command, in a checkout of the branch.
 machines_config() {
-	cat >"$FARM_HOME/farm.yaml" <<-EOT
-		listen:
-		  control: tcp://${net_address[laptop]}:$control_port
-		  log: tcp://${net_address[laptop]}:$log_port
-		  join: tcp://${net_address[laptop]}:$((log_port + 1))
-		timing:
-		  heartbeat: 500ms
-		  lease_ttl: ${lease_ttl:-20s}
-		  lost_grace: ${lost_grace:-60s}
-		  retry_delay: 1s
-		disk_floor: 1M
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    command: |
-		      $1
-		    branches:
-		      - name: main
-		      - name: cuda-12_9
-		      - name: cuda-13_0
-	EOT
+	listen_on=${net_address[laptop]} lease_ttl=${lease_ttl:-20s} lost_grace=${lost_grace:-60s} \
+		branches=$sample_branches farm_project "$1"
 }
 
 # add USER@NAME [OPTION...]: `farm worker add`, to the host's address and under its name.

@@ -35,7 +35,7 @@ nothing_was_done() {
 	# A stranger's key where beta's is expected: nobody is asked, --accept-new or not.
 	ssh-keygen -q -t ed25519 -N '' -f "$top/stranger"
 	echo "${net_address[beta]} $(cut -d ' ' -f 1,2 "$top/stranger.pub")" >"$HOME/.ssh/known_hosts"
-	refuses 3 "someone may stand between" add builder@beta --accept-new
+	refuses 3 "someone may intercept the connection" add builder@beta --accept-new
 	nothing_was_done
 	host_known beta >"$HOME/.ssh/known_hosts"
 	run -0 add builder@beta
@@ -76,7 +76,7 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))' "$@" </dev/n
 	host_on beta sh -c 'echo builder:open.sesame | chpasswd'
 	run -0 typing "shut.sesame open.sesame" \
 		nsenter --target "${net_holder[laptop]}" --net --uts -- timeout 120 "${program[@]}"
-	says "That was not it"
+	says "Wrong password"
 	says "ready: $here-linux"
 	[[ $output != *sesame* ]]
 	worker_is beta online
@@ -84,7 +84,7 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))' "$@" </dev/n
 
 @test "no git there" {
 	host_on beta mv /usr/bin/git /usr/bin/git.away
-	refuses 3 "it has no git: install it there" add builder@beta --accept-new
+	refuses 3 "the host has no git: install it" add builder@beta --accept-new
 	nothing_was_done
 	host_on beta mv /usr/bin/git.away /usr/bin/git
 	run -0 add builder@beta
@@ -93,10 +93,10 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))' "$@" </dev/n
 @test "no space there: before anything is sent, and when it is used up meanwhile" {
 	host_on beta mkdir -p /small
 	host_on beta mount -t tmpfs -o size=8m,mode=1777 small /small
-	refuses 3 "MiB are free below /small" add builder@beta --accept-new --prefix /small/opt
+	refuses 3 "MiB free, but a worker needs" add builder@beta --accept-new --prefix /small/opt
 	# Enough by its own word, and then not: quotas and others' files are like that.
 	host_on beta mount -o remount,size=400m,nr_inodes=12 /small
-	refuses 3 "no space is left below /small" add builder@beta --prefix /small/opt
+	refuses 3 "no space is left in /small" add builder@beta --prefix /small/opt
 	run ! host_on beta test -e /small/opt/current
 	host_on beta mount -o remount,nr_inodes=1000 /small
 	run -0 add builder@beta --prefix /small/opt
@@ -151,7 +151,7 @@ tunnel_is_not() {
 	add builder@beta --accept-new >"$top/add.log" 2>&1 3>&- &
 	local adding=$!
 	wait_until 30 host_on beta test -e /var/tmp/begun
-	refuses 3 "it is being set up by" add builder@beta
+	refuses 3 "the host is being set up by" add builder@beta
 	net_cut beta
 	wait_until 120 gone "$adding"
 	run -3 wait "$adding"

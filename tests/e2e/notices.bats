@@ -24,27 +24,12 @@ teardown() {
 
 # project COMMAND PUBLISH_COMMAND < NOTICES: three variants of main, built and published by commands.
 project() {
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: ${project_url:-$url}
-		    builder: command
-		    command: $1
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    branches:
-		      - name: main
-		        publish: shelf
-		        include: ["*-sm90-avx512", "*-sm90-avx2", "*-sm80-avx2"]
-		targets:
-		  - name: shelf
-		    kind: command
-		    command: $2
-		notices:
-		$(sed 's/^/  /')
-	EOT
+	url=${project_url:-$url} publish_command=$2 \
+		each_branch='include: ["*-sm90-avx512", "*-sm90-avx2", "*-sm80-avx2"]' farm_project "$1"
+	{
+		echo 'notices:'
+		sed 's/^/  /'
+	} >>"$FARM_HOME/farm.yaml"
 }
 
 ready() {

@@ -21,31 +21,11 @@ project() {
 	fixture "$1"
 	shift
 	farm_make "$url"
-	{
-		cat <<-EOT
-			projects:
-			  - name: vision
-			    url: $url
-			    builder: ${builder:-command}
-			    command: ${command-echo built}
-			    heavy: false
-			    memory: 1M
-			    disk: 1M
-			    check: "off"
-			    branches:
-		EOT
-		git --git-dir="$repository" for-each-ref --format='%(refname:short)' refs/heads |
-			while read -r branch; do
-				printf '      - name: %s\n        publish: shelf\n' "$branch"
-				[ "$branch" != "${winner:-}" ] || printf '        wins: ["*"]\n'
-			done
-		cat <<-EOT
-			targets:
-			  - name: shelf
-			    kind: command
-			    command: echo \$FARM_PACKAGE >>$shelf
-		EOT
-	} | farm_config
+	project=vision publish_command="echo \$FARM_PACKAGE >>$shelf" \
+		branches=$(git --git-dir="$repository" for-each-ref --format='%(refname:short)' refs/heads) \
+		farm_project "${command-echo built}"
+	[ -z "${winner:-}" ] ||
+		sed -i "s|^      - name: $winner$|&\n        wins: [\"*\"]|" "$FARM_HOME/farm.yaml"
 	farm_up
 	worker_up one --slots 4 "$@"
 	wait_until 20 workers_online 1

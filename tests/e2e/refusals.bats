@@ -15,22 +15,8 @@ teardown() {
 }
 
 project() {
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    command: "true"
-		    checkout: false
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    branches:
-		      - name: main
-		      - name: cuda-12_9
-		      - name: cuda-13_0
-		$1
-	EOT
+	branches=$sample_branches farm_project true 'checkout: false'
+	printf '%s\n' "$1" >>"$FARM_HOME/farm.yaml"
 }
 
 target() {

@@ -4,25 +4,11 @@
 
 load farm
 
-
 setup() {
 	farm_setup
 	fixture sample
 	farm_make "$url"
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    command: exit 1
-		    check: "off"
-		    memory: 1M
-		    disk: 1M
-		    heavy: false
-		    branches:
-		      - name: main
-		      - name: cuda-12_9
-	EOT
+	branches='main cuda-12_9' farm_project 'exit 1'
 	farm_up
 	worker_up one --slots 2
 	wait_until 20 workers_online 1

@@ -87,28 +87,9 @@ round_scripts() {
 round_farm() {
 	local name
 	farm init "$url" >/dev/null
-	heartbeat=300ms lease_ttl=2s lost_grace=10m retry_delay=300ms attempts_max=10 lost_max=10 farm_config <<-EOT
-		projects:
-		  - name: vision
-		    url: $url
-		    builder: command
-		    command: . $round/build
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    branches:
-		      - name: main
-		        publish: shelf
-		      - name: cuda-12_9
-		        publish: shelf
-		      - name: cuda-13_0
-		        publish: shelf
-		targets:
-		  - name: shelf
-		    kind: command
-		    command: . $round/publish
-	EOT
+	heartbeat=300ms lease_ttl=2s lost_grace=10m retry_delay=300ms attempts_max=10 lost_max=10 \
+		project=vision branches=$sample_branches publish_command=". $round/publish" \
+		farm_project ". $round/build"
 	farm_up
 	for name in "${workers[@]}"; do
 		agent_enrol "$name" "$round/$name"

@@ -14,21 +14,7 @@ setup() {
 	listen_on=${net_address[laptop]}
 	fixture sample
 	farm_make "$url"
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    checkout: false
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: "off"
-		    command: |
-		      echo begun; while ! [ -e /srv/gate ]; do sleep 0.1; done; id -un
-		    branches:
-		      - name: main
-	EOT
+	farm_project 'echo begun; while ! [ -e /srv/gate ]; do sleep 0.1; done; id -un' 'checkout: false'
 	farm_up
 	host_boot alpha systemd
 	tar -cf - -C "$binary_dir/bundles" x86_64-linux.tar.gz |
@@ -99,7 +85,7 @@ agents_come_and_go() {
 
 @test "a system unit: the agent comes and goes, what it builds goes on; it starts at boot" {
 	run -0 join_as root alpha
-	says 'it runs (systemd-system)'
+	says 'the worker is running (systemd-system)'
 	[ "$(service root status | jq -r '"\(.unit) \(.user) \(.starts_at_boot)"')" = 'floxfarm-worker floxfarm true' ]
 	[ "$(host_ssh root@alpha "stat -c %U /proc/$(agent_of root)")" = floxfarm ]
 	host_ssh root@alpha "grep -q floxfarm-worker.service /proc/$(agent_of root)/cgroup"
@@ -121,7 +107,7 @@ agents_come_and_go() {
 
 @test "a user unit lingers, and does the same" {
 	run -0 join_as builder alpha
-	says 'it runs (systemd-user)'
+	says 'the worker is running (systemd-user)'
 	[ "$(service builder status | jq -r '"\(.unit) \(.user) \(.starts_at_boot)"')" = 'floxfarm-worker builder true' ]
 	host_ssh builder@alpha "grep -q user@ /proc/$(agent_of builder)/cgroup"
 	agents_come_and_go builder

@@ -12,20 +12,7 @@ setup() {
 	[ -e "$binary_dir/bundles/$here-linux.manifest" ] || skip "no bundles here: build the release preset"
 	fixture sample
 	farm_make "$url"
-	farm_config <<-EOT
-		projects:
-		  - name: torchvision
-		    url: $url
-		    builder: command
-		    command: "true"
-		    checkout: false
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    branches:
-		      - name: main
-		        include: ["*cpu-avx2*"]
-	EOT
+	each_branch='include: ["*cpu-avx2*"]' farm_project true 'checkout: false'
 	farm_up
 }
 
@@ -66,7 +53,7 @@ agent() {
 	host_up one
 	run -0 add one --check --accept-new
 	says "would send bundle"
-	says "would let its public key in as one, which may not publish"
+	says "would enrol the host's public key as one, which may not publish"
 	[ ! -e "$top/hosts/one/opt" ]
 
 	run -0 add one
@@ -126,7 +113,7 @@ agent() {
 	host_down one
 	rm "$top"/hosts/one/key*
 	host_up one
-	refuses 3 "someone may stand between" add one --accept-new
+	refuses 3 "someone may intercept the connection" add one --accept-new
 	[[ $output = *"--replace"* ]]
 
 	# It was a worker, and is installed anew: another host key, nothing of ours.
@@ -136,7 +123,7 @@ agent() {
 	host_down one
 	rm -r "$top/hosts/one/opt" "$top/hosts/one/worker" "$top"/hosts/one/key*
 	host_up one
-	refuses 3 "someone may stand between" add one --accept-new
+	refuses 3 "someone may intercept the connection" add one --accept-new
 	run -0 add one --accept-new --replace one
 	says "one: ready"
 	worker_is one online
@@ -151,32 +138,32 @@ agent() {
 	refuses 3 "ssh-copy-id" add one --accept-new
 	host_down one
 	refuses 3 "cannot reach 127.0.0.1 on port $port" add one
-	refuses 2 "is no host" farm worker add "me@-oProxyCommand=x"
+	refuses 2 "is not a host" farm worker add "me@-oProxyCommand=x"
 }
 
 @test "what a host lacks is said before anything is sent" {
 	host_up one
 	plays one uname <<<"#!/bin/sh
 		[ \"\$1\" = -m ] && echo riscv64 || exec /usr/bin/uname \"\$@\""
-	refuses 3 "its processor is riscv64" add one --accept-new
+	refuses 3 "the host's processor is riscv64" add one --accept-new
 	rm "$top/hosts/one/bin/uname"
 
 	plays one getconf <<<"#!/bin/sh
 		echo glibc 2.17"
-	refuses 3 "its glibc is 2.17, and the bundle needs" add one
+	refuses 3 "the host has glibc 2.17, but the bundle needs" add one
 	plays one getconf <<<"#!/bin/sh
 		exit 1"
-	refuses 3 "its C library is not glibc" add one
+	refuses 3 "the host's C library is not glibc" add one
 	rm "$top/hosts/one/bin/getconf"
 
 	plays one git <<<"#!/bin/sh
 		exit 127"
-	refuses 3 "it has no git" add one
+	refuses 3 "the host has no git" add one
 	rm "$top/hosts/one/bin/git"
 
 	plays one df <<<"#!/bin/sh
 		echo Filesystem; echo /dev/x 100000 90000 10000 90% /"
-	refuses 3 "9 MiB are free" add one
+	refuses 3 "has 9 MiB free" add one
 	[[ $output = *"--prefix"* ]]
 	[ ! -e "$top/hosts/one/opt" ]
 }
@@ -185,7 +172,7 @@ agent() {
 	host_up one
 	plays one tar <<<"#!/bin/sh
 		echo 'tar: lib: Cannot write: No space left on device' >&2; exit 2"
-	refuses 3 "no space is left below $top/hosts/one/opt" add one --accept-new
+	refuses 3 "no space is left in $top/hosts/one/opt" add one --accept-new
 	rm "$top/hosts/one/bin/tar"
 	run -0 add one
 	says "one: ready"
@@ -197,7 +184,7 @@ agent() {
 	plays one tar <<<"#!/bin/sh
 		head -c 1000000 >/dev/null
 		kill -9 \$(sed -n 's/^PPid:.//p' /proc/\$PPID/status)"
-	refuses 3 "the connection to 127.0.0.1 was cut" add one --accept-new
+	refuses 3 "the connection to 127.0.0.1 was lost" add one --accept-new
 	[[ $output = *"run the same command again"* ]]
 	[ ! -e "$top/hosts/one/opt/current" ]
 	rm "$top/hosts/one/bin/tar"
@@ -210,7 +197,7 @@ agent() {
 	host_up one
 	plays one sha256sum <<<"#!/bin/sh
 		case \"\$1\" in -c) exit 1 ;; *) exec /usr/bin/sha256sum \"\$@\" ;; esac"
-	refuses 3 "what arrived is not what was sent" add one --accept-new
+	refuses 3 "the received bundle differs from the one sent" add one --accept-new
 	[ ! -e "$top/hosts/one/opt/current" ]
 }
 
@@ -220,7 +207,7 @@ agent() {
 	echo "anna on laptop" >"$top/hosts/one/opt/.lock.holder"
 	exec {lock}>"$top/hosts/one/opt/.lock"
 	flock -n "$lock"
-	refuses 3 "it is being set up by anna on laptop" add one --accept-new
+	refuses 3 "the host is being set up by anna on laptop" add one --accept-new
 	exec {lock}>&-
 	run -0 add one
 	says "one: ready"
@@ -287,7 +274,7 @@ agent() {
 	refuses 3 "farm worker resume one" farm worker upgrade one --flox
 	worker_is one draining
 	rm "$top/hosts/one/bin/dpkg-query" "$top/hosts/one/bin/flox"
-	refuses 3 "it has no flox" farm worker upgrade one --flox
+	refuses 3 "the host has no flox" farm worker upgrade one --flox
 }
 
 tunnel_state() {

@@ -7,8 +7,16 @@
 
 #include "coordinator/core/farm.h"
 #include "coordinator/core/view.h"
+#include "coordinator/sessions/sessions.h"
 
-enum { WORKERS = 3, ITEMS_MAX = 6, PLANNED_MAX = 4, STEPS_MAX = 100, ORDERS_KEPT = 16 };
+enum {
+    HEARTBEAT_MS = 1000,
+    WORKERS = 3,
+    ITEMS_MAX = 6,
+    PLANNED_MAX = 4,
+    STEPS_MAX = 100,
+    ORDERS_KEPT = 16
+};
 
 /* What some worker was ordered: half of what workers say is about that. */
 struct ordered {
@@ -25,8 +33,8 @@ struct play {
     struct arena history;   /* of the records below */
     struct record *records; /* all durable ones */
     size_t count, capacity;
-    uint64_t now_ms, requests, sessions, sequence;
-    uint64_t session[WORKERS + 1];
+    uint64_t now_ms, requests, session_count, sequence;
+    struct sessions *sessions;
     struct ordered ordered[ORDERS_KEPT];
     size_t ordered_count;
     uint32_t epoch;
@@ -50,14 +58,39 @@ static void keep_records(struct play *play)
     }
 }
 
-/* What the desk does with the effects that matter to the sessions. */
-static void note_sessions(struct play *play)
+static void step(struct play *play, struct input *input);
+
+static void send_orders(struct play *play, bool reached)
+{
+    struct session_task task;
+    for (sessions_next(play->sessions, &task); task.work != SESSION_WORK_NONE;
+         sessions_next(play->sessions, &task)) {
+        if (task.work == SESSION_WORK_ORDERS)
+            sessions_sent(play->sessions, task.worker, reached);
+        else
+            step(play, &task.input);
+    }
+}
+
+static void perform_for_sessions(struct play *play)
 {
     for (size_t i = 0; i < play->outcome.effect_count; i++) {
-        const struct effect *effect = &play->outcome.effects[i];
-        if (effect->kind == EFFECT_WELCOME && effect->worker <= WORKERS)
-            play->session[effect->worker] = effect->session;
+        enum effect_kind kind = play->outcome.effects[i].kind;
+        if (kind == EFFECT_WELCOME || kind == EFFECT_REFUSE || kind == EFFECT_HELLO_AGAIN ||
+            kind == EFFECT_ORDERS)
+            sessions_perform(play->sessions, &play->outcome.effects[i]);
     }
+    send_orders(play, true);
+    sessions_check(play->sessions);
+}
+
+/* With one message a turn, whom the core counts as connected was welcomed so. */
+static void check_sessions(const struct play *play)
+{
+    struct worker_view view;
+    for (uint64_t worker = 1; worker <= WORKERS; worker++)
+        if (view_worker(play->farm, worker, &view) && view.session)
+            assert(sessions_session(play->sessions, worker) == view.session);
 }
 
 static void keep_order(struct play *play, const struct order *order)
@@ -91,7 +124,8 @@ static void step(struct play *play, struct input *input)
     farm_step(play->farm, input, &play->outcome);
     farm_check(play->farm);
     keep_records(play);
-    note_sessions(play);
+    perform_for_sessions(play);
+    check_sessions(play);
     show_orders(play);
     farm_outcome_clear(&play->outcome);
     arena_clear(&play->arena);
@@ -214,31 +248,33 @@ static struct capabilities draw_host(struct play *play)
 
 static void say_hello(struct play *play)
 {
-    struct input input = {
-        .kind = INPUT_HELLO,
-        .hello = {.worker = 1 + draw(play, WORKERS), .session = ++play->sessions}};
-    struct hello *hello = &input.hello.hello;
-    shape_init(&hello_shape, hello);
-    hello->instance = draw(play, 4) ? "i1" : "i2";
-    hello->boot_id = draw(play, 4) ? "b1" : "b2";
-    hello->capabilities = draw_host(play);
-    hello->items = draw_items(play, &hello->items_count);
-    step(play, &input);
+    struct input input;
+    struct hello hello;
+    uint64_t worker = 1 + draw(play, WORKERS);
+    shape_init(&hello_shape, &hello);
+    hello.instance = draw(play, 4) ? "i1" : "i2";
+    hello.boot_id = draw(play, 4) ? "b1" : "b2";
+    hello.capabilities = draw_host(play);
+    hello.items = draw_items(play, &hello.items_count);
+    if (sessions_take_hello(play->sessions, worker, worker, ++play->session_count, &hello, &input))
+        step(play, &input);
 }
 
 static void send_status(struct play *play)
 {
-    struct input input = {.kind = INPUT_STATUS, .status = {.worker = 1 + draw(play, WORKERS)}};
-    struct status *status = &input.status.status;
+    struct input input;
+    struct status status;
     struct farm_view farm;
+    uint64_t worker = 1 + draw(play, WORKERS);
     view_farm(play->farm, &farm);
-    shape_init(&status_shape, status);
-    status->session = draw(play, 8) ? play->session[input.status.worker] : draw(play, 5);
-    status->sequence = draw(play, 8) ? ++play->sequence : draw(play, 256);
-    status->incarnation = farm.incarnation - (draw(play, 8) == 0);
-    status->items = draw_items(play, &status->items_count);
-    status->filesystems = draw_filesystems(play);
-    status->filesystems_count = draw(play, 2);
+    shape_init(&status_shape, &status);
+    status.session = draw(play, 8) ? sessions_session(play->sessions, worker) : draw(play, 5);
+    status.sequence = draw(play, 8) ? ++play->sequence : draw(play, 256);
+    status.incarnation = farm.incarnation - (draw(play, 8) == 0);
+    status.items = draw_items(play, &status.items_count);
+    status.filesystems = draw_filesystems(play);
+    status.filesystems_count = draw(play, 2);
+    sessions_take_status(play->sessions, worker, worker, &status, &input);
     step(play, &input);
 }
 
@@ -251,8 +287,9 @@ static void seal_log(struct play *play)
 
 static void fail_to_send(struct play *play)
 {
-    struct input input = {.kind = INPUT_SEND_FAILED, .send_failed = 1 + draw(play, WORKERS)};
-    step(play, &input);
+    uint64_t worker = 1 + draw(play, WORKERS);
+    sessions_perform(play->sessions, &(struct effect){.kind = EFFECT_ORDERS, .worker = worker});
+    send_orders(play, false);
 }
 
 /* ---- people ------------------------------------------------------------------------------------
@@ -435,11 +472,13 @@ static void start(struct play *play)
     struct farm *again = replay(play);
     farm_destroy(play->farm);
     play->farm = again;
+    sessions_destroy(play->sessions);
+    play->sessions = sessions_create();
     step(play, &input);
     farm_resume(play->farm, &play->outcome);
     farm_outcome_clear(&play->outcome);
     struct input policy = {.kind = INPUT_POLICY,
-                           .policy = {.heartbeat_ms = 1000,
+                           .policy = {.heartbeat_ms = HEARTBEAT_MS,
                                       .lease_ttl_ms = 5000,
                                       .lost_grace_ms = 20000,
                                       .retry_delay_ms = 1000,
@@ -488,6 +527,7 @@ static void finish(struct play *play)
     farm_destroy(replay(play));
     export(play);
     farm_destroy(play->farm);
+    sessions_destroy(play->sessions);
     farm_outcome_release(&play->outcome);
     arena_clear(&play->arena);
     arena_clear(&play->history);
@@ -500,8 +540,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     start(&play);
     for (uint64_t worker = 1; worker <= WORKERS; worker++)
         enrol(&play, worker);
-    for (size_t i = 0; i < STEPS_MAX && play.input.size > 0; i++)
+    for (size_t i = 0; i < STEPS_MAX && play.input.size > 0; i++) {
+        sessions_begin_turn(play.sessions, play.now_ms, HEARTBEAT_MS);
         deeds[draw(&play, sizeof deeds / sizeof *deeds)](&play);
+    }
     finish(&play);
     return 0;
 }

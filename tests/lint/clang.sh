@@ -4,7 +4,7 @@
 # asks for diagnostics only, so it takes seconds.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-need clang
+need_llvm clang
 need jq
 
 # What gcc was told, without what only gcc knows and without outputs.

@@ -4,13 +4,14 @@
 # core_purity.sh [ARCHIVE...] - the minds know no clock, file, socket, thread or chance.
 #
 # What the archives need from outside may only be memory, texts, formatting into memory and assert.
-# Without arguments: the cores and what they stand on, from the build folder.
+# Without arguments: the minds and what they stand on, from the build folder.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need nm
 archives=("$@")
 if [ ${#archives[@]} -eq 0 ]; then
-	archives=("$binary_dir"/proto/libfarm_pure.a "$binary_dir"/coordinator/libfarm_core.a)
+	archives=("$binary_dir"/proto/libfarm_pure.a "$binary_dir"/coordinator/libfarm_core.a
+		"$binary_dir"/coordinator/libfarm_sessions.a)
 	[ ! -f "$binary_dir"/worker/libfarm_agent.a ] || archives+=("$binary_dir"/worker/libfarm_agent.a)
 fi
 for archive in "${archives[@]}"; do

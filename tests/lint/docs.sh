@@ -19,6 +19,8 @@ while IFS= read -r line; do
 	command=${line#*:*:}
 	place=${line%:"$command"}
 	row=$(awk -F'\t' -v command="$command" '$1 == command' "$listed")
+	# debugging.bats runs every command of that page.
+	[[ ${place%%:*} != docs/debugging.md ]] || continue
 	# docs.bats runs every farm command of these pages, but those listed.
 	if [ -z "$row" ] && [[ $command = farm\ * && ${place%%:*} =~ ^(README|docs/operating|docs/machines)\.md$ ]]; then
 		continue
@@ -51,6 +53,16 @@ while IFS= read -r line; do
 	name=${name##*\`}
 	compgen -G "$name" >/dev/null || finding "${line%%:\`*}: names $name, which is not there"
 done < <(grep -noE '`(proto|coordinator|worker|deploy|tests|docs)/[A-Za-z0-9_./*-]+`' "${pages[@]}" |
-	grep -vE 'cmd_x|test_X')
+	grep -vE 'cmd_x|test_X|NAME|/X\.')
+
+# Decisions: one layout, and each in the index.
+for page in docs/adr/0*.md; do
+	number=$(basename "$page" | sed -E 's/^0*([0-9]+)-.*/\1/')
+	[ "$(grep -E '^(# |Status:|## )' "$page" | sed -E 's/^(# [0-9]+\.) .*/\1/; s/^(Status:).*/\1/' | grep -vE '^## (Reasons|Old names)$' | tr '\n' '|')" = \
+		"# $number.|Status:|## Context|## Decision|## Consequences|" ] ||
+		finding "$page:1: is not laid out as docs/adr/README.md says"
+	grep -F "($(basename "$page"))" docs/adr/README.md >/dev/null ||
+		finding "$page:1: docs/adr/README.md does not list it"
+done
 
 verdict

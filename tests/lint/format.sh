@@ -3,7 +3,7 @@
 # format.sh - every C file is as clang-format writes it. `format.sh --fix` writes it so.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-need clang-format
+need_llvm clang-format
 
 mapfile -t all < <(c_files)
 if [ "${1:-}" = --fix ]; then

@@ -5,8 +5,8 @@
 # Checked: each folder with C has a row; a row includes only rows above it, so rooms have no circle;
 # each include between rooms is in the table, and each arrow of the table is used; within a room no
 # two units (X.c and X.h) include each other. Beside that: the pure minds (coordinator/core,
-# worker/agent.c) see no library that does something, and who may write the farm is decided by who
-# includes farm_state.h.
+# coordinator/sessions, worker/agent.c) see no library that does something, and who may write the
+# farm is decided by who includes farm_state.h.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 rooms=$source_dir/tests/lint/rooms.txt
@@ -72,7 +72,7 @@ findings < <(house_includes | awk -v table="$rooms" '
 
 # Units are a file without its ending; what X shares with its own parts only is X_private.h.
 findings < <(house_includes | sed -E 's/\.[ch]:[0-9]+ / /; s/(\.pb-c)?\.[ch]$//; s/_private\b//g' |
-	grep -v '^coordinator/core/' | awk '$1 != $2' | sort -u | { tsort 2>&1 >/dev/null || true; } |
+	awk '$1 != $2' | sort -u | { tsort 2>&1 >/dev/null || true; } |
 	sed -nE 's/^tsort: ([a-z].*\/.*)$/\1: is part of a circle of units that include each other/p')
 
 # ---- purity ----
@@ -91,13 +91,13 @@ forbid() {
 }
 
 acts='^(protobuf-c/|zmq|sqlite3|openssl/|libssh2|zstd|cyaml/|yaml|jansson|pcre2|microhttpd|pthread|sys/|unistd|fcntl|poll|signal|spawn|time\.h|stdio\.h|dirent|netinet/|arpa/|threads)|\.pb-c\.h$'
-pure='^(coordinator/core/|worker/agent\.[ch]$)'
+pure='^(coordinator/(core|sessions)/|worker/agent\.[ch]$)'
 forbid '^(proto|coordinator|worker|deploy)/' '^tests/' "the house does not know its tests"
 forbid "$pure" '^proto/(codec|link|keys|zap|json|base/(io|log|clock)).*\.h$' "the minds are pure"
 forbid "$pure" "$acts" "the minds are pure: time, files and chance come in as inputs"
 # Deciders see a const farm through view.h, so that the compiler keeps them from writing.
-forbid '.' 'farm_state\.h$' "only the core's writers and readers see the structs" '^coordinator/core/(apply[a-z_]*|index|farm|export|check|view|query)\.[ch]$'
-forbid '.' 'core/apply\.h$' "only the writer's own files share it" '^coordinator/core/apply(_[a-z]+)?\.[ch]$'
+forbid '.' 'farm_state\.h$' "only the core's writers and readers see the structs" '^coordinator/core/(apply[a-z_]*|index|farm|export|check|view|orders|query)\.[ch]$'
+forbid '.' 'core/apply_private\.h$' "only the writer's own files share it" '^coordinator/core/apply(_[a-z]+)?\.[ch]$'
 # Headers are found from the top of the tree.
 findings < <(grep -nE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]+"' "${all[@]}" | grep -vE '"(proto|coordinator|worker|deploy|tests)/' |
 	sed -E 's/^([^:]+:[0-9]+):.*"([^"]+)".*/\1: include "\2": write its path from the top of the tree/')

@@ -61,6 +61,20 @@ need() {
 	}
 }
 
+# What clang's tools say differs between their releases, and the tree agrees with one: Debian 12's.
+llvm_release=14
+
+# need_llvm TOOL: of that release.
+need_llvm() {
+	local release
+	need "$1"
+	release=$("$1" --version | sed -n 's/.*version \([0-9]*\)\..*/\1/p' | head -n 1)
+	[ "$release" = "$llvm_release" ] || {
+		echo "skipped: $1 is of release ${release:-unknown} here; the tree is written for $llvm_release (Debian 12)"
+		exit 77
+	}
+}
+
 verdict() {
 	[ "$found" -eq 0 ] || exit 1
 	echo "fine"

@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 mapfile -t sources < <({
-	files '*.c' '*.h' '*.proto' '*.cmake' CMakeLists.txt 'packages.txt' '*.in' '*.yaml' '*.yml' '*.js' '*.css'
+	files '*.c' '*.h' '*.def' '*.proto' '*.cmake' CMakeLists.txt 'packages.txt' '*.in' '*.yaml' '*.yml' '*.js' '*.css'
 	shell_files
 } | sort -u)
 for file in "${sources[@]}"; do

@@ -57,6 +57,12 @@ static const struct bug bugs[] = {
     {SEEDED_NOTICE_UNTOLD, "notice-untold", "a restart forgets whom it owes a notice"},
     {SEEDED_LOOK_WHEN_QUIET, "look-when-quiet",
      "a silent worker is looked for when no other speaks"},
+    {SEEDED_OLD_SESSION_MOVES, "old-session-moves", "a status of an old session moves its worker"},
+    {SEEDED_WELCOME_OVERTAKEN, "welcome-overtaken", "a hello is welcomed though a later one came"},
+    {SEEDED_ORDERS_TO_HELLO, "orders-to-hello", "orders go where the newest hello came from"},
+    {SEEDED_ORDERS_WITH_HEARTBEAT, "orders-with-beat", "new orders wait for a heartbeat"},
+    {SEEDED_FORGET_FAILED_SEND, "forget-failed-send", "who cannot be reached counts as connected"},
+    {SEEDED_NO_HEARTBEAT, "no-heartbeat", "a worker without orders hears nothing"},
 };
 enum { BUG_COUNT = sizeof bugs / sizeof bugs[0] };
 

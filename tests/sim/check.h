@@ -9,6 +9,8 @@
  *   truth     what is recorded of an attempt is what its host did
  *   expiry    a lease ends by silence only, and then it does end         check_time.c
  *   stale     an old session's or overtaken status changes nothing
+ *   session   frames go where the worker's newest valid message came     check_session.c
+ *             from; who has news, or waits for a heartbeat, is told
  *   capacity  offers fit the host as it was known                        check_capacity.c
  *   grant     one unresolved grant a place; one publish at a time        check_publish.c
  *   publish   what is published was built there and passed its check; the ledger tells the truth
@@ -84,8 +86,22 @@ void lease_clock_destroy(struct lease_clock *clock);
 /* How long somebody was there to look, in all. */
 uint64_t attended_ms(const struct lease_clock *clock);
 
+struct session_book; /* check_session.c */
+/* The coordinator takes this hello or status, which came from there. */
+void check_session_heard(struct world *world, const struct input *input, uint64_t from);
+/* It sent this to a worker; not reached: that connection is gone. */
+void check_session_sent(struct world *world, uint64_t worker, uint64_t to,
+                        const struct message *message, bool reached);
+void check_session_step(struct world *world, const struct input *input,
+                        const struct record *records, size_t count);
+void check_session_turn(struct world *world, uint64_t boot_ms);
+void check_session_replayed(struct world *world);
+struct session_book *session_book_create(void);
+void session_book_destroy(struct session_book *book);
+
 struct checks {
     struct lease_clock *clock;
+    struct session_book *sessions;
     uint64_t commits;
     struct farm *shadow; /* replays each record as it is committed, from its bytes */
     struct arena scratch;

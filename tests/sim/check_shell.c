@@ -12,6 +12,7 @@ struct checks *checks_create(void)
 {
     struct checks *checks = mem_new(sizeof *checks);
     checks->clock = lease_clock_create();
+    checks->sessions = session_book_create();
     checks->shadow = farm_create();
     return checks;
 }
@@ -21,6 +22,7 @@ void checks_destroy(struct checks *checks)
     if (!checks)
         return;
     lease_clock_destroy(checks->clock);
+    session_book_destroy(checks->sessions);
     farm_destroy(checks->shadow);
     arena_clear(&checks->scratch);
     free(checks);
@@ -149,6 +151,7 @@ void checks_replayed(struct world *world, const struct journal_bytes *journal,
                      const struct farm *farm)
 {
     compare(world, farm, world->checks->shadow, "what the journal replays to");
+    check_session_replayed(world);
     read_facts(world, journal);
     check_requests(world);
 }
@@ -285,14 +288,17 @@ void checks_forgot(struct world *world, const struct host *host, const struct fo
 
 void checks_turn(struct world *world, uint64_t boot_ms)
 {
+    check_session_turn(world, boot_ms);
     check_time_turn(world, boot_ms);
 }
 
 void checks_step(struct world *world, const struct input *input, const struct record *records,
                  size_t count)
 {
-    if (world->ending == ENDING_FINE)
-        check_time_step(world, input, records, count);
+    if (world->ending != ENDING_FINE)
+        return;
+    check_time_step(world, input, records, count);
+    check_session_step(world, input, records, count);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */

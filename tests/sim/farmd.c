@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/farmd.h"
 
+#include "coordinator/sessions/sessions.h"
 #include "proto/base/seeded.h"
 #include "proto/codec.h"
 #include "tests/sim/check.h"
@@ -12,9 +13,9 @@
 #include <string.h>
 
 enum {
-    WORKERS_MOST = 64,
     KEEP_CLOSED_RUNS = 1,
     BACK_AFTER_MS = 2000, /* a coordinator that died by itself is started again */
+    CRASH_PLACES_MEAN = 20,
 };
 
 /* What waits for the next turn. */
@@ -35,14 +36,6 @@ struct answer {
     uint64_t about; /* the run, the notice */
 };
 
-/* As in coordinator/control.c. */
-struct contact {
-    sim_peer peer, hello_peer, heard_peer;
-    uint64_t session, hello_session;
-    uint64_t told_ms; /* when it last heard from us */
-    bool has_orders;
-};
-
 struct asker {
     sim_peer peer;
     uint64_t correlation;
@@ -56,7 +49,7 @@ struct farmd {
     uint64_t boot_ms; /* world time at which the machine's boot clock was 0 */
     int64_t wall_jump_ms;
     uint64_t stalled_until_ms;
-    uint64_t sessions;
+    uint64_t session_count; /* drawn so far */
     bool disk_full;
 
     /* the process */
@@ -73,13 +66,11 @@ struct farmd {
     size_t answer_count, answer_capacity;
     struct asker *expected;
     size_t expected_count, expected_capacity;
-    struct contact contacts[WORKERS_MOST];
-    uint64_t ordered[WORKERS_MOST];
-    size_t ordered_count;
+    struct sessions *sessions;
     uint64_t now_ms, wall_ms;
     uint64_t steps;
     bool intake_told, compact, fail_commit;
-    uint64_t crash_in;  /* places left until it dies; 0: it does not */
+    bool crashes;       /* it dies soon, at one of the places where it can */
     struct arena arena; /* of a turn's messages */
 };
 
@@ -105,10 +96,10 @@ static void drop_process(struct farmd *farmd)
     for (size_t i = 0; i < farmd->inbox_count; i++)
         free(farmd->inbox[i].bytes);
     farmd->inbox_count = farmd->sealed_count = farmd->answer_count = 0;
-    farmd->expected_count = farmd->ordered_count = 0;
-    memset(farmd->contacts, 0, sizeof farmd->contacts);
-    farmd->crash_in = 0;
-    farmd->fail_commit = farmd->compact = farmd->intake_told = false;
+    farmd->expected_count = 0;
+    sessions_destroy(farmd->sessions);
+    farmd->sessions = NULL;
+    farmd->crashes = farmd->fail_commit = farmd->compact = farmd->intake_told = false;
     farmd->turn_at_ms = 0;
 }
 
@@ -123,16 +114,28 @@ static void die(struct world *world, uint64_t back_in_ms)
     world_in(world, back_in_ms, &(struct event){.act = start_again, .life = farmd->life});
 }
 
-/* One of the places where it can die. */
-static bool dies_here(struct world *world)
+/* Where it can die. */
+enum place { AFTER_LETTER, GATHERED, BEFORE_COMMIT, AFTER_COMMIT, BEFORE_EFFECT, BEFORE_ORDERS };
+
+/* Whether it dies is drawn for the place and what it is about, and not by counting places: one
+ * effect more, or another order among them, moves no crash. */
+static bool dies_here(struct world *world, enum place place, uint64_t about)
 {
     struct farmd *farmd = world->farmd;
     if (!farmd->farm)
         return true;
-    if (!farmd->crash_in || --farmd->crash_in)
+    if (!farmd->crashes ||
+        draw(world, CHANCE_CRASH, joined_id(place, about), CRASH_PLACES_MEAN) != 0)
         return false;
-    die(world, draw_between(world, 100, BACK_AFTER_MS));
+    die(world, draw_between(world, CHANCE_FARMD, farmd->life, 100, BACK_AFTER_MS));
     return true;
+}
+
+static uint64_t subject_of(const struct effect *effect)
+{
+    uint64_t id = joined_id(effect->kind, effect->worker);
+    id = joined_id(joined_id(id, effect->run), effect->notice);
+    return joined_id(joined_id(id, effect->token.epoch), effect->token.number);
 }
 
 /* ---- stepping ------------------------------------------------------------------------------- */
@@ -155,11 +158,11 @@ static void step(struct world *world, struct input *input)
 static bool commit(struct world *world)
 {
     struct farmd *farmd = world->farmd;
-    if (dies_here(world))
+    if (dies_here(world, BEFORE_COMMIT, 0))
         return false;
     size_t first = farmd->committed, count = farmd->outcome.record_count - first;
     bool fails = farmd->fail_commit && farmd->journal.count > farmd->journal.committed;
-    if (fails && draw(world, 2)) {
+    if (fails && draw(world, CHANCE_FARMD, farmd->life, 2)) {
         die(world, BACK_AFTER_MS); /* and nothing was written */
         return false;
     }
@@ -173,55 +176,30 @@ static bool commit(struct world *world)
         die(world, BACK_AFTER_MS);
         return false;
     }
-    return !dies_here(world);
+    return !dies_here(world, AFTER_COMMIT, 0);
 }
 
 /* ---- messages in (coordinator/control.c) -------------------------------------------------------
  */
 
-static struct contact *contact_of(struct farmd *farmd, uint64_t worker)
-{
-    assert(worker && worker < WORKERS_MOST);
-    return &farmd->contacts[worker];
-}
-
 static void take_hello(struct world *world, sim_peer from, const struct message *message,
                        uint64_t worker)
 {
-    struct contact *contact = contact_of(world->farmd, worker);
-    contact->hello_peer = from;
-    contact->hello_session = ++world->farmd->sessions;
-    step(world, &(struct input){.kind = INPUT_HELLO,
-                                .hello = {.worker = worker,
-                                          .session = contact->hello_session,
-                                          .hello = message->hello}});
-}
-
-static void want_orders(struct farmd *farmd, uint64_t worker)
-{
-    struct contact *contact = contact_of(farmd, worker);
-    if (!contact->has_orders)
-        farmd->ordered[farmd->ordered_count++] = worker;
-    contact->has_orders = true;
-}
-
-/* It hears from us once a heartbeat, so that it knows a silent coordinator from a dead one. */
-static bool is_due(const struct world *world, const struct contact *contact)
-{
-    return world->farmd->now_ms - contact->told_ms >= world->swarm.policy.heartbeat_ms;
+    struct input input;
+    if (!sessions_take_hello(world->farmd->sessions, worker, from, ++world->farmd->session_count,
+                             &message->hello, &input))
+        return;
+    check_session_heard(world, &input, from);
+    step(world, &input);
 }
 
 static void take_status(struct world *world, sim_peer from, const struct message *message,
                         uint64_t worker)
 {
-    struct contact *contact = contact_of(world->farmd, worker);
-    contact->heard_peer = from;
-    if (contact->session && message->status.session == contact->session)
-        contact->peer = from;
-    if (is_due(world, contact))
-        want_orders(world->farmd, worker);
-    step(world, &(struct input){.kind = INPUT_STATUS,
-                                .status = {.worker = worker, .status = message->status}});
+    struct input input;
+    sessions_take_status(world->farmd->sessions, worker, from, &message->status, &input);
+    check_session_heard(world, &input, from);
+    step(world, &input);
 }
 
 static void take_request(struct world *world, sim_peer from, const struct message *message,
@@ -287,7 +265,8 @@ void farmd_receive(struct world *world, sim_peer from, struct bytes bytes)
     letter->from = from;
     letter->bytes = memcpy(mem_new(bytes.size), bytes.data, bytes.size);
     letter->size = bytes.size;
-    plan_turn(world, draw_between(world, 0, world->healed ? 0 : world->swarm.farmd_slow_ms));
+    uint64_t slow_ms = world->healed ? 0 : world->swarm.farmd_slow_ms;
+    plan_turn(world, draw_between(world, CHANCE_LETTER, peer_link(from), 0, slow_ms));
 }
 
 void farmd_sealed(struct world *world, struct token token, uint64_t bytes)
@@ -302,18 +281,21 @@ void farmd_sealed(struct world *world, struct token token, uint64_t bytes)
 
 /* ---- effects out ---------------------------------------------------------------------------- */
 
-static void welcome(struct world *world, const struct effect *effect)
+/* To a worker. False: it cannot be reached. */
+static bool send_to(struct world *world, uint64_t worker, sim_peer to,
+                    const struct message *message)
 {
-    struct farmd *farmd = world->farmd;
-    struct contact *contact = contact_of(farmd, effect->worker);
-    if (contact->hello_session != effect->session)
-        return; /* a later hello overtook it */
-    contact->peer = contact->hello_peer;
-    contact->session = effect->session;
+    bool reached = network_down(world, to, message, 0);
+    check_session_sent(world, worker, to, message, reached);
+    return reached;
+}
+
+static void send_welcome(struct world *world, sim_peer to, const struct effect *effect)
+{
     struct farm_view farm;
     struct worker_view worker;
-    view_farm(farmd->farm, &farm);
-    view_worker(farmd->farm, effect->worker, &worker);
+    view_farm(world->farmd->farm, &farm);
+    view_worker(world->farmd->farm, effect->worker, &worker);
     struct message message = {.kind = MESSAGE_WELCOME,
                               .welcome = {.session = effect->session,
                                           .incarnation = farm.incarnation,
@@ -321,7 +303,22 @@ static void welcome(struct world *world, const struct effect *effect)
                                           .lost_grace_ms = farm.policy.lost_grace_ms,
                                           .worker = worker.name,
                                           .log_endpoint = "tcp://farm:1"}};
-    network_down(world, contact->peer, &message, 0);
+    send_to(world, effect->worker, to, &message);
+}
+
+static void perform_for_session(struct world *world, const struct effect *effect)
+{
+    sim_peer to = sessions_perform(world->farmd->sessions, effect);
+    if (!to)
+        return;
+    if (effect->kind == EFFECT_WELCOME)
+        send_welcome(world, to, effect);
+    else if (effect->kind == EFFECT_REFUSE)
+        refuse(world, to, effect->text, effect->permanent);
+    else
+        send_to(world, effect->worker, to,
+                &(struct message){.kind = MESSAGE_HELLO_AGAIN,
+                                  .hello_again = {.session = effect->session}});
 }
 
 static void reply(struct world *world, const struct effect *effect)
@@ -364,7 +361,8 @@ static void answer_arrives(struct world *world, const struct event *event)
 
 static void ask_child(struct world *world, enum input_kind kind, uint64_t about)
 {
-    uint64_t delay_ms = world->scripted ? 10 : draw_between(world, 10, 3000);
+    uint64_t id = joined_id(kind, about);
+    uint64_t delay_ms = world->scripted ? 10 : draw_between(world, CHANCE_CHILD, id, 10, 3000);
     world_in(world, delay_ms,
              &(struct event){
                  .act = answer_arrives, .what = kind, .life = world->farmd->life, .a = about});
@@ -372,7 +370,6 @@ static void ask_child(struct world *world, enum input_kind kind, uint64_t about)
 
 static void perform(struct world *world, const struct effect *effect)
 {
-    struct farmd *farmd = world->farmd;
     switch (effect->kind) {
     case EFFECT_RESOLVE:
         ask_child(world, INPUT_RESOLVED, effect->run);
@@ -387,22 +384,10 @@ static void perform(struct world *world, const struct effect *effect)
         reply(world, effect);
         break;
     case EFFECT_WELCOME:
-        welcome(world, effect);
-        break;
-    case EFFECT_REFUSE: {
-        struct contact *contact = contact_of(farmd, effect->worker);
-        if (contact->hello_session == effect->session)
-            refuse(world, contact->hello_peer, effect->text, effect->permanent);
-        break;
-    }
+    case EFFECT_REFUSE:
     case EFFECT_HELLO_AGAIN:
-        network_down(world, contact_of(farmd, effect->worker)->heard_peer,
-                     &(struct message){.kind = MESSAGE_HELLO_AGAIN,
-                                       .hello_again = {.session = effect->session}},
-                     0);
-        break;
     case EFFECT_ORDERS:
-        want_orders(farmd, effect->worker);
+        perform_for_session(world, effect);
         break;
     case EFFECT_NOTIFY:
         ask_child(world, INPUT_NOTIFIED, effect->notice);
@@ -414,45 +399,36 @@ static void perform(struct world *world, const struct effect *effect)
     }
 }
 
-/* False: it cannot be reached. */
-static bool send_orders(struct world *world, uint64_t worker)
+static void send_orders(struct world *world, const struct session_task *task)
 {
     struct farmd *farmd = world->farmd;
-    struct contact *contact = contact_of(farmd, worker);
-    contact->has_orders = false;
-    if (!contact->session)
-        return true; /* it will say hello */
     struct message message = {.kind = MESSAGE_ORDERS};
-    view_orders(farmd->farm, worker, &message.orders, &farmd->arena);
+    view_orders(farmd->farm, task->worker, &message.orders, &farmd->arena);
     for (size_t i = 0; i < message.orders.orders_count; i++)
         if (message.orders.orders[i].kind == ORDER_GRANT)
             message.orders.orders[i].secret = (struct bytes){(const uint8_t *)"secret", 6};
-    if (!message.orders.orders_count && !is_due(world, contact))
-        return true;
-    contact->told_ms = farmd->now_ms;
-    checks_orders(world, worker, &message.orders);
-    return network_down(world, contact->peer, &message, 0);
+    if (!message.orders.orders_count && !task->heartbeat_due)
+        return;
+    checks_orders(world, task->worker, &message.orders);
+    sessions_sent(farmd->sessions, task->worker,
+                  send_to(world, task->worker, task->peer, &message));
 }
 
 /* False: the process is gone. */
 static bool send_all_orders(struct world *world)
 {
     struct farmd *farmd = world->farmd;
-    size_t failed = 0;
-    for (size_t i = 0; i < farmd->ordered_count; i++) {
-        uint64_t worker = farmd->ordered[i];
-        if (dies_here(world))
+    struct session_task task;
+    for (sessions_next(farmd->sessions, &task); task.work != SESSION_WORK_NONE;
+         sessions_next(farmd->sessions, &task)) {
+        if (task.work == SESSION_WORK_STEP)
+            step(world, &task.input);
+        else if (dies_here(world, BEFORE_ORDERS, task.worker))
             return false;
-        if (send_orders(world, worker))
-            continue;
-        if (SEEDED_BUG(STEP_BETWEEN_SENDS))
-            step(world, &(struct input){.kind = INPUT_SEND_FAILED, .send_failed = worker});
         else
-            farmd->ordered[failed++] = worker;
+            send_orders(world, &task);
     }
-    farmd->ordered_count = 0;
-    for (size_t i = 0; i < failed; i++)
-        step(world, &(struct input){.kind = INPUT_SEND_FAILED, .send_failed = farmd->ordered[i]});
+    sessions_check(farmd->sessions);
     return true;
 }
 
@@ -463,7 +439,7 @@ static bool perform_all(struct world *world, size_t *done)
     struct farmd *farmd = world->farmd;
     while (*done < farmd->outcome.effect_count) {
         struct effect effect = farmd->outcome.effects[(*done)++];
-        if (dies_here(world))
+        if (dies_here(world, BEFORE_EFFECT, subject_of(&effect)))
             return false;
         perform(world, &effect);
     }
@@ -495,6 +471,7 @@ static void look_at_clocks(struct world *world)
     struct farmd *farmd = world->farmd;
     farmd->now_ms = world->now_ms - farmd->boot_ms;
     farmd->wall_ms = 1700000000000u + world->now_ms + (uint64_t)farmd->wall_jump_ms;
+    sessions_begin_turn(farmd->sessions, farmd->now_ms, world->swarm.policy.heartbeat_ms);
     checks_turn(world, farmd->now_ms);
 }
 
@@ -504,7 +481,7 @@ static bool take_letters(struct world *world)
     for (size_t i = 0; i < farmd->inbox_count; i++) {
         struct letter letter = farmd->inbox[i];
         take(world, &letter);
-        if (dies_here(world))
+        if (dies_here(world, AFTER_LETTER, peer_link(letter.from)))
             return false;
     }
     for (size_t i = 0; i < farmd->inbox_count; i++)
@@ -569,7 +546,7 @@ static bool gather(struct world *world)
     watch_disk(world);
     if (farmd->now_ms >= farm_deadline_ms(farmd->farm))
         step(world, &(struct input){.kind = INPUT_TICK});
-    return !dies_here(world);
+    return !dies_here(world, GATHERED, 0);
 }
 
 /* As coordinator/shell/archive.c does it, but sooner. False: the process is gone. */
@@ -658,6 +635,7 @@ static void start(struct world *world)
     struct farmd *farmd = world->farmd;
     TRACE(world, "farmd starts with %zu records", farmd->journal.count);
     replay(world);
+    farmd->sessions = sessions_create();
     look_at_clocks(world);
     step(world,
          &(struct input){.kind = INPUT_START, .start = {.epoch = farmd->epoch, .program = "sim"}});
@@ -715,9 +693,14 @@ void farmd_crash(struct world *world, uint64_t back_in_ms)
         die(world, back_in_ms);
 }
 
-void farmd_crash_soon(struct world *world, uint64_t places)
+void farmd_crash_soon(struct world *world)
 {
-    world->farmd->crash_in = places;
+    world->farmd->crashes = true;
+}
+
+void farmd_crash_not(struct world *world)
+{
+    world->farmd->crashes = false;
 }
 
 void farmd_fail_commit(struct world *world)
@@ -733,7 +716,7 @@ void farmd_stall(struct world *world, uint64_t for_ms)
 
 void farmd_boot(struct world *world)
 {
-    farmd_crash(world, draw_between(world, 1000, 20000));
+    farmd_crash(world, draw_between(world, CHANCE_FARMD, world->farmd->life, 1000, 20000));
     world->farmd->boot_ms = world->now_ms;
 }
 
@@ -753,7 +736,7 @@ void farmd_restore(struct world *world)
     struct farmd *farmd = world->farmd;
     if (!farmd->backup.count)
         return;
-    farmd_crash(world, draw_between(world, 1000, 20000));
+    farmd_crash(world, draw_between(world, CHANCE_FARMD, farmd->life, 1000, 20000));
     TRACE(world, "a backup of %zu records is restored", farmd->backup.count);
     journal_copy(&farmd->journal, &farmd->backup);
     farmd->epoch++;

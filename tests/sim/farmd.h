@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* farmd.h - the coordinator's shell, simulated around the real core.
  *
- * Keeps the order of coordinator/loop.c: gather inputs, step the core, commit, perform the effects;
- * and the contacts of coordinator/control.c. It may die between any two lines of that; then a new
- * one replays the journal, is told that it starts, and resumes.
+ * Keeps the order of coordinator/loop.c: gather inputs, step the core, commit, perform the effects.
+ * Who is connected where is decided by coordinator/sessions/, as in coordinator/control.c. It may
+ * die between any two lines of that; then a new one replays the journal, is told that it starts,
+ * and resumes.
  */
 #ifndef SIM_FARMD_H
 #define SIM_FARMD_H
@@ -27,8 +28,9 @@ const struct journal_bytes *farmd_journal(const struct world *world);
 
 /* ---- faults ---- */
 void farmd_crash(struct world *world, uint64_t back_in_ms);
-/* Dies at the n-th of the next places where it can. */
-void farmd_crash_soon(struct world *world, uint64_t places);
+/* Dies at one of the next places where it can. */
+void farmd_crash_soon(struct world *world);
+void farmd_crash_not(struct world *world);   /* not any more */
 void farmd_fail_commit(struct world *world); /* the next one */
 void farmd_stall(struct world *world, uint64_t for_ms);
 void farmd_boot(struct world *world); /* its machine: the boot clock begins anew */

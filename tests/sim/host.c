@@ -35,6 +35,20 @@ struct folder *host_folder(const struct host *host, struct token token)
     return NULL;
 }
 
+struct folder *host_some_folder(const struct host *host, uint64_t drawn)
+{
+    struct folder *found = NULL;
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < host->folder_count; i++) {
+        struct token token = host->folders[i]->token;
+        uint64_t rank = joined_id(drawn, joined_id(token.epoch, token.number));
+        if (rank < least)
+            found = host->folders[i];
+        least = rank < least ? rank : least;
+    }
+    return found;
+}
+
 /* What is known of a token here, on disk or not. */
 static struct folder *folder_of(struct host *host, struct token token)
 {
@@ -151,10 +165,11 @@ static void lie(struct host *host, struct message *message, struct arena *arena)
 {
     struct status *status = &message->status;
     struct world *world = host->world;
-    const struct host *other = world->hosts[draw(world, world->host_count)];
+    size_t at = host->index;
+    const struct host *other = world->hosts[draw(world, CHANCE_LIE, at, world->host_count)];
     if (other == host || !other->folder_count)
         return;
-    const struct folder *of = other->folders[draw(world, other->folder_count)];
+    const struct folder *of = host_some_folder(other, draw(world, CHANCE_LIE, at, 0));
     /* Of its own, and of what nobody here knows, a worker is believed. */
     if (of->token.epoch != world->facts->epoch || host_folder(host, of->token))
         return;
@@ -165,8 +180,8 @@ static void lie(struct host *host, struct message *message, struct arena *arena)
     shape_init(&item_shape, claim);
     claim->token = of->token;
     claim->variant = of->order.variant;
-    claim->is_publication = draw(world, 2);
-    claim->state = draw(world, 2) ? ITEM_ENDED : ITEM_RUNNING;
+    claim->is_publication = draw(world, CHANCE_LIE, at, 2);
+    claim->state = draw(world, CHANCE_LIE, at, 2) ? ITEM_ENDED : ITEM_RUNNING;
     claim->phase = claim->is_publication ? PHASE_PUBLISH : PHASE_BUILD;
     claim->outcome = claim->state == ITEM_ENDED ? OUTCOME_OK : OUTCOME_NONE;
     status->items = items;
@@ -248,7 +263,8 @@ static bool dies_here(struct host *host)
 {
     if (!host->crash_in || --host->crash_in)
         return false;
-    host_agent_crash(host, draw_between(host->world, 100, BACK_AFTER_MS));
+    host_agent_crash(host,
+                     draw_between(host->world, CHANCE_AGENT, host->index, 100, BACK_AFTER_MS));
     return true;
 }
 
@@ -328,7 +344,7 @@ static uint64_t busy_until_ms(struct host *host)
     uint64_t at_ms = world->now_ms;
     if (host->starved_until_ms > at_ms)
         at_ms += draw_between(
-            world, 0,
+            world, CHANCE_AGENT, host->index, 0,
             host->starved_until_ms - at_ms < 20000 ? host->starved_until_ms - at_ms : 20000);
     return host->suspended_until_ms > at_ms ? host->suspended_until_ms : at_ms;
 }
@@ -416,7 +432,7 @@ void host_receive(struct world *world, size_t index, struct bytes bytes)
         return;
     uint64_t at_ms = busy_until_ms(host);
     if (!world->healed)
-        at_ms += draw(world, world->swarm.agent_slow_ms + 1);
+        at_ms += draw(world, CHANCE_AGENT, index, world->swarm.agent_slow_ms + 1);
     if (at_ms < host->mail_ms)
         at_ms = host->mail_ms; /* mail is read in order */
     if (at_ms <= world->now_ms) {

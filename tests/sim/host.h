@@ -29,6 +29,7 @@ struct phase_run {
     struct exit_facts facts;
     enum cause cause;
     uint64_t number; /* of the supervisor, world-wide */
+    uint64_t chance; /* id of what is drawn for it */
     enum publishing publishing;
     bool reached; /* a publish: its target */
     bool already, rebuilt, unsure;
@@ -93,7 +94,7 @@ struct host {
     struct agent *agent; /* NULL while it is down */
     uint64_t life;
     uint32_t upgrades, wipes;
-    uint64_t crash_in; /* places left until it dies; 0: it does not */
+    uint64_t crash_in; /* places of its own left until it dies; 0: it does not */
     uint64_t wake_ms, mail_ms, probe_at_ms;
     bool tail_on; /* it knows where the log store is */
     bool tail_awake;
@@ -105,6 +106,8 @@ struct host *host_create(struct world *world, size_t index);
 void host_destroy(struct host *host);
 void host_receive(struct world *world, size_t index, struct bytes bytes);
 struct folder *host_folder(const struct host *host, struct token token);
+/* One of its folders, by a number drawn; the others do not change which. NULL: it has none. */
+struct folder *host_some_folder(const struct host *host, uint64_t drawn);
 
 /* ---- supervisors (supervisor.c) ---- */
 void supervisor_begin(struct host *host, struct folder *folder, enum phase phase);

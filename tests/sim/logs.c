@@ -111,11 +111,13 @@ static void take_data(struct world *world, sim_peer from, struct stored *log,
     if (log->dirty)
         return;
     log->dirty = true;
-    world_in(world, draw(world, SYNC_MS_MOST),
-             &(struct event){.act = synced,
-                             .who = data->token.epoch,
-                             .life = world->logs->life,
-                             .a = data->token.number});
+    world_in(
+        world,
+        draw(world, CHANCE_LOG, joined_id(data->token.epoch, data->token.number), SYNC_MS_MOST),
+        &(struct event){.act = synced,
+                        .who = data->token.epoch,
+                        .life = world->logs->life,
+                        .a = data->token.number});
 }
 
 void logs_receive(struct world *world, sim_peer from, const struct message *message)

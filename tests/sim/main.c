@@ -2,6 +2,7 @@
 /* main.c - the simulator's program.
  *
  *   sim --seeds 1..2000              plays them; ends at the first that fails
+ *   sim --seeds 1..2000 --digests    prints of each what its farm exports in the end, as one number
  *   sim --seed 7 [--trace | --tail]  one, with its trace or the end of it
  *   sim --scenario FILE [--update]   a script with its golden trace
  *   sim --same 1..50                 each twice: equal to the last event, or it fails
@@ -12,6 +13,7 @@
  */
 #include "proto/base/err.h"
 #include "proto/base/seeded.h"
+#include "proto/base/version.h"
 #include "tests/sim/bugs.h"
 #include "tests/sim/play.h"
 #include "tests/sim/scenario.h"
@@ -24,10 +26,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef FARM_COMMIT
-#define FARM_COMMIT "unknown"
-#endif
-
 enum mode { MODE_SEEDS, MODE_SAME, MODE_SCENARIO, MODE_BUGS };
 
 struct options {
@@ -35,7 +33,7 @@ struct options {
     uint64_t first, last;
     enum trace_mode trace;
     const char *scenario;
-    bool update, brief;
+    bool update, brief, digests;
 };
 
 static const struct argp_option argp_options[] = {
@@ -43,6 +41,7 @@ static const struct argp_option argp_options[] = {
     {"seed", 'n', "N", 0, "Play this one", 0},
     {"trace", 't', NULL, 0, "Print all that happens", 0},
     {"tail", 'e', NULL, 0, "Print the last lines of what happens", 0},
+    {"digests", 'g', NULL, 0, "Print a digest of each seed's farm as it ends", 0},
     {"same", 'd', "A..B", 0, "Play each twice and compare", 0},
     {"scenario", 'f', "FILE", 0, "Play a script and compare with its golden trace", 0},
     {"update", 'u', NULL, 0, "Write the golden trace anew", 0},
@@ -91,6 +90,9 @@ static error_t take_option(int key, char *value, struct argp_state *state)
         if (!bugs_plant(value))
             argp_error(state, "there is no bug '%s' in this program", value);
         return 0;
+    case 'g':
+        options->digests = true;
+        return 0;
     case 'q':
         options->brief = true;
         return 0;
@@ -113,7 +115,8 @@ static void report_crash(void)
     } else if (play_now) {
         play_print_tail(play_now);
         printf("seed %llu crashed at commit %s; again: sim --seed %llu --tail\n",
-               (unsigned long long)play_now->seed, FARM_COMMIT, (unsigned long long)play_now->seed);
+               (unsigned long long)play_now->seed, version_commit,
+               (unsigned long long)play_now->seed);
     }
     fflush(stdout);
     _exit(ENDING_CRASH);
@@ -156,7 +159,7 @@ static int report(const struct options *options, uint64_t seed, const struct pla
             printf("it does not play the same twice: that is a bug of the simulator\n");
     }
     printf("seed %llu failed at commit %s: %s: %s\nagain: sim --seed %llu --trace\n",
-           (unsigned long long)seed, FARM_COMMIT, result->checker, result->why,
+           (unsigned long long)seed, version_commit, result->checker, result->why,
            (unsigned long long)seed);
     return result->ending;
 }
@@ -179,6 +182,8 @@ static int play_seeds(const struct options *options)
         simulated_ms += result.simulated_ms;
         if (result.ending != ENDING_FINE)
             return report(options, seed, &result);
+        if (options->digests)
+            printf("%llu %016llx\n", (unsigned long long)seed, (unsigned long long)result.farm);
     }
     double took_s = now_s() - begun_s;
     uint64_t seeds = options->last - options->first + 1;

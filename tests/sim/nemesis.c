@@ -5,38 +5,44 @@
 #include "tests/sim/host.h"
 #include "tests/sim/targets.h"
 
+/* Of the strike under way. */
+static uint64_t roll(struct world *world, uint64_t below)
+{
+    return draw(world, CHANCE_STRIKE, world->strikes, below);
+}
+
 static struct host *some_host(struct world *world)
 {
-    return world->hosts[draw(world, world->host_count)];
+    return world->hosts[roll(world, world->host_count)];
 }
 
 static uint64_t lasts_ms(struct world *world)
 {
-    return draw(world, world->swarm.fault_lasts_ms);
+    return roll(world, world->swarm.fault_lasts_ms);
 }
 
 static void cut(struct world *world)
 {
-    uint64_t ways = 1 + draw(world, 3);
-    network_cut(world, draw(world, world->host_count + 1), ways & 1, ways & 2, lasts_ms(world));
+    uint64_t ways = 1 + roll(world, 3), link = roll(world, world->host_count + 1);
+    network_cut(world, link, ways & 1, ways & 2, lasts_ms(world));
 }
 
 static void reconnect(struct world *world)
 {
-    network_reconnect(world, draw(world, world->host_count + 1));
+    network_reconnect(world, roll(world, world->host_count + 1));
 }
 
 static void farmd_crashes(struct world *world)
 {
-    if (draw(world, 4))
-        farmd_crash_soon(world, 1 + draw(world, 40));
+    if (roll(world, 4))
+        farmd_crash_soon(world);
     else
         farmd_crash(world, lasts_ms(world));
 }
 
 static void farmd_stalls(struct world *world)
 {
-    farmd_stall(world, draw(world, 3) ? lasts_ms(world) : draw(world, 900 * 1000));
+    farmd_stall(world, roll(world, 3) ? lasts_ms(world) : roll(world, 900 * 1000));
 }
 
 static void commit_fails(struct world *world)
@@ -46,7 +52,7 @@ static void commit_fails(struct world *world)
 
 static void restore(struct world *world)
 {
-    if (draw(world, 3))
+    if (roll(world, 3))
         farmd_backup(world);
     else
         farmd_restore(world);
@@ -54,7 +60,7 @@ static void restore(struct world *world)
 
 static void intake(struct world *world)
 {
-    farmd_set_intake(world, draw(world, 2));
+    farmd_set_intake(world, roll(world, 2));
 }
 
 static void agent_crashes(struct world *world)
@@ -62,8 +68,8 @@ static void agent_crashes(struct world *world)
     struct host *host = some_host(world);
     if (!host->agent)
         return;
-    if (draw(world, 3))
-        host->crash_in = 1 + draw(world, 12);
+    if (roll(world, 3))
+        host->crash_in = 1 + roll(world, 12);
     else
         host_agent_crash(host, lasts_ms(world));
 }
@@ -73,29 +79,33 @@ static void agent_is_upgraded(struct world *world)
     struct host *host = some_host(world);
     host->upgrades++;
     if (host->agent)
-        host_agent_crash(host, draw(world, 500));
+        host_agent_crash(host, roll(world, 500));
 }
 
 static void host_boots(struct world *world)
 {
-    host_reboot(some_host(world), lasts_ms(world));
+    struct host *host = some_host(world);
+    host_reboot(host, lasts_ms(world));
 }
 
 static void host_is_suspended(struct world *world)
 {
-    host_suspend(some_host(world), draw(world, 4) ? lasts_ms(world) : draw(world, 300 * 1000));
+    struct host *host = some_host(world);
+    host_suspend(host, roll(world, 4) ? lasts_ms(world) : roll(world, 300 * 1000));
 }
 
 static void host_starves(struct world *world)
 {
-    some_host(world)->starved_until_ms = world->now_ms + lasts_ms(world);
+    struct host *host = some_host(world);
+    host->starved_until_ms = world->now_ms + lasts_ms(world);
 }
 
 static void supervisor_dies(struct world *world)
 {
     struct host *host = some_host(world);
-    if (host->folder_count)
-        supervisor_kill(host, host->folders[draw(world, host->folder_count)]);
+    struct folder *folder = host_some_folder(host, roll(world, 0));
+    if (folder)
+        supervisor_kill(host, folder);
 }
 
 static void disk_fills(struct world *world)
@@ -106,15 +116,15 @@ static void disk_fills(struct world *world)
 
 static void wipe(struct world *world)
 {
-    if (!draw(world, 3))
+    if (!roll(world, 3))
         host_wipe(some_host(world));
 }
 
 static void wall_jumps(struct world *world)
 {
     int64_t ten_years = (int64_t)10 * 365 * 86400 * 1000;
-    int64_t by_ms = (int64_t)draw(world, (uint64_t)(2 * ten_years)) - ten_years;
-    if (draw(world, 2))
+    int64_t by_ms = (int64_t)roll(world, (uint64_t)(2 * ten_years)) - ten_years;
+    if (roll(world, 2))
         farmd_jump_wall(world, by_ms);
     else
         some_host(world)->wall_jump_ms += by_ms;
@@ -128,7 +138,7 @@ static void host_lies(struct world *world)
 
 static void token_expires(struct world *world)
 {
-    targets_set_token(world, draw(world, 2) ? "acme" : "beta", false);
+    targets_set_token(world, roll(world, 2) ? "acme" : "beta", false);
 }
 
 typedef void fault_act(struct world *world);
@@ -159,12 +169,13 @@ static void strike(struct world *world, const struct event *event)
 {
     if (world->healed)
         return;
-    enum fault fault = (enum fault)draw(world, FAULTS);
+    world->strikes++;
+    enum fault fault = (enum fault)roll(world, FAULTS);
     for (int i = 0; i < FAULTS && !(swarm_has(&world->swarm, fault) && acts[fault]); i++)
         fault = (enum fault)((fault + 1) % FAULTS);
     if (swarm_has(&world->swarm, fault) && acts[fault])
         acts[fault](world);
-    world_in(world, draw(world, 2 * world->swarm.fault_every_ms), event);
+    world_in(world, roll(world, 2 * world->swarm.fault_every_ms), event);
 }
 
 static void breaks(struct world *world, const struct event *event)
@@ -179,14 +190,14 @@ void nemesis_begin(struct world *world)
 {
     if (world->swarm.broken_cause != CAUSE_NONE)
         world_in(world, world->swarm.broken_after_ms, &(struct event){.act = breaks});
-    world_in(world, draw(world, 2 * world->swarm.fault_every_ms), &(struct event){.act = strike});
+    world_in(world, roll(world, 2 * world->swarm.fault_every_ms), &(struct event){.act = strike});
 }
 
 void nemesis_heal(struct world *world)
 {
     for (size_t i = 0; i <= world->host_count; i++)
         network_cut(world, i, true, true, 0);
-    farmd_crash_soon(world, 0);
+    farmd_crash_not(world);
     farmd_set_intake(world, true);
     farmd_stall(world, 0);
     targets_renew_tokens(world);

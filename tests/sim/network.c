@@ -74,14 +74,20 @@ static void arrive(struct world *world, const struct event *event)
         again_later(world, event, cut_until_ms - world->now_ms);
 }
 
-static void post(struct world *world, size_t at, enum way way)
+/* Whose chance it is: messages of one kind in one direction of a link. */
+static uint64_t link_id(size_t at, enum way way, enum message_kind kind)
+{
+    return joined_id(2 * at + way, kind);
+}
+
+static void post(struct world *world, size_t at, enum way way, enum message_kind kind)
 {
     struct network *network = world->network;
     struct link *link = &network->links[at];
     const struct swarm *swarm = &world->swarm;
-    uint64_t delay_ms = world->healed
-                            ? swarm->delay_least_ms
-                            : draw_between(world, swarm->delay_least_ms, swarm->delay_most_ms);
+    uint64_t delay_ms = world->healed ? swarm->delay_least_ms
+                                      : draw_between(world, CHANCE_LINK, link_id(at, way, kind),
+                                                     swarm->delay_least_ms, swarm->delay_most_ms);
     if (!swarm->reorders && world->now_ms + delay_ms < link->last_ms[way])
         delay_ms = link->last_ms[way] - world->now_ms;
     link->last_ms[way] = world->now_ms + delay_ms;
@@ -102,14 +108,15 @@ static void send(struct world *world, size_t at, enum way way, const struct mess
     TRACE(world, "%s %zu %s", way == WAY_UP ? "up" : "down", at, message_kind_name(message->kind));
     message_encode(message, correlation, &world->network->scratch);
     if (world->healed) {
-        post(world, at, way);
+        post(world, at, way, message->kind);
         return;
     }
-    if (draw_permille(world, swarm->lost_permille))
+    uint64_t id = link_id(at, way, message->kind);
+    if (draw_permille(world, CHANCE_LINK, id, swarm->lost_permille))
         return;
-    post(world, at, way);
-    if (draw_permille(world, swarm->twice_permille))
-        post(world, at, way);
+    post(world, at, way, message->kind);
+    if (draw_permille(world, CHANCE_LINK, id, swarm->twice_permille))
+        post(world, at, way, message->kind);
 }
 
 void network_up(struct world *world, size_t link, const struct message *message,

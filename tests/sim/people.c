@@ -21,6 +21,7 @@ struct people {
     struct ask **asks;
     size_t count, capacity;
     uint64_t runs, tip;
+    uint64_t acts; /* of people, so far */
 };
 
 static const char *const orgs[] = {"acme", "beta"};
@@ -124,9 +125,10 @@ void people_request(struct world *world, const struct input *input)
     people->asks[people->count++] = ask;
     struct event event = {.act = send, .a = people->count - 1};
     world_in(world, 0, &event);
-    if (!world->scripted && !draw(world, 4)) { /* and again, though it may be answered by then */
+    /* and again, though it may be answered by then */
+    if (!world->scripted && !draw(world, CHANCE_ASK, event.a, 4)) {
         event.what = 1;
-        world_in(world, draw(world, 20000), &event);
+        world_in(world, draw(world, CHANCE_ASK, event.a, 20000), &event);
     }
 }
 
@@ -155,6 +157,12 @@ void people_receive(struct world *world, struct bytes bytes)
 
 /* ---- what they ask for ---------------------------------------------------------------------- */
 
+/* Of what a person does now. */
+static uint64_t roll(struct world *world, uint64_t below)
+{
+    return draw(world, CHANCE_PERSON, world->people->acts, below);
+}
+
 static void submit(struct world *world, uint64_t first, uint64_t count, uint64_t tip, bool publish)
 {
     struct people *people = world->people;
@@ -167,9 +175,9 @@ static void submit(struct world *world, uint64_t first, uint64_t count, uint64_t
     options->publish = publish;
     people->runs++;
     if (!world->scripted) {
-        options->force = draw(world, 3) == 0;
-        options->priority = (int64_t)draw(world, 3);
-        options->local = draw(world, 12) == 0;
+        options->force = roll(world, 3) == 0;
+        options->priority = (int64_t)roll(world, 3);
+        options->local = roll(world, 12) == 0;
     }
     people_request(world, &input);
 }
@@ -184,26 +192,26 @@ static void asks_for_run(struct world *world)
     const struct swarm *swarm = &world->swarm;
     if (world->people->runs >= swarm->runs_most)
         return;
-    world->people->tip += draw(world, 3) == 0;
-    submit(world, draw(world, swarm->packages), draw_between(world, 1, swarm->items_most),
-           world->people->tip, draw(world, 4) != 0);
+    world->people->tip += roll(world, 3) == 0;
+    uint64_t first = roll(world, swarm->packages), count = 1 + roll(world, swarm->items_most);
+    submit(world, first, count, world->people->tip, roll(world, 4) != 0);
 }
 
 static void cancels(struct world *world)
 {
     const struct facts *facts = world->facts;
     struct input input = {.kind = INPUT_CANCEL};
-    if (draw(world, 3))
-        input.cancel.job = draw(world, facts->job_room + 1);
+    if (roll(world, 3))
+        input.cancel.job = roll(world, facts->job_room + 1);
     else
-        input.cancel.run = draw(world, facts->run_room + 1);
+        input.cancel.run = roll(world, facts->run_room + 1);
     if (input.cancel.job || input.cancel.run)
         people_request(world, &input);
 }
 
 static void pauses(struct world *world)
 {
-    struct input input = {.kind = draw(world, 3) ? INPUT_RESUME : INPUT_PAUSE};
+    struct input input = {.kind = roll(world, 3) ? INPUT_RESUME : INPUT_PAUSE};
     input.pause.reason = "lunch";
     people_request(world, &input);
 }
@@ -211,7 +219,7 @@ static void pauses(struct world *world)
 static uint64_t some_worker(struct world *world)
 {
     const struct facts *facts = world->facts;
-    uint64_t id = draw(world, facts->worker_room + 1);
+    uint64_t id = roll(world, facts->worker_room + 1);
     const struct fact_worker *worker = facts_worker(facts, id);
     return worker && !worker->removed ? id : 0;
 }
@@ -222,7 +230,7 @@ static void moves_worker(struct world *world, enum worker_verb verb)
     input.worker_admin.worker = some_worker(world);
     input.worker_admin.verb = verb;
     input.worker_admin.reason = "because";
-    input.worker_admin.discard = draw(world, 2);
+    input.worker_admin.discard = roll(world, 2);
     if (input.worker_admin.worker)
         people_request(world, &input);
 }
@@ -231,7 +239,7 @@ static void publishes(struct world *world)
 {
     uint64_t *job = arena_new(&world->people->arena, sizeof *job);
     struct input input = {.kind = INPUT_PUBLISH};
-    *job = draw(world, world->facts->job_room + 1);
+    *job = roll(world, world->facts->job_room + 1);
     input.publish.jobs = job;
     input.publish.jobs_count = 1;
     people_request(world, &input);
@@ -247,15 +255,16 @@ static void settle(struct world *world, const struct fact_publication *publicati
     input.settle.publication = publication->id;
     bool there = targets_has(world, publication->target.name,
                              &facts_job(facts, publication->job)->item.variant);
-    input.settle.settlement = there            ? SETTLE_PUBLISHED
-                              : draw(world, 2) ? SETTLE_NOT_PUBLISHED
-                                               : SETTLE_GIVE_UP;
+    input.settle.settlement = there ? SETTLE_PUBLISHED
+                              : draw(world, CHANCE_SETTLE, publication->id, 2)
+                                  ? SETTLE_NOT_PUBLISHED
+                                  : SETTLE_GIVE_UP;
     people_request(world, &input);
 }
 
 static void settles(struct world *world)
 {
-    settle(world, facts_publication(world->facts, draw(world, world->facts->publication_room + 1)));
+    settle(world, facts_publication(world->facts, roll(world, world->facts->publication_room + 1)));
 }
 
 /* In doubt, and its outputs are gone: neither its host nor the target can ever answer. */
@@ -289,7 +298,7 @@ static void one_thing(struct world *world)
     size_t at = 0;
     for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++)
         sum += wishes[i].weight;
-    uint64_t dice = draw(world, sum);
+    uint64_t dice = roll(world, sum);
     while (dice >= wishes[at].weight)
         dice -= wishes[at++].weight;
     switch (wishes[at].what) {
@@ -303,7 +312,7 @@ static void one_thing(struct world *world)
         pauses(world);
         return;
     case 3:
-        moves_worker(world, draw(world, 2) ? WORKER_DRAIN : WORKER_RESUME);
+        moves_worker(world, roll(world, 2) ? WORKER_DRAIN : WORKER_RESUME);
         return;
     case 4:
         moves_worker(world, WORKER_REMOVE);
@@ -315,7 +324,7 @@ static void one_thing(struct world *world)
         settles(world);
         return;
     default:
-        renews_token(world, draw(world, swarm->orgs));
+        renews_token(world, roll(world, swarm->orgs));
         return;
     }
 }
@@ -324,8 +333,9 @@ static void acts(struct world *world, const struct event *event)
 {
     if (world->healed)
         return;
+    world->people->acts++;
     one_thing(world);
-    world_in(world, draw(world, 2 * world->swarm.person_every_ms), event);
+    world_in(world, roll(world, 2 * world->swarm.person_every_ms), event);
 }
 
 /* ---- mending -------------------------------------------------------------------------------- */

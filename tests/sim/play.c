@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/play.h"
 
+#include "coordinator/storage/record_codec.h"
 #include "tests/sim/check.h"
 #include "tests/sim/farmd.h"
 #include "tests/sim/host.h"
@@ -22,7 +23,7 @@ void play_begin(struct world *world, const struct swarm *swarm, uint64_t seed, e
 {
     *world = (struct world){.seed = seed,
                             .swarm = *swarm,
-                            .random = seed,
+                            .chance_seed = seed,
                             .now_ms = BEGIN_MS,
                             .scripted = !swarm->unrest_ms,
                             .trace_mode = mode};
@@ -114,6 +115,24 @@ static void demand_liveness(struct world *world)
     }
 }
 
+/* Of the bytes of its export: equal farms have equal ones, however they came about. A coordinator
+ * that is down has what its journal replays to. */
+static uint64_t digest_farm(const struct world *world)
+{
+    const struct farm *farm = farmd_farm(world);
+    struct farm_outcome export = {0};
+    struct buf bytes = {0};
+    farm_export(farm ? farm : world->checks->shadow, &export);
+    for (size_t i = 0; i < export.record_count; i++)
+        record_encode(&export.records[i], &bytes);
+    uint64_t digest = 0xcbf29ce484222325u; /* FNV-1a */
+    for (size_t i = 0; i < bytes.size; i++)
+        digest = (digest ^ bytes.data[i]) * 0x100000001b3u;
+    buf_release(&bytes);
+    farm_outcome_release(&export);
+    return digest;
+}
+
 void play_print_tail(const struct world *world)
 {
     uint64_t first = world->trace_count > TRACE_LINES ? world->trace_count - TRACE_LINES : 0;
@@ -140,8 +159,9 @@ void play_seed(uint64_t seed, enum trace_mode mode, struct play_result *result)
     *result = (struct play_result){.ending = world.ending,
                                    .checker = world.checker ? world.checker : "",
                                    .events = world.events,
-                                   .digest = world.digest ^ world.random,
-                                   .simulated_ms = world.now_ms - BEGIN_MS};
+                                   .digest = world.digest,
+                                   .simulated_ms = world.now_ms - BEGIN_MS,
+                                   .farm = digest_farm(&world)};
     memcpy(result->why, world.why, sizeof result->why);
     if (mode == TRACE_TAIL)
         play_print_tail(&world);

@@ -11,6 +11,7 @@ struct play_result {
     const char *checker; /* "" when all is well */
     char why[600];
     uint64_t events, digest, simulated_ms;
+    uint64_t farm; /* digest of what the farm exports in the end */
 };
 
 void play_seed(uint64_t seed, enum trace_mode mode, struct play_result *result);

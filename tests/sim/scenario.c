@@ -176,6 +176,8 @@ static bool happen(struct scenario *scenario, char *const *words, size_t count)
         farmd_backup(world);
     else if (is_word(words, "restore"))
         farmd_restore(world);
+    else if (is_word(words, "compact"))
+        farmd_compact_soon(world);
     else if (is_word(words, "unsure"))
         world->next_publish_unsure = true;
     else

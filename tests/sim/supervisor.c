@@ -10,6 +10,34 @@
 
 enum { STOP_MS_MOST = 3000, SIGNAL_TERM = 15, SIGNAL_KILL = 9 };
 
+/* ---- chance --------------------------------------------------------------------------------- */
+
+/* The nth start of this phase of this attempt in this home. */
+static uint64_t chance_of(const struct host *host, const struct folder *folder, enum phase phase)
+{
+    uint64_t token = joined_id(folder->token.epoch, folder->token.number);
+    uint64_t home = joined_id(host->index, host->wipes);
+    return joined_id(joined_id(token, home), joined_id(phase, folder->starts[phase]));
+}
+
+static uint64_t roll(struct world *world, const struct phase_run *run, uint64_t below)
+{
+    return draw(world, CHANCE_PHASE, run->chance, below);
+}
+
+static uint64_t between(struct world *world, const struct phase_run *run, uint64_t least,
+                        uint64_t most)
+{
+    return draw_between(world, CHANCE_PHASE, run->chance, least, most);
+}
+
+static bool roll_permille(struct world *world, const struct phase_run *run, uint32_t permille)
+{
+    return draw_permille(world, CHANCE_PHASE, run->chance, permille);
+}
+
+/* ---- what is printed ------------------------------------------------------------------------ */
+
 bool supervisor_lives(const struct folder *folder)
 {
     return folder->runs[folder->phase].lives;
@@ -75,7 +103,7 @@ static void reach_target(struct world *world, struct host *host, struct folder *
     }
     /* Forgotten before somebody asked for it to be published: it builds once more, and says so. */
     run->rebuilt |= !host_folder(host, folder->order.built_by)->on_disk;
-    if (run->publishing == PUBLISHING_WELL || draw(world, 2))
+    if (run->publishing == PUBLISHING_WELL || roll(world, run, 2))
         put(host, folder);
     if (run->publishing == PUBLISHING_UNSURE) {
         fail(run, CAUSE_PUBLISH);
@@ -177,7 +205,7 @@ void supervisor_stop(struct host *host, struct folder *folder)
     struct phase_run *run = &folder->runs[folder->phase];
     if (!run->lives)
         return; /* its end is on its way to the agent */
-    uint64_t in_ms = draw(world, STOP_MS_MOST);
+    uint64_t in_ms = roll(world, run, STOP_MS_MOST);
     if (world->now_ms + in_ms >= run->ends_ms)
         return; /* it ends by itself before that */
     run->log_bytes = printed(host, run);
@@ -203,23 +231,23 @@ void supervisor_kill(struct host *host, struct folder *folder)
 
 /* Of each cause about equally often, but that a host is not what it claims to be, which takes it
  * away from everybody. */
-static enum cause bad_build(struct world *world)
+static enum cause bad_build(struct world *world, const struct phase_run *run)
 {
     static const enum cause causes[] = {
         CAUSE_COMPILE, CAUSE_COMPILE, CAUSE_OOM,  CAUSE_NETWORK, CAUSE_DISK_FULL, CAUSE_SILENT,
         CAUSE_TIMEOUT, CAUSE_STORE,   CAUSE_EVAL, CAUSE_UNKNOWN, CAUSE_CONFIG};
     if (world->swarm.bad_build_cause != CAUSE_NONE)
         return world->swarm.bad_build_cause;
-    if (draw_permille(world, 10))
+    if (roll_permille(world, run, 10))
         return CAUSE_WRONG_HOST;
-    return causes[draw(world, sizeof causes / sizeof causes[0])];
+    return causes[roll(world, run, sizeof causes / sizeof causes[0])];
 }
 
 static void go_badly(struct world *world, struct phase_run *run, enum phase phase)
 {
     fail(run, phase == PHASE_CHECK      ? CAUSE_CHECK
               : phase == PHASE_CHECKOUT ? CAUSE_NETWORK
-                                        : bad_build(world));
+                                        : bad_build(world, run));
     if (run->cause != CAUSE_OOM && run->cause != CAUSE_SILENT && run->cause != CAUSE_TIMEOUT)
         return;
     run->facts.status = -1;
@@ -234,44 +262,44 @@ static void be_eaten(struct host *host, struct phase_run *run)
 {
     fail(run, host->broken);
     run->eaten = true;
-    run->ends_ms = run->begun_ms + draw_between(host->world, 50, 500);
+    run->ends_ms = run->begun_ms + between(host->world, run, 50, 500);
 }
 
 static void publish_badly(struct world *world, struct phase_run *run)
 {
     static const enum cause causes[] = {CAUSE_NETWORK, CAUSE_NETWORK, CAUSE_PUBLISH, CAUSE_DENIED,
                                         CAUSE_CONFIG};
-    if (draw(world, 2)) {
+    if (roll(world, run, 2)) {
         run->publishing = PUBLISHING_UNSURE;
         return;
     }
     run->publishing = PUBLISHING_BADLY;
-    fail(run, causes[draw(world, sizeof causes / sizeof causes[0])]);
+    fail(run, causes[roll(world, run, sizeof causes / sizeof causes[0])]);
 }
 
-static uint64_t duration_ms(struct world *world, enum phase phase)
+static uint64_t duration_ms(struct world *world, const struct phase_run *run, enum phase phase)
 {
     const struct swarm *swarm = &world->swarm;
     if (phase == PHASE_BUILD)
-        return draw_between(world, swarm->build_least_ms, swarm->build_most_ms);
+        return between(world, run, swarm->build_least_ms, swarm->build_most_ms);
     if (world->scripted)
         return 1000;
-    return phase == PHASE_PUBLISH ? draw_between(world, 200, 8000) : draw_between(world, 50, 2000);
+    return phase == PHASE_PUBLISH ? between(world, run, 200, 8000) : between(world, run, 50, 2000);
 }
 
 static void plan_publish(struct host *host, struct folder *folder)
 {
     struct world *world = host->world;
     struct phase_run *run = &folder->runs[PHASE_PUBLISH];
-    if (!world->healed && draw_permille(world, world->swarm.bad_publish_permille))
+    if (!world->healed && roll_permille(world, run, world->swarm.bad_publish_permille))
         publish_badly(world, run);
     if (world->next_publish_unsure)
         run->publishing = PUBLISHING_UNSURE;
     world->next_publish_unsure = false;
-    run->rebuilt = draw_permille(world, world->swarm.bad_publish_permille / 4);
+    run->rebuilt = roll_permille(world, run, world->swarm.bad_publish_permille / 4);
     uint64_t took_ms = run->ends_ms - run->begun_ms;
     struct event event = event_of(host, folder, reaches_target, PHASE_PUBLISH);
-    world_in(world, took_ms / 4 + draw(world, took_ms / 2 + 1), &event);
+    world_in(world, took_ms / 4 + roll(world, run, took_ms / 2 + 1), &event);
 }
 
 void supervisor_begin(struct host *host, struct folder *folder, enum phase phase)
@@ -285,17 +313,18 @@ void supervisor_begin(struct host *host, struct folder *folder, enum phase phase
                               .lives = true,
                               .begun_ms = world->now_ms,
                               .log_from = folder->log_bytes,
-                              .number = ++world->numbers};
-    run->ends_ms = world->now_ms + duration_ms(world, phase);
-    run->log_bytes = draw(world, world->swarm.log_most_bytes + 1);
-    run->facts.memory_peak = draw(world, 4) << 30;
+                              .number = ++world->numbers,
+                              .chance = chance_of(host, folder, phase)};
+    run->ends_ms = world->now_ms + duration_ms(world, run, phase);
+    run->log_bytes = roll(world, run, world->swarm.log_most_bytes + 1);
+    run->facts.memory_peak = roll(world, run, 4) << 30;
     TRACE(world, "host %zu %s of %s begins", host->index, phase_names[phase],
           token_text(folder->token));
     if (phase == PHASE_PUBLISH)
         plan_publish(host, folder);
     else if (phase == PHASE_BUILD && host->broken != CAUSE_NONE)
         be_eaten(host, run);
-    else if (!world->healed && draw_permille(world, world->swarm.bad_build_permille))
+    else if (!world->healed && roll_permille(world, run, world->swarm.bad_build_permille))
         go_badly(world, run, phase);
     struct event event = event_of(host, folder, phase_ends, phase);
     world_in(world, run->ends_ms - world->now_ms, &event);

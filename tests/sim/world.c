@@ -1,34 +1,90 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/world.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define uthash_fatal(text) assert(!(text))
+#include <uthash.h>
+
 /* ---- chance -------------------------------------------------------------------------------- */
 
-uint64_t draw(struct world *world, uint64_t below)
+struct chance_count {
+    UT_hash_handle hh;
+    struct chance_key {
+        uint64_t kind, id;
+    } key;
+    uint64_t drawn;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t number)
 {
-    uint64_t next = swarm_next(&world->random);
-    return below ? next % below : 0;
+    hash = (hash ^ number) * 0x100000001b3u;
+    return hash ^ (hash >> 29);
 }
 
-uint64_t draw_between(struct world *world, uint64_t least, uint64_t most)
+uint64_t joined_id(uint64_t a, uint64_t b)
 {
-    return least + (most > least ? draw(world, most - least + 1) : 0);
+    uint64_t at = a;
+    at = swarm_next(&at) ^ b;
+    return swarm_next(&at);
 }
 
-bool draw_permille(struct world *world, uint32_t permille)
+/* How often it was drawn for before. */
+static uint64_t count_draw(struct world *world, enum chance kind, uint64_t id)
 {
-    return permille && draw(world, 1000) < permille;
+    struct chance_key key = {kind, id};
+    struct chance_count *found;
+    HASH_FIND(hh, world->chances, &key, sizeof key, found);
+    if (!found) {
+        found = mem_new(sizeof *found);
+        found->key = key;
+        HASH_ADD(hh, world->chances, key, sizeof found->key, found);
+    }
+    return found->drawn++;
+}
+
+uint64_t draw(struct world *world, enum chance kind, uint64_t id, uint64_t below)
+{
+    uint64_t at = joined_id(joined_id(world->chance_seed, kind), id);
+    at = joined_id(at, count_draw(world, kind, id));
+    world->digest = mix(world->digest, at);
+    return below ? at % below : 0;
+}
+
+uint64_t draw_between(struct world *world, enum chance kind, uint64_t id, uint64_t least,
+                      uint64_t most)
+{
+    return least + (most > least ? draw(world, kind, id, most - least + 1) : 0);
+}
+
+bool draw_permille(struct world *world, enum chance kind, uint64_t id, uint32_t permille)
+{
+    return permille && draw(world, kind, id, 1000) < permille;
+}
+
+static void clear_chances(struct world *world)
+{
+    struct chance_count *at, *next;
+    HASH_ITER(hh, world->chances, at, next)
+    {
+        HASH_DELETE(hh, world->chances, at);
+        free(at);
+    }
 }
 
 /* ---- the queue: a binary heap --------------------------------------------------------------- */
 
+/* Among those of one moment the order in which they were asked for says something only when they
+ * concern the same. */
 static bool is_before(const struct event *a, const struct event *b)
 {
-    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->number < b->number;
+    if (a->at_ms != b->at_ms)
+        return a->at_ms < b->at_ms;
+    return a->who != b->who ? a->who < b->who : a->number < b->number;
 }
 
 static void sift_up(struct event *heap, size_t at, struct event event)
@@ -62,12 +118,6 @@ void world_in(struct world *world, uint64_t delay_ms, const struct event *event)
     sift_up(world->heap, world->heap_count++, kept);
 }
 
-static uint64_t mix(uint64_t hash, uint64_t number)
-{
-    hash = (hash ^ number) * 0x100000001b3u;
-    return hash ^ (hash >> 29);
-}
-
 bool world_next(struct world *world)
 {
     if (!world->heap_count)
@@ -90,6 +140,7 @@ void world_clear(struct world *world)
     for (size_t i = 0; i < world->heap_count; i++)
         free(world->heap[i].load);
     free(world->heap);
+    clear_chances(world);
     for (size_t i = 0; i < TRACE_LINES; i++)
         free(world->trace_tail[i]);
 }

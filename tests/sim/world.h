@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* world.h - a simulated world: its clock, its chance, what is to happen, and what went wrong.
  *
- * Single-threaded. Events are taken in order of (time, number), so the same seed plays the same
- * events; nothing here or above reads a clock, a file, an address or another source of chance. The
- * parts are in files of their own: network, farmd (the coordinator's shell around the real core),
- * logs (the log store), hosts (the worker's shell around the real agent), people, targets, nemesis
- * (who brings the faults), facts and check_* (who watch).
+ * Single-threaded. Events are taken in order of (time, whom they concern, number), so the same seed
+ * plays the same events; nothing here or above reads a clock, a file, an address or another source
+ * of chance. The parts are in files of their own: network, farmd (the coordinator's shell around
+ * the real core), logs (the log store), hosts (the worker's shell around the real agent), people,
+ * targets, nemesis (who brings the faults), facts and check_* (who watch).
  */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
@@ -48,7 +48,8 @@ enum { TRACE_LINES = 60 };
 struct world {
     uint64_t seed;
     struct swarm swarm;
-    uint64_t random;
+    uint64_t chance_seed;
+    struct chance_count *chances; /* how often each (kind, id) was drawn for */
     uint64_t now_ms;
     bool healed; /* the faults are over, everything that closes must close now */
     bool scripted;
@@ -59,7 +60,7 @@ struct world {
     size_t heap_count, heap_capacity;
     uint64_t numbers;
     uint64_t events; /* acted on so far */
-    uint64_t digest; /* of them: equal for equal runs */
+    uint64_t digest; /* of them, and of all that was drawn: equal for equal runs */
 
     enum trace_mode trace_mode;
     char *trace_tail[TRACE_LINES];
@@ -68,6 +69,8 @@ struct world {
     enum ending ending;
     const char *checker; /* who said no */
     char why[600];
+
+    uint64_t strikes; /* of the nemesis, so far */
 
     struct network *network;
     struct farmd *farmd;
@@ -81,9 +84,31 @@ struct world {
 };
 
 /* ---- chance ---- */
-uint64_t draw(struct world *world, uint64_t below); /* 0 when below is 0 */
-uint64_t draw_between(struct world *world, uint64_t least, uint64_t most);
-bool draw_permille(struct world *world, uint32_t permille);
+/* For what is drawn. Each (kind, id) has a sequence of its own, so that one draw more or less for
+ * one of them, or another order among them, changes nothing for the others: what the core decides
+ * in one step in another order plays the same story. */
+enum chance {
+    CHANCE_LINK,   /* what a link does to messages of one kind; link_id */
+    CHANCE_LETTER, /* how soon the coordinator takes what a link brought; the link */
+    CHANCE_CHILD,  /* how soon a child answers; input kind and subject */
+    CHANCE_FARMD,  /* whether a failed commit happened, and how long it is away; its life */
+    CHANCE_CRASH,  /* whether the coordinator dies here; the place and its subject */
+    CHANCE_LOG,    /* how soon a log is on disk; its token */
+    CHANCE_AGENT,  /* how slow an agent is, how long it is away; the host */
+    CHANCE_LIE,    /* what a host lies about; the host */
+    CHANCE_PHASE,  /* how a phase goes; token, phase and start */
+    CHANCE_STRIKE, /* a fault; its number */
+    CHANCE_PERSON, /* what a person does; its number */
+    CHANCE_ASK,    /* whether a request is repeated; its number */
+    CHANCE_SETTLE, /* how a person settles; the publication */
+};
+/* One id of two. */
+uint64_t joined_id(uint64_t a, uint64_t b);
+/* The next number of the sequence of (kind, id), less than `below`; 0 when that is 0. */
+uint64_t draw(struct world *world, enum chance kind, uint64_t id, uint64_t below);
+uint64_t draw_between(struct world *world, enum chance kind, uint64_t id, uint64_t least,
+                      uint64_t most);
+bool draw_permille(struct world *world, enum chance kind, uint64_t id, uint32_t permille);
 
 /* ---- what is to happen ---- */
 /* Copies the event; at_ms is from now on. A load was made with mem_new. */

@@ -351,7 +351,8 @@ static void do_status(struct history *history, char *line)
     status->items = read_items(history, line, &status->items_count);
     struct words words = split(line, " ");
     input.status.worker = worker_of(history, word(&words, 1));
-    view_worker(history->farm, input.status.worker, &worker);
+    if (!view_worker(history->farm, input.status.worker, &worker))
+        worker.session = 0; /* a line about a worker that is not there yet */
     view_farm(history->farm, &farm);
     status->session = number(&words, "session", worker.session);
     status->sequence = number(&words, "seq", history->sequences[input.status.worker] + 1);

@@ -4,16 +4,14 @@
 #ifndef FARM_TESTS_SAMPLE_H
 #define FARM_TESTS_SAMPLE_H
 
+#include "proto/base/hash.h"
 #include "proto/base/shape.h"
 
 #include <string.h>
 
 static inline uint32_t sample_number(const char *name, uint32_t seed)
 {
-    uint32_t hash = 2166136261u ^ seed; /* FNV-1a */
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
-    return hash;
+    return hash32_bytes(HASH32_START ^ seed, name, strlen(name));
 }
 
 static inline void sample_fill(const struct shape *shape, void *plain, struct arena *arena,

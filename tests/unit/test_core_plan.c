@@ -78,8 +78,6 @@ static void requests_are_answered_once(void **state)
     struct history *h = history_begin();
     history_do(h, "submit r1");
     history_expect(h, "submit r1", "> reply ok run=1\n");
-    assert_int_equal(view_request(history_farm(h), "r1"), 1);
-    assert_int_equal(view_request(history_farm(h), "r9"), 0);
     history_expect(h, "resolved 1 a x86_64-linux\nresolved 1 b x86_64-linux\npreflighted 1",
                    "run-resolved run=1\njob-planned...\nrun-opened run=1\n");
     history_expect(h, "pause p1\npause p1\npause p2\nresume p3",
@@ -555,6 +553,8 @@ static void reservations_belong_to_machines(void **state)
     history_end(h);
 }
 
+#define AVX512_SM90 "features=avx512f+avx512dq+avx512bw+avx512vl gpu=9.0"
+
 static void hosts_say_why_not(void **state)
 {
     (void)state;
@@ -562,10 +562,10 @@ static void hosts_say_why_not(void **state)
     history_do(h, "enrol w1\nenrol w2\nenrol w3 publish\nenrol w4\nenrol w5\nenrol w6\nenrol w7\n"
                   "hello w1 x86_64-linux builders=command\n"
                   "hello w2 x86_64-linux features=avx2\n"
-                  "hello w3 x86_64-linux features=avx512f gpu=9.0 publish disk=6\n"
+                  "hello w3 x86_64-linux " AVX512_SM90 " publish disk=6\n"
                   "hello w5 x86_64-linux\ndrain d w5\n"
-                  "hello w6 x86_64-linux features=avx512f gpu=9.0 problem=git-missing\n"
-                  "hello w7 x86_64-linux features=avx512f gpu=9.0 slots=0\n"
+                  "hello w6 x86_64-linux " AVX512_SM90 " problem=git-missing\n"
+                  "hello w7 x86_64-linux " AVX512_SM90 " slots=0\n"
                   "submit r1 publish\n"
                   "resolved 1 a x86_64-linux org=o check isa=avx512 gpu=sm90 disk=50\n"
                   "preflighted 1\n"
@@ -641,7 +641,6 @@ static void an_archived_run_is_forgotten(void **state)
     history_expect(h, "archive 1", "run-archived run=1\n");
     struct run_view run;
     assert_false(view_run(history_farm(h), 1, &run));
-    assert_int_equal(view_request(history_farm(h), "r1"), 1);
     assert_non_null(view_ledger(history_farm(h), "acme", "a", "x86_64-linux"));
     history_expect(h, "submit r1", "> reply ok run=1\n");
     history_expect(h, "submit r2", "run-submitted run=2...\n> reply ok run=2\n> resolve 2\n");
@@ -670,10 +669,10 @@ static void hosts_that_look_alike_differ_in_what_they_check(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct history *h = history_begin();
         char line[100];
-        history_do(
-            h, "pause p\nenrol w1\nenrol w2\n"
-               "hello w1 x86_64-linux features=avx2+sse gpu=9.0+7+6.51 builders=nixos+command+nix\n"
-               "hello w2 x86_64-linux features=avx2 gpu=12.0\nsubmit r1");
+        history_do(h, "pause p\nenrol w1\nenrol w2\n"
+                      "hello w1 x86_64-linux features=avx2+fma+f16c+sse gpu=9.0+7+6.51 "
+                      "builders=nixos+command+nix\n"
+                      "hello w2 x86_64-linux features=avx2 gpu=12.0\nsubmit r1");
         snprintf(line, sizeof line, "resolved 1 a x86_64-linux check %s", cases[i].needs);
         history_do(h, line);
         size_t host = strstr(cases[i].needs, "sm120") ? 1 : 0;

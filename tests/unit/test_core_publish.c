@@ -52,14 +52,14 @@ static void a_coming_stop_of_a_publish_is_told(void **state)
     struct history *h = granted();
     struct publication_view view;
     history_do(h, "status w1 at=5 : 1.1 ended ok, p1.2 running publish stop=timeout stopat=905");
-    view_publication(history_farm(h), 1, &view);
+    view = must_publication(history_farm(h), 1);
     assert_int_equal(view.stop_cause, CAUSE_TIMEOUT);
     history_do(h, "tick 80000"); /* nobody is there to say it */
-    view_publication(history_farm(h), 1, &view);
+    view = must_publication(history_farm(h), 1);
     assert_int_equal(view.state, PUBLICATION_RUNNING);
     assert_int_equal(view.stop_cause, CAUSE_NONE);
     history_do(h, "hello w1 x86_64-linux publish slots=4 at=80005 : 1.1 ended ok, p1.2 ended ok");
-    view_publication(history_farm(h), 1, &view);
+    view = must_publication(history_farm(h), 1);
     assert_int_equal(view.state, PUBLICATION_PUBLISHED);
     assert_int_equal(view.stop_cause, CAUSE_NONE);
     history_end(h);
@@ -176,8 +176,7 @@ static void what_may_have_happened_is_asked_again_of_the_same_worker(void **stat
                    "> expect-log 1.3 from 1\n> orders 1\n");
     /* A later failure proves nothing about the first try: however often, it stays unknown. */
     for (int i = 0; i < 8; i++) {
-        struct publication_view view;
-        view_publication(history_farm(h), 1, &view);
+        struct publication_view view = must_publication(history_farm(h), 1);
         char said[100];
         snprintf(said, sizeof said, "status w1 : p1.%llu ended failed publish at=publish",
                  (unsigned long long)view.token.number);
@@ -193,7 +192,7 @@ static void what_may_have_happened_is_asked_again_of_the_same_worker(void **stat
                    "> reply no w1 is publishing it just now: wait for its report\n");
     struct publication_view asked;
     char line[100];
-    view_publication(history_farm(h), 1, &asked);
+    asked = must_publication(history_farm(h), 1);
     snprintf(line, sizeof line, "status w1 : p1.%llu ended failed publish at=publish",
              (unsigned long long)asked.token.number);
     history_do(h, line);
@@ -212,8 +211,9 @@ static void a_vanished_publish_is_unknown(void **state)
                    "publication-unknown publication=1 token={epoch=1 number=2} cause=host-lost...\n"
                    "publication-granted publication=1 token={epoch=1 number=3}\n"
                    "> expect-log 1.3 from 1\n> orders 1\n");
-    /* The first try turns up after all. */
-    history_expect(h, "status w1 : 1.1 ended ok, p1.2 ended ok",
+    /* The first try turns up after all; the second one is on its way, and ends, too. */
+    history_expect(h, "status w1 : 1.1 ended ok, p1.2 ended ok", "> orders 1\n");
+    history_expect(h, "status w1 : 1.1 ended ok, p1.2 ended ok, p1.3 ended ok already",
                    "publication-published...\nledger-entered...\nrun-closed run=1\n"
                    "> orders 1\n");
     history_end(h);
@@ -348,6 +348,157 @@ static void a_publication_holds_no_slot_and_pins_its_host(void **state)
     assert_int_equal(orders.orders[0].kind, ORDER_FORGET);
     assert_int_equal(orders.orders[0].token.number, 1);
     arena_clear(&arena);
+    history_end(h);
+}
+
+static bool is_forgotten(struct history *h, uint64_t worker, struct token token)
+{
+    struct arena arena = {0};
+    struct orders orders;
+    bool found = false;
+    view_orders(history_farm(h), worker, &orders, &arena);
+    for (size_t i = 0; i < orders.orders_count; i++)
+        found |=
+            orders.orders[i].kind == ORDER_FORGET && token_equal(orders.orders[i].token, token);
+    arena_clear(&arena);
+    return found;
+}
+
+/* The run whose job built it is archived while another run still publishes it; after a restore the
+ * attempt is adopted by a third, and what the second does not need any more the third does. */
+static void an_attempt_stays_pinned_while_its_run_is_archived_and_it_is_adopted(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    const struct token built = {1, 1};
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\n"
+                  "submit r1\nresolved 1 a x86_64-linux org=acme\npreflighted 1\n"
+                  "submit r2 publish\nresolved 2 a x86_64-linux org=acme\npreflighted 2\n"
+                  "status w1 : 1.1 ended ok\nsealed 1.1 10\narchive 1\n"
+                  "status w1 : 1.1 ended ok, p1.2 ended failed publish unsure");
+    assert_int_equal(state_of(h, 1), PUBLICATION_UNKNOWN);
+    assert_false(is_forgotten(h, 1, built));
+    history_do(h, "start epoch=2\nsubmit r3 publish\nresolved 3 a x86_64-linux org=acme\n"
+                  "preflighted 3");
+    history_expect(h, "hello w1 x86_64-linux publish slots=4 : 1.1 ended ok pkg=a",
+                   "worker-joined...\nattempt-adopted token={epoch=1 number=1} job=3...\n"
+                   "attempt-ended...\njob-closed job=3 verdict=ok\n"
+                   "publication-wanted publication=2 job=3...\n"
+                   "> welcome 1\n> expect-log 1.1 from 1\n");
+    history_expect(h, "sealed 1.1 10\ntick 10000\nstatus w1 : 1.1 ended ok, p2.3 ended ok already",
+                   "attempt-sealed...\npublication-granted publication=1...\n"
+                   "> expect-log 2.3 from 1\n> orders 1\n"
+                   "publication-published publication=1...\nledger-entered...\n"
+                   "publication-granted publication=2...\nrun-closed run=2\n"
+                   "> expect-log 2.4 from 1\n> orders 1\n");
+    assert_false(is_forgotten(h, 1, built));
+    history_do(h, "status w1 : 1.1 ended ok, p2.4 ended ok already");
+    assert_true(is_forgotten(h, 1, built));
+    history_end(h);
+}
+
+/* Runs 1 and 2 publish one build, and the grant of the first, 1.2, was lost from sight with the
+ * home of w1: it is granted again as 1.3. */
+static struct history *granted_twice(void)
+{
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\n"
+                  "submit r1 publish\nresolved 1 a x86_64-linux org=acme\npreflighted 1\n"
+                  "submit r2 publish\nresolved 2 a x86_64-linux org=acme\npreflighted 2\n"
+                  "status w1 : 1.1 ended ok\nsealed 1.1 10\nfailed w1\n"
+                  "hello w1 x86_64-linux publish slots=4 instance=another : 1.1 ended ok");
+    assert_int_equal(state_of(h, 1), PUBLICATION_GRANTED);
+    return h;
+}
+
+/* What an older try says waits for the newest, and frees nothing until then. */
+static void a_publication_closes_when_its_newest_try_has_ended(void **state)
+{
+    (void)state;
+    struct history *h = granted_twice();
+    const struct token old = {1, 2};
+    history_do(h, "sealed 1.2 10");
+    history_expect(h, "status w1 : 1.1 ended ok, p1.2 ended ok", "> orders 1\n");
+    assert_int_equal(state_of(h, 1), PUBLICATION_GRANTED);
+    assert_false(is_forgotten(h, 1, old));
+    history_expect(h, "status w1 : p1.2 ended ok, p1.3 running publish",
+                   "publication-running publication=1 token={epoch=1 number=3}\n");
+    assert_false(is_forgotten(h, 1, old));
+    history_expect(h, "status w1 : p1.2 ended ok, p1.3 ended failed network",
+                   "publication-published publication=1...\nledger-entered...\n"
+                   "publication-granted publication=2...\n"
+                   "run-closed run=1\n> orders 1\n> expect-log 1.4 from 1\n> orders 1\n");
+    assert_true(is_forgotten(h, 1, old));
+    history_end(h);
+}
+
+/* Nor does the newest try close it while its host shows an older one. */
+static void a_publication_closes_when_its_older_tries_have_ended(void **state)
+{
+    (void)state;
+    struct history *h = granted_twice();
+    const struct token new = {1, 3};
+    history_do(h, "sealed 1.3 10");
+    history_expect(h, "status w1 : p1.2 running publish, p1.3 ended ok", "");
+    assert_int_equal(state_of(h, 2), PUBLICATION_WANTED);
+    assert_false(is_forgotten(h, 1, new));
+    history_expect(h, "status w1 : p1.2 ended failed network, p1.3 ended ok already",
+                   "publication-published publication=1 token={epoch=1 number=3} already=true\n"
+                   "ledger-entered...\npublication-granted publication=2...\n"
+                   "run-closed run=1\n> orders 1\n> expect-log 1.4 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+/* Publication 1 may have happened and its host may not try again yet; then the try turns up. */
+static void what_turned_up_is_not_granted_again_nor_settled(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "failed w1\nhello w1 aarch64-linux publish slots=4 instance=another");
+    assert_int_equal(state_of(h, 1), PUBLICATION_UNKNOWN);
+    history_expect(h, "status w1 : p1.2 running publish\nundrain u w1",
+                   "worker-moved...\nrequest-known request_id=u\n> reply ok\n");
+    history_expect(h, "settle s1 1 not",
+                   "> reply no w1 is publishing it just now: wait for its report\n");
+    history_expect(h, "status w1 : p1.2 ended failed network",
+                   "publication-granted publication=1 token={epoch=1 number=3}\n"
+                   "> expect-log 1.3 from 1\n> orders 1\n");
+    history_end(h);
+}
+
+/* A person said that it was not published, and was wrong: it was still being published. */
+static void a_try_that_fails_beside_another_proves_nothing(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "status w1 : p1.2 running publish\nfailed w1\nsettle s 1 not\n"
+                  "hello w1 x86_64-linux publish slots=4 instance=another");
+    history_expect(h, "status w1 : p1.2 running publish, p1.3 ended failed stale",
+                   "publication-unknown publication=1 token={epoch=1 number=3}...\n");
+    history_expect(h, "tick 20000\nstatus w1 : p1.2 ended ok",
+                   "publication-published publication=1...\nledger-entered...\n"
+                   "run-closed run=1\n");
+    history_end(h);
+}
+
+/* It turns up after its publication has closed. Only its own host's word counts. */
+static void what_turned_up_keeps_its_place(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "failed w1\nhello w1 x86_64-linux publish slots=4 instance=another\n"
+                  "status w1 : p1.3 ended ok\nenrol w2 publish\nhello w2 x86_64-linux publish\n"
+                  "drain d w1\nsubmit r2 publish force\n"
+                  "resolved 2 a x86_64-linux org=acme commit=c2\npreflighted 2");
+    assert_int_equal(state_of(h, 1), PUBLICATION_PUBLISHED);
+    history_do(h, "status w1 : p1.2 running publish");
+    history_expect(h, "status w2 : 1.4 ended ok",
+                   "attempt-ended...\njob-closed job=2 verdict=ok\n"
+                   "publication-wanted publication=2 job=2 worker=2...\n");
+    history_expect(h, "status w2 : p1.2 running publish\ntick 1000", "> foreign 1.2 from 2\n");
+    history_expect(h, "status w1 : p1.2 ended ok\nstatus w2 : 1.4 ended ok, p1.2 running publish",
+                   "publication-granted publication=2 token={epoch=1 number=5}\n"
+                   "> expect-log 1.5 from 2\n> orders 2\n> foreign 1.2 from 2\n> orders 2\n");
     history_end(h);
 }
 
@@ -565,6 +716,12 @@ int main(void)
         cmocka_unit_test(cancelling_leaves_a_running_publication_alone),
         cmocka_unit_test(publishing_what_an_earlier_run_built),
         cmocka_unit_test(a_publication_holds_no_slot_and_pins_its_host),
+        cmocka_unit_test(an_attempt_stays_pinned_while_its_run_is_archived_and_it_is_adopted),
+        cmocka_unit_test(a_publication_closes_when_its_newest_try_has_ended),
+        cmocka_unit_test(a_publication_closes_when_its_older_tries_have_ended),
+        cmocka_unit_test(what_turned_up_is_not_granted_again_nor_settled),
+        cmocka_unit_test(what_turned_up_keeps_its_place),
+        cmocka_unit_test(a_try_that_fails_beside_another_proves_nothing),
         cmocka_unit_test(removing_the_host_gives_up_its_publications),
         cmocka_unit_test(imports_are_idempotent),
         cmocka_unit_test(what_cannot_be_published_says_why),

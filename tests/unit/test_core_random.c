@@ -6,6 +6,7 @@
 #include "tests/unit/history.h"
 
 #include "coordinator/core/query.h"
+#include "proto/base/hash.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,10 +39,7 @@ struct world {
 
 static uint64_t draw(struct world *world, uint64_t below)
 {
-    uint64_t z = world->chance += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (z ^ (z >> 31)) % below;
+    return hash_draw(&world->chance) % below;
 }
 
 static const struct farm *farm_of(const struct world *world)

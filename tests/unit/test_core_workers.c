@@ -119,26 +119,26 @@ static void a_coming_stop_is_told_in_the_farms_time(void **state)
     struct attempt_view attempt;
     struct token token = {1, 1};
     history_do(h, "status w1 at=7000 : 1.1 running build");
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.stop_cause, CAUSE_NONE);
     history_do(h, "status w1 at=8000 : 1.1 running build stop=silent stopat=38000");
     uint64_t said_ms = farm_now_ms(h);
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.stop_cause, CAUSE_SILENT);
     assert_int_equal(attempt.stop_at_ms, said_ms + 30000);
     history_rebuild(h); /* in the same process it is not forgotten */
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.stop_at_ms, said_ms + 30000);
     history_do(h, "tick 1000\nstatus w1 at=9000 : 1.1 running build"); /* it printed something */
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.stop_cause, CAUSE_NONE);
     assert_int_equal(attempt.stop_at_ms, 0);
     history_do(h, "status w1 at=9100 : 1.1 running build stop=timeout stopat=500");
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.stop_cause, CAUSE_TIMEOUT);
     assert_int_equal(attempt.stop_at_ms, farm_now_ms(h)); /* now, not before */
     history_do(h, "status w1 at=9200"); /* what it does not show it does not say */
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.stop_cause, CAUSE_NONE);
     history_end(h);
 }
@@ -150,14 +150,14 @@ static void a_coming_stop_is_forgotten_with_its_worker(void **state)
     struct attempt_view attempt;
     struct token token = {1, 1};
     history_do(h, "status w1 at=1 : 1.1 running build stop=silent stopat=90000\ntick 80000");
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.state, ATTEMPT_BUILDING);
     assert_int_equal(attempt.stop_cause, CAUSE_NONE);
     history_do(h, "hello w1 x86_64-linux at=80001 : 1.1 running build stop=silent stopat=90000");
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.stop_cause, CAUSE_SILENT);
     history_do(h, "status w1 at=90002 : 1.1 ended failed silent");
-    view_attempt(history_farm(h), token, &attempt);
+    attempt = must_attempt(history_farm(h), token);
     assert_int_equal(attempt.stop_cause, CAUSE_NONE);
     history_end(h);
 }

@@ -40,13 +40,13 @@ static void test_typed_words(void **state)
         {"builder@arm1:2222", "builder arm1 2222 /h/anna/.ssh/id_ed25519"},
         {"root@[fe80::1]:2222", "root fe80::1 2222 /h/anna/.ssh/id_ed25519"},
         {"root@fe80::1", "root fe80::1 22 /h/anna/.ssh/id_ed25519"},
-        {"@arm1", "\"\" is no user's name: write USER@HOST"},
-        {"builder@", "\"\" is no host: write USER@HOST or USER@HOST:PORT"},
-        {"builder@-oProxyCommand=x", "\"-oProxyCommand=x\" is no host: write USER@HOST or "
+        {"@arm1", "\"\" is not a user name: write USER@HOST"},
+        {"builder@", "\"\" is not a host: write USER@HOST or USER@HOST:PORT"},
+        {"builder@-oProxyCommand=x", "\"-oProxyCommand=x\" is not a host: write USER@HOST or "
                                      "USER@HOST:PORT"},
-        {"builder@a b", "\"a b\" is no host: write USER@HOST or USER@HOST:PORT"},
-        {"builder@arm1:99999", "\"99999\" is no port: write USER@HOST:PORT"},
-        {"builder@arm1:", "\"arm1:\" has no port behind its colon"},
+        {"builder@a b", "\"a b\" is not a host: write USER@HOST or USER@HOST:PORT"},
+        {"builder@arm1:99999", "\"99999\" is not a port: write USER@HOST:PORT"},
+        {"builder@arm1:", "\"arm1:\" has no port after the colon"},
         {"builder@[fe80::1", "\"[fe80::1\": write an IPv6 address as [ADDRESS] or [ADDRESS]:PORT"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

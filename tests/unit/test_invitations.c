@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_invitations.c - tokens: their text, and that each lets in one key, in time, with reasons. */
 #include "coordinator/join/invitations.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 
 #include <setjmp.h>
@@ -169,8 +170,7 @@ static void the_file_has_no_secret_and_is_ours_alone(void **state)
     make(s, ROLE_WORKER);
     snprintf(path, sizeof path, "%s/invitations.json", s->home);
     assert_int_equal(io_read_file(path, 1 << 20, &text, &s->err), 0);
-    for (size_t i = 0; i < INVITATION_SECRET_BYTES; i++)
-        snprintf(secret + 2 * i, 3, "%02x", s->made.secret[i]);
+    hex_write(secret, s->made.secret, INVITATION_SECRET_BYTES);
     assert_null(strstr((const char *)text.data, secret));
     assert_int_equal(stat(path, &file), 0);
     assert_int_equal(file.st_mode & 0777, 0600);

@@ -125,7 +125,7 @@ static void odd_files_are_refused(void **state)
     snprintf(text, sizeof text, "public %s\nsecret %s\nmore\n", a.public_key, a.secret_key);
     refuse_file(fixture, text, "is not a key file");
     snprintf(text, sizeof text, "public %s\nsecret %s\n", a.public_key, b.secret_key);
-    refuse_file(fixture, text, "do not belong together");
+    refuse_file(fixture, text, "does not match the secret key");
     assert_int_equal(keys_load_public(fixture->path, public_key, NULL), -1);
     assert_int_equal(keys_load_public("/nowhere/x.pub", public_key, NULL), -1);
 }

@@ -110,12 +110,12 @@ static void free_bytes_are_asked_again(void **state)
     struct pressure pressure;
     struct capabilities host = probe(place, (struct probe_limits){.nix_store = place->path});
     struct filesystem now[3];
-    uint64_t free_bytes = host.filesystems[0].free_bytes;
-    host.filesystems[0].free_bytes = 1;
+    /* Others write to this disk, too: what can be said of the answer is what it cannot be. */
+    host.filesystems[0].free_bytes = UINT64_MAX;
     probe_now(&host, now, &pressure);
     assert_string_equal(now[0].id, host.filesystems[0].id);
     assert_true(now[0].is_store);
-    assert_true(now[0].free_bytes > free_bytes / 2);
+    assert_true(now[0].free_bytes <= host.filesystems[0].total_bytes);
     assert_true(pressure.cpu_some <= 10000 && pressure.io_full <= 10000);
 }
 
@@ -152,57 +152,6 @@ static void what_is_missing_or_old_is_left_out(void **state)
     assert_non_null(strstr(host.problem, "git is missing"));
 }
 
-/* ---- checks ------------------------------------------------------------------------------- */
-
-static const char *x86_system[] = {"x86_64-linux"}, *arm_system[] = {"aarch64-linux"};
-static const char *avx512_features[] = {"avx",     "avx2",     "fma",      "f16c",
-                                        "avx512f", "avx512dq", "avx512bw", "avx512vl"};
-static const char *arm_features[] = {"asimdhp", "asimddp", "sve2"};
-static struct gpu hopper[] = {{.name = "H100", .compute = "9.0"}};
-static struct gpu blackwell[] = {{.name = "B", .compute = "12.0"}};
-
-static void who_can_check_what(void **state)
-{
-    (void)state;
-    struct capabilities x86 = {.systems = x86_system,
-                               .systems_count = 1,
-                               .features = avx512_features,
-                               .features_count = 8,
-                               .gpus = hopper,
-                               .gpus_count = 1};
-    struct capabilities arm = {.systems = arm_system,
-                               .systems_count = 1,
-                               .features = arm_features,
-                               .features_count = 3,
-                               .gpus = blackwell,
-                               .gpus_count = 1};
-    static const struct {
-        const char *system, *isa, *gpu;
-        enum checked x86, arm;
-    } rows[] = {
-        {"x86_64-linux", "avx2", "cpu", CHECKED_CPU, CHECKED_NONE},
-        {"x86_64-linux", "avx512", "sm90", CHECKED_GPU, CHECKED_NONE},
-        {"x86_64-linux", "avx512", "sm120", CHECKED_CPU, CHECKED_NONE},
-        {"x86_64-linux", "avx512bf16", "sm90", CHECKED_NONE, CHECKED_NONE},
-        {"aarch64-linux", "armv9", "sm120", CHECKED_NONE, CHECKED_GPU},
-        {"aarch64-linux", "armv8_2", "sm121", CHECKED_NONE, CHECKED_CPU},
-        {"aarch64-darwin", "mps", "darwin", CHECKED_NONE, CHECKED_NONE},
-        {"x86_64-linux", "avx1024", "cpu", CHECKED_NONE, CHECKED_NONE},
-        {"x86_64-linux", "", "", CHECKED_CPU, CHECKED_NONE},
-        {"", "", "sm", CHECKED_CPU, CHECKED_CPU},
-        {"", "avx2", "sm12345", CHECKED_CPU, CHECKED_NONE},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct variant variant;
-        shape_init(&variant_shape, &variant);
-        variant.system = rows[i].system;
-        variant.isa = rows[i].isa;
-        variant.gpu = rows[i].gpu;
-        assert_int_equal(probe_can_check(&x86, &variant), rows[i].x86);
-        assert_int_equal(probe_can_check(&arm, &variant), rows[i].arm);
-    }
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
@@ -213,7 +162,6 @@ int main(void)
         TEST(free_bytes_are_asked_again),
         TEST(programs_are_asked_for_their_versions),
         TEST(what_is_missing_or_old_is_left_out),
-        TEST(who_can_check_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,11 +23,11 @@ static const char manifest[] = "id 0.2.0-abc\nsystem aarch64-linux\nglibc 2.36\n
                                "sha256 00  bin/farm-worker\n";
 static struct bundle bundle;
 
-static struct wanted want(void)
+static struct wishes want(void)
 {
     struct err err;
     assert_int_equal(bundle_read(manifest, "aarch64", &arena, &bundle, &err), 0);
-    return (struct wanted){.who = "builder@arm1",
+    return (struct wishes){.who = "builder@arm1",
                            .name = "arm1",
                            .coordinator = "tcp://10.0.0.1:7000",
                            .logs = "tcp://10.0.0.1:7001",
@@ -56,7 +56,7 @@ static struct host_facts observe(const char *text)
 }
 
 /* The steps' names, blanks between; or the problems, a line each. */
-static const char *planned(const char *text, const struct wanted *wanted)
+static const char *planned(const char *text, const struct wishes *wanted)
 {
     struct host_facts facts = observe(text);
     struct plan plan;
@@ -85,7 +85,7 @@ static const char *instead(const char *word, const char *line)
 static void test_a_fresh_host_takes_all_steps(void **state)
 {
     (void)state;
-    struct wanted wanted = want();
+    struct wishes wanted = want();
     struct host_facts facts = observe(fresh);
     assert_string_equal(facts.cpu, "aarch64");
     assert_string_equal(facts.hostname, "arm1");
@@ -100,7 +100,7 @@ static void test_a_fresh_host_takes_all_steps(void **state)
 static void test_what_is_there_is_no_step(void **state)
 {
     (void)state;
-    struct wanted wanted = want();
+    struct wishes wanted = want();
     const char *whole = arena_print(&arena,
                                     "current 0.2.0-abc\nwhole 0.2.0-abc %s -\nother 0.1.0-aa\n"
                                     "other 0.0.9-bb",
@@ -119,19 +119,19 @@ static void test_what_is_there_is_no_step(void **state)
 static void test_problems_say_what_to_do(void **state)
 {
     (void)state;
-    struct wanted wanted = want();
+    struct wishes wanted = want();
     static const struct {
         const char *word, *line, *problem;
     } rows[] = {
-        {"kernel ", "kernel Darwin", "it runs Darwin; a worker needs Linux"},
-        {"cpu ", "cpu riscv64", "its processor is riscv64; workers are built for"},
-        {"cpu ", "cpu x86_64", "there is no bundle for x86_64 here: build it"},
-        {"libc ", "libc", "its C library is not glibc"},
-        {"libc ", "libc glibc 2.4", "its glibc is 2.4, and the bundle needs 2.36"},
-        {"git ", "git", "it has no git: install it there"},
-        {"free ", "free 20000", "19 MiB are free below /opt/floxfarm, and a worker needs 71"},
-        {"writable", "", "builder may not write to /opt/floxfarm"},
-        {"tunnel ", "missing tar\nmissing flock", "it lacks tar flock: install them there"},
+        {"kernel ", "kernel Darwin", "the host runs Darwin: a worker needs Linux"},
+        {"cpu ", "cpu riscv64", "the host's processor is riscv64: a worker needs"},
+        {"cpu ", "cpu x86_64", "this machine has no bundle for x86_64: build it"},
+        {"libc ", "libc", "the host's C library is not glibc"},
+        {"libc ", "libc glibc 2.4", "the host has glibc 2.4, but the bundle needs 2.36"},
+        {"git ", "git", "the host has no git: install it"},
+        {"free ", "free 20000", "/opt/floxfarm has 19 MiB free, but a worker needs 71"},
+        {"writable", "", "user builder cannot write to /opt/floxfarm"},
+        {"tunnel ", "missing tar\nmissing flock", "missing on the host: tar flock. Install them"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *said = planned(instead(rows[i].word, rows[i].line), &wanted);
@@ -149,7 +149,7 @@ static void test_what_is_no_probe_is_refused(void **state)
     struct err err;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_int_equal(rollout_observe(texts[i], &arena, &facts, &err), -1);
-    assert_non_null(strstr(err.text, "does not run commands"));
+    assert_non_null(strstr(err.text, "does not run commands as expected"));
     /* More bundles than anybody keeps. */
     struct buf many = {0};
     for (int i = 0; i < 3 * ROLLOUT_BUNDLES_MAX; i++)
@@ -175,7 +175,7 @@ static void test_versions(void **state)
 static void test_lines_quote_what_others_wrote(void **state)
 {
     (void)state;
-    struct wanted wanted = want();
+    struct wishes wanted = want();
     struct host_facts facts = observe(instead("prefix ", "prefix /opt/it's; rm -rf $HOME"));
     struct plan plan;
     rollout_plan(&facts, &wanted, &arena, &plan);
@@ -188,7 +188,7 @@ static void test_lines_quote_what_others_wrote(void **state)
                              .farm = &farm};
     assert_string_equal(arena_shell_word(&arena, "it's"), "'it'\\''s'");
     for (int step = 0; step < STEPS; step++) {
-        const char *line = rollout_line((enum step)step, &call, &arena);
+        const char *line = rollout_line((enum rollout_step)step, &call, &arena);
         bool is_ours =
             step == STEP_ADMIT || step == STEP_TUNNEL || step == STEP_SEEN || step == STEP_SMOKE;
         assert_int_equal(line == NULL, is_ours);
@@ -197,7 +197,7 @@ static void test_lines_quote_what_others_wrote(void **state)
     }
 }
 
-static const char *complaint(enum step step, int status, const char *said)
+static const char *complaint(enum rollout_step step, int status, const char *said)
 {
     static struct host_facts facts;
     facts = observe(fresh);
@@ -211,11 +211,11 @@ static void test_complaints(void **state)
     assert_non_null(
         strstr(complaint(STEP_LOCK, 75, "anna on laptop\n"), "set up by anna on laptop"));
     assert_non_null(strstr(complaint(STEP_UPLOAD, 4, "tar: x: No space left on device\n"),
-                           "no space is left below /opt/floxfarm"));
-    assert_non_null(strstr(complaint(STEP_UPLOAD, 5, ""), "not what was sent"));
+                           "no space is left in /opt/floxfarm"));
+    assert_non_null(strstr(complaint(STEP_UPLOAD, 5, ""), "differs from the one sent"));
     assert_non_null(strstr(complaint(STEP_LOCK, 3, "mkdir: Permission denied\n"), "--prefix"));
     assert_string_equal(complaint(STEP_ENROL, 1, "first\nlast line\n\n"),
-                        "enrol ended with status 1 there: last line");
+                        "enrol failed on the host with status 1: last line");
 }
 
 static void test_manifests(void **state)

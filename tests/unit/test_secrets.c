@@ -106,8 +106,14 @@ static void the_end_of_a_token_is_read_from_its_claims(void **state)
     (void)state;
     /* {"alg":"none"} . {"exp":1700000000} . signature */
     assert_int_equal(expiry("eyJhbGciOiJub25lIn0.eyJleHAiOjE3MDAwMDAwMDB9.c2ln"), 1700000000);
+    /* Claims whose length needs one and two '=', written or not; '-' and '_' of the alphabet. */
+    assert_int_equal(expiry("a.eyJleHAiOjE3MDAwMDAwMDB9ICA=.c"), 1700000000);
+    assert_int_equal(expiry("a.eyJleHAiOjE3MDAwMDAwMDB9IA.c"), 1700000000);
+    assert_int_equal(expiry("a.eyJhIjoifn4-Pz8_IiwiZXhwIjoxNzAwMDAwMDAwfQ.c"), 1700000000);
+    assert_int_equal(expiry("a.eyJleHAiOjE3MDAwMDAwMDB9I.c"), 0);
     assert_int_equal(expiry("flox_pat_abcdef"), 0);
     assert_int_equal(expiry("a.b"), 0);
+    assert_int_equal(expiry("a..c"), 0);
     assert_int_equal(expiry("a.!!!.c"), 0);
     assert_int_equal(expiry("a.e30.c"), 0); /* {} */
     assert_int_equal(expiry(""), 0);

@@ -287,7 +287,7 @@ static void test_a_key_of_another_type_is_no_news(void **state)
     know_another_key(rig, "ecdsa");
     struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){.accept_new = true});
     assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
-    assert_non_null(strstr(ssh_error(ssh), "known by a key of type ecdsa-sha2-nistp256 only"));
+    assert_non_null(strstr(ssh_error(ssh), "known only by a key of type ecdsa-sha2-nistp256"));
     ssh_close(ssh);
 }
 
@@ -305,7 +305,7 @@ static void test_refused_logins_say_what_to_do(void **state)
     assert_int_equal(ssh_fault(ssh), SSH_REFUSED);
     assert_non_null(strstr(ssh_error(ssh), "ssh-copy-id me@localhost"));
     if (!libssh2_version(0x010b00)) /* newer ones sign as hosts ask */
-        assert_non_null(strstr(ssh_error(ssh), "your RSA key was left out"));
+        assert_non_null(strstr(ssh_error(ssh), "your RSA key was skipped"));
     ssh_close(ssh);
 }
 
@@ -342,7 +342,7 @@ static void test_passwords_are_asked_for_three_times(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(turn_until_it_rests(ssh), SSH_ASKS_SECRET);
         assert_non_null(strstr(ssh_question(ssh), "Password of "));
-        assert_int_equal(strstr(ssh_question(ssh), "That was not it") != NULL, i > 0);
+        assert_int_equal(strstr(ssh_question(ssh), "Wrong password") != NULL, i > 0);
         ssh_answer_secret(ssh, "certainly not this one");
     }
     assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
@@ -527,7 +527,7 @@ static void test_a_tunnel_without_a_port_says_so(void **state)
     struct err err;
     assert_int_equal(tunnel_serve(ssh, &port, 1, -1, say_open, NULL, &fault, &err), -1);
     assert_int_equal(fault, SSH_REFUSED);
-    assert_non_null(strstr(err.text, "the port may be taken"));
+    assert_non_null(strstr(err.text, "the port may be in use"));
     close(fd);
     ssh_close(ssh);
 }

@@ -279,9 +279,9 @@ static void what_computes_is_not_silent(void **state)
     assert_int_equal(fact(place, "timed_out "), 1);
     const char *log = place_read(place, "log");
     assert_non_null(
-        strstr(log, "[farm-supervisor: nothing was printed for long: it is stopped in"));
+        strstr(log, "[farm-supervisor: no output for a long time: the phase will be stopped in"));
     assert_non_null(
-        strstr(log, "[farm-supervisor: this phase is near its limit of time: it is stopped in"));
+        strstr(log, "[farm-supervisor: the time limit is near: the phase will be stopped in"));
 }
 
 /* ---- secrets ------------------------------------------------------------------------------ */
@@ -352,7 +352,7 @@ static void a_log_over_its_limit_loses_its_middle(void **state)
     const char *log = place_read(place, "log");
     assert_int_equal(strncmp(log, "first\nxxx", 9), 0);
     assert_string_equal(log + strlen(log) - 8, "xx\nlast\n");
-    const char *note = strstr(log, "\n[farm-supervisor: the log is over its limit: ");
+    const char *note = strstr(log, "\n[farm-supervisor: the log exceeds its limit: ");
     assert_non_null(note);
     /* All there is: head, note, tail; and the note tells the rest. */
     size_t written = 6 + 100000 + 1 + 5;

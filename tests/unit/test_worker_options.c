@@ -103,15 +103,15 @@ static void says_where_the_mistake_is(void **state)
     static const struct {
         const char *conf, *mistake;
     } rows[] = {
-        {"slots 2\nslotz 3\n", "worker.conf:2: there is no setting \"slotz\""},
-        {"slots many\n", "worker.conf:1: slots is a number, not \"many\""},
-        {"slots 100000\n", "slots is a number"},
-        {"slots -1\n", "slots is a number"},
-        {"slots\n", "slots is a number"},
+        {"slots 2\nslotz 3\n", "worker.conf:2: unknown setting \"slotz\""},
+        {"slots many\n", "worker.conf:1: slots must be a number, not \"many\""},
+        {"slots 100000\n", "slots must be a number"},
+        {"slots -1\n", "slots must be a number"},
+        {"slots\n", "slots must be a number"},
         {"memory 12Q\n", "K, M, G, T may follow"},
         {"memory 99999999999T\n", "K, M, G, T may follow"},
-        {"may-publish maybe\n", "may-publish is yes or no"},
-        {"home /elsewhere\n", "no setting \"home\""},
+        {"may-publish maybe\n", "may-publish must be yes or no"},
+        {"home /elsewhere\n", "unknown setting \"home\""},
     };
     struct state *s = *state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

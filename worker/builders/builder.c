@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* builder.c - the rows. A new builder or target is a file of its own and a line here. */
+/* builder.c - the tables of builders and targets. To add one, write a file for it and list it here.
+ */
 #include "worker/builders/builder.h"
 
 #include <stddef.h>

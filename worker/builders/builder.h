@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* builder.h - how a variant is built, and how a product is published: one row a builder.
+/* builder.h - how a variant is built and how a product is published: one row per builder and one
+ * per kind of target.
  *
- * Phases run as `farm-worker phase NAME FOLDER` below a supervisor (checkout, build, check,
- * publish); that program looks up the row and runs the real tool in the foreground, its output on
- * our own.
+ * Phases (checkout, build, check, publish) run as `farm-worker phase NAME FOLDER` under a
+ * supervisor. That program looks up the row and runs the tool in the foreground; the tool writes to
+ * the program's own outputs.
  */
 #ifndef FARM_BUILDER_H
 #define FARM_BUILDER_H
@@ -15,7 +16,7 @@
 struct phase_context {
     const char *home;
     const char *folder;
-    const char *worktree; /* "" when there is no checkout */
+    const char *worktree; /* "" without a checkout */
     const struct order *order;
     struct arena *arena;
 };
@@ -23,29 +24,30 @@ struct phase_context {
 struct builder_row {
     enum builder builder;
     const char *name;
-    /* Runs the build; returns the tool's exit code (0 fine). On 0 fills the product (paths,
-     * derivation) and holds the paths by GC roots in FOLDER/roots. -1 with err when the tool could
-     * not be run at all. */
+    /* Runs the build and returns the tool's exit code. On 0 fills the product (paths, derivation)
+     * and protects the paths by GC roots in FOLDER/roots. -1 with err when the tool could not be
+     * run. */
     int (*build)(const struct phase_context *context, struct product *product, struct err *err);
-    /* Its version, e.g. "1.14.1", into the arena; NULL when it is not on this host. */
+    /* The tool's version in the arena, for example "1.14.1"; NULL when this host does not have it.
+     */
     const char *(*version)(struct arena *arena);
 };
 /* NULL for BUILDER_NONE. */
 const struct builder_row *builder_row(enum builder builder);
 extern const struct builder_row builder_flox, builder_nix, builder_command;
 
-/* How a publish went, beyond its exit code. */
+/* The result of a publish beside its exit code. */
 struct publish_finding {
-    bool already; /* the target had it */
-    bool rebuilt; /* it started to build, or ended with other paths than were checked */
-    bool unsure;  /* it may have happened: ask again */
+    bool already; /* the target had the product already */
+    bool rebuilt; /* the tool built again, or published other paths than were checked */
+    bool unsure;  /* the publish may have happened: the coordinator must try again */
 };
 struct target_row {
     enum target_kind kind;
     const char *name;
-    const char *secret_env; /* how its secret reaches the tool, one of the two or neither */
+    const char *secret_env; /* how the tool gets the secret (supervisor.h); at most one is set */
     const char *secret_fd_env;
-    bool needs_checkout; /* publishes from a worktree at the commit */
+    bool needs_checkout; /* publishing needs a worktree at the commit */
     int (*publish)(const struct phase_context *context, struct publish_finding *finding,
                    struct err *err);
 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* command.c - the command builder and the command target: anything a shell can do.
+/* command.c - the command builder and the command target: run a shell command.
  *
- * A build may write the paths it made to $FARM_OUTPUTS, one a line; they become its product. A
- * publish command finds them in $FARM_PATHS (separated by spaces) and the secret, if its target has
- * one, in $FARM_SECRET. It says "already published" on a line of its output when the target had it.
- */
+ * A build may write the paths it made to the file $FARM_OUTPUTS, one per line; they become its
+ * product. A publish command gets them in $FARM_PATHS, separated by spaces, and the target's
+ * secret, if there is one, in $FARM_SECRET. It prints "already published" when the target has the
+ * product already. */
 #include "worker/builders/tools.h"
 
 #include <string.h>
@@ -23,8 +23,8 @@ static int run_shell(const struct phase_context *context, const struct texts *en
                     err);
 }
 
-/* Builds without a checkout never come here: phase_command starts their shell directly. What the
- * command wrote to FARM_OUTPUTS is read by phase_finish in both cases. */
+/* Not used for builds without a checkout: phase_command starts their shell directly. In both cases
+ * phase_finish reads FARM_OUTPUTS. */
 static int command_build(const struct phase_context *context, struct product *product,
                          struct err *err)
 {

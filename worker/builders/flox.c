@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* flox.c - the flox builder and the flox target. Numbers such as 2.2 are sections of the contract
- * of flox that we hold ourselves to (1.12 to 1.15).
+/* flox.c - the flox builder and the flox target. "Contract 2.2" is a section of the flox contract:
+ * the behaviour of flox 1.12 to 1.15 that this file relies on. tests/standins/flox implements it
+ * and tests/unit/test_contract.c has its texts, by section.
  *
- * One package an invocation, always with -d, never with -q (which hides the reason of a failure)
- * and never with --system (which labels what was built for the host as something else). flox's exit
- * code is 1 for everything, so its words are read: words, never icons, which changed twice.
- */
+ * One package per invocation, always with -d, never with -q (it hides the reason of a failure) and
+ * never with --system (it labels a build for this host as one for another system). flox exits with
+ * 1 for every failure, so its output is parsed: words, never icons, which changed twice. */
 #include "proto/base/io.h"
 #include "worker/builders/flox_words.h"
 #include "worker/builders/tools.h"
@@ -21,11 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Older ones publish by other rules (contract 2.3): any remote, no dedup, tip equality. */
+/* Older versions publish by other rules (contract 2.3): any remote, no deduplication, the commit
+ * must be the tip of the branch. */
 static const int floor_version[3] = {1, 12, 0};
 
-/* 3.4. Without the right USER flox takes USER and HOME from the password file and so moves its
- * token and caches: give it the right one. */
+/* Contract 3.4: without the right USER flox takes USER and HOME from the password file, which moves
+ * its token and caches. */
 static struct texts flox_environment(const struct phase_context *context)
 {
     struct texts environment = tools_environment(context);
@@ -53,7 +54,7 @@ static bool is_old(const char *version)
         char *end;
         long part = strtol(version, &end, 10);
         if (end == version)
-            return true; /* not a version we know how to read */
+            return true; /* not a version number that we can parse */
         if (part != floor_version[i])
             return part < floor_version[i];
         version = end + (*end == '.');
@@ -75,7 +76,7 @@ static int check_version(struct arena *arena, struct err *err)
 
 /* ---- result links ------------------------------------------------------------------------- */
 
-/* Branches have tracked such links by accident (contract 1.5): only one made since `since` is
+/* Some branches track such links by accident (contract 1.5): only a link made after `since` is
  * evidence. */
 static bool is_fresh_link(const char *path, const struct timespec *since)
 {
@@ -101,7 +102,7 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Names of result-PKG-OUTPUT links, sorted; flox lists none for the log. */
+/* Paths of the result-PKG-OUTPUT links, sorted, without the link to the log. */
 static size_t list_outputs(const struct phase_context *context, const char *prefix,
                            const struct timespec *since, const char **names, size_t most)
 {
@@ -132,7 +133,7 @@ static int read_results(const struct phase_context *context, const struct timesp
     product->paths_count = 0;
     const char *target = is_fresh_link(main_link, since) ? link_target(context, main_link) : NULL;
     if (!target)
-        return err_set(err, "flox build ended well but made no %s", prefix);
+        return err_set(err, "flox build succeeded but made no %s", prefix);
     product->paths[product->paths_count++] = target;
     for (size_t i = 0; i < others; i++) {
         target = link_target(context, names[i]);
@@ -159,7 +160,7 @@ static int flox_build(const struct phase_context *context, struct product *produ
     struct timespec since;
     if (check_version(context->arena, err) < 0)
         return -1;
-    clock_gettime(CLOCK_REALTIME_COARSE, &since); /* the clock of file times */
+    clock_gettime(CLOCK_REALTIME_COARSE, &since); /* the clock of file timestamps */
     int code = run_build(context, err);
     if (code != 0)
         return code;
@@ -174,8 +175,8 @@ const struct builder_row builder_flox = {
 
 /* ---- publishing --------------------------------------------------------------------------- */
 
-/* Contract 2.2 (j, n, o) and 1.6. A publish that builds is no store hit: what is published is then
- * not what was checked. */
+/* Contract 2.2 (j, n, o) and 1.6. If a publish builds, what it publishes is not what was checked.
+ */
 void flox_read_line(void *context, const char *line)
 {
     struct flox_reading *reading = context;
@@ -190,7 +191,7 @@ void flox_read_line(void *context, const char *line)
         reading->finding->rebuilt = true;
 }
 
-/* From 1.12.2 on flox publishes from this checkout and leaves its link here. */
+/* Since 1.12.2 flox publishes from this checkout and leaves its result link in it. */
 static void compare_result(const struct phase_context *context, const struct timespec *since,
                            struct publish_finding *finding)
 {
@@ -207,7 +208,7 @@ static void compare_result(const struct phase_context *context, const struct tim
     }
 }
 
-/* Whatever the host's NIX_CONFIG says stays, and nothing may be built. */
+/* Adds settings to the host's NIX_CONFIG that forbid any build. */
 static void forbid_building(struct texts *environment)
 {
     const char *config = getenv("NIX_CONFIG");
@@ -248,12 +249,12 @@ static int flox_publish(const struct phase_context *context, struct publish_find
     clock_gettime(CLOCK_REALTIME_COARSE, &since);
     int code = run_publish(context, &reading, err);
     compare_result(context, &since, finding);
-    /* An exit of 0 without either sentence: flox said it in words we do not know. */
+    /* Exit status 0 without either sentence: flox used words that we do not know. */
     if (code == 0 && !reading.published && !finding->already)
         finding->unsure = true;
     if (code == 0 && finding->unsure)
-        return err_set(err, "flox publish ended well but said neither that it published nor that "
-                            "it was published: ask again");
+        return err_set(err, "flox publish succeeded but reported neither 'published' nor 'already "
+                            "published': try again");
     return code;
 }
 

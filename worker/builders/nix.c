@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* nix.c - the nix builder and the nix-cache target.
  *
- * A build is nix-build taken apart: nix-instantiate, then nix-store --realise. Two processes as
- * well, but so the derivation and all outputs are known without asking again, and what fails is
- * either evaluation or building.
+ * A build does what nix-build does, in two steps: nix-instantiate, then nix-store --realise. So the
+ * derivation and all outputs are known without another query, and a failure is either one of
+ * evaluation or one of building.
  *
- * The system is always passed: the worker takes only systems it has, and its own architecture need
- * not be nix's (an aarch64 worker below qemu-user with the host's x86_64 nix).
+ * The system is always passed to nix: the worker takes only jobs for systems that it has, and nix
+ * may assume another one (an aarch64 worker under qemu-user that uses the host's x86_64 nix).
  */
 #include "proto/base/io.h"
 #include "worker/builders/tools.h"
@@ -28,7 +28,7 @@ static void add_system(struct texts *argv, const struct variant *variant)
     texts_add(argv, "%s", variant->system);
 }
 
-/* Runs a nix command whose standard output is store paths. */
+/* Runs a nix command that prints store paths. */
 static int run_for_paths(const struct phase_context *context, const struct texts *argv,
                          const char ***paths, size_t *count, struct err *err)
 {
@@ -46,8 +46,8 @@ static int run_for_paths(const struct phase_context *context, const struct texts
     return code;
 }
 
-static int instantiate(const struct phase_context *context, struct product *product,
-                       struct err *err)
+static int recipe_instantiate(const struct phase_context *context, struct product *product,
+                              struct err *err)
 {
     const char **paths;
     size_t count;
@@ -62,9 +62,9 @@ static int instantiate(const struct phase_context *context, struct product *prod
     if (code != 0)
         return code;
     if (count != 1)
-        return err_set(err, "%s is %zu derivations; a recipe must be one",
+        return err_set(err, "%s evaluates to %zu derivations: a recipe must give exactly one",
                        context->order->recipe.path, count);
-    /* With --add-root it prints the root, a link to the derivation. */
+    /* With --add-root nix-instantiate prints the root, a link to the derivation. */
     char target[4096];
     ssize_t size = readlink(paths[0], target, sizeof target - 1);
     target[size > 0 ? size : 0] = '\0';
@@ -72,7 +72,7 @@ static int instantiate(const struct phase_context *context, struct product *prod
     return 0;
 }
 
-/* Roots are links; what they hold is the product. */
+/* Replaces GC roots, which are links, by the store paths they point to. */
 static void follow_links(const struct phase_context *context, const char **paths, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -85,7 +85,8 @@ static void follow_links(const struct phase_context *context, const char **paths
     }
 }
 
-static int realise(const struct phase_context *context, struct product *product, struct err *err)
+static int derivation_realise(const struct phase_context *context, struct product *product,
+                              struct err *err)
 {
     struct texts argv = {.arena = context->arena};
     texts_add(&argv, "nix-store");
@@ -101,7 +102,7 @@ static int realise(const struct phase_context *context, struct product *product,
     return code;
 }
 
-/* Where `flox build` puts it, for the branch's own test-build.sh. */
+/* Makes the same link as `flox build`, for the branch's own test-build.sh. */
 static int link_result(const struct phase_context *context, const struct product *product,
                        struct err *err)
 {
@@ -120,11 +121,11 @@ static int nix_build(const struct phase_context *context, struct product *produc
 {
     if (io_make_folders(arena_print(context->arena, "%s/roots", context->folder), 0755, err) < 0)
         return -1;
-    int code = instantiate(context, product, err);
+    int code = recipe_instantiate(context, product, err);
     if (code > 0)
-        fprintf(stderr, "farm-worker: the recipe does not evaluate\n"); /* a rule of cause.c */
+        fprintf(stderr, "farm-worker: the recipe does not evaluate\n"); /* phase/cause.c has it */
     if (code == 0)
-        code = realise(context, product, err);
+        code = derivation_realise(context, product, err);
     if (code == 0)
         code = link_result(context, product, err);
     return code;
@@ -149,7 +150,7 @@ static const char *path_hash(const char *path, struct arena *arena)
     return arena_print(arena, "%.*s", (int)strcspn(base, "-"), base);
 }
 
-/* A cache in a folder is asked without nix. */
+/* Looks up the product in a cache that is a local folder, without nix. */
 static bool folder_has(const struct phase_context *context, const char *folder)
 {
     const struct product *product = &context->order->product;
@@ -200,7 +201,8 @@ static bool cache_has(const struct phase_context *context)
     return store_has(context);
 }
 
-/* The key stays in the supervisor's memory file, which nix inherits and opens by this path. */
+/* The signing key stays in the memory file that the supervisor made; nix inherits it and opens it
+ * by this path. */
 static const char *signing_location(const struct phase_context *context)
 {
     const char *location = context->order->target.location, *key = getenv("FARM_SECRET_FILE");
@@ -212,7 +214,7 @@ static const char *signing_location(const struct phase_context *context)
                        strchr(location, '?') ? '&' : '?', key);
 }
 
-static int copy(const struct phase_context *context, struct err *err)
+static int paths_copy(const struct phase_context *context, struct err *err)
 {
     struct texts argv = {.arena = context->arena}, environment = tools_environment(context);
     add_nix(&argv, "copy");
@@ -230,11 +232,11 @@ static int nix_cache_publish(const struct phase_context *context, struct publish
         return err_set(err, "nothing to publish: the build recorded no store path");
     if (cache_has(context)) {
         finding->already = true;
-        printf("%s has it already\n", context->order->target.name);
+        printf("%s already has this product\n", context->order->target.name);
         fflush(stdout);
         return 0;
     }
-    int code = copy(context, err);
+    int code = paths_copy(context, err);
     for (size_t i = 0; code == 0 && i < product->paths_count; i++)
         printf("published %s to %s\n", product->paths[i], context->order->target.name);
     fflush(stdout);

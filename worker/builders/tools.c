@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* tools.c - see tools.h. */
 #include "worker/builders/tools.h"
 #include "proto/base/io.h"
 
@@ -22,9 +23,9 @@ void tools_describe(struct texts *environment, const struct order *order, const 
     texts_set(environment, "FARM_OUTPUTS", "%s/outputs", folder);
 }
 
-/* Contract 3.4: RUST_LOG hides flox's success line, an activated environment would be built from,
- * MAKEFLAGS and GIT_* change what make and git do; any FLOX_X is parsed as configuration, so only
- * those stay that a person may have set for this host. */
+/* Contract 3.4: RUST_LOG hides flox's success line; flox would build from an activated environment;
+ * MAKEFLAGS and GIT_* change what make and git do. flox parses any FLOX_X as configuration, so
+ * those that an administrator may have set for this host stay. */
 struct texts tools_environment(const struct phase_context *context)
 {
     static const char *const without[] = {"RUST_LOG",
@@ -105,7 +106,8 @@ int tools_hold(const struct phase_context *context, const struct product *produc
     int code = tool_run(&(struct tool){.argv = argv.items, .output = &output}, err);
     buf_release(&output);
     if (code > 0)
-        return err_set(err, "nix-store refused to hold %s: status %d", product->paths[0], code);
+        return err_set(err, "nix-store could not add a GC root for %s: status %d",
+                       product->paths[0], code);
     return code;
 }
 

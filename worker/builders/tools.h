@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* tools.h - what the builders share: environments, versions, the nix store's commands. */
+/* tools.h - helpers of the builders: environments, versions, commands of the nix store. */
 #ifndef FARM_TOOLS_H
 #define FARM_TOOLS_H
 
 #include "worker/builders/builder.h"
 #include "worker/process/tool.h"
 
-/* FARM_PACKAGE, FARM_PROJECT, FARM_BRANCH, FARM_COMMIT, FARM_SYSTEM, FARM_GPU, FARM_ISA, FARM_CUDA,
- * FARM_PYTHON, FARM_OUTPUTS: what a command or a check may want to know. */
+/* Sets the variables that describe the order to a command or a check: FARM_PACKAGE, FARM_PROJECT,
+ * FARM_BRANCH, FARM_COMMIT, FARM_SYSTEM, FARM_GPU, FARM_ISA, FARM_CUDA, FARM_PYTHON, FARM_OUTPUTS.
+ */
 void tools_describe(struct texts *environment, const struct order *order, const char *folder);
-/* Our environment for running tools of a phase: nothing of a surrounding flox, git or make; TMPDIR
- * in the attempt's own folder, so that two builds never share flox's scratch (contract 0.9). */
+/* The environment for the tools of a phase: ours without the variables of a surrounding flox, git
+ * or make; TMPDIR is in the attempt's own folder, so that two builds never share flox's temporary
+ * files (contract 0.9). */
 struct texts tools_environment(const struct phase_context *context);
-/* The first word of `argv`'s output that begins with a digit, within 10 s; NULL without one. */
+/* Runs `argv` for at most 10 s; the first word of its output that begins with a digit, or NULL. */
 const char *tools_version(const char *const *argv, struct arena *arena);
-/* The lines of a text that begin with '/', into the arena. */
+/* The lines of a text that begin with '/', copied to the arena. */
 void tools_paths(const char *text, struct arena *arena, const char ***paths, size_t *count);
-/* Holds the product's paths by indirect GC roots FOLDER/roots/result*. Where there is no nix-store
- * nothing collects garbage either: fine. */
+/* Protects the product's paths by indirect GC roots FOLDER/roots/result*. Does nothing on a host
+ * without nix-store, where nothing collects garbage either. */
 int tools_hold(const struct phase_context *context, const struct product *product, struct err *err);
-/* The derivation that made a path, "" when it is not known. */
+/* The derivation that made a path; "" if unknown. */
 const char *tools_deriver(const struct phase_context *context, const char *path);
 
 #endif

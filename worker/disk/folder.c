@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* folder.c - see folder.h.
  *
- * Owns the layout and the format number. Everything read here may have been written by a crash, a
- * full disk or a person: sizes are bounded, texts parsed, and the error names the file. Files are
- * small and few, because a light job lives shorter than ten inodes take to make.
+ * Owns the layout and the format number. Every file read here may be the result of a crash, a full
+ * disk or an editor: sizes are limited, contents are checked, and errors name the file. Files are
+ * small and few, because making ten inodes takes longer than a light job.
  */
 #include "worker/disk/folder.h"
 #include "proto/base/io.h"
@@ -26,7 +26,7 @@
 
 static const char format_begin[] = "floxfarm attempt ";
 
-/* From here on an fsync costs little beside what it keeps. */
+/* The result of a build that took at least this long is worth an fsync. */
 enum { DURABLE_WALL_MS = 1000 };
 
 char *folder_path(const char *home, struct token token, const char *name, struct arena *arena)
@@ -35,7 +35,7 @@ char *folder_path(const char *home, struct token token, const char *name, struct
                        (unsigned long long)token.number, name ? "/" : "", name ? name : "");
 }
 
-/* Digits without a leading zero, so that each token has one name. */
+/* Parses digits without a leading zero, so that each token has exactly one name. */
 static const char *take_number(const char *text, uint64_t most, uint64_t *value)
 {
     *value = 0;
@@ -116,7 +116,7 @@ static void pack_order(const struct order *order, struct buf *out)
     codec_pack(order_codec(), &kept, out);
 }
 
-/* The bytes behind the format line. */
+/* Checks the format line; *rest are the bytes after it. */
 static int check_format(const char *path, const struct buf *file, struct bytes *rest,
                         struct err *err)
 {
@@ -130,7 +130,7 @@ static int check_format(const char *path, const struct buf *file, struct bytes *
         return err_set(err, "%s is damaged: its format has no number", path);
     if (number != FOLDER_FORMAT)
         return err_set(err,
-                       "%s has format %lu and this worker knows format %d only: run the newer "
+                       "%s has format %lu but this worker supports only format %d: run the newer "
                        "worker that wrote it, or remove the folder",
                        path, number, FOLDER_FORMAT);
     size_t line = (size_t)(end + 1 - text);
@@ -162,7 +162,7 @@ int folder_read_order(const char *folder, struct order *order, struct arena *are
 
 /* ---- making ------------------------------------------------------------------------------- */
 
-/* For a folder nobody sees yet: no temporary name needed. */
+/* Writes a file of a folder that is not visible yet, so it needs no temporary name. */
 static int write_new(const char *folder, const char *name, const void *data, size_t size,
                      struct err *err)
 {
@@ -178,9 +178,9 @@ static int write_new(const char *folder, const char *name, const void *data, siz
     return result;
 }
 
-/* A crash may have left the name behind (it is nobody's), and the first folder of a home has no
- * folder above it. */
-static int make_afresh(const char *home, const char *folder, struct err *err)
+/* Makes an empty folder. A crash may have left one of that name, which nothing uses; and a new home
+ * has no attempts/ yet. */
+static int make_empty(const char *home, const char *folder, struct err *err)
 {
     char above[PATH_MAX];
     if (mkdir(folder, 0755) == 0)
@@ -194,8 +194,8 @@ static int make_afresh(const char *home, const char *folder, struct err *err)
                                     : err_set(err, "cannot make %s: %s", folder, strerror(errno));
 }
 
-static int fill(const char *folder, const struct order *order, const struct buf *packed,
-                struct err *err)
+static int folder_fill(const char *folder, const struct order *order, const struct buf *packed,
+                       struct err *err)
 {
     if (write_new(folder, "order", packed->data, packed->size, err) < 0)
         return -1;
@@ -204,8 +204,8 @@ static int fill(const char *folder, const struct order *order, const struct buf 
     return 0;
 }
 
-/* The folder is there already: with this order? */
-static int confirm(const char *folder, const struct buf *packed, struct err *err)
+/* Checks that the existing folder has this order. */
+static int order_confirm(const char *folder, const struct buf *packed, struct err *err)
 {
     char path[PATH_MAX];
     struct buf there = {0};
@@ -218,16 +218,16 @@ static int confirm(const char *folder, const struct buf *packed, struct err *err
     return result;
 }
 
-static int make(const char *home, const struct order *order, const struct buf *packed,
-                struct arena *arena, struct err *err)
+static int make_packed(const char *home, const struct order *order, const struct buf *packed,
+                       struct arena *arena, struct err *err)
 {
     const char *folder = folder_path(home, order->token, NULL, arena);
     const char *fresh =
         arena_print(arena, "%s/attempts/.new-%lu.%llu", home, (unsigned long)order->token.epoch,
                     (unsigned long long)order->token.number);
     if (io_exists(folder))
-        return confirm(folder, packed, err);
-    if (make_afresh(home, fresh, err) < 0 || fill(fresh, order, packed, err) < 0)
+        return order_confirm(folder, packed, err);
+    if (make_empty(home, fresh, err) < 0 || folder_fill(fresh, order, packed, err) < 0)
         return -1;
     if (rename(fresh, folder) < 0)
         return err_set(err, "cannot put %s in place: %s", folder, strerror(errno));
@@ -240,7 +240,7 @@ int folder_make(const char *home, const struct order *order, struct err *err)
     struct arena arena = {0};
     struct buf packed = {0};
     pack_order(order, &packed);
-    int result = make(home, order, &packed, &arena, err);
+    int result = make_packed(home, order, &packed, &arena, err);
     buf_release(&packed);
     arena_clear(&arena);
     return result;
@@ -277,8 +277,9 @@ int folder_save_result(const char *home, const struct item *item, struct err *er
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* What PHASE.run says of its supervisor. */
-enum run_state { RUN_NONE, RUN_LIVES, RUN_GONE, RUN_OVER };
+/* The state of a supervisor by its PHASE.run: no file; holds the lock; neither holds the lock nor
+ * wrote exit facts; wrote exit facts. */
+enum phase_run_state { RUN_NONE, RUN_LIVES, RUN_GONE, RUN_OVER };
 
 static bool exit_written(int file)
 {
@@ -288,15 +289,15 @@ static bool exit_written(int file)
     return strstr(text, "\nend\n") != NULL;
 }
 
-/* The lock is asked for only to see whether it is free; a supervisor that starts at this very
- * moment tries for longer than we hold it. */
-static enum run_state run_state(const char *folder, enum phase phase, struct arena *arena)
+/* Takes the lock only to see whether it is free. A supervisor that starts at this moment retries
+ * for longer than we hold the lock. */
+static enum phase_run_state run_state(const char *folder, enum phase phase, struct arena *arena)
 {
     const char *path = arena_print(arena, "%s/%s.run", folder, phase_names[phase]);
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (file < 0)
         return RUN_NONE;
-    enum run_state state = RUN_GONE;
+    enum phase_run_state state = RUN_GONE;
     if (flock(file, LOCK_SH | LOCK_NB) < 0)
         state = RUN_LIVES;
     if (exit_written(file))
@@ -311,7 +312,7 @@ static void read_progress(const char *folder, struct agent_found *found, struct 
                                               PHASE_CHECKOUT};
     found->state = ITEM_ACCEPTED;
     for (size_t i = 0; i < sizeof newest_first / sizeof newest_first[0]; i++) {
-        enum run_state state = run_state(folder, newest_first[i], arena);
+        enum phase_run_state state = run_state(folder, newest_first[i], arena);
         if (state == RUN_NONE)
             continue;
         found->state = ITEM_RUNNING;

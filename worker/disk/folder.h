@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* folder.h - what is on disk about an attempt or a publication's try.
+/* folder.h - the folder on disk of an attempt or of a try of a publication.
  *
  *   HOME/attempts/EPOCH.NUMBER/
- *     order            the line "floxfarm attempt 1\n" (a higher number is refused, never guessed
- * at), then the order as packed protobuf, without its secret and its bundle bundle           the
- * git bundle that came with the order, if one did log              raw bytes of all phases, one
- * after the other PHASE.run        the phase's lock, supervisor and exit facts (supervisor.h)
- *     worktree         text: path of the worktree the checkout phase prepared
+ *     order            the line "floxfarm attempt 1\n", then the order as packed protobuf, without
+ *                      its secret and its bundle. Any other number is refused
+ *     bundle           the git bundle that came with the order; absent if there was none
+ *     log              raw output of all phases, one after the other
+ *     PHASE.run        per phase: lock, identity of the supervisor, exit facts (supervisor.h)
+ *     worktree         text: path of the worktree that the checkout phase prepared
  *     product          packed struct product, written by the build phase
- *     outputs          command builder: paths the command says it made, one a line
- *     finding          text: what the publish phase found out (already, rebuilt, unsure)
+ *     outputs          command builder: paths that the command made, one per line
+ *     finding          publish phase, lines: began, already, rebuilt, unsure, ended (phase_main.c)
  *     roots/           GC roots of the product
- *     scratch/, tmp/   working folder of a build without checkout; TMPDIR
- *     result           packed struct item: final
+ *     scratch/         working folder of a build without checkout
+ *     tmp/             TMPDIR of the phases
+ *     result           packed struct item: the final one
  *
- * Whoever comes back (a restarted or upgraded agent) reads this and goes on. Everything in it is
- * parsed as something that others wrote: a broken file is an error with its path, never a crash.
+ * A restarted or upgraded worker reads this and continues. The contents are not trusted: a broken
+ * file is an error with its path, never a crash.
  */
 #ifndef FARM_WORKER_DISK_FOLDER_H
 #define FARM_WORKER_DISK_FOLDER_H
@@ -26,28 +28,29 @@
 
 #define FOLDER_FORMAT 1
 
-/* HOME/attempts/E.N (or with "/name" behind it when name is not NULL), in the arena. */
+/* HOME/attempts/EPOCH.NUMBER, or with name not NULL HOME/attempts/EPOCH.NUMBER/NAME; in the arena.
+ */
 char *folder_path(const char *home, struct token token, const char *name, struct arena *arena);
-/* "1.42" -> token; false for anything else. */
+/* Parses "1.42" into a token; false for anything else. */
 bool folder_token(const char *text, struct token *token);
-/* Makes the folder with format, order and bundle; fine if it is there with the same order. Atomic:
- * made under another name and renamed. */
+/* Makes the folder with order and bundle. Also succeeds if the folder exists with the same order.
+ * Atomic: the folder is made under another name and renamed. */
 int folder_make(const char *home, const struct order *order, struct err *err);
 int folder_read_order(const char *folder, struct order *order, struct arena *arena,
                       struct err *err);
 int folder_save_product(const char *folder, const struct product *product, struct err *err);
-/* Empty when nothing was saved. */
+/* An empty product if none was saved. */
 int folder_read_product(const char *folder, struct product *product, struct arena *arena,
                         struct err *err);
-/* Synced to disk when losing it would cost more than that: a publication, or a build that took
- * longer than a second. */
+/* The file is synced to disk if losing it costs more than the sync: for a publication, or a build
+ * that took a second or longer. */
 int folder_save_result(const char *home, const struct item *item, struct err *err);
-/* All that a folder says. While RUNNING, `result` holds the product of the phases before, and
- * nothing else. */
+/* Reads the whole state of a folder. Until the item has ended, `result` has only the product of the
+ * phases so far. */
 int folder_read(const char *home, struct token token, struct agent_found *found,
                 struct arena *arena, struct err *err);
-/* Tokens of all folders of a home, ascending; the caller frees. A name that is no token is left
- * alone. */
+/* Tokens of all folders of a home, ascending; the caller frees. Skips names that are not a token.
+ */
 int folder_list(const char *home, struct token **tokens, size_t *count, struct err *err);
 int folder_remove(const char *home, struct token token, struct err *err);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* sweeper.c - see sweeper.h. */
 #include "worker/disk/sweeper.h"
 
 #include "proto/base/io.h"
@@ -15,15 +16,15 @@
 struct sweeper {
     const char *home;
     const char *trash;
-    struct arena arena; /* of the two */
+    struct arena arena; /* owns home and trash */
     pthread_t thread;
-    pthread_mutex_t lock; /* the rest */
+    pthread_mutex_t lock; /* protects the fields below */
     pthread_cond_t wake;
     bool stopping;
-    bool full; /* something is in the trash */
+    bool full; /* the trash may have folders */
 };
 
-static bool stopping(struct sweeper *sweeper)
+static bool is_stopping(struct sweeper *sweeper)
 {
     pthread_mutex_lock(&sweeper->lock);
     bool result = sweeper->stopping;
@@ -31,14 +32,14 @@ static bool stopping(struct sweeper *sweeper)
     return result;
 }
 
-/* Removes what is in the trash now. */
-static void empty(struct sweeper *sweeper)
+/* Deletes everything that is in the trash now. */
+static void trash_empty(struct sweeper *sweeper)
 {
     DIR *trash = opendir(sweeper->trash);
     if (!trash)
         return;
     const struct dirent *entry;
-    while (!stopping(sweeper) && (entry = readdir(trash))) {
+    while (!is_stopping(sweeper) && (entry = readdir(trash))) {
         struct arena arena = {0};
         struct err err;
         bool dots = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
@@ -50,7 +51,7 @@ static void empty(struct sweeper *sweeper)
     closedir(trash);
 }
 
-/* Waits until there is something to remove; false when it is to stop. */
+/* Waits until the trash has folders; false when the thread should end. */
 static bool wait_full(struct sweeper *sweeper)
 {
     pthread_mutex_lock(&sweeper->lock);
@@ -62,15 +63,15 @@ static bool wait_full(struct sweeper *sweeper)
     return go_on;
 }
 
-static void *run(void *context)
+static void *sweeper_run(void *context)
 {
     struct sweeper *sweeper = context;
     while (wait_full(sweeper))
-        empty(sweeper);
+        trash_empty(sweeper);
     return NULL;
 }
 
-static void release(struct sweeper *sweeper)
+static void sweeper_release(struct sweeper *sweeper)
 {
     pthread_cond_destroy(&sweeper->wake);
     pthread_mutex_destroy(&sweeper->lock);
@@ -78,11 +79,11 @@ static void release(struct sweeper *sweeper)
     free(sweeper);
 }
 
-static int start(struct sweeper *sweeper, struct err *err)
+static int thread_start(struct sweeper *sweeper, struct err *err)
 {
     if (io_make_folders(sweeper->trash, 0755, err) < 0)
         return -1;
-    int failed = pthread_create(&sweeper->thread, NULL, run, sweeper);
+    int failed = pthread_create(&sweeper->thread, NULL, sweeper_run, sweeper);
     return failed ? err_set(err, "cannot start the sweeper's thread: %s", strerror(failed)) : 0;
 }
 
@@ -91,11 +92,11 @@ struct sweeper *sweeper_start(const char *home, struct err *err)
     struct sweeper *sweeper = mem_new(sizeof *sweeper);
     sweeper->home = arena_text(&sweeper->arena, home);
     sweeper->trash = arena_print(&sweeper->arena, "%s/trash", home);
-    sweeper->full = true; /* perhaps: an earlier agent's */
+    sweeper->full = true; /* an earlier worker may have left some */
     pthread_mutex_init(&sweeper->lock, NULL);
     pthread_cond_init(&sweeper->wake, NULL);
-    if (start(sweeper, err) < 0) {
-        release(sweeper);
+    if (thread_start(sweeper, err) < 0) {
+        sweeper_release(sweeper);
         return NULL;
     }
     return sweeper;
@@ -129,5 +130,5 @@ void sweeper_stop(struct sweeper *sweeper)
     pthread_cond_signal(&sweeper->wake);
     pthread_mutex_unlock(&sweeper->lock);
     pthread_join(sweeper->thread, NULL);
-    release(sweeper);
+    sweeper_release(sweeper);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* sweeper.h - forgets attempt folders: renamed at once, removed on a thread of its own.
+/* sweeper.h - removes attempt folders: renames them at once and deletes them in a thread.
  *
- * The rename to HOME/trash is the forgetting: whenever the worker dies, a folder is there whole or
- * not at all. A build's scratch folder may hold a hundred thousand files, and the loop must not
- * miss a heartbeat for them; what is left in the trash is removed after the next start.
+ * The rename to HOME/trash is the moment of forgetting: even if the worker dies, a folder exists
+ * either whole or not at all. A build's scratch folder may have a hundred thousand files, and the
+ * loop must not miss a heartbeat while they are deleted. What is left in the trash is deleted after
+ * the next start.
  */
 #ifndef FARM_WORKER_DISK_SWEEPER_H
 #define FARM_WORKER_DISK_SWEEPER_H
@@ -14,9 +15,9 @@
 struct sweeper;
 
 struct sweeper *sweeper_start(const char *home, struct err *err);
-/* Forgets the folder of a token; fine if there is none. */
+/* Forgets the folder of a token; succeeds if there is none. */
 int sweeper_forget(struct sweeper *sweeper, struct token token, struct err *err);
-/* Ends after the removal in hand. NULL is fine. */
+/* Finishes the present removal, ends the thread and frees. Accepts NULL. */
 void sweeper_stop(struct sweeper *sweeper);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* workspace.c - see workspace.h.
  *
- * Git is the `git` program, made deterministic: no prompts, no hooks, no background maintenance, no
- * variables of a surrounding repository; the user's global configuration stays, since credentials
- * live there. Whatever changes the clone happens under its lock, so lock files of git found there
- * were left by a killed git and are removed.
+ * Runs the `git` program in a reproducible way: without prompts, hooks, background maintenance and
+ * variables of a surrounding repository. The user's global configuration stays in force, because it
+ * has the credentials. Every change of the clone happens under its lock; so git's own lock files
+ * found there were left by a killed git and are removed.
  */
 #include "worker/disk/workspace.h"
 #include "proto/base/io.h"
@@ -31,14 +31,14 @@ struct workspace {
     const char *local;    /* farm/SLOT/BRANCH */
     const char *upstream; /* refs/remotes/origin/BRANCH */
     const char *const *environment;
-    bool *killed; /* a git was, by no doing of ours: what it did not say means nothing */
+    bool *killed; /* a git process was killed from outside: its failure does not count */
 };
 
 enum { KILLED_MAX = 3 };
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-/* One path component that is no option and no hidden file. */
+/* One path component that is neither an option nor a hidden file. */
 static bool good_name(const char *name)
 {
     static const char allowed[] =
@@ -48,7 +48,7 @@ static bool good_name(const char *name)
            strspn(name, allowed) == length;
 }
 
-/* What git-check-ref-format refuses, as far as it could leave the folder or be an option. */
+/* The rules of git-check-ref-format that keep a name inside its folder and from being an option. */
 static bool good_branch(const char *branch)
 {
     size_t length = strlen(branch);
@@ -98,11 +98,13 @@ static const char *const *git_environment(struct arena *arena)
     return environment.items;
 }
 
-/* Runs git in `folder` with the words up to NULL; `output` may be NULL. Exit code, or -1. */
-static int git(const struct workspace *space, const char *folder, struct buf *output,
-               struct err *err, ...)
+/* Runs git in `folder` with the arguments up to NULL; `output` may be NULL. Returns its exit code,
+ * or -1 with err. */
+static int run_git(const struct workspace *space, const char *folder, struct buf *output,
+                   struct err *err, ...)
 {
-    /* A connection that stands still for a minute is an error, not a build that hangs. */
+    /* http.lowSpeed*: a connection that stalls for a minute is an error; the build must not hang.
+     */
     static const char *const settings[] = {"core.hooksPath=/dev/null",
                                            "safe.directory=*",
                                            "gc.auto=0",
@@ -133,11 +135,11 @@ static int git(const struct workspace *space, const char *folder, struct buf *ou
     return code;
 }
 
-/* As an error: what git said stands above it in the log. */
+/* Makes an error of git's exit code; the log has git's own message above it. */
 static int git_failed(int code, struct err *err, const char *what, const char *name)
 {
     if (code > 0)
-        err_set(err, "cannot %s %s: git ended with status %d", what, name, code);
+        err_set(err, "cannot %s %s: git exited with status %d", what, name, code);
     return -1;
 }
 
@@ -148,7 +150,7 @@ static const char *url_file(const struct workspace *space)
     return arena_print(space->arena, "%s/farm-url", space->bare);
 }
 
-/* The URL the clone was given last, as we wrote it down: saves asking git. */
+/* Compares with the URL that we stored when we set it last; saves a run of git. */
 static bool url_is_set(const struct workspace *space)
 {
     struct buf text = {0};
@@ -173,16 +175,16 @@ static void remove_unfinished(const struct workspace *space)
     globfree(&found);
 }
 
-/* Under a name of our own: in that of a checkout whose supervisor was killed its git may still be
- * at work for a moment. What such a one left is removed, by the next one at the latest. */
+/* Makes the clone under a name that has our pid: the git of a checkout whose supervisor was killed
+ * may still write to its own for a moment. Leftovers are removed by the next call. */
 static int make_clone(const struct workspace *space, struct err *err)
 {
     const char *fresh = arena_print(space->arena, "%s.new.%ld", space->bare, (long)getpid());
     remove_unfinished(space);
-    int code = git(space, ".", NULL, err, "init", "--quiet", "--bare", fresh, NULL);
+    int code = run_git(space, ".", NULL, err, "init", "--quiet", "--bare", fresh, NULL);
     if (code)
         return git_failed(code, err, "make", space->bare);
-    code = git(space, fresh, NULL, err, "remote", "add", "origin", space->wish->url, NULL);
+    code = run_git(space, fresh, NULL, err, "remote", "add", "origin", space->wish->url, NULL);
     if (code)
         return git_failed(code, err, "set the origin of", space->bare);
     if (rename(fresh, space->bare) < 0)
@@ -199,8 +201,8 @@ static int ensure_clone(const struct workspace *space, struct err *err)
     }
     if (url_is_set(space))
         return 0;
-    int code =
-        git(space, space->bare, NULL, err, "remote", "set-url", "origin", space->wish->url, NULL);
+    int code = run_git(space, space->bare, NULL, err, "remote", "set-url", "origin",
+                       space->wish->url, NULL);
     if (code)
         return git_failed(code, err, "set the origin of", space->bare);
     return write_url(space, err);
@@ -215,32 +217,34 @@ static void drop_stale_locks(const struct workspace *space)
 
 /* ---- the commit --------------------------------------------------------------------------- */
 
-/* Whether the clone has it; `what` may name several objects in a row, ended by NULL. */
+/* Whether the clone has the object `what` and, if not NULL, the object `also`. */
 static bool clone_has(const struct workspace *space, const char *what, const char *also)
 {
     struct buf ids = {0};
-    int code = git(space, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify", what, NULL);
+    int code =
+        run_git(space, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify", what, NULL);
     if (code == 0 && also)
-        code = git(space, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify", also, NULL);
+        code =
+            run_git(space, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify", also, NULL);
     buf_release(&ids);
     return code == 0;
 }
 
-static int fetch(const struct workspace *space, struct err *err)
+static int origin_fetch(const struct workspace *space, struct err *err)
 {
     printf("fetching %s\n", space->wish->url);
     fflush(stdout);
-    int code = git(space, space->bare, NULL, err, "fetch", "--prune", "--no-tags", "--no-auto-gc",
-                   "--no-write-fetch-head", "origin", NULL);
+    int code = run_git(space, space->bare, NULL, err, "fetch", "--prune", "--no-tags",
+                       "--no-auto-gc", "--no-write-fetch-head", "origin", NULL);
     return code ? git_failed(code, err, "fetch from", space->wish->url) : 0;
 }
 
-/* A bundle of commits that build on pushed ones. */
-static bool unbundle(const struct workspace *space)
+/* Adds the commits of the bundle to the clone; false if commits that they need are missing. */
+static bool bundle_add(const struct workspace *space)
 {
     struct buf refs = {0};
     int code =
-        git(space, space->bare, &refs, NULL, "bundle", "unbundle", space->wish->bundle, NULL);
+        run_git(space, space->bare, &refs, NULL, "bundle", "unbundle", space->wish->bundle, NULL);
     buf_release(&refs);
     return code == 0;
 }
@@ -252,11 +256,11 @@ static int ensure_commit(const struct workspace *space, struct err *err)
     bool bundled = wish->bundle && *wish->bundle;
     if (clone_has(space, commit, bundled ? NULL : space->upstream))
         return 0;
-    if (bundled && unbundle(space) && clone_has(space, commit, NULL))
+    if (bundled && bundle_add(space) && clone_has(space, commit, NULL))
         return 0;
-    if (fetch(space, err) < 0)
+    if (origin_fetch(space, err) < 0)
         return -1;
-    if (bundled && !unbundle(space))
+    if (bundled && !bundle_add(space))
         return err_set(err,
                        "the bundle of unpushed commits does not fit what %s has: push the "
                        "branch it began from",
@@ -276,15 +280,15 @@ static bool is_worktree(const struct workspace *space)
     return io_exists(arena_print(space->arena, "%s/.git", space->path));
 }
 
-/* Whether the worktree is what is wished for, by one `git status`: at the commit, on the branch,
- * with its upstream, and nothing changed, added or ignored in it. */
+/* Whether the worktree is as wished, by one `git status`: at the commit, on the branch with its
+ * upstream, and without changed, untracked or ignored files. */
 static bool is_ready(const struct workspace *space)
 {
     if (!is_worktree(space) || !url_is_set(space))
         return false;
     struct buf status = {0};
-    int code = git(space, space->path, &status, NULL, "status", "--porcelain=v2", "--branch",
-                   "--untracked-files=normal", "--ignored=traditional", NULL);
+    int code = run_git(space, space->path, &status, NULL, "status", "--porcelain=v2", "--branch",
+                       "--untracked-files=normal", "--ignored=traditional", NULL);
     const char *wanted =
         arena_print(space->arena,
                     "# branch.oid %s\n# branch.head %s\n# branch.upstream origin/%s\n# branch.ab ",
@@ -299,25 +303,26 @@ static bool is_ready(const struct workspace *space)
 static bool move_worktree(const struct workspace *space)
 {
     return is_worktree(space) &&
-           git(space, space->path, NULL, NULL, "checkout", "--quiet", "--force", "--no-track", "-B",
-               space->local, space->wish->commit, NULL) == 0 &&
-           git(space, space->path, NULL, NULL, "clean", "-ffdxq", NULL) == 0;
+           run_git(space, space->path, NULL, NULL, "checkout", "--quiet", "--force", "--no-track",
+                   "-B", space->local, space->wish->commit, NULL) == 0 &&
+           run_git(space, space->path, NULL, NULL, "clean", "-ffdxq", NULL) == 0;
 }
 
 static int add_worktree(const struct workspace *space, struct err *err)
 {
-    /* What git knows of it goes too: one whose making was killed is locked, and not pruned. */
+    /* Remove git's own record of the worktree, too: if making it was interrupted, the record is
+     * locked and `git worktree prune` keeps it. */
     const char *known =
         arena_print(space->arena, "%s/worktrees/%s", space->bare, space->wish->slot);
     if (io_remove_tree(space->path, err) < 0 || io_remove_tree(known, err) < 0)
         return -1;
-    git(space, space->bare, NULL, NULL, "worktree", "prune", NULL);
-    int code = git(space, space->bare, NULL, err, "worktree", "add", "--force", "--no-track", "-B",
-                   space->local, space->path, space->wish->commit, NULL);
+    run_git(space, space->bare, NULL, NULL, "worktree", "prune", NULL);
+    int code = run_git(space, space->bare, NULL, err, "worktree", "add", "--force", "--no-track",
+                       "-B", space->local, space->path, space->wish->commit, NULL);
     return code ? git_failed(code, err, "make the worktree", space->path) : 0;
 }
 
-/* flox publish asks for @{u} (contract 2.2e). */
+/* `flox publish` reads @{u} (contract 2.2e, see builders/flox.c). */
 static int set_upstream(const struct workspace *space, struct err *err)
 {
     struct buf config = {0};
@@ -328,9 +333,10 @@ static int set_upstream(const struct workspace *space, struct err *err)
     buf_release(&config);
     if (there || (space->wish->bundle && *space->wish->bundle))
         return 0;
-    int code = git(space, space->bare, NULL, err, "branch", "--quiet",
-                   arena_print(space->arena, "--set-upstream-to=origin/%s", space->wish->branch),
-                   space->local, NULL);
+    int code =
+        run_git(space, space->bare, NULL, err, "branch", "--quiet",
+                arena_print(space->arena, "--set-upstream-to=origin/%s", space->wish->branch),
+                space->local, NULL);
     return code ? git_failed(code, err, "set the upstream of", space->local) : 0;
 }
 
@@ -345,8 +351,8 @@ static int prepare_once(const struct workspace *space, struct err *err)
     return set_upstream(space, err);
 }
 
-/* Every step finds what an interrupted one left, so the whole is begun again when a git was killed:
- * by the kernel, most often, that was short of memory. */
+/* Every step copes with what an interrupted one left. So all of it is repeated when a git process
+ * was killed, which is mostly done by the kernel for lack of memory. */
 static int prepare_locked(const struct workspace *space, struct err *err)
 {
     int result, tries = 0;
@@ -358,7 +364,7 @@ static int prepare_locked(const struct workspace *space, struct err *err)
 
 /* ---- locks -------------------------------------------------------------------------------- */
 
-/* Opens and locks a file, making the folder above. -1 with err. */
+/* Opens and locks HOME/PART/NAME and makes its folder if needed. The descriptor, or -1 with err. */
 static int lock_file(const char *home, const char *part, const char *name, struct arena *arena,
                      struct err *err)
 {
@@ -376,8 +382,8 @@ static int lock_file(const char *home, const char *part, const char *name, struc
     return file;
 }
 
-static void describe(struct workspace *space, const struct workspace_wish *wish,
-                     struct arena *arena)
+static void workspace_describe(struct workspace *space, const struct workspace_wish *wish,
+                               struct arena *arena)
 {
     *space = (struct workspace){
         .wish = wish,
@@ -396,7 +402,7 @@ int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, ch
     struct workspace space;
     if (check_wish(wish, err) < 0)
         return -1;
-    describe(&space, wish, arena);
+    workspace_describe(&space, wish, arena);
     *path_out = arena_text(arena, space.path);
     if (is_ready(&space))
         return 0;
@@ -421,7 +427,7 @@ static const char *slot_owner(const char *slots, const char *slot, struct arena 
     return arena_text(arena, owner);
 }
 
-/* An attempt has its slot until its result is written: then nothing of it runs any more. */
+/* An attempt has its slot until its result is written: from then on none of its processes runs. */
 static bool is_free(const char *home, const char *owner, struct arena *arena)
 {
     struct token token;
@@ -431,7 +437,7 @@ static bool is_free(const char *home, const char *owner, struct arena *arena)
            io_exists(folder_path(home, token, "result", arena));
 }
 
-/* Reads what git keeps in HEAD of the slot's worktree, without git. */
+/* Whether the slot's worktree is on the branch; reads its HEAD file without running git. */
 static bool stands_on(const char *home, const char *project, const char *slot, const char *branch,
                       struct arena *arena)
 {
@@ -461,7 +467,7 @@ static const char *choose_slot(const char *home, const char *project, const char
                 good = slot;
         }
         if (!used && !*owner)
-            break; /* nobody ever had this one or those behind it */
+            break; /* neither this slot nor a later one was ever used */
     }
     return good ? good : any;
 }
@@ -492,7 +498,7 @@ int workspace_claim(const char *home, const char *project, const char *branch, c
     int result = -1;
     const char *slot = choose_slot(home, project, branch, prefix, own, arena);
     if (!slot)
-        err_set(err, "all %d slots of project %s are taken", LIMIT_SLOTS, project);
+        err_set(err, "all %d slots of project %s are in use", LIMIT_SLOTS, project);
     else
         result = own_slot(home, project, slot, own, arena, err);
     close(lock);
@@ -500,21 +506,20 @@ int workspace_claim(const char *home, const char *project, const char *branch, c
     return result;
 }
 
-/* ---- giving room back ---------------------------------------------------------------------- */
+/* ---- freeing disk space ---------------------------------------------------------------------- */
 
-/* The slot's owner stays written down: choose_slot() looks no further than the first slot that
- * nobody ever had. */
+/* Keeps the slot's owner link: choose_slot() stops at the first slot that was never used. */
 static int drop_slot(const char *home, const char *project, const char *slot, struct arena *arena,
                      struct err *err)
 {
     struct workspace_wish wish = {
         .home = home, .project = project, .slot = slot, .url = "", .branch = "", .commit = ""};
     struct workspace space;
-    describe(&space, &wish, arena);
+    workspace_describe(&space, &wish, arena);
     int lock = lock_file(home, "git", arena_print(arena, "%s.lock", project), arena, err);
     int result = lock < 0 ? -1 : io_remove_tree(space.path, err);
     if (result == 0 && io_exists(space.bare))
-        git(&space, space.bare, NULL, NULL, "worktree", "prune", NULL);
+        run_git(&space, space.bare, NULL, NULL, "worktree", "prune", NULL);
     if (lock >= 0)
         close(lock);
     return result;
@@ -524,7 +529,7 @@ int workspace_drop(const char *home, const char *project, const char *slot, stru
 {
     struct arena arena = {0};
     if (!good_name(project) || !good_name(slot))
-        return err_set(err, "\"%s/%s\" is no slot of a project", project, slot);
+        return err_set(err, "\"%s/%s\" is not a slot of a project", project, slot);
     const char *slots = arena_print(&arena, "work/%s", project);
     int lock = lock_file(home, slots, "slots.lock", &arena, err);
     int result = lock < 0 ? -1 : 0;

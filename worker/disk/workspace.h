@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* workspace.h - git on a worker: one bare clone a project, worktrees for slots and publications.
+/* workspace.h - git on a worker: one bare clone per project, worktrees for slots and publications.
  *
- *   HOME/git/PROJECT.git        bare, refspec +refs/heads/X:refs/remotes/origin/X for all X, full
- *                               depth, `origin` is the project's URL as it is (flox stores it)
- *   HOME/git/PROJECT.lock       flock: fetch and worktree commands are serialised
- *   HOME/work/PROJECT/SLOT.owner  symbolic link to EPOCH.NUMBER: who has the slot. It is free again
- *                               when that attempt has its result, or its folder is gone
- *   HOME/work/PROJECT/SLOT/     worktree of a slot (or of a publication, pN), on the local branch
- *                               farm/SLOT/BRANCH, reset to the commit, tracking origin/BRANCH
+ *   HOME/git/PROJECT.git          bare clone of full depth with the refspec
+ *                                 +refs/heads/X:refs/remotes/origin/X for all X. `origin` is the
+ *                                 project's URL unchanged, because flox stores it
+ *   HOME/git/PROJECT.git/farm-url the URL that `origin` was last set to
+ *   HOME/git/PROJECT.lock         flock that serialises fetch and worktree commands
+ *   HOME/work/PROJECT/slots.lock  flock that serialises claims of slots
+ *   HOME/work/PROJECT/SLOT.owner  symbolic link to EPOCH.NUMBER: the attempt that has the slot. The
+ *                                 slot is free when that attempt has its result or has no folder
+ *   HOME/work/PROJECT/SLOT/       worktree of a slot (sN; for publications pN) on the local branch
+ *                                 farm/SLOT/BRANCH, reset to the commit, tracking origin/BRANCH
  *
- * flox >= 1.11.1 needs a branch with an upstream (contract 2.3); a bare clone made by `--mirror`
- * has no origin/BRANCH, and two worktrees cannot be on one branch: hence the names.
+ * flox >= 1.11.1 needs a branch with an upstream. A bare clone made by `--mirror` has no
+ * origin/BRANCH, and two worktrees cannot be on one branch: hence the refspec and the branch names.
  */
 #ifndef FARM_WORKER_DISK_WORKSPACE_H
 #define FARM_WORKER_DISK_WORKSPACE_H
@@ -24,24 +27,24 @@ struct workspace_wish {
     const char *url;
     const char *branch;
     const char *commit;
-    const char *bundle; /* path of a git bundle that has the commit, "" none: then the branch need
-                           not be on origin */
+    const char *bundle; /* path of a git bundle that has the commit; "": none. With a bundle the
+                           branch may be missing on origin */
     const char *slot;   /* "s1", "p7" */
 };
-/* A free slot for this attempt ('s') or publication ('p'), preferably one that stands on the branch
- * already; the same one when asked again. */
+/* Claims a free slot for this attempt ('s') or publication ('p'), preferably one whose worktree is
+ * on the branch already. Repeating a claim gives the same slot. */
 int workspace_claim(const char *home, const char *project, const char *branch, char kind,
                     struct token token, struct arena *arena, char **slot_out, struct err *err);
-/* Makes the worktree stand at the commit, clean (tracked and untracked files; ignored files of an
- * earlier build stay out of the way of git but are removed too). Fetches only when the commit is
- * not there. Prints what git says to standard output. Path of the worktree in `path_out`. */
+/* Puts the worktree at the commit and cleans it: changed, untracked and ignored files are removed.
+ * Fetches only when the clone does not have the commit. git's output goes to standard output. Sets
+ * *path_out to the worktree's path. */
 int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,
                       struct err *err);
-/* Removes a slot's worktree, for `farm worker clean`. Fine if it is not there; 1, and nothing is
- * done, while an attempt has it. */
+/* Removes a slot's worktree, for `farm worker clean`. 0 also if there is none; 1, without removing
+ * anything, while an attempt has the slot. */
 int workspace_drop(const char *home, const char *project, const char *slot, struct err *err);
-/* Removes a project's clone; the next checkout makes it anew. The caller knows that no worktree
- * needs it. */
+/* Removes a project's clone; the next checkout makes a new one. The caller makes sure that no
+ * worktree needs it. */
 int workspace_drop_clone(const char *home, const char *project, struct err *err);
 
 #endif

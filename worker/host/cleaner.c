@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* cleaner.c - see cleaner.h. */
 #include "worker/host/cleaner.h"
 
 #include "proto/base/io.h"
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 enum {
-    LIST_BYTES_MAX = 256 << 20, /* a store of a million paths */
+    LIST_BYTES_MAX = 256 << 20, /* enough for the list of a store with a million paths */
     PRODUCTS_BYTES_MAX = 16 << 20,
     TREE_FILES = 16
 };
@@ -30,10 +31,10 @@ struct cleaning {
     const struct worker_options *options;
     struct arena *arena;
     const char *store;
-    uint64_t freed; /* dry run: what would be */
+    uint64_t freed; /* bytes; in a dry run those that would be freed */
 };
 
-/* ---- room ---------------------------------------------------------------------------------- */
+/* ---- disk space ---------------------------------------------------------------------------- */
 
 static uint64_t free_bytes(const char *path)
 {
@@ -41,7 +42,7 @@ static uint64_t free_bytes(const char *path)
     return statvfs(path, &disk) < 0 ? UINT64_MAX : (uint64_t)disk.f_bavail * disk.f_frsize;
 }
 
-/* A dry run counts what it would have removed. */
+/* In a dry run, the bytes that would have been removed count as free. */
 static bool is_enough(const struct cleaning *cleaning, const char *path)
 {
     uint64_t now = free_bytes(path);
@@ -50,7 +51,7 @@ static bool is_enough(const struct cleaning *cleaning, const char *path)
     return now >= cleaning->options->keep_bytes;
 }
 
-static void tell(struct cleaning *cleaning, uint64_t bytes, const char *what)
+static void removal_report(struct cleaning *cleaning, uint64_t bytes, const char *what)
 {
     cleaning->freed += bytes;
     printf("%s %8.1f MiB  %s\n", cleaning->options->dry_run ? "would remove" : "removed",
@@ -58,7 +59,7 @@ static void tell(struct cleaning *cleaning, uint64_t bytes, const char *what)
     fflush(stdout);
 }
 
-static uint64_t counted; /* nftw gives its visitor no context */
+static uint64_t counted; /* global, because nftw passes no context to its callback */
 static int count_one(const char *path, const struct stat *info, int type, struct FTW *at)
 {
     (void)path, (void)type, (void)at;
@@ -73,7 +74,7 @@ static uint64_t tree_bytes(const char *path)
     return counted;
 }
 
-/* ---- what was built here ------------------------------------------------------------------- */
+/* ---- products ------------------------------------------------------------------------------ */
 
 void cleaner_note(const char *home, const struct product *product)
 {
@@ -92,7 +93,7 @@ void cleaner_note(const char *home, const struct product *product)
     arena_clear(&arena);
 }
 
-/* The lines of `lines` that are whole lines of `of`, one call a line. */
+/* Whether `of` has `line` as one of its lines. */
 static bool has_line(const char *of, const char *line, size_t size)
 {
     for (const char *at = of; (at = memmem(at, strlen(at), line, size)); at++)
@@ -118,11 +119,11 @@ static void drop_path(struct cleaning *cleaning, const char *path)
     struct buf said = {0};
     uint64_t bytes = store_path_bytes(path);
     if (cleaning->options->dry_run || io_run(argv, NULL, 1 << 20, nix_ms_max, &said, NULL) == 0)
-        tell(cleaning, bytes, path);
+        removal_report(cleaning, bytes, path);
     buf_release(&said);
 }
 
-/* Lines of products that still lie in the store, each once: what the file is to hold from now. */
+/* Rewrites the file with the products that are still in the store, each once. */
 static void keep_products(const char *file, const char *products)
 {
     struct buf kept = {0};
@@ -151,7 +152,7 @@ static int clean_products(struct cleaning *cleaning, struct err *err)
     int result = io_read_file(file, PRODUCTS_BYTES_MAX, &products, err);
     int code = result == 0 ? io_run(argv, NULL, LIST_BYTES_MAX, nix_ms_max, &dead, err) : -1;
     if (code > 0)
-        result = err_set(err, "nix-store --gc --print-dead ended with %d", code);
+        result = err_set(err, "nix-store --gc --print-dead exited with status %d", code);
     const char *line = code == 0 && products.size ? (const char *)products.data : "";
     while (*line && !is_enough(cleaning, cleaning->store)) {
         size_t size = strcspn(line, "\n");
@@ -168,7 +169,7 @@ static int clean_products(struct cleaning *cleaning, struct err *err)
 
 /* ---- worktrees and clones ------------------------------------------------------------------ */
 
-/* Whether an attempt without a result is on this project: its clone stays. */
+/* Whether an attempt of this project has no result yet; then the project's clone stays. */
 static bool is_live(const struct cleaning *cleaning, const char *project)
 {
     const char *home = cleaning->options->home;
@@ -201,7 +202,7 @@ static void clean_slot(struct cleaning *cleaning, const char *project, const cha
     if (result < 0)
         log_warn("%s", err.text);
     else if (result == 0)
-        tell(cleaning, bytes, path);
+        removal_report(cleaning, bytes, path);
 }
 
 static void clean_clone(struct cleaning *cleaning, const char *project)
@@ -215,7 +216,7 @@ static void clean_clone(struct cleaning *cleaning, const char *project)
     if (!cleaning->options->dry_run && workspace_drop_clone(home, project, &err) < 0)
         log_warn("%s", err.text);
     else
-        tell(cleaning, bytes, path);
+        removal_report(cleaning, bytes, path);
 }
 
 static bool is_folder(const struct dirent *entry)
@@ -261,20 +262,20 @@ static int collect_rest(struct cleaning *cleaning, struct err *err)
     if (!tool_exists("nix-store"))
         return 0;
     if (cleaning->options->dry_run) {
-        printf("would have nix collect %s bytes of what nothing needs\n", wanted);
+        printf("would let nix collect %s bytes of garbage\n", wanted);
         return 0;
     }
     int code = io_run(argv, NULL, LIST_BYTES_MAX, nix_ms_max, &said, err);
     uint64_t then = free_bytes(cleaning->store);
     if (code == 0)
-        tell(cleaning, then > now ? then - now : 0, "what nothing in the nix store needed");
+        removal_report(cleaning, then > now ? then - now : 0, "garbage in the nix store");
     buf_release(&said);
-    return code > 0 ? err_set(err, "nix-store --gc ended with %d", code) : code;
+    return code > 0 ? err_set(err, "nix-store --gc exited with status %d", code) : code;
 }
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
-static void tell_end(const struct cleaning *cleaning)
+static void totals_report(const struct cleaning *cleaning)
 {
     double gib = (double)(1ull << 30);
     printf("%s %.1f MiB; free now: %.1f GiB for builds",
@@ -292,7 +293,7 @@ int cleaner_run(struct worker_options *options, struct err *err)
                                 .arena = &options->arena,
                                 .store = store && *store ? store : "/nix/store"};
     if (options->keep_bytes == 0)
-        return err_set(err, "say how much is to be free: --keep 150G");
+        return err_set(err, "the space to free is missing: for example --keep 150G");
     setenv("PATH", service_path(&options->arena), 1);
     int result = 0;
     if (!is_enough(&cleaning, cleaning.store))
@@ -301,6 +302,6 @@ int cleaner_run(struct worker_options *options, struct err *err)
         clean_work(&cleaning);
     if (result == 0 && !is_enough(&cleaning, cleaning.store))
         result = collect_rest(&cleaning, err);
-    tell_end(&cleaning);
+    totals_report(&cleaning);
     return result;
 }

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* cleaner.h - gives a host's disk back, the cheapest loss first.
+/* cleaner.h - frees disk space of a host; removes first what costs least to replace.
  *
- *   1. what was built here and is no longer needed here (published, or its run is over)
- *   2. worktrees and clones that no attempt uses: a checkout more next time
- *   3. what else nix can collect, shared CUDA dependencies among it: hours of downloads or builds
+ *   1. products that this host built and no longer needs (published, or their run is over)
+ *   2. worktrees and clones that no attempt uses; costs one checkout next time
+ *   3. everything else that nix can collect, for example shared CUDA dependencies; costs hours of
+ *      downloads or builds
  *
- * It stops as soon as enough is free. What a running attempt or an open publication needs is held
- * by GC roots in its folder and by its slot, and is never taken.
+ * It stops as soon as enough space is free. What a running attempt or an open publication needs is
+ * protected by the GC roots in its folder and by its slot, and is never removed.
  */
 #ifndef FARM_WORKER_HOST_CLEANER_H
 #define FARM_WORKER_HOST_CLEANER_H
 
 #include "worker/host/options.h"
 
-/* `farm-worker clean`: a line for each thing, then what is free. */
+/* `farm-worker clean`: prints a line for each removed item, then the free space. */
 int cleaner_run(struct worker_options *options, struct err *err);
-/* Remembers the store paths of a build (HOME/products), for step 1. Losing a line loses order, not
- * safety. */
+/* Records the store paths of a build in HOME/products, for step 1. A lost line only delays the
+ * removal of its path to step 3. */
 void cleaner_note(const char *home, const struct product *product);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* doctor.c - what a build needs of this host, as a checklist.
+/* doctor.c - `farm-worker doctor`: checks whether this host has what builds need.
  *
- * A check asks one thing and says one of three: ok, warn (builds work, but), bad (builds or the
- * worker will not). What is not ok comes with what to do about it. Nothing is changed; what is
- * asked of other programs has a time limit. Floors: flox 1.12.0 (design.md section 9), git 2.17
- * (worktrees that can be removed), memory and disk of one heavy build (farm.yaml's defaults).
+ * Each check has one of three results: ok; warn (builds work, with a restriction); bad (builds or
+ * the worker will fail). A result that is not ok comes with a fix. Nothing is changed, and every
+ * program that is run has a time limit. Minimums: flox 1.12.0 (builders/flox.c), git 2.17 (can
+ * remove worktrees), memory and disk for one heavy build (defaults of farm.yaml, docs/config.md).
  */
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
@@ -30,8 +30,8 @@ enum {
     NIX_MS_MAX = 10000,
     GIT_MS_MAX = 30000,
     TOOL_BYTES_MAX = 4 << 20,
-    SKEW_MS_WARN = 5000, /* logs of two hosts can no longer be read side by side */
-    SKEW_MS_BAD = 300000 /* certificates and tokens of the hour begin to fail */
+    SKEW_MS_WARN = 5000, /* times in the logs of two hosts can no longer be compared */
+    SKEW_MS_BAD = 300000 /* certificates and short-lived tokens start to fail */
 };
 #define BUILD_MEMORY_BYTES (8ull << 30)
 #define BUILD_DISK_BYTES   (20ull << 30)
@@ -48,8 +48,8 @@ struct examination {
     bool json;
 };
 
-static void report(struct examination *exam, const char *name, enum finding finding,
-                   const char *text, const char *fix)
+static void check_report(struct examination *exam, const char *name, enum finding finding,
+                         const char *text, const char *fix)
 {
     exam->count[finding]++;
     json_array_append_new(exam->checks, json_pack("{s:s, s:s, s:s*, s:s*}", "name", name, "state",
@@ -80,12 +80,13 @@ static void check_git(struct examination *exam)
 {
     const char *version = exam->host.git_version;
     if (*version == '\0')
-        report(exam, "git", BAD, "git is missing", "install git (Debian: apt-get install git)");
+        check_report(exam, "git", BAD, "git is missing",
+                     "install git (Debian: apt-get install git)");
     else if (is_older(version, 2, 17))
-        report(exam, "git", BAD, arena_print(exam->arena, "git %s", version),
-               "upgrade git to 2.17 or later");
+        check_report(exam, "git", BAD, arena_print(exam->arena, "git %s", version),
+                     "upgrade git to 2.17 or later");
     else
-        report(exam, "git", FINE, arena_print(exam->arena, "git %s", version), "");
+        check_report(exam, "git", FINE, arena_print(exam->arena, "git %s", version), "");
 }
 
 static void check_builders(struct examination *exam)
@@ -93,19 +94,19 @@ static void check_builders(struct examination *exam)
     const char *flox = builder_version(exam, "flox"), *nix = builder_version(exam, "nix");
     bool has_old_flox = !flox && tool_exists("flox");
     if (flox)
-        report(exam, "builder", FINE, arena_print(exam->arena, "flox%s", flox), "");
+        check_report(exam, "builder", FINE, arena_print(exam->arena, "flox%s", flox), "");
     else if (has_old_flox)
-        report(exam, "builder", nix ? WARN : BAD, "flox is older than 1.12.0",
-               "upgrade flox to 1.12.0 or later");
+        check_report(exam, "builder", nix ? WARN : BAD, "flox is older than 1.12.0",
+                     "upgrade flox to 1.12.0 or later");
     else if (nix)
-        report(exam, "builder", FINE, arena_print(exam->arena, "nix%s, no flox", nix), "");
+        check_report(exam, "builder", FINE, arena_print(exam->arena, "nix%s, no flox", nix), "");
     else
-        report(exam, "builder", WARN,
-               "neither flox nor nix: only projects with a command build here",
-               "install flox (https://flox.dev/docs) or nix");
+        check_report(exam, "builder", WARN,
+                     "neither flox nor nix: only projects with the command builder can build here",
+                     "install flox (https://flox.dev/docs) or nix");
     if (exam->options->may_publish && !flox)
-        report(exam, "publish", WARN, "it may publish, but has no flox",
-               "install flox 1.12.0 or later; other targets work without it");
+        check_report(exam, "publish", WARN, "this worker may publish but has no flox",
+                     "install flox 1.12.0 or later; targets other than flox work without it");
 }
 
 /* ---- nix ----------------------------------------------------------------------------------- */
@@ -133,28 +134,30 @@ static void check_nix(struct examination *exam)
         return;
     const char *features = nix_setting(exam, "system-features");
     if (features && !strstr(features, "big-parallel"))
-        report(exam, "big-parallel", BAD, "nix's system-features have no big-parallel",
-               "add `extra-system-features = big-parallel` to /etc/nix/nix.conf and restart "
-               "nix-daemon");
+        check_report(exam, "big-parallel", BAD,
+                     "system-features of nix does not include big-parallel",
+                     "add `extra-system-features = big-parallel` to /etc/nix/nix.conf and restart "
+                     "nix-daemon");
     else if (features)
-        report(exam, "big-parallel", FINE, "nix takes big-parallel builds", "");
+        check_report(exam, "big-parallel", FINE, "nix accepts big-parallel builds", "");
     const char *jobs = nix_setting(exam, "max-jobs");
     uint64_t heavy = exam->host.heavy_slots;
     if (jobs && strtoull(jobs, NULL, 10) > heavy)
-        report(exam, "max-jobs", WARN,
-               arena_print(exam->arena,
-                           "nix builds %s derivations at a time, the host has %llu "
-                           "heavy slot(s)",
-                           jobs, (unsigned long long)heavy),
-               arena_print(exam->arena,
-                           "put `max-jobs = %llu` into nix.conf; `sudo farm-worker "
-                           "service install` does",
-                           (unsigned long long)heavy));
+        check_report(
+            exam, "max-jobs", WARN,
+            arena_print(exam->arena,
+                        "nix builds %s derivations at a time, but the host has %llu "
+                        "heavy slot(s)",
+                        jobs, (unsigned long long)heavy),
+            arena_print(exam->arena,
+                        "set `max-jobs = %llu` in nix.conf, or run `sudo farm-worker service "
+                        "install`",
+                        (unsigned long long)heavy));
 }
 
-/* ---- room ---------------------------------------------------------------------------------- */
+/* ---- memory and disk ----------------------------------------------------------------------- */
 
-static const char *gib(struct examination *exam, uint64_t bytes)
+static const char *gib_text(struct examination *exam, uint64_t bytes)
 {
     return arena_print(exam->arena, "%.1f GiB", (double)bytes / (double)(1ull << 30));
 }
@@ -162,12 +165,14 @@ static const char *gib(struct examination *exam, uint64_t bytes)
 static void check_memory(struct examination *exam)
 {
     uint64_t bytes = exam->host.memory_bytes;
-    report(exam, "memory", bytes < BUILD_MEMORY_BYTES ? WARN : FINE,
-           arena_print(exam->arena, "%s for builds, %u cores", gib(exam, bytes), exam->host.cores),
-           arena_print(exam->arena,
-                       "a heavy build reserves %s unless farm.yaml says less (memory:): such jobs "
-                       "will not come here",
-                       gib(exam, BUILD_MEMORY_BYTES)));
+    check_report(
+        exam, "memory", bytes < BUILD_MEMORY_BYTES ? WARN : FINE,
+        arena_print(exam->arena, "%s for builds, %u cores", gib_text(exam, bytes),
+                    exam->host.cores),
+        arena_print(exam->arena,
+                    "a heavy build reserves %s, or `memory:` in farm.yaml; larger jobs do not "
+                    "run on this host",
+                    gib_text(exam, BUILD_MEMORY_BYTES)));
 }
 
 static void check_disks(struct examination *exam)
@@ -178,12 +183,13 @@ static void check_disks(struct examination *exam)
         enum finding finding = disk->free_bytes < BUILD_DISK_BYTES / 20 ? BAD
                                : disk->free_bytes < BUILD_DISK_BYTES    ? WARN
                                                                         : FINE;
-        report(exam, arena_print(exam->arena, "disk-%s", what), finding,
-               arena_print(exam->arena, "%s free for %s", gib(exam, disk->free_bytes), what),
-               arena_print(exam->arena,
-                           "a build reserves %s unless farm.yaml says less (disk:): make room, or "
-                           "choose a --home on a larger disk",
-                           gib(exam, BUILD_DISK_BYTES)));
+        check_report(
+            exam, arena_print(exam->arena, "disk-%s", what), finding,
+            arena_print(exam->arena, "%s free for %s", gib_text(exam, disk->free_bytes), what),
+            arena_print(exam->arena,
+                        "a build reserves %s, or `disk:` in farm.yaml: free some space, or "
+                        "choose a --home on a larger disk",
+                        gib_text(exam, BUILD_DISK_BYTES)));
     }
 }
 
@@ -209,14 +215,14 @@ static int open_within(const struct addrinfo *address, int timeout_ms)
     return failure;
 }
 
-/* NULL when something listens there; else why not. */
-static const char *reach(struct examination *exam, const char *endpoint)
+/* NULL if the endpoint accepts a connection, else the reason. */
+static const char *endpoint_reach(struct examination *exam, const char *endpoint)
 {
     const char *at = strncmp(endpoint, "tcp://", 6) == 0 ? endpoint + 6 : endpoint;
     const char *colon = strrchr(at, ':');
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     if (!colon)
-        return "it is not tcp://HOST:PORT";
+        return "not of the form tcp://HOST:PORT";
     bool bracketed = *at == '[' && colon[-1] == ']';
     char *host =
         arena_print(exam->arena, "%.*s", (int)(colon - at) - 2 * bracketed, at + bracketed);
@@ -233,21 +239,21 @@ static const char *reach(struct examination *exam, const char *endpoint)
 
 static void check_endpoint(struct examination *exam, const char *name, const char *endpoint)
 {
-    const char *why = reach(exam, endpoint);
+    const char *why = endpoint_reach(exam, endpoint);
     if (!why)
-        report(exam, name, FINE, arena_print(exam->arena, "%s answers", endpoint), "");
+        check_report(exam, name, FINE, arena_print(exam->arena, "%s answers", endpoint), "");
     else
-        report(exam, name, BAD, arena_print(exam->arena, "%s: %s", endpoint, why),
-               "let this host reach the coordinator: its address, `listen:` in farm.yaml (not "
-               "127.0.0.1), firewalls; or add the worker with --tunnel");
+        check_report(exam, name, BAD, arena_print(exam->arena, "%s: %s", endpoint, why),
+                     "check the coordinator's address, `listen:` in farm.yaml (not 127.0.0.1) and "
+                     "firewalls; or add the worker with --tunnel");
 }
 
 static void check_coordinator(struct examination *exam)
 {
     const struct worker_options *options = exam->options;
     if (options->connect[0] == '\0') {
-        report(exam, "coordinator", BAD, "this host is not enrolled",
-               "farm-worker enrol or farm-worker join");
+        check_report(exam, "coordinator", BAD, "this host is not enrolled",
+                     "run `farm-worker enrol` or `farm-worker join`");
         return;
     }
     check_endpoint(exam, "coordinator", options->connect);
@@ -260,20 +266,20 @@ static void check_clock(struct examination *exam)
     struct timex state = {0};
     if (exam->options->clock_ms == 0) {
         bool synced = adjtimex(&state) >= 0 && !(state.status & STA_UNSYNC);
-        report(exam, "clock", synced ? FINE : WARN,
-               synced ? "synchronised" : "not synchronised, as far as the kernel knows",
-               "run a time service (systemd-timesyncd or chrony)");
+        check_report(exam, "clock", synced ? FINE : WARN,
+                     synced ? "synchronised" : "the kernel reports that it is not synchronised",
+                     "run a time service (systemd-timesyncd or chrony)");
         return;
     }
     int64_t skew_ms = (int64_t)clock_wall_ms() - (int64_t)exam->options->clock_ms;
     int64_t size = skew_ms < 0 ? -skew_ms : skew_ms;
-    report(exam, "clock",
-           size >= SKEW_MS_BAD    ? BAD
-           : size >= SKEW_MS_WARN ? WARN
-                                  : FINE,
-           arena_print(exam->arena, "%.1f s %s", (double)size / 1000,
-                       skew_ms < 0 ? "behind" : "ahead"),
-           "run a time service (systemd-timesyncd or chrony)");
+    check_report(exam, "clock",
+                 size >= SKEW_MS_BAD    ? BAD
+                 : size >= SKEW_MS_WARN ? WARN
+                                        : FINE,
+                 arena_print(exam->arena, "%.1f s %s", (double)size / 1000,
+                             skew_ms < 0 ? "behind" : "ahead"),
+                 "run a time service (systemd-timesyncd or chrony)");
 }
 
 /* ---- the rest ------------------------------------------------------------------------------ */
@@ -289,26 +295,28 @@ static void check_projects(struct examination *exam)
         int code = io_run(argv, NULL, TOOL_BYTES_MAX, GIT_MS_MAX, &said, &err);
         const char *text = code < 0 ? err.text : said.data ? (const char *)said.data : "";
         if (code == 0)
-            report(exam, "project", FINE, arena_print(exam->arena, "%s can be cloned", url), "");
+            check_report(exam, "project", FINE, arena_print(exam->arena, "%s can be cloned", url),
+                         "");
         else
-            report(exam, "project", BAD,
-                   arena_print(exam->arena, "%s: %.*s", url, (int)strcspn(text, "\n"), text),
-                   "let this host read the repository without a password");
+            check_report(exam, "project", BAD,
+                         arena_print(exam->arena, "%s: %.*s", url, (int)strcspn(text, "\n"), text),
+                         "give this host read access to the repository without a password");
         buf_release(&said);
     }
 }
 
 static void check_cgroup(struct examination *exam)
 {
-    if (io_exists("/run/systemd/system")) /* asking there would move us about */
-        report(exam, "cgroup", FINE, "systemd gives the worker one of its own", "");
+    if (io_exists("/run/systemd/system")) /* there supervisor_client_cgroup_parent may move us */
+        check_report(exam, "cgroup", FINE, "systemd gives the worker a cgroup of its own", "");
     else if (exam->options->cgroup[0] != '\0' ||
              *supervisor_client_cgroup_parent(exam->arena) != '\0')
-        report(exam, "cgroup", FINE, "builds get one of their own", "");
+        check_report(exam, "cgroup", FINE, "each build gets a cgroup of its own", "");
     else
-        report(exam, "cgroup", WARN,
-               "builds get no cgroup of their own: which build ran out of memory is told less well",
-               "run the worker as a systemd service, or as root");
+        check_report(
+            exam, "cgroup", WARN,
+            "builds get no cgroups of their own: it is harder to see which one ran out of memory",
+            "run the worker as a systemd service, or as root");
 }
 
 static void check_service(struct examination *exam)
@@ -317,7 +325,7 @@ static void check_service(struct examination *exam)
     struct service_state state;
     struct err err;
     if (service_open(exam->options, &service, &err) < 0) {
-        report(exam, "service", WARN, err.text, "farm-worker service status");
+        check_report(exam, "service", WARN, err.text, "run `farm-worker service status`");
         return;
     }
     service_state(&service, &state);
@@ -325,17 +333,18 @@ static void check_service(struct examination *exam)
                                    state.running ? "running" : "not running",
                                    state.starts_at_boot ? ", starts at boot" : "");
     if (!state.installed)
-        report(exam, "service", WARN, "not installed", "farm-worker service install");
+        check_report(exam, "service", WARN, "not installed", "run `farm-worker service install`");
     else if (!state.running)
-        report(exam, "service", BAD, text, "farm-worker service start");
+        check_report(exam, "service", BAD, text, "run `farm-worker service start`");
     else if (!state.starts_at_boot)
-        report(exam, "service", WARN, text,
-               service.kind == SERVICE_USER
-                   ? arena_print(exam->arena, "sudo loginctl enable-linger %s", service.user)
-                   : arena_print(exam->arena, "have `%s service start --home %s` run at boot",
-                                 service.program, service.home));
+        check_report(
+            exam, "service", WARN, text,
+            service.kind == SERVICE_USER
+                ? arena_print(exam->arena, "run `sudo loginctl enable-linger %s`", service.user)
+                : arena_print(exam->arena, "run `%s service start --home %s` at boot",
+                              service.program, service.home));
     else
-        report(exam, "service", FINE, text, "");
+        check_report(exam, "service", FINE, text, "");
 }
 
 /* ---- the command --------------------------------------------------------------------------- */
@@ -353,8 +362,7 @@ static void print_text(const struct examination *exam)
         if (fix && *fix)
             printf("      %-12s  -> %s\n", "", fix);
     }
-    printf("%zu fine, %zu to look at, %zu to mend\n", exam->count[FINE], exam->count[WARN],
-           exam->count[BAD]);
+    printf("%zu ok, %zu warn, %zu bad\n", exam->count[FINE], exam->count[WARN], exam->count[BAD]);
 }
 
 int host_doctor(struct worker_options *options, struct err *err)
@@ -366,7 +374,7 @@ int host_doctor(struct worker_options *options, struct err *err)
     struct examination exam = {
         .options = options, .arena = &options->arena, .checks = json_array()};
     const struct probe_limits limits = options_probe_limits(options);
-    setenv("PATH", service_path(&options->arena), 1); /* as builds have it */
+    setenv("PATH", service_path(&options->arena), 1); /* the PATH of builds */
     probe_host(&limits, &exam.host, exam.arena);
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         checks[i](&exam);
@@ -380,6 +388,6 @@ int host_doctor(struct worker_options *options, struct err *err)
     }
     json_decref(exam.checks);
     if (exam.count[BAD] && !options->json)
-        return err_set(err, "this host is not ready: %zu to mend", exam.count[BAD]);
+        return err_set(err, "this host is not ready: %zu bad", exam.count[BAD]);
     return 0;
 }

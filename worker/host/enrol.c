@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* enrol.c - a host becomes a worker of one farm: key pair and configuration. The private key never
- * leaves the home; what is printed is for the operator, who lets the public key in. */
+/* enrol.c - makes this host a worker of one farm: writes its key pair and configuration. The
+ * private key never leaves the home; the output is for the operator, who admits the public key. */
 #include "proto/base/io.h"
 #include "proto/limits.h"
 #include "worker/host/commands.h"
@@ -18,7 +18,9 @@ int enrol_name(struct worker_options *options, struct err *err)
         options->name = arena_print(&options->arena, "%.*s", (int)strcspn(hostname, "."), hostname);
     const char *name = options->name;
     if (*name == '\0' || *name == '.' || strlen(name) > LIMIT_NAME_BYTES || strpbrk(name, "/ \t\n"))
-        return err_set(err, "a worker's name has 1 to %d characters and no blank or slash: --name",
+        return err_set(err,
+                       "a worker's name has 1 to %d characters and no blank or slash: choose "
+                       "one with --name",
                        LIMIT_NAME_BYTES);
     return 0;
 }
@@ -39,14 +41,14 @@ static int check_wish(struct worker_options *options, struct err *err)
 {
     char key[KEY_TEXT_BYTES];
     if (options->connect[0] == '\0')
-        return err_set(err, "say where the coordinator is: --coordinator tcp://HOST:PORT");
+        return err_set(err, "the coordinator's address is missing: --coordinator tcp://HOST:PORT");
     if (strncmp(options->connect, "tcp://", 6) != 0 || !strrchr(options->connect + 6, ':'))
-        return err_set(err, "--coordinator is tcp://HOST:PORT, not \"%s\"", options->connect);
+        return err_set(err, "--coordinator must be tcp://HOST:PORT, not \"%s\"", options->connect);
     if (options->server_key[0] == '\0')
-        return err_set(err, "say which key the coordinator has: --coordinator-key KEY or @FILE");
+        return err_set(err, "the coordinator's key is missing: --coordinator-key KEY or @FILE");
     if (options_server_key(options, key, err) < 0)
         return -1;
-    options->server_key = arena_text(&options->arena, key); /* a file may go away */
+    options->server_key = arena_text(&options->arena, key); /* the file may be removed later */
     return enrol_name(options, err);
 }
 

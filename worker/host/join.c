@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* join.c - a host becomes a worker with nothing but a token: no ssh, no operator at its side. */
+/* join.c - makes this host a worker with nothing but a token: without ssh and without an operator.
+ */
 #include "proto/invitation.h"
 #include "worker/host/commands.h"
 #include "worker/host/service.h"
@@ -7,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the farm decided stands in the file like what the owner did. */
+/* Writes the farm's settings to worker.conf, like the owner's. */
 static int take_farm(struct worker_options *options, const struct invitation *invitation,
                      const struct joined *joined, struct err *err)
 {
@@ -28,8 +29,8 @@ static int start_service(struct worker_options *options, struct err *err)
     if (service_open(options, &service, err) < 0 || service_install(&service, err) < 0 ||
         service_restart(&service, err) < 0)
         return -1;
-    printf("it runs (%s)%s%s\n", service_kind_names[service.kind], *service.notes ? "; " : "",
-           service.notes);
+    printf("the worker is running (%s)%s%s\n", service_kind_names[service.kind],
+           *service.notes ? "; " : "", service.notes);
     return 0;
 }
 
@@ -39,7 +40,7 @@ int host_join(struct worker_options *options, struct err *err)
     struct joined joined;
     struct key_pair key;
     if (options->invitation[0] == '\0')
-        return err_set(err, "say which token: --token farm1...");
+        return err_set(err, "the token is missing: --token farm1...");
     if (invitation_read(options->invitation, &invitation, err) < 0 || enrol_name(options, err) < 0)
         return -1;
     const char *path = arena_print(&options->arena, "%s/worker.key", options->home);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* options.c - see options.h. Owns the table of settings. */
 #include "worker/host/options.h"
 
 #include "proto/base/io.h"
@@ -22,11 +23,11 @@ struct setting {
     const char *help;
     enum setting_kind kind;
     size_t offset;
-    uint64_t most; /* COUNT, BYTES */
+    uint64_t most; /* COUNT, BYTES: the largest value */
     int commands;
 };
 
-/* Who takes what the owner decides; all of it may stand in the file. */
+/* Commands that take the owner's settings, all of which may be in the file. */
 enum {
     OWNED = OPTIONS_RUN | OPTIONS_ENROL | OPTIONS_JOIN,
     LIMITS = OWNED | OPTIONS_HOME | OPTIONS_DOCTOR,
@@ -43,49 +44,52 @@ static const struct setting settings[] = {
      OPTIONS_RUN},
     {"server-key", "KEY", "The coordinator's public key, or @FILE", SETTING_TEXT, AT(server_key), 0,
      OPTIONS_RUN},
-    {"log-connect", "ENDPOINT", "Its log store (default: the port behind the control port)",
+    {"log-connect", "ENDPOINT", "The coordinator's log store (default: the port after --connect's)",
      SETTING_TEXT, AT(log_connect), 0, OPTIONS_RUN},
     {"coordinator", "ENDPOINT", "The coordinator, tcp://HOST:PORT", SETTING_TEXT, AT(connect), 0,
      OPTIONS_ENROL},
     {"coordinator-key", "KEY", "The coordinator's public key, or @FILE", SETTING_TEXT,
      AT(server_key), 0, OPTIONS_ENROL},
-    {"log-coordinator", "ENDPOINT", "Its log store (default: the port behind the control port)",
-     SETTING_TEXT, AT(log_connect), 0, OPTIONS_ENROL},
-    {"token", "TOKEN", "What `farm token create` printed", SETTING_TEXT, AT(invitation), 0,
-     OPTIONS_JOIN},
-    {"name", "NAME", "What the farm calls this worker (default: the host's name)", SETTING_TEXT,
+    {"log-coordinator", "ENDPOINT",
+     "The coordinator's log store (default: the port after --coordinator's)", SETTING_TEXT,
+     AT(log_connect), 0, OPTIONS_ENROL},
+    {"token", "TOKEN", "The token that `farm token create` printed", SETTING_TEXT, AT(invitation),
+     0, OPTIONS_JOIN},
+    {"name", "NAME", "Name of this worker in the farm (default: the host's name)", SETTING_TEXT,
      AT(name), 0, OWNED},
-    {"slots", "N", "Attempts at a time (default: heavy ones and one more)", SETTING_COUNT,
-     AT(slots), LIMIT_SLOTS, LIMITS},
+    {"slots", "N", "Attempts at a time (default: --heavy plus 1)", SETTING_COUNT, AT(slots),
+     LIMIT_SLOTS, LIMITS},
     {"heavy", "N", "Heavy attempts at a time (default 1)", SETTING_COUNT, AT(heavy), LIMIT_SLOTS,
      LIMITS},
-    {"memory", "BYTES", "Memory to give to attempts, e.g. 24G (default: all but 1 GiB)",
+    {"memory", "BYTES", "Memory for attempts, for example 24G (default: all but 1 GiB)",
      SETTING_BYTES, AT(memory_bytes), UINT64_MAX, LIMITS},
-    {"may-publish", NULL, "Publish from here: this host then holds secrets of the organisation",
+    {"may-publish", NULL, "Publish from this host; it then gets secrets of the organisation",
      SETTING_FLAG, AT(may_publish), 0, LIMITS},
-    {"no-publish", NULL, "Do not publish from here (the default)", SETTING_FLAG, AT(no_publish), 0,
-     OPTIONS_ENROL | OPTIONS_JOIN},
-    {"emulate", "SYSTEM", "Take jobs of this system too, emulated (e.g. aarch64-linux)",
+    {"no-publish", NULL, "Do not publish from this host (the default)", SETTING_FLAG,
+     AT(no_publish), 0, OPTIONS_ENROL | OPTIONS_JOIN},
+    {"emulate", "SYSTEM", "Also take jobs for this emulated system, for example aarch64-linux",
      SETTING_TEXT, AT(emulate), 0, LIMITS},
-    {"supervisor", "PATH", "farm-supervisor (default: beside this program)", SETTING_TEXT,
+    {"supervisor", "PATH", "Path of farm-supervisor (default: beside this program)", SETTING_TEXT,
      AT(supervisor), 0, OPTIONS_RUN},
     {"cgroup", "DIR", "Delegated cgroup below which each heavy phase gets its own", SETTING_TEXT,
      AT(cgroup), 0, OPTIONS_RUN},
-    {"mode", "WORD", "Run it by system, user (both systemd) or process (default: what there is)",
+    {"mode", "MODE",
+     "How to run the service: system or user (both systemd) or process (default: depends on the "
+     "host)",
      SETTING_TEXT, AT(mode), 0, OPTIONS_SERVICE | OPTIONS_JOIN},
-    {"user", "NAME", "Whom the system unit runs as (default floxfarm, made where there is none)",
+    {"user", "NAME", "User of the system unit (default: floxfarm, made if it does not exist)",
      SETTING_TEXT, AT(user), 0, OPTIONS_SERVICE | OPTIONS_JOIN},
     {"no-service", NULL, "Do not install and start the service", SETTING_FLAG, AT(no_service), 0,
      OPTIONS_JOIN},
-    {"clock", "MS", "The caller's wall clock in ms since 1970, to compare ours with", SETTING_COUNT,
-     AT(clock_ms), UINT64_MAX, OPTIONS_DOCTOR},
-    {"project", "URL", "A git URL that builds will clone (again and again)", SETTING_TEXTS,
-     AT(projects), 0, OPTIONS_DOCTOR},
-    {"keep", "BYTES", "Stop when this much is free, e.g. 150G", SETTING_BYTES, AT(keep_bytes),
-     UINT64_MAX, OPTIONS_CLEAN},
-    {"dry-run", NULL, "Only say what would be removed", SETTING_FLAG, AT(dry_run), 0,
+    {"clock", "MS", "The caller's time in ms since 1970, to compare this host's clock with",
+     SETTING_COUNT, AT(clock_ms), UINT64_MAX, OPTIONS_DOCTOR},
+    {"project", "URL", "Check access to this git URL; may be repeated", SETTING_TEXTS, AT(projects),
+     0, OPTIONS_DOCTOR},
+    {"keep", "BYTES", "Stop when this much is free, for example 150G", SETTING_BYTES,
+     AT(keep_bytes), UINT64_MAX, OPTIONS_CLEAN},
+    {"dry-run", NULL, "Only print what would be removed", SETTING_FLAG, AT(dry_run), 0,
      OPTIONS_CLEAN},
-    {"json", NULL, "Print JSON for programs", SETTING_FLAG, AT(json), 0,
+    {"json", NULL, "Print JSON", SETTING_FLAG, AT(json), 0,
      OPTIONS_ENROL | OPTIONS_SERVICE | OPTIONS_DOCTOR},
 };
 #undef AT
@@ -122,13 +126,13 @@ static int read_flag(const char *text, bool *out)
 static int add_text(struct worker_texts *list, const char *text, const char *name, struct err *err)
 {
     if (list->count == sizeof list->items / sizeof list->items[0])
-        return err_set(err, "too many of --%s", name);
+        return err_set(err, "--%s is given too often", name);
     list->items[list->count++] = text;
     return 0;
 }
 
-static int set(struct worker_options *options, const struct setting *setting, const char *text,
-               struct err *err)
+static int setting_set(struct worker_options *options, const struct setting *setting,
+                       const char *text, struct err *err)
 {
     void *at = (char *)options + setting->offset;
     uint64_t number = 0;
@@ -141,7 +145,7 @@ static int set(struct worker_options *options, const struct setting *setting, co
     case SETTING_FLAG:
         if (read_flag(text, at) == 0)
             return 0;
-        return err_set(err, "%s is yes or no, not \"%s\"", setting->name, text);
+        return err_set(err, "%s must be yes or no, not \"%s\"", setting->name, text);
     case SETTING_COUNT:
     case SETTING_BYTES:
         if (read_number(text, setting->kind == SETTING_BYTES, &number) < 0 ||
@@ -150,7 +154,7 @@ static int set(struct worker_options *options, const struct setting *setting, co
         *(uint64_t *)at = number;
         return 0;
     }
-    return err_set(err, "%s is a number%s, not \"%s\"", setting->name,
+    return err_set(err, "%s must be a number%s, not \"%s\"", setting->name,
                    setting->kind == SETTING_BYTES ? " of bytes (K, M, G, T may follow)" : "", text);
 }
 
@@ -162,11 +166,11 @@ struct parsing {
     bool given[SETTING_COUNT_ALL];
 };
 
-/* The one word that some commands take. */
+/* The argument that some commands take. */
 static void take_word(struct parsing *parsing, const char *word, struct argp_state *state)
 {
     if (!(parsing->command & OPTIONS_SERVICE) || parsing->options->verb[0] != '\0')
-        argp_error(state, "nothing is expected here: %s", word);
+        argp_error(state, "unexpected argument: %s", word);
     parsing->options->verb = arena_text(&parsing->options->arena, word);
 }
 
@@ -181,13 +185,13 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
     if (key < KEY_BASE || key >= KEY_BASE + SETTING_COUNT_ALL)
         return ARGP_ERR_UNKNOWN;
     const struct setting *setting = &settings[key - KEY_BASE];
-    if (set(parsing->options, setting, arg ? arg : "yes", &err) < 0)
+    if (setting_set(parsing->options, setting, arg ? arg : "yes", &err) < 0)
         argp_error(state, "%s", err.text);
     parsing->given[key - KEY_BASE] = true;
     return 0;
 }
 
-static void parse(int argc, char **argv, int command, struct parsing *parsing)
+static void argv_parse(int argc, char **argv, int command, struct parsing *parsing)
 {
     struct argp_option rows[SETTING_COUNT_ALL + 1] = {{0}};
     size_t count = 0;
@@ -206,7 +210,7 @@ static void parse(int argc, char **argv, int command, struct parsing *parsing)
 
 /* ---- the file -------------------------------------------------------------------------------- */
 
-static char *trimmed(char *text)
+static char *text_trimmed(char *text)
 {
     while (isspace((unsigned char)*text))
         text++;
@@ -221,7 +225,7 @@ static bool may_stand_in_file(const struct setting *setting)
     return (setting->commands & OPTIONS_RUN) != 0 && strcmp(setting->name, "home") != 0;
 }
 
-/* By this name, or by another that sets the same. */
+/* Whether the command line has this setting, or another one that sets the same field. */
 static bool is_given(const struct parsing *parsing, size_t index)
 {
     for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
@@ -232,17 +236,18 @@ static bool is_given(const struct parsing *parsing, size_t index)
 
 static int read_line(struct parsing *parsing, char *line, struct err *err)
 {
-    char *name = trimmed(line);
-    if (*name == '\0' || *name == '#') /* only there: keys have '#' in them */
+    char *name = text_trimmed(line);
+    if (*name == '\0' || *name == '#') /* only at the start of a line: keys may contain '#' */
         return 0;
     char *value = name + strcspn(name, " \t");
     if (*value != '\0')
         *value++ = '\0';
     for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
         if (strcmp(settings[i].name, name) == 0 && may_stand_in_file(&settings[i]))
-            return is_given(parsing, i) ? 0
-                                        : set(parsing->options, &settings[i], trimmed(value), err);
-    return err_set(err, "there is no setting \"%s\" (farm-worker run --help lists them)", name);
+            return is_given(parsing, i)
+                       ? 0
+                       : setting_set(parsing->options, &settings[i], text_trimmed(value), err);
+    return err_set(err, "unknown setting \"%s\" (`farm-worker run --help` lists them)", name);
 }
 
 static int read_file(struct parsing *parsing, struct err *err)
@@ -262,7 +267,7 @@ static int read_file(struct parsing *parsing, struct err *err)
 
 /* ---- writing it ------------------------------------------------------------------------------ */
 
-/* What enrolment decides; where a program lies is not written down, it moves with an upgrade. */
+/* Settings of enrolment are saved; paths of programs are not, because upgrades move them. */
 static bool is_saved(const struct setting *setting)
 {
     for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
@@ -271,7 +276,7 @@ static bool is_saved(const struct setting *setting)
     return false;
 }
 
-/* The value as it stands in the file; false when it is the default. */
+/* The value as text for the file; false when it is the default. */
 static bool value_of(const struct worker_options *options, const struct setting *setting, char *out,
                      size_t size)
 {
@@ -303,8 +308,10 @@ static const struct setting *setting_of_line(const char *line)
     return NULL;
 }
 
-/* The old text with our lines as they are now; `stands` tells which had one. */
-static void rewrite(const struct worker_options *options, char *old, bool *stands, struct buf *out)
+/* Copies the old text with updated lines for saved settings; `stands` marks those that had a line.
+ */
+static void file_rewrite(const struct worker_options *options, char *old, bool *stands,
+                         struct buf *out)
 {
     char value[LIMIT_TEXT_BYTES];
     for (char *line; (line = strsep(&old, "\n"));) {
@@ -329,10 +336,11 @@ int options_save(struct worker_options *options, bool *changed, struct err *err)
     if (exists && io_read_file(path, LIMIT_CONFIG_BYTES, &old, err) < 0)
         return -1;
     if (old.size)
-        rewrite(options, arena_text(&options->arena, (char *)old.data), stands, &text);
+        file_rewrite(options, arena_text(&options->arena, (char *)old.data), stands, &text);
     else
-        buf_print(&text,
-                  "# What the owner of this host decided; farm-worker run --help has all.\n");
+        buf_print(
+            &text,
+            "# Settings of this host's owner; `farm-worker run --help` lists all settings.\n");
     for (size_t i = 0; i < SETTING_COUNT_ALL; i++)
         if (is_saved(&settings[i]) && !stands[i] &&
             value_of(options, &settings[i], value, sizeof value))
@@ -357,14 +365,14 @@ static const char *beside_us(struct arena *arena, const char *name)
     return arena_print(arena, "%.*s/%s", slash ? (int)(slash - self) : 0, self, name);
 }
 
-/* Folders stand in orders to other programs, which have working folders of their own. */
+/* Makes the home absolute, because other programs get paths below it and run in other folders. */
 static int settle_home(struct worker_options *options, struct err *err)
 {
     const char *user_home = getenv("HOME");
     if (options->home[0] == '\0' && geteuid() == 0)
         options->home = OPTIONS_ROOT_HOME;
     if (options->home[0] == '\0' && !user_home)
-        return err_set(err, "there is no HOME: say --home DIR");
+        return err_set(err, "the variable HOME is not set: use --home DIR");
     if (options->home[0] == '\0')
         options->home = arena_print(&options->arena, "%s/.floxfarm/worker", user_home);
     if (io_make_folders(options->home, 0755, err) < 0)
@@ -379,9 +387,9 @@ static int settle_home(struct worker_options *options, struct err *err)
 static int check_needed(const struct worker_options *options, struct err *err)
 {
     if (options->connect[0] == '\0')
-        return err_set(err, "say where the coordinator is: --connect tcp://HOST:PORT");
+        return err_set(err, "the coordinator's address is missing: --connect tcp://HOST:PORT");
     if (options->server_key[0] == '\0')
-        return err_set(err, "say which key the coordinator has: --server-key KEY or @FILE");
+        return err_set(err, "the coordinator's key is missing: --server-key KEY or @FILE");
     return 0;
 }
 
@@ -401,7 +409,7 @@ int options_read(int argc, char **argv, int command, struct worker_options *opti
                                        .mode = "",
                                        .user = "",
                                        .verb = ""};
-    parse(argc, argv, command, &parsing);
+    argv_parse(argc, argv, command, &parsing);
     if (settle_home(options, err) < 0 || read_file(&parsing, err) < 0)
         return -1;
     if (options->supervisor[0] == '\0')
@@ -428,11 +436,11 @@ void options_release(struct worker_options *options)
 int options_server_key(const struct worker_options *options, char key[KEY_TEXT_BYTES],
                        struct err *err)
 {
-    if (keys_valid(options->server_key)) { /* first: a key may begin with '@' */
+    if (keys_valid(options->server_key)) { /* checked first, because a key may begin with '@' */
         memcpy(key, options->server_key, KEY_TEXT_BYTES);
         return 0;
     }
     if (options->server_key[0] == '@')
         return keys_load_public(options->server_key + 1, key, err);
-    return err_set(err, "--server-key is 40 characters of Z85, or @FILE");
+    return err_set(err, "--server-key must be 40 characters of Z85 or @FILE");
 }

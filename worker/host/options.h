@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* options.h - what the owner of a host tells its worker: command line, then HOME/worker.conf.
+/* options.h - the settings of a worker: from the command line and HOME/worker.conf.
  *
- * One table (options.c) has a row for each setting; the command line, the file and --help come from
- * it. The file has lines `key value` with the names of the options (`slots 2`, `may-publish yes`);
- * one that begins with `#` is a comment. What stands on the command line wins.
+ * One table (options.c) has a row for each setting; the command line, the file and --help are made
+ * from it. A line of the file is `key value` with the name of an option (`slots 2`, `may-publish
+ * yes`); a line that begins with `#` is a comment. The command line takes precedence.
  */
 #ifndef FARM_WORKER_HOST_OPTIONS_H
 #define FARM_WORKER_HOST_OPTIONS_H
@@ -16,10 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where root's worker is at home. */
+/* The default home of a worker that root sets up. */
 #define OPTIONS_ROOT_HOME "/var/lib/floxfarm/worker"
 
-/* An option that may be given again and again. */
+/* The values of an option that may be repeated. */
 struct worker_texts {
     const char *items[16];
     size_t count;
@@ -27,30 +27,30 @@ struct worker_texts {
 
 struct worker_options {
     const char *home;        /* absolute */
-    const char *name;        /* what the farm calls it, "" the host's name */
-    const char *invitation;  /* join: what `farm token create` printed */
+    const char *name;        /* the worker's name in the farm; "": the host's name */
+    const char *invitation;  /* join: the token that `farm token create` printed */
     const char *connect;     /* tcp://host:port of the coordinator's control socket */
     const char *server_key;  /* Z85, or @FILE */
-    const char *log_connect; /* "" : by the coordinator's word, or the port behind control's */
-    const char *emulate;     /* a system to take jobs for besides the native one, "" none */
-    const char *supervisor;  /* path of farm-supervisor; by default the one beside this program */
-    const char *cgroup;      /* a cgroup of ours in which attempts get theirs, "" none */
+    const char *log_connect; /* ""; the coordinator says it, or the port after the control port */
+    const char *emulate;     /* a system to take jobs for besides the native one; "": none */
+    const char *supervisor;  /* path of farm-supervisor; default: beside this program */
+    const char *cgroup;      /* the cgroup below which attempts get theirs; "": chosen by us */
     uint64_t slots, heavy;   /* 0: by probing */
     uint64_t memory_bytes;   /* 0: by probing */
     bool may_publish;
-    bool no_publish; /* enrol, join: the opposite, to take it back */
+    bool no_publish; /* enrol, join: revokes may_publish */
     bool json;
     bool no_service;              /* join */
-    const char *mode, *user;      /* service: "" by what there is */
-    const char *verb;             /* service: what to do */
-    uint64_t clock_ms;            /* doctor: the caller's wall clock, 0 not said */
+    const char *mode, *user;      /* service; "": depends on the host */
+    const char *verb;             /* service: its argument */
+    uint64_t clock_ms;            /* doctor: the caller's wall clock; 0: not given */
     struct worker_texts projects; /* doctor: git URLs */
-    uint64_t keep_bytes;          /* clean */
+    uint64_t keep_bytes;          /* clean: bytes that should be free */
     bool dry_run;
-    struct arena arena; /* of the texts */
+    struct arena arena; /* owns the texts */
 };
 
-/* Which settings a command takes. */
+/* Sets of commands: which commands take a setting. */
 enum {
     OPTIONS_RUN = 1,
     OPTIONS_HOME = 2,
@@ -61,17 +61,17 @@ enum {
     OPTIONS_CLEAN = 64
 };
 
-/* Reads argv (argv[0] is the command's name) and the file. On --help and on a mistake in argv it
- * ends the process, as argp does; -1 with err for a mistake in the file or a missing setting. */
+/* Reads argv (argv[0] is the command's name) and the file. --help and errors in argv end the
+ * process, as is usual with argp; an error in the file or a missing setting returns -1 with err. */
 int options_read(int argc, char **argv, int command, struct worker_options *options,
                  struct err *err);
-/* What of it probing goes by; texts are borrowed. */
+/* The settings that probing needs; texts are borrowed. */
 struct probe_limits options_probe_limits(const struct worker_options *options);
 void options_release(struct worker_options *options);
-/* Writes HOME/worker.conf: lines that say what `options` says anyway stay, so do comments; others
- * are replaced, and what is missing is added. *changed tells whether it was written. */
+/* Writes `options` to HOME/worker.conf: updates lines of saved settings, adds missing ones, keeps
+ * all other lines and comments. *changed is set if the file was written. */
 int options_save(struct worker_options *options, bool *changed, struct err *err);
-/* The server's key, from the text or the file it names. */
+/* The server's key, from the text or from the file that it names. */
 int options_server_key(const struct worker_options *options, char key[KEY_TEXT_BYTES],
                        struct err *err);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* probe.c - see probe.h.
  *
- * Nothing here is an error: what cannot be found out is left out, what keeps the host from taking
- * builds becomes `problem`. Whatever is asked of another program has a time limit, because a hung
- * driver must not keep a worker from its heartbeat.
- */
+ * Probing never fails: unknown facts are omitted, and a fact that keeps the host from taking builds
+ * becomes `problem`. Every program that is run has a time limit, because a hung driver must not
+ * stop a worker's heartbeat. */
 #include "worker/host/probe.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
@@ -27,11 +26,10 @@ enum {
     SMALL_FILE_BYTES = 65536,
     CPUINFO_BYTES = 16 << 20,
     MOUNTINFO_BYTES = 4 << 20,
-    GPU_MS_MAX = 5000,
-    ISA_FEATURES_MAX = 5
+    GPU_MS_MAX = 5000
 };
 
-#define KEEP_BYTES (1ull << 30) /* of the machine's memory, for the machine itself */
+#define KEEP_BYTES (1ull << 30) /* memory that is left to the rest of the machine */
 
 #if defined(__x86_64__)
 #define NATIVE_SYSTEM "x86_64-linux"
@@ -54,15 +52,7 @@ static void add_text(const char ***items, size_t *count, const char *text, struc
     (*items)[(*count)++] = text;
 }
 
-static bool has_text(const char **items, size_t count, const char *text)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(items[i], text) == 0)
-            return true;
-    return false;
-}
-
-/* The first line of a small file, "" when it cannot be read. */
+/* The first line of a small file; "" if it cannot be read. */
 static const char *first_line(const char *path, struct arena *arena)
 {
     struct buf text = {0};
@@ -74,7 +64,7 @@ static const char *first_line(const char *path, struct arena *arena)
     return line;
 }
 
-/* ---- who and what ------------------------------------------------------------------------- */
+/* ---- identity and systems ----------------------------------------------------------------- */
 
 static void probe_identity(struct capabilities *out, struct arena *arena)
 {
@@ -82,13 +72,15 @@ static void probe_identity(struct capabilities *out, struct arena *arena)
     gethostname(hostname, sizeof hostname - 1);
     out->hostname = arena_text(arena, hostname);
     out->machine_id = first_line("/etc/machine-id", arena);
-    /* Without one: what is true until the next boot, which is when it matters. */
-    if (!*out->machine_id)
-        out->machine_id =
-            arena_print(arena, "boot-%s", first_line("/proc/sys/kernel/random/boot_id", arena));
+    /* Without a machine id the boot id is good enough: it is stable until the next boot. */
+    if (!*out->machine_id) {
+        char boot_id[BOOT_ID_BYTES];
+        boot_id_read(boot_id);
+        out->machine_id = arena_print(arena, "boot-%s", boot_id);
+    }
 }
 
-/* "x86_64-linux" -> /proc/sys/fs/binfmt_misc/qemu-x86_64 is there and on. */
+/* For "x86_64-linux": whether /proc/sys/fs/binfmt_misc/qemu-x86_64 exists and is enabled. */
 static bool can_emulate(const char *system, struct arena *arena)
 {
     const char *path =
@@ -108,8 +100,8 @@ static void probe_systems(const struct probe_limits *limits, struct capabilities
 /* ---- CPU features ------------------------------------------------------------------------- */
 
 #if defined(__aarch64__)
-/* From the auxiliary vector, not /proc/cpuinfo: below qemu-user the file is the host's. Names are
- * those of the kernel's cpuinfo. */
+/* Read from the auxiliary vector, because under qemu-user /proc/cpuinfo is that of the real host.
+ * The names are those of the kernel's cpuinfo. */
 static const struct {
     const char *name;
     unsigned bit;
@@ -136,7 +128,7 @@ static void probe_features(struct capabilities *out, struct arena *arena)
             add_text(&out->features, &out->features_count, arm_features[i].name, arena);
 }
 #else
-/* The words behind "flags" of the first CPU. */
+/* The words after "flags" of the first CPU. */
 static void probe_features(struct capabilities *out, struct arena *arena)
 {
     struct buf text = {0};
@@ -187,7 +179,7 @@ static void probe_gpus(struct capabilities *out, struct arena *arena)
 
 /* ---- disks -------------------------------------------------------------------------------- */
 
-/* The device a path is on; of one that is not there yet, its nearest folder's. */
+/* The device of a path; if the path does not exist yet, the one of its nearest existing folder. */
 static bool find_device(const char *path, char *found, size_t size, dev_t *device)
 {
     struct stat there;
@@ -204,7 +196,7 @@ static bool find_device(const char *path, char *found, size_t size, dev_t *devic
     return true;
 }
 
-static void measure(const char *path, struct filesystem *filesystem)
+static void filesystem_measure(const char *path, struct filesystem *filesystem)
 {
     struct statvfs disk;
     if (statvfs(path, &disk) < 0)
@@ -213,7 +205,7 @@ static void measure(const char *path, struct filesystem *filesystem)
     filesystem->total_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
 }
 
-/* Adds the file system of a path, or returns the one that is there already. */
+/* Adds the file system of a path, or returns its entry if it is listed already. */
 static struct filesystem *add_filesystem(struct capabilities *out, const char *path,
                                          struct arena *arena)
 {
@@ -227,7 +219,7 @@ static struct filesystem *add_filesystem(struct capabilities *out, const char *p
             return &out->filesystems[i];
     struct filesystem *added = &out->filesystems[out->filesystems_count++];
     added->id = id;
-    measure(found, added);
+    filesystem_measure(found, added);
     return added;
 }
 
@@ -276,7 +268,7 @@ static void probe_sizes(const struct probe_limits *limits, struct capabilities *
     out->may_publish = limits->may_publish;
 }
 
-/* flox publishes by other rules before 1.12.0; such a host builds with nix. */
+/* Before 1.12.0 flox publishes by other rules; a host with such a flox builds with nix only. */
 static bool is_too_old(enum builder builder, const char *version)
 {
     char *end;
@@ -333,8 +325,8 @@ static const char *nth_word(const char *line, int n, int *length)
     return line;
 }
 
-/* mountinfo writes a space in a path as "\\040". */
-static void unescape(const char *word, int length, char *out)
+/* mountinfo writes a space of a path as "\\040". */
+static void path_unescape(const char *word, int length, char *out)
 {
     for (int i = 0; i < length; i++) {
         char digits[4] = "";
@@ -359,19 +351,19 @@ static bool mount_point(const char *line, const char *id, char out[PATH_MAX])
     const char *point = nth_word(line, 4, &length);
     if (length >= PATH_MAX)
         return false;
-    unescape(point, length, out);
+    path_unescape(point, length, out);
     return true;
 }
 
-/* One that cannot be found by its device any more keeps the numbers it had. */
-static void measure_again(const char *mounts, struct filesystem *filesystem)
+/* A file system whose device is no longer mounted keeps its last numbers. */
+static void filesystem_measure_again(const char *mounts, struct filesystem *filesystem)
 {
     char point[PATH_MAX];
     for (const char *line = mounts; line && *line; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (!mount_point(line, filesystem->id, point))
             continue;
-        measure(point, filesystem);
+        filesystem_measure(point, filesystem);
         return;
     }
 }
@@ -383,67 +375,10 @@ void probe_now(const struct capabilities *known, struct filesystem *filesystems,
     io_read_file("/proc/self/mountinfo", MOUNTINFO_BYTES, &mounts, NULL);
     for (size_t i = 0; i < known->filesystems_count; i++) {
         filesystems[i] = known->filesystems[i];
-        measure_again((const char *)mounts.data, &filesystems[i]);
+        filesystem_measure_again((const char *)mounts.data, &filesystems[i]);
     }
     buf_release(&mounts);
     pressure->cpu_some = pressure_stall("", "cpu", "some");
     pressure->memory_full = pressure_stall("", "memory", "full");
     pressure->io_full = pressure_stall("", "io", "full");
-}
-
-/* ---- checks ------------------------------------------------------------------------------- */
-
-/* What running code for an instruction set takes; names as in file names of recipes. */
-static const struct {
-    const char *isa;
-    const char *system;
-    const char *features[ISA_FEATURES_MAX];
-} isa_rows[] = {
-    {"avx", "x86_64-linux", {"avx"}},
-    {"avx2", "x86_64-linux", {"avx2", "fma", "f16c"}},
-    {"avx512", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl"}},
-    {"avx512bf16", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_bf16"}},
-    {"avx512vnni", "x86_64-linux", {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"}},
-    {"armv8_2", "aarch64-linux", {"asimdhp", "asimddp"}},
-    {"armv9", "aarch64-linux", {"sve2"}},
-};
-
-static bool has_isa(const struct capabilities *host, const char *isa)
-{
-    for (size_t i = 0; i < sizeof isa_rows / sizeof isa_rows[0]; i++) {
-        if (strcmp(isa, isa_rows[i].isa) != 0)
-            continue;
-        if (host->systems_count == 0 || strcmp(host->systems[0], isa_rows[i].system) != 0)
-            return false;
-        for (size_t f = 0; f < ISA_FEATURES_MAX && isa_rows[i].features[f]; f++)
-            if (!has_text(host->features, host->features_count, isa_rows[i].features[f]))
-                return false;
-        return true;
-    }
-    return !*isa; /* one we do not know is one we cannot promise to run */
-}
-
-/* "sm90" is compute capability 9.0, "sm120" is 12.0: the last digit is the minor number. */
-static bool has_gpu(const struct capabilities *host, const char *gpu)
-{
-    char compute[16];
-    size_t digits = strncmp(gpu, "sm", 2) == 0 ? strlen(gpu + 2) : 0;
-    if (digits < 2 || digits > 4)
-        return false;
-    snprintf(compute, sizeof compute, "%.*s.%c", (int)digits - 1, gpu + 2, gpu[2 + digits - 1]);
-    for (size_t i = 0; i < host->gpus_count; i++)
-        if (strcmp(host->gpus[i].compute, compute) == 0)
-            return true;
-    return false;
-}
-
-enum checked probe_can_check(const struct capabilities *host, const struct variant *variant)
-{
-    /* A check below an emulator proves something about the emulator. */
-    if (host->systems_count == 0 ||
-        (*variant->system && strcmp(host->systems[0], variant->system) != 0))
-        return CHECKED_NONE;
-    if (!has_isa(host, variant->isa))
-        return CHECKED_NONE;
-    return has_gpu(host, variant->gpu) ? CHECKED_GPU : CHECKED_CPU;
 }

@@ -1,32 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* probe.h - what this host is and has (design.md section 7). */
+/* probe.h - finds out the capabilities of this host (docs/machines.md). */
 #ifndef FARM_WORKER_HOST_PROBE_H
 #define FARM_WORKER_HOST_PROBE_H
 
 #include "proto/base/err.h"
 #include "proto/vocab.h"
 
-/* What the host's owner decides: HOME/worker.yaml or the command line. 0 and "" mean: by probing.
- */
+/* The host owner's settings, from HOME/worker.conf or the command line. 0 and "": the default. */
 struct probe_limits {
     const char *home;
     uint32_t slots;        /* default: heavy_slots + 1, at most the cores */
     uint32_t heavy_slots;  /* default 1 */
-    uint64_t memory_bytes; /* default: what the machine has, less 1 GiB for itself */
+    uint64_t memory_bytes; /* default: the machine's memory minus 1 GiB */
     bool may_publish;
-    const char *emulate;   /* a system to offer beside the native one, "" none: opted in */
+    const char *emulate;   /* an emulated system to offer beside the native one; "": none */
     const char *nix_store; /* default: $NIX_STORE_DIR, /nix/store */
 };
 
-/* Everything that seldom changes: systems (the native one is this program's own architecture),
- * cores, memory, CPU features, GPUs by nvidia-smi, versions of flox, nix, git, file systems.
- * Missing git or an old flox (< 1.12.0) becomes `problem` or leaves the builder out; never an
- * error. Texts in the arena. */
+/* Probes what rarely changes: systems (the native one is this program's own architecture), cores,
+ * memory, CPU features, GPUs by nvidia-smi, versions of flox, nix and git, file systems. Never
+ * fails: without git `problem` is set; a flox older than 1.12.0 is not listed as a builder. Texts
+ * are in the arena. */
 void probe_host(const struct probe_limits *limits, struct capabilities *out, struct arena *arena);
-/* What changes all the time: free bytes of the same file systems, pressure (PSI). */
+/* Measures what always changes: free bytes of the same file systems, pressure (PSI). */
 void probe_now(const struct capabilities *known, struct filesystem *filesystems,
                struct pressure *pressure);
-/* Whether this host can run what a variant's build produced (ISA, GPU): decides `checked`. */
-enum checked probe_can_check(const struct capabilities *host, const struct variant *variant);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* prober.c - see prober.h. */
 #include "worker/host/prober.h"
+
+#include "proto/base/hash.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,21 +21,16 @@ struct prober {
     struct probe_limits limits;
     int fd;
     pthread_t thread;
-    pthread_mutex_t lock; /* the rest */
+    pthread_mutex_t lock; /* protects the fields below */
     pthread_cond_t wake;
     bool asked, stopping, ready;
     struct capabilities found;
-    struct arena arena; /* of what was found */
+    struct arena arena; /* owns `found` */
 };
 
 /* ---- the files ----------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t hash, uint64_t number)
-{
-    return (hash ^ number) * 1099511628211ull; /* FNV-1a, a word at a time */
-}
-
-/* The first of that name in PATH, as `execvp` would find it. */
+/* Hashes the file of a program: the first one of that name in PATH, as `execvp` finds it. */
 static uint64_t stamp_file(uint64_t hash, const char *name)
 {
     char file[PATH_MAX];
@@ -43,27 +41,29 @@ static uint64_t stamp_file(uint64_t hash, const char *name)
         path += length;
         if (stat(file, &info) < 0)
             continue;
-        hash = mix(hash, (uint64_t)info.st_ino);
-        hash = mix(hash, (uint64_t)info.st_dev);
-        return mix(hash, (uint64_t)info.st_mtim.tv_sec);
+        hash = hash_number(hash, (uint64_t)info.st_ino);
+        hash = hash_number(hash, (uint64_t)info.st_dev);
+        return hash_number(hash, (uint64_t)info.st_mtim.tv_sec);
     }
-    return mix(hash, 0);
+    return hash_number(hash, 0);
 }
 
-/* All files in a nix store have the time 1: there it is the inode that tells. */
-static uint64_t stamp(void)
+/* A hash of everything that may change. All files of a nix store have the same time, so the inode
+ * counts, too. */
+static uint64_t host_stamp(void)
 {
     static const char *const programs[] = {"git", "nix", "nix-store", "flox", "nvidia-smi"};
-    uint64_t hash = 14695981039346656037ull;
+    uint64_t hash = HASH_START;
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         hash = stamp_file(hash, programs[i]);
-    hash = mix(hash, (uint64_t)sysconf(_SC_PHYS_PAGES));
-    return mix(hash, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+    hash = hash_number(hash, (uint64_t)sysconf(_SC_PHYS_PAGES));
+    return hash_number(hash, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-/* Until it is asked, or it is time; false when it is to end. The lock is held. */
+/* Waits for a request or the next check; false when the thread should end. Call with the lock held.
+ */
 static bool wait_asked(struct prober *prober, bool *asked)
 {
     struct timespec until;
@@ -77,13 +77,13 @@ static bool wait_asked(struct prober *prober, bool *asked)
     return !prober->stopping;
 }
 
-static void look(struct prober *prober)
+static void host_probe(struct prober *prober)
 {
     struct capabilities found;
     struct arena arena = {0};
     probe_host(&prober->limits, &found, &arena);
     pthread_mutex_lock(&prober->lock);
-    arena_clear(&prober->arena); /* one that nobody took */
+    arena_clear(&prober->arena); /* of an earlier probe that was not taken */
     prober->found = found;
     prober->arena = arena;
     prober->ready = true;
@@ -91,18 +91,18 @@ static void look(struct prober *prober)
     eventfd_write(prober->fd, 1);
 }
 
-static void *run(void *context)
+static void *prober_run(void *context)
 {
     struct prober *prober = context;
-    uint64_t known = stamp();
+    uint64_t known = host_stamp();
     bool asked, go_on = true;
     while (go_on) {
         pthread_mutex_lock(&prober->lock);
         go_on = wait_asked(prober, &asked);
         pthread_mutex_unlock(&prober->lock);
-        uint64_t now = stamp();
+        uint64_t now = host_stamp();
         if (go_on && (asked || now != known))
-            look(prober);
+            host_probe(prober);
         known = now;
     }
     return NULL;
@@ -121,7 +121,7 @@ struct prober *prober_start(const struct probe_limits *limits, struct err *err)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&prober->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    int failed = prober->fd < 0 ? errno : pthread_create(&prober->thread, NULL, run, prober);
+    int failed = prober->fd < 0 ? errno : pthread_create(&prober->thread, NULL, prober_run, prober);
     if (!failed)
         return prober;
     err_set(err, "cannot start the prober's thread: %s", strerror(failed));
@@ -136,7 +136,7 @@ int prober_fd(const struct prober *prober)
     return prober->fd;
 }
 
-static void tell(struct prober *prober, bool *what)
+static void prober_wake(struct prober *prober, bool *what)
 {
     pthread_mutex_lock(&prober->lock);
     *what = true;
@@ -146,7 +146,7 @@ static void tell(struct prober *prober, bool *what)
 
 void prober_ask(struct prober *prober)
 {
-    tell(prober, &prober->asked);
+    prober_wake(prober, &prober->asked);
 }
 
 bool prober_take(struct prober *prober, struct capabilities *out, struct arena *arena)
@@ -169,7 +169,7 @@ void prober_stop(struct prober *prober)
 {
     if (!prober)
         return;
-    tell(prober, &prober->stopping);
+    prober_wake(prober, &prober->stopping);
     pthread_join(prober->thread, NULL);
     pthread_cond_destroy(&prober->wake);
     pthread_mutex_destroy(&prober->lock);

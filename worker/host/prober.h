@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* prober.h - looks again what this host has, when that may have changed.
+/* prober.h - probes this host again when its capabilities may have changed.
  *
- * A thread of its own, since programs that are asked for their version may hang. Every ten minutes
- * it looks at the programs' files (a few stats); only when one is another one, or when asked
- * (SIGHUP), the host is probed again. An upgraded flox is thus known without a restart.
+ * Runs in a thread of its own, because a program that is asked for its version may hang. Every ten
+ * minutes the thread checks the files of these programs (a few calls of stat). It probes the host
+ * only if one of them changed, or when asked to (SIGHUP). So the worker notices an upgraded flox
+ * without a restart.
  */
 #ifndef FARM_WORKER_HOST_PROBER_H
 #define FARM_WORKER_HOST_PROBER_H
@@ -15,14 +16,15 @@
 
 struct prober;
 
-/* What `limits` points to must live as long. */
+/* The texts of `limits` are borrowed until prober_stop. */
 struct prober *prober_start(const struct probe_limits *limits, struct err *err);
-/* Readable when a new look was taken. */
+/* A descriptor that becomes readable after a new probe. */
 int prober_fd(const struct prober *prober);
+/* Requests a probe now. */
 void prober_ask(struct prober *prober);
-/* True once for each look; its texts are in *arena, which is the caller's from then on. */
+/* True once for each new probe. The texts of *out are in *arena, which the caller then owns. */
 bool prober_take(struct prober *prober, struct capabilities *out, struct arena *arena);
-/* Ends after the look in hand. NULL is fine. */
+/* Finishes a running probe, ends the thread and frees. Accepts NULL. */
 void prober_stop(struct prober *prober);
 
 #endif

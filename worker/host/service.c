@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/* service.c - see service.h. Owns what install writes: unit, slice, drop-in, nix settings, the line
+ * of the crontab. */
 #include "worker/host/service.h"
 
 #include "proto/base/boot.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/pidfile.h"
+#include "proto/limits.h"
 #include "worker/disk/folder.h"
 #include "worker/host/commands.h"
 #include "worker/host/units.h"
@@ -30,15 +33,7 @@
 #define OWN_USER      "floxfarm"
 #define OWN_USER_HOME "/var/lib/floxfarm"
 
-enum {
-    TOOL_MS_MAX = 60 * 1000,
-    TOOL_BYTES_MAX = 1 << 20,
-    START_MS_MAX = 20 * 1000, /* systemd's own queue may be long on a booting host */
-    STOP_MS_MAX = 25 * 1000,  /* longer than TimeoutStopSec of the unit */
-    MANAGER_MS_MAX = 10 * 1000,
-    LOOK_AGAIN_MS = 20,
-    TREE_FILES = 16
-};
+enum { LOOK_AGAIN_MS = 20, TREE_FILES = 16 };
 
 const char *const service_kind_names[] = {"systemd-system", "systemd-user", "process", NULL};
 
@@ -62,13 +57,13 @@ static bool has_user_manager(struct arena *arena)
     return io_exists(arena_print(arena, "%s/systemd/private", runtime_folder(arena)));
 }
 
-/* The manager of a user who is not logged in starts when linger is switched on. */
+/* The manager of a user who is not logged in starts when linger is enabled. */
 static bool await_user_manager(struct arena *arena)
 {
     static const char *const argv[] = {"loginctl", "enable-linger", NULL};
     struct buf said = {0};
-    uint64_t deadline_ms = clock_boot_ms() + MANAGER_MS_MAX;
-    bool asked = io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &said, NULL) == 0;
+    uint64_t deadline_ms = clock_boot_ms() + LIMIT_MANAGER_MS;
+    bool asked = io_run(argv, NULL, LIMIT_TOOL_BYTES, LIMIT_TOOL_MS, &said, NULL) == 0;
     buf_release(&said);
     while (asked && !has_user_manager(arena) && clock_boot_ms() < deadline_ms)
         poll(NULL, 0, LOOK_AGAIN_MS);
@@ -126,7 +121,7 @@ static bool is_default_home(const char *home)
     return strcmp(home, geteuid() == 0 ? OPTIONS_ROOT_HOME : usual) == 0;
 }
 
-/* A host may serve two farms: only the usual home has the short name. */
+/* A host may serve two farms, so only the default home gets the short name. */
 static const char *unit_name(const struct worker_options *options, struct arena *arena)
 {
     if (is_default_home(options->home))
@@ -169,12 +164,12 @@ static int kind_by_mode(const char *mode, enum service_kind *kind, struct err *e
         if (strcmp(mode, words[i]) == 0) {
             *kind = (enum service_kind)i;
             if (*kind == SERVICE_SYSTEM && geteuid() != 0)
-                return err_set(err, "a system unit takes root: use sudo, or --mode user");
+                return err_set(err, "a system unit needs root: use sudo, or --mode user");
             if (*kind != SERVICE_PROCESS && !has_systemd())
-                return err_set(err, "there is no systemd here: --mode process");
+                return err_set(err, "this host has no systemd: use --mode process");
             return 0;
         }
-    return err_set(err, "--mode is system, user or process, not \"%s\"", mode);
+    return err_set(err, "--mode must be system, user or process, not \"%s\"", mode);
 }
 
 static enum service_kind kind_by_host(const struct service *service)
@@ -225,7 +220,7 @@ int service_open(struct worker_options *options, struct service *out, struct err
                                   : us                     ? us->pw_name
                                                            : "");
     if (options->user[0] != '\0' && geteuid() != 0)
-        return err_set(err, "only root may choose whom the worker runs as: leave --user out");
+        return err_set(err, "only root can choose the user of the worker: omit --user");
     if (choose_kind(options, out, err) < 0)
         return -1;
     out->file = file_of(out, out->kind);
@@ -234,7 +229,7 @@ int service_open(struct worker_options *options, struct service *out, struct err
     return 0;
 }
 
-static void note(struct service *service, const char *text)
+static void note_add(struct service *service, const char *text)
 {
     service->notes =
         arena_print(service->arena, "%s%s%s", service->notes, *service->notes ? "; " : "", text);
@@ -242,9 +237,9 @@ static void note(struct service *service, const char *text)
 
 /* ---- systemctl ----------------------------------------------------------------------------- */
 
-/* Its exit code, or -1; what it says is kept in *said (may be NULL). */
-static int systemctl(const struct service *service, const char *verb, const char *word,
-                     const char **said)
+/* Runs systemctl. Returns its exit code, or -1; its output is in *said (may be NULL). */
+static int run_systemctl(const struct service *service, const char *verb, const char *word,
+                         const char **said)
 {
     const char *argv[8] = {"systemctl"};
     size_t count = 1;
@@ -255,7 +250,7 @@ static int systemctl(const struct service *service, const char *verb, const char
         argv[count++] = word;
     struct buf output = {0};
     struct err err = {""};
-    int code = io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &output, &err);
+    int code = io_run(argv, NULL, LIMIT_TOOL_BYTES, LIMIT_TOOL_MS, &output, &err);
     while (output.size && output.data[output.size - 1] == '\n')
         output.data[--output.size] = '\0';
     if (said)
@@ -266,21 +261,22 @@ static int systemctl(const struct service *service, const char *verb, const char
     return code;
 }
 
-static int must(const struct service *service, const char *verb, const char *word, struct err *err)
+static int systemctl_must(const struct service *service, const char *verb, const char *word,
+                          struct err *err)
 {
     const char *said;
-    if (systemctl(service, verb, word, &said) == 0)
+    if (run_systemctl(service, verb, word, &said) == 0)
         return 0;
     return err_set(err, "systemctl %s %s: %s", verb, word ? word : "", said);
 }
 
 /* ---- installing: files --------------------------------------------------------------------- */
 
-/* Writes what differs. */
-static int put(const char *path, const struct buf *text, bool *changed, struct err *err)
+/* Writes the file if its contents differ; then sets *changed. */
+static int file_put(const char *path, const struct buf *text, bool *changed, struct err *err)
 {
     struct buf old = {0};
-    bool same = io_read_file(path, TOOL_BYTES_MAX, &old, NULL) == 0 && old.size == text->size &&
+    bool same = io_read_file(path, LIMIT_TOOL_BYTES, &old, NULL) == 0 && old.size == text->size &&
                 memcmp(old.data, text->data, old.size) == 0;
     buf_release(&old);
     if (same)
@@ -297,7 +293,7 @@ static int put_text(const char *path, void (*make)(struct buf *out), bool *chang
 {
     struct buf text = {0};
     make(&text);
-    int result = put(path, &text, changed, err);
+    int result = file_put(path, &text, changed, err);
     buf_release(&text);
     return result;
 }
@@ -311,7 +307,7 @@ static int put_unit(struct service *service, bool *changed, struct err *err)
                                    .path = service_path(service->arena)};
     struct buf text = {0};
     unit_service(&wish, &text);
-    int result = put(service->file, &text, changed, err);
+    int result = file_put(service->file, &text, changed, err);
     buf_release(&text);
     return result;
 }
@@ -319,28 +315,29 @@ static int put_unit(struct service *service, bool *changed, struct err *err)
 static bool includes_ours(void)
 {
     struct buf text = {0};
-    bool found = io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, NULL) == 0 && text.size &&
+    bool found = io_read_file(NIX_CONF, LIMIT_TOOL_BYTES, &text, NULL) == 0 && text.size &&
                  strstr((const char *)text.data, NIX_INCLUDE);
     buf_release(&text);
     return found;
 }
 
-/* Where nix.conf is ours to change (not on NixOS), it includes a file of ours at its end. */
+/* If nix.conf is a regular file (it is not on NixOS), appends a line that includes our file. */
 static int put_nix_conf(struct service *service, struct err *err)
 {
     struct stat file;
     struct buf text = {0};
     bool changed = false;
     if (lstat(NIX_CONF, &file) < 0 || !S_ISREG(file.st_mode)) {
-        note(service, "nix.conf is not a file here: set max-jobs to the number of heavy slots "
-                      "where you configure nix");
+        note_add(service,
+                 "nix.conf is not a regular file: set max-jobs to the number of heavy slots "
+                 "where you configure nix");
         return 0;
     }
     unit_nix_conf(service->heavy, &text);
-    int result = put(NIX_CONF_OURS, &text, &changed, err);
+    int result = file_put(NIX_CONF_OURS, &text, &changed, err);
     buf_clear(&text);
     if (result == 0 && !includes_ours() &&
-        (result = io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, err)) == 0) {
+        (result = io_read_file(NIX_CONF, LIMIT_TOOL_BYTES, &text, err)) == 0) {
         buf_print(&text, "%s%s", text.size && text.data[text.size - 1] != '\n' ? "\n" : "",
                   NIX_INCLUDE);
         result = io_write_file(NIX_CONF, text.data, text.size, file.st_mode & 07777, true, err);
@@ -348,25 +345,25 @@ static int put_nix_conf(struct service *service, struct err *err)
     }
     buf_release(&text);
     if (result == 0 && changed)
-        note(service,
-             arena_print(service->arena,
-                         "nix builds %llu derivation(s) at a time from now on (" NIX_CONF_OURS ")",
-                         (unsigned long long)(service->heavy ? service->heavy : 1)));
+        note_add(service,
+                 arena_print(service->arena,
+                             "nix now builds %llu derivation(s) at a time (" NIX_CONF_OURS ")",
+                             (unsigned long long)(service->heavy ? service->heavy : 1)));
     return result;
 }
 
-/* The drop-in takes effect for weights at once, for the OOM score with nix-daemon's next start,
- * which we leave to its owner: it would end builds that are none of ours. */
+/* The weights of the drop-in take effect at once, its OOM score when nix-daemon restarts. We leave
+ * the restart to the owner, because it would end other users' builds. */
 static int put_nix_daemon(struct service *service, struct err *err)
 {
     bool changed = false;
-    if (systemctl(service, "cat", "nix-daemon.service", NULL) != 0)
+    if (run_systemctl(service, "cat", "nix-daemon.service", NULL) != 0)
         return 0;
     if (put_text(DROP_IN, unit_nix_daemon, &changed, err) < 0)
         return -1;
     if (changed)
-        note(service, "nix-daemon comes behind the rest of the machine (" DROP_IN
-                      "; restart it when nothing builds)");
+        note_add(service, "nix-daemon gets a lower priority than the rest of the machine (" DROP_IN
+                          "; restart nix-daemon when nothing builds)");
     return put_nix_conf(service, err);
 }
 
@@ -377,19 +374,20 @@ static int ensure_user(struct service *service, struct err *err)
     if (getpwnam(service->user))
         return 0;
     if (strcmp(service->user, OWN_USER) != 0)
-        return err_set(err, "there is no user %s here", service->user);
+        return err_set(err, "this host has no user %s", service->user);
     static const char *const argv[] = {"useradd",      "--system", "--home-dir",
                                        OWN_USER_HOME,  "--shell",  "/usr/sbin/nologin",
                                        "--user-group", OWN_USER,   NULL};
     struct buf said = {0};
     struct err why = {""};
-    int code = tool_exists(argv[0]) ? io_run(argv, NULL, TOOL_BYTES_MAX, TOOL_MS_MAX, &said, &why)
-                                    : err_set(&why, "there is no useradd");
+    int code = tool_exists(argv[0])
+                   ? io_run(argv, NULL, LIMIT_TOOL_BYTES, LIMIT_TOOL_MS, &said, &why)
+                   : err_set(&why, "this host has no useradd");
     if (code != 0)
-        err_set(err, "cannot make the user %s (%s): make one, or choose another with --user",
+        err_set(err, "cannot make the user %s (%s): make it, or choose another one with --user",
                 service->user, code < 0 ? why.text : (const char *)said.data);
     else
-        note(service, "made the user " OWN_USER);
+        note_add(service, "made the user " OWN_USER);
     buf_release(&said);
     return code == 0 ? 0 : -1;
 }
@@ -400,17 +398,17 @@ static int hand_one(const char *path, const struct stat *info, int type, struct 
 {
     if (info->st_uid != heir_uid && lchown(path, heir_uid, heir_gid) < 0)
         return FTW_STOP;
-    /* What the agent made is its own all the way down. */
+    /* Folders that the agent made belong to it with all their contents. */
     bool skip = type == FTW_D && at->level > 0 && info->st_uid == heir_uid;
     return skip ? FTW_SKIP_SUBTREE : FTW_CONTINUE;
 }
 
-/* The home to whom the agent runs as, also what an earlier enrolment by root left there. */
+/* Gives the home to the agent's user, including files that an earlier enrolment by root made. */
 static int hand_home(const struct service *service, struct err *err)
 {
     const struct passwd *user = getpwnam(service->user);
     if (!user)
-        return err_set(err, "there is no user %s here", service->user);
+        return err_set(err, "this host has no user %s", service->user);
     heir_uid = user->pw_uid;
     heir_gid = user->pw_gid;
     if (strcmp(service->user, OWN_USER) == 0 && io_make_folders(OWN_USER_HOME, 0755, err) < 0)
@@ -423,7 +421,7 @@ static int hand_home(const struct service *service, struct err *err)
     return 0;
 }
 
-static bool lingers(const struct service *service)
+static bool user_lingers(const struct service *service)
 {
     return io_exists(arena_print(service->arena, "/var/lib/systemd/linger/%s", service->user));
 }
@@ -439,18 +437,19 @@ static int install_unit(struct service *service, struct err *err)
         return -1;
     if (service->kind == SERVICE_SYSTEM && put_nix_daemon(service, err) < 0)
         return -1;
-    if (must(service, "daemon-reload", NULL, err) < 0 ||
-        must(service, "enable", service->unit, err) < 0)
+    if (systemctl_must(service, "daemon-reload", NULL, err) < 0 ||
+        systemctl_must(service, "enable", service->unit, err) < 0)
         return -1;
-    if (service->kind == SERVICE_USER && !lingers(service) &&
-        (!await_user_manager(service->arena) || !lingers(service)))
-        note(service, arena_print(service->arena,
-                                  "it ends with your last login: `sudo loginctl enable-linger %s`",
-                                  service->user));
+    if (service->kind == SERVICE_USER && !user_lingers(service) &&
+        (!await_user_manager(service->arena) || !user_lingers(service)))
+        note_add(service, arena_print(service->arena,
+                                      "the worker ends with your last session: run `sudo loginctl "
+                                      "enable-linger %s`",
+                                      service->user));
     return 0;
 }
 
-/* Names our line of the crontab. */
+/* The mark that identifies our line in the crontab. */
 static const char *boot_mark(const struct service *service)
 {
     return arena_print(service->arena, "floxfarm worker %s", service->home);
@@ -461,15 +460,18 @@ static void install_boot(struct service *service)
     const char *argv[] = {service->program, "service", "start", "--home", service->home, NULL};
     struct err err = {""};
     if (!boot_possible())
-        note(service, arena_print(service->arena,
-                                  "there is neither systemd nor cron: it runs in the background; "
-                                  "have `%s service start --home %s` run at boot",
-                                  service->program, service->home));
+        note_add(service,
+                 arena_print(service->arena,
+                             "this host has neither systemd nor cron: the worker runs in the "
+                             "background; run `%s service start --home %s` at boot",
+                             service->program, service->home));
     else if (boot_set(boot_mark(service), argv, service_path(service->arena), &err) < 0)
-        note(service, arena_print(service->arena, "it will not start at boot: %s", err.text));
+        note_add(service,
+                 arena_print(service->arena, "the worker will not start at boot: %s", err.text));
     else
-        note(service, "there is no systemd: it runs in the background, and cron starts it at boot "
-                      "(crontab -l)");
+        note_add(service,
+                 "this host has no systemd: the worker runs in the background, and cron starts "
+                 "it at boot (crontab -l)");
 }
 
 static int install_process(struct service *service, struct err *err)
@@ -477,7 +479,7 @@ static int install_process(struct service *service, struct err *err)
     bool changed;
     struct buf text = {0};
     buf_print(&text, "process %s\n", service->user);
-    int result = put(service->file, &text, &changed, err);
+    int result = file_put(service->file, &text, &changed, err);
     buf_release(&text);
     if (result == 0)
         install_boot(service);
@@ -488,7 +490,7 @@ int service_install(struct service *service, struct err *err)
 {
     bool is_root = geteuid() == 0;
     if (!io_exists(arena_print(service->arena, "%s/worker.conf", service->home)))
-        return err_set(err, "%s has no worker.conf: `farm-worker enrol` or `join` first",
+        return err_set(err, "%s has no worker.conf: run `farm-worker enrol` or `join` first",
                        service->home);
     if (is_root && ensure_user(service, err) < 0)
         return -1;
@@ -517,15 +519,15 @@ static const char *log_file(const struct service *service)
 static int not_started(const struct service *service, struct err *err)
 {
     if (service->kind == SERVICE_PROCESS)
-        return err_set(err, "the worker has not started: see %s", log_file(service));
-    return err_set(err, "the worker has not started: `journalctl %s-u %s -n 20` says why",
+        return err_set(err, "the worker did not start: see %s", log_file(service));
+    return err_set(err, "the worker did not start: see `journalctl %s-u %s -n 20`",
                    service->kind == SERVICE_USER ? "--user " : "", service->unit);
 }
 
-/* The agent writes its pid file when it has its home. */
+/* The agent writes its pid file once it has locked its home. */
 static int await_agent(const struct service *service, struct err *err)
 {
-    uint64_t deadline_ms = clock_boot_ms() + START_MS_MAX;
+    uint64_t deadline_ms = clock_boot_ms() + LIMIT_SERVICE_START_MS;
     const char *file = agent_file(service);
     while (!process_running(file)) {
         if (clock_boot_ms() >= deadline_ms)
@@ -548,19 +550,21 @@ static int start_process(const struct service *service, struct err *err)
 int service_start(struct service *service, struct err *err)
 {
     if (!io_exists(service->file))
-        return err_set(err, "it is not installed: `farm-worker service install` first");
-    int result = service->kind == SERVICE_PROCESS ? start_process(service, err)
-                                                  : must(service, "start", service->unit, err);
+        return err_set(err,
+                       "the service is not installed: run `farm-worker service install` first");
+    int result = service->kind == SERVICE_PROCESS
+                     ? start_process(service, err)
+                     : systemctl_must(service, "start", service->unit, err);
     return result == 0 ? await_agent(service, err) : -1;
 }
 
 int service_stop(struct service *service, struct err *err)
 {
     if (service->kind != SERVICE_PROCESS)
-        return io_exists(service->file) ? must(service, "stop", service->unit, err) : 0;
-    /* The agent itself, too: its keeper may have been killed. */
-    return process_stop(watchdog_file(service), STOP_MS_MAX, err) < 0 ||
-                   process_stop(agent_file(service), STOP_MS_MAX, err) < 0
+        return io_exists(service->file) ? systemctl_must(service, "stop", service->unit, err) : 0;
+    /* Stop the agent itself, too: its watchdog may have been killed. */
+    return process_stop(watchdog_file(service), LIMIT_SERVICE_STOP_MS, err) < 0 ||
+                   process_stop(agent_file(service), LIMIT_SERVICE_STOP_MS, err) < 0
                ? -1
                : 0;
 }
@@ -572,12 +576,12 @@ int service_restart(struct service *service, struct err *err)
 
 /* ---- removing ------------------------------------------------------------------------------ */
 
-/* Ends what still runs below a home whose agent is gone. */
+/* Ends the builds that still run below a home; its agent is stopped. */
 static int end_builds(const struct service *service, struct err *err)
 {
     struct token *tokens;
     size_t count;
-    uint64_t deadline_ms = clock_boot_ms() + STOP_MS_MAX;
+    uint64_t deadline_ms = clock_boot_ms() + LIMIT_SERVICE_STOP_MS;
     if (folder_list(service->home, &tokens, &count, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
@@ -601,13 +605,13 @@ static void take_back_nix(struct service *service)
 {
     struct buf text = {0};
     unlink(DROP_IN);
-    if (includes_ours() && io_read_file(NIX_CONF, TOOL_BYTES_MAX, &text, NULL) == 0) {
+    if (includes_ours() && io_read_file(NIX_CONF, LIMIT_TOOL_BYTES, &text, NULL) == 0) {
         char *line = strstr((char *)text.data, NIX_INCLUDE);
         size_t size = strlen(NIX_INCLUDE);
         memmove(line, line + size, strlen(line + size) + 1);
         struct err err;
         if (io_write_file(NIX_CONF, text.data, text.size - size, 0644, true, &err) < 0)
-            note(service, arena_text(service->arena, err.text));
+            note_add(service, arena_text(service->arena, err.text));
     }
     unlink(NIX_CONF_OURS);
     buf_release(&text);
@@ -615,15 +619,16 @@ static void take_back_nix(struct service *service)
 
 static int remove_unit(struct service *service, struct err *err)
 {
-    if (must(service, "disable", service->unit, err) < 0)
+    if (systemctl_must(service, "disable", service->unit, err) < 0)
         return -1;
     unlink(service->file);
-    /* Another worker of this host may need what they share. */
+    /* The shared files go only with the default worker: another worker of this host may use them.
+     */
     if (service->kind == SERVICE_SYSTEM && strcmp(service->unit, "floxfarm-worker") == 0) {
         unlink(SLICE);
         take_back_nix(service);
     }
-    return must(service, "daemon-reload", NULL, err);
+    return systemctl_must(service, "daemon-reload", NULL, err);
 }
 
 int service_remove(struct service *service, struct err *err)
@@ -636,9 +641,9 @@ int service_remove(struct service *service, struct err *err)
     if (service->kind != SERVICE_PROCESS)
         return remove_unit(service, err);
     unlink(service->file);
-    if (boot_clear(boot_mark(service), &why) < 0) /* what it starts is no more */
-        note(service,
-             arena_print(service->arena, "a line in the crontab may be left: %s", why.text));
+    if (boot_clear(boot_mark(service), &why) < 0) /* harmless: the line starts nothing any more */
+        note_add(service,
+                 arena_print(service->arena, "the crontab may still have a line: %s", why.text));
     return 0;
 }
 
@@ -652,6 +657,6 @@ void service_state(const struct service *service, struct service_state *out)
     if (out->installed && service->kind == SERVICE_PROCESS)
         out->starts_at_boot = boot_is_set(boot_mark(service));
     else if (out->installed)
-        out->starts_at_boot = systemctl(service, "is-enabled", service->unit, NULL) == 0 &&
-                              (service->kind == SERVICE_SYSTEM || lingers(service));
+        out->starts_at_boot = run_systemctl(service, "is-enabled", service->unit, NULL) == 0 &&
+                              (service->kind == SERVICE_SYSTEM || user_lingers(service));
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* service.h - who keeps the agent running on this host, and how it is asked.
+/* service.h - installs and controls the service that keeps the agent running on this host.
  *
- * Three kinds with the same promises - restarted when it crashes, survives logout, stopping it ends
- * no build: a systemd system unit (root), a unit of the user's own systemd with linger, and, where
- * there is no systemd, a background process (watchdog.c), which cron starts at boot. What is
- * installed already decides; then
- * --mode; then what the host offers.
- */
+ * There are three kinds: a systemd system unit (root), a unit of the user's own systemd with
+ * linger, and, on a host without systemd, a background process (watchdog.c) that cron starts at
+ * boot. All guarantee the same: the agent is restarted after a crash, survives logout, and stopping
+ * it ends no build. The kind is the one that is installed already; else that of --mode; else the
+ * first one that the host supports. */
 #ifndef FARM_WORKER_HOST_SERVICE_H
 #define FARM_WORKER_HOST_SERVICE_H
 
@@ -20,39 +19,39 @@ extern const char *const service_kind_names[]; /* "systemd-system" ... */
 
 struct service {
     enum service_kind kind;
-    const char *unit;    /* "floxfarm-worker", with the worker's name for a home of its own */
-    const char *file;    /* what is there when it is installed */
-    const char *program; /* farm-worker, through PREFIX/current where it lies below one */
+    const char *unit;    /* "floxfarm-worker"; with a suffix for a home that is not the default */
+    const char *file;    /* exists while the service is installed */
+    const char *program; /* farm-worker, through PREFIX/current if it is installed below one */
     const char *home;
-    const char *user; /* whom the agent runs as */
+    const char *user; /* the user that the agent runs as */
     uint64_t heavy;
-    const char *notes; /* what the owner should know of the last verb; "" nothing */
+    const char *notes; /* remarks about the last action for the owner; "": none */
     struct arena *arena;
 };
 
-/* Finds out what is to be done with; nothing is changed. */
+/* Finds out the kind and the paths of the service; changes nothing. */
 int service_open(struct worker_options *options, struct service *out, struct err *err);
 
 int service_install(struct service *service, struct err *err);
-/* 0 when the agent runs, and has its home. */
+/* 0 once the agent runs and has locked its home. */
 int service_start(struct service *service, struct err *err);
 int service_stop(struct service *service, struct err *err); /* builds go on */
 int service_restart(struct service *service, struct err *err);
-/* Stops it, ends the builds that are still there, takes away what install made; not the home. */
+/* Stops the service, ends running builds and removes what install made; the home stays. */
 int service_remove(struct service *service, struct err *err);
 
 struct service_state {
     bool installed, running, starts_at_boot;
-    pid_t pid; /* the agent's, 0 none */
+    pid_t pid; /* of the agent; 0: it does not run */
 };
 void service_state(const struct service *service, struct service_state *out);
 
-/* PATH for builds: where nix and flox are wherever they were installed, then the usual places. */
+/* PATH for builds: the folders that have git, nix and flox, then the usual ones. */
 const char *service_path(struct arena *arena);
-/* This program by a name that survives an upgrade. */
+/* The path of this program that survives an upgrade. */
 const char *service_program(struct arena *arena);
-/* Whom a worker that is installed by root runs as: the owner of the nix store where no daemon
- * writes to it for others, else floxfarm. */
+/* The user for a worker that root installs: the owner of the nix store if no daemon writes to it
+ * for other users, else floxfarm. */
 const char *service_user(void);
 
 #endif

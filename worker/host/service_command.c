@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* host.c - the command `farm-worker service`. */
+/* service_command.c - the command `farm-worker service`. */
 #include "worker/host/commands.h"
 
 #include "worker/host/service.h"
@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static int only_look(struct service *service, struct err *err)
+static int nothing_to_do(struct service *service, struct err *err)
 {
     (void)service, (void)err;
     return 0;
 }
 
-/* ExecStopPost of the unit: see units.c. */
-static int release(struct service *service, struct err *err)
+/* For ExecStopPost of the unit; see units.c. */
+static int cgroup_release(struct service *service, struct err *err)
 {
     (void)service, (void)err;
     supervisor_client_cgroup_release();
@@ -27,9 +27,9 @@ static const struct {
     const char *verb;
     int (*run)(struct service *service, struct err *err);
 } verbs[] = {
-    {"install", service_install}, {"start", service_start}, {"restart", service_restart},
-    {"stop", service_stop},       {"status", only_look},    {"remove", service_remove},
-    {"release", release},
+    {"install", service_install}, {"start", service_start},  {"restart", service_restart},
+    {"stop", service_stop},       {"status", nothing_to_do}, {"remove", service_remove},
+    {"release", cgroup_release},
 };
 
 static const char *state_text(const struct service *service, const struct service_state *state)
@@ -67,9 +67,9 @@ int host_service(struct worker_options *options, struct err *err)
             continue;
         if (service_open(options, &service, err) < 0 || verbs[i].run(&service, err) < 0)
             return -1;
-        if (verbs[i].run != release)
+        if (verbs[i].run != cgroup_release)
             print_state(&service, options->json);
         return 0;
     }
-    return err_set(err, "say what to do with it: install, start, restart, stop, status or remove");
+    return err_set(err, "service needs one of: install, start, restart, stop, status, remove");
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/* units.c - see units.h. */
 #include "worker/host/units.h"
 
-/* A word in a unit: systemd expands '%' and '$' and reads quotes and backslashes. */
+/* Quotes a word of a unit file: systemd expands '%' and '$' and interprets quotes and backslashes.
+ */
 static void add_quoted(struct buf *out, const char *before, const char *path)
 {
     buf_print(out, "\"%s", before);
@@ -26,8 +28,8 @@ static void add_command(struct buf *out, const char *key, const struct unit_wish
 void unit_service(const struct unit_wish *wish, struct buf *out)
 {
     buf_print(out,
-              "# Made by `farm-worker service install`, which replaces it; yours are drop-ins\n"
-              "# (`systemctl edit`).\n"
+              "# Made by `farm-worker service install`, which overwrites it. For changes of your\n"
+              "# own use a drop-in (`systemctl edit`).\n"
               "[Unit]\n"
               "Description=floxfarm worker\n"
               "After=network-online.target nix-daemon.socket\n"
@@ -36,8 +38,8 @@ void unit_service(const struct unit_wish *wish, struct buf *out)
               "\n"
               "[Service]\n");
     add_command(out, "ExecStart=", wish, "run");
-    /* Builds that are still there keep the controllers of our cgroup on, and a process may not be
-     * started in such a one. */
+    /* Running builds keep the controllers of our cgroup enabled, and systemd cannot start a process
+     * in such a cgroup. */
     add_command(out, "ExecStopPost=-", wish, "service release");
     buf_print(out, "ExecReload=/bin/kill -HUP $MAINPID\n"
                    "Restart=always\n"
@@ -60,7 +62,7 @@ void unit_service(const struct unit_wish *wish, struct buf *out)
         buf_print(out,
                   "User=%s\n"
                   "Slice=floxfarm.slice\n"
-                  "# The agent stays when memory is short; its builds raise their own score.\n"
+                  "# When memory is short the agent survives; its builds raise their own score.\n"
                   "OOMScoreAdjust=-500\n"
                   "\n[Install]\nWantedBy=multi-user.target\n",
                   wish->user);
@@ -68,8 +70,8 @@ void unit_service(const struct unit_wish *wish, struct buf *out)
 
 void unit_slice(struct buf *out)
 {
-    buf_print(out, "# Made by `farm-worker service install`. Limit the farm on this host with a\n"
-                   "# drop-in: `systemctl edit floxfarm.slice`, e.g. MemoryMax=48G.\n"
+    buf_print(out, "# Made by `farm-worker service install`. To limit the farm on this host use a\n"
+                   "# drop-in: `systemctl edit floxfarm.slice`, for example with MemoryMax=48G.\n"
                    "[Unit]\n"
                    "Description=floxfarm: the worker and what it builds\n"
                    "\n"
@@ -82,8 +84,8 @@ void unit_slice(struct buf *out)
 void unit_nix_daemon(struct buf *out)
 {
     buf_print(out, "# Made by `farm-worker service install`: with a nix daemon the compilers run\n"
-                   "# here. They come behind the rest of the machine, and go first when memory is\n"
-                   "# short; one that is killed does not take the daemon with it.\n"
+                   "# here. They get a lower priority than the rest of the machine and are killed\n"
+                   "# first when memory is short, without ending the daemon.\n"
                    "[Service]\n"
                    "CPUWeight=20\n"
                    "IOWeight=20\n"

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* watchdog.c - `farm-worker keep`: keeps an agent running where there is no systemd.
+/* watchdog.c - `farm-worker keep`: keeps an agent running on a host without systemd.
  *
- * One small process in a session of its own. It starts the agent, starts it again when it ended
- * (after 1 s, then 2 s and so on up to a minute; from the beginning once it held for a minute),
- * hands on HUP, and ends it on TERM. Builds are no children of its: they outlive both. As root it
- * becomes the owner of the home first. Invariant: one keeper a home (lock), one agent (its own
- * lock).
- */
+ * One small process in a session of its own. It starts the agent and restarts it when it ends:
+ * after 1 s, then 2 s and so on up to a minute; after an agent that ran for a minute the pause is 1
+ * s again. It forwards HUP to the agent and stops the agent on TERM. Builds are not its children
+ * and outlive both. Started by root, it first becomes the owner of the home. Invariant: per home
+ * one watchdog (keep.lock) and one agent (its own lock). */
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
@@ -75,13 +74,13 @@ static void plan_restart(struct watchdog *watchdog, int status)
     uint64_t longer = watchdog->pause_ms * 2 < PAUSE_MS_MAX ? watchdog->pause_ms * 2 : PAUSE_MS_MAX;
     watchdog->pause_ms = held || !watchdog->pause_ms ? PAUSE_MS_MIN : longer;
     watchdog->start_at_ms = now + watchdog->pause_ms;
-    log_warn("the worker ended (%s %d); it is started again in %llu s",
+    log_warn("the worker ended (%s %d); restarting it in %llu s",
              WIFSIGNALED(status) ? "signal" : "status",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
              (unsigned long long)(watchdog->pause_ms / 1000));
 }
 
-static void collect(struct watchdog *watchdog)
+static void children_reap(struct watchdog *watchdog)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
@@ -94,7 +93,7 @@ static void take_signals(struct watchdog *watchdog)
     struct signalfd_siginfo info;
     while (read(watchdog->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
-            collect(watchdog);
+            children_reap(watchdog);
         else if (info.ssi_signo == SIGHUP && watchdog->agent)
             kill(watchdog->agent, SIGHUP);
         else if (info.ssi_signo != SIGHUP)
@@ -104,7 +103,7 @@ static void take_signals(struct watchdog *watchdog)
 
 /* ---- the log ------------------------------------------------------------------------------- */
 
-/* Both of us append to one open file, so it is copied away and emptied, not renamed. */
+/* Watchdog and agent append to one open file, so it is copied and truncated, not renamed. */
 static void trim_log(struct watchdog *watchdog)
 {
     struct stat file;
@@ -118,13 +117,13 @@ static void trim_log(struct watchdog *watchdog)
     if (io_read_file(watchdog->log_file, (size_t)file.st_size + LOG_BYTES_MAX, &text, &err) < 0 ||
         io_write_file(old, text.data, text.size, 0640, false, &err) < 0 ||
         truncate(watchdog->log_file, 0) < 0)
-        log_warn("the log stays long: %s", err.text);
+        log_warn("cannot trim the log: %s", err.text);
     buf_release(&text);
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static void run(struct watchdog *watchdog)
+static void watchdog_run(struct watchdog *watchdog)
 {
     struct pollfd wait = {.fd = watchdog->signals, .events = POLLIN};
     while (!watchdog->stopping) {
@@ -150,7 +149,7 @@ static void stop_agent(struct watchdog *watchdog)
     while (watchdog->agent) {
         uint64_t now = clock_boot_ms();
         if (now >= deadline_ms) {
-            log_warn("the worker does not end: it is killed; its builds go on");
+            log_warn("the worker does not stop: killing it; its builds go on");
             kill(watchdog->agent, SIGKILL);
             return;
         }
@@ -161,7 +160,8 @@ static void stop_agent(struct watchdog *watchdog)
 
 /* ---- beginning ----------------------------------------------------------------------------- */
 
-/* Root's login may have left us where the owner may not be, and git refuses to work there. */
+/* As root: becomes the owner of the home. Also changes to the home, because the owner may have no
+ * access to root's working folder, where git would fail. */
 static int become_owner(const char *home, struct err *err)
 {
     struct stat info;
@@ -169,20 +169,20 @@ static int become_owner(const char *home, struct err *err)
         return 0;
     const struct passwd *owner = getpwuid(info.st_uid);
     if (!owner)
-        return err_set(err, "%s belongs to nobody this host knows (uid %u)", home,
+        return err_set(err, "the owner of %s has no account on this host (uid %u)", home,
                        (unsigned)info.st_uid);
-    (void)!fchown(STDERR_FILENO, owner->pw_uid, owner->pw_gid); /* our log, opened by root */
+    (void)!fchown(STDERR_FILENO, owner->pw_uid, owner->pw_gid); /* the log, opened by root */
     if (initgroups(owner->pw_name, owner->pw_gid) < 0 || setgid(owner->pw_gid) < 0 ||
         setuid(owner->pw_uid) < 0)
-        return err_set(err, "cannot become %s: %s", owner->pw_name, strerror(errno));
+        return err_set(err, "cannot become user %s: %s", owner->pw_name, strerror(errno));
     setenv("HOME", owner->pw_dir, 1);
     setenv("USER", owner->pw_name, 1);
     setenv("LOGNAME", owner->pw_name, 1);
-    return chdir(home) < 0 ? err_set(err, "cannot go to %s: %s", home, strerror(errno)) : 0;
+    return chdir(home) < 0 ? err_set(err, "cannot change to %s: %s", home, strerror(errno)) : 0;
 }
 
-/* Before it becomes somebody else: only root may. */
-static void protect(void)
+/* Lowers the OOM score. Call before become_owner: only root may do this. */
+static void oom_score_lower(void)
 {
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0)
@@ -198,7 +198,7 @@ static int lock_home(const char *path, struct err *err)
         return err_set(err, "cannot open %s: %s", path, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         close(fd);
-        return err_set(err, "a keeper has %s already", path);
+        return err_set(err, "another watchdog holds %s", path);
     }
     return fd;
 }
@@ -224,16 +224,16 @@ int host_keep(struct worker_options *options, struct err *err)
                                 .log_file = arena_print(arena, "%s/service.log", options->home)};
     const char *agent_file = arena_print(arena, "%s/agent.pid", options->home);
     setenv("PATH", service_path(arena), 1);
-    protect();
+    oom_score_lower();
     if (become_owner(options->home, err) < 0)
         return -1;
     int lock = lock_home(arena_print(arena, "%s/keep.lock", options->home), err);
     if (lock < 0 || open_signals(&watchdog, err) < 0)
         return -1;
-    /* One that an earlier watchdog was killed over; this one takes its place. */
+    /* An earlier watchdog may have been killed and left its agent; ours replaces it. */
     if (process_stop(agent_file, STOP_MS_MAX, err) < 0)
         return -1;
-    run(&watchdog);
+    watchdog_run(&watchdog);
     stop_agent(&watchdog);
     close(watchdog.signals);
     close(lock);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* cause.c - see cause.h.
  *
- * Evidence (what the kernel and the supervisor saw) decides before words do. Words are searched in
- * one pass: each rule begins with literal characters, and the first four of them, hashed, say where
- * it may match; only where a rule's whole literal stands does PCRE2 look, anchored there. The
- * earlier row of the table wins, and of its lines the first. So the cost does not grow with the
- * table.
- */
+ * Evidence from the kernel and the supervisor takes precedence over texts in the log. The log is
+ * searched in one pass: each rule begins with literal characters, and a hash of the first four
+ * finds the places where it may match. PCRE2 runs only where the rule's whole literal is, anchored
+ * there. So the cost does not grow with the table. The earliest row of the table wins, with its
+ * first line. */
 #include "worker/phase/cause.h"
 #include "proto/base/utf8.h"
 #include "proto/limits.h"
@@ -29,17 +28,17 @@ enum {
     ALL = CHECKOUT | BUILD | CHECK | PUBLISH
 };
 
-/* Below this a compiler cannot write its next object file. */
+/* With less free space than this a compiler cannot write its next object file. */
 #define DISK_FULL_BYTES (4ull << 20)
 
-/* What nix may print behind its error: names that are near, and the hash that it found. */
+/* What nix may print after its error: similar names, and the hash that it found. */
 #define MEANT "(?:[\\s\\S]{0,1500}?(Did you mean [^?\\n]*\\?))?"
 #define GOT   "(?::\\s+(?:specified|wanted):\\s+\\S+\\s+(got:\\s+\\S+))?"
 
-/* What looks ahead is bounded: a log of one long line must not take a square of its length.
- * Sources: "flox N" is a section of the flox contract, "nix", "git", "gcc" the program's own text.
- * Order is priority: what a host lacks comes before what a recipe did wrong, since the first is
- * often the reason of the second. */
+/* Every repetition that looks ahead is bounded, so that a log of one long line does not take
+ * quadratic time. Sources: "flox N" is a section of the flox contract (builders/flox.c); "nix",
+ * "git", "gcc" mean a text of that program. The order is the priority: problems of the host come
+ * before errors of the recipe, because the first often cause the second. */
 static const struct cause_rule rules[] = {
     /* ---- memory */
     {"Killed signal terminated program", CAUSE_OOM, BUILD | PUBLISH, "flox 1.7",
@@ -57,12 +56,12 @@ static const struct cause_rule rules[] = {
      "note: build failure may have been caused by lack of free disk space", false},
     {"Disk quota exceeded", CAUSE_DISK_FULL, ALL, "libc",
      "cp: error writing '/x/y': Disk quota exceeded", false},
-    /* ---- limits that nix keeps itself */
+    /* ---- limits that nix enforces itself */
     {"timed out after \\d+ seconds of silence", CAUSE_SILENT, BUILD | PUBLISH, "flox 1.7",
      "building of '/nix/store/x.drv' timed out after 7200 seconds of silence", false},
     {"timed out after \\d+ seconds", CAUSE_TIMEOUT, BUILD | PUBLISH, "flox 1.7",
      "building of '/nix/store/x.drv' timed out after 28800 seconds", false},
-    /* ---- who we are */
+    /* ---- authentication */
     {"Your FloxHub token has expired", CAUSE_AUTH, PUBLISH, "flox 3.2",
      "\u2718 ERROR: Your FloxHub token has expired.", false},
     {"You are not logged in to FloxHub", CAUSE_AUTH, PUBLISH, "flox 3.2",
@@ -87,7 +86,7 @@ static const struct cause_rule rules[] = {
      "git@github.com: Permission denied (publickey).", false},
     {"Host key verification failed", CAUSE_AUTH, CHECKOUT | PUBLISH, "ssh",
      "Host key verification failed.", false},
-    /* ---- what we may */
+    /* ---- permissions */
     {"403 Forbidden", CAUSE_DENIED, PUBLISH, "flox 2.2h",
      "\u2718 ERROR: 403 Forbidden: You are not permitted to write to this catalog.", false},
     {"not permitted to write", CAUSE_DENIED, PUBLISH, "flox 2.2h",
@@ -222,7 +221,7 @@ static const struct cause_rule rules[] = {
      "Could not access the remote repository: fatal: unable to connect", false},
     {"Failed to check whether local revision exists on remote", CAUSE_NETWORK, PUBLISH, "flox 2.2e",
      "Failed to check whether local revision exists on remote 'origin/main': eof", false},
-    /* nix 2.8 warns with the same words, tries again, and may well succeed. */
+    /* nix 2.8 prints the same text as a warning, retries and may succeed. */
     {"error: unable to download '(?<!warning: error: unable to download ')", CAUSE_NETWORK, ALL,
      "nix",
      "error: unable to download 'https://cache.nixos.org/nar/x.nar': Timeout was reached (28)",
@@ -258,13 +257,13 @@ static const struct cause_rule rules[] = {
     {"fatal: early EOF", CAUSE_NETWORK, CHECKOUT, "git", "fatal: early EOF", false},
     {"error: RPC failed", CAUSE_NETWORK, CHECKOUT, "git",
      "error: RPC failed; curl 56 GnuTLS recv error (-54)", false},
-    /* ---- flox's own */
+    /* ---- errors of flox itself */
     {"failed to parse file for lock results", CAUSE_PUBLISH, PUBLISH, "flox 2.2i",
      "failed to parse file for lock results: EOF while parsing a value at line 1 column 0", false},
-    /* It warns and goes on, so whatever it says beside that comes first. */
+    /* flox warns and continues, so any other error takes precedence. */
     {"FloxHub token could not be verified", CAUSE_AUTH, PUBLISH, "flox 3.2",
      "Your FloxHub token could not be verified and may be expired or revoked.", false},
-    /* ---- a signal from outside: nobody of ours sends INT */
+    /* ---- a signal from outside: none of our programs sends INT */
     {"user interrupted process", CAUSE_UNKNOWN, BUILD | PUBLISH, "flox 1.7",
      "\u2718 ERROR: user interrupted process", false},
     {"error: interrupted by the user", CAUSE_UNKNOWN, BUILD | PUBLISH, "nix",
@@ -292,7 +291,7 @@ static const struct cause_rule rules[] = {
      "error: evaluation aborted with the following error message: 'no'", false},
     {"error: assertion '", CAUSE_EVAL, BUILD | PUBLISH, "nix", "error: assertion 'x' failed",
      false},
-    /* What a PyTorch build needs and does not find, by its name. */
+    /* A dependency that a PyTorch build does not find, with its name. */
     {"CMake Error at \\S{1,300} \\(find_package\\):[\\s\\S]{0,300}?"
      "(By not providing \"[^\"\\n]+\"|provided by\\s+(?:[^\\s>]+>\\s*)?\"[^\"\\n]+\")",
      CAUSE_COMPILE, BUILD, "cmake",
@@ -332,7 +331,7 @@ static const struct cause_rule rules[] = {
     {": cannot open shared object file", CAUSE_COMPILE, BUILD, "libc",
      "ImportError: libcudnn.so.9: cannot open shared object file: No such file or directory",
      false},
-    /* ---- who says that something failed, not why */
+    /* ---- texts that say that something failed, but not why */
     {"builder failed with exit code", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
      "Reason: builder failed with exit code 1.", true},
     {"builder for '[^']*' failed with exit code", CAUSE_COMPILE, BUILD | PUBLISH, "flox 1.7",
@@ -352,13 +351,12 @@ const struct cause_rule *cause_rule_at(size_t index)
     return index < RULE_COUNT ? &rules[index] : NULL;
 }
 
-/* ---- the compiled table: made once, constant from then on ---------------------------------- */
+/* ---- the compiled table: made once, then constant ------------------------------------------ */
 
 static struct {
     pcre2_code *code[RULE_COUNT];
-    size_t literal[RULE_COUNT]; /* how many characters of the pattern are literal */
-    /* Rules whose literals begin alike, as a chain in the order of the table; RULE_COUNT ends it.
-     */
+    size_t literal[RULE_COUNT]; /* number of literal characters at the start of the pattern */
+    /* Chains of rules with the same hash, in the order of the table; RULE_COUNT ends a chain. */
     uint8_t first[1 << HASH_BITS];
     uint8_t next[RULE_COUNT];
 } table;
@@ -371,7 +369,7 @@ static unsigned hash_of(const void *four_bytes)
     return (word * 2654435761u) >> (32 - HASH_BITS);
 }
 
-/* A literal ends at the first special character; one that is quantified by it does not count. */
+/* A literal ends at the first special character; a character before a quantifier does not count. */
 static size_t literal_length(const char *pattern)
 {
     size_t length = strcspn(pattern, "\\^$.[|()?*+{");
@@ -384,11 +382,12 @@ static void compile_table(void)
     for (size_t i = RULE_COUNT; i-- > 0;) {
         int error;
         PCRE2_SIZE at;
-        /* Where to begin is known, and what must come behind would be looked for far away. */
+        /* Start optimizations would scan far ahead for a required character; the place of a match
+         * is known already. */
         table.code[i] = pcre2_compile((PCRE2_SPTR)rules[i].pattern, PCRE2_ZERO_TERMINATED,
                                       PCRE2_ANCHORED | PCRE2_NO_START_OPTIMIZE, &error, &at, NULL);
         assert(table.code[i] && "a rule of cause.c is no regular expression");
-        pcre2_jit_compile(table.code[i], PCRE2_JIT_COMPLETE); /* without JIT it works as well */
+        pcre2_jit_compile(table.code[i], PCRE2_JIT_COMPLETE); /* optional: it works without JIT */
         table.literal[i] = literal_length(rules[i].pattern);
         assert(table.literal[i] >= LITERAL_MIN && "a rule of cause.c begins with no literal");
         uint8_t *first = &table.first[hash_of(rules[i].pattern)];
@@ -399,25 +398,25 @@ static void compile_table(void)
 
 /* ---- searching ---------------------------------------------------------------------------- */
 
-struct search {
+struct rule_search {
     unsigned phase;
     const char *text;
     size_t size;
-    size_t best;           /* rule; RULE_COUNT: none */
+    size_t best;           /* the rule that matched; RULE_COUNT: none */
     size_t at;             /* where it matched */
-    size_t more, more_end; /* its group 1; equal: none */
+    size_t more, more_end; /* the range of its group 1; empty if there is none */
     pcre2_match_data *match;
 };
 
-static bool has_literal(const struct search *search, size_t rule, size_t at)
+static bool has_literal(const struct rule_search *search, size_t rule, size_t at)
 {
     size_t length = table.literal[rule];
     return rules[rule].phases & search->phase && search->size - at >= length &&
            memcmp(search->text + at, rules[rule].pattern, length) == 0;
 }
 
-/* Keeps where the rule matches; false when it does not. */
-static bool matches(struct search *search, size_t rule, size_t at)
+/* True, with the match stored in `search`, if the rule matches at `at`. */
+static bool rule_matches(struct rule_search *search, size_t rule, size_t at)
 {
     int pairs = has_literal(search, rule, at)
                     ? pcre2_match(table.code[rule], (PCRE2_SPTR)search->text, search->size, at, 0,
@@ -433,15 +432,15 @@ static bool matches(struct search *search, size_t rule, size_t at)
     return true;
 }
 
-static void search_rules(struct search *search)
+static void search_rules(struct rule_search *search)
 {
     pthread_once(&table_once, compile_table);
     search->best = RULE_COUNT;
-    search->match = pcre2_match_data_create(2, NULL); /* the whole and a group */
+    search->match = pcre2_match_data_create(2, NULL); /* the whole match and group 1 */
     assert(search->match && "out of memory");
     for (size_t at = 0; at + LITERAL_MIN <= search->size; at++) {
         size_t rule = table.first[hash_of(search->text + at)];
-        while (rule < search->best && !matches(search, rule, at))
+        while (rule < search->best && !rule_matches(search, rule, at))
             rule = table.next[rule];
     }
     pcre2_match_data_free(search->match);
@@ -449,7 +448,7 @@ static void search_rules(struct search *search)
 
 /* ---- text --------------------------------------------------------------------------------- */
 
-/* Length of a terminal escape sequence at the start of the text, 0 when there is none. */
+/* Length of the terminal escape sequence at the start of the text; 0 if there is none. */
 static size_t escape_length(const uint8_t *text, size_t size)
 {
     size_t length = 2;
@@ -462,7 +461,7 @@ static size_t escape_length(const uint8_t *text, size_t size)
     return length < size ? length + 1 : size;
 }
 
-/* A copy without escape sequences and control characters, line ends apart. */
+/* A copy without escape sequences and control characters, except line ends. */
 static char *clean_copy(struct bytes tail, size_t *size)
 {
     char *out = mem_new(tail.size + 1);
@@ -495,7 +494,7 @@ static size_t line_end(const char *text, size_t size, size_t at)
     return at;
 }
 
-/* The line around `at`, trimmed, as valid UTF-8, cut where a character ends. */
+/* Sets the detail to the line around `at`: trimmed, valid UTF-8, cut at the end of a character. */
 static void set_detail(struct cause_verdict *out, const char *text, size_t size, size_t at)
 {
     size_t begin = line_begin(text, at), end = line_end(text, size, at);
@@ -503,7 +502,7 @@ static void set_detail(struct cause_verdict *out, const char *text, size_t size,
         begin++;
     while (end > begin && text[end - 1] == ' ')
         end--;
-    /* Of a line that is too long, the part with the match. */
+    /* Of a line that is too long: the part with the match. */
     if (end - begin >= sizeof out->detail && at > begin + sizeof out->detail / 2)
         begin = at - sizeof out->detail / 2;
     size_t length = end - begin < sizeof out->detail ? end - begin : sizeof out->detail - 1;
@@ -512,7 +511,8 @@ static void set_detail(struct cause_verdict *out, const char *text, size_t size,
     utf8_repair(out->detail, length);
 }
 
-/* Adds ": " and what a rule's group holds, with single spaces; the line gives way to it. */
+/* Appends ": " and the text of a rule's group 1, with single spaces; shortens the line if needed.
+ */
 static void add_more(struct cause_verdict *out, const char *text, size_t size)
 {
     char more[sizeof out->detail / 2];
@@ -538,7 +538,8 @@ static bool has_text(const char *line, size_t length, const char *text)
     return memmem(line, length, text, strlen(text));
 }
 
-/* nix says of each derivation that it failed, and of each that needed it. */
+/* nix reports each derivation that failed and each one that depends on it; these lines give no
+ * reason. */
 static bool is_frame(const char *line, size_t length)
 {
     return has_text(line, length, "error: Cannot build '") ||
@@ -546,8 +547,9 @@ static bool is_frame(const char *line, size_t length)
            has_text(line, length, "dependencies of derivation '");
 }
 
-/* The last line before `end` that says "error", else the last that says anything; not nix's frame.
- * Returns where it begins, SIZE_MAX when there is none. */
+/* Sets the detail to the last line before `end` that contains "error", or else to the last line
+ * that is not empty; both without the lines of is_frame. Returns the start of the line, SIZE_MAX if
+ * there is none. */
 static size_t set_last_error(struct cause_verdict *out, const char *text, size_t end)
 {
     size_t last = SIZE_MAX;
@@ -574,7 +576,7 @@ static size_t set_last_error(struct cause_verdict *out, const char *text, size_t
 
 enum { LINES_BEFORE = 3, LINES_BEHIND = 4 };
 
-/* The line at `at` and some around it, as far as they fit; of a line that is too long its begin. */
+/* The line at `at` and the lines around it that fit; of a line that is too long its beginning. */
 static void set_lines(struct cause_verdict *out, const char *text, size_t size, size_t at)
 {
     size_t begin = line_begin(text, at), end = line_end(text, size, at);
@@ -598,12 +600,11 @@ static void set_lines(struct cause_verdict *out, const char *text, size_t size, 
 
 /* ---- the farm's own rules ------------------------------------------------------------------ */
 
-/* A pattern of a person may be slow where a table's is not. */
+/* A pattern that a user wrote may be slow, unlike those of the table. */
 enum { OWN_MATCH_LIMIT = 100000 };
 
-/* Where a pattern matches, or SIZE_MAX. farmd has compiled it before: what is wrong matches
- * nothing.
- */
+/* Where a pattern matches; SIZE_MAX if nowhere. farmd compiled it when it read farm.yaml, so an
+ * invalid pattern cannot come here; it would match nothing. */
 static size_t find_own(const char *pattern, size_t length, const char *text, size_t size)
 {
     int error;
@@ -624,7 +625,7 @@ static size_t find_own(const char *pattern, size_t length, const char *text, siz
     return found;
 }
 
-/* "network some pattern", one a line. The first that matches wins. */
+/* Applies the farm's own rules, each a line "CAUSE PATTERN". The first that matches wins. */
 static bool judge_by_own_rules(const char *own, const char *text, size_t size,
                                struct cause_verdict *out, size_t *at)
 {
@@ -650,36 +651,39 @@ static bool judge_by_own_rules(const char *own, const char *text, size_t size,
 
 /* ---- evidence ----------------------------------------------------------------------------- */
 
-static void say(struct cause_verdict *out, enum cause cause, const char *detail)
+static void verdict_set(struct cause_verdict *out, enum cause cause, const char *detail)
 {
     out->cause = cause;
     snprintf(out->detail, sizeof out->detail, "%s", detail);
 }
 
-/* What needs no words. False when it does not tell. */
+/* Decides by the exit facts alone. False when they do not show a cause. */
 static bool judge_facts(const struct exit_facts *facts, bool lost, struct cause_verdict *out)
 {
     if (facts->oom_kills > 0)
-        say(out, CAUSE_OOM, "the kernel killed processes of it because memory ran out");
+        verdict_set(out, CAUSE_OOM,
+                    "the kernel killed processes of the phase because memory ran out");
     else if (facts->timed_out)
-        say(out, CAUSE_TIMEOUT, "it ran longer than its limit");
+        verdict_set(out, CAUSE_TIMEOUT, "the phase ran longer than its time limit");
     else if (facts->silent)
-        say(out, CAUSE_SILENT, "it printed nothing for longer than its limit");
+        verdict_set(out, CAUSE_SILENT,
+                    "the phase printed nothing for longer than its silence limit");
     else if (facts->free_bytes < DISK_FULL_BYTES)
-        say(out, CAUSE_DISK_FULL, "the disk was full when it ended");
+        verdict_set(out, CAUSE_DISK_FULL, "the disk was full when the phase ended");
     else if (lost)
-        say(out, CAUSE_HOST_LOST, "its supervisor was killed");
+        verdict_set(out, CAUSE_HOST_LOST, "the supervisor was killed");
     else
         return false;
     return true;
 }
 
-static enum cause fallback(enum phase phase, enum builder builder, const struct exit_facts *facts)
+static enum cause cause_by_exit(enum phase phase, enum builder builder,
+                                const struct exit_facts *facts)
 {
     bool killed = facts->signal == SIGKILL || facts->status == 128 + SIGKILL;
     bool illegal = facts->signal == SIGILL || facts->status == 128 + SIGILL;
     if (killed)
-        return CAUSE_OOM; /* nobody of ours sends KILL to what did not outlast a limit */
+        return CAUSE_OOM; /* our programs send KILL only after a limit or a stop */
     if (illegal)
         return CAUSE_WRONG_HOST;
     switch (phase) {
@@ -688,7 +692,7 @@ static enum cause fallback(enum phase phase, enum builder builder, const struct 
     case PHASE_PUBLISH:
         return CAUSE_PUBLISH;
     case PHASE_BUILD:
-        /* The shell did not find the command, or may not run it. */
+        /* The shell did not find the command or could not execute it. */
         if (builder == BUILDER_COMMAND && (facts->status == 127 || facts->status == 126))
             return CAUSE_CONFIG;
         return CAUSE_COMPILE;
@@ -699,7 +703,7 @@ static enum cause fallback(enum phase phase, enum builder builder, const struct 
     return CAUSE_UNKNOWN;
 }
 
-/* What the log ends with, when it was not asked. */
+/* The last character of the log that is not blank; for the lines when no rule was applied. */
 static size_t last_word(const char *text, size_t size)
 {
     while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' '))
@@ -707,33 +711,35 @@ static size_t last_word(const char *text, size_t size)
     return size ? size - 1 : SIZE_MAX;
 }
 
-/* What nix-daemon went through while it may have worked for this phase. It works for others too, so
- * a rule that says why goes before; one that only sums up does not. */
+/* Decides by what happened to nix-daemon while it may have worked for this phase. The daemon works
+ * for others, too, so a rule that gives a reason takes precedence; a summary does not. */
 static bool judge_daemon(enum phase phase, enum builder builder, const struct exit_facts *facts,
-                         const struct search *search, struct cause_verdict *out)
+                         const struct rule_search *search, struct cause_verdict *out)
 {
     bool may = (phase == PHASE_BUILD || phase == PHASE_PUBLISH) && builder != BUILDER_COMMAND;
     bool explained = search->best != RULE_COUNT && !rules[search->best].is_summary;
     if (!may || explained)
         return false;
     if (facts->daemon_oom_kills)
-        say(out, CAUSE_OOM, "the kernel killed processes of nix-daemon because memory ran out");
+        verdict_set(out, CAUSE_OOM,
+                    "the kernel killed processes of nix-daemon because memory ran out");
     else if (facts->daemon_restarted)
-        say(out, CAUSE_HOST_LOST, "nix-daemon was restarted under it");
+        verdict_set(out, CAUSE_HOST_LOST, "nix-daemon was restarted during the phase");
     else
         return false;
     return true;
 }
 
-/* Returns where in the text it says so, SIZE_MAX: nowhere. */
+/* Decides by the table. Returns the place in the text that shows the cause; SIZE_MAX if there is
+ * none. */
 static size_t judge_words(enum phase phase, enum builder builder, const struct exit_facts *facts,
-                          struct search *search, struct cause_verdict *out)
+                          struct rule_search *search, struct cause_verdict *out)
 {
     search_rules(search);
     if (judge_daemon(phase, builder, facts, search, out))
         return last_word(search->text, search->size);
     if (search->best == RULE_COUNT) {
-        out->cause = fallback(phase, builder, facts);
+        out->cause = cause_by_exit(phase, builder, facts);
         return set_last_error(out, search->text, search->size);
     }
     size_t at = SIZE_MAX;
@@ -758,7 +764,7 @@ void cause_find(enum phase phase, enum builder builder, const struct exit_facts 
         tail.data += tail.size - LIMIT_CAUSE_BYTES;
         tail.size = LIMIT_CAUSE_BYTES;
     }
-    struct search search = {.phase = 1u << phase};
+    struct rule_search search = {.phase = 1u << phase};
     char *text = clean_copy(tail, &search.size);
     size_t at;
     search.text = text;

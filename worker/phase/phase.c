@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* phase.c - see phase.h: what the loop asks about phases. The supervised side is phase_main.c. */
+/* phase.c - the loop's side of phase.h. The supervised process is phase_main.c. */
 #include "worker/phase/phase.h"
 #include "proto/base/io.h"
+#include "proto/hardware.h"
 #include "proto/limits.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
-#include "worker/host/probe.h"
 #include "worker/phase/cause.h"
 #include "worker/process/supervisor_client.h"
 #include "worker/process/tool.h"
@@ -34,7 +34,7 @@ static bool skip_check(const struct order *order, const struct capabilities *hos
     if (order->recipe.check == CHECK_REQUIRED)
         return false;
     return order->recipe.check == CHECK_OFF || !order->recipe.has_check ||
-           !order->recipe.checkout || probe_can_check(host, &order->variant) == CHECKED_NONE;
+           !order->recipe.checkout || hardware_proof(host, &order->variant) == CHECKED_NONE;
 }
 
 bool phase_skip(const struct order *order, enum phase phase, const struct capabilities *host)
@@ -46,7 +46,7 @@ bool phase_skip(const struct order *order, enum phase phase, const struct capabi
 
 /* ---- what to run -------------------------------------------------------------------------- */
 
-/* No process of ours in between, and no folder but the one it works in. */
+/* A light job: no process of ours between supervisor and command, and no checkout. */
 static bool is_light(const struct order *order, enum phase phase)
 {
     return phase == PHASE_BUILD && order->recipe.builder == BUILDER_COMMAND &&
@@ -124,7 +124,7 @@ int phase_command(const char *program, const char *home, const struct order *ord
     return 0;
 }
 
-/* ---- what came of it ---------------------------------------------------------------------- */
+/* ---- the result --------------------------------------------------------------------------- */
 
 static uint64_t log_size(const char *log)
 {
@@ -132,7 +132,7 @@ static uint64_t log_size(const char *log)
     return stat(log, &there) == 0 ? (uint64_t)there.st_size : 0;
 }
 
-/* The end of what the phase itself printed. */
+/* The last bytes of the log, at most LIMIT_CAUSE_BYTES and only what this phase printed. */
 static void read_tail(const char *folder, enum phase phase, const char *log, uint64_t log_bytes,
                       struct buf *tail)
 {
@@ -169,8 +169,8 @@ static void find_cause(const char *folder, const struct order *order, const char
     out->lines = arena_text(arena, verdict.lines);
 }
 
-/* What the publish phase wrote down. Whoever killed it killed it between two words: then only
- * asking the target again can tell. */
+/* Reads what the publish phase recorded. Without "ended" it was killed on the way: then only the
+ * target itself knows whether the publish happened. */
 static void read_finding(const char *folder, struct agent_phase_ended *out, struct arena *arena)
 {
     struct buf text = {0};
@@ -204,7 +204,7 @@ static int read_product(const char *folder, const struct order *order,
     if (order->recipe.builder == BUILDER_COMMAND)
         read_outputs(folder, &out->product, arena);
     if (out->phase == PHASE_CHECK && !skipped && out->cause == CAUSE_NONE)
-        out->product.checked = probe_can_check(host, &order->variant);
+        out->product.checked = hardware_proof(host, &order->variant);
     return 0;
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* phase_main.c - `farm-worker phase NAME FOLDER`: one phase's work, below a supervisor.
+/* phase_main.c - `farm-worker phase NAME FOLDER`: does the work of one phase under a supervisor.
  *
- * All it is given is the folder. What it finds out it writes there before it ends; its exit code is
- * the tool's, or 1 with a line on standard error that says why.
- */
+ * The folder is its only input and output: it writes its results there before it ends. Its exit
+ * code is the tool's, or 1 with the reason on standard error. */
 #include "proto/base/io.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
@@ -83,8 +82,8 @@ static int check_phase(struct phase_context *context, struct err *err)
 
 /* ---- publish ------------------------------------------------------------------------------ */
 
-/* "began" stands there before the tool starts and "ended" only when it came to its own end: a
- * publish that was killed in between may have happened. */
+/* Writes "began" before the tool starts and "ended" only after it ended by itself: a publish that
+ * was killed in between may have happened. */
 static int write_finding(const struct phase_context *context, const struct publish_finding *finding,
                          bool ended, struct err *err)
 {
@@ -107,7 +106,7 @@ static int publish_phase(struct phase_context *context, struct err *err)
     if (write_finding(context, &finding, false, err) < 0)
         return -1;
     int code = row->publish(context, &finding, err);
-    bool killed = code > 128; /* 128 + signal: its words may be cut off */
+    bool killed = code > 128; /* 128 + signal: its output may be incomplete */
     if (write_finding(context, &finding, !killed, code < 0 ? NULL : err) < 0)
         return -1;
     return code;
@@ -129,7 +128,7 @@ static int run_phase(enum phase phase, struct phase_context *context, struct err
     case PHASE_NONE:
         break;
     }
-    return err_set(err, "there is no such phase");
+    return err_set(err, "no such phase");
 }
 
 static const char *read_worktree(const char *folder, struct arena *arena)

@@ -2,6 +2,8 @@
 /* signature.c - see signature.h. */
 #include "worker/phase/signature.h"
 
+#include "proto/base/hash.h"
+
 #include <string.h>
 
 enum { HASH_LETTERS = 7, STORE_HASH = 32 };
@@ -11,7 +13,7 @@ struct writer {
     size_t size;
 };
 
-static void put(struct writer *writer, char letter)
+static void letter_put(struct writer *writer, char letter)
 {
     bool repeated = writer->size && writer->out[writer->size - 1] == letter;
     if (repeated && (letter == '#' || letter == ' '))
@@ -30,18 +32,18 @@ static bool is_letter(char letter)
     return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
 }
 
-static bool begins(const char *word, size_t size, const char *with)
+static bool word_begins(const char *word, size_t size, const char *with)
 {
     size_t length = strlen(with);
     return size >= length && memcmp(word, with, length) == 0;
 }
 
-/* avx512bf16, mavx2, sse4, armv9, sve2: names of what a variant is compiled for. */
+/* Names of instruction sets: avx512bf16, mavx2, sse4, armv9, sve2. */
 static bool is_isa(const char *word, size_t size)
 {
     static const char *const names[] = {"avx", "mavx", "sse", "msse", "armv", "sve", "neon", "amx"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (begins(word, size, names[i]))
+        if (word_begins(word, size, names[i]))
             return true;
     return false;
 }
@@ -59,15 +61,15 @@ static bool is_hash(const char *word, size_t size)
     return digits && size >= HASH_LETTERS;
 }
 
-/* Letters and digits only: a part of a token between its punctuation. */
+/* `word` is a part of a token between punctuation: letters and digits only. */
 static void put_part(struct writer *writer, const char *word, size_t size)
 {
     if (is_digit(word[0]) || is_hash(word, size)) {
-        put(writer, '#');
+        letter_put(writer, '#');
         return;
     }
     for (size_t i = 0; i < size; i++)
-        put(writer, is_digit(word[i]) ? '#' : word[i]);
+        letter_put(writer, is_digit(word[i]) ? '#' : word[i]);
 }
 
 static bool is_path_letter(char letter)
@@ -75,8 +77,8 @@ static bool is_path_letter(char letter)
     return is_letter(letter) || is_digit(letter) || (letter && strchr("_-.+~@%/=", letter));
 }
 
-/* A token: of a path its last part, then part by part. With a CPU's name it ends: "armv9-a+sve2".
- */
+/* Writes a token part by part; of a path only the last component. The name of a CPU ends the token,
+ * as in "armv9-a+sve2". */
 static void put_token(struct writer *writer, const char *token, size_t size)
 {
     while (size > 1 && token[size - 1] == '/')
@@ -92,13 +94,13 @@ static void put_token(struct writer *writer, const char *token, size_t size)
         while (end < size && (is_letter(token[end]) || is_digit(token[end])))
             end++;
         if (is_isa(token + i, end - i)) {
-            put(writer, '#');
+            letter_put(writer, '#');
             return;
         }
         if (end > i)
             put_part(writer, token + i, end - i);
         else
-            put(writer, token[end++]);
+            letter_put(writer, token[end++]);
         i = end;
     }
 }
@@ -122,7 +124,7 @@ void signature_text(const char *line, size_t size, char *out)
         if (end > i)
             put_token(&writer, line + i, end - i);
         else
-            put(&writer, line[end++]);
+            letter_put(&writer, line[end++]);
         i = end;
     }
     while (writer.size && out[writer.size - 1] == ' ')
@@ -130,18 +132,11 @@ void signature_text(const char *line, size_t size, char *out)
     out[writer.size] = '\0';
 }
 
-/* FNV-1a: the same on every host and in every version. */
-static uint64_t hash(uint64_t value, const char *text)
-{
-    for (; *text; text++)
-        value = (value ^ (unsigned char)*text) * 0x100000001b3u;
-    return value;
-}
-
 uint64_t signature_of(enum cause cause, const char *line)
 {
     char text[SIGNATURE_TEXT_BYTES];
     signature_text(line, strlen(line), text);
-    uint64_t value = hash(hash(hash(0xcbf29ce484222325u, cause_names[cause]), "\n"), text);
+    uint64_t value = hash_bytes(HASH_START, cause_names[cause], strlen(cause_names[cause]));
+    value = hash_bytes(hash_bytes(value, "\n", 1), text, strlen(text));
     return value ? value : 1;
 }

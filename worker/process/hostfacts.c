@@ -34,8 +34,8 @@ struct daemon {
     unsigned long long start_time;
 };
 
-/* Parent and start time: fields 4 and 22 of /proc/PID/stat, behind the name, which may hold
- * anything. */
+/* Reads parent and start time, fields 4 and 22 of /proc/PID/stat. They follow the name, which may
+ * contain any characters. */
 static bool read_daemon(const char *root, pid_t pid, struct daemon *out)
 {
     char path[40], text[TEXT_ROOM];
@@ -74,7 +74,8 @@ static size_t list_daemons(const char *root, struct daemon *out)
     return count;
 }
 
-/* It has a child of the same name for each client, so it is the one that is nobody's child. */
+/* The daemon has a child of the same name for each client; the daemon itself is the one whose
+ * parent is not a nix-daemon. */
 static bool is_child(const struct daemon *daemons, size_t count, const struct daemon *of)
 {
     for (size_t i = 0; i < count; i++)
@@ -85,8 +86,8 @@ static bool is_child(const struct daemon *daemons, size_t count, const struct da
 
 /* ---- its cgroup ---------------------------------------------------------------------------- */
 
-/* The path behind "0::" (v2) or behind ":memory:" among a line's controllers (v1); false for the
- * root. */
+/* The path after "0::" (v2), or the one of the line with the controller "memory" (v1). False for
+ * the root cgroup. */
 static bool cgroup_path(char *lines, bool is_v2, char *out, size_t size)
 {
     for (char *rest = lines, *line; (line = strsep(&rest, "\n"));) {
@@ -177,4 +178,10 @@ unsigned pressure_stall(const char *root, const char *resource, const char *kind
     char *end;
     unsigned long hundredths = strtoul(value + strlen("avg10="), &end, 10) * 100;
     return (unsigned)(hundredths + (*end == '.' ? strtoul(end + 1, NULL, 10) : 0));
+}
+
+bool boot_id_read(char out[BOOT_ID_BYTES])
+{
+    out[0] = '\0';
+    return read_below("", "proc/sys/kernel/random/boot_id", out, BOOT_ID_BYTES);
 }

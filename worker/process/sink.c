@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* sink.c - see sink.h. Libc only.
  *
- * Without a secret and below half the limit the kernel moves the bytes (splice), they never come
- * here. Otherwise they pass through `data`: first the bytes held back by the search for the secret,
- * behind them what was just read.
+ * Without a secret and below half the limit the kernel moves the bytes (splice) and this process
+ * never sees them. Otherwise they pass through `data`: first the bytes that the search for the
+ * secret held back, then the bytes just read.
  */
 #include "worker/process/sink.h"
 
@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A log that is over its limit before the phase began still gets the phase's first and last words.
- */
+/* A log that exceeds its limit before the phase starts still gets the beginning and the end of the
+ * phase's output. */
 enum { ROOM_BYTES_MIN = 4096 };
 
 struct sink {
@@ -23,17 +23,17 @@ struct sink {
     int folder;
     int ring;           /* -1 until the head is full */
     bool spliceable;    /* the kernel can move pipe pages into this file */
-    bool refusing;      /* the disk refused the last bytes; a line will say how many */
-    uint64_t at;        /* where the next byte goes in the log */
-    uint64_t head_end;  /* from here on bytes go to the ring */
-    uint64_t ring_size; /* of the ring file; older bytes are overwritten */
+    bool refusing;      /* the disk refused the last bytes; a line in the log will say how many */
+    uint64_t at;        /* offset of the next byte in the log */
+    uint64_t head_end;  /* from this offset on bytes go to the ring */
+    uint64_t ring_size; /* size of the ring file; older bytes are overwritten */
     uint64_t ring_total;
-    uint64_t lost;      /* refused by the disk, all in all */
-    uint64_t lost_said; /* of these, told in the log */
+    uint64_t lost;      /* all bytes that the disk refused */
+    uint64_t lost_said; /* those of them that a line in the log mentions */
     const unsigned char *secret;
     size_t secret_size;
-    size_t held;    /* bytes at the start of data that may begin a secret */
-    size_t covered; /* of these, already part of one that began before them */
+    size_t held;    /* bytes at the start of data that may be the beginning of a secret */
+    size_t covered; /* those of them that belong to an occurrence that began earlier */
     size_t data_size;
     unsigned char data[];
 };
@@ -64,7 +64,7 @@ struct sink *sink_open(const struct sink_options *options)
 
 /* ---- to disk ------------------------------------------------------------------------------ */
 
-/* Writes as much as the disk takes; returns that. */
+/* Writes as much as the disk accepts; returns the number of bytes written. */
 static size_t put_at(int file, const unsigned char *data, size_t size, uint64_t offset)
 {
     size_t done = 0;
@@ -86,13 +86,15 @@ static void put_note(struct sink *sink, const char *format, uint64_t count)
     sink->at += put_at(sink->log, (const unsigned char *)note, (size_t)size, sink->at);
 }
 
-/* The disk takes bytes again: says how many are missing at this place. */
+/* After a refusal: notes in the log how many bytes are missing here. No effect while the disk still
+ * refuses. */
 static void tell_lost(struct sink *sink)
 {
     if (!sink->refusing)
         return;
     uint64_t before = sink->at;
-    put_note(sink, "\n[farm-supervisor: the disk was full: %llu bytes of output are lost here]\n",
+    put_note(sink,
+             "\n[farm-supervisor: the disk was full: %llu bytes of output are missing here]\n",
              sink->lost - sink->lost_said);
     if (sink->at == before)
         return;
@@ -130,7 +132,7 @@ static void put_ring(struct sink *sink, const unsigned char *data, size_t size)
     }
 }
 
-static void put(struct sink *sink, const unsigned char *data, size_t size)
+static void output_put(struct sink *sink, const unsigned char *data, size_t size)
 {
     tell_lost(sink);
     size_t head = 0;
@@ -153,7 +155,7 @@ static void append_ring(struct sink *sink)
     if (left > sink->ring_size) {
         from = sink->ring_total % sink->ring_size;
         left = sink->ring_size;
-        put_note(sink, "\n[farm-supervisor: the log is over its limit: %llu bytes left out here]\n",
+        put_note(sink, "\n[farm-supervisor: the log exceeds its limit: %llu bytes omitted here]\n",
                  sink->ring_total - sink->ring_size);
     }
     while (left > 0) {
@@ -176,13 +178,13 @@ static void append_ring(struct sink *sink)
 
 /* ---- the secret --------------------------------------------------------------------------- */
 
-static void cover(unsigned char *data, size_t from, size_t to)
+static void bytes_cover(unsigned char *data, size_t from, size_t to)
 {
     if (from < to)
         memset(data + from, '*', to - from);
 }
 
-/* Length of the longest end of the data that a secret may begin with. */
+/* Length of the longest end of the data that is a beginning of the secret. */
 static size_t secret_begun(const struct sink *sink, size_t size)
 {
     size_t most = size < sink->secret_size - 1 ? size : sink->secret_size - 1;
@@ -192,41 +194,42 @@ static size_t secret_begun(const struct sink *sink, size_t size)
     return 0;
 }
 
-/* Covers each occurrence in data[0, size), overlapping ones too, and returns how many bytes may
- * go out: all but those that a secret may begin with. A byte is covered only once no later match
- * can begin before it, so that the search always sees what the command wrote. */
-static size_t redact(struct sink *sink, size_t size)
+/* Overwrites each occurrence of the secret in data[0, size), overlapping ones too. Returns how many
+ * bytes may be written: all except an end that may be the beginning of a secret. A byte is
+ * overwritten only when no later match can begin before it, so that the search always sees what the
+ * command wrote. */
+static size_t secret_redact(struct sink *sink, size_t size)
 {
     unsigned char *data = sink->data;
     size_t end = size - secret_begun(sink, size);
-    size_t clean = 0, until = sink->covered; /* [clean, until) is to be covered */
+    size_t clean = 0, until = sink->covered; /* [clean, until) must be overwritten */
     for (size_t from = 0; from < size;) {
         unsigned char *match = memmem(data + from, size - from, sink->secret, sink->secret_size);
         if (!match)
             break;
         size_t start = (size_t)(match - data);
-        cover(data, clean, start < until ? start : until);
+        bytes_cover(data, clean, start < until ? start : until);
         clean = start;
         until = start + sink->secret_size;
         from = start + 1;
     }
-    cover(data, clean, until < end ? until : end);
+    bytes_cover(data, clean, until < end ? until : end);
     sink->covered = until > end ? until - end : 0;
     return end;
 }
 
-static void pass(struct sink *sink, size_t fresh)
+static void output_pass(struct sink *sink, size_t fresh)
 {
     size_t size = sink->held + fresh;
-    size_t out = sink->secret_size ? redact(sink, size) : size;
-    put(sink, sink->data, out);
+    size_t out = sink->secret_size ? secret_redact(sink, size) : size;
+    output_put(sink, sink->data, out);
     sink->held = size - out;
     memmove(sink->data, sink->data + out, sink->held);
 }
 
 /* ---- from the pipe ------------------------------------------------------------------------ */
 
-/* The fast way. False when the bytes must be read after all. */
+/* The fast path: splice. False when the bytes must be read instead. */
 static bool take_by_kernel(struct sink *sink, int pipe, ssize_t *taken)
 {
     if (!sink->spliceable || sink->refusing || sink->at >= sink->head_end)
@@ -239,7 +242,7 @@ static bool take_by_kernel(struct sink *sink, int pipe, ssize_t *taken)
         sink->at += (uint64_t)*taken;
     if (*taken >= 0 || errno == EAGAIN || errno == EINTR)
         return true;
-    sink->spliceable = errno != EINVAL; /* this file system cannot: do not ask again */
+    sink->spliceable = errno != EINVAL; /* EINVAL: this file system has no splice; do not retry */
     return false;
 }
 
@@ -250,20 +253,20 @@ ssize_t sink_take(struct sink *sink, int pipe)
         return taken;
     taken = read(pipe, sink->data + sink->held, sink->data_size - sink->held);
     if (taken > 0)
-        pass(sink, (size_t)taken);
+        output_pass(sink, (size_t)taken);
     return taken;
 }
 
 void sink_note(struct sink *sink, const char *line)
 {
-    put(sink, (const unsigned char *)line, strlen(line));
+    output_put(sink, (const unsigned char *)line, strlen(line));
 }
 
 uint64_t sink_close(struct sink *sink)
 {
     if (sink->held) {
-        cover(sink->data, 0, sink->covered < sink->held ? sink->covered : sink->held);
-        put(sink, sink->data, sink->held);
+        bytes_cover(sink->data, 0, sink->covered < sink->held ? sink->covered : sink->held);
+        output_put(sink, sink->data, sink->held);
     }
     if (sink->ring_total)
         append_ring(sink);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* sink.h - from the pipe of a command into its log, whatever the disk and the command do.
+/* sink.h - moves the output of a command from its pipe into the log.
  *
- * Part of farm-supervisor: libc only. Bytes arrive in the log in order and unchanged, but for three
- * things, each said in the log itself: occurrences of the secret are overwritten with as many '*';
- * beyond the limit the middle is left out (the head goes to the log, the rest to a ring on disk
- * that is appended at the end); what a full disk refuses is counted and dropped. Draining never
- * stops: a build must not hang because its log cannot be kept.
- */
+ * Part of farm-supervisor: libc only. Bytes reach the log in order and unchanged, with three
+ * exceptions, each visible in the log: every byte of an occurrence of the secret is replaced by
+ * '*'; beyond the limit the middle is omitted (the head goes to the log, the rest to a ring on disk
+ * that is appended at the end); bytes that a full disk refuses are counted and dropped. The pipe is
+ * always read: a build must not hang because its log cannot be kept. */
 #ifndef FARM_WORKER_PROCESS_SINK_H
 #define FARM_WORKER_PROCESS_SINK_H
 
@@ -15,26 +14,27 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Bytes read at a time, and asked for as the size of the pipe. */
+/* Bytes read at a time, and the requested size of the pipe. */
 #define SINK_CHUNK_BYTES (1u << 20)
 
 struct sink;
 
 struct sink_options {
-    int log;            /* open for writing, not O_APPEND; goes on at its end */
-    int folder;         /* where the ring is made (and unlinked at once) */
-    uint64_t bytes_max; /* of the whole log */
-    const void *secret; /* borrowed; size 0: none */
+    int log;            /* open for writing, without O_APPEND; output is added at its end */
+    int folder;         /* the ring is made here and unlinked at once */
+    uint64_t bytes_max; /* limit of the whole log */
+    const void *secret; /* borrowed; size 0: no secret */
     size_t secret_size;
 };
-/* NULL when memory is short. */
+/* NULL when out of memory. */
 struct sink *sink_open(const struct sink_options *options);
-/* Takes what is in the (non-blocking) pipe, at most a chunk. Bytes taken, 0 at the end of all
- * writers, -1 with errno (EAGAIN: nothing there now). */
+/* Takes at most one chunk from the non-blocking pipe. Returns the number of bytes, 0 when all
+ * writers closed it, -1 with errno (EAGAIN: the pipe is empty). */
 ssize_t sink_take(struct sink *sink, int pipe);
-/* A line of the supervisor's own, between what the command wrote; not the command's output. */
+/* Adds a line of the supervisor itself to the log, between the output of the command. */
 void sink_note(struct sink *sink, const char *line);
-/* Nothing follows: writes what was held back. Returns the bytes that the disk refused. */
+/* After the last output: writes held-back bytes and frees. Returns the bytes that the disk refused.
+ */
 uint64_t sink_close(struct sink *sink);
 
 #endif

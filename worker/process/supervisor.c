@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* supervisor.c - see supervisor.h. Libc only: no file of proto/ but its constants.
+/* supervisor.c - see supervisor.h. Libc only: of proto/ it uses nothing but constants.
  *
  *   running ──command ended, or TERM, or a limit──▶ ending ──grace over──▶ killing
  *      └───────────────┴────────── no child is left ──────────┴──▶ gone: exit facts are written
  *
- * Being subreaper of all descendants (a kernel's gift; qemu-user has it not) makes "no child is
- * left" (ECHILD) mean that the whole tree is gone, however its members forked, changed session or
- * cleared their environment. The command, not the supervisor, enters the cgroups: so cgroup.kill
- * and the OOM killer leave the supervisor alone.
+ * The supervisor is subreaper of all its descendants (a feature of Linux that qemu-user does not
+ * emulate). So "no child is left" (ECHILD) means that the whole tree is gone, even if its members
+ * forked, changed their session or cleared their environment. Only the command enters the cgroups,
+ * so that cgroup.kill and the OOM killer do not hit the supervisor.
  */
 #include "worker/process/supervisor.h"
 #include "proto/limits.h"
@@ -38,48 +38,48 @@ extern char **environ;
 
 enum {
     CGROUPS_MAX = 4,
-    KILL_AGAIN_MS = 20,  /* a tree that forks faster than one scan is met again */
-    KILLS_IN_HASTE = 50, /* what is still there after these hangs in the kernel */
+    KILL_AGAIN_MS = 20,  /* repeated, because a tree may fork faster than one scan */
+    KILLS_IN_HASTE = 50, /* a process that survives this many kills hangs in the kernel */
     KILL_SLOWLY_MS = 2000,
-    LOCK_TRIES = 100, /* a reader that asks whether the lock is free holds it for microseconds */
+    LOCK_TRIES = 100, /* a reader that tests whether the lock is free holds it for microseconds */
     EXIT_USAGE = 64,  /* sysexits.h: wrong arguments */
     EXIT_CANNOT = 71, /* the system refused something before the command was started */
-    EXIT_TAKEN = 75,  /* another supervisor has this phase, or it is over */
+    EXIT_TAKEN = 75,  /* another supervisor runs this phase, or the phase is over */
     IOPRIO_BEST_EFFORT_LOWEST = (2 << 13) | 7
 };
 
-struct options {
+struct supervisor_options {
     const char *folder, *phase, *working_folder;
     unsigned long long wall_ms, silence_ms, stop_grace_ms, log_bytes_max;
     const char *cgroups[CGROUPS_MAX];
     int cgroup_count;
     int nice;
     const char *secret_env, *secret_fd_env;
-    const char *host_root; /* NULL: nothing of the host is looked at */
+    const char *host_root; /* NULL: no host facts */
     char **command;
 };
 
-enum stage { RUNNING, ENDING, KILLING, GONE };
+enum run_stage { RUNNING, ENDING, KILLING, GONE };
 
-struct run {
-    struct options options;
-    enum stage stage;
+struct phase_run {
+    struct supervisor_options options;
+    enum run_stage stage;
     int folder, record, log, signals, pipe; /* record: PHASE.run */
     char secret[LIMIT_SECRET_BYTES + 1];
     size_t secret_size;
     struct sink *sink;
     pid_t command;
-    int status; /* of wait(), once the command ended */
+    int status; /* from wait(), once the command ended */
     unsigned long long started_ms, output_ms, ending_since_ms, killed_ms;
-    unsigned long long warned_wall_ms, warned_silence_ms; /* since when it is announced; 0: not */
-    unsigned long long stop_at_ms; /* what is said of it in PHASE.run; 0: nothing */
-    unsigned long long cpu_ms;     /* when last looked for silence */
-    unsigned long long free_at_first, free_at_least, looked_ms; /* of the disk */
+    unsigned long long warned_wall_ms, warned_silence_ms; /* when the stop was announced; 0: not */
+    unsigned long long stop_at_ms; /* the stop that PHASE.run announces; 0: none */
+    unsigned long long cpu_ms;     /* at the last check for silence */
+    unsigned long long free_at_first, free_at_least, looked_ms; /* free bytes of the disk */
     unsigned kills;
     bool timed_out, silent;
-    bool is_subreaper; /* where it is not (qemu-user 7.2), orphans are known by their environment */
-    bool is_childless; /* no child is left; strays may be */
-    struct daemon_look daemon; /* when the phase began */
+    bool is_subreaper;         /* if not (qemu-user 7.2), orphans are found by their environment */
+    bool is_childless;         /* no child is left; orphans that we did not inherit may be */
+    struct daemon_look daemon; /* at the start of the phase */
     char marker[4200];
 };
 
@@ -90,8 +90,9 @@ static unsigned long long now_ms(void)
     return (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000;
 }
 
-/* Before the command runs the only thing to do about a failure is to say so. */
-static _Noreturn void give_up(const struct run *run, int code, const char *what, const char *name)
+/* Before the command runs, the only way to handle a failure is to report it and exit. */
+static _Noreturn void give_up(const struct phase_run *run, int code, const char *what,
+                              const char *name)
 {
     int reason = errno;
     char line[512];
@@ -156,7 +157,7 @@ static bool is_phase(const char *name)
     return false;
 }
 
-static bool take_option(struct options *options, int option, const char *value)
+static bool take_option(struct supervisor_options *options, int option, const char *value)
 {
     unsigned long long number = 0;
     switch (option) {
@@ -199,10 +200,10 @@ static bool take_option(struct options *options, int option, const char *value)
     }
 }
 
-static bool parse(struct options *options, int argc, char **argv)
+static bool options_parse(struct supervisor_options *options, int argc, char **argv)
 {
-    *options =
-        (struct options){.nice = 10, .stop_grace_ms = 10000, .log_bytes_max = LIMIT_LOG_BYTES};
+    *options = (struct supervisor_options){
+        .nice = 10, .stop_grace_ms = 10000, .log_bytes_max = LIMIT_LOG_BYTES};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "+", long_options, NULL)) != -1;)
         if (!take_option(options, option, optarg))
@@ -214,7 +215,7 @@ static bool parse(struct options *options, int argc, char **argv)
 
 /* ---- the phase's folder ------------------------------------------------------------------- */
 
-static int open_in(const struct run *run, int folder, const char *name, int flags)
+static int open_in(const struct phase_run *run, int folder, const char *name, int flags)
 {
     int file = openat(folder, name, flags | O_CLOEXEC | O_NOCTTY, 0644);
     if (file < 0)
@@ -223,7 +224,7 @@ static int open_in(const struct run *run, int folder, const char *name, int flag
 }
 
 /* Held until this process ends; the descriptor is never closed. */
-static void take_lock(const struct run *run)
+static void take_lock(const struct phase_run *run)
 {
     for (int tries = 0; flock(run->record, LOCK_EX | LOCK_NB) < 0; tries++) {
         if (errno != EWOULDBLOCK || tries == LOCK_TRIES)
@@ -232,8 +233,8 @@ static void take_lock(const struct run *run)
     }
 }
 
-/* Room for the exit facts is taken now, so that a full disk cannot refuse them later. */
-static void prepare_exit(const struct run *run)
+/* Allocates the room for the exit facts now, so that a full disk cannot refuse them later. */
+static void prepare_exit(const struct phase_run *run)
 {
     char first = '\0';
     if (pread(run->record, &first, 1, SUPERVISOR_EXIT_OFFSET) > 0 && first != '\0') {
@@ -243,25 +244,15 @@ static void prepare_exit(const struct run *run)
     int reason = posix_fallocate(run->record, 0, SUPERVISOR_STOP_OFFSET + SUPERVISOR_STOP_BYTES);
     if (reason) {
         errno = reason;
-        give_up(run, EXIT_CANNOT, "keep room for the exit facts of", run->options.phase);
+        give_up(run, EXIT_CANNOT, "reserve room for the exit facts of", run->options.phase);
     }
 }
 
-static void read_boot_id(char out[40])
+static void write_identity(const struct phase_run *run)
 {
-    out[0] = '\0';
-    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t n = file < 0 ? 0 : read(file, out, 36);
-    if (file >= 0)
-        close(file);
-    out[n > 0 ? n : 0] = '\0';
-}
-
-static void write_identity(const struct run *run)
-{
-    char boot_id[40], text[SUPERVISOR_EXIT_OFFSET];
+    char boot_id[BOOT_ID_BYTES], text[SUPERVISOR_EXIT_OFFSET];
     int room = (int)sizeof text;
-    read_boot_id(boot_id);
+    boot_id_read(boot_id);
     int size =
         snprintf(text, sizeof text, "boot_id %s\npid %d\nstart_time %llu\nlog_from %lld\n", boot_id,
                  getpid(), tree_start_time(getpid()), (long long)lseek(run->log, 0, SEEK_END));
@@ -272,10 +263,10 @@ static void write_identity(const struct run *run)
         size += snprintf(text + size, (size_t)(room - size), "end\n");
     errno = ENAMETOOLONG;
     if (size >= room || pwrite(run->record, text, (size_t)size, 0) != size)
-        give_up(run, EXIT_CANNOT, "record who runs phase", run->options.phase);
+        give_up(run, EXIT_CANNOT, "record the supervisor of phase", run->options.phase);
 }
 
-static void open_folder(struct run *run)
+static void open_folder(struct phase_run *run)
 {
     char name[32];
     run->folder = open(run->options.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -291,7 +282,7 @@ static void open_folder(struct run *run)
 
 /* ---- the secret --------------------------------------------------------------------------- */
 
-static void read_secret(struct run *run)
+static void read_secret(struct phase_run *run)
 {
     if (!run->options.secret_env && !run->options.secret_fd_env)
         return;
@@ -308,8 +299,9 @@ static void read_secret(struct run *run)
     run->secret[run->secret_size] = '\0';
 }
 
-/* Without the line ends that a file with a secret usually has: what a log would show. */
-static size_t bare_secret(const struct run *run)
+/* Size of the secret without the line end that secret files usually have; logs are searched for
+ * this. */
+static size_t bare_secret(const struct phase_run *run)
 {
     size_t size = run->secret_size;
     while (size > 0 && (run->secret[size - 1] == '\n' || run->secret[size - 1] == '\r'))
@@ -317,14 +309,14 @@ static size_t bare_secret(const struct run *run)
     return size;
 }
 
-static void export_text(const struct run *run, const char *name, const char *value)
+static void export_text(const struct phase_run *run, const char *name, const char *value)
 {
     if (setenv(name, value, 1) < 0)
         give_up(run, EXIT_CANNOT, "set the variable", name);
 }
 
-/* As a sealed memory file, open in the command under the path that the variable holds. */
-static void export_as_file(const struct run *run, const char *name)
+/* The variable gets the path of a sealed memory file that stays open in the command. */
+static void export_as_file(const struct phase_run *run, const char *name)
 {
     char path[40];
     int file = (int)syscall(SYS_memfd_create, "secret", MFD_ALLOW_SEALING);
@@ -335,8 +327,8 @@ static void export_as_file(const struct run *run, const char *name)
     export_text(run, name, path);
 }
 
-/* In the environment of the command only: this runs between fork and exec. */
-static void export_secret(struct run *run)
+/* Runs between fork and exec, so that only the command's environment has the secret. */
+static void export_secret(struct phase_run *run)
 {
     if (run->options.secret_fd_env)
         export_as_file(run, run->options.secret_fd_env);
@@ -348,9 +340,9 @@ static void export_secret(struct run *run)
 
 /* ---- the command -------------------------------------------------------------------------- */
 
-/* Lower than the agent's, which must keep its heartbeat while this compiles. All best effort: an
- * unprivileged worker may be refused. */
-static void lower_priority(const struct run *run)
+/* Below the agent's priority, which must send heartbeats while this compiles. Best effort: the
+ * kernel may refuse it to an unprivileged worker. */
+static void lower_priority(const struct phase_run *run)
 {
     errno = 0;
     setpriority(PRIO_PROCESS, 0, run->options.nice);
@@ -358,7 +350,7 @@ static void lower_priority(const struct run *run)
     tree_write("/proc/self", "oom_score_adj", "500");
 }
 
-static void enter_cgroups(const struct run *run)
+static void enter_cgroups(const struct phase_run *run)
 {
     for (int i = 0; i < run->options.cgroup_count; i++)
         tree_write(run->options.cgroups[i], "cgroup.procs", "0");
@@ -373,8 +365,8 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The child: becomes the command. What goes wrong here is the last line of its log. */
-static _Noreturn void become_command(struct run *run, int output)
+/* In the child: becomes the command. A failure here is the last line of the command's output. */
+static _Noreturn void become_command(struct phase_run *run, int output)
 {
     const char *folder = run->options.working_folder;
     char **command = run->options.command;
@@ -393,7 +385,7 @@ static _Noreturn void become_command(struct run *run, int output)
     give_up(run, errno == ENOENT ? 127 : 126, "run", command[0]);
 }
 
-static void block_signals(struct run *run)
+static void block_signals(struct phase_run *run)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -408,17 +400,17 @@ static void block_signals(struct run *run)
         give_up(run, EXIT_CANNOT, "watch", "signals");
 }
 
-/* One pipe for both outputs, so that their order is kept. */
-static void start_command(struct run *run)
+/* Both outputs share one pipe, so that their order is kept. */
+static void start_command(struct phase_run *run)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         give_up(run, EXIT_CANNOT, "make", "a pipe");
-    fcntl(ends[1], F_SETPIPE_SZ, SINK_CHUNK_BYTES); /* refused beyond the user's quota: fine */
+    fcntl(ends[1], F_SETPIPE_SZ, SINK_CHUNK_BYTES); /* may be refused by the user's quota */
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     run->pipe = ends[0];
     run->started_ms = run->output_ms = now_ms();
-    run->command = fork(); /* this process is tiny: no page tables to speak of */
+    run->command = fork(); /* cheap: this process is tiny */
     if (run->command < 0)
         give_up(run, EXIT_CANNOT, "start", run->options.command[0]);
     if (run->command == 0)
@@ -429,13 +421,13 @@ static void start_command(struct run *run)
 /* ---- ending the tree ---------------------------------------------------------------------- */
 
 /* Signals all descendants; returns how many there are. */
-static size_t signal_tree(const struct run *run, int number)
+static size_t signal_tree(const struct phase_run *run, int number)
 {
     struct tree_wish wish = {.root = getpid(), .marker = run->is_subreaper ? NULL : run->marker};
     return tree_signal(&wish, number);
 }
 
-static void begin_ending(struct run *run)
+static void begin_ending(struct phase_run *run)
 {
     if (run->stage != RUNNING)
         return;
@@ -444,7 +436,7 @@ static void begin_ending(struct run *run)
     signal_tree(run, SIGTERM);
 }
 
-static void kill_tree(struct run *run)
+static void kill_tree(struct phase_run *run)
 {
     run->stage = KILLING;
     run->killed_ms = now_ms();
@@ -454,14 +446,14 @@ static void kill_tree(struct run *run)
     signal_tree(run, SIGKILL);
 }
 
-static void look_for_strays(struct run *run)
+static void look_for_strays(struct phase_run *run)
 {
     if (run->is_subreaper || signal_tree(run, 0) == 0)
         run->stage = GONE;
 }
 
-/* Collects who ended. Whatever outlives the command is ended: nobody would wait for it. */
-static void reap(struct run *run)
+/* Reaps ended children. Processes that outlive the command are ended: nothing waits for them. */
+static void children_reap(struct phase_run *run)
 {
     for (;;) {
         int status;
@@ -480,12 +472,12 @@ static void reap(struct run *run)
         begin_ending(run);
 }
 
-static void take_signals(struct run *run)
+static void take_signals(struct phase_run *run)
 {
     struct signalfd_siginfo info;
     while (read(run->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
-            reap(run);
+            children_reap(run);
         else
             begin_ending(run);
     }
@@ -494,14 +486,16 @@ static void take_signals(struct run *run)
 /* ---- limits ------------------------------------------------------------------------------- */
 
 enum {
-    WARN_PART = 10,         /* announced when this part of a limit is left, */
-    WARN_LEAST_MS = 60000,  /* but in time for people: at least a minute, of a short limit half */
-    COMPUTES_PART = 100,    /* of a core's time in the silence: it works, and says nothing */
-    COMPUTES_LEAST_MS = 50, /* starting a shell takes some */
-    DISK_LOOK_MS = 10000,   /* how often the free space is read while it runs */
+    /* A stop is announced when 1/WARN_PART of its limit is left, but early enough for people: at
+     * least a minute before; of a limit under two minutes, when half of it is left. */
+    WARN_PART = 10,
+    WARN_LEAST_MS = 60000,
+    COMPUTES_PART = 100,    /* CPU time of 1/100 of the silence limit shows that the tree works */
+    COMPUTES_LEAST_MS = 50, /* and this much more, which starting a shell may take */
+    DISK_LOOK_MS = 10000,   /* how often the free space is read while the command runs */
 };
 
-static unsigned long long sooner(unsigned long long a, unsigned long long b)
+static unsigned long long min_ms(unsigned long long a, unsigned long long b)
 {
     return a < b ? a : b;
 }
@@ -518,22 +512,24 @@ static void print_time(char out[32], unsigned long long ms)
         snprintf(out, 32, "%llus", seconds);
 }
 
-/* Into the log, where people look when something takes long. */
-static void announce(struct run *run, const char *what, unsigned long long left_ms,
-                     const char *option)
+/* Announces a coming stop in the log, where people look when a build takes long. */
+static void stop_announce(struct phase_run *run, const char *what, unsigned long long left_ms,
+                          const char *option)
 {
     char line[200], left[32];
     print_time(left, left_ms);
-    snprintf(line, sizeof line, "\n[farm-supervisor: %s: it is stopped in %s (%s in farm.yaml)]\n",
-             what, left, option);
+    snprintf(line, sizeof line,
+             "\n[farm-supervisor: %s: the phase will be stopped in %s (%s in farm.yaml)]\n", what,
+             left, option);
     sink_note(run->sink, line);
 }
 
-/* Into PHASE.run, where the agent looks: the sooner of what is announced. A build that advances is
- * not to be stopped any more. Not written is not told; the limits hold. */
-static void tell_coming_stop(struct run *run)
+/* Writes the earlier of the announced stops to PHASE.run, where the agent reads it, and removes it
+ * when the build makes progress. If the write fails only the announcement is lost: the limits still
+ * hold. */
+static void tell_coming_stop(struct phase_run *run)
 {
-    const struct options *options = &run->options;
+    const struct supervisor_options *options = &run->options;
     unsigned long long at_ms = run->warned_wall_ms ? run->started_ms + options->wall_ms : 0,
                        silent_at_ms = run->output_ms + options->silence_ms;
     bool is_silence = run->warned_silence_ms > run->output_ms && (!at_ms || silent_at_ms < at_ms);
@@ -550,36 +546,36 @@ static void tell_coming_stop(struct run *run)
         run->stop_at_ms = 0;
 }
 
-/* When the end of a limit is announced. */
+/* When a stop for a limit that runs from `from_ms` is announced. */
 static unsigned long long warn_at_ms(unsigned long long from_ms, unsigned long long limit_ms)
 {
     unsigned long long notice_ms = limit_ms / WARN_PART;
     if (notice_ms < WARN_LEAST_MS)
-        notice_ms = sooner(WARN_LEAST_MS, limit_ms / 2);
+        notice_ms = min_ms(WARN_LEAST_MS, limit_ms / 2);
     return from_ms + limit_ms - notice_ms;
 }
 
-static void warn_of_limits(struct run *run, unsigned long long now)
+static void warn_of_limits(struct phase_run *run, unsigned long long now)
 {
-    const struct options *options = &run->options;
+    const struct supervisor_options *options = &run->options;
     if (options->wall_ms && !run->warned_wall_ms &&
         now >= warn_at_ms(run->started_ms, options->wall_ms)) {
         run->warned_wall_ms = now;
-        announce(run, "this phase is near its limit of time",
-                 run->started_ms + options->wall_ms - now, "wall");
+        stop_announce(run, "the time limit is near", run->started_ms + options->wall_ms - now,
+                      "wall");
     }
     if (options->silence_ms && run->warned_silence_ms < run->output_ms + 1 &&
         now >= warn_at_ms(run->output_ms, options->silence_ms)) {
         run->warned_silence_ms = now;
-        announce(run, "nothing was printed for long", run->output_ms + options->silence_ms - now,
-                 "silence");
+        stop_announce(run, "no output for a long time", run->output_ms + options->silence_ms - now,
+                      "silence");
     }
     tell_coming_stop(run);
 }
 
-/* A build that computes is not silent: linking PyTorch says nothing for an hour. What nix-daemon
- * builds is not below us, and only its output tells. */
-static bool computes(struct run *run)
+/* A build that uses CPU time does not count as silent: linking PyTorch prints nothing for an hour.
+ * Builds of nix-daemon are not our descendants; for them only the output counts. */
+static bool tree_computes(struct phase_run *run)
 {
     struct tree_wish wish = {.root = getpid(), .marker = run->is_subreaper ? NULL : run->marker};
     struct rusage ended;
@@ -590,15 +586,15 @@ static bool computes(struct run *run)
     return run->cpu_ms >= before + run->options.silence_ms / COMPUTES_PART + COMPUTES_LEAST_MS;
 }
 
-/* When the tree is killed, or killed again. */
-static unsigned long long kill_at_ms(const struct run *run)
+/* When the tree is killed next. */
+static unsigned long long kill_at_ms(const struct phase_run *run)
 {
     if (run->stage == ENDING)
         return run->ending_since_ms + run->options.stop_grace_ms;
     return run->killed_ms + (run->kills < KILLS_IN_HASTE ? KILL_AGAIN_MS : KILL_SLOWLY_MS);
 }
 
-static unsigned long long free_bytes(const struct run *run)
+static unsigned long long free_bytes(const struct phase_run *run)
 {
     struct statvfs disk;
     const char *folder = run->options.working_folder;
@@ -608,8 +604,8 @@ static unsigned long long free_bytes(const struct run *run)
     return (unsigned long long)disk.f_bavail * disk.f_frsize;
 }
 
-/* Reads the free space now and then: builds write gigabytes and take them away at their end. */
-static void look_at_disk(struct run *run, unsigned long long now)
+/* Reads the free space regularly: builds write gigabytes and remove them before they end. */
+static void look_at_disk(struct phase_run *run, unsigned long long now)
 {
     if (run->looked_ms && now - run->looked_ms < DISK_LOOK_MS)
         return;
@@ -621,21 +617,21 @@ static void look_at_disk(struct run *run, unsigned long long now)
     run->looked_ms = now;
 }
 
-static bool is_silent(struct run *run, unsigned long long now)
+static bool is_silent(struct phase_run *run, unsigned long long now)
 {
     unsigned long long limit_ms = run->options.silence_ms;
     if (!limit_ms || now - run->output_ms < limit_ms)
         return false;
-    if (!computes(run))
+    if (!tree_computes(run))
         return true;
-    run->output_ms = now; /* as if it had said so */
+    run->output_ms = now; /* CPU time counts as output */
     return false;
 }
 
-static void check_limits(struct run *run)
+static void check_limits(struct phase_run *run)
 {
     unsigned long long now = now_ms();
-    const struct options *options = &run->options;
+    const struct supervisor_options *options = &run->options;
     look_at_disk(run, now);
     if (run->stage == RUNNING) {
         run->timed_out = options->wall_ms && now - run->started_ms >= options->wall_ms;
@@ -648,33 +644,33 @@ static void check_limits(struct run *run)
         kill_tree(run);
     }
     if (run->is_childless)
-        look_for_strays(run); /* of their end no signal tells */
+        look_for_strays(run); /* no signal reports the end of processes that are not our children */
 }
 
 /* Milliseconds until check_limits has something to do. */
-static int patience_ms(const struct run *run)
+static int wait_ms(const struct phase_run *run)
 {
-    const struct options *options = &run->options;
+    const struct supervisor_options *options = &run->options;
     unsigned long long at = ~0ull, now = now_ms();
     if (run->stage == RUNNING && options->wall_ms)
         at = run->warned_wall_ms ? run->started_ms + options->wall_ms
                                  : warn_at_ms(run->started_ms, options->wall_ms);
     if (run->stage == RUNNING && options->silence_ms)
-        at = sooner(at, run->warned_silence_ms > run->output_ms
+        at = min_ms(at, run->warned_silence_ms > run->output_ms
                             ? run->output_ms + options->silence_ms
                             : warn_at_ms(run->output_ms, options->silence_ms));
     if (run->stage != RUNNING)
         at = kill_at_ms(run);
     if (run->is_childless)
-        at = sooner(at, now + KILL_AGAIN_MS);
-    at = sooner(at, run->looked_ms + DISK_LOOK_MS);
-    return at <= now ? 0 : (int)sooner(at - now, 3600 * 1000);
+        at = min_ms(at, now + KILL_AGAIN_MS);
+    at = min_ms(at, run->looked_ms + DISK_LOOK_MS);
+    return at <= now ? 0 : (int)min_ms(at - now, 3600 * 1000);
 }
 
 /* ---- the loop ----------------------------------------------------------------------------- */
 
 /* False when no writer is left. */
-static bool take_output(struct run *run)
+static bool take_output(struct phase_run *run)
 {
     ssize_t taken = sink_take(run->sink, run->pipe);
     if (taken > 0)
@@ -682,14 +678,14 @@ static bool take_output(struct run *run)
     return taken > 0 || (taken < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static void follow(struct run *run)
+static void command_follow(struct phase_run *run)
 {
     struct pollfd wait[2] = {{.fd = run->signals, .events = POLLIN},
                              {.fd = run->pipe, .events = POLLIN}};
     while (run->stage != GONE) {
-        int ready = poll(wait, 2, patience_ms(run));
+        int ready = poll(wait, 2, wait_ms(run));
         if (ready > 0 && wait[1].revents && !take_output(run))
-            wait[1].fd = -1; /* its outputs are closed, it may still run */
+            wait[1].fd = -1; /* the command closed its outputs; it may still run */
         if (ready > 0 && wait[0].revents)
             take_signals(run);
         if (run->stage != GONE)
@@ -705,7 +701,7 @@ struct cgroup_facts {
     unsigned long long oom_kills, memory_peak;
 };
 
-/* v2 names first, then v1's. */
+/* Each value: the file of v2 first, then the one of v1. */
 static void read_cgroup(const char *cgroup, struct cgroup_facts *facts)
 {
     unsigned long long value;
@@ -723,27 +719,27 @@ static unsigned long long cpu_ms(const struct rusage *usage)
            (unsigned long long)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1000;
 }
 
-struct host_facts {
+struct host_exit_facts {
     unsigned long long oom_kills;
     bool restarted;
     unsigned memory_stall, io_stall;
 };
 
-static struct host_facts read_host(const struct run *run)
+static struct host_exit_facts read_host(const struct phase_run *run)
 {
     struct daemon_look now;
     if (!run->options.host_root)
-        return (struct host_facts){0};
+        return (struct host_exit_facts){0};
     daemon_look(run->options.host_root, &now);
-    return (struct host_facts){daemon_oom_kills(&run->daemon, &now),
-                               daemon_restarted(&run->daemon, &now),
-                               pressure_stall(run->options.host_root, "memory", "full"),
-                               pressure_stall(run->options.host_root, "io", "full")};
+    return (struct host_exit_facts){daemon_oom_kills(&run->daemon, &now),
+                                    daemon_restarted(&run->daemon, &now),
+                                    pressure_stall(run->options.host_root, "memory", "full"),
+                                    pressure_stall(run->options.host_root, "io", "full")};
 }
 
-static void write_exit(const struct run *run, unsigned long long lost)
+static void write_exit(const struct phase_run *run, unsigned long long lost)
 {
-    struct host_facts host = read_host(run);
+    struct host_exit_facts host = read_host(run);
     char text[SUPERVISOR_EXIT_BYTES] = "";
     struct cgroup_facts cgroup = {0};
     struct rusage usage;
@@ -768,8 +764,9 @@ static void write_exit(const struct run *run, unsigned long long lost)
 
 /* ---- main --------------------------------------------------------------------------------- */
 
-/* The text by which the agent, and where need be we, know who belongs to this attempt. */
-static void mark_environment(struct run *run)
+/* The marker by which the agent (and, without subreaper, this program) finds the attempt's
+ * processes. */
+static void mark_environment(struct phase_run *run)
 {
     snprintf(run->marker, sizeof run->marker, "FARM_ATTEMPT=%s", run->options.folder);
     export_text(run, "FARM_ATTEMPT", run->options.folder);
@@ -777,17 +774,17 @@ static void mark_environment(struct run *run)
 
 int supervisor_main(int argc, char **argv)
 {
-    struct run *run = calloc(1, sizeof *run);
+    struct phase_run *run = calloc(1, sizeof *run);
     if (!run)
         return EXIT_CANNOT;
     run->log = -1;
-    if (!parse(&run->options, argc, argv)) {
+    if (!options_parse(&run->options, argc, argv)) {
         fprintf(stderr, "usage: farm-supervisor --folder DIR --phase NAME [OPTION...] "
                         "-- COMMAND [ARG...]\n");
         free(run);
         return EXIT_USAGE;
     }
-    setsid(); /* refused to who is a leader already: fine */
+    setsid(); /* fails if we already lead a session, which is as good */
     run->is_subreaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
     mark_environment(run);
     prctl(PR_SET_DUMPABLE, run->options.secret_env || run->options.secret_fd_env ? 0 : 1, 0, 0, 0);
@@ -805,7 +802,7 @@ int supervisor_main(int argc, char **argv)
     if (run->options.host_root)
         daemon_look(run->options.host_root, &run->daemon);
     start_command(run);
-    follow(run);
+    command_follow(run);
     write_exit(run, sink_close(run->sink));
     free(run);
     return 0;

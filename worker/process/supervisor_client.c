@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* supervisor_client.c - see supervisor_client.h.
  *
- * Invariants: a signal goes through a pidfd opened for a process whose start time was compared with
- * the one on record; a phase is lost only while its lock is ours, so that no supervisor can still
- * write its exit; an empty tree comes before the word "lost".
+ * Invariants: a signal goes through a pidfd of a process whose start time equals the one in
+ * PHASE.run; a phase is reported lost only while we hold its lock, so that no supervisor can still
+ * write its exit facts, and only after its process tree is empty.
  */
 #include "worker/process/supervisor_client.h"
 #include "proto/base/clock.h"
+#include "proto/base/hash.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
+#include "worker/process/hostfacts.h"
 #include "worker/process/supervisor.h"
 #include "worker/process/tree.h"
 
@@ -31,7 +33,7 @@
 
 enum {
     CGROUPS_MAX = 4,
-    EMPTY_MS_MAX = 10000, /* killed processes that are still there after this hang in the kernel */
+    EMPTY_MS_MAX = 10000, /* killed processes that exist longer than this hang in the kernel */
     LOOK_AGAIN_MS = 5
 };
 
@@ -39,32 +41,23 @@ struct supervisor_client {
     int pidfd;
 };
 
-/* What PHASE.run says. */
-struct record {
+/* The contents of PHASE.run. */
+struct run_file {
     bool has_id, has_exit;
     struct supervisor_id id;
     char cgroups[CGROUPS_MAX][PATH_MAX];
     int cgroup_count;
     uint64_t log_from;
     struct exit_facts facts;
-    int file; /* -1 when there is none */
+    int file; /* -1 if it does not exist */
 };
 
 extern char **environ;
 
 /* ---- reading PHASE.run -------------------------------------------------------------------- */
 
-static void read_boot_id(char out[40])
-{
-    struct buf text = {0};
-    out[0] = '\0';
-    if (io_read_file("/proc/sys/kernel/random/boot_id", 64, &text, NULL) == 0)
-        snprintf(out, 40, "%.36s", (const char *)text.data);
-    buf_release(&text);
-}
-
-/* The value behind `key` at the start of a line, cut at the line's end, into `out`. Goes on from
- * *from, so that repeated keys can be walked. */
+/* Copies the value of the next line that starts with `key` into `out`. Searches from *from and
+ * advances it, so that a repeated key can be read in a loop. */
 static bool find_value(const char **from, const char *key, char *out, size_t size)
 {
     size_t length = strlen(key);
@@ -81,7 +74,7 @@ static bool find_value(const char **from, const char *key, char *out, size_t siz
     return false;
 }
 
-/* A number; false when it is missing or none. */
+/* False when the key is missing or its value is not a number. */
 static bool find_number(const char *text, const char *key, int64_t *value)
 {
     char digits[32], *end;
@@ -92,7 +85,7 @@ static bool find_number(const char *text, const char *key, int64_t *value)
     return end != digits && *end == '\0' && errno == 0;
 }
 
-/* A part of the file as text; true when its last line is "end": it was written whole. */
+/* Reads a part of the file as text. True when its last line is "end": the part is complete. */
 static bool read_part(int file, off_t offset, char *text, size_t size)
 {
     ssize_t n = pread(file, text, size - 1, offset);
@@ -101,21 +94,21 @@ static bool read_part(int file, off_t offset, char *text, size_t size)
     return length >= 5 && strcmp(text + length - 5, "\nend\n") == 0;
 }
 
-static bool parse_id(const char *text, struct record *record)
+static bool parse_id(const char *text, struct run_file *run_file)
 {
     int64_t pid, start_time, log_from;
     const char *from = text;
-    if (!find_value(&from, "boot_id", record->id.boot_id, sizeof record->id.boot_id) ||
+    if (!find_value(&from, "boot_id", run_file->id.boot_id, sizeof run_file->id.boot_id) ||
         !find_number(text, "pid", &pid) || !find_number(text, "start_time", &start_time) ||
         !find_number(text, "log_from", &log_from) || log_from < 0 || pid <= 1 || pid > INT32_MAX)
         return false;
-    record->log_from = (uint64_t)log_from;
-    record->id.pid = (pid_t)pid;
-    record->id.start_time = (unsigned long long)start_time;
+    run_file->log_from = (uint64_t)log_from;
+    run_file->id.pid = (pid_t)pid;
+    run_file->id.start_time = (unsigned long long)start_time;
     from = text;
-    while (record->cgroup_count < CGROUPS_MAX &&
-           find_value(&from, "cgroup", record->cgroups[record->cgroup_count], PATH_MAX))
-        record->cgroup_count++;
+    while (run_file->cgroup_count < CGROUPS_MAX &&
+           find_value(&from, "cgroup", run_file->cgroups[run_file->cgroup_count], PATH_MAX))
+        run_file->cgroup_count++;
     return true;
 }
 
@@ -130,7 +123,7 @@ static bool parse_exit(const char *text, struct exit_facts *facts)
         !find_number(text, "wall_ms", &wall_ms) || !find_number(text, "timed_out", &timed_out) ||
         !find_number(text, "silent", &silent))
         return false;
-    /* Older supervisors did not look. */
+    /* Older supervisors do not write these. */
     if (find_number(text, "disk_bytes", &disk_bytes))
         facts->disk_bytes = (uint64_t)disk_bytes;
     if (find_number(text, "daemon_oom_kills", &daemon_oom_kills))
@@ -152,38 +145,38 @@ static bool parse_exit(const char *text, struct exit_facts *facts)
     return true;
 }
 
-static void read_exit(struct record *record)
+static void read_exit(struct run_file *run_file)
 {
     char text[SUPERVISOR_EXIT_BYTES + 1];
-    if (read_part(record->file, SUPERVISOR_EXIT_OFFSET, text, sizeof text))
-        record->has_exit = parse_exit(text, &record->facts);
+    if (read_part(run_file->file, SUPERVISOR_EXIT_OFFSET, text, sizeof text))
+        run_file->has_exit = parse_exit(text, &run_file->facts);
 }
 
-/* The caller closes record->file. */
-static void read_record(const char *folder, enum phase phase, struct record *record)
+/* The caller closes run_file->file. */
+static void read_run_file(const char *folder, enum phase phase, struct run_file *run_file)
 {
     char path[PATH_MAX], text[SUPERVISOR_EXIT_OFFSET + 1];
-    *record = (struct record){.file = -1};
+    *run_file = (struct run_file){.file = -1};
     snprintf(path, sizeof path, "%s/%s.run", folder, phase_names[phase]);
-    record->file = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (record->file < 0)
+    run_file->file = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (run_file->file < 0)
         return;
-    if (read_part(record->file, 0, text, sizeof text))
-        record->has_id = parse_id(text, record);
-    read_exit(record);
+    if (read_part(run_file->file, 0, text, sizeof text))
+        run_file->has_id = parse_id(text, run_file);
+    read_exit(run_file);
 }
 
-static void close_record(struct record *record)
+static void close_run_file(struct run_file *run_file)
 {
-    if (record->file >= 0)
-        close(record->file);
+    if (run_file->file >= 0)
+        close(run_file->file);
 }
 
-static bool is_this_boot(const struct record *record)
+static bool is_this_boot(const struct run_file *run_file)
 {
-    char boot_id[40];
-    read_boot_id(boot_id);
-    return record->has_id && strcmp(boot_id, record->id.boot_id) == 0;
+    char boot_id[BOOT_ID_BYTES];
+    boot_id_read(boot_id);
+    return run_file->has_id && strcmp(boot_id, run_file->id.boot_id) == 0;
 }
 
 /* ---- starting ----------------------------------------------------------------------------- */
@@ -213,26 +206,19 @@ static void add_number(struct words *words, const char *name, uint64_t value, st
         add_option(words, name, arena_print(arena, "%llu", (unsigned long long)value));
 }
 
-/* Two farms on one host count their attempts alike; their folders differ (FNV-1a). */
-static uint32_t folder_hash(const char *folder)
-{
-    uint32_t hash = 2166136261u;
-    for (; *folder; folder++)
-        hash = (hash ^ (unsigned char)*folder) * 16777619u;
-    return hash;
-}
-
-/* A cgroup below each part of the parent. One that cannot be made is left out. */
+/* Makes a cgroup below each part of the parent; a part where that fails is skipped. Its name has a
+ * hash of the folder: two farms on one host may have attempts with equal tokens. */
 static void add_cgroups(struct words *words, const struct supervisor_client_start *start,
                         struct arena *arena)
 {
     const char *slash = strrchr(start->folder, '/');
     const char *name = slash ? slash + 1 : start->folder;
     const char *part = start->cgroup_parent ? start->cgroup_parent : "";
+    uint32_t hash = hash32_bytes(HASH32_START, start->folder, strlen(start->folder));
     while (*part) {
         int length = (int)strcspn(part, ":");
         char *path = arena_print(arena, "%.*s/%s.%s.%08x", length, part, name,
-                                 phase_names[start->phase], folder_hash(start->folder));
+                                 phase_names[start->phase], hash);
         if (length > 0 && (mkdir(path, 0755) == 0 || errno == EEXIST))
             add_option(words, "--cgroup", path);
         part += length + (part[length] == ':');
@@ -264,7 +250,8 @@ static void make_argv(struct words *words, const struct supervisor_client_start 
     add_word(words, NULL);
 }
 
-/* The given environment and the marker by which a tree is known whatever became of it. */
+/* The given environment and the marker by which the processes of the attempt can always be found.
+ */
 static void make_environment(struct words *words, const struct supervisor_client_start *start,
                              struct arena *arena)
 {
@@ -277,7 +264,7 @@ static void make_environment(struct words *words, const struct supervisor_client
     add_word(words, NULL);
 }
 
-/* The read end of a pipe that holds the secret; -1 when there is none or with err. */
+/* *out: the read end of a pipe that holds the secret; -1 when there is no secret. */
 static int secret_pipe(const struct supervisor_client_start *start, int *out, struct err *err)
 {
     int ends[2];
@@ -288,7 +275,7 @@ static int secret_pipe(const struct supervisor_client_start *start, int *out, st
         return err_set(err, "the secret is larger than %d bytes", LIMIT_SECRET_BYTES);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_set(err, "cannot make a pipe for a secret: %s", strerror(errno));
-    /* A pipe takes 64 KiB without a reader. */
+    /* A pipe holds 64 KiB without a reader. */
     int result = io_write_all(ends[1], start->secret.data, start->secret.size, err);
     close(ends[1]);
     if (result == 0)
@@ -298,15 +285,16 @@ static int secret_pipe(const struct supervisor_client_start *start, int *out, st
     return result;
 }
 
-static struct supervisor_client *watch(int pidfd)
+static struct supervisor_client *client_new(int pidfd)
 {
     struct supervisor_client *client = mem_new(sizeof *client);
     client->pidfd = pidfd;
     return client;
 }
 
-static int spawn(const struct supervisor_client_start *start, const struct words *argv,
-                 const struct words *environment, struct supervisor_client **out, struct err *err)
+static int supervisor_spawn(const struct supervisor_client_start *start, const struct words *argv,
+                            const struct words *environment, struct supervisor_client **out,
+                            struct err *err)
 {
     int secret;
     if (secret_pipe(start, &secret, err) < 0)
@@ -328,7 +316,7 @@ static int spawn(const struct supervisor_client_start *start, const struct words
         waitpid(pid, NULL, 0);
         return -1;
     }
-    *out = watch(pidfd);
+    *out = client_new(pidfd);
     return 0;
 }
 
@@ -339,7 +327,7 @@ int supervisor_client_begin(const struct supervisor_client_start *start,
     struct words argv = {0}, environment = {0};
     make_argv(&argv, start, &arena);
     make_environment(&environment, start, &arena);
-    int result = spawn(start, &argv, &environment, out, err);
+    int result = supervisor_spawn(start, &argv, &environment, out, err);
     free(argv.items);
     free(environment.items);
     arena_clear(&arena);
@@ -351,22 +339,22 @@ int supervisor_client_begin(const struct supervisor_client_start *start,
 int supervisor_client_find(const char *folder, enum phase phase, struct supervisor_client **out,
                            struct err *err)
 {
-    struct record record;
+    struct run_file run_file;
     *out = NULL;
-    read_record(folder, phase, &record);
-    close_record(&record);
-    if (!is_this_boot(&record) || record.has_exit)
+    read_run_file(folder, phase, &run_file);
+    close_run_file(&run_file);
+    if (!is_this_boot(&run_file) || run_file.has_exit)
         return 0;
-    int pidfd = (int)syscall(SYS_pidfd_open, record.id.pid, 0);
+    int pidfd = (int)syscall(SYS_pidfd_open, run_file.id.pid, 0);
     if (pidfd < 0 && errno != ESRCH)
-        return err_set(err, "cannot watch process %d: %s", (int)record.id.pid, strerror(errno));
+        return err_set(err, "cannot watch process %d: %s", (int)run_file.id.pid, strerror(errno));
     if (pidfd < 0)
         return 0;
-    if (tree_start_time(record.id.pid) != record.id.start_time) {
-        close(pidfd); /* somebody else's by now, or a zombie */
+    if (tree_start_time(run_file.id.pid) != run_file.id.start_time) {
+        close(pidfd); /* the pid belongs to another process by now, or to a zombie */
         return 0;
     }
-    *out = watch(pidfd);
+    *out = client_new(pidfd);
     return 0;
 }
 
@@ -385,7 +373,7 @@ void supervisor_client_release(struct supervisor_client *client)
     if (!client)
         return;
     siginfo_t info;
-    /* Collects it if it is our child and over; of another's child there is nothing to collect. */
+    /* Reaps the supervisor if it ended and is our child; otherwise there is nothing to reap. */
     waitid(P_PIDFD, (id_t)client->pidfd, &info, WEXITED | WNOHANG);
     close(client->pidfd);
     free(client);
@@ -393,10 +381,10 @@ void supervisor_client_release(struct supervisor_client *client)
 
 uint64_t supervisor_client_log_from(const char *folder, enum phase phase)
 {
-    struct record record;
-    read_record(folder, phase, &record);
-    close_record(&record);
-    return record.log_from;
+    struct run_file run_file;
+    read_run_file(folder, phase, &run_file);
+    close_run_file(&run_file);
+    return run_file.log_from;
 }
 
 enum cause supervisor_client_coming_stop(const char *folder, enum phase phase, uint64_t *at_ms)
@@ -423,58 +411,60 @@ enum cause supervisor_client_coming_stop(const char *folder, enum phase phase, u
 
 /* ---- ending what a killed supervisor left ------------------------------------------------- */
 
-static size_t kill_rest(const char *folder, const struct record *record, bool this_boot)
+static size_t kill_rest(const char *folder, const struct run_file *run_file, bool this_boot)
 {
     char marker[PATH_MAX + 16];
     snprintf(marker, sizeof marker, "FARM_ATTEMPT=%s", folder);
     struct tree_wish wish = {.marker = marker};
     if (this_boot) {
-        unsigned long long leader = tree_start_time(record->id.pid);
-        wish.root = record->id.start_time == leader ? record->id.pid : 0;
-        /* The session's number may be somebody else's once its leader is another process. */
-        wish.session = leader == 0 || leader == record->id.start_time ? record->id.pid : 0;
-        wish.session_start = record->id.start_time;
+        unsigned long long leader = tree_start_time(run_file->id.pid);
+        wish.root = run_file->id.start_time == leader ? run_file->id.pid : 0;
+        /* If another process has the leader's pid, the session id may belong to another session. */
+        wish.session = leader == 0 || leader == run_file->id.start_time ? run_file->id.pid : 0;
+        wish.session_start = run_file->id.start_time;
     }
     size_t left = tree_signal(&wish, SIGKILL);
-    for (int i = 0; this_boot && i < record->cgroup_count; i++)
-        left += tree_kill_cgroup(record->cgroups[i]);
+    for (int i = 0; this_boot && i < run_file->cgroup_count; i++)
+        left += tree_kill_cgroup(run_file->cgroups[i]);
     return left;
 }
 
-static int empty_tree(const char *folder, const struct record *record, struct err *err)
+static int empty_tree(const char *folder, const struct run_file *run_file, struct err *err)
 {
-    bool this_boot = is_this_boot(record);
+    bool this_boot = is_this_boot(run_file);
     uint64_t deadline_ms = clock_boot_ms() + EMPTY_MS_MAX;
-    while (kill_rest(folder, record, this_boot) > 0) {
+    while (kill_rest(folder, run_file, this_boot) > 0) {
         if (clock_boot_ms() >= deadline_ms)
-            return err_set(err, "processes of %s do not end although they were killed", folder);
+            return err_set(err, "processes of %s are still alive after SIGKILL", folder);
         poll(NULL, 0, LOOK_AGAIN_MS);
     }
     return 0;
 }
 
-/* Gets the lock, or finds that the supervisor lives. One that holds the lock but has not yet said
- * who it is was started by an agent that died at once; it is ended with the rest. */
-static int claim(const char *folder, const struct record *record, struct err *err)
+/* Takes the lock; fails if the supervisor still lives. A supervisor that holds the lock but has not
+ * written its identity yet was started by a worker that died right after; it is killed, too. */
+static int lock_claim(const char *folder, const struct run_file *run_file, struct err *err)
 {
     uint64_t deadline_ms = clock_boot_ms() + EMPTY_MS_MAX;
-    while (record->file >= 0 && flock(record->file, LOCK_EX | LOCK_NB) < 0) {
-        bool known = record->has_id && tree_start_time(record->id.pid) == record->id.start_time;
+    while (run_file->file >= 0 && flock(run_file->file, LOCK_EX | LOCK_NB) < 0) {
+        bool known =
+            run_file->has_id && tree_start_time(run_file->id.pid) == run_file->id.start_time;
         if (known || clock_boot_ms() >= deadline_ms)
             return err_set(err, "the supervisor of %s still runs", folder);
-        kill_rest(folder, record, false);
+        kill_rest(folder, run_file, false);
         poll(NULL, 0, LOOK_AGAIN_MS);
     }
     return 0;
 }
 
-static void remove_cgroups(const struct record *record)
+static void remove_cgroups(const struct run_file *run_file)
 {
-    for (int i = 0; i < record->cgroup_count; i++)
-        rmdir(record->cgroups[i]);
+    for (int i = 0; i < run_file->cgroup_count; i++)
+        rmdir(run_file->cgroups[i]);
 }
 
-/* A killed supervisor could not say it: a full disk is often why it all went wrong. */
+/* A killed supervisor did not write the free bytes; a full disk is often the reason for the
+ * failure. */
 static uint64_t free_bytes(const char *folder)
 {
     struct statvfs disk;
@@ -484,23 +474,23 @@ static uint64_t free_bytes(const char *folder)
 int supervisor_client_facts(const char *folder, enum phase phase, struct exit_facts *facts,
                             bool *lost, struct err *err)
 {
-    struct record record;
+    struct run_file run_file;
     int result = 0;
-    read_record(folder, phase, &record);
-    if (!record.has_exit && record.file >= 0) {
-        result = claim(folder, &record, err);
-        read_exit(&record); /* it may have ended well in the meantime */
+    read_run_file(folder, phase, &run_file);
+    if (!run_file.has_exit && run_file.file >= 0) {
+        result = lock_claim(folder, &run_file, err);
+        read_exit(&run_file); /* it may have ended well in the meantime */
     }
-    *lost = !record.has_exit;
+    *lost = !run_file.has_exit;
     if (result == 0 && *lost)
-        result = empty_tree(folder, &record, err);
+        result = empty_tree(folder, &run_file, err);
     if (result == 0) {
-        *facts = record.facts;
+        *facts = run_file.facts;
         if (*lost)
             *facts = (struct exit_facts){.status = -1, .free_bytes = free_bytes(folder)};
-        remove_cgroups(&record);
+        remove_cgroups(&run_file);
     }
-    close_record(&record);
+    close_run_file(&run_file);
     return result;
 }
 
@@ -513,19 +503,20 @@ static void drop_empty_cgroups(const char *parent)
         return;
     for (struct dirent *entry; (entry = readdir(folder));)
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR); /* refused to those in use */
+            unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR); /* fails for those in use */
     closedir(folder);
 }
 
-/* "floxfarm" below one hierarchy or delegated cgroup; adds it to the list when it is there. */
-static void offer(struct buf *list, const char *above)
+/* Makes "floxfarm" below a hierarchy or delegated cgroup and adds it to the list if it is usable.
+ */
+static void cgroup_offer(struct buf *list, const char *above)
 {
     char path[PATH_MAX], procs[PATH_MAX + 16];
     snprintf(path, sizeof path, "%s/floxfarm", above);
     if (mkdir(path, 0755) < 0 && errno != EEXIST)
         return;
     snprintf(procs, sizeof procs, "%s/cgroup.procs", path);
-    if (access(procs, W_OK) < 0) /* not a cgroup file system, or not ours */
+    if (access(procs, W_OK) < 0) /* not a cgroup file system, or not writable for us */
         return;
     drop_empty_cgroups(path);
     tree_write(above, "cgroup.subtree_control", "+memory");
@@ -533,7 +524,8 @@ static void offer(struct buf *list, const char *above)
     buf_print(list, "%s%s", list->size ? ":" : "", path);
 }
 
-/* Controllers of v2 that builds and agent are told apart by; one that is not there stays off. */
+/* The v2 controllers that separate builds from the agent; one that the host does not have stays
+ * off. */
 static const char *const controllers[] = {"memory", "cpu", "io", "pids"};
 
 static void switch_controllers(const char *cgroup, char sign)
@@ -559,8 +551,8 @@ static void cut_end(char *path, const char *end)
         path[size - cut] = '\0';
 }
 
-/* The cgroup of the unit we are in, below a v2 mount: what Delegate=yes lets us use. `is_ours` when
- * it is a unit of the worker, not a session that somebody started us from. */
+/* The cgroup of our own unit below a v2 mount, which Delegate=yes lets us use. `is_ours` is set if
+ * it is a unit of the worker and not a login session that the worker was started from. */
 static bool unit_cgroup(const char *mount, char *out, size_t size, bool *is_ours)
 {
     struct buf text = {0};
@@ -574,14 +566,14 @@ static bool unit_cgroup(const char *mount, char *out, size_t size, bool *is_ours
     buf_release(&text);
     if (!found)
         return false;
-    cut_end(out, "/agent"); /* where we moved to, or systemd did */
+    cut_end(out, "/agent"); /* we moved ourselves there; "/.control" is systemd's */
     cut_end(out, "/.control");
     *is_ours = strncmp(strrchr(out, '/'), "/floxfarm-worker", 16) == 0;
     return true;
 }
 
-/* v2 lets a cgroup have controllers for its children only while no process is in itself, so the
- * agent moves into a child; there it comes before its builds. */
+/* In v2 a cgroup can enable controllers for its children only while it has no process itself. So
+ * the agent moves into a child, where it gets a higher weight than the builds. */
 static void move_agent(const char *unit)
 {
     char agent[PATH_MAX];
@@ -604,14 +596,14 @@ const char *supervisor_client_cgroup_parent(struct arena *arena)
     bool in_unit = unit_cgroup(mount, unit, sizeof unit, &is_ours);
     if (in_unit && is_ours) {
         move_agent(unit);
-        offer(&list, unit);
+        cgroup_offer(&list, unit);
     }
     if (!list.size && mount)
-        offer(&list, mount);
+        cgroup_offer(&list, mount);
     if (!list.size && in_unit)
-        offer(&list, unit);
+        cgroup_offer(&list, unit);
     if (io_exists("/sys/fs/cgroup/memory/memory.oom_control"))
-        offer(&list, "/sys/fs/cgroup/memory");
+        cgroup_offer(&list, "/sys/fs/cgroup/memory");
     const char *result = arena_text(arena, (const char *)list.data);
     buf_release(&list);
     return result;
@@ -624,6 +616,6 @@ void supervisor_client_cgroup_release(void)
     if (!unit_cgroup(unified_mount(), unit, sizeof unit, &is_ours) || !is_ours)
         return;
     snprintf(builds, sizeof builds, "%s/floxfarm", unit);
-    switch_controllers(builds, '-'); /* from below: one that a child uses stays on */
+    switch_controllers(builds, '-'); /* children first: a controller that one uses stays on */
     switch_controllers(unit, '-');
 }

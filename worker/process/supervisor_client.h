@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* supervisor_client.h - the agent's side of supervisors: start one, find one again, see it end, end
- * it.
+/* supervisor_client.h - the worker's side of supervisors: starts one, finds a running one, watches
+ * it and stops it.
  *
- * A supervisor is known by (boot id, pid, start time) and watched through a pidfd, so that a reused
- * pid is never signalled. Works the same for a supervisor that an earlier agent started.
+ * A supervisor is identified by (boot id, pid, start time) and watched through a pidfd, so that a
+ * reused pid is never signalled. All of this also works for a supervisor that an earlier worker
+ * started.
  */
 #ifndef FARM_WORKER_PROCESS_SUPERVISOR_CLIENT_H
 #define FARM_WORKER_PROCESS_SUPERVISOR_CLIENT_H
@@ -16,48 +17,50 @@
 
 struct supervisor_client_start {
     const char *program; /* path of farm-supervisor */
-    const char *folder;  /* of the attempt */
+    const char *folder;  /* the attempt's folder */
     enum phase phase;
-    const char *const *argv; /* the command */
+    const char *const *argv; /* the command to run */
     const char *const *environment;
     const char *working_folder;
     uint64_t wall_ms, silence_ms, stop_grace_ms;
-    struct bytes secret;    /* empty: none */
-    const char *secret_env; /* one of the two, when there is a secret */
+    struct bytes secret;    /* empty: no secret */
+    const char *secret_env; /* with a secret, one of these two is set; see supervisor.h */
     const char *secret_fd_env;
-    const char *cgroup_parent; /* "" none: a cgroup of its own is made below it */
-    const char *host_root;     /* supervisor.h's --host-facts; NULL: the host is not looked at */
+    const char *cgroup_parent; /* the phase gets a cgroup of its own below this one; "": none */
+    const char *host_root;     /* for --host-facts (supervisor.h); NULL: no host facts */
 };
 
 struct supervisor_client; /* one watched supervisor */
 
+/* Starts a supervisor. 0, or -1 with err. */
 int supervisor_client_begin(const struct supervisor_client_start *start,
                             struct supervisor_client **out, struct err *err);
-/* Finds the supervisor of a phase that another agent started. *out is NULL when it is gone. */
+/* Finds the live supervisor of a phase, whoever started it. *out is NULL when there is none. */
 int supervisor_client_find(const char *folder, enum phase phase, struct supervisor_client **out,
                            struct err *err);
-/* Readable (POLLIN) when it ended. */
+/* A descriptor that becomes readable (POLLIN) when the supervisor ends. */
 int supervisor_client_fd(const struct supervisor_client *client);
-/* Asks it to end its tree. */
+/* Asks the supervisor to end its process tree. */
 void supervisor_client_stop(struct supervisor_client *client);
-/* After it ended, or was found gone: reads the exit facts. *lost is set when there are none (it was
- * killed); then whatever is left of its process tree is ended first (cgroup, session, the
- * FARM_ATTEMPT marker in the environment). */
+/* Reads the exit facts; call after the supervisor ended or was not found. *lost is set when there
+ * are none, because the supervisor was killed. In that case the rest of its process tree is killed
+ * first; it is found by cgroup, session and the FARM_ATTEMPT marker in the environment. */
 int supervisor_client_facts(const char *folder, enum phase phase, struct exit_facts *facts,
                             bool *lost, struct err *err);
-/* What a running phase will soon be stopped for unless it advances: CAUSE_SILENT, CAUSE_TIMEOUT, or
- * CAUSE_NONE; *at_ms is the host's boot time of that. */
+/* Why a running phase will soon be stopped unless it makes progress: CAUSE_SILENT, CAUSE_TIMEOUT or
+ * CAUSE_NONE. *at_ms is the time of the stop in ms since boot. */
 enum cause supervisor_client_coming_stop(const char *folder, enum phase phase, uint64_t *at_ms);
-/* Where in the log the output of a phase begins; 0 when that is not known. */
+/* Offset in the log at which the output of a phase begins; 0 if unknown. */
 uint64_t supervisor_client_log_from(const char *folder, enum phase phase);
-void supervisor_client_release(
-    struct supervisor_client *client); /* stops watching; never ends anything */
-/* Where cgroups for phases can be made, by this user on this host: makes "floxfarm" below each
- * hierarchy that is of use (v2; v1 memory for its OOM counter) and drops empty leftovers there.
- * Parts are separated by ':'. "" when none is writable: then the tree is ended by /proc alone. */
+/* Stops watching and frees; the supervisor goes on. Accepts NULL. */
+void supervisor_client_release(struct supervisor_client *client);
+/* The cgroups below which this user can make cgroups for phases on this host, separated by ':'.
+ * Makes "floxfarm" below each useful hierarchy (v2; v1 memory for its OOM counter) and removes
+ * empty cgroups that earlier phases left there. "" if none is writable: then process trees are
+ * found through /proc alone. */
 const char *supervisor_client_cgroup_parent(struct arena *arena);
-/* After the agent's end, in its unit: switches the controllers of the delegated cgroup off, because
- * a process (the next agent) cannot be started in one that has them on. */
+/* Called in the worker's unit after the worker ended: disables the controllers of the delegated
+ * cgroup, because no process (the next worker) can be started in a cgroup that has them enabled. */
 void supervisor_client_cgroup_release(void);
 
 #endif

@@ -22,7 +22,7 @@ enum { LINE_BYTES_MAX = 65536 };
 
 /* ---- texts -------------------------------------------------------------------------------- */
 
-static void add(struct texts *texts, const char *text)
+static void text_add(struct texts *texts, const char *text)
 {
     if (texts->count + 2 > texts->capacity) {
         size_t capacity = texts->capacity ? texts->capacity * 2 : 32;
@@ -36,7 +36,7 @@ static void add(struct texts *texts, const char *text)
     texts->items[texts->count] = NULL;
 }
 
-static char *print(struct arena *arena, const char *format, va_list args)
+static char *text_print(struct arena *arena, const char *format, va_list args)
 {
     char *text;
     int size = vasprintf(&text, format, args);
@@ -50,7 +50,7 @@ void texts_add(struct texts *texts, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    add(texts, print(texts->arena, format, args));
+    text_add(texts, text_print(texts->arena, format, args));
     va_end(args);
 }
 
@@ -69,7 +69,7 @@ void texts_environment(struct texts *texts, const char *const *without)
         for (const char *const *name = without; wanted && *name; name++)
             wanted = !is_named(*entry, *name);
         if (wanted)
-            add(texts, arena_text(texts->arena, *entry));
+            text_add(texts, arena_text(texts->arena, *entry));
     }
 }
 
@@ -77,7 +77,7 @@ void texts_set(struct texts *texts, const char *name, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    const char *value = print(texts->arena, format, args);
+    const char *value = text_print(texts->arena, format, args);
     va_end(args);
     const char *entry = arena_print(texts->arena, "%s=%s", name, value);
     for (size_t i = 0; i < texts->count; i++)
@@ -85,20 +85,21 @@ void texts_set(struct texts *texts, const char *name, const char *format, ...)
             texts->items[i] = entry;
             return;
         }
-    add(texts, entry);
+    text_add(texts, entry);
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-struct running {
+struct running_tool {
     const struct tool *tool;
-    int output; /* read end of its standard output, or -1 */
-    int both;   /* read end of what goes to ours, or -1 */
+    int output; /* read end of the pipe for tool.output, or -1 */
+    int both;   /* read end of the pipe for tool.line, or -1 */
     struct buf line;
 };
 
-/* Hands over the whole lines, and the rest when there is no more or it is too long. */
-static void hand_lines(struct running *running, bool at_end)
+/* Passes each complete line to tool.line; the rest, too, at the end of output or when it is too
+ * long. */
+static void hand_lines(struct running_tool *running, bool at_end)
 {
     struct buf *line = &running->line;
     size_t from = 0;
@@ -119,7 +120,7 @@ static void hand_lines(struct running *running, bool at_end)
 }
 
 /* Reads once from `fd`; false at its end. */
-static bool take(struct running *running, int fd)
+static bool output_take(struct running_tool *running, int fd)
 {
     char data[16384];
     ssize_t n = read(fd, data, sizeof data);
@@ -133,13 +134,13 @@ static bool take(struct running *running, int fd)
         return true;
     }
     if (io_write_all(STDOUT_FILENO, data, (size_t)n, NULL) < 0)
-        return true; /* nobody reads us any more; the tool's work still counts */
+        return true; /* our output has no reader any more; the tool still does useful work */
     buf_add(&running->line, data, (size_t)n);
     hand_lines(running, false);
     return true;
 }
 
-static void follow(struct running *running)
+static void output_follow(struct running_tool *running)
 {
     struct pollfd wait[2] = {{.fd = running->output, .events = POLLIN},
                              {.fd = running->both, .events = POLLIN}};
@@ -147,7 +148,7 @@ static void follow(struct running *running)
         if (poll(wait, 2, -1) < 0 && errno != EINTR)
             break;
         for (int i = 0; i < 2; i++)
-            if (wait[i].fd >= 0 && wait[i].revents && !take(running, wait[i].fd))
+            if (wait[i].fd >= 0 && wait[i].revents && !output_take(running, wait[i].fd))
                 wait[i].fd = -1;
     }
     if (running->line.size)
@@ -170,7 +171,8 @@ static int wait_for(pid_t pid)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static int run(const struct tool *tool, const int output[2], const int both[2], struct err *err)
+static int tool_spawn(const struct tool *tool, const int output[2], const int both[2],
+                      struct err *err)
 {
     int other = both[1] >= 0 ? both[1] : STDOUT_FILENO;
     struct io_spawn spawn = {.argv = tool->argv,
@@ -179,13 +181,13 @@ static int run(const struct tool *tool, const int output[2], const int both[2], 
                              .stdin_fd = -1,
                              .stdout_fd = output[1] >= 0 ? output[1] : other,
                              .stderr_fd = other};
-    struct running running = {.tool = tool, .output = output[0], .both = both[0]};
+    struct running_tool running = {.tool = tool, .output = output[0], .both = both[0]};
     pid_t pid = io_spawn(&spawn, err);
     close_fd(output[1]);
     close_fd(both[1]);
     if (pid < 0)
         return err_prefix(err, "is %s installed and in PATH?", tool->argv[0]);
-    follow(&running);
+    output_follow(&running);
     return wait_for(pid);
 }
 
@@ -199,7 +201,7 @@ int tool_run(const struct tool *tool, struct err *err)
         close_fd(output[1]);
         return -1;
     }
-    int result = run(tool, output, both, err);
+    int result = tool_spawn(tool, output, both, err);
     close_fd(output[0]);
     close_fd(both[0]);
     return result;

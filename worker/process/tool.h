@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* tool.h - running other people's programs within a phase: git, nix, flox, a shell.
+/* tool.h - runs other programs within a phase: git, nix, flox, a shell.
  *
- * They run in the foreground with nothing to ask (standard input is /dev/null), their output on
- * ours as it comes. Where we must understand it, it passes through us line by line.
- */
+ * A program runs in the foreground with /dev/null as standard input, so that it cannot ask for
+ * anything, and writes to our own outputs. Where we must parse its output, we read it and pass it
+ * on line by line. */
 #ifndef FARM_WORKER_PROCESS_TOOL_H
 #define FARM_WORKER_PROCESS_TOOL_H
 
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* An environment or an argv that grows: NULL-terminated, in an arena. */
+/* A growing list of texts for an environment or argv: NULL-terminated, in an arena. */
 struct texts {
     const char **items;
     size_t count;
@@ -21,9 +21,9 @@ struct texts {
     struct arena *arena;
 };
 void texts_add(struct texts *texts, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A copy of our environment without the given names; one that ends in '*' is a prefix. */
+/* A copy of our environment without the given names; a name that ends in '*' is a prefix. */
 void texts_environment(struct texts *texts, const char *const *without);
-/* Sets NAME=value in an environment, instead of what it had. */
+/* Sets NAME=value in an environment and replaces an earlier value. */
 void texts_set(struct texts *texts, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -31,16 +31,16 @@ struct tool {
     const char *const *argv;
     const char *const *environment; /* NULL: ours */
     const char *folder;             /* NULL: ours */
-    struct buf *output;             /* NULL; otherwise its standard output goes here, not to ours */
-    /* NULL; otherwise called for each line of both outputs (without its end; a line longer than
-     * 64 KiB comes in pieces), after it went to ours. */
+    struct buf *output;             /* if not NULL: gets its standard output, instead of ours */
+    /* If not NULL: called for each line of both outputs after it was written to ours. The line has
+     * no line end; one longer than 64 KiB comes in pieces. */
     void (*line)(void *context, const char *line);
     void *context;
 };
-/* Its exit code (128 + signal when one ended it), or -1 with err when it could not be started.
- * A tool that is not installed is an error that names it. */
+/* Returns its exit code (128 + signal if a signal ended it), or -1 with err if it could not be
+ * started. For a tool that is not installed err names it. */
 int tool_run(const struct tool *tool, struct err *err);
-/* Whether PATH has such a program. */
+/* Whether PATH has a program of this name. */
 bool tool_exists(const char *name);
 
 #endif

@@ -16,7 +16,7 @@
 struct process {
     pid_t pid, parent, session;
     unsigned long long start_time;
-    unsigned long long cpu_ticks; /* own and of children it waited for */
+    unsigned long long cpu_ticks; /* its own and those of children it waited for */
     bool belongs;
 };
 
@@ -39,8 +39,9 @@ static ssize_t read_small(int folder, const char *path, char *out, size_t size)
     return n;
 }
 
-/* /proc/PID/stat. By way of its folder: qemu-user invents that file, and another start time in it,
- * for a process that opens its own by the whole path; the two sides must agree on the kernel's. */
+/* Reads /proc/PID/stat through its folder. When a process opens its own stat by the full path,
+ * qemu-user makes up the contents, with another start time; the supervisor and the worker must both
+ * see the kernel's. */
 static ssize_t read_stat(pid_t pid, char *out, size_t size)
 {
     char path[40];
@@ -64,7 +65,7 @@ enum {
     FIELD_START_TIME = 22
 };
 
-/* The number in a field behind the name; `state` points at field 3. */
+/* The number in a field after the name; `state` points at field 3. */
 static unsigned long long stat_field(const char *state, int field)
 {
     for (int i = 3; i < field && *state; i++) {
@@ -74,7 +75,7 @@ static unsigned long long stat_field(const char *state, int field)
     return strtoull(state, NULL, 10);
 }
 
-/* False for one that is gone or a zombie. */
+/* False for a process that ended or is a zombie. */
 static bool read_process(pid_t pid, struct process *process)
 {
     char text[1024];
@@ -119,7 +120,7 @@ static bool has_marker(pid_t pid, const char *marker)
                 break;
             found = at == text ? at_start : at[-1] == '\0';
         }
-        kept = size < length ? size : length; /* one more than a marker cut in two has */
+        kept = size < length ? size : length; /* a marker that the read cut, and a byte before it */
         at_start = at_start && size == kept;
         memmove(text, text + size - kept, kept);
     }
@@ -127,7 +128,7 @@ static bool has_marker(pid_t pid, const char *marker)
     return found;
 }
 
-static void add(struct processes *all, const struct process *process)
+static void process_add(struct processes *all, const struct process *process)
 {
     if (all->count == all->capacity) {
         size_t capacity = all->capacity ? all->capacity * 2 : 256;
@@ -140,7 +141,7 @@ static void add(struct processes *all, const struct process *process)
     all->items[all->count++] = *process;
 }
 
-static void list(struct processes *all)
+static void processes_list(struct processes *all)
 {
     DIR *folder = opendir("/proc");
     if (!folder)
@@ -150,12 +151,12 @@ static void list(struct processes *all)
         long pid = strtol(entry->d_name, &end, 10);
         struct process process;
         if (*end == '\0' && pid > 0 && pid <= INT32_MAX && read_process((pid_t)pid, &process))
-            add(all, &process);
+            process_add(all, &process);
     }
     closedir(folder);
 }
 
-/* ---- who belongs -------------------------------------------------------------------------- */
+/* ---- which processes belong --------------------------------------------------------------- */
 
 static bool belongs_itself(const struct process *process, const struct tree_wish *wish)
 {
@@ -175,8 +176,8 @@ static bool parent_belongs(const struct processes *all, pid_t parent)
     return false;
 }
 
-/* The caller never belongs, or all it ever started would. */
-static void mark(struct processes *all, const struct tree_wish *wish)
+/* The caller never belongs: otherwise everything that it started would. */
+static void processes_mark(struct processes *all, const struct tree_wish *wish)
 {
     pid_t self = getpid();
     for (size_t i = 0; i < all->count; i++)
@@ -194,7 +195,7 @@ static void signal_one(const struct process *process, int signal)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
     if (pidfd < 0 && errno == ENOSYS && tree_start_time(process->pid) == process->start_time)
-        kill(process->pid, signal); /* an old kernel: as good as it gets there */
+        kill(process->pid, signal); /* a kernel without pidfds: there is no better way */
     if (pidfd < 0)
         return;
     if (tree_start_time(process->pid) == process->start_time)
@@ -206,8 +207,8 @@ size_t tree_signal(const struct tree_wish *wish, int signal)
 {
     struct processes all = {0};
     size_t found = 0;
-    list(&all);
-    mark(&all, wish);
+    processes_list(&all);
+    processes_mark(&all, wish);
     for (size_t i = 0; i < all.count; i++) {
         if (!all.items[i].belongs)
             continue;
@@ -224,8 +225,8 @@ unsigned long long tree_cpu_ms(const struct tree_wish *wish)
     struct processes all = {0};
     unsigned long long ticks = 0;
     long a_second = sysconf(_SC_CLK_TCK);
-    list(&all);
-    mark(&all, wish);
+    processes_list(&all);
+    processes_mark(&all, wish);
     for (size_t i = 0; i < all.count; i++)
         ticks += all.items[i].belongs ? all.items[i].cpu_ticks : 0;
     free(all.items);

@@ -7,6 +7,7 @@
  */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/submit.h"
+#include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/json.h"
 #include "proto/limits.h"
@@ -61,13 +62,7 @@ static int read_head_commit(struct arena *arena, const char *folder, struct head
     return 0;
 }
 
-static void add_hex(struct buf *out, const struct buf *bytes)
-{
-    for (size_t i = 0; i < bytes->size; i++)
-        buf_print(out, "%02x", bytes->data[i]);
-}
-
-static int make_bundle(struct arena *arena, const char *folder, struct buf *hex, struct err *err)
+static int make_bundle(struct arena *arena, const char *folder, const char **hex, struct err *err)
 {
     char path[] = "/tmp/farm-bundle-XXXXXX";
     struct buf bytes = {0};
@@ -83,7 +78,7 @@ static int make_bundle(struct arena *arena, const char *folder, struct buf *hex,
         err_prefix(err, "the commits that are not pushed are too large to send: push them");
     unlink(path);
     if (!result)
-        add_hex(hex, &bytes);
+        *hex = hex_text(arena, bytes.data, bytes.size);
     buf_release(&bytes);
     return result;
 }
@@ -92,13 +87,11 @@ enum exit_code cmd_build(struct invocation *invocation)
 {
     const char *from = option_given(invocation, "from") ? option_text(invocation, "from") : ".";
     struct head head = {0};
-    struct buf hex = {0};
+    const char *hex = "";
     struct err err;
     if (read_head_commit(&invocation->arena, from, &head, &err) ||
-        (!head.pushed && make_bundle(&invocation->arena, from, &hex, &err))) {
-        buf_release(&hex);
+        (!head.pushed && make_bundle(&invocation->arena, from, &hex, &err)))
         return fail(EXIT_REFUSED, "%s", err.text);
-    }
     if (head.dirty)
         fprintf(stderr, "farm: %s has uncommitted changes: they are not built\n", from);
     json_t *arguments = json_object();
@@ -106,8 +99,7 @@ enum exit_code cmd_build(struct invocation *invocation)
     json_object_set_new(arguments, "project", json_text(option_text(invocation, "project")));
     json_object_set_new(arguments, "branch", json_text(head.branch));
     json_object_set_new(arguments, "commit", json_text(head.commit));
-    json_object_set_new(arguments, "bundle", json_text(hex.size ? (char *)hex.data : ""));
+    json_object_set_new(arguments, "bundle", json_text(hex));
     json_object_set_new(arguments, "worker", json_text(option_text(invocation, "on")));
-    buf_release(&hex);
     return submit_run(invocation, "build", arguments);
 }

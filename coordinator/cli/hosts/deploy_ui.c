@@ -99,7 +99,7 @@ static bool is_printed(const struct fleet_host *member)
         return true;
     if (member->state != FLEET_STEPPING || member->at >= member->plan.count)
         return member->state == FLEET_CONNECTING;
-    enum step step = member->plan.steps[member->at].step;
+    enum rollout_step step = member->plan.steps[member->at].step;
     return step == STEP_UPLOAD || step == STEP_DOCTOR || step == STEP_START || step == STEP_SMOKE ||
            step == STEP_TUNNEL || step == STEP_LEAVE;
 }
@@ -471,7 +471,8 @@ static int run_smoke(struct deploy_ui *ui, struct fleet_host *member, struct err
     return result;
 }
 
-static int run_step(void *context, struct fleet_host *member, enum step step, struct err *err)
+static int run_step(void *context, struct fleet_host *member, enum rollout_step step,
+                    struct err *err)
 {
     struct deploy_ui *ui = context;
     switch ((int)step) {
@@ -606,7 +607,7 @@ int deploy_ui_address(struct deploy_ui *ui, size_t index, const char *to, const 
     struct invocation *invocation = ui->invocation;
     ui->identities[index] = identity;
     member->prefix = "";
-    member->wanted = (struct wanted){.who = to,
+    member->wanted = (struct wishes){.who = to,
                                      .name = "",
                                      .coordinator = "",
                                      .logs = "",

@@ -8,8 +8,7 @@
  * A newline ends any sequence: an unclosed one must not swallow the rest of a log.
  */
 #include "coordinator/cli/screen/sanitize.h"
-
-#include "coordinator/cli/screen/utf8.h"
+#include "proto/base/utf8.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -5,30 +5,9 @@
  * farm often runs without one.
  */
 #include "coordinator/cli/screen/print.h"
-#include "coordinator/cli/screen/utf8.h"
+#include "proto/base/utf8.h"
 
 #include <string.h>
-
-size_t utf8_decode(const char *text, uint32_t *code)
-{
-    const unsigned char *at = (const unsigned char *)text;
-    if (at[0] < 0x80) {
-        *code = at[0];
-        return 1;
-    }
-    size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4)
-        return 0;
-    *code = at[0] & (0xffu >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        *code = *code << 6 | (at[i] & 0x3f);
-    }
-    bool overlong = (length == 3 && *code < 0x800) || (length == 4 && *code < 0x10000);
-    bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
-    return overlong || surrogate || *code > 0x10ffff ? 0 : length;
-}
 
 struct span {
     uint32_t first, last;

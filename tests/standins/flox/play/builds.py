@@ -66,7 +66,7 @@ class NixBuild:
         return Product(facts["name"], facts["version"], facts["drvPath"], {})
 
     def realise(self, product, link, _faults, _may_build):  # nix reads NIX_CONFIG itself
-        done = self._nix("build", "--json", "-L", "--out-link", link, product.derivation)
+        done = self._nix("build", "--json", "-L", "--out-link", link, self._all_outputs(product.derivation))
         self._make_stops_unless(done, "build.json")
         self.scratch.write("build.json", done.stdout)
         product.outputs = json.loads(done.stdout)[0]["outputs"]
@@ -81,6 +81,14 @@ class NixBuild:
             file.write(log.stdout)
         added = self._nix("store", "add-file", self.scratch.path("build.log"))
         self._nix("build", "--out-link", link, added.stdout.strip())
+
+    @classmethod
+    def _all_outputs(cls, derivation):
+        """From 2.15 on, a derivation's path alone means the derivation, not what it builds; before 2.13
+        nix does not know how to say the latter."""
+        told = subprocess.run(cls.NIX + ["--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        version = re.search(r"(\d+)\.(\d+)", told)
+        return derivation + ("^*" if (int(version[1]), int(version[2])) >= (2, 15) else "")
 
     @classmethod
     def system(cls):

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* evaluate.h - recipes that do not evaluate, found before their turn (evaluate.c has the rule).
+ * view.h has what others may ask: item_is_evaluable, evaluation_due_ms, view_evaluation. */
+#ifndef FARM_EVALUATE_H
+#define FARM_EVALUATE_H
+
+#include "coordinator/core/step.h"
+
+/* Begins the evaluations that are due, and drops those of runs that are over. */
+void decide_evaluations(struct step *step);
+/* The job is being built: what evaluates it need not begin. */
+void drop_evaluation(struct step *step, uint64_t job);
+/* An evaluation ended: where it says that the recipe does not evaluate, its job is held. */
+void hold_evaluated(struct step *step, const struct attempt_view *ended);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "coordinator/core/step.h"
+
+#include "coordinator/core/apply.h"
+
+void decide(struct step *step, struct record *record)
+{
+    struct open_step *open = (struct open_step *)(void *)step;
+    record->at_ms = step->now_ms;
+    record->wall_ms = step->wall_ms;
+    farm_apply(open->farm, outcome_add_record(step->outcome, record));
+}
+
+void ask(struct step *step, const struct effect *effect)
+{
+    outcome_add_effect(step->outcome, effect);
+}
+
+void reply_ok(struct step *step, const struct asked *asked, uint64_t run, const char *note)
+{
+    ask(step, &(struct effect){.kind = EFFECT_REPLY,
+                               .request_id = arena_text(step->arena, asked->request_id),
+                               .run = run,
+                               .ok = true,
+                               .text = arena_text(step->arena, note)});
+}
+
+void reply_refused(struct step *step, const struct asked *asked, const char *text)
+{
+    ask(step, &(struct effect){.kind = EFFECT_REPLY,
+                               .request_id = arena_text(step->arena, asked->request_id),
+                               .text = text});
+}
+
+void reply_done(struct step *step, const struct asked *asked, uint64_t run, const char *note)
+{
+    if (*asked->request_id)
+        decide(step, &(struct record){.kind = RECORD_REQUEST_KNOWN,
+                                      .request_known = {asked->request_id, run}});
+    reply_ok(step, asked, run, note);
+}

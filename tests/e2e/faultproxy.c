@@ -7,15 +7,17 @@
  * "NUMBER" and what is wrong, is written to standard output. WAY is up (to the target), down or
  * both.
  *
- *   delay MS        every byte arrives so much later
- *   loss PERCENT    so many pieces arrive one retransmission later, and what is behind them too
- *   stall WAY       bytes stand still, nobody is told; healed they go on: one-way silence, a link
- * cut cut WAY BYTES   each connection is reset when so many more bytes went that way reset open
- * connections are reset vanish          open connections stay open at both ends, and nothing said
- * on them ever arrives: half-open, as after a failed middlebox. New ones are fine orphan the same,
- * but the client's end is reset: a host that lost its power and is back refuse          new
- * connections are reset heal            all of this ends. What vanished is reset, as by a machine
- * that booted state           answers "NUMBER open N up BYTES down BYTES"
+ *   delay MS        every byte arrives this much later
+ *   loss PERCENT    this share of pieces, and the bytes after them, arrive one retransmission later
+ *   stall WAY       bytes stand still and nobody is told: one-way silence, a cut link; heal ends it
+ *   cut WAY BYTES   each connection is reset after this many more bytes in that direction
+ *   reset           open connections are reset
+ *   vanish          open connections stay open at both ends, but no byte arrives: half-open, as
+ *                   after a failed middlebox. New connections work
+ *   orphan          the same, but the client's end is reset: the host lost its power and is back
+ *   refuse          new connections are reset
+ *   heal            ends all of this. Vanished connections are reset, as by a rebooted machine
+ *   state           answers "NUMBER open N up BYTES down BYTES"
  *
  * Delay and loss change when a byte arrives, never their order: this is TCP. The dice have one
  * seed. A pair is two sockets; a lane is one direction of it, a queue of pieces with the time each

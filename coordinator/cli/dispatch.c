@@ -3,8 +3,8 @@
  *
  *   farm [COMMON OPTION...] COMMAND [WORD] [OPTION|ARGUMENT...]
  *
- * glibc's argp parses both halves with tables made from the rows of commands.def. A command may have
- * two words ("worker list"); the longest name wins.
+ * glibc's argp parses both halves with tables made from the rows of commands.def. A command may
+ * have two words ("worker list"); the longest name wins.
  */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/command.h"

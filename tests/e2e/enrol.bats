@@ -270,7 +270,7 @@ empty_farm() {
 	run -1 "$bin/farm-worker" join --token "$token" --home "$top/second" --no-service
 	says 'already used'
 	[ "$(farm token list --json | jq -r '.[0].state')" = used ]
-	grep -q 'may not join: this token was used already' "$FARM_HOME/log/farmd.log"
+	grep -q 'may not join: this token was already used' "$FARM_HOME/log/farmd.log"
 	run ! grep -qi "${token:100:30}" "$FARM_HOME/log/farmd.log" "$FARM_HOME/invitations.json"
 }
 

@@ -229,7 +229,7 @@ agent() {
 @test "a coordinator that the host does not reach" {
 	host_up one
 	refuses 3 "tcp://127.0.0.1:1" add one --accept-new --coordinator tcp://127.0.0.1:1
-	refuses 3 "--coordinator is tcp://HOST:PORT" add one --coordinator arm1
+	refuses 3 "--coordinator must be tcp://HOST:PORT" add one --coordinator arm1
 }
 
 @test "a worker is upgraded, the agent swapped" {

@@ -29,6 +29,7 @@ findings < <(grep -nE '[[:blank:]]+$' "${texts[@]}" | grep -v '\.patch:' | sed -
 mapfile -t code < <(c_files)
 findings < <(grep -nE '^.{101,}' "${code[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: longer than 100 columns/')
 # Rows of a table in a comment are indented and have columns: "   name   meaning". A comment line that
-# has columns but no indentation is the rest of a row that was joined with the next one.
-findings < <(grep -nE '^ *(/\*| \*) [^ ].*[^ []   +[^ *]' "${code[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: a row of a table is joined with another: one row a line/')
+# has columns but no indentation is the rest of a row that was joined with the next one. A comment of
+# one line may be the head of a table in code.
+findings < <(grep -nE '^ *(/\*| \*) [^ ].*[^ []   +[^ *]' "${code[@]}" | grep -v '/\*.*\*/' | sed -E 's/^([^:]+:[0-9]+):.*/\1: a row of a table is joined with another: one row a line/')
 verdict

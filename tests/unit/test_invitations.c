@@ -133,7 +133,7 @@ static void wrong_late_and_revoked_ones_are_refused_with_the_reason(void **state
     make(s, ROLE_WORKER);
     s->made.secret[3] ^= 1;
     assert_int_equal(use(s, &s->one, 1500), -1);
-    assert_says(s, "not known");
+    assert_says(s, "unknown");
     s->made.secret[3] ^= 1;
     assert_int_equal(use(s, &s->one, 2000), -1);
     assert_says(s, "expired");
@@ -146,7 +146,7 @@ static void wrong_late_and_revoked_ones_are_refused_with_the_reason(void **state
     assert_int_equal(invitations_revoke(s->all, s->made.number + 1, &s->err), -1);
     s->made.number++;
     assert_int_equal(use(s, &s->one, 1500), -1);
-    assert_says(s, "not known");
+    assert_says(s, "unknown");
 }
 
 static void a_token_for_people_is_none_for_a_host(void **state)

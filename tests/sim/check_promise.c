@@ -129,7 +129,7 @@ static bool was_vouched_for(const struct world *world, uint64_t worker)
 static void check_cleared(struct world *world, uint64_t id)
 {
     const struct fact_worker *worker = facts_worker(world->facts, id);
-    if (worker && worker->newest != OUTCOME_OK && !was_vouched_for(world, id))
+    if (worker && worker->well <= worker->suspected && !was_vouched_for(world, id))
         world_wrong(world, "hole", "%s is suspected no more, and nothing ended well there",
                     worker->name);
 }

@@ -230,9 +230,9 @@ static void a_rejected_account_holds_its_kind(void **state)
                    "detail=expired\n> orders 1\n");
     history_expect(h, "status w1 : 1.3 ended ok, 1.4 ended ok",
                    "attempt-ended token={epoch=1 number=3}...\njob-closed job=2 verdict=ok\n"
+                   "attempt-ended token={epoch=1 number=4}...\njob-closed job=3 verdict=ok\n"
                    "publication-wanted publication=2...\n"
                    "publication-held publication=2 cause=auth...\n"
-                   "attempt-ended token={epoch=1 number=4}...\njob-closed job=3 verdict=ok\n"
                    "publication-wanted publication=3...\n"
                    "publication-granted publication=3 token={epoch=1 number=5}\n"
                    "> expect-log 1.5 from 1\n> orders 1\n");

@@ -51,5 +51,7 @@ commands_of_page() {
 		ran=$((ran + 1))
 	done < <(commands_of_page)
 	[ "$ran" -gt 10 ]
-	[[ $("$bin/farm" --version) =~ ^farm\ [0-9.]+\ \(([0-9a-f]{12}(-dirty)?|unknown)\)$ ]]
+	[[ $("$bin/farm" version) =~ ^farm\ [0-9.]+\ \(([0-9a-f]{12}(-dirty)?|unknown)\)$ ]]
+	[ "$("$bin/farm" version)" = "$("$bin/farm" --version)" ]
+	[ "$(farm version --json | jq -r '"farm \(.version) (\(.commit))"')" = "$("$bin/farm" version)" ]
 }

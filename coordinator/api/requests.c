@@ -185,7 +185,7 @@ static int find_publish_log(const struct lookup *lookup, const struct job_view *
         return err_set(err, "%s has no publication yet, so there is no such log",
                        job->item->variant.package);
     *log = (struct requested_log){.token = publication.token,
-                              .state = publication_state_names[publication.state]};
+                                  .state = publication_state_names[publication.state]};
     return 0;
 }
 
@@ -201,10 +201,10 @@ static int find_log(const struct lookup *lookup, const json_t *arguments, struct
     size_t index = 0;
     bool found = false;
     while (view_attempt_next(lookup->farm, job.joins ? job.joins : job.job, &index, &attempt)) {
-        *log =
-            (struct requested_log){.token = attempt.token,
-                               .state = attempt_state_names[attempt.state],
-                               .is_empty = attempt.state == ATTEMPT_SEALED && !attempt.log_bytes};
+        *log = (struct requested_log){.token = attempt.token,
+                                      .state = attempt_state_names[attempt.state],
+                                      .is_empty =
+                                          attempt.state == ATTEMPT_SEALED && !attempt.log_bytes};
         found = true;
         if (ordinal && attempt.ordinal == ordinal)
             return 0;

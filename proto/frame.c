@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* frame.c - see frame.h. */
 #include "proto/frame.h"
 
 static const uint8_t magic[2] = {0xF1, 0x0C};

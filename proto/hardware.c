@@ -23,7 +23,7 @@ const struct gpu_row hardware_gpus[] = {
     {"sm103", 12, 9, NULL, "B300"},
     {"sm110", 13, 0, "aarch64-linux", "DRIVE Thor"},
     {"sm120", 12, 8, NULL, "RTX 50"},
-    {"sm121", 13, 0, NULL, "DGX Spark"},
+    {"sm121", 12, 9, NULL, "DGX Spark"},
     {NULL, 0, 0, NULL, NULL},
 };
 

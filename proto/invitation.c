@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* invitation.c - see invitation.h. */
 #include "proto/invitation.h"
 
 #include "proto/base/clock.h"

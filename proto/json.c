@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* json.c - see json.h. */
 #include "proto/json.h"
 
 #include "proto/base/hex.h"

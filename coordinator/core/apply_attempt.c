@@ -177,6 +177,7 @@ void apply_attempt_ended(struct farm *farm, const struct record *record)
     count_failure(attempt);
     note_attempt(farm, attempt);
     assert(attempt->job->attempts_last == attempt && "it lived, so it is the newest");
+    attempt->witnessed = attempt->job->held_for;
     count_witness(attempt->job, false);
 }
 

@@ -128,14 +128,20 @@ void apply_worker_heard(struct farm *farm, const struct record *record)
     }
 }
 
+/* What it showed in its session says nothing any more. */
+static void end_session(struct worker *worker)
+{
+    worker->session = 0;
+    worker->sighting_count = 0;
+    worker->foreign = 0;
+}
+
 void apply_worker_lost(struct farm *farm, const struct record *record)
 {
     struct worker *worker = existing_worker(farm, record->worker_lost.worker);
     enum worker_state to = worker->state == WORKER_ONLINE ? WORKER_OFFLINE : worker->state;
     worker->state = state_move(&worker_table, worker->state, record->kind, to);
-    worker->session = 0;
-    worker->sighting_count = 0;
-    worker->foreign = 0;
+    end_session(worker);
 }
 
 void apply_worker_moved(struct farm *farm, const struct record *record)
@@ -150,7 +156,7 @@ void apply_worker_moved(struct farm *farm, const struct record *record)
     worker->until_ms = body->until_ms;
     worker->strikes = body->strikes;
     if (worker->state == WORKER_REMOVED)
-        worker->session = 0;
+        end_session(worker);
 }
 
 /* The oldest gives way. */

@@ -78,6 +78,7 @@ static void check_worker(const struct worker *worker)
     assert(evaluating == worker->evaluating && publishing == worker->publishing);
     if (worker->state == WORKER_REMOVED)
         assert(!running && !worker->pinned_first && !worker->session);
+    assert((worker->session || !worker->sighting_count) && "it shows nothing any more");
     if (worker->session)
         assert(worker->joined && worker->state != WORKER_OFFLINE);
 }

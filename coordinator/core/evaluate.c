@@ -202,19 +202,23 @@ void drop_evaluation(struct step *step, uint64_t job)
         drop(step, evaluation.job, "not needed any more: its build has begun");
 }
 
-void hold_evaluated(struct step *step, const struct attempt_view *attempt)
+void hold_evaluated(struct step *step, const struct record *record)
 {
-    struct job_view evaluation = must_job(step->farm, attempt->job), job;
+    if (record->kind != RECORD_ATTEMPT_ENDED)
+        return;
+    struct attempt_view attempt = must_attempt(step->farm, record->attempt_ended.token);
+    struct job_view evaluation = must_job(step->farm, attempt.job), job;
     struct run_view run = must_run(step->farm, evaluation.run);
     uint64_t cursor = 0;
-    if (attempt->outcome != OUTCOME_FAILED || attempt->cause != CAUSE_EVAL || !attempt->signature)
+    if (!options_evaluate(&run.options) || !attempt_decided(&attempt, &evaluation) ||
+        attempt.outcome != OUTCOME_FAILED || attempt.cause != CAUSE_EVAL || !attempt.signature)
         return;
     while (view_job_next(step->farm, run.options.retry_of, &cursor, &job))
-        if (waits_for_a_host(&job) && job.released != attempt->signature &&
+        if (waits_for_a_host(&job) && job.released != attempt.signature &&
             is_of(&evaluation.item->variant, &job.item->variant))
             decide(step, &(struct record){.kind = RECORD_JOB_HELD,
                                           .job = {.job = job.job,
-                                                  .cause = attempt->cause,
-                                                  .detail = attempt->detail,
-                                                  .signature = attempt->signature}});
+                                                  .cause = attempt.cause,
+                                                  .detail = attempt.detail,
+                                                  .signature = attempt.signature}});
 }

@@ -10,7 +10,8 @@
 void decide_evaluations(struct step *step);
 /* The job is being built: what evaluates it need not begin. */
 void drop_evaluation(struct step *step, uint64_t job);
-/* An evaluation ended: where it says that the recipe does not evaluate, its job is held. */
-void hold_evaluated(struct step *step, const struct attempt_view *ended);
+/* What follows from a record: where an evaluation ended and says that the recipe does not evaluate,
+ * the job that it was about is held. */
+void hold_evaluated(struct step *step, const struct record *record);
 
 #endif

@@ -10,12 +10,14 @@
 
 #include "coordinator/core/evaluate.h"
 #include "coordinator/core/farm_state.h"
+#include "coordinator/core/hold.h"
 #include "coordinator/core/host_health.h"
 #include "coordinator/core/intake.h"
 #include "coordinator/core/job.h"
 #include "coordinator/core/lease.h"
 #include "coordinator/core/notices.h"
 #include "coordinator/core/plan.h"
+#include "coordinator/core/publish.h"
 #include "coordinator/core/schedule.h"
 #include "proto/base/seeded.h"
 
@@ -201,7 +203,7 @@ uint64_t farm_deadline_ms(const struct farm *farm)
     return deadline_ms == FARM_NEVER ? FARM_NEVER : deadline_ms - farm->offset_ms;
 }
 
-/* ---- the step ------------------------------------------------------------------------------ */
+/* ---- inputs -------------------------------------------------------------------------------- */
 
 static void start(struct step *step, const struct input *input)
 {
@@ -289,6 +291,55 @@ static void dispatch(struct step *step, const struct input *input)
     }
 }
 
+/* ---- what follows from records ------------------------------------------------------------- */
+
+/* What follows from one fact, whoever decided it, each by its owner. It adds holds, releases,
+ * suspicions and publications that are wanted; it ends no attempt and closes no job. */
+static void follow(struct step *step, const struct record *record)
+{
+    judge_hosts(step, record); /* first: what only a broken host met is released before it holds */
+    hold_evaluated(step, record);
+    hold_families(step, record);
+    want_publications(step, record);
+}
+
+/* The kinds of facts that something follows from. */
+static bool is_followed(const struct record *record)
+{
+    return record->kind == RECORD_ATTEMPT_ENDED || record->kind == RECORD_JOB_CLOSED;
+}
+
+/* Takes the records of the step since `first` in their order. One sweep is enough: nothing follows
+ * from what it adds. Returns where the records go on. */
+static size_t follow_records(struct step *step, size_t first)
+{
+    struct farm_outcome *outcome = step->outcome;
+    size_t decided = outcome->record_count;
+    for (size_t i = first; i < decided; i++) {
+        struct record record = outcome->records[i]; /* what is added may move the array */
+        if (is_followed(&record))
+            follow(step, &record);
+    }
+    for (size_t i = decided; i < outcome->record_count; i++)
+        assert(!is_followed(&outcome->records[i]) && "what follows from a fact ended something");
+    for (size_t i = first; i < decided; i++)
+        ask_orders(step, &outcome->records[i]);
+    return outcome->record_count;
+}
+
+/* After the sweep jobs are only closed without a result, from which nothing follows. */
+static void assert_followed(const struct step *step, size_t first)
+{
+    for (size_t i = first; i < step->outcome->record_count; i++) {
+        const struct record *record = &step->outcome->records[i];
+        assert(record->kind != RECORD_ATTEMPT_ENDED && "an attempt ended after the sweep");
+        assert((record->kind != RECORD_JOB_CLOSED || record->job.verdict != VERDICT_OK) &&
+               "a job was built after the sweep");
+    }
+}
+
+/* ---- the step ------------------------------------------------------------------------------ */
+
 static void release_due(struct step *step)
 {
     uint64_t job;
@@ -327,12 +378,14 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
                                       .clock = {.gap_ms = now_ms - last_ms}});
     size_t first = outcome->record_count;
     dispatch(step, input);
+    size_t followed = follow_records(step, first);
     release_due(step);
     decide_probations(step);
     decide_evaluations(step);
     if (routes_changed(outcome, first))
         close_unroutable(step);
     decide_schedule(step);
+    assert_followed(step, followed);
     close_finished_runs(step);
     decide_notices(step, first);
 }

@@ -179,6 +179,7 @@ struct attempt {
     uint64_t hearing;    /* (passing) of the newest status that showed it, and the next two */
     enum cause stop_cause;
     uint64_t stop_at_ms;
+    uint64_t witnessed; /* ended: for what its job was held until then; 0 nothing */
     uint64_t log_bytes;
     bool log_stored;
     bool adopted;

@@ -52,7 +52,7 @@ static bool is_proven(const struct farm *farm, const struct job_view *of)
     return false;
 }
 
-void hold_family(struct step *step, const struct attempt_view *attempt)
+static void hold_family(struct step *step, const struct attempt_view *attempt)
 {
     struct job_view failed = must_job(step->farm, attempt->job), job;
     uint64_t cursor = 0;
@@ -75,7 +75,8 @@ static void let_go(struct step *step, uint64_t job, uint64_t released)
            &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job, .signature = released}});
 }
 
-void release_family(struct step *step, uint64_t built, uint64_t held_for)
+/* `held_for`, or 0, is what the built one was a witness of. */
+static void release_family(struct step *step, uint64_t built, uint64_t held_for)
 {
     struct job_view of = must_job(step->farm, built), job;
     uint64_t cursor = 0;
@@ -86,6 +87,27 @@ void release_family(struct step *step, uint64_t built, uint64_t held_for)
                                       (held_for && job.held_for == held_for &&
                                        same_branch(&job.item->variant, &of.item->variant))))
             let_go(step, job.job, 0);
+}
+
+static void follow_end(struct step *step, struct token token)
+{
+    struct attempt_view attempt = must_attempt(step->farm, token);
+    struct job_view job = must_job(step->farm, attempt.job);
+    if (!attempt_decided(&attempt, &job))
+        return;
+    bool is_task = *must_run(step->farm, job.run).options.task;
+    if (job.verdict == VERDICT_FAILED && !is_task)
+        hold_family(step, &attempt);
+    else if (job.verdict == VERDICT_OK && attempt.witnessed)
+        release_family(step, job.job, attempt.witnessed);
+}
+
+void hold_families(struct step *step, const struct record *record)
+{
+    if (record->kind == RECORD_ATTEMPT_ENDED)
+        follow_end(step, record->attempt_ended.token);
+    else if (record->kind == RECORD_JOB_CLOSED && record->job.verdict == VERDICT_OK)
+        release_family(step, record->job.job, 0);
 }
 
 void release_held_by_host(struct step *step, uint64_t worker)

@@ -5,12 +5,10 @@
 
 #include "coordinator/core/step.h"
 
-/* An attempt failed: holds the ready jobs of its family that were never tried, when it failed for a
- * reason of its own and none of the family was built. */
-void hold_family(struct step *step, const struct attempt_view *failed);
-/* A job was built: its family goes on. `held_for`, or 0, is what the job itself was held for: the
- * success proves that wrong for its whole branch. */
-void release_family(struct step *step, uint64_t built, uint64_t held_for);
+/* What follows from a record. A job failed for a reason of its own: the ready jobs of its family
+ * that were never tried are held, when none of it was built. A job was built: its family goes on;
+ * and when it was a witness, so does all of its branch that was held for the same. */
+void hold_families(struct step *step, const struct record *record);
 /* A host is broken: nothing can be learned from it about jobs, so what only it met holds nobody. */
 void release_held_by_host(struct step *step, uint64_t worker);
 /* A person releases one job, or all of a run when `job` is 0; they are not held for the same again.

@@ -207,7 +207,7 @@ static void suspect(struct step *step, const struct attempt_view *attempt,
         quarantine(step, worker, reason);
 }
 
-void judge_host(struct step *step, const struct attempt_view *attempt)
+static void judge_host(struct step *step, const struct attempt_view *attempt)
 {
     struct worker_view worker = must_worker(step->farm, attempt->worker);
     if (worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
@@ -220,6 +220,17 @@ void judge_host(struct step *step, const struct attempt_view *attempt)
         if (worker.state == WORKER_PROBATION)
             move(step, &worker, worker.session ? WORKER_ONLINE : WORKER_OFFLINE, "", 0, 0);
     }
+}
+
+void judge_hosts(struct step *step, const struct record *record)
+{
+    if (record->kind != RECORD_ATTEMPT_ENDED)
+        return;
+    struct attempt_view attempt = must_attempt(step->farm, record->attempt_ended.token);
+    struct job_view job = must_job(step->farm, attempt.job);
+    struct run_view run = must_run(step->farm, job.run);
+    if (!options_evaluate(&run.options))
+        judge_host(step, &attempt);
 }
 
 void forgive_host(struct step *step, uint64_t worker)

@@ -6,8 +6,9 @@
 
 #include "coordinator/core/step.h"
 
-/* An attempt ended there: suspects, quarantines or clears its host. */
-void judge_host(struct step *step, const struct attempt_view *ended);
+/* What follows from a record: where an attempt ended, its host is suspected, quarantined or
+ * cleared. Evaluations say nothing about a host. */
+void judge_hosts(struct step *step, const struct record *record);
 /* A person vouches for the host: what speaks against it is forgotten. */
 void forgive_host(struct step *step, uint64_t worker);
 /* Puts hosts on probation whose quarantine is over. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/core/job.h"
 
-#include "coordinator/core/hold.h"
 #include "coordinator/core/publish.h"
 #include "proto/base/seeded.h"
 
@@ -33,10 +32,6 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
     decide(step, &(struct record){
                      .kind = RECORD_JOB_CLOSED,
                      .job = {.job = job, .verdict = verdict, .cause = cause, .detail = detail}});
-    if (verdict == VERDICT_OK || (verdict == VERDICT_FAILED && SEEDED_BUG(PUBLISH_UNBUILT)))
-        want_publication(step, job);
-    if (verdict == VERDICT_OK)
-        release_family(step, job, 0);
     if (!count)
         return;
     if (!is_result(verdict)) {

@@ -11,7 +11,8 @@
 #include "coordinator/core/step.h"
 
 /* Closes an open job. What waits for it is closed alike when the verdict is a result; else the
- * first of them becomes ready and the others wait for that one. `detail` is copied. */
+ * first of them becomes ready and the others wait for that one. `detail` is copied. Holds and
+ * publications follow from the record (farm.c). */
 void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause cause,
                const char *detail);
 /* Closes a job without a result, and drops its publication while nobody was granted it. An attempt

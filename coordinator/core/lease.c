@@ -22,16 +22,13 @@
 /* Records the end, and that its log is stored if that is known already or there is none. */
 static void record_end(struct step *step, struct record *ended, bool has_log)
 {
-    struct attempt_view attempt;
     struct token token = ended->attempt_ended.token;
-    attempt = must_attempt(step->farm, token);
-    uint64_t held_for = must_job(step->farm, attempt.job).held_for; /* its end forgets that */
     decide(step, ended);
-    attempt = must_attempt(step->farm, token);
+    struct attempt_view attempt = must_attempt(step->farm, token);
     if (attempt.log_stored || !has_log)
         decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
                                       .sealed = {token, attempt.log_bytes}});
-    decide_ended(step, token, held_for);
+    decide_ended(step, token);
 }
 
 void lose_attempt(struct step *step, struct token token, const char *detail)
@@ -246,9 +243,16 @@ static void reconcile(struct step *step, const struct told *told)
     if (foreign)
         ask(step, &(struct effect){
                       .kind = EFFECT_FOREIGN, .worker = told->worker, .token = foreign->token});
-    if (query_has_orders(step->farm, told->worker))
+}
+
+void ask_orders(struct step *step, const struct record *record)
+{
+    if (record->kind != RECORD_WORKER_HEARD)
+        return;
+    struct worker_view worker = must_worker(step->farm, record->worker_heard.worker);
+    if (worker.session && query_has_orders(step->farm, worker.worker))
         ask(step, &(struct effect){
-                      .kind = EFFECT_ORDERS, .worker = told->worker, .session = told->session});
+                      .kind = EFFECT_ORDERS, .worker = worker.worker, .session = worker.session});
 }
 
 void decide_status(struct step *step, const struct input_status *input)

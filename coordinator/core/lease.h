@@ -15,6 +15,9 @@ void decide_send_failed(struct step *step, uint64_t worker);
 void decide_sealed(struct step *step, const struct input_sealed *input);
 /* Time passed: silent workers go offline, and leases that nobody renewed are lost. */
 void decide_expiry(struct step *step);
+/* What follows from a record, once everything else that follows is decided: a worker that was heard
+ * is told what it has to hear. */
+void ask_orders(struct step *step, const struct record *record);
 /* Ends a live attempt as lost, with what follows for its job. */
 void lose_attempt(struct step *step, struct token token, const char *detail);
 

@@ -60,12 +60,19 @@ static uint64_t want(struct step *step, const struct job_view *job,
     return id;
 }
 
-void want_publication(struct step *step, uint64_t job)
+static bool is_built(const struct record *record)
 {
+    enum verdict verdict = record->kind == RECORD_JOB_CLOSED ? record->job.verdict : VERDICT_NONE;
+    return verdict == VERDICT_OK || (verdict == VERDICT_FAILED && SEEDED_BUG(PUBLISH_UNBUILT));
+}
+
+void want_publications(struct step *step, const struct record *record)
+{
+    if (!is_built(record) || !query_publishes(step->farm, record->job.job))
+        return;
+    uint64_t job = record->job.job;
     struct job_view view = must_job(step->farm, job);
     struct attempt_view built;
-    if (!query_publishes(step->farm, job))
-        return;
     bool found = find_product(step->farm, job, &built);
     assert(found && "it ended well without a product");
     want(step, &view, &built);

@@ -5,8 +5,8 @@
 
 #include "coordinator/core/step.h"
 
-/* A job was built: wants its publication if its run publishes it. */
-void want_publication(struct step *step, uint64_t job);
+/* What follows from a record: a job that was built is to be published, if its run publishes. */
+void want_publications(struct step *step, const struct record *record);
 /* What a worker says of a publication. False when it is another worker's. */
 bool decide_publication_item(struct step *step, uint64_t worker, const struct item *item);
 /* Its worker does not show it any more, although it had begun: it may have been published. */

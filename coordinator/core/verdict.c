@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* verdict.c - what follows the end of an attempt: retry_policy.c's row, and what was learned.
+/* verdict.c - what the end of an attempt means for its job: retry_policy.c's row, and what was
+ * learned.
  *
  * A compile error is the code's own fault and is told at once; a lost host or a broken line is the
  * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max for
@@ -8,10 +9,7 @@
  */
 #include "coordinator/core/verdict.h"
 
-#include "coordinator/core/evaluate.h"
 #include "coordinator/core/fit.h"
-#include "coordinator/core/hold.h"
-#include "coordinator/core/host_health.h"
 #include "coordinator/core/job.h"
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
@@ -127,7 +125,6 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
     if (retry->again == AGAIN_NEVER || is_spent(&past, retry, attempt, &farm.policy)) {
         close_job(step, attempt->job, retry->verdict, attempt->cause,
                   last_words(step, attempt, &past));
-        hold_family(step, attempt);
         return;
     }
     if (!is_open(step->farm, attempt->job)) { /* handed over to it: it waits for its run again */
@@ -246,18 +243,13 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-void decide_ended(struct step *step, struct token token, uint64_t held_for)
+void decide_ended(struct step *step, struct token token)
 {
     struct attempt_view attempt = must_attempt(step->farm, token);
-    struct job_view job = must_job(step->farm, attempt.job);
     bool was_probe = must_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
     bool evaluated = evaluates(step->farm, attempt.job);
-    if (!evaluated) /* which says nothing about a host */
-        judge_host(step, &attempt);
-    if (job.state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
+    if (must_job(step->farm, attempt.job).state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
-    if (evaluated)
-        hold_evaluated(step, &attempt);
     if (attempt.outcome != OUTCOME_OK) {
         if (!evaluated)
             raise_reservation(step, &attempt, retry_policy_of(attempt.cause)->change);
@@ -267,6 +259,4 @@ void decide_ended(struct step *step, struct token token, uint64_t held_for)
     if (!evaluated)
         learn(step, &attempt);
     close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
-    if (held_for)
-        release_family(step, attempt.job, held_for);
 }

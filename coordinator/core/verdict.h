@@ -5,8 +5,10 @@
 
 #include "coordinator/core/step.h"
 
-/* The attempt has just ended. `held_for`: the signature its job was a witness of until then, or 0.
- * Nothing follows for a job that is closed already. */
-void decide_ended(struct step *step, struct token token, uint64_t held_for);
+/* The attempt has just ended: its job is closed, or tried again. Nothing follows for a job that is
+ * closed already. What its end says about its host and its family follows from the records
+ * (farm.c).
+ */
+void decide_ended(struct step *step, struct token token);
 
 #endif

@@ -218,6 +218,7 @@ static void fill_attempt(const struct attempt *attempt, struct attempt_view *out
         .facts = &attempt->facts,
         .product = &attempt->product,
         .signature = attempt->signature,
+        .witnessed = attempt->witnessed,
         .lines = attempt->lines,
     };
     if (attempt_is_live(attempt) && is_said(attempt->worker, attempt->hearing)) {

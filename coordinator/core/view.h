@@ -84,7 +84,8 @@ struct attempt_view {
     uint64_t renewed_ms;                        /* core time of the last status that showed it */
     bool log_stored;                            /* its whole log is on disk */
     uint64_t signature;                         /* equal for ends that look alike; 0 none */
-    const char *lines;                          /* of the log, that say why it failed */
+    uint64_t witnessed; /* the signature that its job was a witness of when it ended; 0 none */
+    const char *lines;  /* of the log, that say why it failed */
     const struct exit_facts *facts;
     const struct product *product;
     /* What its worker will stop it for unless it advances, and at which core time; NONE, 0: nothing
@@ -93,6 +94,14 @@ struct attempt_view {
     uint64_t stop_at_ms;
 };
 MAY_MISS bool view_attempt(const struct farm *farm, struct token token, struct attempt_view *out);
+/* Whether the end of this attempt closed its job: not when the job is tried again, nor when it was
+ * closed before (a cancelled one). */
+static inline bool attempt_decided(const struct attempt_view *attempt, const struct job_view *of)
+{
+    bool is_result = of->verdict == VERDICT_OK || of->verdict == VERDICT_FAILED ||
+                     of->verdict == VERDICT_TIMED_OUT;
+    return is_result && token_equal(of->attempt, attempt->token);
+}
 /* Attempts of a job, first to last; *index starts at 0. */
 bool view_attempt_next(const struct farm *farm, uint64_t job, size_t *index,
                        struct attempt_view *out);

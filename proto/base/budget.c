@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* budget.c - see budget.h. */
 #include "proto/base/budget.h"
 
 #include "proto/base/clock.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* clock.c - see clock.h. */
 #include "proto/base/clock.h"
 
 #include <assert.h>

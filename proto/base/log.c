@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* log.c - see log.h. */
 #include "proto/base/log.h"
 
 #include <stdarg.h>

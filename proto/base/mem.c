@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* mem.c - see mem.h. */
 #include "proto/base/mem.h"
 
 #include <assert.h>

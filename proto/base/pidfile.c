@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* pidfile.c - see pidfile.h. */
 #include "proto/base/pidfile.h"
 
 #include "proto/base/io.h"

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_failures.c - what failures cost: the sample matrix through the real core, in no time.
+/* bench_failures.c - what failures cost: the sample matrix in the real core, in simulated time.
  *
  *   bench_failures [SEED]
  *
- * The 67 variants of the sample as a play of events: hosts that build for one or two hours,
- * one heavy build at a time. First each build and each publish fails one time in ten in a way that
- * passes, and nobody helps; then 24 of the 67 cannot be built, as in the real history, and each
- * finds that out after half an hour. Prints what was published and the host time that was spent in
- * vain, as a ratio to one attempt a cluster per branch and system; ends with 1 when a limit of
- * the issue is missed.
+ * Plays the 67 variants of the sample as events: hosts build for one or two hours, one heavy build
+ * at a time. First, one build or publish in ten fails for a temporary reason, without any help from
+ * people. Then 24 of the 67 cannot be built, as in the real history, and each fails after half an
+ * hour. Prints what was published and the wasted host time, as a ratio to one attempt per cluster,
+ * branch and system; exits with 1 when a limit is missed.
  */
 #include "coordinator/core/farm.h"
 #include "coordinator/core/view.h"

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_journal.c - what the journal alone commits: the records of a no-op job, in turns of a size.
+/* bench_journal.c - the speed of the journal alone: commits the records of no-op jobs in turns.
  *
  *   bench_journal FOLDER JOBS JOBS_PER_TURN
  *
- * Prints jobs and seconds and jobs a second. The records are those a no-op job leaves behind it
- * while it is dispatched: lease offered, attempt ended, job closed. tests/bench/dispatch divides by
- * this.
+ * Prints jobs, seconds, and jobs per second. The records are those of the dispatch of a no-op job:
+ * lease offered, attempt ended, job closed. tests/bench/dispatch divides by this result.
  */
 #include "coordinator/storage/journal.h"
 #include "proto/base/clock.h"

@@ -257,7 +257,7 @@ farm_project() {
 # The branches of the sample.
 sample_branches='main cuda-12_9 cuda-13_0'
 
-# yaml_block KEY TEXT: the text as it stands, whatever it has.
+# yaml_block KEY TEXT: the text as it stands; YAML wants no tab where a line begins.
 yaml_block() {
 	printf '%s: |\n      %s\n' "$1" "${2//$'\n'/$'\n      '}"
 }

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* faultproxy.c - a bad network in one process: relays TCP connections and spoils them on command.
+/* faultproxy.c - a bad network in one process: relays TCP connections and disturbs them on command.
  *
  *   faultproxy COMMANDS LISTEN=TARGET...     addresses are IPV4:PORT
  *
- * COMMANDS is a FIFO. Each line is "NUMBER COMMAND"; once it is in force the line "NUMBER done", or
- * "NUMBER" and what is wrong, is written to standard output. WAY is up (to the target), down or
- * both.
+ * COMMANDS is a FIFO. Each line is "NUMBER COMMAND". When the command is in force, the line "NUMBER
+ * done" is written to standard output; for a wrong line "NUMBER" and the reason. WAY is up (to the
+ * target), down or both.
  *
- *   delay MS        every byte arrives this much later
- *   loss PERCENT    this share of pieces, and the bytes after them, arrive one retransmission later
- *   stall WAY       bytes stand still and nobody is told: one-way silence, a cut link; heal ends it
- *   cut WAY BYTES   each connection is reset after this many more bytes in that direction
- *   reset           open connections are reset
- *   vanish          open connections stay open at both ends, but no byte arrives: half-open, as
- *                   after a failed middlebox. New connections work
- *   orphan          the same, but the client's end is reset: the host lost its power and is back
- *   refuse          new connections are reset
- *   heal            ends all of this. Vanished connections are reset, as by a rebooted machine
- *   state           answers "NUMBER open N up BYTES down BYTES"
+ *   delay MS         every byte arrives this much later
+ *   loss PERCENT     this part of the pieces arrives one retransmission later, with all that follow
+ *   stall WAY        bytes stop and no end is told; after heal they continue: silence in one
+ *                    direction, or an unplugged cable
+ *   cut WAY BYTES    each connection is reset after this many more bytes in that direction
+ *   reset            open connections are reset
+ *   vanish           open connections stay open at both ends, but nothing sent on them arrives:
+ *                    half-open, as after a failed middlebox. New connections work
+ *   orphan           like vanish, but the client's end is reset: a host that lost power and is back
+ *   refuse           new connections are reset
+ *   heal             ends all of these; vanished connections are reset, as by a rebooted machine
+ *   state            the answer is "NUMBER open N up BYTES down BYTES"
  *
- * Delay and loss change when a byte arrives, never their order: this is TCP. The dice have one
- * seed. A pair is two sockets; a lane is one direction of it, a queue of pieces with the time each
- * is due.
+ * Delay and loss change when bytes arrive, never their order, as with TCP. Random numbers have a
+ * fixed seed. A pair is the two sockets of a connection; a lane is one direction of it: a queue of
+ * pieces, each with the time at which it is due.
  */
 #include "proto/base/clock.h"
 #include "proto/base/err.h"
@@ -45,10 +46,9 @@
 
 enum {
     PIECE_BYTES = 16 * 1024,
-    LANE_PIECES =
-        16, /* under way in one direction: then the sender is not read, as by TCP's window */
+    LANE_PIECES = 16, /* queued in one direction; then the sender is not read, as by TCP's window */
     DOORS_MAX = 16,
-    RETRANSMIT_MS = 200 /* TCP's first, on a line without delay */
+    RETRANSMIT_MS = 200 /* TCP's first retransmission, without delay */
 };
 
 enum way { UP, DOWN, WAYS };
@@ -218,7 +218,7 @@ static void lane_read(struct proxy *proxy, struct pair *pair, enum way way)
         pair_reset(pair);
 }
 
-/* The piece that may go on now, or NULL. */
+/* The piece that is due now, or NULL. */
 static struct piece *lane_ready(const struct proxy *proxy, const struct pair *pair, enum way way)
 {
     struct piece *piece = TAILQ_FIRST(&pair->lanes[way].pieces);
@@ -248,7 +248,7 @@ static void lane_write(struct proxy *proxy, struct pair *pair, enum way way)
         pair_reset(pair);
 }
 
-/* Tells the receiver that the sender is done, when everything before it has arrived. */
+/* Forwards the sender's end after everything before it has arrived. */
 static void lane_shut(const struct proxy *proxy, struct pair *pair, enum way way)
 {
     struct lane *lane = &pair->lanes[way];
@@ -354,7 +354,7 @@ static bool do_heal(struct proxy *proxy, const struct words *words)
     return true;
 }
 
-/* What it says is take_line's. */
+/* take_line prints the answer. */
 static bool do_state(struct proxy *proxy, const struct words *words)
 {
     (void)words;
@@ -364,7 +364,7 @@ static bool do_state(struct proxy *proxy, const struct words *words)
 
 static const struct {
     const char *name;
-    bool (*run)(struct proxy *proxy, const struct words *words); /* false: its words are wrong */
+    bool (*run)(struct proxy *proxy, const struct words *words); /* false: wrong arguments */
 } commands[] = {{"delay", do_delay},   {"loss", do_loss},     {"stall", do_stall},
                 {"cut", do_cut},       {"reset", do_reset},   {"vanish", do_vanish},
                 {"orphan", do_vanish}, {"refuse", do_refuse}, {"heal", do_heal},

@@ -153,7 +153,7 @@ story() {
 	play 1.14.1
 	farm_ready
 	run farm plan 'gpu=sm121 isa=avx2 cuda=12.8'
-	says "SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.8"
+	says "SM121 (DGX Spark) is known to nvcc from CUDA 12.9 on, not 12.8"
 	run farm rebuild 'gpu=sm121 isa=avx2 cuda=12.8'
 	says "warning: 1 variant such as torchvision-python313-cuda12_8-sm121-avx2 may fail to build"
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Peers that mean harm (hostile.c has the misdeeds). Beside each an honest matrix ends well in its time,
-# the coordinator's memory stays bounded, and its log says whose key it was.
+# Hostile peers (hostile.c has the misdeeds). During each misdeed an honest matrix succeeds in time, the
+# coordinator's memory stays bounded, and its log names the hostile key.
 
 load farm
 
-# A misdeed may make the honest matrix take so many times what it takes alone, and that much more.
+# A misdeed may slow down the honest matrix by this factor and this many seconds:
 FACTOR=4
 SLACK_MS=10000
 

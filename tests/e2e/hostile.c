@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* hostile.c - peers that mean harm, against a real coordinator.
+/* hostile.c - hostile peers against a real coordinator.
  *
  *   hostile HOME KEY MISDEED SECONDS [NUMBER]
  *
- * HOME is the farm's folder (where it listens, its public key), KEY a file with the key pair of the
- * peer that misbehaves, "-" for strangers that have none. It misbehaves for SECONDS, or until
- * SIGTERM. Lines on standard output say how far it is: "begun" once the misdeed is under way, and
- * at the end "did N" with how often, "heard N" with how often it was answered, "cut N" with how
- * often its connection was ended. It ends with 0: whether the farm minded is the test's to say.
- */
+ * HOME is the farm's folder (for its endpoint and public key), KEY a file with the key pair of the
+ * hostile peer, "-" for peers without an enrolled key. It misbehaves for SECONDS or until SIGTERM.
+ * It prints "begun" once the misdeed has started, and at the end "did N": how often it was done,
+ * "heard N": how often it was answered, "cut N": how often the connection was ended. It always
+ * exits with 0: the test decides whether the farm was harmed. */
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/mem.h"

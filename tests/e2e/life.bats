@@ -69,13 +69,13 @@ to_be_stopped() {
 	to_be_stopped null
 	wait_until 40 to_be_stopped silent
 	run farm status
-	says "silent main torchvision-python313-cuda12_8-sm90-avx2: its build on one is stopped in "
+	says "silent main torchvision-python313-cuda12_8-sm90-avx2: its build on one will be stopped in "
 	run farm why sm90-avx2
 	says "unless it prints or computes"
 	timeout 10 tee "$top/on" <<<go
 	wait_until 10 to_be_stopped null
 	run farm status
-	[[ $output != *"is stopped in"* ]]
+	[[ $output != *"will be stopped in"* ]]
 	timeout 10 tee "$top/on" <<<go
 	wait_until 30 run_is closed
 	ended_as "1 ok, 0 failed, 0 published"

@@ -23,11 +23,9 @@ teardown() {
 building() {
 	local name
 	FARM_TIMEOUT_S=30 farm init "$url" >/dev/null
-	heartbeat=300ms lease_ttl=${lease_ttl:-2s} lost_grace=${lost_grace:-10m} farm_project "
-		echo \$FARM_PACKAGE >>$built
-		seq 1 20000
-		while ! [ -e $gate ]; do sleep 0.05; done
-		seq 20001 40000" 'checkout: false'
+	heartbeat=300ms lease_ttl=${lease_ttl:-2s} lost_grace=${lost_grace:-10m} farm_project \
+		"echo \$FARM_PACKAGE >>$built; seq 1 20000; while ! [ -e $gate ]; do sleep 0.05; done; seq 20001 40000" \
+		'checkout: false'
 	farm_up
 	for name in one two; do
 		agent_enrol "$name" "$top/$name"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The coordinator's mind among hostile peers: each byte of the input is something that somebody
- * does (a worker says hello or sends a status, with items as it likes; a person submits, cancels,
- * publishes; the coordinator restarts). Nothing of it may lead to a contradiction, and a farm that
- * is replayed from its records is the same farm. */
+/* The coordinator's core with hostile peers: each byte of the input is an event (a worker sends a
+ * hello or a status with arbitrary items; a user submits, cancels or publishes; the coordinator
+ * restarts). No sequence may lead to a contradiction, and replaying the records must give the same
+ * farm. */
 #include "tests/fuzz/fuzz.h"
 
 #include "coordinator/core/farm.h"

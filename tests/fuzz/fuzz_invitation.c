@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A token, as somebody pasted it. What is read is written back the same. */
+/* A token as a person may paste it. Writing a parsed token must give the same text. */
 #include "tests/fuzz/fuzz.h"
 
 #include "proto/invitation.h"

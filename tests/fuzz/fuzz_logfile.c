@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A stored log. The first byte says how the rest becomes a file: as it is, or as frames with right
- * hashes, so that the fuzzer gets behind them; then a byte of it may be damaged. */
+/* A stored log. The first byte decides how the rest becomes a file: unchanged, or as frames with
+ * valid hashes, so that the fuzzer gets past their check; then one byte may be damaged. */
 #include "tests/fuzz/fuzz.h"
 
 #include "coordinator/storage/logfile.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* replay.c - runs a fuzz target over stored inputs: seeds, and all that ever crashed it.
+/* replay.c - runs a fuzz target on stored inputs: seeds, and all inputs that ever crashed it.
  *
  *   replay_X FOLDER|FILE...
  *
- * For every build, also those without libFuzzer. Exit 1 when there is no input at all.
+ * Works in every build, also without libFuzzer. Exits with 1 when there is no input at all.
  */
 #include "tests/fuzz/fuzz.h"
 

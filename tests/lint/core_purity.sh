@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# core_purity.sh [ARCHIVE...] - the minds know no clock, file, socket, thread or chance.
+# core_purity.sh [ARCHIVE...] - the pure cores use no clock, file, socket, thread or random number.
 #
-# What the archives need from outside may only be memory, texts, formatting into memory and assert.
-# Without arguments: the minds and what they stand on, from the build folder.
+# The archives may use only these things from outside: memory, texts, formatting into memory, assert.
+# Without arguments: the cores and the libraries below them, from the build folder.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need nm

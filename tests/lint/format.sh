@@ -5,14 +5,14 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_llvm clang-format
 
-mapfile -t all < <(c_files)
+mapfile -t all < <(c_files | of_interest)
+[ ${#all[@]} -gt 0 ] || all=(/dev/null)
 if [ "${1:-}" = --fix ]; then
 	clang-format -i "${all[@]}"
 	exit
 fi
-for file in "${all[@]}"; do
-	# The first line that differs, not the whole difference: the repair is one command.
-	line=$(clang-format "$file" | cmp "$file" - 2>/dev/null | sed 's/.*line //') || true
-	[ -z "$line" ] || finding "$file:$line: not as clang-format writes it; run tests/lint/format.sh --fix"
-done
+# The first line that differs, not the whole difference: the repair is one command.
+findings < <(printf '%s\n' "${all[@]}" | xargs clang-format --dry-run 2>&1 |
+	sed -n 's/^\([^:]*:[0-9]*\):.*clang-format.*/\1: not as clang-format writes it; run tests\/lint\/format.sh --fix/p' |
+	awk -F : '!seen[$1]++')
 verdict

@@ -4,7 +4,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-mapfile -t headers < <(files '*.h')
+mapfile -t headers < <(files '*.h' | of_interest)
 flags=(-std=gnu17 -D_GNU_SOURCE '-DFARM_VERSION="0"' -Wall -Wextra -Werror -Wno-unused
 	-I "$source_dir" -I "$binary_dir" -fsyntax-only -x c)
 for compiler in gcc clang; do

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# includes.sh - include arrows are those of rooms.txt, and none leads back.
+# includes.sh - includes between rooms are those of rooms.txt, and there is no circle.
 #
 # Checked: each folder with C has a row; a row includes only rows above it, so rooms have no circle;
 # each include between rooms is in the table, and each arrow of the table is used; within a room no
-# two units (X.c and X.h) include each other. Beside that: the pure minds (coordinator/core,
-# coordinator/sessions, worker/agent.c) see no library that does something, and who may write the
-# farm is decided by who includes farm_state.h.
+# two units (X.c and X.h) include each other. In addition: the pure cores (coordinator/core,
+# coordinator/sessions, worker/agent.c) include no library that does I/O, and only files that may
+# change the farm include farm_state.h.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 rooms=$source_dir/tests/lint/rooms.txt

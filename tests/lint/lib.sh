@@ -4,6 +4,8 @@
 # lib.sh - what the lint scripts share. Each script looks at the whole tree, prints one line per
 # finding as FILE:LINE: what to do, and ends with 1 when there was one.
 #
+# FARM_LINT says how much of it: `whole`; `quick`, where what looks at one file at a time looks at those
+# that changed; by default all but clang-tidy (tidy.sh) look at all of it.
 # FARM_SOURCE_DIR and FARM_BINARY_DIR come from ctest; by hand, the checkout and build/dev.
 
 set -euo pipefail
@@ -12,6 +14,7 @@ export LC_ALL=C.UTF-8
 source_dir=${FARM_SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 # shellcheck disable=SC2034 # for those who source this
 binary_dir=${FARM_BINARY_DIR:-$source_dir/build/dev}
+lint=${FARM_LINT:-usual}
 cd "$source_dir"
 
 # files PATTERN...: the files of the tree whose name matches one of the patterns; nothing built,
@@ -23,6 +26,38 @@ files() {
 	done
 	find . \( -path './.git' -o -path './build*' -o -name node_modules \) -prune -o \
 		-type f \( "${wanted[@]:1}" \) -printf '%P\n' | sort
+}
+
+# The commit that this work began at: the newest that it shares with main, or else the last one.
+base() {
+	local there since
+	for there in origin/HEAD origin/main main; do
+		since=$(git merge-base HEAD "$there" 2>/dev/null) || continue
+		if [ "$since" != "$(git rev-parse HEAD)" ]; then
+			echo "$since"
+			return
+		fi
+	done
+	git rev-parse --quiet --verify 'HEAD~1^{commit}'
+}
+
+# Files that are not as they were then; `.`, which stands for all, where nobody knows.
+changed() {
+	local since
+	since=$(base 2>/dev/null) || { echo . && return; }
+	git diff --name-only "$since"
+	git ls-files --others --exclude-standard
+}
+
+# of_interest < FILES: those to look at, for lints that look at one at a time.
+of_interest() {
+	local those
+	those=$([ "$lint" != quick ] || changed)
+	if [ "$lint" = quick ] && [ "$those" != . ]; then
+		grep -xF "$those" || true
+	else
+		cat
+	fi
 }
 
 c_files() {

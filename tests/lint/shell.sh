@@ -5,14 +5,15 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need shellcheck
 
-mapfile -t scripts < <(shell_files | grep -vE '\.(bats|bash)$' | sort -u)
-mapfile -t tests < <(files '*.bats' '*.bash')
-findings < <(shellcheck --format=gcc "${scripts[@]}" || true)
+mapfile -t scripts < <(shell_files | grep -vE '\.(bats|bash)$' | sort -u | of_interest)
+mapfile -t tests < <(files '*.bats' '*.bash' | of_interest)
+findings < <(printf '%s\n' "${scripts[@]}" | xargs -r shellcheck --format=gcc || true)
 # What `load` brings and what it uses is not seen across files; texts for another shell are single-
 # quoted on purpose.
-findings < <(shellcheck --format=gcc --shell=bats --exclude=SC2154,SC2034,SC2016,SC1091 "${tests[@]}" || true)
+findings < <(printf '%s\n' "${tests[@]}" |
+	xargs -r shellcheck --format=gcc --shell=bats --exclude=SC2154,SC2034,SC2016,SC1091 || true)
 
 # A pause of wait_until between two looks is fine; a build that takes its time is a fixture's.
-findings < <(grep -nE '^[[:blank:]]*(sleep|usleep) ' "${tests[@]}" | grep -v '^tests/e2e/farm.bash:' |
+findings < <(grep -nE '^[[:blank:]]*(sleep|usleep) ' "${tests[@]}" /dev/null | grep -v '^tests/e2e/farm.bash:' |
 	sed -E 's/^([^:]+:[0-9]+):.*/\1: sleeps: wait for the condition itself (wait_until)/')
 verdict

@@ -5,9 +5,8 @@
 # usage: tidy.sh [PART PARTS]   that part of the sources, counted from 0 (default: all)
 #
 # It is slow, so it looks at a source only where its verdict is not known:
-#   FARM_TIDY=changed   (default) sources that changed since this branch left main (or since the last
-#                       commit), or include what did; the rest has passed CI
-#   FARM_TIDY=whole     every source; CI and `tests/run --long`
+#   sources that changed since this branch left main (or since the last commit), or include what did; the
+#   rest has passed CI. With FARM_LINT=whole (CI, `tests/run --long`) every source.
 # Of these, what was fine once is not looked at again with the same text. The key is a hash of the source,
 # of all of ours that it includes, of the command that compiles it, of the configuration, of clang-tidy
 # and of Debian's libraries. FARM_TIDY_CACHE says where keys are kept (default
@@ -21,7 +20,6 @@ need_llvm clang-tidy
 need jq
 
 part=${1:-0} parts=${2:-1}
-which=${FARM_TIDY:-changed}
 cache=${FARM_TIDY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/floxfarm/tidy}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -34,26 +32,6 @@ compile_commands() {
 		unique_by(.file) | map(select(.file | contains(".pb-c.") | not)
 			| .command |= gsub($gone; "") | .command += " -DFARM_COMMIT=\"\\\"\\\"\"" | del(.output))' \
 		"$binary_dir/compile_commands.json"
-}
-
-# The commit that this work began at: the newest that it shares with main, or else the last one.
-base() {
-	local there since
-	for there in origin/HEAD origin/main main; do
-		since=$(git merge-base HEAD "$there" 2>/dev/null) || continue
-		if [ "$since" != "$(git rev-parse HEAD)" ]; then
-			echo "$since"
-			return
-		fi
-	done
-	git rev-parse --quiet --verify 'HEAD~1^{commit}'
-}
-
-# Files that are not as they were then. `.` stands for all: nobody knows, or .clang-tidy changed.
-changed() {
-	local since
-	since=$(base 2>/dev/null) || { echo . && return; }
-	{ git diff --name-only "$since" && git ls-files --others --exclude-standard; } | sed 's/^\.clang-tidy$/./'
 }
 
 # What every verdict depends on.
@@ -71,7 +49,8 @@ surroundings() {
 # verdict depends on.
 sources() {
 	mkdir "$work/key"
-	if [ "$which" = whole ]; then echo .; else changed; fi >"$work/changed"
+	# .clang-tidy is about all of them.
+	if [ "$lint" = whole ]; then echo .; else changed | sed 's/^\.clang-tidy$/./'; fi >"$work/changed"
 	files '*.[ch]' '*.def' '*.proto' | xargs sha256sum >"$work/sums"
 	files '*.[ch]' '*.def' | xargs grep -HoE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]+"[^"]+' |
 		sed -E 's,:[^"]*", ,; s,\.pb-c\.h$,.proto,' >"$work/includes"

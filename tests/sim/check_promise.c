@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* check_promise.c - hole, hold, notice: what is promised when builds fail.
+/* check_promise.c - hole, hold, notice: the guarantees for failing builds.
  *
- * A broken host that fails everything fast eats three jobs of different families, no more, and is
- * then quarantined; on probation it gets one at a time. A job that is held for others of its family
- * is released as soon as one of them is built, goes on when nobody has anything else to do, and is
- * closed unbuilt on the word of two witnesses only. People are told a thing once, as long as it is
- * so. Records are looked at before they are taken into the books, and what must be so between two
- * steps once all of them are. */
+ * A broken host that fails every build fast gets at most three jobs of different families and is
+ * then quarantined; on probation it gets one job at a time. A job that is held because of its
+ * family is released as soon as one of the family is built, is tried when the hosts have nothing
+ * else to do, and is closed unbuilt only after two witnesses. A notice is sent once while its
+ * reason lasts. Each record is checked before it is added to the books; invariants between steps
+ * are checked after all records of a step. */
 #include "tests/sim/check.h"
 #include "tests/sim/farmd.h"
 
@@ -129,7 +129,7 @@ static bool was_vouched_for(const struct world *world, uint64_t worker)
 static void check_cleared(struct world *world, uint64_t id)
 {
     const struct fact_worker *worker = facts_worker(world->facts, id);
-    if (worker && worker->newest != OUTCOME_OK && !was_vouched_for(world, id))
+    if (worker && worker->well <= worker->suspected && !was_vouched_for(world, id))
         world_wrong(world, "hole", "%s is suspected no more, and nothing ended well there",
                     worker->name);
 }

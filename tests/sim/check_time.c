@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* check_time.c - expiry and stale: a lease ends by silence when its worker was silent for the whole
- * term while somebody was there to hear it, and then it does end.
+/* check_time.c - expiry and stale: a lease expires if and only if its worker was silent for the
+ * whole term while a coordinator ran.
  *
- * Time is counted in turns: what lies between two of them counts if it is at most a second, since
- * otherwise nobody was looking. It is read from inputs and records as each step is taken, for what
- * renews a lease is not written; a new coordinator begins a new count. */
+ * Time is counted in turns: the time between two turns counts if it is at most a second; otherwise
+ * the coordinator was not running. It is taken from the inputs and records of each step, because
+ * renewals of a lease are not recorded; a new coordinator starts a new count. */
 #include "tests/sim/check.h"
 
 #include <stdlib.h>

@@ -152,13 +152,27 @@ static void add_job(struct facts *facts, const struct record_job_planned *body)
         run && run->options.publish && !run->options.local && job->item.target.kind != TARGET_NONE;
 }
 
+/* Whether an evaluation of it ended so. */
+static bool is_evaluated(const struct facts *facts, const struct fact_job *job, uint64_t signature)
+{
+    for (const struct fact_attempt *at = facts->attempts; at; at = at->hh.next) {
+        const struct fact_job *by = facts_job(facts, at->job);
+        const char *name = by ? strchr(by->item.variant.package, '-') : NULL; /* evaluate-NAME */
+        if (at->ended && at->signature == signature && name && facts_evaluates(facts, by->run) &&
+            facts_run(facts, by->run)->options.retry_of == job->run &&
+            strcmp(name + 1, job->item.variant.package) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* For a signature, or 0: it is held no more. */
 static void set_held(struct facts *facts, uint64_t id, uint64_t signature)
 {
     struct fact_job *job = &facts->jobs[id];
     facts->held_jobs += (signature != 0) - (size_t)job->held;
     job->held = signature != 0;
-    job->evaluated = job->held && facts_evaluates(facts, facts->newest_run);
+    job->evaluated = job->held && is_evaluated(facts, job, signature);
     if (signature)
         job->held_for = signature;
 }
@@ -347,8 +361,9 @@ static void ended(struct facts *facts, const struct record_attempt_ended *body)
     attempt->life = FACT_ENDED;
     attempt->outcome = body->outcome;
     attempt->signature = body->signature;
-    facts->newest_run = job ? job->run : 0;
-    facts->workers[attempt->worker].newest = body->outcome;
+    attempt->ended = ++facts->ends;
+    if (body->outcome == OUTCOME_OK)
+        facts->workers[attempt->worker].well = attempt->ended;
     if (!job || !token_equal(job->holder, body->token))
         return;
     job->holder = (struct token){0};
@@ -518,6 +533,11 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_REQUEST_KNOWN:
         add_request(facts, record->request_known.request_id, record->request_known.run);
         return;
+    case RECORD_WORKER_SUSPECTED: {
+        const struct fact_attempt *attempt = facts_attempt(facts, record->worker_suspected.token);
+        facts->workers[record->worker_suspected.worker].suspected = attempt ? attempt->ended : 0;
+        return;
+    }
     case RECORD_NOTICE_RAISED:
     case RECORD_NOTICE_TOLD:
     case RECORD_NOTICE_ENDED:
@@ -538,7 +558,6 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_LEDGER_ENTERED:
     case RECORD_LEARNED:
     case RECORD_SIGNATURE_SEEN:
-    case RECORD_WORKER_SUSPECTED:
         return;
     }
 }

@@ -29,6 +29,7 @@ struct fact_attempt {
     bool sealed, adopted;
     uint64_t offered_ms; /* core time */
     uint64_t signature;  /* of how it ended, or 0 */
+    uint64_t ended;      /* which of all ends it was, from 1; 0 not yet */
 };
 
 struct fact_try {
@@ -87,7 +88,9 @@ struct fact_worker {
     enum worker_state state;
     struct fact_eaten eaten[EATEN_MOST]; /* the newest, in a row; while others could compare */
     size_t eaten_count;
-    enum outcome newest; /* how the newest attempt there ended */
+    /* By which of all ends (fact_attempt.ended): the newest that ended well there, and the newest
+     * that it is suspected for. */
+    uint64_t well, suspected;
     const char *key, *name;
     struct capabilities capabilities; /* with the newest free bytes */
     struct arena arena;               /* of them */
@@ -122,7 +125,7 @@ struct facts {
     struct fact_notice *notices;
     size_t notice_count, notice_capacity;
     size_t held_jobs;
-    uint64_t newest_run;                                      /* of the attempt that ended last */
+    uint64_t ends;                                            /* of attempts, so far */
     size_t job_room, run_room, publication_room, worker_room; /* highest id + 1 that fits */
 };
 

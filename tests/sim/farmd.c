@@ -293,9 +293,8 @@ static bool send_to(struct world *world, uint64_t worker, sim_peer to,
 static void send_welcome(struct world *world, sim_peer to, const struct effect *effect)
 {
     struct farm_view farm;
-    struct worker_view worker;
+    struct worker_view worker = must_worker(world->farmd->farm, effect->worker);
     view_farm(world->farmd->farm, &farm);
-    view_worker(world->farmd->farm, effect->worker, &worker);
     struct message message = {.kind = MESSAGE_WELCOME,
                               .welcome = {.session = effect->session,
                                           .incarnation = farm.incarnation,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* host.h - a host: attempt folders, supervisors, the log tail, and the worker's shell around the
- * real agent.
+/* host.h - a simulated host: attempt folders, supervisors, the log tail, and a worker's loop around
+ * the real agent.
  *
- * Folders survive the agent and the host's reboot; supervisors survive the agent; the log tail and
- * all that the agent knows die with it. The shell does what worker/loop.c does, in its order. What
- * a folder remembers beyond that (its deeds) is what really happened on the host: the checkers ask
- * it, nobody else does.
+ * Folders survive the agent and a reboot of the host; supervisors survive the agent; the log tail
+ * and the agent's memory do not. The loop does the same as worker/loop.c, in the same order. In
+ * addition a folder remembers what really happened on the host (its deeds); only the checkers read
+ * that.
  */
 #ifndef SIM_HOST_H
 #define SIM_HOST_H

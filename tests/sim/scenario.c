@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCRIPT_BYTES_MAX = 1 << 20, SEED = 1 };
+enum { SCRIPT_BYTES_MAX = 1 << 20 };
 
 struct scenario {
     struct world world;
     struct swarm swarm;
+    uint64_t seed;
     bool begun, failed;
     uint64_t begun_ms;
 };
@@ -53,8 +54,9 @@ static void set_policy(struct policy *policy, const char *word)
 }
 
 /* False: not such a line. */
-static bool set_up(struct swarm *swarm, char *const *words, size_t count)
+static bool set_up(struct scenario *scenario, char *const *words, size_t count)
 {
+    struct swarm *swarm = &scenario->swarm;
     uint32_t number = count > 1 ? (uint32_t)strtoul(words[1], NULL, 10) : 0;
     if (strcmp(words[0], "hosts") == 0)
         swarm->hosts = swarm->machines = number;
@@ -64,6 +66,8 @@ static bool set_up(struct swarm *swarm, char *const *words, size_t count)
         swarm->slots = number;
     else if (strcmp(words[0], "build") == 0)
         swarm->build_least_ms = swarm->build_most_ms = number;
+    else if (strcmp(words[0], "seed") == 0)
+        scenario->seed = number;
     else if (strcmp(words[0], "policy") == 0)
         for (size_t i = 1; i < count; i++)
             set_policy(&swarm->policy, words[i]);
@@ -189,7 +193,7 @@ static bool happen(struct scenario *scenario, char *const *words, size_t count)
 
 static void begin(struct scenario *scenario, struct buf *told)
 {
-    play_begin(&scenario->world, &scenario->swarm, SEED, TRACE_TAIL);
+    play_begin(&scenario->world, &scenario->swarm, scenario->seed, TRACE_TAIL);
     scenario->world.told = told;
     scenario->begun = true;
     scenario->begun_ms = scenario->world.now_ms;
@@ -219,7 +223,7 @@ static void do_line(struct scenario *scenario, const char *text, struct buf *tol
     else if (strcmp(words[0], "say") == 0)
         buf_print(told, "%s\n", text);
     else if (!scenario->begun)
-        fine = set_up(&scenario->swarm, words, count);
+        fine = set_up(scenario, words, count);
     else
         fine = happen(scenario, words, count);
     if (!fine)
@@ -293,6 +297,7 @@ int scenario_play(const char *path, bool update)
     struct buf script = {0}, told = {0};
     struct err err;
     swarm_calm(&scenario->swarm);
+    scenario->seed = 1;
     if (io_read_file(path, SCRIPT_BYTES_MAX, &script, &err)) {
         printf("%s\n", err.text);
         free(scenario);

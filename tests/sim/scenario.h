@@ -4,6 +4,7 @@
  * Lines of a script, up to the line "expect"; what follows it is the golden trace:
  *
  *   hosts N | machines N | slots N | build MS | policy NAME=MS... (ttl grace delay heartbeat)
+ *   seed N                   of what is drawn: how slow a starved host is, how long logs are
  *   begin                    the world begins; the lines above come first
  *   until S                  plays to this second since the beginning
  *   submit FIRST COUNT [publish]    packages of the matrix (people.c)

@@ -3,7 +3,7 @@
  *
  * Each line of a script is one input:
  *
- *   start | tick MS | jump MS (nobody looks meanwhile) | policy NAME=VALUE...
+ *   start | tick MS | jump MS (the coordinator does not run) | policy NAME=VALUE...
  *   enrol NAME [publish] | viewer NAME | revoke NAME
  *   hello NAME SYSTEM[+SYSTEM...] [slots=N] [heavy=N] [mem=GIB] [disk=GIB] [instance=TEXT]
  *         [machine=TEXT] [features=A+B] [gpu=9.0+8.6] [problem=TEXT] [publish] [at=MS]

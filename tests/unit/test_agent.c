@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_agent.c - the worker's mind, by histories as text.
+/* test_agent.c - the worker's agent, tested by histories as text.
  *
  * A history is a list of inputs, each followed by the effects it must have, indented. The test
  * plays the inputs and compares the whole transcript. Inputs (T is a token's number, its epoch is

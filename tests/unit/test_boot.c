@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines of ours in a crontab that is also somebody else's. */
+/* Our lines in a crontab that has other lines, too. */
 #include "proto/base/boot.h"
 
 #include "tests/unit/folders.h"

@@ -73,8 +73,8 @@ static void what_does_not_evaluate_is_held_with_the_reason(void **state)
                    "status w1 : 1.1 running build, 1.2 ended failed eval at=build "
                    "detail=no-such-variable sign=7 lines=here",
                    "attempt-ended...\n"
-                   "job-held job=2 cause=eval detail=no-such-variable signature=7\n"
                    "job-closed job=4 verdict=failed cause=eval detail=no-such-variable\n"
+                   "job-held job=2 cause=eval detail=no-such-variable signature=7\n"
                    "lease-offered token={epoch=1 number=3} job=5 worker=1\n"
                    "> expect-log 1.3 from 1\n> orders 1\n");
     history_rebuild(h);

@@ -230,9 +230,9 @@ static void a_rejected_account_holds_its_kind(void **state)
                    "detail=expired\n> orders 1\n");
     history_expect(h, "status w1 : 1.3 ended ok, 1.4 ended ok",
                    "attempt-ended token={epoch=1 number=3}...\njob-closed job=2 verdict=ok\n"
+                   "attempt-ended token={epoch=1 number=4}...\njob-closed job=3 verdict=ok\n"
                    "publication-wanted publication=2...\n"
                    "publication-held publication=2 cause=auth...\n"
-                   "attempt-ended token={epoch=1 number=4}...\njob-closed job=3 verdict=ok\n"
                    "publication-wanted publication=3...\n"
                    "publication-granted publication=3 token={epoch=1 number=5}\n"
                    "> expect-log 1.5 from 1\n> orders 1\n");
@@ -516,6 +516,19 @@ static void removing_the_host_gives_up_its_publications(void **state)
     history_end(h);
 }
 
+/* What it was seen to publish is given up with it. */
+static void a_removed_host_keeps_no_place(void **state)
+{
+    (void)state;
+    struct history *h = granted();
+    history_do(h, "status w1 : p1.2 running publish\nremove x w1 discard\n"
+                  "enrol w2 publish\nhello w2 x86_64-linux publish\nsubmit r2 publish force\n"
+                  "resolved 2 a x86_64-linux org=acme commit=c2\npreflighted 2\n"
+                  "status w2 : 1.3 ended ok");
+    assert_int_equal(state_of(h, 2), PUBLICATION_GRANTED);
+    history_end(h);
+}
+
 static void imports_are_idempotent(void **state)
 {
     (void)state;
@@ -723,6 +736,7 @@ int main(void)
         cmocka_unit_test(what_turned_up_keeps_its_place),
         cmocka_unit_test(a_try_that_fails_beside_another_proves_nothing),
         cmocka_unit_test(removing_the_host_gives_up_its_publications),
+        cmocka_unit_test(a_removed_host_keeps_no_place),
         cmocka_unit_test(imports_are_idempotent),
         cmocka_unit_test(what_cannot_be_published_says_why),
         cmocka_unit_test(what_failed_to_be_published_can_be_published_again),

@@ -35,10 +35,10 @@ static void code_errors_are_never_retried(void **state)
                  causes[i]);
         bool suspicious = i < 4;
         snprintf(said, sizeof said,
-                 "attempt-ended token={epoch=1 number=1} outcome=failed cause=%s...\n%s"
-                 "job-closed job=1 verdict=failed cause=%s detail=boom\n"
+                 "attempt-ended token={epoch=1 number=1} outcome=failed cause=%s...\n"
+                 "job-closed job=1 verdict=failed cause=%s detail=boom\n%s"
                  "run-closed run=1\n",
-                 causes[i], suspicious ? "worker-suspected...\n" : "", causes[i]);
+                 causes[i], causes[i], suspicious ? "worker-suspected...\n" : "");
         history_expect(h, script, said);
         history_end(h);
     }
@@ -160,9 +160,9 @@ static void a_host_that_lies_is_quarantined(void **state)
     struct history *h = one_job();
     history_expect(h, "status w1 : 1.1 ended failed wrong-host at=build detail=no-avx512",
                    "attempt-ended...\n"
+                   "job-ready job=1 cause=wrong-host detail=no-avx512\n"
                    "worker-suspected worker=1 token={epoch=1 number=1} package=a family=\"p main "
                    "\" cause=wrong-host fast=true\n"
-                   "job-ready job=1 cause=wrong-host detail=no-avx512\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
                    "> expect-log 1.2 from 2\n> orders 2\n");
     history_expect(h, "submit r2\nresolved 2 b x86_64-linux\n",
@@ -171,10 +171,10 @@ static void a_host_that_lies_is_quarantined(void **state)
                    "lease-offered token={epoch=1 number=3} job=2 worker=1\n"
                    "> expect-log 1.3 from 1\n> orders 1\n");
     history_expect(h, "status w1 : 1.3 ended failed wrong-host at=build detail=no-avx512",
-                   "attempt-ended...\nworker-suspected...\n"
+                   "attempt-ended...\njob-ready job=2 cause=wrong-host detail=no-avx512\n"
+                   "worker-suspected...\n"
                    "worker-moved worker=1 to=quarantined reason=\"2 packages found that it lacks "
-                   "what it claimed: no-avx512\" until_ms=10000 strikes=1\n"
-                   "job-ready job=2 cause=wrong-host detail=no-avx512\n");
+                   "what it claimed: no-avx512\" until_ms=10000 strikes=1\n");
     history_restart(h);
     history_do(h, "hello w1 x86_64-linux slots=1\nhello w2 x86_64-linux slots=1");
     history_end(h);
@@ -340,20 +340,20 @@ static void a_black_hole_eats_three_jobs(void **state)
                   "status w1 : 1.3 ended failed compile at=build detail=no-gcc sign=7");
     history_expect(
         h, "status w1 : 1.4 ended failed compile at=build detail=no-gcc sign=7",
-        "attempt-ended...\nworker-suspected...\n"
+        "attempt-ended...\njob-closed job=4 verdict=failed cause=compile detail=no-gcc\n"
+        "worker-suspected...\n"
         "worker-moved worker=1 to=quarantined reason=\"3 packages with nothing in common "
-        "failed here and nowhere else, in a row: no-gcc\" until_ms=10000 strikes=1\n"
-        "job-closed job=4 verdict=failed cause=compile detail=no-gcc\n");
+        "failed here and nowhere else, in a row: no-gcc\" until_ms=10000 strikes=1\n");
     /* One job proves it: its failure is held against the host, not against the job. */
     history_expect(h, "tick 10000",
                    "worker-moved worker=1 to=probation reason=\"3 packages...\n"
                    "lease-offered token={epoch=1 number=5} job=5 worker=1\n"
                    "> expect-log 1.5 from 1\n> orders 1\n");
     history_expect(h, "status w1 : 1.5 ended failed compile at=build detail=no-gcc sign=7",
-                   "attempt-ended...\nworker-suspected...\n"
+                   "attempt-ended...\njob-ready job=5 cause=compile detail=no-gcc\n"
+                   "worker-suspected...\n"
                    "worker-moved worker=1 to=quarantined reason=\"its probe failed, too: no-gcc\" "
-                   "until_ms=30000 strikes=2\n"
-                   "job-ready job=5 cause=compile detail=no-gcc\n");
+                   "until_ms=30000 strikes=2\n");
     history_do(h, "status w2 : 1.2 running build\ntick 20000\nstatus w1");
     history_restart(h);
     history_do(h,
@@ -482,11 +482,12 @@ static void a_host_is_quarantined_once(void **state)
     history_expect(h,
                    "status w1 : 1.1 ended failed wrong-host, 1.2 ended failed wrong-host, 1.3 "
                    "ended failed wrong-host",
-                   "attempt-ended...\nworker-suspected...\njob-ready job=1 cause=wrong-host\n"
-                   "attempt-ended...\nworker-suspected...\nworker-moved worker=1 to=quarantined "
-                   "reason=\"2 packages found that it lacks what it claimed: wrong-host\"...\n"
-                   "job-ready job=2 cause=wrong-host\n"
-                   "attempt-ended...\njob-ready job=3 cause=wrong-host\n");
+                   "attempt-ended...\njob-ready job=1 cause=wrong-host\n"
+                   "attempt-ended...\njob-ready job=2 cause=wrong-host\n"
+                   "attempt-ended...\njob-ready job=3 cause=wrong-host\n"
+                   "worker-suspected...\nworker-suspected...\n"
+                   "worker-moved worker=1 to=quarantined "
+                   "reason=\"2 packages found that it lacks what it claimed: wrong-host\"...\n");
     history_do(h, "tick 5000\nenrol w2\nhello w2 x86_64-linux slots=3\n"
                   "status w2 : 1.4 ended failed wrong-host, 1.5 ended failed wrong-host");
     history_expect(h, "tick 5000", /* each has its own time */
@@ -574,10 +575,10 @@ static void the_only_host_is_on_probation(void **state)
                   "status w1 : 1.4 ended failed compile at=build sign=7\ntick 10000");
     history_do(h, "hello w2 x86_64-linux slots=1 problem=git : 1.2 running build");
     history_expect(h, "status w1 : 1.5 ended failed compile at=build sign=7",
-                   "attempt-ended...\nworker-suspected...\n"
+                   "attempt-ended...\njob-closed job=5 verdict=failed cause=compile\n"
+                   "worker-suspected...\n"
                    "worker-moved worker=1 to=quarantined reason=\"its probe failed, too: compile\" "
-                   "until_ms=30000 strikes=2\n"
-                   "job-closed job=5 verdict=failed cause=compile\n");
+                   "until_ms=30000 strikes=2\n");
     history_end(h);
 }
 

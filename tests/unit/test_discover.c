@@ -152,7 +152,7 @@ static void the_sample_matrix_is_found(void **state)
     assert_string_equal(
         rig->answer.warnings[0],
         "6 variants such as torchvision-python313-cuda12_8-sm121-armv8_2 may fail to "
-        "build: SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.8");
+        "build: SM121 (DGX Spark) is known to nvcc from CUDA 12.9 on, not 12.8");
     assert_string_equal(
         rig->answer.warnings[1],
         "4 variants such as torchvision-python313-cuda13_0-sm110-avx2 may fail to build: "

@@ -123,7 +123,7 @@ static void wrong_filters_say_what_was_meant(void **state)
     assert_null(filter_parse("gpus=sm90", &err));
     assert_string_equal(err.text, "a filter has no key \"gpus\"; did you mean gpu?");
     assert_null(filter_parse("flavour=sm90", &err));
-    assert_string_equal(err.text, "a filter has no key \"flavour\"; there are project, branch, "
+    assert_string_equal(err.text, "a filter has no key \"flavour\"; the keys are project, branch, "
                                   "package, system, gpu, isa, cuda, python");
     assert_null(filter_parse("gpu=", &err));
     assert_string_equal(err.text,

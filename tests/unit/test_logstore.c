@@ -327,7 +327,7 @@ static void refuses_readers(void **state)
 {
     struct state *s = *state;
     assert_false(rig_read(s->viewer, two, 0, 0, true, &s->text));
-    assert_string_equal((char *)s->text.data, "no such log");
+    assert_string_equal((char *)s->text.data, "there is no such log");
     expect(s, one);
     put(s, s->worker, one, 0, "secret", true);
     assert_false(rig_read(s->worker, one, 0, 0, false, &s->text));

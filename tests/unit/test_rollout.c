@@ -260,10 +260,10 @@ static void test_inventories(void **state)
         {"", "expected a list of hosts"},
         {"hosts: []\n", "lists 0 hosts"},
         {"hosts: x\n", "expected a list of hosts"},
-        {"hosts:\n  - name: x\n", "hosts.yaml:2: a host is USER@HOST"},
-        {"hosts:\n  - host: a\n    tunnel: perhaps\n", "hosts.yaml:3: tunnel is true or false"},
-        {"hosts:\n  - host: [a]\n", "hosts.yaml:2: host is a text"},
-        {"hosts:\n  - - a\n", "hosts.yaml:2: a host is USER@HOST"},
+        {"hosts:\n  - name: x\n", "hosts.yaml:2: a host must be USER@HOST"},
+        {"hosts:\n  - host: a\n    tunnel: perhaps\n", "hosts.yaml:3: tunnel must be true or false"},
+        {"hosts:\n  - host: [a]\n", "hosts.yaml:2: host must be a text"},
+        {"hosts:\n  - - a\n", "hosts.yaml:2: a host must be USER@HOST"},
         {"hosts:\n\t- a\n", "hosts.yaml:2: "},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

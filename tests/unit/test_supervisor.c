@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The supervisor as a program: real processes, real disks. Nobody sleeps: commands say through a
- * pipe when they are where a test wants them, and ends are waited for. */
+/* The supervisor as a program: real processes, real disks. No test sleeps: commands report through
+ * a pipe when they reach a point, and tests wait for ends. */
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"

@@ -30,9 +30,9 @@ static void a_gpu_needs_a_toolkit_that_knows_it(void **state)
     assert_objection("torchvision-python313-cuda12_8-sm103-avx512",
                      "SM103 (B300) is known to nvcc from CUDA 12.9 on, not 12.8");
     assert_objection("torchvision-python313-cuda12_9-sm103-avx512", NULL);
-    assert_objection("torchvision-python313-cuda12_9-sm121-armv9",
-                     "SM121 (DGX Spark) is known to nvcc from CUDA 13.0 on, not 12.9");
-    assert_objection("torchvision-python313-cuda13_0-sm121-armv9", NULL);
+    assert_objection("torchvision-python313-cuda12_8-sm121-armv9",
+                     "SM121 (DGX Spark) is known to nvcc from CUDA 12.9 on, not 12.8");
+    assert_objection("torchvision-python313-cuda12_9-sm121-armv9", NULL);
     assert_objection("torchvision-python313-cuda12_8-sm120-avx2", NULL);
     assert_objection("torchvision-python313-cuda12_6-sm100-avx2",
                      "SM100 (B100, B200) is known to nvcc from CUDA 12.8 on, not 12.6");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_publication.c - the facts about publications and their tries; part of the only writer
- * (apply.c). What counts while a publication stands as it does is counted in one place. */
+ * (apply.c). Counters that depend on a publication's state are changed in one place. */
 #include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
@@ -59,7 +59,7 @@ static void unpin(struct farm *farm, struct publication *publication)
     unpin_build(farm, publication->built_by);
 }
 
-/* What counts while a publication stands as it does: added and taken away in one place. */
+/* Counters that depend on the publication's state: added and taken away here only. */
 static void count_publication(struct farm *farm, struct publication *publication, bool add)
 {
     enum publication_state state = publication->state;

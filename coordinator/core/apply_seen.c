@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* apply_seen.c - where each project first failed in which way, over all its runs; part of the only
- * writer (apply.c). Read off the ends of attempts; an export carries it over, since runs are
- * archived. Bounded: the oldest is forgotten, and is then seen for the first time once more. */
+/* apply_seen.c - where each project first failed with each signature, over all its runs; part of
+ * the only writer (apply.c). Derived from the ends of attempts; an export carries it over, since
+ * runs are archived. Bounded: the oldest is forgotten, and counts as new when it is seen again. */
 #include "coordinator/core/apply_private.h"
 
-/* Some hundred bytes each. */
+/* A few hundred bytes each. */
 enum { SEEN_MAX = 4096 };
 
 static void forget(struct seen *seen)
@@ -28,7 +28,7 @@ static void add(struct farm *farm, const struct record_signature_seen *is)
     forget(oldest);
 }
 
-/* The map first: its handles are inside what is freed then. */
+/* Clear the hash table before freeing its elements: the UT_hash_handle is inside them. */
 void forget_all_seen(struct farm *farm)
 {
     struct seen *seen = farm->seen;

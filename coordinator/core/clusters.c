@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* clusters.c - one cause, one line: what failed alike in a run, read off its attempts, and off its
- * publications as they stand. Decides nothing; hold.c keeps its own count of what it needs. */
+/* clusters.c - one line for each cause: what failed alike in a run, derived from its attempts and
+ * from the present state of its publications. Decides nothing; hold.c keeps its own count of what
+ * it needs. */
 #include "coordinator/core/retry_policy.h"
 #include "coordinator/core/view.h"
 
@@ -12,11 +13,11 @@ struct gathering {
     const struct farm *farm;
     struct arena *arena;
     struct cluster_view *clusters;
-    uint64_t *newest_job; /* that was counted, of each */
+    uint64_t *newest_job; /* of each cluster: the newest job counted */
     size_t count;
 };
 
-/* Older workers send no signature, and what is lost has none. */
+/* Older workers send no signature, and a lost attempt has none. */
 static uint64_t key_of(const struct attempt_view *attempt)
 {
     return attempt->signature ? attempt->signature : (uint64_t)attempt->cause + 1;
@@ -91,7 +92,7 @@ static bool is_bad(const struct attempt_view *attempt)
     return ended && (attempt->outcome == OUTCOME_FAILED || attempt->outcome == OUTCOME_LOST);
 }
 
-/* The end that closed the job is its newest. */
+/* A job was closed by the end of its newest attempt. */
 static void add_attempt(struct gathering *all, const struct job_view *job,
                         const struct attempt_view *attempt)
 {
@@ -125,11 +126,11 @@ static void add_job(struct gathering *all, const struct job_view *job)
             add_attempt(all, job, &attempt);
 }
 
-/* Nothing of the run failed so: an evaluation did, which is of another run. */
+/* No build of the run failed so, but an evaluation did, which belongs to another run. */
 static void begin_evaluated(struct gathering *all, const struct job_view *job)
 {
     struct job_view evaluation = {0};
-    struct attempt_view attempt = {0}; /* stays so for a cluster that did not fit */
+    struct attempt_view attempt = {0}; /* remains zero for a cluster that did not fit */
     bool known = view_evaluation(all->farm, job, &evaluation);
     known &= view_attempt(all->farm, evaluation.attempt, &attempt);
     bool fits = known & (attempt.signature == job->held_for) & (all->count < CLUSTERS_MAX);
@@ -149,7 +150,7 @@ static void add_held(struct gathering *all, const struct job_view *job)
     if (job->held_for && at == all->count)
         begin_evaluated(all, job);
     if (at == all->count)
-        return; /* it did not fit, or nothing held this one */
+        return; /* the cluster did not fit, or this job was not held */
     if (job->state == JOB_HELD)
         all->clusters[at].held++;
     else if (job->verdict == VERDICT_BLOCKED)
@@ -161,8 +162,8 @@ static void add_held(struct gathering *all, const struct job_view *job)
 
 /* ---- publications -------------------------------------------------------------------------- */
 
-/* How a job's publication stands badly, in the words of an attempt. False when it does not: what
- * waits for the first of its run has no cause. */
+/* Describes the bad state of a job's publication as if it were an attempt. False when the state is
+ * not bad; a publication that waits for the first of its run has no cause. */
 static bool end_of_publication(const struct farm *farm, const struct job_view *job,
                                struct publication_view *of, struct attempt_view *out)
 {
@@ -272,7 +273,7 @@ static const char *what_was_done(const struct cluster_view *cluster, struct aren
     return text;
 }
 
-/* Most variants first, then the first seen: by insertion, there are few. */
+/* Most variants first, then the first seen. Insertion sort: there are few clusters. */
 static void sort(struct cluster_view *clusters, size_t count)
 {
     for (size_t i = 1; i < count; i++) {

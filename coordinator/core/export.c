@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* export.c - the farm as records again, and as one number.
+/* export.c - the farm as records, and as one number.
  *
- * Export writes the shortest history that leads to the same farm: what was passed through on the
- * way (a retried job's waits, a worker's earlier sessions) is left out, what can be asked about
- * (every attempt, every try of a publication) is kept. The digest reads the structs, not the
- * export, so that whatever export forgets is found by comparing digests.
+ * An export is the shortest history that leads to the same farm: it leaves out what was passed
+ * through on the way (a retried job's waits, a worker's earlier sessions) and keeps everything that
+ * can be asked about (every attempt, every try of a publication). The digest reads the structs, not
+ * the export, so comparing digests finds what an export forgets.
  */
 #include "coordinator/core/farm.h"
 #include "coordinator/core/farm_state.h"
@@ -89,7 +89,7 @@ static void put_worker(struct export *export, const struct worker *worker)
         put(export, worker->heard_ms, 0, &record);
         record.worker_moved.to = WORKER_PROBATION;
     }
-    if (stays) { /* it was resumed, and the reason given then is still told */
+    if (stays) { /* it was resumed; the reason given then is still shown */
         record.worker_moved.to = WORKER_DRAINING;
         put(export, worker->heard_ms, 0, &record);
         record.worker_moved.to = worker->state;
@@ -164,7 +164,7 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
         put(export, attempt->ended_ms, attempt->ended_wall_ms, &sealed);
 }
 
-/* Before its first attempt: nothing that was tried is held. */
+/* Before its first attempt: a job that was tried is never held. */
 static void put_hold(struct export *export, const struct job *job)
 {
     struct record held = job_record(RECORD_JOB_HELD, job), ready = {.kind = RECORD_JOB_READY};
@@ -181,11 +181,11 @@ static void put_hold(struct export *export, const struct job *job)
         put(export, job->planned_ms, job->planned_wall_ms, &held);
 }
 
-/* The job is ready when its run is open; between attempts it was ready again. */
+/* The job became ready when its run opened, and again between attempts. */
 static void put_job_rest(struct export *export, const struct job *job)
 {
     bool opened = job->run->state == RUN_OPEN || job->run->state == RUN_CLOSED;
-    if (job->attempts && (!opened || job->joins)) { /* not ready by its run's opening */
+    if (job->attempts && (!opened || job->joins)) { /* RUN_OPENED did not make it ready */
         struct record ready = job_record(RECORD_JOB_READY, job);
         put(export, job->planned_ms, job->planned_wall_ms, &ready);
     }
@@ -268,7 +268,8 @@ static void put_tries(struct export *export, const struct publication *publicati
     }
 }
 
-/* What brings a try to where its publication stands; a grant is in the try. */
+/* Appends the records that bring a try to the state of its publication; the grant is exported with
+ * the try. */
 static const enum record_kind arrived_by[] = {
     [PUBLICATION_WANTED] = RECORD_PUBLICATION_RETRIED,
     [PUBLICATION_HELD] = RECORD_PUBLICATION_HELD,
@@ -279,8 +280,8 @@ static const enum record_kind arrived_by[] = {
     [PUBLICATION_FAILED] = RECORD_PUBLICATION_FAILED,
 };
 
-/* From where the last try left it, or from the beginning, to where it stands. What is wanted while
- * in doubt was held and released. */
+/* Appends the records from the state that the last try left (or the beginning) to the present one.
+ * A publication that is wanted while in doubt was held and released. */
 static void put_standing(struct export *export, const struct publication *publication)
 {
     const struct try *last = publication->tries_last;
@@ -351,7 +352,7 @@ static void put_runs(struct export *export)
         put_run_end(export, run);
 }
 
-/* Behind the runs, whose attempts say the same of what is not forgotten since. */
+/* After the runs: their attempts yield the same facts, as far as they are not forgotten since. */
 static void put_seen(struct export *export)
 {
     for (const struct seen *at = export->farm->seen; at; at = at->hh.next) {
@@ -361,7 +362,7 @@ static void put_seen(struct export *export)
     }
 }
 
-/* What is not durable, for a farm that takes the place of this one in the same process. */
+/* Appends what is not durable, for a farm that takes the place of this one in the same process. */
 static void put_passing(struct export *export)
 {
     const struct farm *farm = export->farm;
@@ -423,7 +424,7 @@ static uint64_t mix_token(uint64_t hash, struct token token)
     return mix(mix(hash, token.epoch), token.number);
 }
 
-/* Free bytes are as of the newest status, which is not durable. */
+/* Free bytes come from the newest status, which is not durable. */
 static uint64_t mix_capabilities(uint64_t hash, const struct capabilities *capabilities)
 {
     struct capabilities durable = *capabilities;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* forecast.c - what would happen: `farm plan` and expected ends.
+/* forecast.c - what would happen: `farm plan`, and when runs are expected to end.
  *
- * Plays the queue forward with the scheduler's own answers about who can take what: each host is a
- * row of lanes (slots), some of them heavy ones of its machine; running attempts occupy lanes for
- * what is left of their expected time; jobs go, most urgent first, where they can begin earliest.
- * Memory and disk are left out: a forecast that is right to the minute would be right by chance.
+ * Simulates the queue with the scheduler's own answers about which host takes which job. Each host
+ * is a row of lanes (slots), some of which are heavy slots of its machine. Running attempts occupy
+ * lanes for the rest of their expected time; jobs go, the most urgent first, where they can begin
+ * earliest. Memory and disk are left out: expected durations are too rough for them to matter.
  */
 #include "coordinator/core/fit.h"
 #include "coordinator/core/plan.h"
@@ -46,7 +46,7 @@ static void occupy(struct lanes *host, bool heavy, uint64_t until_ms)
         host->heavy_free_at[earliest(host->heavy_free_at, host->heavy)] = until_ms;
 }
 
-/* It takes seconds, and no slot that a build wants. */
+/* An evaluation takes seconds, and no slot that a build wants. */
 static bool evaluates(const struct farm *farm, uint64_t job)
 {
     struct want want;
@@ -93,7 +93,7 @@ static void add_hosts(struct forecast *forecast)
     }
 }
 
-/* Puts one job where it can begin earliest. False when no host that is known can take it. */
+/* Puts one job where it can begin earliest. False when no known host can take it. */
 static bool place(struct forecast *forecast, const struct want *want, uint64_t takes_ms,
                   uint64_t *worker, uint64_t *start_ms)
 {
@@ -126,7 +126,8 @@ static uint64_t duration_of(const struct farm *farm, const struct plan_item *ite
                             item->variant.system);
 }
 
-/* Jobs of all runs that still want a host, in order of run and job; what ends last of `watched`. */
+/* Places the jobs of all runs that still need a host, in order of run and job. Returns when the
+ * last one of `watched` ends. */
 static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
 {
     struct run_view run;
@@ -210,7 +211,7 @@ static uint64_t running_end_ms(const struct farm *farm, uint64_t run, uint64_t n
             continue;
         uint64_t takes_ms = duration_of(farm, job.item);
         uint64_t gone_ms = now_ms - must_attempt(farm, leader.attempt).offered_ms;
-        /* Past its time already: nobody knows, but it is not over. */
+        /* It has exceeded its expected time: its end is unknown, but it still occupies the lane. */
         uint64_t left_ms = takes_ms > gone_ms ? takes_ms - gone_ms : takes_ms / 10 + 1;
         if (left_ms > last_ms)
             last_ms = left_ms;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* notices.c - what people are told, and when they are told no more.
+/* notices.c - what people are notified of, and when a notice ends.
  *
  * Owns the question "does this deserve somebody's attention?": once when a run ends, once when a
- * person is needed, never once a variant. It reads the records of the step that just ended, so that
- * no decider need think of it. Invariant: of one (kind, subject) at most one notice is open,
- * however many publications wait for the same token; it ends by itself when what it says is over.
- * Nothing is raised while farm.yaml names nobody to tell. The runs of `farm build` are their
- * maintainer's own and tell nobody.
+ * person is needed, never once for each variant. It reads the records of the step that just ended,
+ * so no other decider has to consider it. Invariant: at most one notice of a (kind, subject) is
+ * open, however many publications wait for the same account; it ends automatically when what it
+ * says is over. Nothing is raised while farm.yaml names nobody to notify. Runs of `farm build`
+ * concern only the person who started them and raise no notice.
  */
 #include "coordinator/core/notices.h"
 
@@ -46,7 +46,7 @@ static const char *subject_of_run(struct step *step, uint64_t run)
     return arena_print(step->arena, "run %llu", (unsigned long long)run);
 }
 
-/* ": 60 ok, 3 failed, 4 blocked", in the order of the verdicts. */
+/* Appends ": 60 ok, 3 failed, 4 blocked", in the order of the verdicts. */
 static const char *verdicts_of(struct step *step, const struct run_view *run)
 {
     const char *text = "";
@@ -137,7 +137,7 @@ static void note_publication(struct step *step, enum record_kind kind, uint64_t 
 {
     struct publication_view publication = must_publication(step->farm, id);
     if (kind == RECORD_PUBLICATION_HELD && publication.cause == CAUSE_NONE)
-        return; /* it only waits for the first of its run */
+        return; /* it waits for the first of its run, not for a person */
     if (kind == RECORD_PUBLICATION_HELD)
         note_held(step, &publication);
     else if (!query_held(step->farm, publication.target))
@@ -158,7 +158,7 @@ static void note_worker(struct step *step, uint64_t id)
               arena_print(step->arena,
                           "%s is quarantined: %s; `farm worker resume %s` when it is mended",
                           worker.name, worker.reason, worker.name));
-    else if (worker.state != WORKER_PROBATION || SEEDED_BUG(NOTICE_FLAPS)) /* it may be back */
+    else if (worker.state != WORKER_PROBATION || SEEDED_BUG(NOTICE_FLAPS)) /* healthy again */
         end(step, NOTICE_WORKER_QUARANTINED, worker.name);
 }
 
@@ -175,7 +175,7 @@ static void note_intake(struct step *step)
 
 /* ---- the records of a step ----------------------------------------------------------------- */
 
-/* Raising may move the array that the record is in: it is read before, and never after. */
+/* Raising a notice may move the array of records: `record` is read before that, never after. */
 static void note(struct step *step, const struct record *record)
 {
     enum record_kind kind = record->kind;
@@ -196,7 +196,7 @@ void decide_notices(struct step *step, size_t first)
         note(step, &step->outcome->records[i]);
 }
 
-/* A run's beginning and end are over when they were told. */
+/* A notice that a run began or ended is over once it was handed over. */
 void decide_notified(struct step *step, const struct input_notified *input)
 {
     struct notice_view notice;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* publish.c - publications: the duty to publish what a job built, from wanted to the ledger.
+/* publish.c - publications: the duty to publish what a job built, from wanted to published.
  *
- * Rules it keeps: a grant never expires; while one is unresolved, or any try of it is seen to run,
- * nobody else is granted the same (target, package, system); whatever a try says, its publication
- * closes only when no other try of it may be running; only the host that built may publish; a
- * failed publish is tried again as a publish, never as a build; what may have happened is asked
- * again of the same worker, and the target's own "already published" settles it; a rejected account
- * holds all publications of its kind until a person releases them, while builds go on.
+ * Rules: a grant never expires. While a publication is unresolved, or any try of it is seen
+ * running, no other one is granted the same (target, package, system). Whatever a try reports, its
+ * publication closes only when no other try of it may be running. Only the host that built may
+ * publish. A failed publication is published again, never built again. What may have been published
+ * is checked by the same worker, and the target's "already published" settles it. A rejected
+ * account holds all publications of its kind until a person releases them, while builds go on.
  */
 #include "coordinator/core/publish.h"
 
@@ -20,8 +20,8 @@
 
 /* ---- wanted -------------------------------------------------------------------------------- */
 
-/* The attempt whose product a job has: its own, or that of the job it joined, which may be archived
- * by now. */
+/* The attempt whose product the job has: its own newest, or that of the job it joined, which may be
+ * archived by now. */
 static bool find_product(const struct farm *farm, uint64_t job, struct attempt_view *out)
 {
     struct job_view view = {.joins = job};
@@ -34,7 +34,7 @@ static bool find_product(const struct farm *farm, uint64_t job, struct attempt_v
     return false;
 }
 
-/* Held from the beginning when others of the same account are. */
+/* A publication begins held when others of the same account are held. */
 static uint64_t want(struct step *step, const struct job_view *job,
                      const struct attempt_view *built)
 {
@@ -103,8 +103,8 @@ static bool may_grant(const struct step *step, uint64_t id)
     return SEEDED_BUG(SECOND_GRANT) || !query_place_taken(step->farm, id);
 }
 
-/* Nobody can tell beforehand whether an account may publish: the first of a run finds out, and the
- * others wait for it, visibly. */
+/* Only a try shows whether an account may publish: the first publication of a run finds out, and
+ * the others wait for it, held so that people see it. */
 static void probe(struct step *step, uint64_t id)
 {
     struct publication_view publication = must_publication(step->farm, id);
@@ -131,7 +131,7 @@ static void grant(struct step *step, uint64_t id, uint64_t worker)
     ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
 }
 
-/* Draining waits for publications, so a draining host goes on with them. */
+/* A draining host waits for its publications, so it goes on publishing. */
 void decide_grants(struct step *step, const struct worker_view *worker)
 {
     bool able =
@@ -188,7 +188,7 @@ static uint64_t next_try_ms(const struct step *step, const struct publication_vi
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    size_t doublings = publication->tries - 1; /* what is retried was tried */
+    size_t doublings = publication->tries - 1; /* a retried publication has had a try */
     if (doublings > PUBLISH_DOUBLINGS_MAX)
         doublings = PUBLISH_DOUBLINGS_MAX;
     return step->now_ms + (farm.policy.retry_delay_ms << doublings);
@@ -221,13 +221,13 @@ static void published(struct step *step, const struct publication_view *publicat
     decide(step, &record);
 }
 
-/* It waits for the first of its run. */
+/* Whether the publication waits for the first of its run. */
 static bool is_probed_for(const struct publication_view *publication)
 {
     return publication->state == PUBLICATION_HELD && publication->cause == CAUSE_NONE;
 }
 
-/* Everything of that account waits; each would fail alike. */
+/* Holds every publication of that account: each would fail the same way. */
 static void hold(struct step *step, const struct publication_view *first, const struct item *item)
 {
     move_badly(step, RECORD_PUBLICATION_HELD, first, item, 0);
@@ -241,7 +241,7 @@ static void hold(struct step *step, const struct publication_view *first, const 
             move_badly(step, RECORD_PUBLICATION_HELD, &other, item, 0);
 }
 
-/* What a try that ended badly means. Whoever was killed while publishing may have published. */
+/* What the bad end of a try means. A try that was killed while it published may have published. */
 static enum publishing consequence_of(const struct item *item)
 {
     bool before = item->failed_phase == PHASE_CHECKOUT || item->failed_phase == PHASE_NONE;
@@ -256,8 +256,8 @@ static enum publishing consequence_of(const struct item *item)
     return publishing;
 }
 
-/* After a try that may have published, and beside one that may yet, failures of later tries prove
- * nothing: it stays unknown until the target or a person answers. */
+/* While an earlier try may have published, or another one may be publishing now, failures of later
+ * tries prove nothing: the publication stays unknown until the target or a person answers. */
 static void unpublished(struct step *step, const struct publication_view *publication,
                         const struct item *item)
 {
@@ -282,8 +282,9 @@ static const struct product *product_of(const struct publication_view *publicati
     return item->product.paths_count ? &item->product : publication->product;
 }
 
-/* Whichever try it was: it is published. While another one may run it says so again with each
- * status, so that the end of the publication is the end of all its tries. */
+/* Any try of the publication may report it as published. While another try may be running, the
+ * publication stays open and this one reports again with each status, so that the end of the
+ * publication is the end of all its tries. */
 static void end_well(struct step *step, const struct publication_view *publication,
                      const struct item *item)
 {
@@ -341,7 +342,7 @@ void drop_publication(struct step *step, uint64_t id, const char *detail)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-/* Why a job has nothing to publish, or NULL. */
+/* Why the job has nothing to publish, or NULL. */
 static const char *not_publishable(const struct step *step, uint64_t id, struct attempt_view *built)
 {
     struct job_view job;
@@ -394,7 +395,7 @@ void decide_publish_request(struct step *step, const struct input_publish *input
     uint64_t run = 0;
     for (size_t i = 0; i < input->jobs_count; i++) {
         const char *why = not_publishable(step, input->jobs[i], &built);
-        if (why) { /* all or nothing */
+        if (why) { /* one bad job refuses the whole request */
             reply_no(step, &input->asked, "%s", why);
             return;
         }
@@ -413,8 +414,8 @@ void decide_publish_request(struct step *step, const struct input_publish *input
                            wanted, input->jobs_count - wanted));
 }
 
-/* Granted counts too: the order is on its way, and another one would be published beside it. So
- * does an older try that turned up after all. */
+/* Granted counts as publishing: the order is on its way, and another try would publish beside it.
+ * An older try that reappeared counts, too. */
 static bool is_under_way(const struct step *step, const struct publication_view *publication,
                          const struct worker_view *worker)
 {
@@ -459,7 +460,7 @@ void decide_settle(struct step *step, const struct input_settle *input)
     reply_done(step, &input->asked, job.run, "");
 }
 
-/* By the name of the secret, or of the target where it has none of its own. */
+/* Matches the name of the secret, or of the target if it has no secret of its own. */
 void decide_release(struct step *step, const struct input_release *input)
 {
     if (input->run || input->job) {

@@ -23,7 +23,7 @@ int rank_compare(const struct rank_node *a, const struct rank_node *b)
     return a->key[last] < b->key[last] ? -1 : a->key[last] > b->key[last];
 }
 
-/* Puts `node` where `old` hangs below its parent. */
+/* Puts `node` in the place of `old` below its parent. */
 static void replace(struct rank *rank, struct rank_node *old, struct rank_node *node)
 {
     struct rank_node *parent = old->parent;

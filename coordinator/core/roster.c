@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* roster.c - who may speak: keys with their roles, and what people do to workers.
+/* roster.c - keys with their roles, and requests that change workers.
  *
- * A key belongs to one name for ever; a revoked key stays revoked. A removed worker's id is never
- * given again. Removing a host that still owes something is refused unless a person gives that up.
+ * A key belongs to one name permanently; a revoked key stays revoked. The id of a removed worker is
+ * never reused. Removing a host that still has attempts or publications is refused unless a person
+ * gives those up.
  */
 #include "coordinator/core/roster.h"
 
@@ -27,7 +28,7 @@ static bool name_taken(const struct farm *farm, const struct input_enrol *input)
     return false;
 }
 
-/* Why not, or NULL. */
+/* Why the key cannot be enrolled, or NULL. */
 static const char *not_enrollable(struct step *step, const struct input_enrol *input)
 {
     struct peer_view peer;
@@ -83,7 +84,7 @@ static void revoke(struct step *step, const struct peer_view *peer)
 
 /* ---- removal ------------------------------------------------------------------------------- */
 
-/* What only this host could end is given up; jobs go elsewhere. */
+/* Gives up the publications that only this host could finish; its jobs go to other hosts. */
 static void discard(struct step *step, const struct worker_view *worker)
 {
     struct token *live;

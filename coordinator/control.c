@@ -167,8 +167,8 @@ static struct budget *lines_of(struct control *control, uint64_t worker)
 /* ---- messages in ---------------------------------------------------------------------------- */
 
 /* Logs a peer's misbehaviour with its key, up to a number of lines per minute. */
-static void complain(struct budget *lines, const struct received *received,
-                     const struct peer_view *peer, const char *what)
+static void log_complaint(struct budget *lines, const struct received *received,
+                          const struct peer_view *peer, const char *what)
 {
     char short_key[9];
     keys_short(received->public_key, short_key);
@@ -202,7 +202,7 @@ static void take_hello(struct control *control, const struct received *received,
                             &received->message.hello, &input))
         shell_step(control->shell, &input);
     else
-        complain(lines_of(control, peer->worker), received, peer, "too many of them: dropped");
+        log_complaint(lines_of(control, peer->worker), received, peer, "too many of them: dropped");
 }
 
 static void take_status(struct control *control, const struct received *received,
@@ -227,14 +227,14 @@ static void take_request(struct control *control, const struct received *receive
 }
 
 /* Drops a message of a kind that the sender's role does not send, with a line in the log. */
-static void take(struct control *control, const struct received *received)
+static void take_message(struct control *control, const struct received *received)
 {
     struct peer_view peer;
     enum message_kind kind = received->message.kind;
     if (!view_peer(control->shell->farm, received->public_key, &peer)) {
         /* Revoked while connected: powerless at once. */
-        complain(&control->lines, received, NULL,
-                 "its key is not (or no longer) enrolled: refused");
+        log_complaint(&control->lines, received, NULL,
+                      "its key is not (or no longer) enrolled: refused");
         refuse_worker(control, received->peer, received->correlation,
                       "your key is not enrolled here (or was revoked): ask an admin of this farm",
                       true);
@@ -248,8 +248,8 @@ static void take(struct control *control, const struct received *received)
     else if (kind == MESSAGE_REQUEST && !is_worker)
         take_request(control, received, &peer);
     else
-        complain(is_worker ? lines_of(control, peer.worker) : &control->lines, received, &peer,
-                 "its role may not send this: dropped");
+        log_complaint(is_worker ? lines_of(control, peer.worker) : &control->lines, received, &peer,
+                      "its role may not send this: dropped");
 }
 
 /* A hello beyond a limit is refused with the reason; what we know of that worker does not change.
@@ -288,7 +288,7 @@ size_t control_receive(struct control *control)
             return taken;
         taken++;
         if (result == LINK_OK)
-            take(control, &received);
+            take_message(control, &received);
         else if (result == LINK_TOO_LONG)
             take_too_long(control, &received);
         else if (result == LINK_OTHER_MAJOR)

@@ -153,7 +153,7 @@ static void requeue_ready(struct farm *farm, struct job *leader)
     queue_ready(farm, leader);
 }
 
-static void follow(struct farm *farm, struct job *job, struct job *leader)
+static void follow_leader(struct farm *farm, struct job *job, struct job *leader)
 {
     job->leader = leader;
     job->joins = leader->id;
@@ -164,7 +164,7 @@ static void follow(struct farm *farm, struct job *job, struct job *leader)
     requeue_ready(farm, leader);
 }
 
-static void unfollow(struct farm *farm, struct job *job)
+static void unfollow_leader(struct farm *farm, struct job *job)
 {
     struct job *leader = job->leader;
     if (!leader)
@@ -185,7 +185,7 @@ static void begin_building(struct farm *farm, struct job *job)
 
 void change_leader(struct farm *farm, struct job *from, struct job *to)
 {
-    unfollow(farm, to);
+    unfollow_leader(farm, to);
     HASH_DELETE(hh_variant, farm->building, from);
     to->joins = 0;
     begin_building(farm, to);
@@ -195,7 +195,7 @@ void change_leader(struct farm *farm, struct job *from, struct job *to)
         at->leader = to;
         at->joins = to->id;
     }
-    follow(farm, from, to);
+    follow_leader(farm, from, to);
 }
 
 static struct family *family_of(struct run *run, const struct variant *variant)
@@ -248,7 +248,7 @@ void apply_job_planned(struct farm *farm, const struct record *record)
     job->joins = body->joins;
     assert((!leader || leader->state != JOB_CLOSED) && "it waits for a job that is closed");
     if (leader)
-        follow(farm, job, leader);
+        follow_leader(farm, job, leader);
     else if (!job->joins)
         begin_building(farm, job);
     note_finished(farm, run);
@@ -258,13 +258,13 @@ void apply_job_joined(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job_joined.job);
     move_job(job, record->kind, JOB_WAITING);
-    unfollow(farm, job);
+    unfollow_leader(farm, job);
     if (!job->joins)
         HASH_DELETE(hh_variant, farm->building, job);
     struct job *leader = find_job(farm, record->job_joined.joins);
     job->joins = record->job_joined.joins;
     if (leader) /* otherwise its run is archived */
-        follow(farm, job, leader);
+        follow_leader(farm, job, leader);
     else if (!job->joins)
         begin_building(farm, job);
 }
@@ -284,7 +284,7 @@ static void ready_job(struct farm *farm, struct job *job, enum record_kind by)
 {
     unqueue(farm, job);
     job->held_for = 0;
-    unfollow(farm, job);
+    unfollow_leader(farm, job);
     if (job->joins) {
         job->joins = 0;
         begin_building(farm, job);
@@ -370,7 +370,7 @@ void apply_job_closed(struct farm *farm, const struct record *record)
         count_witness(job, false);
     if (!job->joins)
         HASH_DELETE(hh_variant, farm->building, job);
-    unfollow(farm, job);
+    unfollow_leader(farm, job);
     move_job(job, record->kind, JOB_CLOSED);
     set_cause(job, &record->job);
     job->verdict = record->job.verdict;

@@ -84,8 +84,8 @@ static void refresh_filesystems(struct capabilities *host, const struct record_w
 }
 
 /* Renews the lease of the item, or counts it as an attempt that the worker runs without a lease. */
-static void see(struct farm *farm, struct worker *worker, const struct sighting *sighting,
-                uint64_t at_ms)
+static void note_item(struct farm *farm, struct worker *worker, const struct sighting *sighting,
+                      uint64_t at_ms)
 {
     bool live = sighting->state == ITEM_ACCEPTED || sighting->state == ITEM_RUNNING;
     if (sighting->is_publication) {
@@ -124,7 +124,7 @@ void apply_worker_heard(struct farm *farm, const struct record *record)
     for (size_t i = 0; i < body->sightings_count; i++) {
         MEM_GROW(worker->sightings, worker->sighting_count, worker->sighting_capacity);
         worker->sightings[worker->sighting_count++] = body->sightings[i];
-        see(farm, worker, &body->sightings[i], record->at_ms);
+        note_item(farm, worker, &body->sightings[i], record->at_ms);
     }
 }
 

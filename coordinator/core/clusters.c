@@ -32,13 +32,13 @@ static size_t find_kind(const struct gathering *all, uint64_t signature, bool is
     return at;
 }
 
-static size_t find(const struct gathering *all, uint64_t signature)
+static size_t find_gathered(const struct gathering *all, uint64_t signature)
 {
     return find_kind(all, signature, false);
 }
 
-static void begin(struct gathering *all, const struct attempt_view *attempt,
-                  const struct variant *variant)
+static void begin_cluster(struct gathering *all, const struct attempt_view *attempt,
+                          const struct variant *variant)
 {
     uint64_t *workers = arena_new(all->arena, WORKERS_MAX * sizeof *workers);
     all->newest_job[all->count] = 0;
@@ -96,11 +96,11 @@ static bool is_bad(const struct attempt_view *attempt)
 static void add_attempt(struct gathering *all, const struct job_view *job,
                         const struct attempt_view *attempt)
 {
-    size_t at = find(all, key_of(attempt));
+    size_t at = find_gathered(all, key_of(attempt));
     if (at == CLUSTERS_MAX)
         return;
     if (at == all->count)
-        begin(all, attempt, &job->item->variant);
+        begin_cluster(all, attempt, &job->item->variant);
     struct cluster_view *cluster = &all->clusters[at];
     cluster->attempts++;
     add_worker(cluster, attempt->worker);
@@ -136,7 +136,7 @@ static void begin_evaluated(struct gathering *all, const struct job_view *job)
     bool fits = known & (attempt.signature == job->held_for) & (all->count < CLUSTERS_MAX);
     if (!fits)
         return;
-    begin(all, &attempt, &job->item->variant);
+    begin_cluster(all, &attempt, &job->item->variant);
     struct cluster_view *cluster = &all->clusters[all->count - 1];
     cluster->first_job = job->job;
     cluster->attempts = 1;
@@ -146,7 +146,7 @@ static void begin_evaluated(struct gathering *all, const struct job_view *job)
 
 static void add_held(struct gathering *all, const struct job_view *job)
 {
-    size_t at = job->held_for ? find(all, job->held_for) : all->count;
+    size_t at = job->held_for ? find_gathered(all, job->held_for) : all->count;
     if (job->held_for && at == all->count)
         begin_evaluated(all, job);
     if (at == all->count)
@@ -194,7 +194,7 @@ static void add_publication(struct gathering *all, const struct job_view *job)
         return;
     struct cluster_view *cluster = &all->clusters[at];
     if (at == all->count)
-        begin(all, &end, &job->item->variant);
+        begin_cluster(all, &end, &job->item->variant);
     cluster->is_publication = true;
     cluster->attempts += publication.tries;
     cluster->failed += publication.state == PUBLICATION_FAILED;
@@ -274,7 +274,7 @@ static const char *what_was_done(const struct cluster_view *cluster, struct aren
 }
 
 /* Most variants first, then the first seen. Insertion sort: there are few clusters. */
-static void sort(struct cluster_view *clusters, size_t count)
+static void sort_clusters(struct cluster_view *clusters, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
         struct cluster_view moved = clusters[i];
@@ -311,7 +311,7 @@ size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t only,
                                                 : what_was_done(cluster, arena);
         all.clusters[kept++] = *cluster;
     }
-    sort(all.clusters, kept);
+    sort_clusters(all.clusters, kept);
     *out = all.clusters;
     return kept;
 }

@@ -109,7 +109,7 @@ static void plan_evaluation(struct step *step, uint64_t run, const struct job_vi
 }
 
 /* All records in one step: the items are known, so there is nothing to resolve. */
-static void begin(struct step *step, const struct run_view *of)
+static void begin_evaluation(struct step *step, const struct run_view *of)
 {
     uint64_t run = query_counters(step->farm).run + 1, cursor = 0;
     struct record record = {.kind = RECORD_RUN_SUBMITTED};
@@ -145,7 +145,7 @@ static bool is_over(const struct farm *farm, uint64_t run)
     return !view_run(farm, run, &view) || view.state == RUN_CLOSED;
 }
 
-static void drop(struct step *step, uint64_t job, const char *reason)
+static void drop_job(struct step *step, uint64_t job, const char *reason)
 {
     if (must_job(step->farm, job).state == JOB_READY)
         close_job(step, job, VERDICT_SKIPPED, CAUSE_NONE, reason);
@@ -156,7 +156,7 @@ static void drop_all(struct step *step, uint64_t run)
     struct job_view job;
     uint64_t cursor = 0;
     while (view_job_next(step->farm, run, &cursor, &job))
-        drop(step, job.job, "not needed any more: its run is over");
+        drop_job(step, job.job, "not needed any more: its run is over");
 }
 
 void decide_evaluations(struct step *step)
@@ -165,7 +165,7 @@ void decide_evaluations(struct step *step)
     uint64_t cursor = 0;
     while (view_run_next(step->farm, &cursor, &run)) {
         if (evaluation_due_ms(step->farm, &run) <= step->now_ms)
-            begin(step, &run);
+            begin_evaluation(step, &run);
         else if (run.state == RUN_OPEN && options_evaluate(&run.options) &&
                  run.by_state[JOB_READY] && is_over(step->farm, run.options.retry_of))
             drop_all(step, run.run);
@@ -199,7 +199,7 @@ void drop_evaluation(struct step *step, uint64_t job)
 {
     struct job_view of = must_job(step->farm, job), evaluation;
     if (view_evaluation(step->farm, &of, &evaluation))
-        drop(step, evaluation.job, "not needed any more: its build has begun");
+        drop_job(step, evaluation.job, "not needed any more: its build has begun");
 }
 
 void hold_evaluated(struct step *step, const struct record *record)

@@ -205,7 +205,7 @@ uint64_t farm_deadline_ms(const struct farm *farm)
 
 /* ---- inputs -------------------------------------------------------------------------------- */
 
-static void start(struct step *step, const struct input *input)
+static void start_farm(struct step *step, const struct input *input)
 {
     struct farm_view view;
     view_farm(step->farm, &view);
@@ -234,11 +234,11 @@ static void set_intake(struct step *step, const struct input_intake *intake)
                                       .intake = {intake->open, intake->reason}});
 }
 
-static void dispatch(struct step *step, const struct input *input)
+static void dispatch_input(struct step *step, const struct input *input)
 {
     switch (input->kind) {
     case INPUT_START:
-        start(step, input);
+        start_farm(step, input);
         return;
     case INPUT_TICK:
         decide_expiry(step);
@@ -296,7 +296,7 @@ static void dispatch(struct step *step, const struct input *input)
 /* What follows from one fact, whichever decider recorded it, each part decided by its owner. This
  * adds holds, releases, suspicions and wanted publications; it ends no attempt and closes no job.
  */
-static void follow(struct step *step, const struct record *record)
+static void follow_record(struct step *step, const struct record *record)
 {
     judge_hosts(step, record); /* first: failures that only a broken host met hold no jobs */
     hold_evaluated(step, record);
@@ -319,7 +319,7 @@ static size_t follow_records(struct step *step, size_t first)
     for (size_t i = first; i < decided; i++) {
         struct record record = outcome->records[i]; /* adding records may move the array */
         if (is_followed(&record))
-            follow(step, &record);
+            follow_record(step, &record);
     }
     for (size_t i = decided; i < outcome->record_count; i++)
         assert(!is_followed(&outcome->records[i]) && "what follows from a fact ended something");
@@ -378,7 +378,7 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
         decide(step, &(struct record){.kind = RECORD_CLOCK_JUMPED,
                                       .clock = {.gap_ms = now_ms - last_ms}});
     size_t first = outcome->record_count;
-    dispatch(step, input);
+    dispatch_input(step, input);
     size_t followed = follow_records(step, first);
     release_due(step);
     decide_probations(step);

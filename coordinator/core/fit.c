@@ -248,7 +248,7 @@ bool is_backed_off(const struct farm *farm, uint64_t job, const struct worker_vi
 
 /* ---- why (not) ----------------------------------------------------------------------------- */
 
-static double gib(uint64_t bytes)
+static double to_gib(uint64_t bytes)
 {
     return (double)bytes / (double)((uint64_t)1 << 30);
 }
@@ -278,8 +278,8 @@ static const char *disk_text(const struct worker_view *worker, const struct want
     assert(full && "no disk is full");
     return arena_print(
         arena, "%.1f GiB are free on %s of %s, %.1f are reserved, it needs %.1f and %.1f stay free",
-        gib(full->free_bytes), full->id, worker->name, gib(worker->disk_reserved),
-        gib(reserved_disk(full, want, floor_bytes)), gib(floor_bytes));
+        to_gib(full->free_bytes), full->id, worker->name, to_gib(worker->disk_reserved),
+        to_gib(reserved_disk(full, want, floor_bytes)), to_gib(floor_bytes));
 }
 
 static const char *fit_text(enum fit fit, const struct worker_view *worker, const struct want *want,
@@ -312,7 +312,7 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            worker->name);
     case FIT_MEMORY_TOTAL:
         return arena_print(arena, "%s has %.1f GiB of memory, it needs %.1f", worker->name,
-                           gib(host->memory_bytes), gib(item->needs.memory_bytes));
+                           to_gib(host->memory_bytes), to_gib(item->needs.memory_bytes));
     case FIT_SLOTS:
         return arena_print(arena, "all %u slots of %s are taken", host->slots, worker->name);
     case FIT_HEAVY:
@@ -320,8 +320,8 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            host->heavy_slots, worker->name);
     case FIT_MEMORY:
         return arena_print(arena, "%.1f of %.1f GiB of memory of %s are reserved, it needs %.1f",
-                           gib(worker->memory_reserved), gib(host->memory_bytes), worker->name,
-                           gib(reserved_memory(worker, want)));
+                           to_gib(worker->memory_reserved), to_gib(host->memory_bytes),
+                           worker->name, to_gib(reserved_memory(worker, want)));
     case FIT_DISK:
         return disk_text(worker, want, floor_bytes, arena);
     case FIT_BACKOFF:
@@ -374,7 +374,7 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
 }
 
 /* The host that comes closest to taking the job gives the most useful reason. */
-static int closeness(enum fit fit)
+static int fit_closeness(enum fit fit)
 {
     return fit == FIT_WORKER ? 0 : fit == FIT_SYSTEM ? 1 : 2;
 }
@@ -400,9 +400,9 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
         enum fit fit = worker.joined ? never_fits(&worker, want) : FIT_YES;
         if (fit == FIT_YES)
             return true;
-        if (why && closeness(fit) <= closest)
+        if (why && fit_closeness(fit) <= closest)
             continue;
-        closest = closeness(fit);
+        closest = fit_closeness(fit);
         why = fit_text(fit, &worker, want, 0, arena);
     }
     if (!seen)

@@ -84,7 +84,7 @@ static bool is_repeated(const struct record_worker_suspected *suspects, size_t i
 }
 
 /* Weighs the ends that no other host met. `cause` NONE: with any cause. */
-static struct evidence weigh(const struct step *step, uint64_t worker, enum cause cause)
+static struct evidence weigh_evidence(const struct step *step, uint64_t worker, enum cause cause)
 {
     const struct record_worker_suspected *all;
     size_t count = query_suspects(step->farm, worker, &all), kept = 0;
@@ -132,11 +132,11 @@ static const char *verdict_on(const struct step *step, const struct worker_view 
                               const struct attempt_view *newest)
 {
     const char *detail = *newest->detail ? newest->detail : cause_names[newest->cause];
-    struct evidence wrong = weigh(step, worker->worker, CAUSE_WRONG_HOST);
+    struct evidence wrong = weigh_evidence(step, worker->worker, CAUSE_WRONG_HOST);
     if (wrong.packages >= WRONG_HOSTS_MAX)
         return arena_print(step->arena, "%zu packages found that it lacks what it claimed: %s",
                            wrong.packages, detail);
-    struct evidence all = weigh(step, worker->worker, CAUSE_NONE);
+    struct evidence all = weigh_evidence(step, worker->worker, CAUSE_NONE);
     bool nothing_in_common = all.packages == SUSPECTS_MAX && all.families > 1;
     bool stands_out =
         all.all_fast || query_built_elsewhere(step->farm, all.since_ms, worker->worker);
@@ -150,27 +150,28 @@ static const char *verdict_on(const struct step *step, const struct worker_view 
 
 /* ---- quarantine and back ------------------------------------------------------------------- */
 
-static void move(struct step *step, const struct worker_view *worker, enum worker_state to,
-                 const char *reason, uint64_t until_ms, uint32_t strikes)
+static void move_worker(struct step *step, const struct worker_view *worker, enum worker_state to,
+                        const char *reason, uint64_t until_ms, uint32_t strikes)
 {
     decide(step,
            &(struct record){.kind = RECORD_WORKER_MOVED,
                             .worker_moved = {worker->worker, to, reason, "", until_ms, strikes}});
 }
 
-static void clear(struct step *step, uint64_t worker)
+static void clear_worker(struct step *step, uint64_t worker)
 {
     decide(step,
            &(struct record){.kind = RECORD_WORKER_CLEARED, .worker_cleared = {.worker = worker}});
 }
 
-static void quarantine(struct step *step, const struct worker_view *worker, const char *reason)
+static void quarantine_worker(struct step *step, const struct worker_view *worker,
+                              const char *reason)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
     uint32_t doublings = worker->strikes < DOUBLINGS_MAX ? worker->strikes : DOUBLINGS_MAX;
     uint64_t until_ms = step->now_ms + (farm.policy.retry_delay_ms << doublings);
-    move(step, worker, WORKER_QUARANTINED, reason, until_ms, worker->strikes + 1);
+    move_worker(step, worker, WORKER_QUARANTINED, reason, until_ms, worker->strikes + 1);
     release_held_by_host(step, worker->worker);
 }
 
@@ -180,8 +181,8 @@ static const char *family_of(const struct variant *variant, struct arena *arena)
     return arena_print(arena, "%s %s %s", variant->project, variant->branch, variant->gpu);
 }
 
-static void suspect(struct step *step, const struct attempt_view *attempt,
-                    const struct worker_view *worker)
+static void suspect_worker(struct step *step, const struct attempt_view *attempt,
+                           const struct worker_view *worker)
 {
     struct job_view job;
     if (attempt->cause != CAUSE_WRONG_HOST && !has_peer(step, worker))
@@ -205,7 +206,7 @@ static void suspect(struct step *step, const struct attempt_view *attempt,
                           *attempt->detail ? attempt->detail : cause_names[attempt->cause])
             : verdict_on(step, worker, attempt);
     if (reason)
-        quarantine(step, worker, reason);
+        quarantine_worker(step, worker, reason);
 }
 
 static void judge_host(struct step *step, const struct attempt_view *attempt)
@@ -214,12 +215,12 @@ static void judge_host(struct step *step, const struct attempt_view *attempt)
     if (worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
         return;
     if (is_suspicious(attempt)) {
-        suspect(step, attempt, &worker);
+        suspect_worker(step, attempt, &worker);
     } else if (attempt->outcome == OUTCOME_OK || SEEDED_BUG(CLEAR_BY_ANY)) {
         if (worker.suspects)
-            clear(step, worker.worker);
+            clear_worker(step, worker.worker);
         if (worker.state == WORKER_PROBATION)
-            move(step, &worker, worker.session ? WORKER_ONLINE : WORKER_OFFLINE, "", 0, 0);
+            move_worker(step, &worker, worker.session ? WORKER_ONLINE : WORKER_OFFLINE, "", 0, 0);
     }
 }
 
@@ -237,7 +238,7 @@ void judge_hosts(struct step *step, const struct record *record)
 void forgive_host(struct step *step, uint64_t worker)
 {
     if (must_worker(step->farm, worker).suspects)
-        clear(step, worker);
+        clear_worker(step, worker);
 }
 
 void decide_probations(struct step *step)
@@ -247,5 +248,5 @@ void decide_probations(struct step *step)
     while (view_worker_next(step->farm, &cursor, &worker))
         if (worker.state == WORKER_QUARANTINED && worker.until_ms &&
             worker.until_ms <= step->now_ms)
-            move(step, &worker, WORKER_PROBATION, worker.reason, 0, worker.strikes);
+            move_worker(step, &worker, WORKER_PROBATION, worker.reason, 0, worker.strikes);
 }

@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <string.h>
 
-static void submit(struct step *step, const struct input_submit *input)
+static void submit_run(struct step *step, const struct input_submit *input)
 {
     struct farm_view farm;
     struct run_view earlier;
@@ -53,7 +53,7 @@ static void cancel_run(struct step *step, const struct run_view *run, const char
         give_up_job(step, job.job, VERDICT_CANCELLED, reason);
 }
 
-static void cancel(struct step *step, const struct input_cancel *input)
+static void cancel_request(struct step *step, const struct input_cancel *input)
 {
     struct run_view run;
     struct job_view job;
@@ -146,10 +146,10 @@ void decide_request(struct step *step, const struct input *input)
     }
     switch ((int)input->kind) {
     case INPUT_SUBMIT:
-        submit(step, &input->submit);
+        submit_run(step, &input->submit);
         return;
     case INPUT_CANCEL:
-        cancel(step, &input->cancel);
+        cancel_request(step, &input->cancel);
         return;
     case INPUT_PAUSE:
     case INPUT_RESUME:

@@ -84,7 +84,7 @@ static void end_attempt(struct step *step, const struct item *item)
 /* A restored journal does not know the leases made after it was written. If a job still waits for
  * exactly this build, the work is kept, unless the job is to be published and the worker may not
  * publish. */
-static bool adopt(struct step *step, uint64_t worker, const struct item *item)
+static bool adopt_attempt(struct step *step, uint64_t worker, const struct item *item)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
@@ -115,7 +115,7 @@ static bool decide_attempt_item(struct step *step, uint64_t worker, const struct
     struct attempt_view attempt;
     bool known = view_attempt(step->farm, item->token, &attempt);
     if (!known) {
-        if (query_try(step->farm, item->token, NULL) || !adopt(step, worker, item))
+        if (query_try(step->farm, item->token, NULL) || !adopt_attempt(step, worker, item))
             return true; /* view_orders() tells it to stop or forget */
         attempt = must_attempt(step->farm, item->token);
     }
@@ -208,7 +208,7 @@ static struct sighting sighting_of(const struct step *step, const struct told *t
     return sighting;
 }
 
-static void hear(struct step *step, const struct told *told)
+static void record_heard(struct step *step, const struct told *told)
 {
     struct sighting *sightings =
         arena_new(step->arena, (told->items_count + 1) * sizeof *sightings);
@@ -228,9 +228,9 @@ static void hear(struct step *step, const struct told *told)
     decide(step, &record);
 }
 
-static void reconcile(struct step *step, const struct told *told)
+static void reconcile_items(struct step *step, const struct told *told)
 {
-    hear(step, told);
+    record_heard(step, told);
     miss_attempts(step, told); /* first: then an attempt it has instead may be adopted */
     miss_publications(step, told);
     const struct item *foreign = NULL;
@@ -271,23 +271,23 @@ void decide_status(struct step *step, const struct input_status *input)
     }
     if (status->sequence <= worker.sequence && !SEEDED_BUG(RENEW_BY_STALE))
         return; /* a newer status overtook it */
-    reconcile(step, &(struct told){
-                        .worker = input->worker,
-                        .session = status->session,
-                        .sequence = status->sequence,
-                        .items = status->items,
-                        .items_count = status->items_count,
-                        .filesystems = status->filesystems,
-                        .filesystems_count = status->filesystems_count,
-                        .pressure = status->pressure,
-                        .at_ms = status->at_ms,
-                    });
+    reconcile_items(step, &(struct told){
+                              .worker = input->worker,
+                              .session = status->session,
+                              .sequence = status->sequence,
+                              .items = status->items,
+                              .items_count = status->items_count,
+                              .filesystems = status->filesystems,
+                              .filesystems_count = status->filesystems_count,
+                              .pressure = status->pressure,
+                              .at_ms = status->at_ms,
+                          });
 }
 
 /* ---- hello --------------------------------------------------------------------------------- */
 
-static void refuse(struct step *step, const struct input_hello *input, const char *reason,
-                   bool permanent)
+static void refuse_hello(struct step *step, const struct input_hello *input, const char *reason,
+                         bool permanent)
 {
     ask(step, &(struct effect){.kind = EFFECT_REFUSE,
                                .worker = input->worker,
@@ -332,8 +332,8 @@ static void check_systems(struct step *step, const struct worker_view *before,
                                                    .who = ""}});
 }
 
-static void welcome(struct step *step, const struct input_hello *input,
-                    const struct worker_view *before)
+static void welcome_worker(struct step *step, const struct input_hello *input,
+                           const struct worker_view *before)
 {
     const struct hello *hello = &input->hello;
     bool new_home = before->joined && strcmp(before->instance, hello->instance) != 0;
@@ -356,35 +356,37 @@ static void welcome(struct step *step, const struct input_hello *input,
     check_systems(step, before, &hello->capabilities);
     ask(step, &(struct effect){
                   .kind = EFFECT_WELCOME, .worker = input->worker, .session = input->session});
-    reconcile(step, &(struct told){
-                        .worker = input->worker,
-                        .session = input->session,
-                        .items = hello->items,
-                        .items_count = hello->items_count,
-                        .at_ms = hello->at_ms,
-                        .new_home = new_home,
-                    });
+    reconcile_items(step, &(struct told){
+                              .worker = input->worker,
+                              .session = input->session,
+                              .items = hello->items,
+                              .items_count = hello->items_count,
+                              .at_ms = hello->at_ms,
+                              .new_home = new_home,
+                          });
 }
 
 void decide_hello(struct step *step, const struct input_hello *input)
 {
     struct worker_view worker;
     if (!view_worker(step->farm, input->worker, &worker) || worker.state == WORKER_REMOVED) {
-        refuse(step, input, "this worker was removed from the farm: enrol it anew to use it", true);
+        refuse_hello(step, input, "this worker was removed from the farm: enrol it anew to use it",
+                     true);
         return;
     }
     if (query_is_overtaken(step->farm, &input->hello, input->worker))
         return; /* stale: a newer message was heard and answered */
     if (worker.session && strcmp(worker.instance, input->hello.instance) != 0) {
-        refuse(step, input,
-               arena_print(step->arena,
-                           "another worker is connected as %s with the same key, on %s: give each "
-                           "worker a key of its own (`farm worker add`)",
-                           worker.name, worker.capabilities->hostname),
-               false);
+        refuse_hello(
+            step, input,
+            arena_print(step->arena,
+                        "another worker is connected as %s with the same key, on %s: give each "
+                        "worker a key of its own (`farm worker add`)",
+                        worker.name, worker.capabilities->hostname),
+            false);
         return;
     }
-    welcome(step, input, &worker);
+    welcome_worker(step, input, &worker);
 }
 
 /* ---- silence ------------------------------------------------------------------------------- */

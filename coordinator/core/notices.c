@@ -15,8 +15,8 @@
 #include <assert.h>
 #include <string.h>
 
-static void raise(struct step *step, enum notice_kind kind, const char *subject, uint64_t run,
-                  const char *text)
+static void raise_notice(struct step *step, enum notice_kind kind, const char *subject,
+                         uint64_t run, const char *text)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
@@ -32,7 +32,7 @@ static void raise(struct step *step, enum notice_kind kind, const char *subject,
     ask(step, &(struct effect){.kind = EFFECT_NOTIFY, .notice = id});
 }
 
-static void end(struct step *step, enum notice_kind kind, const char *subject)
+static void end_notice(struct step *step, enum notice_kind kind, const char *subject)
 {
     uint64_t id = query_notice(step->farm, kind, subject);
     if (id)
@@ -82,13 +82,13 @@ static void note_run(struct step *step, enum record_kind kind, uint64_t id)
         return;
     const char *subject = subject_of_run(step, id);
     if (kind == RECORD_RUN_OPENED)
-        raise(step, NOTICE_RUN_OPENED, subject, id,
-              arena_print(step->arena, "%s began: %zu jobs", subject, run.jobs));
+        raise_notice(step, NOTICE_RUN_OPENED, subject, id,
+                     arena_print(step->arena, "%s began: %zu jobs", subject, run.jobs));
     else if (kind == RECORD_RUN_CLOSED)
-        raise(step, NOTICE_RUN_ENDED, subject, id, end_of_run(step, &run));
+        raise_notice(step, NOTICE_RUN_ENDED, subject, id, end_of_run(step, &run));
     else
-        raise(step, NOTICE_RUN_ENDED, subject, id,
-              arena_print(step->arena, "%s was refused: %s", subject, run.reason));
+        raise_notice(step, NOTICE_RUN_ENDED, subject, id,
+                     arena_print(step->arena, "%s was refused: %s", subject, run.reason));
 }
 
 /* ---- publications -------------------------------------------------------------------------- */
@@ -109,12 +109,13 @@ static void note_held(struct step *step, const struct publication_view *publicat
 {
     const struct target *target = publication->target;
     assert((publication->cause == CAUSE_AUTH || publication->cause == CAUSE_DENIED) && "held why?");
-    raise(step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
-          arena_print(step->arena,
-                      "publishing to %s is held, builds go on: %s; `farm secret set %s` lets it go "
-                      "on",
-                      target->name, publication->detail,
-                      *target->secret ? target->secret : target->name));
+    raise_notice(
+        step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
+        arena_print(step->arena,
+                    "publishing to %s is held, builds go on: %s; `farm secret set %s` lets it go "
+                    "on",
+                    target->name, publication->detail,
+                    *target->secret ? target->secret : target->name));
 }
 
 static void note_unknown(struct step *step, const struct publication_view *publication)
@@ -126,11 +127,12 @@ static void note_unknown(struct step *step, const struct publication_view *publi
         return;
     job = must_job(step->farm, publication->job);
     unsigned long long id = (unsigned long long)publication->publication;
-    raise(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id), job.run,
-          arena_print(step->arena,
-                      "nobody can tell whether %s is published to %s: look there, then `farm "
-                      "settle %llu --as published` or `--as not-published`",
-                      job.item->variant.package, publication->target->name, id));
+    raise_notice(
+        step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id), job.run,
+        arena_print(step->arena,
+                    "nobody can tell whether %s is published to %s: look there, then `farm "
+                    "settle %llu --as published` or `--as not-published`",
+                    job.item->variant.package, publication->target->name, id));
 }
 
 static void note_publication(struct step *step, enum record_kind kind, uint64_t id)
@@ -141,11 +143,11 @@ static void note_publication(struct step *step, enum record_kind kind, uint64_t 
     if (kind == RECORD_PUBLICATION_HELD)
         note_held(step, &publication);
     else if (!query_held(step->farm, publication.target))
-        end(step, NOTICE_PUBLISHING_HELD, account_of(step, publication.target));
+        end_notice(step, NOTICE_PUBLISHING_HELD, account_of(step, publication.target));
     if (kind == RECORD_PUBLICATION_UNKNOWN)
         note_unknown(step, &publication);
     else if (!publication.in_doubt)
-        end(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id));
+        end_notice(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id));
 }
 
 /* ---- workers and the disk ------------------------------------------------------------------ */
@@ -154,12 +156,12 @@ static void note_worker(struct step *step, uint64_t id)
 {
     struct worker_view worker = must_worker(step->farm, id);
     if (worker.state == WORKER_QUARANTINED)
-        raise(step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
-              arena_print(step->arena,
-                          "%s is quarantined: %s; `farm worker resume %s` when it is mended",
-                          worker.name, worker.reason, worker.name));
+        raise_notice(step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
+                     arena_print(step->arena,
+                                 "%s is quarantined: %s; `farm worker resume %s` when it is mended",
+                                 worker.name, worker.reason, worker.name));
     else if (worker.state != WORKER_PROBATION || SEEDED_BUG(NOTICE_FLAPS)) /* healthy again */
-        end(step, NOTICE_WORKER_QUARANTINED, worker.name);
+        end_notice(step, NOTICE_WORKER_QUARANTINED, worker.name);
 }
 
 static void note_intake(struct step *step)
@@ -167,16 +169,16 @@ static void note_intake(struct step *step)
     struct farm_view farm;
     view_farm(step->farm, &farm);
     if (farm.intake_open)
-        end(step, NOTICE_INTAKE_CLOSED, "coordinator");
+        end_notice(step, NOTICE_INTAKE_CLOSED, "coordinator");
     else
-        raise(step, NOTICE_INTAKE_CLOSED, "coordinator", 0,
-              arena_print(step->arena, "no new work is taken: %s", farm.intake_reason));
+        raise_notice(step, NOTICE_INTAKE_CLOSED, "coordinator", 0,
+                     arena_print(step->arena, "no new work is taken: %s", farm.intake_reason));
 }
 
 /* ---- the records of a step ----------------------------------------------------------------- */
 
 /* Raising a notice may move the array of records: `record` is read before that, never after. */
-static void note(struct step *step, const struct record *record)
+static void note_record(struct step *step, const struct record *record)
 {
     enum record_kind kind = record->kind;
     if (kind == RECORD_RUN_OPENED || kind == RECORD_RUN_CLOSED || kind == RECORD_RUN_REFUSED)
@@ -193,7 +195,7 @@ void decide_notices(struct step *step, size_t first)
 {
     size_t last = step->outcome->record_count;
     for (size_t i = first; i < last; i++)
-        note(step, &step->outcome->records[i]);
+        note_record(step, &step->outcome->records[i]);
 }
 
 /* A notice that a run began or ended is over once it was handed over. */

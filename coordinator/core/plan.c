@@ -23,9 +23,9 @@ bool plan_publishes(const struct run_options *options, const struct plan_item *i
 /* The ledger entry that makes the item unchanged: the same package was published from the same
  * inputs. Valid only if the recipe pins everything it imports; otherwise equal text does not mean
  * equal inputs. A retry builds what it is asked to build. */
-static const struct ledger_entry *unchanged(const struct farm *farm,
-                                            const struct run_options *options,
-                                            const struct plan_item *item)
+static const struct ledger_entry *find_unchanged(const struct farm *farm,
+                                                 const struct run_options *options,
+                                                 const struct plan_item *item)
 {
     if (options->force || options->local || options->retry_of)
         return NULL;
@@ -37,8 +37,8 @@ static const struct ledger_entry *unchanged(const struct farm *farm,
 }
 
 /* A job whose product would be on a host that may not publish cannot serve a run that publishes. */
-static uint64_t joinable(const struct farm *farm, const struct run_options *options,
-                         const struct plan_item *item)
+static uint64_t find_joinable(const struct farm *farm, const struct run_options *options,
+                              const struct plan_item *item)
 {
     uint64_t job = query_building(farm, &item->variant);
     struct want want;
@@ -64,13 +64,13 @@ enum disposition plan_disposition(const struct farm *farm, const struct run_opti
         *reason = item->problem;
         return PLAN_PROBLEM;
     }
-    const struct ledger_entry *entry = unchanged(farm, options, item);
+    const struct ledger_entry *entry = find_unchanged(farm, options, item);
     if (entry) {
         *reason = arena_print(arena, "unchanged since commit %.12s was published to %s",
                               entry->variant.commit, entry->target);
         return PLAN_SKIP;
     }
-    *joins = joinable(farm, options, item);
+    *joins = find_joinable(farm, options, item);
     if (*joins) {
         *reason = arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
         return PLAN_JOIN;

@@ -35,8 +35,8 @@ static bool find_product(const struct farm *farm, uint64_t job, struct attempt_v
 }
 
 /* A publication begins held when others of the same account are held. */
-static uint64_t want(struct step *step, const struct job_view *job,
-                     const struct attempt_view *built)
+static uint64_t want_publication(struct step *step, const struct job_view *job,
+                                 const struct attempt_view *built)
 {
     assert(built->product && "nothing was built");
     uint64_t id = query_counters(step->farm).publication + 1;
@@ -75,7 +75,7 @@ void want_publications(struct step *step, const struct record *record)
     struct attempt_view built;
     bool found = find_product(step->farm, job, &built);
     assert(found && "it ended well without a product");
-    want(step, &view, &built);
+    want_publication(step, &view, &built);
 }
 
 /* ---- grants -------------------------------------------------------------------------------- */
@@ -105,7 +105,7 @@ static bool may_grant(const struct step *step, uint64_t id)
 
 /* Only a try shows whether an account may publish: the first publication of a run finds out, and
  * the others wait for it, held so that people see it. */
-static void probe(struct step *step, uint64_t id)
+static void probe_account(struct step *step, uint64_t id)
 {
     struct publication_view publication = must_publication(step->farm, id);
     bool shut = query_gate_shut(step->farm, id);
@@ -123,7 +123,7 @@ static void probe(struct step *step, uint64_t id)
     }
 }
 
-static void grant(struct step *step, uint64_t id, uint64_t worker)
+static void grant_publication(struct step *step, uint64_t id, uint64_t worker)
 {
     struct token token = query_next_token(step->farm);
     decide(step, &(struct record){.kind = RECORD_PUBLICATION_GRANTED,
@@ -143,10 +143,10 @@ void decide_grants(struct step *step, const struct worker_view *worker)
     size_t count = query_pinned(step->farm, worker->worker, &pinned, step->arena);
     bool any = false;
     for (size_t i = 0; i < count && publishing < LIMIT_GRANTS_PER_WORKER; i++) {
-        probe(step, pinned[i]);
+        probe_account(step, pinned[i]);
         if (!may_grant(step, pinned[i]))
             continue;
-        grant(step, pinned[i], worker->worker);
+        grant_publication(step, pinned[i], worker->worker);
         publishing++;
         any = true;
     }
@@ -157,8 +157,9 @@ void decide_grants(struct step *step, const struct worker_view *worker)
 
 /* ---- what a worker reports ----------------------------------------------------------------- */
 
-static void move(struct step *step, enum record_kind kind, const struct publication_view *of,
-                 enum cause cause, const char *detail, uint64_t until_ms)
+static void move_publication(struct step *step, enum record_kind kind,
+                             const struct publication_view *of, enum cause cause,
+                             const char *detail, uint64_t until_ms)
 {
     decide(step, &(struct record){.kind = kind,
                                   .publication = {.publication = of->publication,
@@ -194,8 +195,8 @@ static uint64_t next_try_ms(const struct step *step, const struct publication_vi
     return step->now_ms + (farm.policy.retry_delay_ms << doublings);
 }
 
-static void published(struct step *step, const struct publication_view *publication, bool already,
-                      bool rebuilt, const struct product *product)
+static void record_published(struct step *step, const struct publication_view *publication,
+                             bool already, bool rebuilt, const struct product *product)
 {
     struct job_view job;
     struct worker_view worker;
@@ -228,7 +229,8 @@ static bool is_probed_for(const struct publication_view *publication)
 }
 
 /* Holds every publication of that account: each would fail the same way. */
-static void hold(struct step *step, const struct publication_view *first, const struct item *item)
+static void hold_account(struct step *step, const struct publication_view *first,
+                         const struct item *item)
 {
     move_badly(step, RECORD_PUBLICATION_HELD, first, item, 0);
     struct publication_view other;
@@ -258,15 +260,15 @@ static enum publishing consequence_of(const struct item *item)
 
 /* While an earlier try may have published, or another one may be publishing now, failures of later
  * tries prove nothing: the publication stays unknown until the target or a person answers. */
-static void unpublished(struct step *step, const struct publication_view *publication,
-                        const struct item *item)
+static void record_unpublished(struct step *step, const struct publication_view *publication,
+                               const struct item *item)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
     enum publishing consequence = consequence_of(item);
     uint64_t next_ms = next_try_ms(step, publication);
     if (consequence == PUBLISH_HOLD)
-        hold(step, publication, item);
+        hold_account(step, publication, item);
     else if (consequence == PUBLISH_DOUBT || publication->in_doubt ||
              query_rival(step->farm, item->token))
         move_badly(step, RECORD_PUBLICATION_UNKNOWN, publication, item, next_ms);
@@ -289,8 +291,8 @@ static void end_well(struct step *step, const struct publication_view *publicati
                      const struct item *item)
 {
     if (!query_rival(step->farm, item->token))
-        published(step, publication, item->already_published, item->rebuilt,
-                  product_of(publication, item));
+        record_published(step, publication, item->already_published, item->rebuilt,
+                         product_of(publication, item));
 }
 
 bool decide_publication_item(struct step *step, uint64_t worker, const struct item *item)
@@ -311,17 +313,17 @@ bool decide_publication_item(struct step *step, uint64_t worker, const struct it
     else if (!current)
         return true;
     else if (item->state == ITEM_ENDED)
-        unpublished(step, &publication, item);
+        record_unpublished(step, &publication, item);
     else if (item->state == ITEM_RUNNING && publication.state == PUBLICATION_GRANTED)
-        move(step, RECORD_PUBLICATION_RUNNING, &publication, CAUSE_NONE, "", 0);
+        move_publication(step, RECORD_PUBLICATION_RUNNING, &publication, CAUSE_NONE, "", 0);
     return true;
 }
 
 void decide_publication_gone(struct step *step, uint64_t id)
 {
     struct publication_view publication = must_publication(step->farm, id);
-    move(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
-         "its worker lost sight of it: it may have been published", step->now_ms);
+    move_publication(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
+                     "its worker lost sight of it: it may have been published", step->now_ms);
 }
 
 /* ---- ends without a report ----------------------------------------------------------------- */
@@ -329,7 +331,7 @@ void decide_publication_gone(struct step *step, uint64_t id)
 void fail_publication(struct step *step, uint64_t id, enum cause cause, const char *detail)
 {
     struct publication_view publication = must_publication(step->farm, id);
-    move(step, RECORD_PUBLICATION_FAILED, &publication, cause, detail, 0);
+    move_publication(step, RECORD_PUBLICATION_FAILED, &publication, cause, detail, 0);
 }
 
 void drop_publication(struct step *step, uint64_t id, const char *detail)
@@ -405,7 +407,7 @@ void decide_publish_request(struct step *step, const struct input_publish *input
             continue;
         struct job_view job = must_job(step->farm, input->jobs[i]);
         find_product(step->farm, job.job, &built);
-        want(step, &job, &built);
+        want_publication(step, &job, &built);
         run = job.run;
         wanted++;
     }
@@ -447,11 +449,12 @@ void decide_settle(struct step *step, const struct input_settle *input)
     const char *who = arena_print(step->arena, "settled by %s", input->asked.who);
     switch (input->settlement) {
     case SETTLE_PUBLISHED:
-        published(step, &publication, true, false, publication.product);
+        record_published(step, &publication, true, false, publication.product);
         break;
     case SETTLE_NOT_PUBLISHED:
         if (publication.state != PUBLICATION_WANTED)
-            move(step, RECORD_PUBLICATION_RETRIED, &publication, CAUSE_NONE, who, step->now_ms);
+            move_publication(step, RECORD_PUBLICATION_RETRIED, &publication, CAUSE_NONE, who,
+                             step->now_ms);
         break;
     case SETTLE_GIVE_UP:
         fail_publication(step, input->publication, publication.cause, who);
@@ -478,7 +481,7 @@ void decide_release(struct step *step, const struct input_release *input)
             strcmp(target->secret, input->secret) == 0 || strcmp(target->name, input->secret) == 0;
         if (publication.state != PUBLICATION_HELD || publication.cause == CAUSE_NONE || !meant)
             continue;
-        move(step, RECORD_PUBLICATION_RELEASED, &publication, CAUSE_NONE, "", 0);
+        move_publication(step, RECORD_PUBLICATION_RELEASED, &publication, CAUSE_NONE, "", 0);
         released++;
     }
     reply_done(step, &input->asked, 0,

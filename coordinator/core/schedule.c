@@ -112,7 +112,7 @@ static uint64_t held_job(struct step *step, const struct worker_view *worker, ui
     return 0;
 }
 
-static void offer(struct step *step, uint64_t job, uint64_t worker)
+static void offer_job(struct step *step, uint64_t job, uint64_t worker)
 {
     struct token token = query_next_token(step->farm);
     decide(step, &(struct record){.kind = RECORD_LEASE_OFFERED,
@@ -121,7 +121,7 @@ static void offer(struct step *step, uint64_t job, uint64_t worker)
     drop_evaluation(step, job);
 }
 
-static void fill(struct step *step, struct worker_view *worker, uint64_t floor_bytes)
+static void fill_worker(struct step *step, struct worker_view *worker, uint64_t floor_bytes)
 {
     bool any = false;
     while (worker->running < worker->capabilities->slots) {
@@ -130,7 +130,7 @@ static void fill(struct step *step, struct worker_view *worker, uint64_t floor_b
             job = held_job(step, worker, floor_bytes);
         if (!job)
             break;
-        offer(step, job, worker->worker);
+        offer_job(step, job, worker->worker);
         any = true;
         *worker = must_worker(step->farm, worker->worker);
     }
@@ -155,6 +155,6 @@ void decide_schedule(struct step *step)
                      worker.state == WORKER_DRAINING;
         bool any_held = query_held_after(step->farm, 0) && !SEEDED_BUG(HOLD_UNSEEN);
         if (works && (query_ready_count(step->farm) || any_held))
-            fill(step, &worker, farm.policy.disk_floor_bytes);
+            fill_worker(step, &worker, farm.policy.disk_floor_bytes);
     }
 }

@@ -106,7 +106,7 @@ static bool is_tried_once(const struct farm *farm, uint64_t job)
     return want.is_task || want.evaluates;
 }
 
-static bool evaluates(const struct farm *farm, uint64_t job)
+static bool job_evaluates(const struct farm *farm, uint64_t job)
 {
     struct want want;
     query_want(farm, job, &want);
@@ -149,7 +149,7 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
 /* Shorter attempts say nothing about how long a build takes. */
 enum { LEARN_FROM_MS = 1000 };
 
-static uint64_t mean(uint64_t old, uint64_t now)
+static uint64_t half_mean(uint64_t old, uint64_t now)
 {
     return old ? old / 2 + now / 2 : now;
 }
@@ -170,7 +170,7 @@ static struct record_learned known_of(const struct step *step, const struct vari
     return learned;
 }
 
-static void learn(struct step *step, const struct attempt_view *attempt)
+static void learn_usage(struct step *step, const struct attempt_view *attempt)
 {
     uint64_t took_ms = attempt->ended_ms - attempt->offered_ms;
     if (took_ms < LEARN_FROM_MS)
@@ -178,18 +178,18 @@ static void learn(struct step *step, const struct attempt_view *attempt)
     struct record_learned learned =
         known_of(step, &must_job(step->farm, attempt->job).item->variant);
     const struct exit_facts *facts = attempt->facts;
-    learned.build_ms = mean(learned.build_ms, took_ms);
+    learned.build_ms = half_mean(learned.build_ms, took_ms);
     learned.memory_bytes =
-        higher(mean(learned.memory_bytes, facts->memory_peak), learned.memory_floor_bytes);
+        higher(half_mean(learned.memory_bytes, facts->memory_peak), learned.memory_floor_bytes);
     if (facts->disk_bytes)
         learned.disk_bytes =
-            higher(mean(learned.disk_bytes, facts->disk_bytes), learned.disk_floor_bytes);
+            higher(half_mean(learned.disk_bytes, facts->disk_bytes), learned.disk_floor_bytes);
     decide(step, &(struct record){.kind = RECORD_LEARNED, .learned = learned});
 }
 
 /* 1.5 times what was not enough, but at most what the largest host has: there the job then runs
  * alone. */
-static uint64_t raised(uint64_t had, uint64_t used, uint64_t most)
+static uint64_t raise_need(uint64_t had, uint64_t used, uint64_t most)
 {
     uint64_t base = higher(had, used), up = base + base / 2;
     return most && up > most ? higher(most, had) : up;
@@ -229,10 +229,10 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
         uint64_t slots = host.capabilities->slots ? host.capabilities->slots : 1;
         uint64_t share = want.memory_bytes ? 0 : host.capabilities->memory_bytes / slots;
         learned.memory_floor_bytes =
-            raised(higher(want.memory_bytes, share), facts->memory_peak, most.memory_bytes);
+            raise_need(higher(want.memory_bytes, share), facts->memory_peak, most.memory_bytes);
         learned.memory_bytes = higher(learned.memory_bytes, learned.memory_floor_bytes);
     } else {
-        learned.disk_floor_bytes = raised(want.disk_bytes, facts->disk_bytes, most.disk_bytes);
+        learned.disk_floor_bytes = raise_need(want.disk_bytes, facts->disk_bytes, most.disk_bytes);
         learned.disk_bytes = higher(learned.disk_bytes, learned.disk_floor_bytes);
     }
     decide(step, &(struct record){.kind = RECORD_LEARNED, .learned = learned});
@@ -249,7 +249,7 @@ void decide_ended(struct step *step, struct token token)
 {
     struct attempt_view attempt = must_attempt(step->farm, token);
     bool was_probe = must_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
-    bool evaluated = evaluates(step->farm, attempt.job);
+    bool evaluated = job_evaluates(step->farm, attempt.job);
     if (must_job(step->farm, attempt.job).state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
     if (attempt.outcome != OUTCOME_OK) {
@@ -259,6 +259,6 @@ void decide_ended(struct step *step, struct token token)
         return;
     }
     if (!evaluated)
-        learn(step, &attempt);
+        learn_usage(step, &attempt);
     close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const char *text(const char *text_or_null)
+static const char *text_or_empty(const char *text_or_null)
 {
     return text_or_null ? text_or_null : "";
 }
@@ -17,9 +17,9 @@ void view_farm(const struct farm *farm, struct farm_view *out)
         .incarnation = farm->incarnation,
         .now_ms = farm->now_ms,
         .paused = farm->paused,
-        .paused_reason = text(farm->paused_reason),
+        .paused_reason = text_or_empty(farm->paused_reason),
         .intake_open = !farm->intake_closed,
-        .intake_reason = text(farm->intake_reason),
+        .intake_reason = text_or_empty(farm->intake_reason),
         .policy = farm->policy,
         .runs_open = farm->runs_open,
         .jobs_open = farm->jobs_open,

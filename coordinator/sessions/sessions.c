@@ -145,7 +145,7 @@ void sessions_take_status(struct sessions *sessions, uint64_t worker, session_pe
 
 /* ---- effects out ---------------------------------------------------------------------------- */
 
-static session_peer welcome(struct contact *contact, uint64_t session)
+static session_peer welcome_contact(struct contact *contact, uint64_t session)
 {
     assert(contact->hello_session && "the core welcomes only whose hello it was given");
     if (contact->hello_session != session && !SEEDED_BUG(WELCOME_OVERTAKEN))
@@ -161,7 +161,7 @@ session_peer sessions_perform(struct sessions *sessions, const struct effect *ef
     struct contact *contact = contact_of(sessions, effect->worker);
     switch (effect->kind) {
     case EFFECT_WELCOME:
-        return welcome(contact, effect->session);
+        return welcome_contact(contact, effect->session);
     case EFFECT_REFUSE:
         return contact->hello_session == effect->session ? contact->hello_peer : 0;
     case EFFECT_HELLO_AGAIN:

@@ -27,7 +27,7 @@ struct enrolled {
     enum role role;
 };
 
-/* Workers and clients speak as soon as they are connected. */
+/* Workers and clients send as soon as they are connected. */
 enum { SILENT_MS = 10000 };
 
 struct control {
@@ -35,12 +35,12 @@ struct control {
     struct link *link;
     char log_endpoint[256];
     struct sessions *sessions;
-    struct budget *worker_lines; /* in the log, about what a worker should not do; by worker id */
+    struct budget *worker_lines; /* log lines about misbehaving workers; by worker id */
     size_t worker_count;
-    struct budget lines; /* about those who are no workers */
+    struct budget lines; /* log lines about all other peers */
     bool busy;
-    pthread_mutex_t keys_lock; /* the log store's thread asks too */
-    struct enrolled *keys;     /* all that are in the roster */
+    pthread_mutex_t keys_lock; /* the log store's thread reads them too */
+    struct enrolled *keys;     /* every key in the roster */
     size_t key_count;
 };
 
@@ -166,9 +166,9 @@ static struct budget *lines_of(struct control *control, uint64_t worker)
 
 /* ---- messages in ---------------------------------------------------------------------------- */
 
-/* Who does what it should not is named by its key, in so many lines a minute. */
-static void complain(struct budget *lines, const struct received *received,
-                     const struct peer_view *peer, const char *what)
+/* Logs a peer's misbehaviour with its key, up to a number of lines per minute. */
+static void log_complaint(struct budget *lines, const struct received *received,
+                          const struct peer_view *peer, const char *what)
 {
     char short_key[9];
     keys_short(received->public_key, short_key);
@@ -202,7 +202,7 @@ static void take_hello(struct control *control, const struct received *received,
                             &received->message.hello, &input))
         shell_step(control->shell, &input);
     else
-        complain(lines_of(control, peer->worker), received, peer, "too many of them, dropped");
+        log_complaint(lines_of(control, peer->worker), received, peer, "too many of them: dropped");
 }
 
 static void take_status(struct control *control, const struct received *received,
@@ -226,15 +226,15 @@ static void take_request(struct control *control, const struct received *receive
     questions_take(control->shell->questions, &asker, request);
 }
 
-/* A message of a kind that its sender's role does not send is dropped with a line in the log. */
-static void take(struct control *control, const struct received *received)
+/* Drops a message of a kind that the sender's role does not send, with a line in the log. */
+static void take_message(struct control *control, const struct received *received)
 {
     struct peer_view peer;
     enum message_kind kind = received->message.kind;
     if (!view_peer(control->shell->farm, received->public_key, &peer)) {
         /* Revoked while connected: powerless at once. */
-        complain(&control->lines, received, NULL,
-                 "its key is not (or no longer) enrolled: refused");
+        log_complaint(&control->lines, received, NULL,
+                      "its key is not (or no longer) enrolled: refused");
         refuse_worker(control, received->peer, received->correlation,
                       "your key is not enrolled here (or was revoked): ask an admin of this farm",
                       true);
@@ -248,11 +248,12 @@ static void take(struct control *control, const struct received *received)
     else if (kind == MESSAGE_REQUEST && !is_worker)
         take_request(control, received, &peer);
     else
-        complain(is_worker ? lines_of(control, peer.worker) : &control->lines, received, &peer,
-                 "not this role's to send, dropped");
+        log_complaint(is_worker ? lines_of(control, peer.worker) : &control->lines, received, &peer,
+                      "its role may not send this: dropped");
 }
 
-/* A host that lists more than anybody may is told so; what it has stays as it is known. */
+/* A hello beyond a limit is refused with the reason; what we know of that worker does not change.
+ */
 static void take_too_long(struct control *control, const struct received *received)
 {
     if (received->message.kind == MESSAGE_HELLO)
@@ -287,7 +288,7 @@ size_t control_receive(struct control *control)
             return taken;
         taken++;
         if (result == LINK_OK)
-            take(control, &received);
+            take_message(control, &received);
         else if (result == LINK_TOO_LONG)
             take_too_long(control, &received);
         else if (result == LINK_OTHER_MAJOR)
@@ -331,7 +332,7 @@ static void report_foreign(struct control *control, const struct effect *effect)
         return;
     keys_short(worker.public_key, short_key);
     if (budget_take(lines_of(control, effect->worker)))
-        log_warn("%s (worker, key %s) tells of %u.%llu, which another worker has: ignored",
+        log_warn("%s (worker, key %s) reports %u.%llu, which another worker has: ignored",
                  worker.name, short_key, effect->token.epoch,
                  (unsigned long long)effect->token.number);
 }
@@ -387,8 +388,8 @@ void control_perform(struct control *control, const struct effect *effect)
     }
 }
 
-/* The bytes that orders only name: secrets of grants, bundles of local builds. An order whose bytes
- * are not to be had is left out: it is owed until they are there, and the log says why. */
+/* Adds the bytes that orders only name: secrets of grants, bundles of local builds. An order whose
+ * bytes cannot be read is left out and stays owed; the log says why. */
 static bool complete_order(struct control *control, struct order *order)
 {
     struct shell *shell = control->shell;

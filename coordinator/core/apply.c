@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* apply.c - the only writer: makes one fact true.
  *
- * One function a kind of record (record.def). None of them decides: what a record means is fixed
- * for ever, so that a journal replays to the farm that wrote it. A record that contradicts the farm
- * is a bug and asserts: the move has no row in state.c, or what it speaks of does not exist.
- * Counters, queues and reservations are kept in step here, each in one place.
+ * There is one function for each kind of record (record.def). None of them decides: the meaning of
+ * a record never changes, so that a journal replays to the farm that wrote it. A record that
+ * contradicts the farm is a bug and asserts: state.def has no row for the move, or the record names
+ * something that does not exist. Counters, queues and reservations are kept in step here, each in
+ * one place.
  */
 #include "coordinator/core/apply.h"
 #include "coordinator/core/apply_private.h"
@@ -14,7 +15,8 @@
 
 /* ---- the farm ------------------------------------------------------------------------------ */
 
-/* Sessions end with the process that gave them. Every live lease gets a full term plus grace. */
+/* Sessions end with the process that gave them out. Every live lease gets a full term plus grace.
+ */
 void apply_farm_started(struct farm *farm, const struct record *record)
 {
     farm->epoch = record->farm_started.epoch;

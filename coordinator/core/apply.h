@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* apply.h - the only writer. A step, the replay of a journal and an import of records all change
- * the farm through this one function; apply_private.h is for its parts. */
+ * the farm through this one function. apply_private.h declares its parts. */
 #ifndef FARM_APPLY_H
 #define FARM_APPLY_H
 
@@ -8,8 +8,8 @@
 
 struct farm;
 
-/* Makes one fact true. The record is borrowed. Asserts when the fact contradicts the farm: a row is
- * missing in state.c, or what the record speaks of does not exist. */
+/* Makes one fact true. The record is borrowed. Asserts when the fact contradicts the farm:
+ * state.def has no row for the move, or the record names something that does not exist. */
 void farm_apply(struct farm *farm, const struct record *record);
 
 #endif

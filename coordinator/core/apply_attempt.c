@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_attempt.c - the facts about attempts; part of the only writer (apply.c). A live attempt is
- * its job's newest, and holds its reservations until it ended. */
+ * its job's newest, and holds its reservations until it ends. */
 #include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
@@ -23,7 +23,7 @@ static enum attempt_state state_in(enum phase phase)
     return states[phase];
 }
 
-/* As the newest of the job; reserves what that needs. */
+/* Adds the attempt as the job's newest, and makes its reservations. */
 static void attach_attempt(struct farm *farm, struct attempt *attempt, struct job *job)
 {
     attempt->job = job;
@@ -80,7 +80,7 @@ void apply_attempt_adopted(struct farm *farm, const struct record *record)
     move_job(job, record->kind, state == ATTEMPT_OFFERED ? JOB_LEASED : JOB_RUNNING);
 }
 
-/* Out of its job, whose newest it is; the reservations are given back. */
+/* Removes the attempt from its job, whose newest it is, and gives its reservations back. */
 static void detach_attempt(struct farm *farm, struct attempt *attempt)
 {
     struct job *job = attempt->job;
@@ -96,7 +96,8 @@ static void detach_attempt(struct farm *farm, struct attempt *attempt)
     job->attempts--;
 }
 
-/* It moves to the other run's arena: its own may be archived while it runs. */
+/* Moves the attempt to the arena of the other run, since its own run may be archived while it is
+ * running. */
 void apply_attempt_handed(struct farm *farm, const struct record *record)
 {
     struct attempt *old = existing_attempt(farm, record->lease.token);
@@ -105,7 +106,7 @@ void apply_attempt_handed(struct farm *farm, const struct record *record)
     struct attempt *attempt = arena_new(&to->run->arena, sizeof *attempt);
     enum job_state state = from->state;
     detach_attempt(farm, old);
-    *attempt = *old; /* a live one has no texts of its own */
+    *attempt = *old; /* a live attempt owns no texts */
     to->memory_bytes = from->memory_bytes;
     to->disk_bytes = from->disk_bytes;
     count_witness(from, false);
@@ -135,7 +136,7 @@ void apply_attempt_stopping(struct farm *farm, const struct record *record)
     attempt->detail = arena_text(&attempt->job->run->arena, record->attempt_moved.reason);
 }
 
-/* Of jobs that failed alike. */
+/* Counts the end in the cluster of jobs with its signature. */
 static void count_failure(const struct attempt *attempt)
 {
     struct job *job = attempt->job;
@@ -176,7 +177,7 @@ void apply_attempt_ended(struct farm *farm, const struct record *record)
     attempt->ended_wall_ms = record->wall_ms;
     count_failure(attempt);
     note_attempt(farm, attempt);
-    assert(attempt->job->attempts_last == attempt && "it lived, so it is the newest");
+    assert(attempt->job->attempts_last == attempt && "a live attempt is the newest of its job");
     attempt->witnessed = attempt->job->held_for;
     count_witness(attempt->job, false);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_publication.c - the facts about publications and their tries; part of the only writer
- * (apply.c). What counts while a publication stands as it does is counted in one place. */
+ * (apply.c). Counters that depend on a publication's state are changed in one place. */
 #include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
@@ -38,7 +38,7 @@ static struct publication *existing_publication(const struct farm *farm, uint64_
     return publication;
 }
 
-static void pin(struct farm *farm, struct publication *publication)
+static void pin_publication(struct farm *farm, struct publication *publication)
 {
     struct worker *worker = publication->worker;
     publication->pinned_prev = worker->pinned_last;
@@ -48,7 +48,7 @@ static void pin(struct farm *farm, struct publication *publication)
     pin_build(farm, publication->built_by);
 }
 
-static void unpin(struct farm *farm, struct publication *publication)
+static void unpin_publication(struct farm *farm, struct publication *publication)
 {
     struct worker *worker = publication->worker;
     *(publication->pinned_prev ? &publication->pinned_prev->pinned_next : &worker->pinned_first) =
@@ -59,7 +59,7 @@ static void unpin(struct farm *farm, struct publication *publication)
     unpin_build(farm, publication->built_by);
 }
 
-/* What counts while a publication stands as it does: added and taken away in one place. */
+/* Counters that depend on the publication's state: added and taken away here only. */
 static void count_publication(struct farm *farm, struct publication *publication, bool add)
 {
     enum publication_state state = publication->state;
@@ -114,7 +114,7 @@ void apply_publication_wanted(struct farm *farm, const struct record *record)
     count_publication(farm, publication, true);
     HASH_ADD(hh, farm->publications, id, sizeof publication->id, publication);
     farm->counters.publication = higher(farm->counters.publication, publication->id);
-    pin(farm, publication);
+    pin_publication(farm, publication);
     note_finished(farm, job->run);
 }
 
@@ -169,7 +169,7 @@ void apply_publication_moved(struct farm *farm, const struct record *record)
     publication->lines = *body->lines ? arena_text(arena, body->lines) : "";
     note_publication(farm, publication);
     if (!publication_is_open(publication)) {
-        unpin(farm, publication);
+        unpin_publication(farm, publication);
         publication->closed_ms = record->at_ms;
         publication->closed_wall_ms = record->wall_ms;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* apply_run.c - the facts about runs and their jobs; part of the only writer (apply.c). Owns who
- * waits for whom: a job builds its variant itself, and is in farm.building, or follows one that
- * does. */
+/* apply_run.c - the facts about runs and their jobs; part of the only writer (apply.c). Owns which
+ * job waits for which: a job builds its variant itself, and is in farm.building, or it follows a
+ * job that does. */
 #include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 #include "coordinator/core/view.h"
@@ -22,7 +22,7 @@ static bool run_is_open(enum run_state state)
     return state != RUN_CLOSED && state != RUN_REFUSED;
 }
 
-/* The list of open runs with nothing left to do: whoever ends a step closes them. */
+/* The list of open runs with nothing left to do: the end of a step closes them. */
 void note_finished(struct farm *farm, struct run *run)
 {
     size_t unresolved = run->publications - run->publications_by_state[PUBLICATION_PUBLISHED] -
@@ -119,7 +119,7 @@ void move_job(struct job *job, enum record_kind by, enum job_state to)
     job->run->by_state[job->state]++;
 }
 
-/* Items of a run come grouped by branch, so most texts equal those of the item before: sharing them
+/* Items of a run are grouped by branch, so most texts equal those of the item before; sharing them
  * keeps a job small. */
 static void share_texts(const struct shape *shape, void *to, const void *from, const void *before,
                         struct arena *arena)
@@ -144,7 +144,7 @@ static void share_texts(const struct shape *shape, void *to, const void *from, c
     }
 }
 
-/* Who waits for a job has a say in which hosts fit it. */
+/* The jobs that wait for a job also decide which hosts fit it. */
 static void requeue_ready(struct farm *farm, struct job *leader)
 {
     if (leader->state != JOB_READY)
@@ -153,7 +153,7 @@ static void requeue_ready(struct farm *farm, struct job *leader)
     queue_ready(farm, leader);
 }
 
-static void follow(struct farm *farm, struct job *job, struct job *leader)
+static void follow_leader(struct farm *farm, struct job *job, struct job *leader)
 {
     job->leader = leader;
     job->joins = leader->id;
@@ -164,7 +164,7 @@ static void follow(struct farm *farm, struct job *job, struct job *leader)
     requeue_ready(farm, leader);
 }
 
-static void unfollow(struct farm *farm, struct job *job)
+static void unfollow_leader(struct farm *farm, struct job *job)
 {
     struct job *leader = job->leader;
     if (!leader)
@@ -185,7 +185,7 @@ static void begin_building(struct farm *farm, struct job *job)
 
 void change_leader(struct farm *farm, struct job *from, struct job *to)
 {
-    unfollow(farm, to);
+    unfollow_leader(farm, to);
     HASH_DELETE(hh_variant, farm->building, from);
     to->joins = 0;
     begin_building(farm, to);
@@ -195,7 +195,7 @@ void change_leader(struct farm *farm, struct job *from, struct job *to)
         at->leader = to;
         at->joins = to->id;
     }
-    follow(farm, from, to);
+    follow_leader(farm, from, to);
 }
 
 static struct family *family_of(struct run *run, const struct variant *variant)
@@ -248,7 +248,7 @@ void apply_job_planned(struct farm *farm, const struct record *record)
     job->joins = body->joins;
     assert((!leader || leader->state != JOB_CLOSED) && "it waits for a job that is closed");
     if (leader)
-        follow(farm, job, leader);
+        follow_leader(farm, job, leader);
     else if (!job->joins)
         begin_building(farm, job);
     note_finished(farm, run);
@@ -258,18 +258,18 @@ void apply_job_joined(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job_joined.job);
     move_job(job, record->kind, JOB_WAITING);
-    unfollow(farm, job);
+    unfollow_leader(farm, job);
     if (!job->joins)
         HASH_DELETE(hh_variant, farm->building, job);
     struct job *leader = find_job(farm, record->job_joined.joins);
     job->joins = record->job_joined.joins;
-    if (leader) /* else its run is archived, and this one is looked at alone */
-        follow(farm, job, leader);
+    if (leader) /* otherwise its run is archived */
+        follow_leader(farm, job, leader);
     else if (!job->joins)
         begin_building(farm, job);
 }
 
-/* Out of whatever it stands in while it waits for a host or a time. */
+/* Removes the job from the queue or timers in which it waits for a host or a time. */
 void unqueue(struct farm *farm, struct job *job)
 {
     if (job->state == JOB_READY)
@@ -284,7 +284,7 @@ static void ready_job(struct farm *farm, struct job *job, enum record_kind by)
 {
     unqueue(farm, job);
     job->held_for = 0;
-    unfollow(farm, job);
+    unfollow_leader(farm, job);
     if (job->joins) {
         job->joins = 0;
         begin_building(farm, job);
@@ -341,7 +341,7 @@ void apply_job_held(struct farm *farm, const struct record *record)
     queue_held(farm, job);
 }
 
-/* A witness of what held it is under way, or no more. */
+/* Counts a witness of the failure that held the job: it begins, or it has ended. */
 void count_witness(struct job *job, bool begins)
 {
     if (!job->held_for)
@@ -366,11 +366,11 @@ void apply_job_closed(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
     unqueue(farm, job);
-    if (job->state != JOB_HELD) /* else it keeps for what it was held */
+    if (job->state != JOB_HELD) /* a held job keeps the signature it is held for */
         count_witness(job, false);
     if (!job->joins)
         HASH_DELETE(hh_variant, farm->building, job);
-    unfollow(farm, job);
+    unfollow_leader(farm, job);
     move_job(job, record->kind, JOB_CLOSED);
     set_cause(job, &record->job);
     job->verdict = record->job.verdict;

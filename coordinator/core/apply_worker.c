@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* apply_worker.c - the facts about keys and workers; part of the only writer (apply.c). A worker's
- * session, sightings and renewals are passing: a restart forgets them. */
+ * session, the items of its status and the renewals are passing: a restart forgets them. */
 #include "coordinator/core/apply_private.h"
 #include "coordinator/core/state.h"
 
@@ -83,9 +83,9 @@ static void refresh_filesystems(struct capabilities *host, const struct record_w
                 host->filesystems[j].free_bytes = body->filesystems[i].free_bytes;
 }
 
-/* Renews what it shows; counts what it runs that is not ours. */
-static void see(struct farm *farm, struct worker *worker, const struct sighting *sighting,
-                uint64_t at_ms)
+/* Renews the lease of the item, or counts it as an attempt that the worker runs without a lease. */
+static void note_item(struct farm *farm, struct worker *worker, const struct sighting *sighting,
+                      uint64_t at_ms)
 {
     bool live = sighting->state == ITEM_ACCEPTED || sighting->state == ITEM_RUNNING;
     if (sighting->is_publication) {
@@ -124,11 +124,11 @@ void apply_worker_heard(struct farm *farm, const struct record *record)
     for (size_t i = 0; i < body->sightings_count; i++) {
         MEM_GROW(worker->sightings, worker->sighting_count, worker->sighting_capacity);
         worker->sightings[worker->sighting_count++] = body->sightings[i];
-        see(farm, worker, &body->sightings[i], record->at_ms);
+        note_item(farm, worker, &body->sightings[i], record->at_ms);
     }
 }
 
-/* What it showed in its session says nothing any more. */
+/* The items that it showed in the ended session mean nothing any more. */
 static void end_session(struct worker *worker)
 {
     worker->session = 0;
@@ -150,7 +150,7 @@ void apply_worker_moved(struct farm *farm, const struct record *record)
     struct worker *worker = existing_worker(farm, body->worker);
     bool accepted = body->to != WORKER_REMOVED && body->to != WORKER_PROBATION;
     if (worker->state == WORKER_QUARANTINED && accepted)
-        keep_baseline(worker); /* a person accepts what it is now */
+        keep_baseline(worker); /* a person accepts its present capabilities */
     worker->state = state_move(&worker_table, worker->state, record->kind, (int)body->to);
     set_text(&worker->reason, body->reason);
     worker->until_ms = body->until_ms;
@@ -159,7 +159,7 @@ void apply_worker_moved(struct farm *farm, const struct record *record)
         end_session(worker);
 }
 
-/* The oldest gives way. */
+/* The oldest is dropped. */
 void apply_worker_suspected(struct farm *farm, const struct record *record)
 {
     struct worker *worker = existing_worker(farm, record->worker_suspected.worker);

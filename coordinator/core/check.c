@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* check.c - every invariant that can be read off the whole farm, as asserts. Recounts what apply.c
- * keeps by adding and taking away. For tests and the simulator, after each step. */
+/* check.c - asserts every invariant that the state of the farm shows. Recounts what apply.c keeps
+ * by adding and taking away. For tests and the simulator, after each step. */
 #include "coordinator/core/farm.h"
 #include "coordinator/core/farm_state.h"
 
@@ -78,7 +78,7 @@ static void check_worker(const struct worker *worker)
     assert(evaluating == worker->evaluating && publishing == worker->publishing);
     if (worker->state == WORKER_REMOVED)
         assert(!running && !worker->pinned_first && !worker->session);
-    assert((worker->session || !worker->sighting_count) && "it shows nothing any more");
+    assert((worker->session || !worker->sighting_count) && "no session, yet it shows items");
     if (worker->session)
         assert(worker->joined && worker->state != WORKER_OFFLINE);
 }
@@ -96,7 +96,8 @@ static void check_machine(const struct farm *farm, const struct machine *machine
     assert(memory == machine->memory_reserved && heavy == machine->heavy);
 }
 
-/* One grant a place: publications of one (target, package, system) are never under way together. */
+/* One grant for each place: no two publications of one (target, package, system) are under way at
+ * once. */
 static void check_publication(const struct publication *publication)
 {
     bool unresolved = publication->state == PUBLICATION_GRANTED ||
@@ -110,7 +111,7 @@ static void check_publication(const struct publication *publication)
         assert(publication->outlet->count);
 }
 
-/* Each open publication pins what it publishes, at the host that built it. */
+/* Each open publication pins the build that it publishes, on the host that built it. */
 static void check_pins(const struct farm *farm)
 {
     size_t pinned = 0;

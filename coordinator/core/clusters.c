@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* clusters.c - one cause, one line: what failed alike in a run, read off its attempts, and off its
- * publications as they stand. Decides nothing; hold.c keeps its own count of what it needs. */
+/* clusters.c - one line for each cause: what failed alike in a run, derived from its attempts and
+ * from the present state of its publications. Decides nothing; hold.c keeps its own count of what
+ * it needs. */
 #include "coordinator/core/retry_policy.h"
 #include "coordinator/core/view.h"
 
@@ -12,11 +13,11 @@ struct gathering {
     const struct farm *farm;
     struct arena *arena;
     struct cluster_view *clusters;
-    uint64_t *newest_job; /* that was counted, of each */
+    uint64_t *newest_job; /* of each cluster: the newest job counted */
     size_t count;
 };
 
-/* Older workers send no signature, and what is lost has none. */
+/* Older workers send no signature, and a lost attempt has none. */
 static uint64_t key_of(const struct attempt_view *attempt)
 {
     return attempt->signature ? attempt->signature : (uint64_t)attempt->cause + 1;
@@ -31,13 +32,13 @@ static size_t find_kind(const struct gathering *all, uint64_t signature, bool is
     return at;
 }
 
-static size_t find(const struct gathering *all, uint64_t signature)
+static size_t find_gathered(const struct gathering *all, uint64_t signature)
 {
     return find_kind(all, signature, false);
 }
 
-static void begin(struct gathering *all, const struct attempt_view *attempt,
-                  const struct variant *variant)
+static void begin_cluster(struct gathering *all, const struct attempt_view *attempt,
+                          const struct variant *variant)
 {
     uint64_t *workers = arena_new(all->arena, WORKERS_MAX * sizeof *workers);
     all->newest_job[all->count] = 0;
@@ -91,15 +92,15 @@ static bool is_bad(const struct attempt_view *attempt)
     return ended && (attempt->outcome == OUTCOME_FAILED || attempt->outcome == OUTCOME_LOST);
 }
 
-/* The end that closed the job is its newest. */
+/* A job was closed by the end of its newest attempt. */
 static void add_attempt(struct gathering *all, const struct job_view *job,
                         const struct attempt_view *attempt)
 {
-    size_t at = find(all, key_of(attempt));
+    size_t at = find_gathered(all, key_of(attempt));
     if (at == CLUSTERS_MAX)
         return;
     if (at == all->count)
-        begin(all, attempt, &job->item->variant);
+        begin_cluster(all, attempt, &job->item->variant);
     struct cluster_view *cluster = &all->clusters[at];
     cluster->attempts++;
     add_worker(cluster, attempt->worker);
@@ -125,17 +126,17 @@ static void add_job(struct gathering *all, const struct job_view *job)
             add_attempt(all, job, &attempt);
 }
 
-/* Nothing of the run failed so: an evaluation did, which is of another run. */
+/* No build of the run failed so, but an evaluation did, which belongs to another run. */
 static void begin_evaluated(struct gathering *all, const struct job_view *job)
 {
     struct job_view evaluation = {0};
-    struct attempt_view attempt = {0}; /* stays so for a cluster that did not fit */
+    struct attempt_view attempt = {0}; /* remains zero for a cluster that did not fit */
     bool known = view_evaluation(all->farm, job, &evaluation);
     known &= view_attempt(all->farm, evaluation.attempt, &attempt);
     bool fits = known & (attempt.signature == job->held_for) & (all->count < CLUSTERS_MAX);
     if (!fits)
         return;
-    begin(all, &attempt, &job->item->variant);
+    begin_cluster(all, &attempt, &job->item->variant);
     struct cluster_view *cluster = &all->clusters[all->count - 1];
     cluster->first_job = job->job;
     cluster->attempts = 1;
@@ -145,11 +146,11 @@ static void begin_evaluated(struct gathering *all, const struct job_view *job)
 
 static void add_held(struct gathering *all, const struct job_view *job)
 {
-    size_t at = job->held_for ? find(all, job->held_for) : all->count;
+    size_t at = job->held_for ? find_gathered(all, job->held_for) : all->count;
     if (job->held_for && at == all->count)
         begin_evaluated(all, job);
     if (at == all->count)
-        return; /* it did not fit, or nothing held this one */
+        return; /* the cluster did not fit, or this job was not held */
     if (job->state == JOB_HELD)
         all->clusters[at].held++;
     else if (job->verdict == VERDICT_BLOCKED)
@@ -161,8 +162,8 @@ static void add_held(struct gathering *all, const struct job_view *job)
 
 /* ---- publications -------------------------------------------------------------------------- */
 
-/* How a job's publication stands badly, in the words of an attempt. False when it does not: what
- * waits for the first of its run has no cause. */
+/* Describes the bad state of a job's publication as if it were an attempt. False when the state is
+ * not bad; a publication that waits for the first of its run has no cause. */
 static bool end_of_publication(const struct farm *farm, const struct job_view *job,
                                struct publication_view *of, struct attempt_view *out)
 {
@@ -193,7 +194,7 @@ static void add_publication(struct gathering *all, const struct job_view *job)
         return;
     struct cluster_view *cluster = &all->clusters[at];
     if (at == all->count)
-        begin(all, &end, &job->item->variant);
+        begin_cluster(all, &end, &job->item->variant);
     cluster->is_publication = true;
     cluster->attempts += publication.tries;
     cluster->failed += publication.state == PUBLICATION_FAILED;
@@ -272,8 +273,8 @@ static const char *what_was_done(const struct cluster_view *cluster, struct aren
     return text;
 }
 
-/* Most variants first, then the first seen: by insertion, there are few. */
-static void sort(struct cluster_view *clusters, size_t count)
+/* Most variants first, then the first seen. Insertion sort: there are few clusters. */
+static void sort_clusters(struct cluster_view *clusters, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
         struct cluster_view moved = clusters[i];
@@ -310,7 +311,7 @@ size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t only,
                                                 : what_was_done(cluster, arena);
         all.clusters[kept++] = *cluster;
     }
-    sort(all.clusters, kept);
+    sort_clusters(all.clusters, kept);
     *out = all.clusters;
     return kept;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* evaluate.c - recipes that do not evaluate are known before their turn comes.
+/* evaluate.c - finds recipes that do not evaluate before their jobs get a host.
  *
  * Jobs of a run that have waited for policy.evaluate_after_ms are evaluated meanwhile: a run of its
- * own (task "evaluate") with a job for each of them, whose command evaluates the package and builds
- * nothing. Evaluations take a slot only when no build wants it, one at a time a host, and only
- * where the builder is; so they never delay anything.
+ * own (task "evaluate") has a job for each of them, whose command evaluates the package and builds
+ * nothing. Evaluations take a slot only when no build wants it, one at a time on each host, and
+ * only where the builder is installed; so they never delay a build.
  *
- * Only an end with the cause eval says something: then the job it was about is held (JOB_HELD) with
- * that reason, as hold.c holds families: it goes as a witness when a host has nothing else, and a
- * witness that is built releases what was held for the same. Every other end (a network that is
- * down, a host that is lost, a builder that cannot say) changes nothing. docs/adr/0013 has the
+ * Only an end with the cause eval has consequences: the evaluated job is held (JOB_HELD) with that
+ * reason, as hold.c holds families. It is tried as a witness when a host has nothing else, and a
+ * witness that is built releases the jobs held for the same signature. Every other end (the network
+ * is down, the host is lost, the builder cannot tell) changes nothing. docs/adr/0013 has the
  * reasons.
  */
 #include "coordinator/core/evaluate.h"
@@ -22,12 +22,12 @@
 
 enum { EVALUATION_MS_MAX = 15 * 60 * 1000 };
 
-/* The package is $FARM_PACKAGE behind the prefix. */
+/* The package is $FARM_PACKAGE without the prefix. */
 #define WITHOUT_PREFIX "FARM_PACKAGE=${FARM_PACKAGE#" PREFIX "}\nexport FARM_PACKAGE\n"
 
-/* flox cannot be asked to evaluate only, but its build evaluates first, and nix can be forbidden to
- * build (contract of flox, 1.3 and 1.10). What it says when it begins to build has the package's
- * version in it, so by then it has evaluated. */
+/* flox has no command that only evaluates, but its build evaluates first, and nix can be forbidden
+ * to build (contract of flox, 1.3 and 1.10). The line it prints when a build begins contains the
+ * package's version, so the package has evaluated by then. */
 static const char flox_command[] =
     WITHOUT_PREFIX "USER=$(id -un)\n"
                    "NIX_CONFIG=\"$NIX_CONFIG\n"
@@ -41,7 +41,7 @@ static const char flox_command[] =
                    "cat \"$TMPDIR/said\"\n"
                    "grep -q 'in Nix expression mode' \"$TMPDIR/said\" || exit \"$ended\"\n";
 
-/* As the nix builder does it. %s: the recipe's path. */
+/* As the nix builder evaluates. %s: the path of the recipe. */
 static const char nix_command[] =
     "nix-instantiate --option system \"$FARM_SYSTEM\" '%s' >/dev/null || {\n"
     "  ended=$?\n"
@@ -108,8 +108,8 @@ static void plan_evaluation(struct step *step, uint64_t run, const struct job_vi
                             .job_planned = {query_counters(step->farm).job + 1, run, 0, item}});
 }
 
-/* All in one step: what is evaluated is known, so there is nothing to resolve. */
-static void begin(struct step *step, const struct run_view *of)
+/* All records in one step: the items are known, so there is nothing to resolve. */
+static void begin_evaluation(struct step *step, const struct run_view *of)
 {
     uint64_t run = query_counters(step->farm).run + 1, cursor = 0;
     struct record record = {.kind = RECORD_RUN_SUBMITTED};
@@ -145,7 +145,7 @@ static bool is_over(const struct farm *farm, uint64_t run)
     return !view_run(farm, run, &view) || view.state == RUN_CLOSED;
 }
 
-static void drop(struct step *step, uint64_t job, const char *reason)
+static void drop_job(struct step *step, uint64_t job, const char *reason)
 {
     if (must_job(step->farm, job).state == JOB_READY)
         close_job(step, job, VERDICT_SKIPPED, CAUSE_NONE, reason);
@@ -156,7 +156,7 @@ static void drop_all(struct step *step, uint64_t run)
     struct job_view job;
     uint64_t cursor = 0;
     while (view_job_next(step->farm, run, &cursor, &job))
-        drop(step, job.job, "not needed any more: its run is over");
+        drop_job(step, job.job, "not needed any more: its run is over");
 }
 
 void decide_evaluations(struct step *step)
@@ -165,7 +165,7 @@ void decide_evaluations(struct step *step)
     uint64_t cursor = 0;
     while (view_run_next(step->farm, &cursor, &run)) {
         if (evaluation_due_ms(step->farm, &run) <= step->now_ms)
-            begin(step, &run);
+            begin_evaluation(step, &run);
         else if (run.state == RUN_OPEN && options_evaluate(&run.options) &&
                  run.by_state[JOB_READY] && is_over(step->farm, run.options.retry_of))
             drop_all(step, run.run);
@@ -199,7 +199,7 @@ void drop_evaluation(struct step *step, uint64_t job)
 {
     struct job_view of = must_job(step->farm, job), evaluation;
     if (view_evaluation(step->farm, &of, &evaluation))
-        drop(step, evaluation.job, "not needed any more: its build has begun");
+        drop_job(step, evaluation.job, "not needed any more: its build has begun");
 }
 
 void hold_evaluated(struct step *step, const struct record *record)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* export.c - the farm as records again, and as one number.
+/* export.c - the farm as records, and as one number.
  *
- * Export writes the shortest history that leads to the same farm: what was passed through on the
- * way (a retried job's waits, a worker's earlier sessions) is left out, what can be asked about
- * (every attempt, every try of a publication) is kept. The digest reads the structs, not the
- * export, so that whatever export forgets is found by comparing digests.
+ * An export is the shortest history that leads to the same farm: it leaves out what was passed
+ * through on the way (a retried job's waits, a worker's earlier sessions) and keeps everything that
+ * can be asked about (every attempt, every try of a publication). The digest reads the structs, not
+ * the export, so comparing digests finds what an export forgets.
  */
 #include "coordinator/core/farm.h"
 #include "coordinator/core/farm_state.h"
@@ -18,7 +18,8 @@ struct export
     struct farm_outcome *outcome;
 };
 
-static void put(struct export *export, uint64_t at_ms, uint64_t wall_ms, struct record *record)
+static void put_record(struct export *export, uint64_t at_ms, uint64_t wall_ms,
+                       struct record *record)
 {
     record->at_ms = at_ms;
     record->wall_ms = wall_ms;
@@ -31,22 +32,25 @@ static void put_farm(struct export *export)
 {
     const struct farm *farm = export->farm;
     if (farm->incarnation)
-        put(export, 0, 0,
+        put_record(
+            export, 0, 0,
             &(struct record){.kind = RECORD_FARM_STARTED,
                              .farm_started = {farm->epoch, farm->incarnation, farm->program}});
-    put(export, 0, 0, &(struct record){.kind = RECORD_POLICY_SET, .policy_set = farm->policy});
+    put_record(export, 0, 0,
+               &(struct record){.kind = RECORD_POLICY_SET, .policy_set = farm->policy});
     if (farm->paused)
-        put(export, 0, 0,
-            &(struct record){.kind = RECORD_FARM_PAUSED,
-                             .paused = {farm->paused_by, farm->paused_reason}});
+        put_record(export, 0, 0,
+                   &(struct record){.kind = RECORD_FARM_PAUSED,
+                                    .paused = {farm->paused_by, farm->paused_reason}});
 }
 
 static void put_peers(struct export *export)
 {
     for (const struct peer *peer = export->farm->peers; peer; peer = peer->hh.next) {
-        put(export, 0, 0, &(struct record){.kind = RECORD_PEER_ENROLLED, .peer = peer->is});
+        put_record(export, 0, 0, &(struct record){.kind = RECORD_PEER_ENROLLED, .peer = peer->is});
         if (peer->revoked)
-            put(export, 0, 0, &(struct record){.kind = RECORD_PEER_REVOKED, .peer = peer->is});
+            put_record(export, 0, 0,
+                       &(struct record){.kind = RECORD_PEER_REVOKED, .peer = peer->is});
     }
 }
 
@@ -56,15 +60,15 @@ static void put_joined(struct export *export, const struct worker *worker,
     struct record record = {.kind = RECORD_WORKER_JOINED, .worker_joined = worker->about};
     record.worker_joined.session = worker->session;
     record.worker_joined.capabilities = *capabilities;
-    put(export, worker->heard_ms, 0, &record);
+    put_record(export, worker->heard_ms, 0, &record);
 }
 
 static void put_suspects(struct export *export, const struct worker *worker)
 {
     for (size_t i = 0; i < worker->suspects_count; i++)
-        put(export, 0, 0,
-            &(struct record){.kind = RECORD_WORKER_SUSPECTED,
-                             .worker_suspected = worker->suspects[i]});
+        put_record(export, 0, 0,
+                   &(struct record){.kind = RECORD_WORKER_SUSPECTED,
+                                    .worker_suspected = worker->suspects[i]});
 }
 
 static void put_worker(struct export *export, const struct worker *worker)
@@ -76,8 +80,8 @@ static void put_worker(struct export *export, const struct worker *worker)
             put_joined(export, worker, &worker->baseline);
         put_joined(export, worker, &worker->about.capabilities);
         if (worker->state == WORKER_OFFLINE)
-            put(export, worker->heard_ms, 0,
-                &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {worker->id}});
+            put_record(export, worker->heard_ms, 0,
+                       &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {worker->id}});
     }
     if (stays && !*worker->reason)
         return;
@@ -86,15 +90,15 @@ static void put_worker(struct export *export, const struct worker *worker)
                                              worker->until_ms, worker->strikes}};
     if (worker->state == WORKER_PROBATION) {
         record.worker_moved.to = WORKER_QUARANTINED;
-        put(export, worker->heard_ms, 0, &record);
+        put_record(export, worker->heard_ms, 0, &record);
         record.worker_moved.to = WORKER_PROBATION;
     }
-    if (stays) { /* it was resumed, and the reason given then is still told */
+    if (stays) { /* it was resumed; the reason given then is still shown */
         record.worker_moved.to = WORKER_DRAINING;
-        put(export, worker->heard_ms, 0, &record);
+        put_record(export, worker->heard_ms, 0, &record);
         record.worker_moved.to = worker->state;
     }
-    put(export, worker->heard_ms, 0, &record);
+    put_record(export, worker->heard_ms, 0, &record);
 }
 
 /* ---- runs ---------------------------------------------------------------------------------- */
@@ -102,27 +106,28 @@ static void put_worker(struct export *export, const struct worker *worker)
 static void put_warnings(struct export *export, const struct run *run)
 {
     for (size_t i = 0; i < run->warnings_count; i++)
-        put(export, run->submitted_ms, run->submitted_wall_ms,
-            &(struct record){.kind = RECORD_RUN_WARNED, .run = {run->id, run->warnings[i]}});
+        put_record(export, run->submitted_ms, run->submitted_wall_ms,
+                   &(struct record){.kind = RECORD_RUN_WARNED, .run = {run->id, run->warnings[i]}});
 }
 
 static void put_run_begin(struct export *export, const struct run *run)
 {
-    put(export, run->submitted_ms, run->submitted_wall_ms,
+    put_record(
+        export, run->submitted_ms, run->submitted_wall_ms,
         &(struct record){.kind = RECORD_RUN_SUBMITTED,
                          .run_submitted = {run->id, run->request_id, run->who, run->options}});
     bool resolved = run->state != RUN_RESOLVING && (run->state != RUN_REFUSED || run->jobs);
     if (resolved)
-        put(export, run->submitted_ms, run->submitted_wall_ms,
-            &(struct record){.kind = RECORD_RUN_RESOLVED, .run = {run->id, ""}});
+        put_record(export, run->submitted_ms, run->submitted_wall_ms,
+                   &(struct record){.kind = RECORD_RUN_RESOLVED, .run = {run->id, ""}});
     put_warnings(export, run);
 }
 
 static void put_planned(struct export *export, const struct job *job)
 {
-    put(export, job->planned_ms, job->planned_wall_ms,
-        &(struct record){.kind = RECORD_JOB_PLANNED,
-                         .job_planned = {job->id, job->run->id, job->joins, job->item}});
+    put_record(export, job->planned_ms, job->planned_wall_ms,
+               &(struct record){.kind = RECORD_JOB_PLANNED,
+                                .job_planned = {job->id, job->run->id, job->joins, job->item}});
 }
 
 static struct record job_record(enum record_kind kind, const struct job *job)
@@ -135,23 +140,25 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
 {
     struct record_lease lease = {attempt->token, attempt->job->id, attempt->worker->id,
                                  attempt->adopted ? attempt->phase : PHASE_NONE};
-    put(export, attempt->offered_ms, attempt->offered_wall_ms,
+    put_record(
+        export, attempt->offered_ms, attempt->offered_wall_ms,
         &(struct record){.kind = attempt->adopted ? RECORD_ATTEMPT_ADOPTED : RECORD_LEASE_OFFERED,
                          .lease = lease});
     if (attempt->phase != lease.phase)
-        put(export, attempt->offered_ms, attempt->offered_wall_ms,
+        put_record(
+            export, attempt->offered_ms, attempt->offered_wall_ms,
             &(struct record){.kind = RECORD_ATTEMPT_MOVED,
                              .attempt_moved = {.token = attempt->token, .phase = attempt->phase}});
     if (attempt->stopping_ms || attempt->state == ATTEMPT_STOPPING)
-        put(export, attempt->stopping_ms, attempt->offered_wall_ms,
-            &(struct record){
-                .kind = RECORD_ATTEMPT_STOPPING,
-                .attempt_moved = {.token = attempt->token, .reason = attempt->detail}});
+        put_record(export, attempt->stopping_ms, attempt->offered_wall_ms,
+                   &(struct record){
+                       .kind = RECORD_ATTEMPT_STOPPING,
+                       .attempt_moved = {.token = attempt->token, .reason = attempt->detail}});
     struct record sealed = {.kind = RECORD_ATTEMPT_SEALED,
                             .sealed = {attempt->token, attempt->log_bytes}};
     if (attempt_is_live(attempt)) {
         if (attempt->log_stored)
-            put(export, attempt->offered_ms, attempt->offered_wall_ms, &sealed);
+            put_record(export, attempt->offered_ms, attempt->offered_wall_ms, &sealed);
         return;
     }
     struct record ended = {.kind = RECORD_ATTEMPT_ENDED};
@@ -159,35 +166,35 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
         attempt->token,     attempt->outcome,   attempt->cause, attempt->failed_phase,
         attempt->detail,    attempt->log_bytes, attempt->facts, attempt->product,
         attempt->signature, attempt->lines};
-    put(export, attempt->ended_ms, attempt->ended_wall_ms, &ended);
+    put_record(export, attempt->ended_ms, attempt->ended_wall_ms, &ended);
     if (attempt->log_stored)
-        put(export, attempt->ended_ms, attempt->ended_wall_ms, &sealed);
+        put_record(export, attempt->ended_ms, attempt->ended_wall_ms, &sealed);
 }
 
-/* Before its first attempt: nothing that was tried is held. */
+/* Before its first attempt: a job that was tried is never held. */
 static void put_hold(struct export *export, const struct job *job)
 {
     struct record held = job_record(RECORD_JOB_HELD, job), ready = {.kind = RECORD_JOB_READY};
     held.job.signature = job->released ? job->released : job->held_for;
     if (!held.job.signature)
         return;
-    put(export, job->planned_ms, job->planned_wall_ms, &held);
+    put_record(export, job->planned_ms, job->planned_wall_ms, &held);
     if (!job->released)
         return;
     ready.job = (struct record_job){.job = job->id, .signature = job->released};
-    put(export, job->planned_ms, job->planned_wall_ms, &ready);
+    put_record(export, job->planned_ms, job->planned_wall_ms, &ready);
     held.job.signature = job->held_for;
     if (job->held_for)
-        put(export, job->planned_ms, job->planned_wall_ms, &held);
+        put_record(export, job->planned_ms, job->planned_wall_ms, &held);
 }
 
-/* The job is ready when its run is open; between attempts it was ready again. */
+/* The job became ready when its run opened, and again between attempts. */
 static void put_job_rest(struct export *export, const struct job *job)
 {
     bool opened = job->run->state == RUN_OPEN || job->run->state == RUN_CLOSED;
-    if (job->attempts && (!opened || job->joins)) { /* not ready by its run's opening */
+    if (job->attempts && (!opened || job->joins)) { /* RUN_OPENED did not make it ready */
         struct record ready = job_record(RECORD_JOB_READY, job);
-        put(export, job->planned_ms, job->planned_wall_ms, &ready);
+        put_record(export, job->planned_ms, job->planned_wall_ms, &ready);
     }
     put_hold(export, job);
     for (const struct attempt *attempt = job->attempts_first; attempt;
@@ -195,32 +202,33 @@ static void put_job_rest(struct export *export, const struct job *job)
         put_attempt(export, attempt);
         struct record ready = job_record(RECORD_JOB_READY, job);
         if (attempt->job_next || job->state == JOB_READY)
-            put(export, attempt->offered_ms, attempt->offered_wall_ms, &ready);
+            put_record(export, attempt->offered_ms, attempt->offered_wall_ms, &ready);
     }
     bool waits_for_run = job->state == JOB_WAITING && !job->until_ms;
     if (job->attempts && (waits_for_run || job->joins)) /* joins: its newest was handed over */
-        put(export, job->planned_ms, job->planned_wall_ms,
+        put_record(
+            export, job->planned_ms, job->planned_wall_ms,
             &(struct record){.kind = RECORD_JOB_JOINED, .job_joined = {job->id, job->joins}});
     if (job->state == JOB_WAITING && job->until_ms) {
         struct record delayed = job_record(RECORD_JOB_DELAYED, job);
         delayed.job.until_ms = job->until_ms;
-        put(export, job->planned_ms, job->planned_wall_ms, &delayed);
+        put_record(export, job->planned_ms, job->planned_wall_ms, &delayed);
     }
     if (job->state == JOB_CLOSED) {
         struct record closed = job_record(RECORD_JOB_CLOSED, job);
         closed.job.verdict = job->verdict;
-        put(export, job->closed_ms, job->closed_wall_ms, &closed);
+        put_record(export, job->closed_ms, job->closed_wall_ms, &closed);
     }
 }
 
 static void put_run_end(struct export *export, const struct run *run)
 {
     if (run->state == RUN_REFUSED)
-        put(export, run->closed_ms, run->closed_wall_ms,
-            &(struct record){.kind = RECORD_RUN_REFUSED, .run = {run->id, run->reason}});
+        put_record(export, run->closed_ms, run->closed_wall_ms,
+                   &(struct record){.kind = RECORD_RUN_REFUSED, .run = {run->id, run->reason}});
     if (run->state == RUN_CLOSED)
-        put(export, run->closed_ms, run->closed_wall_ms,
-            &(struct record){.kind = RECORD_RUN_CLOSED, .run = {run->id, ""}});
+        put_record(export, run->closed_ms, run->closed_wall_ms,
+                   &(struct record){.kind = RECORD_RUN_CLOSED, .run = {run->id, ""}});
 }
 
 /* ---- publications -------------------------------------------------------------------------- */
@@ -241,14 +249,14 @@ static void put_move(struct export *export, const struct publication *publicatio
         record.publication.rebuilt = publication->rebuilt;
     }
     bool closed = last && !publication_is_open(publication);
-    put(export,
-        closed ? publication->closed_ms
-        : one  ? one->granted_ms
-               : publication->wanted_ms,
-        closed ? publication->closed_wall_ms
-        : one  ? one->granted_wall_ms
-               : publication->wanted_wall_ms,
-        &record);
+    put_record(export,
+               closed ? publication->closed_ms
+               : one  ? one->granted_ms
+                      : publication->wanted_ms,
+               closed ? publication->closed_wall_ms
+               : one  ? one->granted_wall_ms
+                      : publication->wanted_wall_ms,
+               &record);
 }
 
 static void put_tries(struct export *export, const struct publication *publication)
@@ -257,9 +265,9 @@ static void put_tries(struct export *export, const struct publication *publicati
         put_move(export, publication, RECORD_PUBLICATION_GRANTED, one,
                  !one->next && publication->state == PUBLICATION_GRANTED);
         if (one->sealed)
-            put(export, one->granted_ms, one->granted_wall_ms,
-                &(struct record){.kind = RECORD_PUBLICATION_SEALED,
-                                 .sealed = {one->token, one->log_bytes}});
+            put_record(export, one->granted_ms, one->granted_wall_ms,
+                       &(struct record){.kind = RECORD_PUBLICATION_SEALED,
+                                        .sealed = {one->token, one->log_bytes}});
         if (one->next)
             put_move(export, publication,
                      publication->in_doubt ? RECORD_PUBLICATION_UNKNOWN
@@ -268,7 +276,8 @@ static void put_tries(struct export *export, const struct publication *publicati
     }
 }
 
-/* What brings a try to where its publication stands; a grant is in the try. */
+/* Appends the records that bring a try to the state of its publication; the grant is exported with
+ * the try. */
 static const enum record_kind arrived_by[] = {
     [PUBLICATION_WANTED] = RECORD_PUBLICATION_RETRIED,
     [PUBLICATION_HELD] = RECORD_PUBLICATION_HELD,
@@ -279,8 +288,8 @@ static const enum record_kind arrived_by[] = {
     [PUBLICATION_FAILED] = RECORD_PUBLICATION_FAILED,
 };
 
-/* From where the last try left it, or from the beginning, to where it stands. What is wanted while
- * in doubt was held and released. */
+/* Appends the records from the state that the last try left (or the beginning) to the present one.
+ * A publication that is wanted while in doubt was held and released. */
 static void put_standing(struct export *export, const struct publication *publication)
 {
     const struct try *last = publication->tries_last;
@@ -300,7 +309,7 @@ static void put_publication(struct export *export, const struct publication *pub
     record.publication_wanted = (struct record_publication_wanted){
         publication->id,       publication->job->id, publication->worker->id,
         publication->built_by, publication->target,  publication->product};
-    put(export, publication->wanted_ms, publication->wanted_wall_ms, &record);
+    put_record(export, publication->wanted_ms, publication->wanted_wall_ms, &record);
     put_tries(export, publication);
     put_standing(export, publication);
 }
@@ -311,12 +320,14 @@ static void put_lasting(struct export *export)
 {
     const struct farm *farm = export->farm;
     for (const struct learned *at = farm->learned; at; at = at->hh.next)
-        put(export, 0, 0, &(struct record){.kind = RECORD_LEARNED, .learned = at->is});
+        put_record(export, 0, 0, &(struct record){.kind = RECORD_LEARNED, .learned = at->is});
     for (size_t i = 0; i < farm->ledger_count; i++)
-        put(export, 0, 0,
+        put_record(
+            export, 0, 0,
             &(struct record){.kind = RECORD_LEDGER_ENTERED, .ledger_entered = *farm->ledger[i]});
     for (const struct known_request *at = farm->requests; at; at = at->hh.next)
-        put(export, 0, 0,
+        put_record(
+            export, 0, 0,
             &(struct record){.kind = RECORD_REQUEST_KNOWN, .request_known = {at->id, at->run}});
 }
 
@@ -324,12 +335,12 @@ static void put_notice(struct export *export, const struct notice *notice)
 {
     struct record_notice body = {notice->id, notice->kind, notice->subject, notice->run,
                                  notice->text};
-    put(export, notice->raised_ms, notice->raised_wall_ms,
-        &(struct record){.kind = RECORD_NOTICE_RAISED, .notice = body});
+    put_record(export, notice->raised_ms, notice->raised_wall_ms,
+               &(struct record){.kind = RECORD_NOTICE_RAISED, .notice = body});
     body.text = notice->problem;
     if (notice->state == NOTICE_TOLD)
-        put(export, notice->raised_ms, notice->raised_wall_ms,
-            &(struct record){.kind = RECORD_NOTICE_TOLD, .notice = body});
+        put_record(export, notice->raised_ms, notice->raised_wall_ms,
+                   &(struct record){.kind = RECORD_NOTICE_TOLD, .notice = body});
 }
 
 static void put_runs(struct export *export)
@@ -341,8 +352,8 @@ static void put_runs(struct export *export)
         put_planned(export, job);
     for (const struct run *run = farm->runs; run; run = run->hh.next)
         if (run->state == RUN_OPEN || run->state == RUN_CLOSED)
-            put(export, run->submitted_ms, run->submitted_wall_ms,
-                &(struct record){.kind = RECORD_RUN_OPENED, .run = {run->id, ""}});
+            put_record(export, run->submitted_ms, run->submitted_wall_ms,
+                       &(struct record){.kind = RECORD_RUN_OPENED, .run = {run->id, ""}});
     for (const struct job *job = farm->jobs; job; job = job->hh.next)
         put_job_rest(export, job);
     for (const struct publication *at = farm->publications; at; at = at->hh.next)
@@ -351,24 +362,25 @@ static void put_runs(struct export *export)
         put_run_end(export, run);
 }
 
-/* Behind the runs, whose attempts say the same of what is not forgotten since. */
+/* After the runs: their attempts yield the same facts, as far as they are not forgotten since. */
 static void put_seen(struct export *export)
 {
     for (const struct seen *at = export->farm->seen; at; at = at->hh.next) {
         struct record record = {.kind = RECORD_SIGNATURE_SEEN, .signature_seen = at->is};
         record.signature_seen.anew = at == export->farm->seen;
-        put(export, 0, 0, &record);
+        put_record(export, 0, 0, &record);
     }
 }
 
-/* What is not durable, for a farm that takes the place of this one in the same process. */
+/* Appends what is not durable, for a farm that takes the place of this one in the same process. */
 static void put_passing(struct export *export)
 {
     const struct farm *farm = export->farm;
-    put(export, farm->now_ms, farm->wall_ms,
-        &(struct record){.kind = RECORD_CLOCK_SET, .clock = {.offset_ms = farm->offset_ms}});
+    put_record(export, farm->now_ms, farm->wall_ms,
+               &(struct record){.kind = RECORD_CLOCK_SET, .clock = {.offset_ms = farm->offset_ms}});
     if (farm->intake_closed)
-        put(export, farm->now_ms, farm->wall_ms,
+        put_record(
+            export, farm->now_ms, farm->wall_ms,
             &(struct record){.kind = RECORD_INTAKE_SET, .intake = {false, farm->intake_reason}});
     for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next) {
         if (!worker->session)
@@ -381,7 +393,7 @@ static void put_passing(struct export *export)
             .sightings = worker->sightings,
             .sightings_count = worker->sighting_count,
         };
-        put(export, worker->heard_ms, farm->wall_ms, &record);
+        put_record(export, worker->heard_ms, farm->wall_ms, &record);
     }
 }
 
@@ -397,14 +409,14 @@ void farm_export(const struct farm *farm, struct farm_outcome *outcome)
     put_seen(&export);
     for (const struct notice *at = farm->notices; at; at = at->hh.next)
         put_notice(&export, at);
-    put(&export, farm->now_ms, farm->wall_ms,
-        &(struct record){.kind = RECORD_COUNTERS_SET, .counters = farm->counters});
+    put_record(&export, farm->now_ms, farm->wall_ms,
+               &(struct record){.kind = RECORD_COUNTERS_SET, .counters = farm->counters});
     put_passing(&export);
 }
 
 /* ---- digest -------------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t hash, uint64_t number)
+static uint64_t mix_number(uint64_t hash, uint64_t number)
 {
     return hash_number(hash, number);
 }
@@ -420,10 +432,10 @@ static uint64_t mix_shape(uint64_t hash, const struct shape *shape, const void *
 
 static uint64_t mix_token(uint64_t hash, struct token token)
 {
-    return mix(mix(hash, token.epoch), token.number);
+    return mix_number(mix_number(hash, token.epoch), token.number);
 }
 
-/* Free bytes are as of the newest status, which is not durable. */
+/* Free bytes come from the newest status, which is not durable. */
 static uint64_t mix_capabilities(uint64_t hash, const struct capabilities *capabilities)
 {
     struct capabilities durable = *capabilities;
@@ -434,18 +446,19 @@ static uint64_t mix_capabilities(uint64_t hash, const struct capabilities *capab
 static uint64_t mix_workers(uint64_t hash, const struct farm *farm)
 {
     for (const struct peer *peer = farm->peers; peer; peer = peer->hh.next)
-        hash = mix(mix_shape(hash, record_info(RECORD_PEER_ENROLLED)->shape, &peer->is),
-                   peer->revoked);
+        hash = mix_number(mix_shape(hash, record_info(RECORD_PEER_ENROLLED)->shape, &peer->is),
+                          peer->revoked);
     for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next) {
-        hash = mix(mix(mix(hash, worker->id), worker->state), worker->session);
-        hash = mix(hash_text(hash, worker->reason), worker->joined);
+        hash = mix_number(mix_number(mix_number(hash, worker->id), worker->state), worker->session);
+        hash = mix_number(hash_text(hash, worker->reason), worker->joined);
         hash = hash_text(hash, worker->about.instance);
         hash = hash_text(hash_text(hash, worker->about.boot_id), worker->about.program);
-        hash = mix(hash, worker->about.said_at_ms);
+        hash = mix_number(hash, worker->about.said_at_ms);
         hash = mix_capabilities(hash, &worker->about.capabilities);
         hash = mix_capabilities(hash, &worker->baseline);
-        hash = mix(mix(mix(hash, worker->running), worker->running_heavy), worker->publishing);
-        hash = mix(mix(hash, worker->until_ms), worker->strikes);
+        hash = mix_number(mix_number(mix_number(hash, worker->running), worker->running_heavy),
+                          worker->publishing);
+        hash = mix_number(mix_number(hash, worker->until_ms), worker->strikes);
         for (size_t i = 0; i < worker->suspects_count; i++)
             hash =
                 mix_shape(hash, record_info(RECORD_WORKER_SUSPECTED)->shape, &worker->suspects[i]);
@@ -456,30 +469,32 @@ static uint64_t mix_workers(uint64_t hash, const struct farm *farm)
 static uint64_t mix_attempt(uint64_t hash, const struct attempt *attempt)
 {
     hash = mix_token(hash, attempt->token);
-    hash = mix(mix(mix(hash, attempt->worker->id), attempt->ordinal), attempt->state);
-    hash = mix(mix(hash, attempt->phase), attempt->failed_phase);
-    hash = mix(mix(hash, attempt->outcome), attempt->cause);
+    hash = mix_number(mix_number(mix_number(hash, attempt->worker->id), attempt->ordinal),
+                      attempt->state);
+    hash = mix_number(mix_number(hash, attempt->phase), attempt->failed_phase);
+    hash = mix_number(mix_number(hash, attempt->outcome), attempt->cause);
     hash = hash_text(hash, attempt->detail);
-    hash = mix(mix(hash, attempt->offered_ms), attempt->offered_wall_ms);
-    hash = mix(mix(hash, attempt->stopping_ms), attempt->ended_ms);
-    hash = mix(mix(mix(hash, attempt->ended_wall_ms), attempt->log_bytes), attempt->log_stored);
-    hash = mix(hash, attempt->adopted);
+    hash = mix_number(mix_number(hash, attempt->offered_ms), attempt->offered_wall_ms);
+    hash = mix_number(mix_number(hash, attempt->stopping_ms), attempt->ended_ms);
+    hash = mix_number(mix_number(mix_number(hash, attempt->ended_wall_ms), attempt->log_bytes),
+                      attempt->log_stored);
+    hash = mix_number(hash, attempt->adopted);
     hash = mix_shape(hash, &exit_facts_shape, &attempt->facts);
-    hash = hash_text(mix(hash, attempt->signature), attempt->lines);
+    hash = hash_text(mix_number(hash, attempt->signature), attempt->lines);
     return mix_shape(hash, &product_shape, &attempt->product);
 }
 
 static uint64_t mix_job(uint64_t hash, const struct job *job)
 {
-    hash = mix(mix(mix(hash, job->id), job->run->id), job->joins);
+    hash = mix_number(mix_number(mix_number(hash, job->id), job->run->id), job->joins);
     hash = mix_shape(hash, &plan_item_shape, &job->item);
-    hash = mix(mix(mix(hash, job->state), job->verdict), job->cause);
-    hash = mix(hash_text(hash, job->detail), job->until_ms);
-    hash = mix(mix(hash, job->planned_wall_ms), job->closed_wall_ms);
-    hash = mix(hash, job->publication ? job->publication->id : 0);
-    hash = mix(mix(hash, job->held_for), job->released);
+    hash = mix_number(mix_number(mix_number(hash, job->state), job->verdict), job->cause);
+    hash = mix_number(hash_text(hash, job->detail), job->until_ms);
+    hash = mix_number(mix_number(hash, job->planned_wall_ms), job->closed_wall_ms);
+    hash = mix_number(hash, job->publication ? job->publication->id : 0);
+    hash = mix_number(mix_number(hash, job->held_for), job->released);
     for (const struct job *at = job->followers; at; at = at->follower_next)
-        hash = mix(hash, at->id);
+        hash = mix_number(hash, at->id);
     for (const struct attempt *at = job->attempts_first; at; at = at->job_next)
         hash = mix_attempt(hash, at);
     return hash;
@@ -487,36 +502,36 @@ static uint64_t mix_job(uint64_t hash, const struct job *job)
 
 static uint64_t mix_run(uint64_t hash, const struct run *run)
 {
-    hash = mix(mix(hash, run->id), run->state);
+    hash = mix_number(mix_number(hash, run->id), run->state);
     hash = mix_shape(hash, &run_options_shape, &run->options);
     hash = hash_text(hash_text(hash_text(hash, run->who), run->request_id), run->reason);
-    hash = mix(mix(hash, run->submitted_wall_ms), run->closed_wall_ms);
-    hash = mix(mix(hash, run->evaluable), run->evaluation);
+    hash = mix_number(mix_number(hash, run->submitted_wall_ms), run->closed_wall_ms);
+    hash = mix_number(mix_number(hash, run->evaluable), run->evaluation);
     for (size_t i = 0; i < run->warnings_count; i++)
         hash = hash_text(hash, run->warnings[i]);
     for (size_t i = 0; i <= JOB_CLOSED; i++)
-        hash = mix(hash, run->by_state[i]);
+        hash = mix_number(hash, run->by_state[i]);
     for (size_t i = 0; i < 8; i++)
-        hash = mix(hash, run->by_verdict[i]);
+        hash = mix_number(hash, run->by_verdict[i]);
     for (size_t i = 0; i < 7; i++)
-        hash = mix(hash, run->publications_by_state[i]);
+        hash = mix_number(hash, run->publications_by_state[i]);
     return hash;
 }
 
 static uint64_t mix_publication(uint64_t hash, const struct publication *publication)
 {
-    hash = mix(mix(hash, publication->id), publication->job->id);
-    hash = mix_token(mix(hash, publication->worker->id), publication->built_by);
+    hash = mix_number(mix_number(hash, publication->id), publication->job->id);
+    hash = mix_token(mix_number(hash, publication->worker->id), publication->built_by);
     hash = mix_shape(hash, &target_shape, &publication->target);
     hash = mix_shape(hash, &product_shape, &publication->product);
-    hash = mix(mix(hash, publication->state), publication->tries);
-    hash = mix(hash_text(hash, publication->detail), publication->cause);
-    hash = mix(hash_text(hash, publication->lines), publication->signature);
-    hash = mix(mix(hash, publication->until_ms), publication->wanted_wall_ms);
-    hash = mix(mix(hash, publication->closed_wall_ms), publication->already);
-    hash = mix(mix(hash, publication->rebuilt), publication->in_doubt);
+    hash = mix_number(mix_number(hash, publication->state), publication->tries);
+    hash = mix_number(hash_text(hash, publication->detail), publication->cause);
+    hash = mix_number(hash_text(hash, publication->lines), publication->signature);
+    hash = mix_number(mix_number(hash, publication->until_ms), publication->wanted_wall_ms);
+    hash = mix_number(mix_number(hash, publication->closed_wall_ms), publication->already);
+    hash = mix_number(mix_number(hash, publication->rebuilt), publication->in_doubt);
     for (const struct try *at = publication->tries_first; at; at = at->next)
-        hash = mix(mix(mix_token(hash, at->token), at->sealed), at->log_bytes);
+        hash = mix_number(mix_number(mix_token(hash, at->token), at->sealed), at->log_bytes);
     return hash;
 }
 
@@ -529,20 +544,21 @@ static uint64_t mix_lasting(uint64_t hash, const struct farm *farm)
     for (const struct seen *at = farm->seen; at; at = at->hh.next)
         hash = mix_shape(hash, record_info(RECORD_SIGNATURE_SEEN)->shape, &at->is);
     for (const struct known_request *at = farm->requests; at; at = at->hh.next)
-        hash = mix(hash_text(hash, at->id), at->run);
+        hash = mix_number(hash_text(hash, at->id), at->run);
     for (const struct notice *at = farm->notices; at; at = at->hh.next) {
-        hash = mix(mix(mix(mix(hash, at->id), at->kind), at->state), at->run);
+        hash = mix_number(mix_number(mix_number(mix_number(hash, at->id), at->kind), at->state),
+                          at->run);
         hash = hash_text(hash_text(hash_text(hash, at->subject), at->text), at->problem);
-        hash = mix(hash, at->raised_wall_ms);
+        hash = mix_number(hash, at->raised_wall_ms);
     }
     return hash;
 }
 
 uint64_t farm_digest(const struct farm *farm)
 {
-    uint64_t hash = mix(mix(1, farm->epoch), farm->incarnation);
+    uint64_t hash = mix_number(mix_number(1, farm->epoch), farm->incarnation);
     hash = hash_text(hash, farm->program ? farm->program : "");
-    hash = mix(hash, farm->paused);
+    hash = mix_number(hash, farm->paused);
     if (farm->paused)
         hash = hash_text(hash_text(hash, farm->paused_by), farm->paused_reason);
     hash = mix_shape(hash, &policy_shape, &farm->policy);
@@ -555,7 +571,7 @@ uint64_t farm_digest(const struct farm *farm)
         hash = mix_job(hash, at);
     for (const struct publication *at = farm->publications; at; at = at->hh.next)
         hash = mix_publication(hash, at);
-    hash = mix(mix(hash, farm->runs_open), farm->jobs_open);
-    hash = mix(mix(hash, farm->jobs_ready), farm->attempts_live);
-    return mix(hash, farm->publications_open);
+    hash = mix_number(mix_number(hash, farm->runs_open), farm->jobs_open);
+    hash = mix_number(mix_number(hash, farm->jobs_ready), farm->attempts_live);
+    return mix_number(hash, farm->publications_open);
 }

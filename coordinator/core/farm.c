@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* farm.c - the step: clock, dispatch, and what follows every input.
  *
- * Core time is the shell's boot time plus an offset that INPUT_START sets so that it goes on from
- * the last record; it never falls. Whoever waits for the farm longer than a second (a suspended
- * machine, a stopped process) finds all leases extended by the gap: while anything can expire the
- * deadline is never further away than half of that.
+ * Core time is the shell's boot time plus an offset. INPUT_START sets the offset so that core time
+ * goes on from the last record; core time never falls. When no input came for longer than a second
+ * (a suspended machine, a stopped process), all leases are extended by the gap. While anything can
+ * expire, the deadline is never further away than half of that.
  */
 #include "coordinator/core/farm.h"
 
@@ -21,13 +21,13 @@
 #include "coordinator/core/schedule.h"
 #include "proto/base/seeded.h"
 
-/* Longer than this between two inputs: nobody was looking. */
+/* A longer gap than this between two inputs means that expiry was not being checked. */
 static const uint64_t gap_ms = 1000;
-/* While a lease can expire, somebody looks this often, whatever else is to be heard meanwhile: the
- * more workers speak, the less would a pause between them be waited for. */
+/* While a lease can expire, expiry is checked this often, whatever other inputs arrive: the more
+ * workers send, the rarer is a pause between them. */
 static const uint64_t look_ms = 500;
 
-/* Until farm.yaml says otherwise; coordinator/config/config.h has the reasons. */
+/* In use until farm.yaml is read; coordinator/config/config.h has the reasons. */
 static const struct policy default_policy = {
     .heartbeat_ms = 5000,
     .lease_ttl_ms = 30000,
@@ -48,7 +48,7 @@ struct farm *farm_create(void)
     return farm;
 }
 
-/* In each of these the map goes first: then what hangs together by its handles is freed. */
+/* Clear the hash table before freeing its elements: the UT_hash_handle is inside them. */
 static void destroy_workers(struct worker *worker)
 {
     struct worker *map = worker;
@@ -114,7 +114,7 @@ static void destroy_notices(struct notice *notice)
     }
 }
 
-/* The maps first: their handles are inside what is freed then. */
+/* Clear the hash tables before freeing their elements: the UT_hash_handle is inside them. */
 static void clear_maps(struct farm *farm)
 {
     HASH_CLEAR(hh_variant, farm->building);
@@ -165,7 +165,7 @@ static bool may_expire(const struct farm *farm)
     return false;
 }
 
-/* When the first quarantine ends by itself, or FARM_NEVER. */
+/* When the first timed quarantine ends, or FARM_NEVER. */
 static uint64_t probation_ms(const struct farm *farm)
 {
     uint64_t first_ms = FARM_NEVER;
@@ -175,7 +175,7 @@ static uint64_t probation_ms(const struct farm *farm)
     return first_ms;
 }
 
-/* When the jobs of a run have waited long enough to be evaluated, or FARM_NEVER. */
+/* When the next jobs of a run will have waited long enough to be evaluated, or FARM_NEVER. */
 static uint64_t evaluations_ms(const struct farm *farm)
 {
     struct run_view run;
@@ -198,14 +198,14 @@ uint64_t farm_deadline_ms(const struct farm *farm)
     const struct rank_node *timer = rank_first(&farm->timers);
     if (timer && timer->key[0] < deadline_ms)
         deadline_ms = timer->key[0];
-    if (deadline_ms < farm->now_ms) /* due; what lies before our own start is no boot time */
+    if (deadline_ms < farm->now_ms) /* due; a time before our own start is not a boot time */
         deadline_ms = farm->now_ms;
     return deadline_ms == FARM_NEVER ? FARM_NEVER : deadline_ms - farm->offset_ms;
 }
 
 /* ---- inputs -------------------------------------------------------------------------------- */
 
-static void start(struct step *step, const struct input *input)
+static void start_farm(struct step *step, const struct input *input)
 {
     struct farm_view view;
     view_farm(step->farm, &view);
@@ -234,11 +234,11 @@ static void set_intake(struct step *step, const struct input_intake *intake)
                                       .intake = {intake->open, intake->reason}});
 }
 
-static void dispatch(struct step *step, const struct input *input)
+static void dispatch_input(struct step *step, const struct input *input)
 {
     switch (input->kind) {
     case INPUT_START:
-        start(step, input);
+        start_farm(step, input);
         return;
     case INPUT_TICK:
         decide_expiry(step);
@@ -293,32 +293,33 @@ static void dispatch(struct step *step, const struct input *input)
 
 /* ---- what follows from records ------------------------------------------------------------- */
 
-/* What follows from one fact, whoever decided it, each by its owner. It adds holds, releases,
- * suspicions and publications that are wanted; it ends no attempt and closes no job. */
-static void follow(struct step *step, const struct record *record)
+/* What follows from one fact, whichever decider recorded it, each part decided by its owner. This
+ * adds holds, releases, suspicions and wanted publications; it ends no attempt and closes no job.
+ */
+static void follow_record(struct step *step, const struct record *record)
 {
-    judge_hosts(step, record); /* first: what only a broken host met is released before it holds */
+    judge_hosts(step, record); /* first: failures that only a broken host met hold no jobs */
     hold_evaluated(step, record);
     hold_families(step, record);
     want_publications(step, record);
 }
 
-/* The kinds of facts that something follows from. */
+/* The kinds of facts from which something follows. */
 static bool is_followed(const struct record *record)
 {
     return record->kind == RECORD_ATTEMPT_ENDED || record->kind == RECORD_JOB_CLOSED;
 }
 
-/* Takes the records of the step since `first` in their order. One sweep is enough: nothing follows
- * from what it adds. Returns where the records go on. */
+/* Takes the records of the step since `first` in order. One sweep is enough: nothing follows from
+ * the records that it adds. Returns the index at which the next records begin. */
 static size_t follow_records(struct step *step, size_t first)
 {
     struct farm_outcome *outcome = step->outcome;
     size_t decided = outcome->record_count;
     for (size_t i = first; i < decided; i++) {
-        struct record record = outcome->records[i]; /* what is added may move the array */
+        struct record record = outcome->records[i]; /* adding records may move the array */
         if (is_followed(&record))
-            follow(step, &record);
+            follow_record(step, &record);
     }
     for (size_t i = decided; i < outcome->record_count; i++)
         assert(!is_followed(&outcome->records[i]) && "what follows from a fact ended something");
@@ -327,7 +328,7 @@ static size_t follow_records(struct step *step, size_t first)
     return outcome->record_count;
 }
 
-/* After the sweep jobs are only closed without a result, from which nothing follows. */
+/* After the sweep, jobs are only closed without a result, and nothing follows from that. */
 static void assert_followed(const struct step *step, size_t first)
 {
     for (size_t i = first; i < step->outcome->record_count; i++) {
@@ -347,7 +348,7 @@ static void release_due(struct step *step)
         decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job}});
 }
 
-/* Whether anything happened in this step that can leave a ready job without any host. */
+/* Whether this step may have left a ready job without any host that could take it. */
 static bool routes_changed(const struct farm_outcome *outcome, size_t first)
 {
     for (size_t i = first; i < outcome->record_count; i++) {
@@ -377,7 +378,7 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
         decide(step, &(struct record){.kind = RECORD_CLOCK_JUMPED,
                                       .clock = {.gap_ms = now_ms - last_ms}});
     size_t first = outcome->record_count;
-    dispatch(step, input);
+    dispatch_input(step, input);
     size_t followed = follow_records(step, first);
     release_due(step);
     decide_probations(step);

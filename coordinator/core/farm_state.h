@@ -2,13 +2,14 @@
 /* farm_state.h - the structs behind `struct farm`.
  *
  * Included by apply_private.h and index.c (which write), farm.c, export.c, check.c, view.c,
- * orders.c and query.c (which read). Deciders include step.h instead, so that the compiler enforces
- * who may write.
+ * orders.c and query.c (which read). Deciders include step.h instead, so the compiler enforces who
+ * may write.
  *
- * Ownership: a run owns an arena in which its jobs, attempts and publications live with their
- * texts; everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates
- * in order of insertion, and ids are given in order, so iteration is by id. Fields marked (passing)
- * come from records that are not written; nothing durable is derived from them.
+ * Ownership: a run owns an arena that holds its jobs, attempts and publications with their texts;
+ * everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates in
+ * order of insertion. Ids are given out in ascending order, so iteration is by id. Fields marked
+ * (passing) come from records that are not written to the journal; nothing durable is derived from
+ * them.
  */
 #ifndef FARM_STATE_STRUCTS_H
 #define FARM_STATE_STRUCTS_H
@@ -35,7 +36,7 @@ struct peer {
     bool revoked;
 };
 
-/* A file system of a machine and what attempts reserved on it. */
+/* A file system of a machine, and the bytes that attempts reserved on it. */
 struct volume {
     struct volume *next;
     const char *id;
@@ -64,40 +65,40 @@ struct worker {
     struct arena baseline_arena;
     struct capabilities baseline; /* as first joined, or as a person last accepted it */
     struct machine *machine;
-    uint64_t heard_ms;   /* (passing) and the next four */
-    uint64_t said_at_ms; /* (passing) boot time of the host when it said the newest that we heard */
+    uint64_t heard_ms;   /* (passing), as the next four */
+    uint64_t said_at_ms; /* (passing) boot time of the host when it sent its newest message */
     uint64_t sequence;
     struct pressure pressure;
     struct sighting *sightings;
     size_t sighting_count, sighting_capacity;
-    uint64_t hearing; /* (passing) number of its newest status, farm-wide; 0 none in this session */
-    uint32_t foreign; /* (passing) live attempts it runs that are not ours: they hold slots */
+    uint64_t hearing; /* (passing) farm-wide number of its newest status; 0 none in this session */
+    uint32_t foreign; /* (passing) attempts it runs without a lease: they hold slots */
     struct attempt *live_first, *live_last;
     uint32_t running, running_heavy, evaluating, publishing;
     struct publication *pinned_first, *pinned_last; /* open ones */
-    uint64_t until_ms; /* quarantined: its probation; 0 only a person ends it */
+    uint64_t until_ms; /* quarantined: when its probation begins; 0 only a person ends it */
     uint32_t strikes;
     struct arena suspects_arena;
     struct record_worker_suspected suspects[SUSPECTS_MAX]; /* the newest, oldest first */
     uint32_t suspects_count;
 };
 
-/* What a run builds of one branch, system and GPU architecture; lives in the run's arena. */
+/* The jobs of a run for one branch, system and GPU architecture. Lives in the run's arena. */
 struct family {
     UT_hash_handle hh;
     uint64_t key;
     size_t trying; /* live attempts */
-    bool tried;    /* there was one */
-    bool proven;   /* one of it was built */
+    bool tried;    /* it had an attempt */
+    bool proven;   /* one of its jobs was built */
 };
 
-/* How jobs of a run failed alike; lives in the run's arena. */
+/* Jobs of a run that failed with the same signature. Lives in the run's arena. */
 struct cluster {
     UT_hash_handle hh;
     uint64_t signature;
     uint64_t first_job;
-    size_t jobs;          /* different ones */
-    uint64_t host, hosts; /* the first, and how many, at most two */
+    size_t jobs;          /* each counted once */
+    uint64_t host, hosts; /* the first, and how many (at most 2) */
     size_t trying;        /* live attempts of jobs that were held for it */
 };
 
@@ -112,10 +113,10 @@ struct run {
     size_t warnings_count, warnings_capacity; /* the list is on the heap, its texts in the arena */
     uint64_t submitted_ms, submitted_wall_ms, closed_ms, closed_wall_ms;
     struct job *jobs_first, *jobs_last;
-    size_t evaluable;    /* jobs that evaluate.c knows how to evaluate */
+    size_t evaluable;    /* jobs that evaluate.c can evaluate */
     uint64_t evaluation; /* the run that evaluates its jobs, 0 none yet */
     size_t jobs, by_state[JOB_CLOSED + 1], by_verdict[8];
-    size_t probing; /* publications held until the run's first to their account is through */
+    size_t probing; /* publications held until the first one to their account succeeds */
     struct cluster *clusters;
     struct family *families;
     size_t publications, publications_by_state[7];
@@ -123,8 +124,8 @@ struct run {
     bool finished;
 };
 
-/* Ready jobs that any host takes or refuses alike, by urgency. A class of retried jobs, which have
- * attempts behind them, needs a look at each: hosts may be backed off. */
+/* Ready jobs that any host takes or refuses alike, by urgency. In a class of retried jobs each job
+ * is looked at alone, since a host may be backed off for some of them. */
 struct ready_class {
     UT_hash_handle hh;
     uint64_t key;
@@ -135,7 +136,7 @@ struct ready_class {
 
 struct job {
     UT_hash_handle hh;
-    UT_hash_handle hh_variant; /* in farm.building while it is open and builds by itself */
+    UT_hash_handle hh_variant; /* in farm.building while it is open and joins no other job */
     struct rank_node rank;     /* ready: in its class; delayed: in farm.timers */
     uint64_t id;
     uint64_t variant_key;
@@ -148,16 +149,16 @@ struct job {
     const char *detail;
     uint64_t until_ms;     /* waiting: not before; 0 none */
     struct family *family; /* NULL: its name tells no GPU */
-    uint64_t held_for;     /* a signature: held for it, or leased as its witness; 0 none */
-    uint64_t released;     /* a signature it is not held for again */
+    uint64_t held_for;     /* the signature it is held for or is a witness of; 0 none */
+    uint64_t released;     /* the signature that it is not held for again */
     uint64_t planned_ms, planned_wall_ms, closed_ms, closed_wall_ms;
-    uint64_t joins; /* waits for that job */
+    uint64_t joins; /* the job that it waits for */
     struct job *leader, *followers, *follower_next;
     struct attempt *attempts_first, *attempts_last;
     uint32_t attempts;
     struct publication *publication; /* the newest */
     struct ready_class *ready_class;
-    uint64_t memory_bytes; /* ready: what it will reserve: needed or learned */
+    uint64_t memory_bytes; /* ready: to reserve: configured or learned */
     uint64_t disk_bytes;   /* the same */
 };
 
@@ -176,10 +177,10 @@ struct attempt {
     const char *detail;
     uint64_t offered_ms, offered_wall_ms, stopping_ms, ended_ms, ended_wall_ms;
     uint64_t renewed_ms; /* (passing) */
-    uint64_t hearing;    /* (passing) of the newest status that showed it, and the next two */
+    uint64_t hearing;    /* (passing) number of the newest status that showed it; as the next two */
     enum cause stop_cause;
     uint64_t stop_at_ms;
-    uint64_t witnessed; /* ended: for what its job was held until then; 0 nothing */
+    uint64_t witnessed; /* ended: the signature its job was held for; 0 none */
     uint64_t log_bytes;
     bool log_stored;
     bool adopted;
@@ -187,7 +188,7 @@ struct attempt {
     struct product product;
     uint64_t signature;
     const char *lines;
-    struct machine *machine; /* where it holds its reservations while it lives */
+    struct machine *machine; /* holds its reservations while it is live */
     struct volume *volume;
     uint64_t memory_reserved, disk_reserved;
 };
@@ -201,26 +202,26 @@ try {
     struct try *next;
     struct publication *publication;
     uint64_t granted_ms, granted_wall_ms, log_bytes;
-    uint64_t hearing; /* (passing) and the next two, as an attempt's */
+    uint64_t hearing; /* (passing), as the next two: see struct attempt */
     enum cause stop_cause;
     uint64_t stop_at_ms;
     bool sealed;
 };
 
-/* Open publications of one build. Kept apart from its attempt, which may be archived before them
- * and adopted again. */
+/* The open publications of one build. Kept apart from its attempt, which may be archived before
+ * them and adopted again. */
 struct pin {
     UT_hash_handle hh;
     struct token_key key; /* of the attempt that built it */
-    size_t count;         /* there is one */
+    size_t count;         /* at least 1 */
 };
 
-/* How many of something share a key. */
+/* How many things share a key. */
 struct tally {
     UT_hash_handle hh;
     uint64_t key;
     size_t count;
-    uint64_t holder; /* sum of the ids of the publications that count: of one, the one */
+    uint64_t holder; /* sum of the ids of the publications counted: with one, its id */
 };
 
 struct publication {
@@ -237,17 +238,17 @@ struct publication {
     size_t tries;
     enum cause cause;
     const char *detail;
-    uint64_t signature; /* of the try that left it so */
+    uint64_t signature; /* of the try that led to this state */
     const char *lines;
     uint64_t until_ms;
     uint64_t wanted_ms, wanted_wall_ms, closed_ms, closed_wall_ms;
     bool already, rebuilt, in_doubt;
-    struct tally *outlet; /* held ones of one account */
-    struct tally *slot;   /* unresolved ones of one (target, package, system) */
+    struct tally *outlet; /* held publications of its account */
+    struct tally *slot;   /* unresolved publications of its (target, package, system) */
     struct gate *gate;
 };
 
-/* A run's publications to one account: until one is through, one goes at a time. */
+/* A run's publications to one account: until one has succeeded, one goes at a time. */
 struct gate {
     UT_hash_handle hh;
     uint64_t key;
@@ -266,7 +267,8 @@ struct learned {
     struct record_learned is;
 };
 
-/* A project's first end with a signature. In order of insertion: the oldest goes first. */
+/* The first end of a project with a signature. In order of insertion: the oldest is forgotten
+ * first. */
 struct seen {
     UT_hash_handle hh;
     struct seen_key {
@@ -295,8 +297,8 @@ struct known_request {
 
 struct farm {
     uint64_t now_ms, wall_ms;
-    uint64_t looked_ms; /* (no fact) when somebody last looked whether anything expired */
-    uint64_t hearings;  /* (passing) statuses so far */
+    uint64_t looked_ms; /* (not a fact) when expiry was last checked */
+    uint64_t hearings;  /* (passing) how many statuses were heard */
     uint64_t offset_ms; /* (passing) core time is boot time plus this */
     uint32_t epoch;
     uint64_t incarnation;
@@ -330,7 +332,7 @@ struct farm {
     struct known_request *requests;
     struct notice *notices;
     size_t runs_open, jobs_open, jobs_ready, attempts_live, publications_open;
-    struct buf scratch; /* keys are put together here */
+    struct buf scratch; /* for building keys */
 };
 
 /* ---- finding (index.c) ---------------------------------------------------------------------- */
@@ -348,36 +350,38 @@ struct seen *find_seen(const struct farm *farm, const char *project, uint64_t si
 const struct learned *find_learned(const struct farm *farm, const char *project,
                                    const char *package, const char *system);
 
-/* apply_seen.c: what was seen before, all of it. */
+/* apply_seen.c: forgets every signature that was seen. */
 void forget_all_seen(struct farm *farm);
 
-/* ---- the parts that the appliers are made of (index.c) -------------------------------------- */
+/* ---- helpers of the appliers (index.c) ----------------------------------------------------- */
 
 uint64_t variant_key(const struct variant *variant);
 bool attempt_is_live(const struct attempt *attempt);
 bool job_publishes(const struct job *job);
-/* It or one that waits for it publishes: only a host that may publish can serve both. */
+/* Whether the job or one that waits for it publishes: then only a host that may publish can serve
+ * both. */
 bool job_needs_publisher(const struct job *job);
 bool publication_is_open(const struct publication *publication);
-/* Whether another try of the same publication may be running: one that the host shows so, or the
- * newest one while it is granted, until the host shows its end. */
+/* Whether another try of the same publication may be running: one that the host shows as running,
+ * or the newest one from its grant until the host shows its end. */
 bool has_rival(const struct farm *farm, const struct try *one);
-/* Whether an open publication needs what this attempt built, be the attempt known or not. */
+/* Whether an open publication needs what this attempt built. The attempt itself may be unknown. */
 bool is_pinned(const struct farm *farm, struct token built_by);
-/* Whether the worker's newest status in this session is the one with this number. */
+/* Whether `hearing` is the number of the worker's newest status in this session. */
 bool is_shown(const struct worker *worker, uint64_t hearing);
 
-void queue_ready(struct farm *farm, struct job *job);   /* into its class */
-void unqueue_ready(struct farm *farm, struct job *job); /* out of it */
-void queue_held(struct farm *farm, struct job *job);    /* among the held ones, by urgency */
+void queue_ready(struct farm *farm, struct job *job);   /* adds it to its class */
+void unqueue_ready(struct farm *farm, struct job *job); /* removes it from its class */
+void queue_held(struct farm *farm, struct job *job);    /* adds it to the held jobs, by urgency */
 void unqueue_held(struct farm *farm, struct job *job);
 struct cluster *find_cluster(const struct run *run, uint64_t signature);
-void queue_timer(struct farm *farm, struct job *job); /* by its until_ms */
+void queue_timer(struct farm *farm, struct job *job); /* at its until_ms */
 void unqueue_timer(struct farm *farm, struct job *job);
 
-void pin_build(struct farm *farm, struct token built_by); /* for one publication more */
+void pin_build(struct farm *farm, struct token built_by); /* for one more publication */
 void unpin_build(struct farm *farm, struct token built_by);
-void reserve(struct farm *farm, struct attempt *attempt); /* slot and host, at a lease's begin */
+void reserve(struct farm *farm,
+             struct attempt *attempt); /* slot, memory, disk: as the lease begins */
 void unreserve(struct farm *farm, struct attempt *attempt);
 struct machine *machine_of(struct farm *farm, const struct worker *worker);
 /* The file system a worker builds on, or NULL. */

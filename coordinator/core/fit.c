@@ -16,7 +16,7 @@ const char *const fit_names[] = {
 
 /* ---- what a host can ever do --------------------------------------------------------------- */
 
-/* "flox 1.14.1" offers flox. */
+/* The builder "flox 1.14.1" provides flox. */
 static bool has_builder(const struct capabilities *host, enum builder builder)
 {
     const char *name = builder_names[builder];
@@ -28,7 +28,8 @@ static bool has_builder(const struct capabilities *host, enum builder builder)
     return false;
 }
 
-/* That the host lacks of the two that a recipe may name, or NONE. */
+/* The builder or tool this recipe needs and the host does not have; BUILDER_NONE when it has both.
+ */
 static enum builder missing_builder(const struct capabilities *host, const struct recipe *recipe)
 {
     if (!has_builder(host, recipe->builder))
@@ -36,7 +37,7 @@ static enum builder missing_builder(const struct capabilities *host, const struc
     return recipe->tool && !has_builder(host, recipe->tool) ? recipe->tool : BUILDER_NONE;
 }
 
-/* What no waiting changes. FIT_YES: nothing of that kind. */
+/* The reasons that waiting does not change, or FIT_YES. */
 static enum fit never_fits(const struct worker_view *worker, const struct want *want)
 {
     const struct capabilities *host = worker->capabilities;
@@ -69,8 +70,8 @@ static uint64_t reserved_memory(const struct worker_view *worker, const struct w
     return want->memory_bytes < total ? want->memory_bytes : total;
 }
 
-/* What was learned beyond the configured need may not ask for more than the disk can ever give: the
- * only host is never excluded. */
+/* A learned need above the configured one is capped at what the disk can ever give: the only host
+ * is never excluded. */
 static uint64_t reserved_disk(const struct filesystem *at, const struct want *want,
                               uint64_t floor_bytes)
 {
@@ -82,8 +83,8 @@ static uint64_t reserved_disk(const struct filesystem *at, const struct want *wa
     return learned > needed ? learned : needed;
 }
 
-/* The file system that gives no room for this job beyond the floor, or NULL. Reservations are on
- * the one that builds use; the others only keep the floor. */
+/* The file system that has no room for this job above the floor, or NULL. Reservations count on the
+ * file system that builds use; the others only keep the floor. */
 static const struct filesystem *full_filesystem(const struct worker_view *worker,
                                                 const struct want *want, uint64_t floor_bytes)
 {
@@ -106,7 +107,7 @@ static const struct filesystem *full_filesystem(const struct worker_view *worker
     return NULL;
 }
 
-/* A host that may be broken breaks no more than SUSPECTS_MAX jobs. */
+/* A host that may be broken gets no more than SUSPECTS_MAX jobs to fail. */
 static bool is_on_trial(const struct worker_view *worker)
 {
     uint32_t most = worker->state == WORKER_PROBATION     ? 1
@@ -174,7 +175,7 @@ enum fit fits(const struct worker_view *worker, const struct want *want, uint64_
 
 /* ---- a job's past -------------------------------------------------------------------------- */
 
-/* Whether the way an attempt ended speaks against its host, so that another one is tried first. */
+/* Whether the end of the attempt counts against its host, so that another host is tried first. */
 static bool blames_host(const struct attempt_view *attempt)
 {
     bool cut_short = attempt->outcome == OUTCOME_LOST || attempt->outcome == OUTCOME_REFUSED;
@@ -187,7 +188,7 @@ static uint64_t memory_of(const struct farm *farm, uint64_t worker)
     return must_worker(farm, worker).capabilities->memory_bytes;
 }
 
-/* It failed there, or on a host that has no less of what was missing. */
+/* The job failed on this host, or failed for want of memory on a host that has more. */
 static bool failed_here(const struct farm *farm, uint64_t job, uint64_t worker)
 {
     struct attempt_view attempt;
@@ -202,7 +203,8 @@ static bool failed_here(const struct farm *farm, uint64_t job, uint64_t worker)
     return false;
 }
 
-/* Some connected host other than `worker` could take it sooner or later, and has not failed it. */
+/* Whether a connected host other than `worker`, on which the job has not failed, can take it now or
+ * later. */
 static bool another_could(const struct farm *farm, uint64_t job, uint64_t worker,
                           const struct want *want)
 {
@@ -223,7 +225,7 @@ bool another_could_take(const struct farm *farm, uint64_t job, uint64_t worker)
     return another_could(farm, job, worker, &want);
 }
 
-/* Longest that a host which failed a job stands back for others. */
+/* How long a host that failed a job yields to others, in retry delays. */
 enum { BACKOFF_STEPS_MAX = 32 };
 
 bool is_backed_off(const struct farm *farm, uint64_t job, const struct worker_view *worker,
@@ -246,7 +248,7 @@ bool is_backed_off(const struct farm *farm, uint64_t job, const struct worker_vi
 
 /* ---- why (not) ----------------------------------------------------------------------------- */
 
-static double gib(uint64_t bytes)
+static double to_gib(uint64_t bytes)
 {
     return (double)bytes / (double)((uint64_t)1 << 30);
 }
@@ -276,8 +278,8 @@ static const char *disk_text(const struct worker_view *worker, const struct want
     assert(full && "no disk is full");
     return arena_print(
         arena, "%.1f GiB are free on %s of %s, %.1f are reserved, it needs %.1f and %.1f stay free",
-        gib(full->free_bytes), full->id, worker->name, gib(worker->disk_reserved),
-        gib(reserved_disk(full, want, floor_bytes)), gib(floor_bytes));
+        to_gib(full->free_bytes), full->id, worker->name, to_gib(worker->disk_reserved),
+        to_gib(reserved_disk(full, want, floor_bytes)), to_gib(floor_bytes));
 }
 
 static const char *fit_text(enum fit fit, const struct worker_view *worker, const struct want *want,
@@ -310,7 +312,7 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            worker->name);
     case FIT_MEMORY_TOTAL:
         return arena_print(arena, "%s has %.1f GiB of memory, it needs %.1f", worker->name,
-                           gib(host->memory_bytes), gib(item->needs.memory_bytes));
+                           to_gib(host->memory_bytes), to_gib(item->needs.memory_bytes));
     case FIT_SLOTS:
         return arena_print(arena, "all %u slots of %s are taken", host->slots, worker->name);
     case FIT_HEAVY:
@@ -318,8 +320,8 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
                            host->heavy_slots, worker->name);
     case FIT_MEMORY:
         return arena_print(arena, "%.1f of %.1f GiB of memory of %s are reserved, it needs %.1f",
-                           gib(worker->memory_reserved), gib(host->memory_bytes), worker->name,
-                           gib(reserved_memory(worker, want)));
+                           to_gib(worker->memory_reserved), to_gib(host->memory_bytes),
+                           worker->name, to_gib(reserved_memory(worker, want)));
     case FIT_DISK:
         return disk_text(worker, want, floor_bytes, arena);
     case FIT_BACKOFF:
@@ -371,8 +373,8 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
     return count;
 }
 
-/* The host that comes closest says the most about what to mend. */
-static int closeness(enum fit fit)
+/* The host that comes closest to taking the job gives the most useful reason. */
+static int fit_closeness(enum fit fit)
 {
     return fit == FIT_WORKER ? 0 : fit == FIT_SYSTEM ? 1 : 2;
 }
@@ -398,13 +400,13 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
         enum fit fit = worker.joined ? never_fits(&worker, want) : FIT_YES;
         if (fit == FIT_YES)
             return true;
-        if (why && closeness(fit) <= closest)
+        if (why && fit_closeness(fit) <= closest)
             continue;
-        closest = closeness(fit);
+        closest = fit_closeness(fit);
         why = fit_text(fit, &worker, want, 0, arena);
     }
     if (!seen)
-        return true; /* its first worker is still to come */
+        return true; /* no worker has joined yet */
     *reason = arena_print(arena, "no worker can take it: %s", why);
     return false;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* forecast.c - what would happen: `farm plan` and expected ends.
+/* forecast.c - what would happen: `farm plan`, and when runs are expected to end.
  *
- * Plays the queue forward with the scheduler's own answers about who can take what: each host is a
- * row of lanes (slots), some of them heavy ones of its machine; running attempts occupy lanes for
- * what is left of their expected time; jobs go, most urgent first, where they can begin earliest.
- * Memory and disk are left out: a forecast that is right to the minute would be right by chance.
+ * Simulates the queue with the scheduler's own answers about which host takes which job. Each host
+ * is a row of lanes (slots), some of which are heavy slots of its machine. Running attempts occupy
+ * lanes for the rest of their expected time; jobs go, the most urgent first, where they can begin
+ * earliest. Memory and disk are left out: expected durations are too rough for them to matter.
  */
 #include "coordinator/core/fit.h"
 #include "coordinator/core/plan.h"
@@ -29,7 +29,7 @@ struct forecast {
     size_t count;
 };
 
-static size_t earliest(const uint64_t *free_at, uint32_t count)
+static size_t earliest_lane(const uint64_t *free_at, uint32_t count)
 {
     size_t best = 0;
     for (size_t i = 1; i < count; i++)
@@ -38,16 +38,16 @@ static size_t earliest(const uint64_t *free_at, uint32_t count)
     return best;
 }
 
-static void occupy(struct lanes *host, bool heavy, uint64_t until_ms)
+static void occupy_lane(struct lanes *host, bool heavy, uint64_t until_ms)
 {
     if (host->slots)
-        host->free_at[earliest(host->free_at, host->slots)] = until_ms;
+        host->free_at[earliest_lane(host->free_at, host->slots)] = until_ms;
     if (heavy && host->heavy)
-        host->heavy_free_at[earliest(host->heavy_free_at, host->heavy)] = until_ms;
+        host->heavy_free_at[earliest_lane(host->heavy_free_at, host->heavy)] = until_ms;
 }
 
-/* It takes seconds, and no slot that a build wants. */
-static bool evaluates(const struct farm *farm, uint64_t job)
+/* An evaluation takes seconds, and no slot that a build wants. */
+static bool job_evaluates(const struct farm *farm, uint64_t job)
 {
     struct want want;
     query_want(farm, job, &want);
@@ -61,13 +61,13 @@ static void add_running(struct forecast *forecast, struct lanes *host, uint64_t 
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt = must_attempt(forecast->farm, live[i]);
         struct job_view job = must_job(forecast->farm, attempt.job);
-        if (evaluates(forecast->farm, attempt.job))
+        if (job_evaluates(forecast->farm, attempt.job))
             continue;
         const struct variant *variant = &job.item->variant;
         uint64_t takes_ms =
             view_duration_ms(forecast->farm, variant->project, variant->package, variant->system);
         uint64_t gone_ms = now_ms - attempt.offered_ms;
-        occupy(host, job.item->needs.heavy, takes_ms > gone_ms ? takes_ms - gone_ms : 0);
+        occupy_lane(host, job.item->needs.heavy, takes_ms > gone_ms ? takes_ms - gone_ms : 0);
     }
 }
 
@@ -93,9 +93,9 @@ static void add_hosts(struct forecast *forecast)
     }
 }
 
-/* Puts one job where it can begin earliest. False when no host that is known can take it. */
-static bool place(struct forecast *forecast, const struct want *want, uint64_t takes_ms,
-                  uint64_t *worker, uint64_t *start_ms)
+/* Puts one job where it can begin earliest. False when no known host can take it. */
+static bool place_job(struct forecast *forecast, const struct want *want, uint64_t takes_ms,
+                      uint64_t *worker, uint64_t *start_ms)
 {
     struct lanes *best = NULL;
     bool heavy = want->item->needs.heavy;
@@ -103,9 +103,9 @@ static bool place(struct forecast *forecast, const struct want *want, uint64_t t
         struct lanes *host = &forecast->hosts[i];
         if (!could_take(forecast->farm, host->worker, want))
             continue;
-        uint64_t at_ms = host->free_at[earliest(host->free_at, host->slots)];
+        uint64_t at_ms = host->free_at[earliest_lane(host->free_at, host->slots)];
         uint64_t heavy_at_ms =
-            heavy ? host->heavy_free_at[earliest(host->heavy_free_at, host->heavy)] : 0;
+            heavy ? host->heavy_free_at[earliest_lane(host->heavy_free_at, host->heavy)] : 0;
         if (heavy_at_ms > at_ms)
             at_ms = heavy_at_ms;
         if (!best || at_ms < *start_ms) {
@@ -116,7 +116,7 @@ static bool place(struct forecast *forecast, const struct want *want, uint64_t t
     if (!best)
         return false;
     *worker = best->worker;
-    occupy(best, heavy, *start_ms + takes_ms);
+    occupy_lane(best, heavy, *start_ms + takes_ms);
     return true;
 }
 
@@ -126,7 +126,8 @@ static uint64_t duration_of(const struct farm *farm, const struct plan_item *ite
                             item->variant.system);
 }
 
-/* Jobs of all runs that still want a host, in order of run and job; what ends last of `watched`. */
+/* Places the jobs of all runs that still need a host, in order of run and job. Returns when the
+ * last one of `watched` ends. */
 static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
 {
     struct run_view run;
@@ -142,7 +143,7 @@ static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
                 continue;
             query_want(forecast->farm, job.job, &want);
             uint64_t takes_ms = duration_of(forecast->farm, job.item);
-            if (place(forecast, &want, takes_ms, &worker, &start_ms) && run.run == watched &&
+            if (place_job(forecast, &want, takes_ms, &worker, &start_ms) && run.run == watched &&
                 start_ms + takes_ms > last_ms)
                 last_ms = start_ms + takes_ms;
         }
@@ -192,7 +193,7 @@ void view_plan(const struct farm *farm, const struct run_options *options,
         if (out[i].disposition != PLAN_BUILD)
             continue;
         out[i].duration_ms = duration_of(farm, &items[i]);
-        place(&forecast, &want, out[i].duration_ms, &out[i].worker, &out[i].start_ms);
+        place_job(&forecast, &want, out[i].duration_ms, &out[i].worker, &out[i].start_ms);
     }
 }
 
@@ -210,7 +211,7 @@ static uint64_t running_end_ms(const struct farm *farm, uint64_t run, uint64_t n
             continue;
         uint64_t takes_ms = duration_of(farm, job.item);
         uint64_t gone_ms = now_ms - must_attempt(farm, leader.attempt).offered_ms;
-        /* Past its time already: nobody knows, but it is not over. */
+        /* It has exceeded its expected time: its end is unknown, but it still occupies the lane. */
         uint64_t left_ms = takes_ms > gone_ms ? takes_ms - gone_ms : takes_ms / 10 + 1;
         if (left_ms > last_ms)
             last_ms = left_ms;

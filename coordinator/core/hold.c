@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* hold.c - jobs that would fail as one of their family did: soft holds.
+/* hold.c - soft holds: jobs that would probably fail like one of their family.
  *
- * A family is what a run builds of one branch, system and GPU architecture. When one of it fails
- * for a reason of its own (a remedy that never tries again and counts against the job), those of
+ * A family is the jobs of a run for one branch, system and GPU architecture. When a job fails for a
+ * reason of its own (its retry policy never tries again and counts against the job), the jobs of
  * its family that have not begun are held (JOB_HELD) while a host has anything else to do. When a
  * host has nothing else:
  *
- *  - one held job of the family goes, as a witness, while fewer than WITNESSES_MAX jobs of the run
- *    ended with that signature, or all of them on one host though another could take this one;
- *  - else it closes `blocked` unbuilt: it would fail too, and says as which.
+ *  - one held job of the family is tried, as a witness, while fewer than WITNESSES_MAX jobs of
+ *    the run ended with that signature, or all of them on one host though another could take this
+ *    job;
+ *  - otherwise the job closes `blocked` unbuilt, and says which jobs it would fail like.
  *
- * What evaluate.c finds not to evaluate is held in the same way, package by package.
+ * Jobs whose recipe does not evaluate (evaluate.c) are held in the same way, package by package.
  *
- * A success in the family releases all of it, and so does a person (`farm release`), for good: a
- * failure that passes must not condemn a family. docs/adr/0010 has the reasons and the figures.
+ * A success in the family releases all of its jobs, and so does a person (`farm release`),
+ * permanently: a temporary failure must not condemn a family. docs/adr/0010 has the reasons and the
+ * figures.
  */
 #include "coordinator/core/hold.h"
 
@@ -41,7 +43,7 @@ static bool is_permanent(enum cause cause)
            retry->verdict == VERDICT_FAILED;
 }
 
-/* One of them is built: the family is not to blame. */
+/* A job of the family was built, so the family is not to blame. */
 static bool is_proven(const struct farm *farm, const struct job_view *of)
 {
     struct job_view job;
@@ -75,7 +77,7 @@ static void let_go(struct step *step, uint64_t job, uint64_t released)
            &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job, .signature = released}});
 }
 
-/* `held_for`, or 0, is what the built one was a witness of. */
+/* `held_for` is the signature that the built job was a witness of, or 0. */
 static void release_family(struct step *step, uint64_t built, uint64_t held_for)
 {
     struct job_view of = must_job(step->farm, built), job;
@@ -139,7 +141,7 @@ size_t release_jobs(struct step *step, uint64_t run, uint64_t job)
 
 enum { WITNESSES_MAX = 2 };
 
-/* Whether what is known of a signature is enough to say that this job would fail, too. */
+/* Whether enough is known about a signature to say that this job would fail, too. */
 static bool is_certain(const struct farm *farm, const struct job_view *job)
 {
     struct cluster_tally cluster = query_cluster(farm, job->run, job->held_for);

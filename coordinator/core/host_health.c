@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* host_health.c - hosts that break what they are given, and how they come back.
+/* host_health.c - hosts that make jobs fail, and how they come back.
  *
- * A broken host is a black hole: it fails fast, so it is free again soon and gets the next job. So
- * each bad end that may be its host's fault is remembered (WORKER_SUSPECTED) until something ends
- * well there, and meanwhile the host is given no more than SUSPECTS_MAX jobs in all. What speaks
- * against it, and not against the jobs: they are different packages of different families, they
- * ended fast or others build well meanwhile, and nobody else met the same end. A host that has
- * nobody to be compared with is not judged so. Two packages that miss what the host claims to have
- * are enough in any case.
+ * A broken host is a black hole: it fails fast, so it is soon free again and gets the next job. So
+ * each bad end that may be the host's fault is remembered (WORKER_SUSPECTED) until a job ends well
+ * there, and meanwhile the host gets no more than SUSPECTS_MAX jobs in all. The host is blamed, and
+ * not the jobs, when they are different packages of different families, when they ended fast or
+ * other hosts build well meanwhile, and when no other host met the same failure. A host that cannot
+ * be compared with others is not judged this way. Two packages that miss what the host claims to
+ * have are always enough.
  *
- * Quarantine is not for ever: after a while that doubles from time to time the host is on probation
- * and gets one job. A good end brings it back; a bad one is not held against the job.
+ * Quarantine is not permanent: after a time that doubles with each further quarantine, the host is
+ * on probation and gets one job. A good end makes it online again; a bad one does not count against
+ * the job.
  */
 #include "coordinator/core/host_health.h"
 
@@ -22,7 +23,7 @@
 
 enum {
     WRONG_HOSTS_MAX = 2,
-    FAST_MS = 60000, /* no variant of ours is compiled in that */
+    FAST_MS = 60000, /* no variant is compiled in less */
     FAST_PART = 8,   /* of the time it took before */
     DOUBLINGS_MAX = 5,
 };
@@ -40,7 +41,7 @@ static bool is_suspicious(const struct attempt_view *attempt)
     case CAUSE_UNKNOWN:
         return true;
     case CAUSE_NONE:
-    case CAUSE_OOM: /* these have policies of their own */
+    case CAUSE_OOM: /* these causes have policies of their own */
     case CAUSE_DISK_FULL:
     case CAUSE_SILENT:
     case CAUSE_TIMEOUT:
@@ -67,9 +68,9 @@ static bool is_fast(const struct step *step, const struct attempt_view *attempt,
 /* ---- is it the host? ----------------------------------------------------------------------- */
 
 struct evidence {
-    size_t packages, families; /* different ones */
+    size_t packages, families; /* each counted once */
     bool all_fast;
-    uint64_t since_ms; /* the first of them was offered */
+    uint64_t since_ms; /* when the first of them was offered */
 };
 
 static bool is_repeated(const struct record_worker_suspected *suspects, size_t index,
@@ -82,8 +83,8 @@ static bool is_repeated(const struct record_worker_suspected *suspects, size_t i
     return false;
 }
 
-/* Of the ends that no other host met. `cause` NONE: whatever the cause. */
-static struct evidence weigh(const struct step *step, uint64_t worker, enum cause cause)
+/* Weighs the ends that no other host met. `cause` NONE: with any cause. */
+static struct evidence weigh_evidence(const struct step *step, uint64_t worker, enum cause cause)
 {
     const struct record_worker_suspected *all;
     size_t count = query_suspects(step->farm, worker, &all), kept = 0;
@@ -131,11 +132,11 @@ static const char *verdict_on(const struct step *step, const struct worker_view 
                               const struct attempt_view *newest)
 {
     const char *detail = *newest->detail ? newest->detail : cause_names[newest->cause];
-    struct evidence wrong = weigh(step, worker->worker, CAUSE_WRONG_HOST);
+    struct evidence wrong = weigh_evidence(step, worker->worker, CAUSE_WRONG_HOST);
     if (wrong.packages >= WRONG_HOSTS_MAX)
         return arena_print(step->arena, "%zu packages found that it lacks what it claimed: %s",
                            wrong.packages, detail);
-    struct evidence all = weigh(step, worker->worker, CAUSE_NONE);
+    struct evidence all = weigh_evidence(step, worker->worker, CAUSE_NONE);
     bool nothing_in_common = all.packages == SUSPECTS_MAX && all.families > 1;
     bool stands_out =
         all.all_fast || query_built_elsewhere(step->farm, all.since_ms, worker->worker);
@@ -149,42 +150,43 @@ static const char *verdict_on(const struct step *step, const struct worker_view 
 
 /* ---- quarantine and back ------------------------------------------------------------------- */
 
-static void move(struct step *step, const struct worker_view *worker, enum worker_state to,
-                 const char *reason, uint64_t until_ms, uint32_t strikes)
+static void move_worker(struct step *step, const struct worker_view *worker, enum worker_state to,
+                        const char *reason, uint64_t until_ms, uint32_t strikes)
 {
     decide(step,
            &(struct record){.kind = RECORD_WORKER_MOVED,
                             .worker_moved = {worker->worker, to, reason, "", until_ms, strikes}});
 }
 
-static void clear(struct step *step, uint64_t worker)
+static void clear_worker(struct step *step, uint64_t worker)
 {
     decide(step,
            &(struct record){.kind = RECORD_WORKER_CLEARED, .worker_cleared = {.worker = worker}});
 }
 
-static void quarantine(struct step *step, const struct worker_view *worker, const char *reason)
+static void quarantine_worker(struct step *step, const struct worker_view *worker,
+                              const char *reason)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
     uint32_t doublings = worker->strikes < DOUBLINGS_MAX ? worker->strikes : DOUBLINGS_MAX;
     uint64_t until_ms = step->now_ms + (farm.policy.retry_delay_ms << doublings);
-    move(step, worker, WORKER_QUARANTINED, reason, until_ms, worker->strikes + 1);
+    move_worker(step, worker, WORKER_QUARANTINED, reason, until_ms, worker->strikes + 1);
     release_held_by_host(step, worker->worker);
 }
 
-/* What its variants have in common that fail for a reason of their own. */
+/* What variants that fail for the same reason of their own have in common. */
 static const char *family_of(const struct variant *variant, struct arena *arena)
 {
     return arena_print(arena, "%s %s %s", variant->project, variant->branch, variant->gpu);
 }
 
-static void suspect(struct step *step, const struct attempt_view *attempt,
-                    const struct worker_view *worker)
+static void suspect_worker(struct step *step, const struct attempt_view *attempt,
+                           const struct worker_view *worker)
 {
     struct job_view job;
     if (attempt->cause != CAUSE_WRONG_HOST && !has_peer(step, worker))
-        return; /* nobody to compare it with */
+        return; /* no other host to compare it with */
     job = must_job(step->farm, attempt->job);
     const struct variant *variant = &job.item->variant;
     struct record record = {.kind = RECORD_WORKER_SUSPECTED};
@@ -204,7 +206,7 @@ static void suspect(struct step *step, const struct attempt_view *attempt,
                           *attempt->detail ? attempt->detail : cause_names[attempt->cause])
             : verdict_on(step, worker, attempt);
     if (reason)
-        quarantine(step, worker, reason);
+        quarantine_worker(step, worker, reason);
 }
 
 static void judge_host(struct step *step, const struct attempt_view *attempt)
@@ -213,12 +215,12 @@ static void judge_host(struct step *step, const struct attempt_view *attempt)
     if (worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
         return;
     if (is_suspicious(attempt)) {
-        suspect(step, attempt, &worker);
+        suspect_worker(step, attempt, &worker);
     } else if (attempt->outcome == OUTCOME_OK || SEEDED_BUG(CLEAR_BY_ANY)) {
         if (worker.suspects)
-            clear(step, worker.worker);
+            clear_worker(step, worker.worker);
         if (worker.state == WORKER_PROBATION)
-            move(step, &worker, worker.session ? WORKER_ONLINE : WORKER_OFFLINE, "", 0, 0);
+            move_worker(step, &worker, worker.session ? WORKER_ONLINE : WORKER_OFFLINE, "", 0, 0);
     }
 }
 
@@ -236,7 +238,7 @@ void judge_hosts(struct step *step, const struct record *record)
 void forgive_host(struct step *step, uint64_t worker)
 {
     if (must_worker(step->farm, worker).suspects)
-        clear(step, worker);
+        clear_worker(step, worker);
 }
 
 void decide_probations(struct step *step)
@@ -246,5 +248,5 @@ void decide_probations(struct step *step)
     while (view_worker_next(step->farm, &cursor, &worker))
         if (worker.state == WORKER_QUARANTINED && worker.until_ms &&
             worker.until_ms <= step->now_ms)
-            move(step, &worker, WORKER_PROBATION, worker.reason, 0, worker.strikes);
+            move_worker(step, &worker, WORKER_PROBATION, worker.reason, 0, worker.strikes);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* index.c - how the farm finds its things, and how it keeps queues and reservations in step.
+/* index.c - finds things in the farm, and keeps its queues and reservations.
  *
- * Called by the appliers only as far as it writes. Invariants: a job is in a class exactly while it
- * is ready, in the timers exactly while it waits for a time; a live attempt holds a slot of its
- * worker and its reservations on the machine it was offered to, also when the worker later moves.
+ * The functions that write are called by the appliers only. Invariants: a job is in a class if and
+ * only if it is ready, and in the timers if and only if it waits for a time; a live attempt holds a
+ * slot of its worker, and its reservations on the machine it was offered to, also when the worker
+ * later moves.
  */
 #include "coordinator/core/farm_state.h"
 #include "coordinator/core/view.h"
@@ -150,7 +151,7 @@ bool is_pinned(const struct farm *farm, struct token built_by)
     return find_pin(farm, built_by);
 }
 
-/* What was built from somebody's checkout is never published. */
+/* A build from a local checkout is never published. */
 bool job_publishes(const struct job *job)
 {
     const struct run_options *options = &job->run->options;
@@ -169,9 +170,8 @@ bool job_needs_publisher(const struct job *job)
 
 /* ---- queues -------------------------------------------------------------------------------- */
 
-/* Everything that decides whether a host fits, and nothing that does not. A collision of hashes
- * only costs precision of the order: each job is looked at with its own item before it is leased.
- */
+/* Hashes everything that decides whether a host fits, and nothing else. A collision only makes the
+ * order less precise: each job is checked with its own item before it is leased. */
 static uint64_t class_key(const struct job *job)
 {
     const struct plan_item *item = &job->item;
@@ -193,8 +193,8 @@ static uint64_t class_key(const struct job *job)
     return hash_number(hash, job->attempts > 0);
 }
 
-/* Local builds first, then priority, then the older run, then the longest, then the order of the
- * plan. Evaluations take what all of these leave. */
+/* Local builds first, then priority, then the older run, then the longest build, then the order of
+ * the plan. Evaluations come after all of these. */
 static void set_urgency(const struct farm *farm, struct job *job)
 {
     const struct run_options *options = &job->run->options;
@@ -211,7 +211,7 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* What the configuration says it needs, or what it was seen to need. */
+/* The configured need, or the learned one when it is higher. */
 static void set_wishes(const struct farm *farm, struct job *job)
 {
     const struct variant *variant = &job->item.variant;
@@ -305,7 +305,7 @@ void pin_build(struct farm *farm, struct token built_by)
 void unpin_build(struct farm *farm, struct token built_by)
 {
     struct pin *pin = find_pin(farm, built_by);
-    assert(pin && "a publication closed whose build was not pinned");
+    assert(pin && "the build of an open publication is pinned");
     if (--pin->count)
         return;
     HASH_DELETE(hh, farm->pins, pin);
@@ -320,7 +320,7 @@ struct machine *machine_of(struct farm *farm, const struct worker *worker)
     buf_clear(&farm->scratch);
     if (*id)
         buf_print(&farm->scratch, "%s", id);
-    else /* a host that does not say which it is shares with nobody */
+    else /* a host without a machine id shares with no other worker */
         buf_print(&farm->scratch, "worker %llu", (unsigned long long)worker->id);
     struct machine *found;
     HASH_FIND(hh, farm->machines, farm->scratch.data, farm->scratch.size, found);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* input.h - what can happen to the farm. Everything in an input is borrowed for the duration of
- * farm_step. A request carries the id its client drew: stepped twice, it is answered the same. */
+ * farm_step. A request carries an id drawn by its client: the same request stepped twice gets the
+ * same answer. */
 #ifndef FARM_INPUT_H
 #define FARM_INPUT_H
 
@@ -12,10 +13,10 @@ enum input_kind {
     INPUT_TICK,   /* time passed; send at farm_deadline_ms at the latest */
     INPUT_POLICY, /* farm.yaml was read */
 
-    INPUT_HELLO, /* from an enrolled worker (the desk checked key and role) */
+    INPUT_HELLO, /* from an enrolled worker (control.c checked key and role) */
     INPUT_STATUS,
     INPUT_SEND_FAILED, /* orders could not be delivered to this worker */
-    INPUT_LOG_SEALED,  /* the log store has all of a log on disk */
+    INPUT_LOG_SEALED,  /* the log store has a whole log on disk */
 
     INPUT_SUBMIT,
     INPUT_RESOLVED,    /* discovery of a run ended: items, or a reason why not */
@@ -27,15 +28,15 @@ enum input_kind {
     INPUT_REVOKE,
     INPUT_WORKER_ADMIN,
     INPUT_PUBLISH, /* publish what closed jobs built */
-    INPUT_SETTLE,  /* a person says what became of an unresolved publication */
-    INPUT_RELEASE, /* a secret was set: what it held may try again */
+    INPUT_SETTLE,  /* a person says how an unresolved publication ended */
+    INPUT_RELEASE, /* a secret was set, or a person releases held jobs */
     INPUT_LEDGER_IMPORT,
     INPUT_INTAKE,   /* the coordinator's own disk: may new work begin? */
     INPUT_NOTIFIED, /* a notice was handed over, or will not be */
-    INPUT_ARCHIVE   /* forget a closed run whose attempts are all sealed; others are left alone */
+    INPUT_ARCHIVE   /* forget a closed run whose attempts are all sealed; does nothing for others */
 };
 
-/* What every request of a person carries. */
+/* What every request from a person carries. */
 struct asked {
     const char *request_id;
     const char *who; /* name of the key's owner */
@@ -48,7 +49,7 @@ struct input_start {
 
 struct input_hello {
     uint64_t worker;
-    uint64_t session; /* drawn by the desk, unique */
+    uint64_t session; /* drawn by control.c, unique */
     struct hello hello;
 };
 
@@ -71,7 +72,7 @@ struct input_resolved {
     uint64_t run;
     const char *problem; /* "" or one sentence */
     const char **warnings;
-    size_t warnings_count; /* more than LIMIT_WARNINGS are left out */
+    size_t warnings_count; /* those beyond LIMIT_WARNINGS are dropped */
     struct plan_item *items;
     size_t items_count;
 };
@@ -84,7 +85,7 @@ struct input_preflighted {
 
 struct input_cancel {
     struct asked asked;
-    uint64_t run; /* one of the two */
+    uint64_t run; /* one of the two is 0 */
     uint64_t job;
 };
 
@@ -113,7 +114,7 @@ struct input_worker_admin {
     uint64_t worker;
     enum worker_verb verb;
     const char *reason;
-    bool discard; /* REMOVE: give up publications that only this host can do */
+    bool discard; /* REMOVE: give up publications that only this host can make */
 };
 
 struct input_publish {
@@ -133,7 +134,7 @@ struct input_settle {
 struct input_release {
     struct asked asked;
     const char *secret;
-    uint64_t run, job; /* instead of a secret: held jobs of a run, or one */
+    uint64_t run, job; /* instead of a secret: the held jobs of a run, or one job */
 };
 
 struct input_ledger_import {
@@ -149,12 +150,12 @@ struct input_intake {
 
 struct input_notified {
     uint64_t notice;
-    const char *problem; /* "" or why not everybody could be told */
+    const char *problem; /* "" or why not everybody was told */
 };
 
 struct input {
     enum input_kind kind;
-    uint64_t now_ms; /* boot time, as read; farm_step makes core time of it */
+    uint64_t now_ms; /* boot time, as read; farm_step converts it to core time */
     uint64_t wall_ms;
     union {
         struct input_start start;

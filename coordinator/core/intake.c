@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* intake.c - requests of people. Each carries an id that its client drew: a request that was
- * carried out is answered again, not carried out again. A refusal is one sentence that says what to
- * do. */
+/* intake.c - requests from people. Each carries an id drawn by its client: a request that was
+ * carried out is answered again, but not carried out again. A refusal is one sentence that says
+ * what to do. */
 #include "coordinator/core/intake.h"
 
 #include "coordinator/core/job.h"
@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <string.h>
 
-static void submit(struct step *step, const struct input_submit *input)
+static void submit_run(struct step *step, const struct input_submit *input)
 {
     struct farm_view farm;
     struct run_view earlier;
@@ -53,7 +53,7 @@ static void cancel_run(struct step *step, const struct run_view *run, const char
         give_up_job(step, job.job, VERDICT_CANCELLED, reason);
 }
 
-static void cancel(struct step *step, const struct input_cancel *input)
+static void cancel_request(struct step *step, const struct input_cancel *input)
 {
     struct run_view run;
     struct job_view job;
@@ -100,7 +100,7 @@ static bool is_settled(const struct farm *farm, const struct job_view *job)
     struct attempt_view attempt;
     size_t index = 0;
     while (view_attempt_next(farm, job->job, &index, &attempt)) {
-        bool gone = attempt.state == ATTEMPT_ENDED && /* nobody brings the rest of its log */
+        bool gone = attempt.state == ATTEMPT_ENDED && /* the rest of its log will not come */
                     must_worker(farm, attempt.worker).state == WORKER_REMOVED;
         if (attempt.state != ATTEMPT_SEALED && !gone)
             return false;
@@ -129,7 +129,7 @@ void decide_archive(struct step *step, uint64_t run)
 
 /* ---- dispatch ------------------------------------------------------------------------------ */
 
-/* Every request begins with what was asked. */
+/* Every request body begins with a struct asked. */
 static const struct asked *asked_of(const struct input *input)
 {
     return &input->submit.asked;
@@ -146,10 +146,10 @@ void decide_request(struct step *step, const struct input *input)
     }
     switch ((int)input->kind) {
     case INPUT_SUBMIT:
-        submit(step, &input->submit);
+        submit_run(step, &input->submit);
         return;
     case INPUT_CANCEL:
-        cancel(step, &input->cancel);
+        cancel_request(step, &input->cancel);
         return;
     case INPUT_PAUSE:
     case INPUT_RESUME:

@@ -4,8 +4,8 @@
 #include "coordinator/core/publish.h"
 #include "proto/base/seeded.h"
 
-/* What waited for a job that came to no result: the first builds it itself, the others wait for
- * that one. */
+/* Hands over the jobs that waited for a job without a result: the first builds the variant itself,
+ * and the others wait for that one. */
 static void hand_on(struct step *step, const uint64_t *followers, size_t count)
 {
     struct job_view first = must_job(step->farm, followers[0]);
@@ -42,7 +42,7 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
         close_job(step, followers[i], verdict, cause, detail);
 }
 
-/* A build that somebody else waits for goes on, for the first of them. */
+/* An attempt goes on for the first job that waits for this one. */
 static bool hand_over(struct step *step, const struct job_view *job)
 {
     uint64_t *followers;

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* job.h - how jobs end, and what becomes of those that wait for them; then how runs end.
+/* job.h - how jobs end, what becomes of the jobs that wait for them, and how runs end.
  *
- * Owns JOB_CLOSED, RUN_REFUSED after jobs were planned, and RUN_CLOSED. Invariant: a job that waits
- * for another one never waits for a closed one. It shares a result (ok, failed, timed out); when
- * there is none it builds by itself.
+ * Owns JOB_CLOSED, RUN_CLOSED, and RUN_REFUSED after jobs were planned. Invariant: no job waits for
+ * a closed job. A job that waits for another one shares its result (ok, failed, timed out); when
+ * the other ends without a result, the waiting job builds the variant itself.
  */
 #ifndef FARM_JOB_H
 #define FARM_JOB_H
 
 #include "coordinator/core/step.h"
 
-/* Closes an open job. What waits for it is closed alike when the verdict is a result; else the
- * first of them becomes ready and the others wait for that one. `detail` is copied. Holds and
- * publications follow from the record (farm.c). */
+/* Closes an open job. When the verdict is a result, the jobs that wait for it are closed with the
+ * same verdict; otherwise the first of them becomes ready and the others wait for that one.
+ * `detail` is copied. Holds and publications follow from the record (farm.c). */
 void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause cause,
                const char *detail);
-/* Closes a job without a result, and drops its publication while nobody was granted it. An attempt
- * that runs goes on for the first job that waits for this one; if none does it is told to stop, and
- * holds its slot until its worker says that it ended. A closed job stays as it is. */
+/* Closes a job without a result, and drops its publication if it was not granted yet. A running
+ * attempt goes on for the first job that waits for this one. If no job waits, the worker is told to
+ * stop the attempt, which holds its slot until the worker reports its end. Does nothing for a
+ * closed job. */
 void give_up_job(struct step *step, uint64_t job, enum verdict verdict, const char *reason);
 
-/* Refuses a run that has not opened: gives up its jobs with that verdict, then the run. */
+/* Refuses a run that is not open yet: gives up its jobs with that verdict, then the run. */
 void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const char *reason);
 /* Closes every open run with nothing left to do. */
 void close_finished_runs(struct step *step);

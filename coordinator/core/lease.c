@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* lease.c - what workers say, and what they no longer say.
+/* lease.c - hellos and statuses of workers, and their silence.
  *
- * A status is level-triggered: it lists everything, every time. What is listed and ours is kept;
- * what is not known from an earlier epoch is adopted when a job wants it; what has no lease is told
- * to stop; what has ended and is safe is told to be forgotten. A status of another session, another
- * incarnation or an older sequence number renews nothing. Time alone ends a lease only after
- * lease_ttl_ms (offline) and lost_grace_ms beyond it (lost), and never a publication.
+ * A status is level-triggered: it lists everything, every time. An item with a lease is kept; an
+ * attempt from an earlier epoch that the farm does not know is adopted when a job waits for it; an
+ * attempt without a lease is told to stop; an item that has ended and whose log is stored is told
+ * to be forgotten. A status of another session, of another incarnation or with an older sequence
+ * number renews nothing. Time alone ends a lease only after lease_ttl_ms (offline) plus
+ * lost_grace_ms (lost), and never ends a publication.
  */
 #include "coordinator/core/lease.h"
 
@@ -19,7 +20,7 @@
 
 /* ---- ends of attempts that no worker reports ----------------------------------------------- */
 
-/* Records the end, and that its log is stored if that is known already or there is none. */
+/* Records the end. Also records that the log is stored, if it is already or if there is none. */
 static void record_end(struct step *step, struct record *ended, bool has_log)
 {
     struct token token = ended->attempt_ended.token;
@@ -54,8 +55,8 @@ static bool is_moved(const struct attempt_view *attempt, enum phase phase)
     return known && phase > attempt->phase && attempt->state < ATTEMPT_STOPPING;
 }
 
-/* The length of an ended item's log is final: nothing was printed, so there is nothing to wait for.
- */
+/* Whether an ended item printed nothing: the length of its log is final, so there is nothing to
+ * wait for. */
 static bool has_no_log(const struct item *item)
 {
     return item->log_bytes == 0;
@@ -64,7 +65,7 @@ static bool has_no_log(const struct item *item)
 static void end_attempt(struct step *step, const struct item *item)
 {
     struct record record = {.kind = RECORD_ATTEMPT_ENDED};
-    bool nameless = item->outcome == OUTCOME_NONE; /* a worker's mistake: not a success */
+    bool nameless = item->outcome == OUTCOME_NONE; /* the worker gave no outcome: not a success */
     record.attempt_ended = (struct record_attempt_ended){
         .token = item->token,
         .outcome = nameless ? OUTCOME_FAILED : item->outcome,
@@ -80,10 +81,10 @@ static void end_attempt(struct step *step, const struct item *item)
     record_end(step, &record, !has_no_log(item));
 }
 
-/* A journal that was restored does not know what was leased after it was written. If a job still
- * waits for just that, the work is not thrown away, unless it is to be published and lies where
- * nobody may. */
-static bool adopt(struct step *step, uint64_t worker, const struct item *item)
+/* A restored journal does not know the leases made after it was written. If a job still waits for
+ * exactly this build, the work is kept, unless the job is to be published and the worker may not
+ * publish. */
+static bool adopt_attempt(struct step *step, uint64_t worker, const struct item *item)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
@@ -108,20 +109,20 @@ static bool adopt(struct step *step, uint64_t worker, const struct item *item)
     return true;
 }
 
-/* False when it is another worker's. */
+/* False when the attempt belongs to another worker. */
 static bool decide_attempt_item(struct step *step, uint64_t worker, const struct item *item)
 {
     struct attempt_view attempt;
     bool known = view_attempt(step->farm, item->token, &attempt);
     if (!known) {
-        if (query_try(step->farm, item->token, NULL) || !adopt(step, worker, item))
-            return true; /* view_orders tells it to stop, or to forget */
+        if (query_try(step->farm, item->token, NULL) || !adopt_attempt(step, worker, item))
+            return true; /* view_orders() tells it to stop or forget */
         attempt = must_attempt(step->farm, item->token);
     }
     if (attempt.worker != worker && !SEEDED_BUG(SKIP_FENCE))
         return false;
     if (attempt.state >= ATTEMPT_ENDED)
-        return true; /* an old fencing token: acknowledged by view_orders, ignored here */
+        return true; /* a stale token: view_orders() answers it, ignored here */
     if (item->state == ITEM_ENDED)
         end_attempt(step, item);
     else if (item->state == ITEM_RUNNING && is_moved(&attempt, item->phase))
@@ -131,8 +132,7 @@ static bool decide_attempt_item(struct step *step, uint64_t worker, const struct
     return true;
 }
 
-/* ---- what a worker says, in a hello or a status ------------------------------------------------
- */
+/* ---- what a worker reports, in a hello or a status ----------------------------------------- */
 
 struct told {
     uint64_t worker, session, sequence;
@@ -142,14 +142,14 @@ struct told {
     size_t filesystems_count;
     struct pressure pressure;
     uint64_t at_ms; /* boot time of the host */
-    bool new_home;  /* another one than at the last hello: what was there is gone */
+    bool new_home;  /* its home changed since the last hello: the old one's items are gone */
 };
 
 /* ---- what a status does not show ----------------------------------------------------------- */
 
-/* What a worker was told and does not show may still be on its way to it: unless its home is
- * another one than before, or the order is of an earlier epoch, which a restored journal knows
- * while the worker may have ended and forgotten it since. */
+/* An order that the worker does not show may still be on its way, with two exceptions: the worker's
+ * home is a new one, or the order is of an earlier epoch. A restored journal knows such an order,
+ * but the worker may have ended and forgotten it since. */
 static bool may_be_on_its_way(const struct step *step, const struct told *told, struct token token)
 {
     struct farm_view farm;
@@ -157,7 +157,8 @@ static bool may_be_on_its_way(const struct step *step, const struct told *told, 
     return !told->new_home && (token.epoch >= farm.epoch || SEEDED_BUG(OFFER_AGAIN));
 }
 
-/* A stop is repeated until it is answered. Whatever began and is not there any more is gone. */
+/* A stop is repeated until it is answered. Anything that had begun and is no longer shown is gone.
+ */
 static void miss_attempts(struct step *step, const struct told *told)
 {
     struct token *live;
@@ -189,7 +190,7 @@ static void miss_publications(struct step *step, const struct told *told)
 
 /* ---- a status ------------------------------------------------------------------------------ */
 
-/* Both clocks go alike; they only began apart. */
+/* Both clocks run at the same rate; they only started at different times. */
 static uint64_t core_time_ms(const struct step *step, const struct told *told, uint64_t host_ms)
 {
     return step->now_ms + (host_ms > told->at_ms ? host_ms - told->at_ms : 0);
@@ -207,7 +208,7 @@ static struct sighting sighting_of(const struct step *step, const struct told *t
     return sighting;
 }
 
-static void hear(struct step *step, const struct told *told)
+static void record_heard(struct step *step, const struct told *told)
 {
     struct sighting *sightings =
         arena_new(step->arena, (told->items_count + 1) * sizeof *sightings);
@@ -227,10 +228,10 @@ static void hear(struct step *step, const struct told *told)
     decide(step, &record);
 }
 
-static void reconcile(struct step *step, const struct told *told)
+static void reconcile_items(struct step *step, const struct told *told)
 {
-    hear(step, told);
-    miss_attempts(step, told); /* first: what it has instead may be adopted then */
+    record_heard(step, told);
+    miss_attempts(step, told); /* first: then an attempt it has instead may be adopted */
     miss_publications(step, told);
     const struct item *foreign = NULL;
     for (size_t i = 0; i < told->items_count; i++) {
@@ -269,24 +270,24 @@ void decide_status(struct step *step, const struct input_status *input)
         return;
     }
     if (status->sequence <= worker.sequence && !SEEDED_BUG(RENEW_BY_STALE))
-        return; /* overtaken by a newer one */
-    reconcile(step, &(struct told){
-                        .worker = input->worker,
-                        .session = status->session,
-                        .sequence = status->sequence,
-                        .items = status->items,
-                        .items_count = status->items_count,
-                        .filesystems = status->filesystems,
-                        .filesystems_count = status->filesystems_count,
-                        .pressure = status->pressure,
-                        .at_ms = status->at_ms,
-                    });
+        return; /* a newer status overtook it */
+    reconcile_items(step, &(struct told){
+                              .worker = input->worker,
+                              .session = status->session,
+                              .sequence = status->sequence,
+                              .items = status->items,
+                              .items_count = status->items_count,
+                              .filesystems = status->filesystems,
+                              .filesystems_count = status->filesystems_count,
+                              .pressure = status->pressure,
+                              .at_ms = status->at_ms,
+                          });
 }
 
 /* ---- hello --------------------------------------------------------------------------------- */
 
-static void refuse(struct step *step, const struct input_hello *input, const char *reason,
-                   bool permanent)
+static void refuse_hello(struct step *step, const struct input_hello *input, const char *reason,
+                         bool permanent)
 {
     ask(step, &(struct effect){.kind = EFFECT_REFUSE,
                                .worker = input->worker,
@@ -331,8 +332,8 @@ static void check_systems(struct step *step, const struct worker_view *before,
                                                    .who = ""}});
 }
 
-static void welcome(struct step *step, const struct input_hello *input,
-                    const struct worker_view *before)
+static void welcome_worker(struct step *step, const struct input_hello *input,
+                           const struct worker_view *before)
 {
     const struct hello *hello = &input->hello;
     bool new_home = before->joined && strcmp(before->instance, hello->instance) != 0;
@@ -355,41 +356,43 @@ static void welcome(struct step *step, const struct input_hello *input,
     check_systems(step, before, &hello->capabilities);
     ask(step, &(struct effect){
                   .kind = EFFECT_WELCOME, .worker = input->worker, .session = input->session});
-    reconcile(step, &(struct told){
-                        .worker = input->worker,
-                        .session = input->session,
-                        .items = hello->items,
-                        .items_count = hello->items_count,
-                        .at_ms = hello->at_ms,
-                        .new_home = new_home,
-                    });
+    reconcile_items(step, &(struct told){
+                              .worker = input->worker,
+                              .session = input->session,
+                              .items = hello->items,
+                              .items_count = hello->items_count,
+                              .at_ms = hello->at_ms,
+                              .new_home = new_home,
+                          });
 }
 
 void decide_hello(struct step *step, const struct input_hello *input)
 {
     struct worker_view worker;
     if (!view_worker(step->farm, input->worker, &worker) || worker.state == WORKER_REMOVED) {
-        refuse(step, input, "this worker was removed from the farm: enrol it anew to use it", true);
+        refuse_hello(step, input, "this worker was removed from the farm: enrol it anew to use it",
+                     true);
         return;
     }
     if (query_is_overtaken(step->farm, &input->hello, input->worker))
-        return; /* it shows less than what was said since; that one was answered */
+        return; /* stale: a newer message was heard and answered */
     if (worker.session && strcmp(worker.instance, input->hello.instance) != 0) {
-        refuse(step, input,
-               arena_print(step->arena,
-                           "another worker is connected as %s with the same key, on %s: give each "
-                           "worker a key of its own (`farm worker add`)",
-                           worker.name, worker.capabilities->hostname),
-               false);
+        refuse_hello(
+            step, input,
+            arena_print(step->arena,
+                        "another worker is connected as %s with the same key, on %s: give each "
+                        "worker a key of its own (`farm worker add`)",
+                        worker.name, worker.capabilities->hostname),
+            false);
         return;
     }
-    welcome(step, input, &worker);
+    welcome_worker(step, input, &worker);
 }
 
 /* ---- silence ------------------------------------------------------------------------------- */
 
-/* An offer that was never shown has not begun as far as anyone knows: another host may have it at
- * once, and its token keeps this one's result from counting. */
+/* An offer that was never shown has not begun as far as anyone knows: another host may have the job
+ * at once, and the token keeps a late result from counting. */
 static void lose_worker(struct step *step, uint64_t worker)
 {
     decide(step, &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {.worker = worker}});
@@ -402,8 +405,9 @@ static void lose_worker(struct step *step, uint64_t worker)
     }
 }
 
-/* A worker that speaks shows what it was offered with its next status. One that does not, although
- * it is told again each time, would keep the job for ever: as above, another may have it. */
+/* A worker shows what it was offered with its next status. A worker that goes on sending statuses
+ * without it, although the offer is repeated each time, would keep the job forever: as above,
+ * another host may have it. */
 static void expire_leases(struct step *step, const struct worker_view *worker,
                           const struct policy *policy)
 {
@@ -436,7 +440,7 @@ void decide_expiry(struct step *step)
     }
 }
 
-/* The desk cannot reach it: its next word, if any, begins a new session. */
+/* Orders could not be delivered: the next message of this worker, if any, begins a new session. */
 void decide_send_failed(struct step *step, uint64_t worker)
 {
     struct worker_view view;

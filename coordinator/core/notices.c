@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* notices.c - what people are told, and when they are told no more.
+/* notices.c - what people are notified of, and when a notice ends.
  *
  * Owns the question "does this deserve somebody's attention?": once when a run ends, once when a
- * person is needed, never once a variant. It reads the records of the step that just ended, so that
- * no decider need think of it. Invariant: of one (kind, subject) at most one notice is open,
- * however many publications wait for the same token; it ends by itself when what it says is over.
- * Nothing is raised while farm.yaml names nobody to tell. The runs of `farm build` are their
- * maintainer's own and tell nobody.
+ * person is needed, never once for each variant. It reads the records of the step that just ended,
+ * so no other decider has to consider it. Invariant: at most one notice of a (kind, subject) is
+ * open, however many publications wait for the same account; it ends automatically when what it
+ * says is over. Nothing is raised while farm.yaml names nobody to notify. Runs of `farm build`
+ * concern only the person who started them and raise no notice.
  */
 #include "coordinator/core/notices.h"
 
@@ -15,8 +15,8 @@
 #include <assert.h>
 #include <string.h>
 
-static void raise(struct step *step, enum notice_kind kind, const char *subject, uint64_t run,
-                  const char *text)
+static void raise_notice(struct step *step, enum notice_kind kind, const char *subject,
+                         uint64_t run, const char *text)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
@@ -32,7 +32,7 @@ static void raise(struct step *step, enum notice_kind kind, const char *subject,
     ask(step, &(struct effect){.kind = EFFECT_NOTIFY, .notice = id});
 }
 
-static void end(struct step *step, enum notice_kind kind, const char *subject)
+static void end_notice(struct step *step, enum notice_kind kind, const char *subject)
 {
     uint64_t id = query_notice(step->farm, kind, subject);
     if (id)
@@ -46,7 +46,7 @@ static const char *subject_of_run(struct step *step, uint64_t run)
     return arena_print(step->arena, "run %llu", (unsigned long long)run);
 }
 
-/* ": 60 ok, 3 failed, 4 blocked", in the order of the verdicts. */
+/* Appends ": 60 ok, 3 failed, 4 blocked", in the order of the verdicts. */
 static const char *verdicts_of(struct step *step, const struct run_view *run)
 {
     const char *text = "";
@@ -82,13 +82,13 @@ static void note_run(struct step *step, enum record_kind kind, uint64_t id)
         return;
     const char *subject = subject_of_run(step, id);
     if (kind == RECORD_RUN_OPENED)
-        raise(step, NOTICE_RUN_OPENED, subject, id,
-              arena_print(step->arena, "%s began: %zu jobs", subject, run.jobs));
+        raise_notice(step, NOTICE_RUN_OPENED, subject, id,
+                     arena_print(step->arena, "%s began: %zu jobs", subject, run.jobs));
     else if (kind == RECORD_RUN_CLOSED)
-        raise(step, NOTICE_RUN_ENDED, subject, id, end_of_run(step, &run));
+        raise_notice(step, NOTICE_RUN_ENDED, subject, id, end_of_run(step, &run));
     else
-        raise(step, NOTICE_RUN_ENDED, subject, id,
-              arena_print(step->arena, "%s was refused: %s", subject, run.reason));
+        raise_notice(step, NOTICE_RUN_ENDED, subject, id,
+                     arena_print(step->arena, "%s was refused: %s", subject, run.reason));
 }
 
 /* ---- publications -------------------------------------------------------------------------- */
@@ -109,12 +109,13 @@ static void note_held(struct step *step, const struct publication_view *publicat
 {
     const struct target *target = publication->target;
     assert((publication->cause == CAUSE_AUTH || publication->cause == CAUSE_DENIED) && "held why?");
-    raise(step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
-          arena_print(step->arena,
-                      "publishing to %s is held, builds go on: %s; `farm secret set %s` lets it go "
-                      "on",
-                      target->name, publication->detail,
-                      *target->secret ? target->secret : target->name));
+    raise_notice(
+        step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
+        arena_print(step->arena,
+                    "publishing to %s is held, builds go on: %s; `farm secret set %s` lets it go "
+                    "on",
+                    target->name, publication->detail,
+                    *target->secret ? target->secret : target->name));
 }
 
 static void note_unknown(struct step *step, const struct publication_view *publication)
@@ -126,26 +127,27 @@ static void note_unknown(struct step *step, const struct publication_view *publi
         return;
     job = must_job(step->farm, publication->job);
     unsigned long long id = (unsigned long long)publication->publication;
-    raise(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id), job.run,
-          arena_print(step->arena,
-                      "nobody can tell whether %s is published to %s: look there, then `farm "
-                      "settle %llu --as published` or `--as not-published`",
-                      job.item->variant.package, publication->target->name, id));
+    raise_notice(
+        step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id), job.run,
+        arena_print(step->arena,
+                    "nobody can tell whether %s is published to %s: look there, then `farm "
+                    "settle %llu --as published` or `--as not-published`",
+                    job.item->variant.package, publication->target->name, id));
 }
 
 static void note_publication(struct step *step, enum record_kind kind, uint64_t id)
 {
     struct publication_view publication = must_publication(step->farm, id);
     if (kind == RECORD_PUBLICATION_HELD && publication.cause == CAUSE_NONE)
-        return; /* it only waits for the first of its run */
+        return; /* it waits for the first of its run, not for a person */
     if (kind == RECORD_PUBLICATION_HELD)
         note_held(step, &publication);
     else if (!query_held(step->farm, publication.target))
-        end(step, NOTICE_PUBLISHING_HELD, account_of(step, publication.target));
+        end_notice(step, NOTICE_PUBLISHING_HELD, account_of(step, publication.target));
     if (kind == RECORD_PUBLICATION_UNKNOWN)
         note_unknown(step, &publication);
     else if (!publication.in_doubt)
-        end(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id));
+        end_notice(step, NOTICE_PUBLICATION_UNKNOWN, subject_of_publication(step, id));
 }
 
 /* ---- workers and the disk ------------------------------------------------------------------ */
@@ -154,12 +156,12 @@ static void note_worker(struct step *step, uint64_t id)
 {
     struct worker_view worker = must_worker(step->farm, id);
     if (worker.state == WORKER_QUARANTINED)
-        raise(step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
-              arena_print(step->arena,
-                          "%s is quarantined: %s; `farm worker resume %s` when it is mended",
-                          worker.name, worker.reason, worker.name));
-    else if (worker.state != WORKER_PROBATION || SEEDED_BUG(NOTICE_FLAPS)) /* it may be back */
-        end(step, NOTICE_WORKER_QUARANTINED, worker.name);
+        raise_notice(step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
+                     arena_print(step->arena,
+                                 "%s is quarantined: %s; `farm worker resume %s` when it is mended",
+                                 worker.name, worker.reason, worker.name));
+    else if (worker.state != WORKER_PROBATION || SEEDED_BUG(NOTICE_FLAPS)) /* healthy again */
+        end_notice(step, NOTICE_WORKER_QUARANTINED, worker.name);
 }
 
 static void note_intake(struct step *step)
@@ -167,16 +169,16 @@ static void note_intake(struct step *step)
     struct farm_view farm;
     view_farm(step->farm, &farm);
     if (farm.intake_open)
-        end(step, NOTICE_INTAKE_CLOSED, "coordinator");
+        end_notice(step, NOTICE_INTAKE_CLOSED, "coordinator");
     else
-        raise(step, NOTICE_INTAKE_CLOSED, "coordinator", 0,
-              arena_print(step->arena, "no new work is taken: %s", farm.intake_reason));
+        raise_notice(step, NOTICE_INTAKE_CLOSED, "coordinator", 0,
+                     arena_print(step->arena, "no new work is taken: %s", farm.intake_reason));
 }
 
 /* ---- the records of a step ----------------------------------------------------------------- */
 
-/* Raising may move the array that the record is in: it is read before, and never after. */
-static void note(struct step *step, const struct record *record)
+/* Raising a notice may move the array of records: `record` is read before that, never after. */
+static void note_record(struct step *step, const struct record *record)
 {
     enum record_kind kind = record->kind;
     if (kind == RECORD_RUN_OPENED || kind == RECORD_RUN_CLOSED || kind == RECORD_RUN_REFUSED)
@@ -193,10 +195,10 @@ void decide_notices(struct step *step, size_t first)
 {
     size_t last = step->outcome->record_count;
     for (size_t i = first; i < last; i++)
-        note(step, &step->outcome->records[i]);
+        note_record(step, &step->outcome->records[i]);
 }
 
-/* A run's beginning and end are over when they were told. */
+/* A notice that a run began or ended is over once it was handed over. */
 void decide_notified(struct step *step, const struct input_notified *input)
 {
     struct notice_view notice;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* orders.c - what a worker is to be told now, read off the farm: the order list of view.h, and the
+/* orders.c - the orders of a worker, derived from the farm: the order list of view.h, and the
  * question of query.h whether it would be empty. Decides nothing. */
 #include "coordinator/core/farm_state.h"
 #include "coordinator/core/query.h"
@@ -9,7 +9,7 @@
 
 /* ---- orders -------------------------------------------------------------------------------- */
 
-/* What an order list is put together in. */
+/* What is needed to build an order list. */
 struct order_list {
     const struct worker *worker;
     struct order *orders;
@@ -64,9 +64,9 @@ static void order_publication(struct order_list *list, const struct publication 
     grant->product = publication->product;
 }
 
-/* A thing the worker shows as ended: whether all of it is safe here. The folder of an attempt holds
- * its outputs until each publication of it is closed, also when the attempt is archived by then.
- * What a try says is kept until the others of its publication have ended. */
+/* Whether an item that the worker shows as ended is entirely stored here. An attempt's folder holds
+ * its outputs until each of its publications is closed, even if the attempt is archived by then. A
+ * try is kept until the other tries of its publication have ended. */
 static bool may_forget(const struct farm *farm, const struct worker *worker, struct token token)
 {
     if (is_pinned(farm, token) && !SEEDED_BUG(KEEP_PINS_NOT))
@@ -77,11 +77,11 @@ static bool may_forget(const struct farm *farm, const struct worker *worker, str
     const struct try *one = find_try(farm, token);
     if (one && one->publication->worker == worker)
         return one->sealed && !(publication_is_open(one->publication) && has_rival(farm, one));
-    return true; /* nobody here knows it: there is nothing to keep it for */
+    return true; /* unknown here: nothing needs it */
 }
 
-/* A running attempt that this worker has no lease for (any more). A running publication is never
- * stopped. */
+/* Stops a running attempt for which this worker has no lease (any more). A running publication is
+ * never stopped. */
 static bool is_unwanted(const struct farm *farm, const struct worker *worker,
                         const struct sighting *sighting)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* outcome.h - what steps brought: records to commit, then effects to perform.
+/* outcome.h - what steps return: records to commit, then effects to perform.
  *
  * Owns the two lists and every text in them, in one arena, until farm_outcome_clear. Several steps
- * may add to one outcome: a turn of the shell commits them together. Zero-initialised is ready.
+ * may append to one outcome: the shell commits a turn's steps together. A zero-initialised outcome
+ * is ready for use.
  */
 #ifndef FARM_OUTCOME_H
 #define FARM_OUTCOME_H
@@ -18,15 +19,15 @@ struct farm_outcome {
     struct arena arena;
 };
 
-/* Empties it and keeps the arrays for the next turn. */
+/* Empties the outcome and keeps the arrays for the next turn. */
 void farm_outcome_clear(struct farm_outcome *outcome);
-/* Frees all of its memory. */
+/* Frees the memory of the outcome. */
 void farm_outcome_release(struct farm_outcome *outcome);
 
 /* Appends a deep copy of the record. The pointer is valid until the next one is appended. */
 struct record *outcome_add_record(struct farm_outcome *outcome, const struct record *record);
-/* Appends the effect. Its texts are not copied: they live in the arena, in the farm, or are
- * constants. A text that is NULL becomes "". */
+/* Appends the effect. Its texts are not copied: they live in the arena or in the farm, or are
+ * constants. A NULL text becomes "". */
 void outcome_add_effect(struct farm_outcome *outcome, const struct effect *effect);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* plan.c - from what discovery found to jobs, and from jobs to the end of a run.
+/* plan.c - turns what discovery found into jobs.
  *
- * Owns the answers to: is it unchanged, does an open run build it already, would two branches
- * publish it to one place, can any host ever take it. `farm plan` asks the same functions.
+ * Owns the answers to: is the item unchanged, does an open run build it already, would two branches
+ * publish it to the same place, can any host ever take it. `farm plan` calls the same functions.
  */
 #include "coordinator/core/plan.h"
 
@@ -20,11 +20,12 @@ bool plan_publishes(const struct run_options *options, const struct plan_item *i
     return options->publish && !options->local && item->target.kind != TARGET_NONE;
 }
 
-/* The same package from the same inputs was published: only then, and only if the recipe pins all
- * it imports, does its text say that nothing changed. A retry builds what it is asked to. */
-static const struct ledger_entry *unchanged(const struct farm *farm,
-                                            const struct run_options *options,
-                                            const struct plan_item *item)
+/* The ledger entry that makes the item unchanged: the same package was published from the same
+ * inputs. Valid only if the recipe pins everything it imports; otherwise equal text does not mean
+ * equal inputs. A retry builds what it is asked to build. */
+static const struct ledger_entry *find_unchanged(const struct farm *farm,
+                                                 const struct run_options *options,
+                                                 const struct plan_item *item)
 {
     if (options->force || options->local || options->retry_of)
         return NULL;
@@ -35,9 +36,9 @@ static const struct ledger_entry *unchanged(const struct farm *farm,
     return newest && strcmp(newest->inputs, item->inputs.hash) == 0 ? newest : NULL;
 }
 
-/* A job whose product would lie on a host that may not publish cannot serve a run that does. */
-static uint64_t joinable(const struct farm *farm, const struct run_options *options,
-                         const struct plan_item *item)
+/* A job whose product would be on a host that may not publish cannot serve a run that publishes. */
+static uint64_t find_joinable(const struct farm *farm, const struct run_options *options,
+                              const struct plan_item *item)
 {
     uint64_t job = query_building(farm, &item->variant);
     struct want want;
@@ -63,13 +64,13 @@ enum disposition plan_disposition(const struct farm *farm, const struct run_opti
         *reason = item->problem;
         return PLAN_PROBLEM;
     }
-    const struct ledger_entry *entry = unchanged(farm, options, item);
+    const struct ledger_entry *entry = find_unchanged(farm, options, item);
     if (entry) {
         *reason = arena_print(arena, "unchanged since commit %.12s was published to %s",
                               entry->variant.commit, entry->target);
         return PLAN_SKIP;
     }
-    *joins = joinable(farm, options, item);
+    *joins = find_joinable(farm, options, item);
     if (*joins) {
         *reason = arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
         return PLAN_JOIN;
@@ -96,7 +97,7 @@ static int compare_places(const struct plan_item *a, const struct plan_item *b)
     return order;
 }
 
-/* Merge sort by place, stable, so that branches are named in the order they were found. */
+/* Merge sort by place. Stable, so branches are named in the order in which they were found. */
 static void sort_by_place(const struct plan_item **items, const struct plan_item **scratch,
                           size_t count)
 {
@@ -215,7 +216,7 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
 {
     struct run_view run;
     if (!view_run(step->farm, input->run, &run) || run.state != RUN_RESOLVING)
-        return; /* cancelled meanwhile, or told twice */
+        return; /* cancelled meanwhile, or a repeated answer */
     const char *problem = input->problem;
     if (!*problem && !input->items_count)
         problem = "nothing matches this filter: `farm matrix` lists what there is";
@@ -233,7 +234,7 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
         plan_job(step, input->run, &options, &input->items[i]);
     if (anything_to_publish(&options, input))
         ask(step, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = input->run});
-    else /* building alone needs nothing that a preflight could find */
+    else /* a preflight checks nothing that building alone needs */
         decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
 }
 
@@ -252,7 +253,8 @@ void decide_preflighted(struct step *step, const struct input_preflighted *input
 
 /* ---- what no host can take ------------------------------------------------------------------ */
 
-/* Hosts could take it, but for those that joined it to publish: they end, and it goes on. */
+/* No host can take the job only because others joined it to publish: those are closed, and the job
+ * goes on. */
 static void part_publishers(struct step *step, uint64_t job, const char *reason)
 {
     uint64_t *followers;
@@ -277,7 +279,7 @@ static bool close_if_unroutable(struct step *step, uint64_t job)
     return true;
 }
 
-/* Classes vanish when their last job does, so the walk begins anew after each. */
+/* A class vanishes with its last job, so the walk restarts after each job that is closed. */
 static bool close_one_unroutable(struct step *step)
 {
     struct ready_view ready = {0};

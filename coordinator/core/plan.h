@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* plan.h - what becomes of an item: the one answer for `farm rebuild` and for `farm plan`; and from
- * what discovery found to jobs. */
+/* plan.h - turns what discovery found into jobs. What becomes of an item is decided in one place,
+ * for `farm rebuild` and for `farm plan`. */
 #ifndef FARM_PLAN_H
 #define FARM_PLAN_H
 
@@ -8,13 +8,13 @@
 
 /* Whether a run with these options publishes the item. */
 bool plan_publishes(const struct run_options *options, const struct plan_item *item);
-/* What would become of one item now. Collisions concern several items and are not told here. *joins
- * is the job to join, or 0; *reason lives in the arena. */
+/* What a run would do with one item now. Collisions involve several items and are not reported
+ * here. *joins is the job to join, or 0. *reason lives in the arena. */
 enum disposition plan_disposition(const struct farm *farm, const struct run_options *options,
                                   const struct plan_item *item, uint64_t *joins,
                                   const char **reason, struct arena *arena);
-/* Pairs of items from different branches that would be published to one place: *out[2*i] and
- * *out[2*i+1]. Returns the number of pairs. */
+/* Finds pairs of items from different branches that would be published to the same place: *out[2*i]
+ * and *out[2*i+1]. Returns the number of pairs. */
 size_t plan_collisions(const struct run_options *options, const struct plan_item *items,
                        size_t count, const struct plan_item ***out, struct arena *arena);
 const char *plan_collision_reason(const struct plan_item *a, const struct plan_item *b,
@@ -23,8 +23,8 @@ const char *plan_collision_reason(const struct plan_item *a, const struct plan_i
 void decide_resolved(struct step *step, const struct input_resolved *input);
 /* Preflight of a run ended: it opens, or it is refused. */
 void decide_preflighted(struct step *step, const struct input_preflighted *input);
-/* Closes ready and held jobs that no host can ever take: after the roster changed, or jobs became
- * ready. */
+/* Closes ready and held jobs that no host can ever take. Called after the roster changed or jobs
+ * became ready. */
 void close_unroutable(struct step *step);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* publish.c - publications: the duty to publish what a job built, from wanted to the ledger.
+/* publish.c - publications: the duty to publish what a job built, from wanted to published.
  *
- * Rules it keeps: a grant never expires; while one is unresolved, or any try of it is seen to run,
- * nobody else is granted the same (target, package, system); whatever a try says, its publication
- * closes only when no other try of it may be running; only the host that built may publish; a
- * failed publish is tried again as a publish, never as a build; what may have happened is asked
- * again of the same worker, and the target's own "already published" settles it; a rejected account
- * holds all publications of its kind until a person releases them, while builds go on.
+ * Rules: a grant never expires. While a publication is unresolved, or any try of it is seen
+ * running, no other one is granted the same (target, package, system). Whatever a try reports, its
+ * publication closes only when no other try of it may be running. Only the host that built may
+ * publish. A failed publication is published again, never built again. What may have been published
+ * is checked by the same worker, and the target's "already published" settles it. A rejected
+ * account holds all publications of its kind until a person releases them, while builds go on.
  */
 #include "coordinator/core/publish.h"
 
@@ -20,8 +20,8 @@
 
 /* ---- wanted -------------------------------------------------------------------------------- */
 
-/* The attempt whose product a job has: its own, or that of the job it joined, which may be archived
- * by now. */
+/* The attempt whose product the job has: its own newest, or that of the job it joined, which may be
+ * archived by now. */
 static bool find_product(const struct farm *farm, uint64_t job, struct attempt_view *out)
 {
     struct job_view view = {.joins = job};
@@ -34,9 +34,9 @@ static bool find_product(const struct farm *farm, uint64_t job, struct attempt_v
     return false;
 }
 
-/* Held from the beginning when others of the same account are. */
-static uint64_t want(struct step *step, const struct job_view *job,
-                     const struct attempt_view *built)
+/* A publication begins held when others of the same account are held. */
+static uint64_t want_publication(struct step *step, const struct job_view *job,
+                                 const struct attempt_view *built)
 {
     assert(built->product && "nothing was built");
     uint64_t id = query_counters(step->farm).publication + 1;
@@ -75,7 +75,7 @@ void want_publications(struct step *step, const struct record *record)
     struct attempt_view built;
     bool found = find_product(step->farm, job, &built);
     assert(found && "it ended well without a product");
-    want(step, &view, &built);
+    want_publication(step, &view, &built);
 }
 
 /* ---- grants -------------------------------------------------------------------------------- */
@@ -103,9 +103,9 @@ static bool may_grant(const struct step *step, uint64_t id)
     return SEEDED_BUG(SECOND_GRANT) || !query_place_taken(step->farm, id);
 }
 
-/* Nobody can tell beforehand whether an account may publish: the first of a run finds out, and the
- * others wait for it, visibly. */
-static void probe(struct step *step, uint64_t id)
+/* Only a try shows whether an account may publish: the first publication of a run finds out, and
+ * the others wait for it, held so that people see it. */
+static void probe_account(struct step *step, uint64_t id)
 {
     struct publication_view publication = must_publication(step->farm, id);
     bool shut = query_gate_shut(step->farm, id);
@@ -123,7 +123,7 @@ static void probe(struct step *step, uint64_t id)
     }
 }
 
-static void grant(struct step *step, uint64_t id, uint64_t worker)
+static void grant_publication(struct step *step, uint64_t id, uint64_t worker)
 {
     struct token token = query_next_token(step->farm);
     decide(step, &(struct record){.kind = RECORD_PUBLICATION_GRANTED,
@@ -131,7 +131,7 @@ static void grant(struct step *step, uint64_t id, uint64_t worker)
     ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
 }
 
-/* Draining waits for publications, so a draining host goes on with them. */
+/* A draining host waits for its publications, so it goes on publishing. */
 void decide_grants(struct step *step, const struct worker_view *worker)
 {
     bool able =
@@ -143,10 +143,10 @@ void decide_grants(struct step *step, const struct worker_view *worker)
     size_t count = query_pinned(step->farm, worker->worker, &pinned, step->arena);
     bool any = false;
     for (size_t i = 0; i < count && publishing < LIMIT_GRANTS_PER_WORKER; i++) {
-        probe(step, pinned[i]);
+        probe_account(step, pinned[i]);
         if (!may_grant(step, pinned[i]))
             continue;
-        grant(step, pinned[i], worker->worker);
+        grant_publication(step, pinned[i], worker->worker);
         publishing++;
         any = true;
     }
@@ -157,8 +157,9 @@ void decide_grants(struct step *step, const struct worker_view *worker)
 
 /* ---- what a worker reports ----------------------------------------------------------------- */
 
-static void move(struct step *step, enum record_kind kind, const struct publication_view *of,
-                 enum cause cause, const char *detail, uint64_t until_ms)
+static void move_publication(struct step *step, enum record_kind kind,
+                             const struct publication_view *of, enum cause cause,
+                             const char *detail, uint64_t until_ms)
 {
     decide(step, &(struct record){.kind = kind,
                                   .publication = {.publication = of->publication,
@@ -188,14 +189,14 @@ static uint64_t next_try_ms(const struct step *step, const struct publication_vi
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    size_t doublings = publication->tries - 1; /* what is retried was tried */
+    size_t doublings = publication->tries - 1; /* a retried publication has had a try */
     if (doublings > PUBLISH_DOUBLINGS_MAX)
         doublings = PUBLISH_DOUBLINGS_MAX;
     return step->now_ms + (farm.policy.retry_delay_ms << doublings);
 }
 
-static void published(struct step *step, const struct publication_view *publication, bool already,
-                      bool rebuilt, const struct product *product)
+static void record_published(struct step *step, const struct publication_view *publication,
+                             bool already, bool rebuilt, const struct product *product)
 {
     struct job_view job;
     struct worker_view worker;
@@ -221,14 +222,15 @@ static void published(struct step *step, const struct publication_view *publicat
     decide(step, &record);
 }
 
-/* It waits for the first of its run. */
+/* Whether the publication waits for the first of its run. */
 static bool is_probed_for(const struct publication_view *publication)
 {
     return publication->state == PUBLICATION_HELD && publication->cause == CAUSE_NONE;
 }
 
-/* Everything of that account waits; each would fail alike. */
-static void hold(struct step *step, const struct publication_view *first, const struct item *item)
+/* Holds every publication of that account: each would fail the same way. */
+static void hold_account(struct step *step, const struct publication_view *first,
+                         const struct item *item)
 {
     move_badly(step, RECORD_PUBLICATION_HELD, first, item, 0);
     struct publication_view other;
@@ -241,7 +243,7 @@ static void hold(struct step *step, const struct publication_view *first, const 
             move_badly(step, RECORD_PUBLICATION_HELD, &other, item, 0);
 }
 
-/* What a try that ended badly means. Whoever was killed while publishing may have published. */
+/* What the bad end of a try means. A try that was killed while it published may have published. */
 static enum publishing consequence_of(const struct item *item)
 {
     bool before = item->failed_phase == PHASE_CHECKOUT || item->failed_phase == PHASE_NONE;
@@ -256,17 +258,17 @@ static enum publishing consequence_of(const struct item *item)
     return publishing;
 }
 
-/* After a try that may have published, and beside one that may yet, failures of later tries prove
- * nothing: it stays unknown until the target or a person answers. */
-static void unpublished(struct step *step, const struct publication_view *publication,
-                        const struct item *item)
+/* While an earlier try may have published, or another one may be publishing now, failures of later
+ * tries prove nothing: the publication stays unknown until the target or a person answers. */
+static void record_unpublished(struct step *step, const struct publication_view *publication,
+                               const struct item *item)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
     enum publishing consequence = consequence_of(item);
     uint64_t next_ms = next_try_ms(step, publication);
     if (consequence == PUBLISH_HOLD)
-        hold(step, publication, item);
+        hold_account(step, publication, item);
     else if (consequence == PUBLISH_DOUBT || publication->in_doubt ||
              query_rival(step->farm, item->token))
         move_badly(step, RECORD_PUBLICATION_UNKNOWN, publication, item, next_ms);
@@ -282,14 +284,15 @@ static const struct product *product_of(const struct publication_view *publicati
     return item->product.paths_count ? &item->product : publication->product;
 }
 
-/* Whichever try it was: it is published. While another one may run it says so again with each
- * status, so that the end of the publication is the end of all its tries. */
+/* Any try of the publication may report it as published. While another try may be running, the
+ * publication stays open and this one reports again with each status, so that the end of the
+ * publication is the end of all its tries. */
 static void end_well(struct step *step, const struct publication_view *publication,
                      const struct item *item)
 {
     if (!query_rival(step->farm, item->token))
-        published(step, publication, item->already_published, item->rebuilt,
-                  product_of(publication, item));
+        record_published(step, publication, item->already_published, item->rebuilt,
+                         product_of(publication, item));
 }
 
 bool decide_publication_item(struct step *step, uint64_t worker, const struct item *item)
@@ -310,17 +313,17 @@ bool decide_publication_item(struct step *step, uint64_t worker, const struct it
     else if (!current)
         return true;
     else if (item->state == ITEM_ENDED)
-        unpublished(step, &publication, item);
+        record_unpublished(step, &publication, item);
     else if (item->state == ITEM_RUNNING && publication.state == PUBLICATION_GRANTED)
-        move(step, RECORD_PUBLICATION_RUNNING, &publication, CAUSE_NONE, "", 0);
+        move_publication(step, RECORD_PUBLICATION_RUNNING, &publication, CAUSE_NONE, "", 0);
     return true;
 }
 
 void decide_publication_gone(struct step *step, uint64_t id)
 {
     struct publication_view publication = must_publication(step->farm, id);
-    move(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
-         "its worker lost sight of it: it may have been published", step->now_ms);
+    move_publication(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
+                     "its worker lost sight of it: it may have been published", step->now_ms);
 }
 
 /* ---- ends without a report ----------------------------------------------------------------- */
@@ -328,7 +331,7 @@ void decide_publication_gone(struct step *step, uint64_t id)
 void fail_publication(struct step *step, uint64_t id, enum cause cause, const char *detail)
 {
     struct publication_view publication = must_publication(step->farm, id);
-    move(step, RECORD_PUBLICATION_FAILED, &publication, cause, detail, 0);
+    move_publication(step, RECORD_PUBLICATION_FAILED, &publication, cause, detail, 0);
 }
 
 void drop_publication(struct step *step, uint64_t id, const char *detail)
@@ -341,7 +344,7 @@ void drop_publication(struct step *step, uint64_t id, const char *detail)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-/* Why a job has nothing to publish, or NULL. */
+/* Why the job has nothing to publish, or NULL. */
 static const char *not_publishable(const struct step *step, uint64_t id, struct attempt_view *built)
 {
     struct job_view job;
@@ -394,7 +397,7 @@ void decide_publish_request(struct step *step, const struct input_publish *input
     uint64_t run = 0;
     for (size_t i = 0; i < input->jobs_count; i++) {
         const char *why = not_publishable(step, input->jobs[i], &built);
-        if (why) { /* all or nothing */
+        if (why) { /* one bad job refuses the whole request */
             reply_no(step, &input->asked, "%s", why);
             return;
         }
@@ -404,7 +407,7 @@ void decide_publish_request(struct step *step, const struct input_publish *input
             continue;
         struct job_view job = must_job(step->farm, input->jobs[i]);
         find_product(step->farm, job.job, &built);
-        want(step, &job, &built);
+        want_publication(step, &job, &built);
         run = job.run;
         wanted++;
     }
@@ -413,8 +416,8 @@ void decide_publish_request(struct step *step, const struct input_publish *input
                            wanted, input->jobs_count - wanted));
 }
 
-/* Granted counts too: the order is on its way, and another one would be published beside it. So
- * does an older try that turned up after all. */
+/* Granted counts as publishing: the order is on its way, and another try would publish beside it.
+ * An older try that reappeared counts, too. */
 static bool is_under_way(const struct step *step, const struct publication_view *publication,
                          const struct worker_view *worker)
 {
@@ -446,11 +449,12 @@ void decide_settle(struct step *step, const struct input_settle *input)
     const char *who = arena_print(step->arena, "settled by %s", input->asked.who);
     switch (input->settlement) {
     case SETTLE_PUBLISHED:
-        published(step, &publication, true, false, publication.product);
+        record_published(step, &publication, true, false, publication.product);
         break;
     case SETTLE_NOT_PUBLISHED:
         if (publication.state != PUBLICATION_WANTED)
-            move(step, RECORD_PUBLICATION_RETRIED, &publication, CAUSE_NONE, who, step->now_ms);
+            move_publication(step, RECORD_PUBLICATION_RETRIED, &publication, CAUSE_NONE, who,
+                             step->now_ms);
         break;
     case SETTLE_GIVE_UP:
         fail_publication(step, input->publication, publication.cause, who);
@@ -459,7 +463,7 @@ void decide_settle(struct step *step, const struct input_settle *input)
     reply_done(step, &input->asked, job.run, "");
 }
 
-/* By the name of the secret, or of the target where it has none of its own. */
+/* Matches the name of the secret, or of the target if it has no secret of its own. */
 void decide_release(struct step *step, const struct input_release *input)
 {
     if (input->run || input->job) {
@@ -477,7 +481,7 @@ void decide_release(struct step *step, const struct input_release *input)
             strcmp(target->secret, input->secret) == 0 || strcmp(target->name, input->secret) == 0;
         if (publication.state != PUBLICATION_HELD || publication.cause == CAUSE_NONE || !meant)
             continue;
-        move(step, RECORD_PUBLICATION_RELEASED, &publication, CAUSE_NONE, "", 0);
+        move_publication(step, RECORD_PUBLICATION_RELEASED, &publication, CAUSE_NONE, "", 0);
         released++;
     }
     reply_done(step, &input->asked, 0,

@@ -169,7 +169,7 @@ size_t query_held_jobs(const struct farm *farm, uint64_t **out, struct arena *ar
 struct cluster_tally query_cluster(const struct farm *farm, uint64_t run, uint64_t signature)
 {
     const struct cluster *found = find_cluster(find_run(farm, run), signature);
-    if (!found) /* what holds it is an evaluation: no build of the run failed so */
+    if (!found) /* an evaluation holds it: no build of the run failed so */
         return (struct cluster_tally){0};
     return (struct cluster_tally){.jobs = found->jobs,
                                   .hosts = found->hosts,
@@ -225,12 +225,13 @@ size_t query_suspects(const struct farm *farm, uint64_t worker,
     return of->suspects_count;
 }
 
-/* Far more than are under way at a time; a failure on a farm with a long past stays cheap. */
+/* Far more attempts than are live at a time; bounds the cost of a failure on a farm with a long
+ * history. */
 enum { LOOK_BACK = 4096 };
 
 static const struct attempt *newest_attempt(const struct farm *farm)
 {
-    assert(farm->attempts && "somebody is suspected for an attempt");
+    assert(farm->attempts && "a suspected worker had an attempt");
     return ELMT_FROM_HH(farm->attempts->hh.tbl, farm->attempts->hh.tbl->tail);
 }
 
@@ -288,7 +289,7 @@ bool query_gate_shut(const struct farm *farm, uint64_t publication)
     return !gate->published && gate->flying;
 }
 
-/* The publication of a try that its worker shows and that has not ended, or NULL. */
+/* The publication of a try that its worker shows as not ended, or NULL. */
 static const struct publication *published_now(const struct farm *farm, const struct worker *worker,
                                                const struct sighting *sighting)
 {

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-static uint64_t weight(const struct rank_node *node)
+static uint64_t node_weight(const struct rank_node *node)
 {
     uint64_t hash = 0;
     for (int i = 0; i < RANK_KEYS; i++)
@@ -23,8 +23,8 @@ int rank_compare(const struct rank_node *a, const struct rank_node *b)
     return a->key[last] < b->key[last] ? -1 : a->key[last] > b->key[last];
 }
 
-/* Puts `node` where `old` hangs below its parent. */
-static void replace(struct rank *rank, struct rank_node *old, struct rank_node *node)
+/* Puts `node` in the place of `old` below its parent. */
+static void replace_node(struct rank *rank, struct rank_node *old, struct rank_node *node)
 {
     struct rank_node *parent = old->parent;
     if (!parent)
@@ -38,11 +38,11 @@ static void replace(struct rank *rank, struct rank_node *old, struct rank_node *
 }
 
 /* Lifts a child above its parent, keeping the order. */
-static void lift(struct rank *rank, struct rank_node *node)
+static void lift_node(struct rank *rank, struct rank_node *node)
 {
     struct rank_node *parent = node->parent;
     struct rank_node *moved = parent->left == node ? node->right : node->left;
-    replace(rank, parent, node);
+    replace_node(rank, parent, node);
     if (parent->left == node) {
         parent->left = moved;
         node->right = parent;
@@ -67,15 +67,16 @@ void rank_insert(struct rank *rank, struct rank_node *node)
     }
     *slot = node;
     node->parent = parent;
-    while (node->parent && weight(node) > weight(node->parent))
-        lift(rank, node);
+    while (node->parent && node_weight(node) > node_weight(node->parent))
+        lift_node(rank, node);
 }
 
 void rank_remove(struct rank *rank, struct rank_node *node)
 {
     while (node->left && node->right)
-        lift(rank, weight(node->left) > weight(node->right) ? node->left : node->right);
-    replace(rank, node, node->left ? node->left : node->right);
+        lift_node(rank,
+                  node_weight(node->left) > node_weight(node->right) ? node->left : node->right);
+    replace_node(rank, node, node->left ? node->left : node->right);
     node->parent = node->left = node->right = NULL;
 }
 

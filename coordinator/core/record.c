@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* record.c - the names and shapes of the facts.
  *
- * One row a field here, one row a kind in record.def. The shape of a body serves its protobuf
- * codec, its line in a trace, its JSON and its deep copy.
+ * One row for each field here, one row for each kind in record.def. The shape of a body serves its
+ * protobuf codec, its line in a trace, its JSON and its deep copy.
  */
 #include "coordinator/core/record.h"
 
@@ -314,7 +314,7 @@ void record_print(const struct record *record, struct buf *out)
     assert(info && "a record of an unknown kind");
     buf_print(out, "[%8llu] %s ", (unsigned long long)record->at_ms, info->name);
     shape_print(info->shape, record_body(record), out);
-    while (out->data[out->size - 1] == ' ') /* it has no fields, or none that is set */
+    while (out->data[out->size - 1] == ' ') /* no field is set, or there is none */
         out->data[--out->size] = '\0';
     buf_add(out, "\n", 1);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* record.h - the facts. What happened, in the only words the journal knows: a kind (record.def) and
- * its body.
+/* record.h - the facts. A record says what happened, in the only words the journal knows: a kind
+ * (record.def) and its body.
  *
- * The record stream is the one unit of truth: a journal row, an event of `farm watch` and a line of
- * a simulator trace are the same record. farm_apply is the only thing that makes a record true.
- * Kinds and field numbers are for ever (proto/record.proto); a retired kind keeps its number.
- * A passing record is applied but not written: nothing that outlives a restart may depend on it.
+ * The record stream is the single source of truth: a journal row, an event of `farm watch` and a
+ * line of a simulator trace are the same record. Only farm_apply makes a record true. Kinds and
+ * field numbers never change (proto/record.proto); a retired kind keeps its number. A passing
+ * record is applied but not written: nothing that outlives a restart may depend on it.
  */
 #ifndef FARM_RECORD_H
 #define FARM_RECORD_H
@@ -29,14 +29,14 @@ struct record_farm_started {
 struct policy {
     uint64_t heartbeat_ms;
     uint64_t lease_ttl_ms;   /* not heard for this long: the worker is offline */
-    uint64_t lost_grace_ms;  /* offline for this long beyond it: its attempts are lost */
-    uint64_t retry_delay_ms; /* first back-off; doubles, with a cap of 32 times */
-    uint32_t attempts_max;   /* of one job in all */
-    uint32_t lost_max;       /* a job that lost this many hosts stops: a poison job */
+    uint64_t lost_grace_ms;  /* offline for this much longer: its attempts are lost */
+    uint64_t retry_delay_ms; /* first back-off; doubles up to 32 times this */
+    uint32_t attempts_max;   /* of one job, in total */
+    uint32_t lost_max;       /* a job that lost this many hosts is poison: it is closed */
     uint32_t publish_tries_max;
     uint64_t disk_floor_bytes;  /* a host keeps this much free beyond reservations */
-    bool notices;               /* farm.yaml names somebody to tell */
-    uint64_t evaluate_after_ms; /* jobs that wait so long are evaluated meanwhile; 0 never */
+    bool notices;               /* farm.yaml names somebody to notify */
+    uint64_t evaluate_after_ms; /* a job that waits this long is evaluated; 0 never */
 };
 
 struct record_paused {
@@ -59,7 +59,7 @@ struct record_counters {
 };
 
 struct record_peer {
-    uint64_t worker; /* role WORKER: its id in the farm, for ever; else 0 */
+    uint64_t worker; /* role WORKER: its permanent id in the farm; else 0 */
     const char *name;
     const char *public_key; /* Z85 */
     enum role role;
@@ -76,8 +76,8 @@ struct record_worker_joined {
     uint64_t said_at_ms; /* boot time of the host when it said hello */
 };
 
-/* One line of a worker's status, as far as it decides what the worker is to be told, and what
- * people want to hear before it happens. */
+/* One item of a worker's status: what the core needs to decide the worker's orders, and when the
+ * worker will stop it, for people. */
 struct sighting {
     struct token token;
     bool is_publication;
@@ -107,7 +107,7 @@ enum worker_state {
     WORKER_DRAINING,
     WORKER_QUARANTINED,
     WORKER_REMOVED,
-    WORKER_PROBATION /* was quarantined: one job at a time, and a good end brings it back */
+    WORKER_PROBATION /* was quarantined: one job at a time; a good end makes it online */
 };
 extern const char *const worker_state_names[];
 
@@ -117,21 +117,21 @@ struct record_worker_moved {
     const char *reason;
     const char *who;
     uint64_t until_ms; /* QUARANTINED: core time of its probation; 0: only a person ends it */
-    uint32_t strikes;  /* QUARANTINED, PROBATION: how often in a row */
+    uint32_t strikes;  /* QUARANTINED, PROBATION: quarantines in a row */
 };
 
-/* A host that broke is given no more jobs than these before it is quarantined. */
+/* The most failures in a row that may be the host's fault before it gets no more jobs. */
 enum { SUSPECTS_MAX = 3 };
 
-/* A bad end that may be its host's fault: what host_health.c compares. */
+/* A bad end that may be its host's fault; host_health.c compares these. */
 struct record_worker_suspected {
     uint64_t worker;
     struct token token;
     const char *package;
-    const char *family; /* what variants have in common that fail for one reason of their own */
+    const char *family; /* equal for variants that probably fail for the same reason of their own */
     enum cause cause;
     uint64_t signature;
-    bool fast; /* in a small part of the time it should have taken */
+    bool fast; /* it took a small part of the expected time */
 };
 
 struct record_worker_cleared {
@@ -142,21 +142,21 @@ struct run_options {
     const char *project; /* "" all */
     const char *filter;  /* as typed; resolved by the shell */
     bool publish;
-    bool force;         /* build also what is unchanged */
+    bool force;         /* also build what is unchanged */
     int64_t priority;   /* higher first */
     uint64_t retry_of;  /* a run, or 0; task "evaluate": the run whose jobs are evaluated */
-    bool failed;        /* retry: only jobs that did not end ok */
+    bool failed;        /* retry: only jobs whose verdict is not ok */
     const char *at;     /* retry: a branch whose tip to take, "" the same commits */
     bool local;         /* `farm build --from`: never publishes, goes first */
     const char *commit; /* local: the commit to build; "" otherwise */
     const char *bundle; /* local: name of the git bundle that has it, "" when it is pushed */
     const char *worker; /* local, task: the only worker that may take it, "" any */
-    const char *task;   /* not a build but a task of one host ("smoke", "clean"): also while it is
-                           drained or its disk is full, tried once; "evaluate" (evaluate.c) is for
-                           any host that is well; "" none */
+    const char *task;   /* a task of one host ("smoke", "clean"), not a build: runs also while the
+                           host is drained or its disk is full, and is tried once; "evaluate"
+                           (evaluate.c) runs on any healthy host; "" none */
 };
 
-/* Whether it is the task of evaluate.c. */
+/* Whether the run evaluates jobs of another run (task "evaluate"). */
 bool options_evaluate(const struct run_options *options);
 
 struct record_run_submitted {
@@ -174,7 +174,7 @@ struct record_run {
 struct record_job_planned {
     uint64_t job;
     uint64_t run;
-    uint64_t joins; /* an open job of another run that builds the same, or 0 */
+    uint64_t joins; /* an open job of another run that builds the same variant, or 0 */
     struct plan_item item;
 };
 
@@ -184,7 +184,7 @@ struct record_job {
     enum verdict verdict; /* CLOSED */
     enum cause cause;     /* DELAYED, CLOSED, HELD */
     const char *detail;
-    uint64_t signature; /* HELD: of what failed; READY: a person released it from that */
+    uint64_t signature; /* HELD: the failure's; READY: a person released it from this one */
 };
 
 struct record_job_joined {
@@ -196,7 +196,7 @@ struct record_lease {
     struct token token;
     uint64_t job;
     uint64_t worker;
-    enum phase phase; /* ADOPTED: where it stood */
+    enum phase phase; /* ADOPTED: the phase it was in */
 };
 
 struct record_attempt_moved {
@@ -226,7 +226,7 @@ struct record_sealed {
 struct record_publication_wanted {
     uint64_t publication;
     uint64_t job;
-    uint64_t worker; /* the host that built, and the only one that may publish it */
+    uint64_t worker; /* the host that built it: the only one that may publish it */
     struct token built_by;
     struct target target;
     struct product product;
@@ -234,17 +234,17 @@ struct record_publication_wanted {
 
 struct record_publication {
     uint64_t publication;
-    struct token token; /* of the try: GRANTED and what follows it */
+    struct token token; /* the try's: GRANTED and all later kinds */
     uint64_t until_ms;  /* RETRIED: not before, core time */
     enum cause cause;
     const char *detail;
-    bool already;       /* PUBLISHED: the target had it */
-    bool rebuilt;       /* PUBLISHED: not what was checked; people are told */
+    bool already;       /* PUBLISHED: the target had it already */
+    bool rebuilt;       /* PUBLISHED: not the outputs that were checked */
     uint64_t signature; /* of a try that ended badly, as in struct item; and the next */
     const char *lines;
 };
 
-/* One row of the ledger: what is published, from what, checked how. */
+/* One row of the ledger: what was published, what it was built from, and how it was checked. */
 struct ledger_entry {
     const char *target; /* org or target name */
     struct variant variant;
@@ -257,7 +257,8 @@ struct ledger_entry {
     bool rebuilt;
 };
 
-/* Running means of a package's use of a host: integers, half old half new. */
+/* Running means of a package's use of a host: integers, the old mean and the new value half each.
+ */
 struct record_learned {
     const char *project;
     const char *package;
@@ -265,8 +266,7 @@ struct record_learned {
     uint64_t build_ms;
     uint64_t memory_bytes;
     uint64_t disk_bytes;
-    uint64_t
-        memory_floor_bytes; /* with less than this it ran out: what is learned never falls below */
+    uint64_t memory_floor_bytes; /* it ran out with less: lower bound of memory_bytes */
     uint64_t disk_floor_bytes;
 };
 
@@ -275,7 +275,7 @@ struct record_request_known {
     uint64_t run;
 };
 
-/* The first attempt of a project that ended with a signature; it may be archived since. */
+/* The first attempt of a project that ended with a signature; it may have been archived since. */
 struct record_signature_seen {
     const char *project;
     uint64_t signature;
@@ -283,17 +283,17 @@ struct record_signature_seen {
     const char *package;
     const char *worker; /* by name */
     uint64_t at_wall_ms;
-    bool anew; /* the first of an export: what was read off attempts until here is forgotten */
+    bool anew; /* set on the first one of an export: replay drops those it derived before */
 };
 
-/* Why somebody is told: a run's beginning and end, or that a person is needed. The last kinds stay
- * open until what they say is over, and are raised once as long as they are open. */
+/* Why people are notified: a run began or ended, or a person is needed. Notices of the last four
+ * kinds stay open until what they say is over, and are not raised again while they are open. */
 enum notice_kind {
     NOTICE_NONE,
     NOTICE_RUN_OPENED,
     NOTICE_RUN_ENDED,
-    NOTICE_PUBLISHING_HELD,     /* an account: nothing goes there until a secret is set */
-    NOTICE_PUBLICATION_UNKNOWN, /* asked as often as is allowed: a person must look */
+    NOTICE_PUBLISHING_HELD,     /* an account: nothing is published there until its secret is set */
+    NOTICE_PUBLICATION_UNKNOWN, /* publish_tries_max tries did not tell: a person must look */
     NOTICE_WORKER_QUARANTINED,
     NOTICE_INTAKE_CLOSED /* the coordinator's disk */
 };
@@ -304,7 +304,7 @@ struct record_notice {
     enum notice_kind kind; /* RAISED; and the next three */
     const char *subject;   /* what it is about, as people name it: "run 3", "builder1" */
     uint64_t run;          /* 0: of no run */
-    const char *text;      /* RAISED: one sentence that says what to do; TOLD: why not all heard */
+    const char *text;      /* RAISED: one sentence, what to do; TOLD: why not all were told */
 };
 
 struct record {
@@ -322,17 +322,17 @@ struct record {
 #include "coordinator/core/record.def"
 extern const struct shape run_options_shape;
 
-/* What record.def says of a kind. NULL for a kind that this program does not know (it refuses to
- * open the journal). */
+/* What record.def says about a kind. NULL for a kind that this program does not know; a journal
+ * with one is refused. */
 struct record_info {
     enum record_kind kind;
     const char *name;          /* in traces and events: "lease-offered" */
     const struct shape *shape; /* of its body */
     bool is_passing;           /* not written to the journal */
-    const char *text;          /* what it says, in a sentence */
+    const char *text;          /* what it means, in one sentence */
 };
 const struct record_info *record_info(enum record_kind kind);
-/* All rows, in order of kind; NULL behind the last. */
+/* Iterates the rows in order of kind; NULL after the last. */
 const struct record_info *record_info_at(size_t index);
 
 /* The body of a record: where the union begins. */
@@ -346,7 +346,7 @@ static inline const void *record_body(const struct record *record)
 void record_print(const struct record *record, struct buf *out);
 /* Appends all kinds as a Markdown table. */
 void record_kinds_print(struct buf *out);
-/* Deep copy into an arena. Texts that are NULL become "". */
+/* Makes a deep copy in an arena. A NULL text becomes "". */
 void record_copy(struct record *to, const struct record *from, struct arena *arena);
 
 #endif

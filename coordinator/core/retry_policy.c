@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* retry_policy.c - see retry_policy.h. */
+/* retry_policy.c - the policy as a table. */
 #include "coordinator/core/retry_policy.h"
 
 #include <assert.h>
@@ -63,7 +63,7 @@ static const char *const counts_texts[] = {"job", "host", "neither"};
 static const char *const publishing_texts[] = {"again", "held with its account", "no",
                                                "asked again, may have happened"};
 
-/* How often a job may end so before it closes. */
+/* Prints how often a job may end with this cause before it closes. */
 static void print_times(const struct retry_policy *row, enum cause cause, struct buf *out)
 {
     if (row->again == AGAIN_NEVER)

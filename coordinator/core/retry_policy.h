@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* retry_policy.h - what follows a bad end: the policy, one row a cause.
+/* retry_policy.h - what follows a bad end: one row for each cause.
  *
- * Read by verdict.c (jobs), publish.c (publications), schedule.c (which host goes first) and
- * host_health.c (what speaks against a host); docs/failures.md is printed from it. Nothing else
+ * Read by verdict.c (jobs), publish.c (publications), fit.c (which host goes first) and
+ * host_health.c (what is held against a host). docs/failures.md is printed from it. No other code
  * decides by cause.
  */
 #ifndef FARM_CORE_RETRY_POLICY_H
@@ -11,10 +11,10 @@
 #include "coordinator/core/record.h"
 
 enum again {
-    AGAIN_NEVER,  /* not by itself: the same would happen */
+    AGAIN_NEVER,  /* not automatically: the same would happen */
     AGAIN_NOW,    /* at once: waiting would not help */
-    AGAIN_LATER,  /* after retry_delay, which doubles from time to time */
-    AGAIN_SPREAD, /* the same, and up to half more by lot: many jobs met this together */
+    AGAIN_LATER,  /* after retry_delay_ms, doubled for each further retry */
+    AGAIN_SPREAD, /* the same plus jitter of up to half: many jobs meet this together */
 };
 
 enum where {
@@ -25,19 +25,18 @@ enum where {
 
 enum change {
     CHANGE_NOTHING,
-    CHANGE_MEMORY, /* the variant's reservation of memory rises, and is remembered */
-    CHANGE_DISK,   /* that of disk, and the host is told to clean up */
+    CHANGE_MEMORY, /* the variant's memory reservation is raised, and remembered */
+    CHANGE_DISK,   /* its disk reservation is raised, and the host is told to clean up */
 };
 
-/* Against whom an end counts. The job's: it ends after attempts_max of them. The host's: they speak
- * against the host, too. */
+/* Which budget a bad end consumes: the job's (attempts_max) or the host's (towards quarantine). */
 enum counts { COUNTS_JOB, COUNTS_HOST, COUNTS_NEITHER };
 
-/* What a publication's try means that ended so. */
+/* What follows for a publication whose try ended with this cause. */
 enum publishing {
     PUBLISH_AGAIN,
     PUBLISH_HOLD,  /* with all others of its account, until the secret is set */
-    PUBLISH_NEVER, /* trying again would end alike */
+    PUBLISH_NEVER, /* another try would end the same way */
     PUBLISH_DOUBT, /* it may have been published: the same worker asks again */
 };
 
@@ -46,7 +45,7 @@ struct retry_policy {
     enum where where;
     enum change change;
     enum counts counts;
-    uint32_t times; /* attempts of a job that may end so; 0: attempts_max */
+    uint32_t times; /* attempts of a job that may end with this cause; 0: attempts_max */
     enum verdict verdict;
     enum publishing publishing;
     const char *reason; /* for people, in docs/failures.md */
@@ -54,7 +53,7 @@ struct retry_policy {
 
 const struct retry_policy *retry_policy_of(enum cause cause);
 
-/* The table as Markdown. */
+/* Appends the table as Markdown. */
 void retry_policy_print(struct buf *out);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* roster.c - who may speak: keys with their roles, and what people do to workers.
+/* roster.c - keys with their roles, and requests that change workers.
  *
- * A key belongs to one name for ever; a revoked key stays revoked. A removed worker's id is never
- * given again. Removing a host that still owes something is refused unless a person gives that up.
+ * A key belongs to one name permanently; a revoked key stays revoked. The id of a removed worker is
+ * never reused. Removing a host that still has attempts or publications is refused unless a person
+ * gives those up.
  */
 #include "coordinator/core/roster.h"
 
@@ -27,7 +28,7 @@ static bool name_taken(const struct farm *farm, const struct input_enrol *input)
     return false;
 }
 
-/* Why not, or NULL. */
+/* Why the key cannot be enrolled, or NULL. */
 static const char *not_enrollable(struct step *step, const struct input_enrol *input)
 {
     struct peer_view peer;
@@ -73,7 +74,7 @@ void decide_enrol(struct step *step, const struct input_enrol *input)
     reply_done(step, &input->asked, 0, "");
 }
 
-static void revoke(struct step *step, const struct peer_view *peer)
+static void revoke_peer(struct step *step, const struct peer_view *peer)
 {
     decide(step, &(struct record){.kind = RECORD_PEER_REVOKED,
                                   .peer = {peer->worker, peer->name, peer->public_key, peer->role,
@@ -83,8 +84,8 @@ static void revoke(struct step *step, const struct peer_view *peer)
 
 /* ---- removal ------------------------------------------------------------------------------- */
 
-/* What only this host could end is given up; jobs go elsewhere. */
-static void discard(struct step *step, const struct worker_view *worker)
+/* Gives up the publications that only this host could finish; its jobs go to other hosts. */
+static void discard_work(struct step *step, const struct worker_view *worker)
 {
     struct token *live;
     uint64_t *pinned;
@@ -112,10 +113,10 @@ static void remove_worker(struct step *step, const struct worker_view *worker, c
                                                    .to = WORKER_REMOVED,
                                                    .reason = reason,
                                                    .who = who}});
-    discard(step, worker);
+    discard_work(step, worker);
     bool enrolled = view_peer(step->farm, worker->public_key, &peer);
     assert(enrolled && "a worker whose key was revoked is removed");
-    revoke(step, &peer);
+    revoke_peer(step, &peer);
 }
 
 void decide_revoke(struct step *step, const struct input_revoke *input)
@@ -133,7 +134,7 @@ void decide_revoke(struct step *step, const struct input_revoke *input)
         struct worker_view worker = must_worker(step->farm, peer.worker);
         remove_worker(step, &worker, "its key was revoked", input->asked.who);
     } else {
-        revoke(step, &peer);
+        revoke_peer(step, &peer);
     }
     reply_done(step, &input->asked, 0, "");
 }
@@ -150,16 +151,16 @@ static void move_worker(struct step *step, const struct input_worker_admin *inpu
                                                    .who = input->asked.who}});
 }
 
-static void drain(struct step *step, const struct input_worker_admin *input,
-                  const struct worker_view *worker)
+static void drain_worker(struct step *step, const struct input_worker_admin *input,
+                         const struct worker_view *worker)
 {
     if (worker->state != WORKER_DRAINING)
         move_worker(step, input, WORKER_DRAINING);
     reply_done(step, &input->asked, 0, "");
 }
 
-static void resume(struct step *step, const struct input_worker_admin *input,
-                   const struct worker_view *worker)
+static void resume_worker(struct step *step, const struct input_worker_admin *input,
+                          const struct worker_view *worker)
 {
     forgive_host(step, worker->worker);
     if (worker->state == WORKER_DRAINING || worker->state == WORKER_QUARANTINED ||
@@ -203,10 +204,10 @@ void decide_worker_admin(struct step *step, const struct input_worker_admin *inp
     }
     switch (input->verb) {
     case WORKER_DRAIN:
-        drain(step, input, &worker);
+        drain_worker(step, input, &worker);
         return;
     case WORKER_RESUME:
-        resume(step, input, &worker);
+        resume_worker(step, input, &worker);
         return;
     case WORKER_REMOVE:
         try_remove(step, input, &worker);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* schedule.c - who gets what: ready jobs to hosts, grants to the hosts that built.
+/* schedule.c - gives ready jobs to hosts, and grants to the hosts that built.
  *
- * fit.h decides whether a host takes a job. A host with room takes the most urgent job that fits
- * it, from the heads of the classes of ready jobs, so that a step costs hosts with room times
- * classes, never times jobs. Ties are broken by id; nothing is ranked by floats.
+ * fit.h decides whether a host takes a job. A host with a free slot takes the most urgent job that
+ * fits it, from the heads of the classes of ready jobs. So a step costs the number of free hosts
+ * times the number of classes, and does not depend on the number of jobs. Ties are broken by id; no
+ * order depends on floating point.
  */
 #include "coordinator/core/schedule.h"
 
@@ -16,14 +17,14 @@
 
 /* ---- offering ------------------------------------------------------------------------------ */
 
-/* Which jobs a host looks for. */
+/* The jobs that a host looks for. */
 enum choice {
-    SCOUTS,      /* nothing of their family was tried */
-    UNSUSPECTED, /* nor is one of their family being tried, unless one was built */
+    SCOUTS,      /* no job of their family was tried */
+    UNSUSPECTED, /* nothing untried while a sibling is tried and none was built */
     ANY
 };
 
-/* How far a host looks past jobs that are none of its choice. */
+/* How many jobs a host looks past that do not match its choice. */
 enum { CHOICE_LOOK = 256 };
 
 static bool is_chosen(const struct farm *farm, uint64_t job, enum choice choice)
@@ -60,7 +61,7 @@ static uint64_t best_of_all(const struct farm *farm, const struct worker_view *w
     struct ready_view ready = {0};
     while (query_ready_class(farm, ready.class, &ready)) {
         if (best && query_urgency(farm, best, ready.head) < 0)
-            continue; /* nothing in there is more urgent */
+            continue; /* nothing in this class is more urgent */
         uint64_t job = best_of_class(farm, &ready, worker, floor_bytes, choice);
         if (job && (!best || query_urgency(farm, job, best) < 0))
             best = job;
@@ -68,8 +69,8 @@ static uint64_t best_of_all(const struct farm *farm, const struct worker_view *w
     return best;
 }
 
-/* Of the most urgent run one of each family goes first, so that a family that cannot be built is
- * found out early and by one of it; a host never idles for that. */
+/* One job of each family of the most urgent run goes first, so that a family that cannot build is
+ * found early and costs one attempt. A host never idles for that. */
 static uint64_t best_job(const struct farm *farm, const struct worker_view *worker,
                          uint64_t floor_bytes)
 {
@@ -82,10 +83,10 @@ static uint64_t best_job(const struct farm *farm, const struct worker_view *work
     return scout && must_job(farm, scout).run == must_job(farm, best).run ? scout : best;
 }
 
-/* How many held jobs a host looks at when it has nothing else. */
+/* How many held jobs a host looks at when it has nothing else to do. */
 enum { HELD_LOOK = 256 };
 
-/* Closes a held job of which enough is known. */
+/* Closes a held job that would certainly fail. */
 static bool close_if_certain(struct step *step, uint64_t job)
 {
     const char *reason = certain_failure(step->farm, job, step->arena);
@@ -94,8 +95,8 @@ static bool close_if_certain(struct step *step, uint64_t job)
     return reason;
 }
 
-/* A held job for a host that has nothing else to do, or 0. What is certain to fail is closed on the
- * way. */
+/* A held job for a host that has nothing else to do, or 0. Closes the jobs on the way that would
+ * certainly fail. */
 static uint64_t held_job(struct step *step, const struct worker_view *worker, uint64_t floor_bytes)
 {
     struct want want;
@@ -111,7 +112,7 @@ static uint64_t held_job(struct step *step, const struct worker_view *worker, ui
     return 0;
 }
 
-static void offer(struct step *step, uint64_t job, uint64_t worker)
+static void offer_job(struct step *step, uint64_t job, uint64_t worker)
 {
     struct token token = query_next_token(step->farm);
     decide(step, &(struct record){.kind = RECORD_LEASE_OFFERED,
@@ -120,7 +121,7 @@ static void offer(struct step *step, uint64_t job, uint64_t worker)
     drop_evaluation(step, job);
 }
 
-static void fill(struct step *step, struct worker_view *worker, uint64_t floor_bytes)
+static void fill_worker(struct step *step, struct worker_view *worker, uint64_t floor_bytes)
 {
     bool any = false;
     while (worker->running < worker->capabilities->slots) {
@@ -129,7 +130,7 @@ static void fill(struct step *step, struct worker_view *worker, uint64_t floor_b
             job = held_job(step, worker, floor_bytes);
         if (!job)
             break;
-        offer(step, job, worker->worker);
+        offer_job(step, job, worker->worker);
         any = true;
         *worker = must_worker(step->farm, worker->worker);
     }
@@ -154,6 +155,6 @@ void decide_schedule(struct step *step)
                      worker.state == WORKER_DRAINING;
         bool any_held = query_held_after(step->farm, 0) && !SEEDED_BUG(HOLD_UNSEEN);
         if (works && (query_ready_count(step->farm) || any_held))
-            fill(step, &worker, farm.policy.disk_floor_bytes);
+            fill_worker(step, &worker, farm.policy.disk_floor_bytes);
     }
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* schedule.h - who gets what (schedule.c has the order). */
+/* schedule.h - gives jobs and grants to workers (schedule.c has the order). */
 #ifndef FARM_SCHEDULE_H
 #define FARM_SCHEDULE_H
 
 #include "coordinator/core/step.h"
 
-/* Grants publications and offers jobs to every connected worker with room. Does nothing while the
- * farm is paused or its intake is closed. */
+/* Grants publications and offers jobs to every connected worker with a free slot. Does nothing
+ * while the farm is paused or its intake is closed. */
 void decide_schedule(struct step *step);
 
 #endif

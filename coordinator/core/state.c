@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* state.c - how things may move: the pictures, and tables of the rows of state.def. docs/states.md
- * shows both. Invariant: a state exists only if something can wait in it, and what is final has no
- * row out.
- */
+/* state.c - the pictures of the state tables, and the tables made from the rows of state.def.
+ * docs/states.md shows both. Invariants: a state exists only if something can wait in it, and a
+ * final state has no row that leaves it. */
 #include "coordinator/core/state.h"
 
 #include <assert.h>
@@ -127,7 +126,7 @@ TABLE(notice, notice_state_names);
 
 /* ---- completeness -------------------------------------------------------------------------- */
 
-/* Each row declares a type for its kind. A kind that record.def calls MOVES needs the type; one
+/* Each row declares a type for its kind. A kind that record.def calls MOVES uses the type; a kind
  * that it calls STAYS declares another thing of that name. So neither compiles when it is wrong. */
 #define RUN(from, by, to)         typedef char rows_of_##by;
 #define JOB(from, by, to)         typedef char rows_of_##by;

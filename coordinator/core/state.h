@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* state.h - the states of run, job, attempt, publication and notice, the tables of how they and
- * workers move, and the only mover.
+/* state.h - the states of run, job, attempt, publication and notice; the tables of moves, for these
+ * and for workers; and the one function that moves them.
  *
- * A row (from, record, to) says that this record may move a thing so. A move without a row is a bug
- * and asserts. docs/states.md is made from these tables.
+ * A row (from, record, to) says that this record may move a thing from one state to the other. A
+ * move without a row is a bug: an assertion fails. docs/states.md is printed from these tables.
  */
 #ifndef FARM_STATE_H
 #define FARM_STATE_H
@@ -14,7 +14,7 @@ enum run_state { RUN_RESOLVING, RUN_PREFLIGHT, RUN_OPEN, RUN_CLOSED, RUN_REFUSED
 enum job_state {
     JOB_WAITING,
     JOB_READY,
-    JOB_HELD, /* one of its family failed for good: it goes when a host has nothing else */
+    JOB_HELD, /* a job of its family failed for good: hosts take other jobs first */
     JOB_LEASED,
     JOB_RUNNING,
     JOB_CLOSED
@@ -25,7 +25,7 @@ enum attempt_state {
     ATTEMPT_BUILDING,
     ATTEMPT_CHECKING,
     ATTEMPT_STOPPING, /* no longer wanted; holds its slot until the worker says it ended */
-    ATTEMPT_ENDED,    /* its log is not whole yet: the worker keeps the folder */
+    ATTEMPT_ENDED,    /* its log is not complete yet: the worker keeps the folder */
     ATTEMPT_SEALED
 };
 enum publication_state {
@@ -42,7 +42,7 @@ extern const char *const run_state_names[],
     *const job_state_names[], *const attempt_state_names[], *const publication_state_names[],
                                                                 *const notice_state_names[];
 
-/* Where a thing stands before its first record. */
+/* The state of a thing before its first record. */
 #define STATE_NEW (-1)
 
 struct state_row {
@@ -60,14 +60,14 @@ struct state_table {
 };
 extern const struct state_table run_table, job_table, attempt_table, publication_table,
     worker_table, notice_table;
-/* All of them; NULL behind the last. */
+/* Iterates the tables; NULL after the last. */
 const struct state_table *state_table_at(size_t index);
 
-/* The new state. Asserts that the table has the row. */
+/* Returns the new state. Asserts that the table has the row. */
 int state_move(const struct state_table *table, int from, enum record_kind by, int to);
-/* Whether the table has the row, for those who ask before they decide. */
+/* Whether the table has the row, for deciders that check before they decide. */
 bool state_may_move(const struct state_table *table, int from, enum record_kind by, int to);
-/* Appends the table as Markdown: the picture, then a row a move. */
+/* Appends the table as Markdown: the picture, then one row for each move. */
 void state_print(const struct state_table *table, struct buf *out);
 
 #endif

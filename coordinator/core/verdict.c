@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* verdict.c - what the end of an attempt means for its job: retry_policy.c's row, and what was
- * learned.
+/* verdict.c - what the end of an attempt means for its job, by its row of retry_policy.c, and what
+ * is learned from it.
  *
- * A compile error is the code's own fault and is told at once; a lost host or a broken line is the
- * farm's fault and is tried again. Whatever the cause, attempts are bounded: by attempts_max for
- * what counts against the job, by the cause's own bound, by lost_max for hosts that went away, and
- * by LIMIT_ATTEMPTS_PER_JOB in all. Which host goes first in a retry is fit.c's.
+ * A compile error is the code's own fault and closes the job at once; a lost host or a broken
+ * connection is the farm's fault and the job is tried again. Attempts are always bounded: by
+ * attempts_max for ends that count against the job, by the cause's own bound, by lost_max for lost
+ * hosts, and by LIMIT_ATTEMPTS_PER_JOB in all. fit.c decides which host goes first in a retry.
  */
 #include "coordinator/core/verdict.h"
 
@@ -15,11 +15,11 @@
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
-/* What happened so far, all of it ended. An offer that no worker ever took is not held against the
+/* The ended attempts of a job, counted. An offer that no worker took does not count against the
  * job. */
 struct past {
     uint32_t against_job;
-    uint32_t same_cause; /* as the newest one's */
+    uint32_t same_cause; /* same cause as the newest */
     uint32_t lost;
     uint32_t all;
 };
@@ -56,7 +56,7 @@ static bool is_spent(const struct past *past, const struct retry_policy *retry,
 
 enum { BACKOFF_DOUBLINGS_MAX = 5 };
 
-/* By lot, but the same whenever this is decided again: the token is drawn once. */
+/* Deterministic: the same token always gives the same delay. */
 static uint64_t spread_ms(uint64_t delay_ms, struct token token)
 {
     return query_jitter(token) % (delay_ms / 2 + 1);
@@ -72,8 +72,8 @@ static uint64_t backoff_ms(const struct policy *policy, const struct retry_polic
     return retry->again == AGAIN_SPREAD ? delay_ms + spread_ms(delay_ms, token) : delay_ms;
 }
 
-/* The remedy of an ending: of what was lost, whatever else is said of it. A host's probe is not
- * held against the job while another host could take it. */
+/* The retry policy for an end. A lost attempt counts as lost, whatever else was reported. The probe
+ * of a host on probation does not count against the job while another host could take it. */
 static const struct retry_policy *retry_policy_for(const struct step *step,
                                                    const struct attempt_view *attempt,
                                                    bool was_probe)
@@ -97,7 +97,8 @@ static const char *last_words(struct step *step, const struct attempt_view *atte
                        attempt->detail);
 }
 
-/* Who asked for a task of a host waits for it, and asks again; an evaluation is only a help. */
+/* A task is tried once: the person who asked for it is waiting, and can ask again. An evaluation is
+ * optional. */
 static bool is_tried_once(const struct farm *farm, uint64_t job)
 {
     struct want want;
@@ -105,7 +106,7 @@ static bool is_tried_once(const struct farm *farm, uint64_t job)
     return want.is_task || want.evaluates;
 }
 
-static bool evaluates(const struct farm *farm, uint64_t job)
+static bool job_evaluates(const struct farm *farm, uint64_t job)
 {
     struct want want;
     query_want(farm, job, &want);
@@ -127,7 +128,8 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
                   last_words(step, attempt, &past));
         return;
     }
-    if (!is_open(step->farm, attempt->job)) { /* handed over to it: it waits for its run again */
+    if (!is_open(step->farm,
+                 attempt->job)) { /* the attempt was handed to it: it waits for its run to open */
         decide(step, &(struct record){.kind = RECORD_JOB_JOINED, .job_joined = {attempt->job, 0}});
         return;
     }
@@ -144,10 +146,10 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
 
 /* ---- learning ------------------------------------------------------------------------------ */
 
-/* Shorter attempts teach nothing about when a matrix is done. */
+/* Shorter attempts say nothing about how long a build takes. */
 enum { LEARN_FROM_MS = 1000 };
 
-static uint64_t mean(uint64_t old, uint64_t now)
+static uint64_t half_mean(uint64_t old, uint64_t now)
 {
     return old ? old / 2 + now / 2 : now;
 }
@@ -157,7 +159,7 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* What is known of a variant, to be changed and recorded. */
+/* What was learned about a variant so far, to be changed and recorded. */
 static struct record_learned known_of(const struct step *step, const struct variant *variant)
 {
     const struct record_learned *known = query_learned(step->farm, variant);
@@ -168,7 +170,7 @@ static struct record_learned known_of(const struct step *step, const struct vari
     return learned;
 }
 
-static void learn(struct step *step, const struct attempt_view *attempt)
+static void learn_usage(struct step *step, const struct attempt_view *attempt)
 {
     uint64_t took_ms = attempt->ended_ms - attempt->offered_ms;
     if (took_ms < LEARN_FROM_MS)
@@ -176,24 +178,24 @@ static void learn(struct step *step, const struct attempt_view *attempt)
     struct record_learned learned =
         known_of(step, &must_job(step->farm, attempt->job).item->variant);
     const struct exit_facts *facts = attempt->facts;
-    learned.build_ms = mean(learned.build_ms, took_ms);
+    learned.build_ms = half_mean(learned.build_ms, took_ms);
     learned.memory_bytes =
-        higher(mean(learned.memory_bytes, facts->memory_peak), learned.memory_floor_bytes);
+        higher(half_mean(learned.memory_bytes, facts->memory_peak), learned.memory_floor_bytes);
     if (facts->disk_bytes)
         learned.disk_bytes =
-            higher(mean(learned.disk_bytes, facts->disk_bytes), learned.disk_floor_bytes);
+            higher(half_mean(learned.disk_bytes, facts->disk_bytes), learned.disk_floor_bytes);
     decide(step, &(struct record){.kind = RECORD_LEARNED, .learned = learned});
 }
 
-/* Half as much again as was not enough, but no more than the largest host has: then it goes there,
+/* 1.5 times what was not enough, but at most what the largest host has: there the job then runs
  * alone. */
-static uint64_t raised(uint64_t had, uint64_t used, uint64_t most)
+static uint64_t raise_need(uint64_t had, uint64_t used, uint64_t most)
 {
     uint64_t base = higher(had, used), up = base + base / 2;
     return most && up > most ? higher(most, had) : up;
 }
 
-/* A task of that host, before its next job: it ends as soon as that much is free. */
+/* Submits a task that cleans the host before its next job; it ends as soon as that much is free. */
 static void order_cleaning(struct step *step, const struct worker_view *host, uint64_t keep_bytes)
 {
     uint64_t run = query_counters(step->farm).run + 1;
@@ -223,14 +225,14 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
     const struct exit_facts *facts = attempt->facts;
     struct most most = most_room(step->farm, &want);
     if (change == CHANGE_MEMORY) {
-        /* Nothing is known of it: its share of the host it died on. */
+        /* Nothing was learned yet: assume its share of the host it ran on. */
         uint64_t slots = host.capabilities->slots ? host.capabilities->slots : 1;
         uint64_t share = want.memory_bytes ? 0 : host.capabilities->memory_bytes / slots;
         learned.memory_floor_bytes =
-            raised(higher(want.memory_bytes, share), facts->memory_peak, most.memory_bytes);
+            raise_need(higher(want.memory_bytes, share), facts->memory_peak, most.memory_bytes);
         learned.memory_bytes = higher(learned.memory_bytes, learned.memory_floor_bytes);
     } else {
-        learned.disk_floor_bytes = raised(want.disk_bytes, facts->disk_bytes, most.disk_bytes);
+        learned.disk_floor_bytes = raise_need(want.disk_bytes, facts->disk_bytes, most.disk_bytes);
         learned.disk_bytes = higher(learned.disk_bytes, learned.disk_floor_bytes);
     }
     decide(step, &(struct record){.kind = RECORD_LEARNED, .learned = learned});
@@ -247,7 +249,7 @@ void decide_ended(struct step *step, struct token token)
 {
     struct attempt_view attempt = must_attempt(step->farm, token);
     bool was_probe = must_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
-    bool evaluated = evaluates(step->farm, attempt.job);
+    bool evaluated = job_evaluates(step->farm, attempt.job);
     if (must_job(step->farm, attempt.job).state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
     if (attempt.outcome != OUTCOME_OK) {
@@ -257,6 +259,6 @@ void decide_ended(struct step *step, struct token token)
         return;
     }
     if (!evaluated)
-        learn(step, &attempt);
+        learn_usage(step, &attempt);
     close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
 }

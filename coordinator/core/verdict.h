@@ -5,10 +5,9 @@
 
 #include "coordinator/core/step.h"
 
-/* The attempt has just ended: its job is closed, or tried again. Nothing follows for a job that is
- * closed already. What its end says about its host and its family follows from the records
- * (farm.c).
- */
+/* The attempt has just ended: closes its job, or lets it be tried again. Does nothing for a job
+ * that is closed already. What the end means for its host and its family follows from the records
+ * (farm.c). */
 void decide_ended(struct step *step, struct token token);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* view.c - what may be read of the farm. Fills plain structs, decides nothing. */
+/* view.c - the readers of view.h. They fill plain structs and decide nothing. */
 #include "coordinator/core/view.h"
 #include "coordinator/core/farm_state.h"
 
 #include <string.h>
 
-static const char *text(const char *text_or_null)
+static const char *text_or_empty(const char *text_or_null)
 {
     return text_or_null ? text_or_null : "";
 }
@@ -17,9 +17,9 @@ void view_farm(const struct farm *farm, struct farm_view *out)
         .incarnation = farm->incarnation,
         .now_ms = farm->now_ms,
         .paused = farm->paused,
-        .paused_reason = text(farm->paused_reason),
+        .paused_reason = text_or_empty(farm->paused_reason),
         .intake_open = !farm->intake_closed,
-        .intake_reason = text(farm->intake_reason),
+        .intake_reason = text_or_empty(farm->intake_reason),
         .policy = farm->policy,
         .runs_open = farm->runs_open,
         .jobs_open = farm->jobs_open,
@@ -188,7 +188,7 @@ bool view_job_next(const struct farm *farm, uint64_t run, uint64_t *cursor, stru
 
 /* ---- attempts ------------------------------------------------------------------------------ */
 
-/* Whether a worker that is here still says it. */
+/* Whether the connected worker's newest status still says so. */
 static bool is_said(const struct worker *worker, uint64_t hearing)
 {
     return worker->session && is_shown(worker, hearing);
@@ -278,7 +278,7 @@ bool view_publication(const struct farm *farm, uint64_t publication, struct publ
     const struct try *newest = found->tries_last;
     if (found->state != PUBLICATION_RUNNING)
         return true;
-    assert(newest && "it runs, so it was tried");
+    assert(newest && "a running publication has a try");
     if (is_said(found->worker, newest->hearing)) {
         out->stop_cause = newest->stop_cause;
         out->stop_at_ms = newest->stop_at_ms;
@@ -346,7 +346,7 @@ bool view_worker_next(const struct farm *farm, uint64_t *cursor, struct worker_v
     return true;
 }
 
-/* The name of a removed worker may be given again; the living one is meant. */
+/* A new worker may have the name of a removed one; the new one is meant. */
 uint64_t view_worker_by_name(const struct farm *farm, const char *name)
 {
     uint64_t found = 0;
@@ -418,7 +418,8 @@ const struct ledger_entry *view_ledger(const struct farm *farm, const char *targ
 
 /* ---- durations ----------------------------------------------------------------------------- */
 
-/* Nobody knows yet: what a variant of the first user's matrix takes, roughly. */
+/* The default while nothing was learned: roughly the time of a variant in the first user's matrix.
+ */
 static const uint64_t default_build_ms = 30 * 60 * 1000;
 
 uint64_t view_duration_ms(const struct farm *farm, const char *project, const char *package,
@@ -428,7 +429,7 @@ uint64_t view_duration_ms(const struct farm *farm, const char *project, const ch
     return learned ? learned->is.build_ms : default_build_ms;
 }
 
-/* ---- what the farm itself names ------------------------------------------------------------ */
+/* ---- ids that the farm itself gave out ---------------------------------------------------- */
 
 struct run_view must_run(const struct farm *farm, uint64_t run)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* view.h - what may be read of the farm: const readers that fill plain structs.
+/* view.h - the readers of the farm: const functions that fill plain structs.
  *
- * Texts and lists in a view are borrowed from the farm and die with the next farm_step. Iteration
- * is by cursor in order of id: `uint64_t cursor = 0; while (view_job_next(farm, run, &cursor,
- * &job))`. Shells and deciders read through this; who sees the structs is named in farm_state.h.
+ * Texts and lists in a view are borrowed from the farm and are valid until the next farm_step.
+ * Iteration is by cursor, in order of id: `uint64_t cursor = 0; while (view_job_next(farm, run,
+ * &cursor, &job))`. Shell and deciders read through this header; farm_state.h names the files that
+ * see the structs.
  */
 #ifndef FARM_VIEW_H
 #define FARM_VIEW_H
@@ -12,7 +13,7 @@
 
 struct farm;
 
-/* On readers that return false when there is no such thing: the caller must look. */
+/* Marks readers that return false when the thing does not exist: the caller must check. */
 #define MAY_MISS __attribute__((warn_unused_result))
 
 struct farm_view {
@@ -39,7 +40,7 @@ struct run_view {
     uint64_t submitted_wall_ms, closed_wall_ms;
     uint64_t submitted_ms; /* core time */
     size_t evaluable;      /* jobs that can be evaluated alone */
-    uint64_t evaluation;   /* the run that does it, 0 none yet */
+    uint64_t evaluation;   /* the run that evaluates them, 0 none yet */
     size_t jobs;           /* all */
     size_t by_state[JOB_CLOSED + 1];
     size_t by_verdict[8];       /* closed ones by enum verdict */
@@ -62,7 +63,7 @@ struct job_view {
     size_t attempts;
     uint64_t publication;   /* 0: none wanted */
     uint64_t not_before_ms; /* waiting: core time */
-    uint64_t held_for;      /* held, or its witness: the signature of what failed */
+    uint64_t held_for;      /* held, or a witness: the signature of the failure */
     uint64_t released;      /* by a person, from that signature */
     uint64_t planned_wall_ms, closed_wall_ms;
 };
@@ -84,18 +85,18 @@ struct attempt_view {
     uint64_t renewed_ms;                        /* core time of the last status that showed it */
     bool log_stored;                            /* its whole log is on disk */
     uint64_t signature;                         /* equal for ends that look alike; 0 none */
-    uint64_t witnessed; /* the signature that its job was a witness of when it ended; 0 none */
+    uint64_t witnessed; /* the signature its job was a witness of when it ended; 0 none */
     const char *lines;  /* of the log, that say why it failed */
     const struct exit_facts *facts;
     const struct product *product;
-    /* What its worker will stop it for unless it advances, and at which core time; NONE, 0: nothing
-     * is announced, or its worker is not there to say. */
+    /* The cause for which its worker will stop it unless it advances, and the core time at which.
+     * NONE and 0 when nothing is announced or the worker is not connected. */
     enum cause stop_cause;
     uint64_t stop_at_ms;
 };
 MAY_MISS bool view_attempt(const struct farm *farm, struct token token, struct attempt_view *out);
-/* Whether the end of this attempt closed its job: not when the job is tried again, nor when it was
- * closed before (a cancelled one). */
+/* Whether the end of this attempt closed its job. False when the job is tried again, or was closed
+ * before (a cancelled one). */
 static inline bool attempt_decided(const struct attempt_view *attempt, const struct job_view *of)
 {
     bool is_result = of->verdict == VERDICT_OK || of->verdict == VERDICT_FAILED ||
@@ -116,13 +117,13 @@ struct publication_view {
     const struct target *target;
     const struct product *product;
     bool already, rebuilt;
-    bool in_doubt; /* an earlier try may have published; only its worker or a person ends it */
+    bool in_doubt; /* an earlier try may have published: only its worker or a person ends it */
     uint64_t not_before_ms; /* wanted, unknown: core time of the next try */
     enum cause stop_cause;  /* as an attempt's */
     uint64_t stop_at_ms;
     uint64_t signature; /* of the try that left it so; 0 none */
     const char *lines;
-    uint64_t tried_wall_ms; /* when its newest try began; 0: never */
+    uint64_t tried_wall_ms; /* when its newest try began; 0: none yet */
 };
 MAY_MISS bool view_publication(const struct farm *farm, uint64_t publication,
                                struct publication_view *out);
@@ -140,20 +141,20 @@ struct worker_view {
     const struct capabilities *capabilities;
     uint64_t heard_ms; /* core time */
     uint32_t running, running_heavy, evaluating, publishing;
-    /* On its host, over all its workers; disk on the file system that it builds on. */
+    /* On its machine, over all its workers; disk on the file system that it builds on. */
     uint32_t host_heavy;
     uint64_t memory_reserved, disk_reserved;
     bool joined; /* said hello at least once, so that its capabilities are known */
     uint64_t sequence;
     uint64_t until_ms; /* quarantined: core time of its probation; 0 only a person ends it */
-    uint32_t strikes;  /* how often in a row it was quarantined for its failures */
-    uint32_t suspects; /* ends in a row that speak against it */
+    uint32_t strikes;  /* quarantines in a row for its failures */
+    uint32_t suspects; /* ends in a row that are held against it */
 };
 MAY_MISS bool view_worker(const struct farm *farm, uint64_t worker, struct worker_view *out);
 bool view_worker_next(const struct farm *farm, uint64_t *cursor, struct worker_view *out);
 uint64_t view_worker_by_name(const struct farm *farm, const char *name); /* 0: none */
 
-/* Notices whose subject is not over, or of which nobody was told yet; oldest first. */
+/* Notices that are not over, or that were not handed over yet; oldest first. */
 struct notice_view {
     uint64_t notice;
     enum notice_kind kind;
@@ -177,9 +178,10 @@ struct peer_view {
 bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out);
 MAY_MISS bool view_peer(const struct farm *farm, const char *public_key, struct peer_view *out);
 
-/* ---- what the farm itself names ---- */
+/* ---- ids that the farm itself gave out ---- */
 
-/* The same for ids that the farm gave out and still holds: an assertion fails when it does not. */
+/* As view_run and the others, for ids that the farm gave out and still holds: an assertion fails
+ * when the thing does not exist. */
 struct run_view must_run(const struct farm *farm, uint64_t run);
 struct job_view must_job(const struct farm *farm, uint64_t job);
 struct attempt_view must_attempt(const struct farm *farm, struct token token);
@@ -192,55 +194,57 @@ bool view_ledger_next(const struct farm *farm, size_t *index, const struct ledge
 const struct ledger_entry *view_ledger(const struct farm *farm, const char *target,
                                        const char *package, const char *system);
 
-/* What a worker is to be told now: all orders its last status did not show as done. Allocates in
- * `arena`. Secrets are left empty: the desk adds them. */
+/* The orders of a worker: all that its newest status did not show as done. Allocates in `arena`.
+ * Secrets are left empty: control.c adds them. */
 void view_orders(const struct farm *farm, uint64_t worker, struct orders *out, struct arena *arena);
 
-/* What failed alike in a run, over variants and hosts. */
+/* Jobs or publications of a run that failed with the same signature, over variants and hosts. */
 struct cluster_view {
-    bool is_publication; /* publications that did not succeed so far, of variants that were built */
-    uint64_t signature;  /* the worker's; of ends without one, the cause's number */
+    bool is_publication; /* publications that have not succeeded, of variants that were built */
+    uint64_t signature;  /* from the worker; for ends without one, the cause's number */
     enum cause cause;
     enum phase phase;
     const char *detail, *lines; /* of the first */
     size_t variants, attempts;
-    size_t built;   /* variants that were built in spite of it */
-    size_t failed;  /* closed for it */
+    size_t built;   /* variants that were built later */
+    size_t failed;  /* closed because of it */
     size_t held;    /* wait because of it; publications: for a person */
     size_t blocked; /* not built because of it */
-    bool evaluated; /* no build of the run failed so, but what evaluate.c had evaluated */
+    bool evaluated; /* no build of the run failed so, but an evaluation did */
     struct token first;
     uint64_t first_job, first_worker, first_wall_ms;
     const uint64_t *workers;
     size_t workers_count;
-    struct variant common; /* what all of them share, "" else */
+    struct variant common; /* the fields that all of them share; the others are "" */
     const char *done;      /* what the farm did about it */
 };
-/* Of a run, most variants first; or only those that a job (not 0) has part in. In the arena. */
+/* The clusters of a run in the arena, most variants first; with `job` not 0, only those the job is
+ * part of. */
 size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t job, struct cluster_view **out,
                      struct arena *arena);
 
-/* The first attempt of a project, in all its runs, that ended with this signature, or NULL. */
+/* The first attempt of a project, over all its runs, that ended with this signature, or NULL. */
 const struct record_signature_seen *view_first_seen(const struct farm *farm, const char *project,
                                                     uint64_t signature);
 
 /* evaluate.c: whether the item can be evaluated without being built. */
 bool item_is_evaluable(const struct plan_item *item);
-/* When the jobs of a run are to be evaluated, in core time; UINT64_MAX: never, or it began. */
+/* When the jobs of a run are to be evaluated, in core time. UINT64_MAX: never, or their evaluation
+ * has begun. */
 uint64_t evaluation_due_ms(const struct farm *farm, const struct run_view *run);
 /* The job that evaluates this one. */
 MAY_MISS bool view_evaluation(const struct farm *farm, const struct job_view *of,
                               struct job_view *out);
 
-/* Why a host does not (or would) take a job: the code is the scheduler's own (fit.c); nobody
- * computes it twice. */
+/* Why a host does not (or would not) take a job. The scheduler computes it (fit.c), and nothing
+ * else does. */
 enum fit {
     FIT_YES,
     FIT_OFFLINE,
     FIT_DRAINING,
     FIT_QUARANTINED,
     FIT_SYSTEM,       /* never: it has another architecture */
-    FIT_BUILDER,      /* never: it lacks the builder */
+    FIT_BUILDER,      /* never: it does not have the builder */
     FIT_CHECK,        /* never: check required, and it cannot run the result */
     FIT_PUBLISH,      /* never: this run publishes, and this worker may not */
     FIT_MEMORY_TOTAL, /* never: less memory than the job needs */
@@ -248,26 +252,26 @@ enum fit {
     FIT_HEAVY,        /* its heavy slots are taken */
     FIT_MEMORY,       /* its memory is reserved */
     FIT_DISK,         /* too little free disk beyond reservations */
-    FIT_BACKOFF,      /* this job failed there; another host or a later time first */
+    FIT_BACKOFF,      /* the job failed there: another host, or a later time, goes first */
     FIT_PROBLEM,      /* the host says it cannot build (capabilities.problem) */
     FIT_WORKER,       /* never: its run is for another worker (run_options.worker) */
     FIT_SUSPECT,      /* failures in a row, or on probation: one more only when one has ended */
-    FIT_EVALUATING    /* an evaluation: it evaluates another */
+    FIT_EVALUATING    /* an evaluation: the host is running another one */
 };
 extern const char *const fit_names[];
-/* One sentence with the numbers in it, into `out`. */
+/* The answer of one host, with a sentence that has the numbers in it. */
 struct fit_view {
     uint64_t worker;
     enum fit fit;
-    bool never;       /* no waiting will change it */
+    bool never;       /* waiting does not change it */
     const char *text; /* in the arena */
 };
-/* One row a worker. Works for planned items as well as for jobs (item of view_job). `publish`:
- * whether the run publishes. `job` may be 0. */
+/* Appends one row for each worker. Works for planned items and for jobs (the item of a job_view).
+ * `publish` says whether the run publishes. `job` may be 0. */
 size_t view_fits(const struct farm *farm, const struct plan_item *item, bool publish, uint64_t job,
                  struct fit_view **out, struct arena *arena);
 
-/* What a rebuild would do with an item, by the same functions that do it. */
+/* What a rebuild would do with an item, from the functions that do it. */
 enum disposition {
     PLAN_BUILD,
     PLAN_SKIP,       /* unchanged since the newest ledger entry */
@@ -284,13 +288,13 @@ struct plan_view {
     uint64_t start_ms;    /* BUILD: from now, by the same simulation */
     uint64_t duration_ms; /* learned, else the default */
 };
-/* Fills one view an item, in the items' order. */
+/* Fills one view for each item, in the items' order. */
 void view_plan(const struct farm *farm, const struct run_options *options,
                const struct plan_item *items, size_t count, struct plan_view *out,
                struct arena *arena);
-/* Expected end of a run in ms from now, by the same simulation; 0 when nothing is left. */
+/* The expected end of a run in ms from now, by the same simulation; 0 when nothing is left. */
 uint64_t view_eta_ms(const struct farm *farm, uint64_t run);
-/* How long an item is expected to build (learned or default). */
+/* How long an item is expected to build: learned, or the default. */
 uint64_t view_duration_ms(const struct farm *farm, const char *project, const char *package,
                           const char *system);
 

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A worker as its connections show it. Indexed by worker id, which the core counts from 1. */
+/* A worker as its connections show it. Indexed by worker id: the core gives them out from 1. */
 struct contact {
     session_peer peer;       /* where its newest valid message came from */
     uint64_t session;        /* welcomed under this session, 0 none */
     session_peer heard_peer; /* where its newest status came from, valid or not */
-    session_peer hello_peer; /* the hello under way */
+    session_peer hello_peer; /* the pending hello */
     uint64_t hello_session;
-    uint64_t told_ms;        /* when it was last sent orders, if only to hear from us */
+    uint64_t told_ms;        /* when it was last sent orders, even an empty list */
     uint64_t hellos_paid_ms; /* until then its hellos are paid for; see pay_hello */
     bool is_owed;            /* it is in `owed` */
 };
@@ -24,12 +24,12 @@ struct sessions {
     uint64_t now_ms, heartbeat_ms; /* of this turn */
     struct contact *contacts;
     size_t contact_count;
-    /* Workers that are owed orders, in order. The ones before owed_next had their turn; those of
-     * them that could not be reached have moved to the front. */
+    /* Workers that are owed orders, in order. Those before owed_next had their turn; the ones among
+     * them that could not be reached were moved to the front. */
     uint64_t *owed;
     size_t owed_count, owed_capacity, owed_next;
     size_t failed_count, failed_next;
-    uint64_t sending; /* the worker of the newest SESSION_WORK_ORDERS, 0 when it was told */
+    uint64_t sending; /* the worker of the newest SESSION_WORK_ORDERS, 0 once it was sent */
 };
 
 struct sessions *sessions_create(void)
@@ -83,7 +83,8 @@ uint64_t sessions_session(const struct sessions *sessions, uint64_t worker)
     return worker <= sessions->contact_count ? sessions->contacts[worker - 1].session : 0;
 }
 
-/* A worker tells a silent coordinator from a dead one: it hears from us once a heartbeat. */
+/* A worker must distinguish a quiet coordinator from a dead one: it is sent something once a
+ * heartbeat. */
 static bool is_heartbeat_due(const struct sessions *sessions, const struct contact *contact)
 {
     assert(contact->told_ms <= sessions->now_ms);
@@ -101,7 +102,7 @@ static void owe_orders(struct sessions *sessions, struct contact *contact, uint6
 
 /* ---- messages in ---------------------------------------------------------------------------- */
 
-/* False: it has said too many. */
+/* False: the worker has sent too many hellos. */
 static bool pay_hello(const struct sessions *sessions, struct contact *contact)
 {
     uint64_t now_ms = sessions->now_ms;
@@ -144,7 +145,7 @@ void sessions_take_status(struct sessions *sessions, uint64_t worker, session_pe
 
 /* ---- effects out ---------------------------------------------------------------------------- */
 
-static session_peer welcome(struct contact *contact, uint64_t session)
+static session_peer welcome_contact(struct contact *contact, uint64_t session)
 {
     assert(contact->hello_session && "the core welcomes only whose hello it was given");
     if (contact->hello_session != session && !SEEDED_BUG(WELCOME_OVERTAKEN))
@@ -160,7 +161,7 @@ session_peer sessions_perform(struct sessions *sessions, const struct effect *ef
     struct contact *contact = contact_of(sessions, effect->worker);
     switch (effect->kind) {
     case EFFECT_WELCOME:
-        return welcome(contact, effect->session);
+        return welcome_contact(contact, effect->session);
     case EFFECT_REFUSE:
         return contact->hello_session == effect->session ? contact->hello_peer : 0;
     case EFFECT_HELLO_AGAIN:
@@ -193,7 +194,7 @@ static void fill_orders(const struct sessions *sessions, const struct contact *c
                                   .heartbeat_due = is_heartbeat_due(sessions, contact)};
 }
 
-/* The next of those that are owed orders and have a session; the others will say hello. */
+/* The next worker that is owed orders and has a session; those without one will say hello. */
 static bool next_orders(struct sessions *sessions, struct session_task *task)
 {
     while (sessions->owed_next < sessions->owed_count) {

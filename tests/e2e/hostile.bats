@@ -133,7 +133,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	matrix
 	misbehave answers-for-others
 	matrix
-	wait_until 60 logged "mallory (worker, key $short) tells of 1."
+	wait_until 60 logged "mallory (worker, key $short) reports 1."
 	wait_until 60 logged "log-data from key $short: this log belongs to another worker: refused"
 	over
 	# The logs are what the honest worker's packages said.
@@ -155,7 +155,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	enrol worker
 	misbehave floods-hellos
 	matrix
-	wait_until 60 logged "hello from mallory (worker, key $short): too many of them, dropped"
+	wait_until 60 logged "hello from mallory (worker, key $short): too many of them: dropped"
 	over
 	joined=$(records_of_kind 10)
 	echo "$joined hellos became records"
@@ -181,7 +181,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	enrol worker
 	misbehave says-what-is-not-its-to-say
 	matrix
-	wait_until 60 logged "request from mallory (worker, key $short): not this role's to send, dropped"
+	wait_until 60 logged "request from mallory (worker, key $short): its role may not send this: dropped"
 	wait_until 60 logged "log-read from key $short: this key may not read logs: refused"
 	over
 	farm worker list --json | jq -e 'length == 2' # nobody was revoked

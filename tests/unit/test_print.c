@@ -248,7 +248,8 @@ static void what_a_limit_will_stop_is_a_line(void **state)
     grid_stops(run, false, &out);
     assert_string_equal(
         text_of(&out),
-        "silent main pkg-sm90-avx512: its build on big will be stopped in 45 s, unless it prints or "
+        "silent main pkg-sm90-avx512: its build on big will be stopped in 45 s, unless it prints "
+        "or "
         "computes\n"
         "late cuda-12_9 pkg-sm90-avx2: its publish on small is stopped now, at its limit of "
         "time\n");

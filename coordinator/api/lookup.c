@@ -140,14 +140,16 @@ static int take_from_run(const struct farm *farm, uint64_t run, const struct wan
     return 0;
 }
 
-/* Searches the runs of the live farm, newest first. */
-static int take_from_newest(struct shell *shell, const struct wanted_job *wanted, const char *text,
-                            struct lookup *out, struct err *err)
+/* Searches the runs of builds, or those of tasks, of the live farm, newest first. */
+static int take_from_newest(struct shell *shell, bool tasks, const struct wanted_job *wanted,
+                            const char *text, struct lookup *out, struct err *err)
 {
     struct run_view view;
     uint64_t cursor = 0, *runs = NULL;
     size_t count = 0, capacity = 0;
     while (view_run_next(shell->farm, &cursor, &view)) {
+        if (tasks != (*view.options.task != '\0'))
+            continue;
         MEM_GROW(runs, count, capacity);
         runs[count++] = view.run;
     }
@@ -182,7 +184,10 @@ int lookup_job(struct shell *shell, const char *text, struct lookup *out, struct
             return -1;
         result = take_from_run(out->farm, run, &wanted, text, out, err);
     } else {
-        result = take_from_newest(shell, &wanted, text, out, err);
+        /* An evaluation is newer than the build it looks ahead to, and has its name in its own. */
+        result = take_from_newest(shell, false, &wanted, text, out, err);
+        if (result > 0)
+            result = take_from_newest(shell, true, &wanted, text, out, err);
     }
     if (result > 0)
         return err_set(err, "no job's name contains \"%s\": `farm status` lists them", part);

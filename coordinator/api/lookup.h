@@ -3,7 +3,8 @@
  *
  * A run is named by its number. A job is named by "#NUMBER", by its package's name or a unique part
  * of it; "RUN/part" searches that run, "BRANCH:part" that branch. Newer runs are searched before
- * older ones, archived runs only when they are named. armv8.2 and armv8_2 are the same.
+ * older ones, runs of builds before runs of tasks (evaluations among them), archived runs only when
+ * they are named. armv8.2 and armv8_2 are the same.
  */
 #ifndef FARM_API_LOOKUP_H
 #define FARM_API_LOOKUP_H

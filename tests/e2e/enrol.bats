@@ -5,6 +5,7 @@ load farm
 
 setup() {
 	farm_setup
+	nix_own
 	worker_home=$top/worker
 	mkdir "$top/own"
 	own_crontab "$top/own"
@@ -179,7 +180,7 @@ one_worker() {
 	refuses 3 'there is no worker nobody' farm worker smoke nobody
 	kill_hard worker-one
 	wait_until 20 workers_online 0
-	refuses 3 'one is not there' farm worker smoke one
+	refuses 3 'one is offline' farm worker smoke one
 }
 
 # The only job of the newest run stands in this state.

@@ -45,6 +45,13 @@ farm_needs_programs() {
 # The Nix store of a test: its own, single-user, without network.
 nix_setup() {
 	command -v nix-store >/dev/null || skip "no nix here"
+	nix_own
+}
+
+# nix_own: the same where there is nix; elsewhere nothing. A machine whose nix was just installed has
+# no configuration and no build users, so tests that run a smoke task bring theirs.
+nix_own() {
+	command -v nix-store >/dev/null || return 0
 	export NIX_STORE_DIR=$top/nix/store NIX_STATE_DIR=$top/nix/var NIX_LOG_DIR=$top/nix/log
 	export NIX_CONF_DIR=$top/nix/etc NIX_REMOTE=''
 	unset NIX_CONFIG NIX_PATH

@@ -8,6 +8,7 @@ load sshd
 
 setup() {
 	farm_setup
+	nix_own
 	sshd_setup
 	[ -e "$binary_dir/bundles/$here-linux.manifest" ] || skip "no bundles here: build the release preset"
 	fixture sample

@@ -46,7 +46,7 @@ host_up() {
 		PasswordAuthentication no
 		KbdInteractiveAuthentication no
 		$(printf '%s\n' "$@")
-		SetEnv HOME=$dir/home PATH=$dir/bin:$PATH
+		SetEnv HOME=$dir/home PATH=$dir/bin:$PATH $(env | grep '^NIX_' | tr '\n' ' ')
 	EOT
 	/usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/sshd.log"
 	wait_until 10 listens "$port"

@@ -61,6 +61,24 @@ static void assert_refused(struct history *history, const char *text, const char
     lookup_release(&lookup);
 }
 
+/* A run that waited for a minute is evaluated by a newer run, whose jobs have its packages' names in
+ * theirs. */
+static void names_mean_builds_before_tasks(void **state)
+{
+    (void)state;
+    struct history *history = two_runs();
+    history_do(history,
+               "submit r3 task=evaluate\n"
+               "resolved 3 evaluate-" VARIANT("avx512") ", evaluate-" VARIANT("armv9") "\n");
+    assert_means(history, "torchvision-python313-cuda12_8-sm90-avx512", 2,
+                 "torchvision-python313-cuda12_8-sm90-avx512", NULL);
+    assert_means(history, "sm90-avx512", 2, "torchvision-python313-cuda12_8-sm90-avx512", NULL);
+    assert_means(history, "armv9", 3, "evaluate-torchvision-python313-cuda12_8-sm90-armv9", NULL);
+    assert_means(history, "3/sm90-avx512", 3, "evaluate-torchvision-python313-cuda12_8-sm90-avx512",
+                 NULL);
+    history_end(history);
+}
+
 static void a_whole_part_beats_a_longer_name(void **state)
 {
     (void)state;
@@ -111,6 +129,7 @@ int main(void)
         cmocka_unit_test(newer_runs_go_first_and_a_run_can_be_named),
         cmocka_unit_test(spellings_and_branches),
         cmocka_unit_test(what_is_not_clear_is_refused_with_the_choices),
+        cmocka_unit_test(names_mean_builds_before_tasks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

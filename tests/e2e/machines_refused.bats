@@ -170,7 +170,7 @@ tunnel_is_not() {
 	host_boot gamma plain
 	refuses 3 "the name beta is taken by another host" add builder@gamma --accept-new --name beta
 	[[ $output = *"--replace beta"* ]]
-	refuses 3 "already, as beta" add builder@beta --name again
+	refuses 3 "already in the farm as beta" add builder@beta --name again
 	run -0 add builder@gamma
 	says "gamma: ready"
 }

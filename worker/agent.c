@@ -16,8 +16,9 @@
  * Invariants: items[i] belongs to works[i], both in order of arrival; no two items have the same
  * token; an ENDED item never changes; START_PHASE is requested only in RUNNING and once per phase;
  * while a session is open, every change of an item's reported state is followed by a status in the
- * same step. Refuses: orders of another session or incarnation, and tokens that the coordinator
- * ordered it to forget.
+ * same step. These are asserted, and neither a message of the coordinator nor what a folder contains
+ * may fail an assertion (tests/fuzz/fuzz_agent.c). Refuses: orders of another session or
+ * incarnation, and tokens that the coordinator ordered it to forget.
  */
 #include "worker/agent.h"
 
@@ -181,8 +182,50 @@ static bool was_forgotten(const struct agent *agent, struct token token)
     return false;
 }
 
+/* Which states may follow a state: the picture at the head of this file. A found item enters its
+ * state through PREPARING. */
+static void work_move(struct work *work, enum work_state to)
+{
+    static const unsigned next[WORK_STATES] = {
+        [WORK_PREPARING] = 1u << WORK_ABANDONED | 1u << WORK_RUNNING | 1u << WORK_ENDED,
+        [WORK_ABANDONED] = 1u << WORK_ENDED,
+        [WORK_RUNNING] = 1u << WORK_RUNNING | 1u << WORK_STOPPING | 1u << WORK_ENDED,
+        [WORK_STOPPING] = 1u << WORK_ENDED,
+    };
+    assert(next[work->state] & 1u << to);
+    work->state = to;
+}
+
+/* What holds for an item and its work between any two events. */
+static void check_pair(struct pair pair)
+{
+    const struct item *item = pair.item;
+    const struct work *work = pair.work;
+    bool is_supervised = work->state == WORK_RUNNING || work->state == WORK_STOPPING;
+    assert(token_equal(item->token, work->order.token) && "an item beside the work of another");
+    assert(item->is_publication == work->order.is_publication);
+    assert((item->state == ITEM_ENDED) == (work->state == WORK_ENDED));
+    assert((item->state == ITEM_RUNNING) == is_supervised);
+    assert((item->state != ITEM_ACCEPTED || item->phase == PHASE_NONE) &&
+           "a phase before there is a folder");
+    assert((!is_supervised || item->phase != PHASE_NONE) && "a supervisor of no phase");
+    assert(work->order.bundle.size == 0 && "a bundle is kept in memory");
+    assert((work->order.secret.size == 0 ||
+            (work->state != WORK_ENDED && item->phase != PHASE_PUBLISH)) &&
+           "a secret is kept after its publish started");
+}
+
+/* Either field says so, also in an order of a coordinator that sets only one of them. */
+static bool order_publishes(const struct order *order)
+{
+    return order->kind == ORDER_GRANT || order->is_publication;
+}
+
 static struct pair add_item(struct agent *agent, const struct order *order)
 {
+    assert((SEEDED_BUG(AGENT_STARTS_TWICE) || item_find(agent, order->token) == SIZE_MAX) &&
+           "two items of one token");
+    assert(!was_forgotten(agent, order->token) && "a forgotten order is begun again");
     size_t count = agent->count;
     MEM_GROW(agent->items, count, agent->items_capacity);
     MEM_GROW(agent->works, count, agent->works_capacity);
@@ -192,7 +235,7 @@ static struct pair add_item(struct agent *agent, const struct order *order)
     struct order kept = *order;
     kept.bundle = (struct bytes){0}; /* large, and needed only to make the folder */
     shape_copy(&order_shape, &pair.work->order, &kept, &pair.work->arena);
-    pair.work->order.is_publication |= order->kind == ORDER_GRANT;
+    pair.work->order.is_publication = order_publishes(order);
     shape_init(&item_shape, pair.item);
     pair.item->token = order->token;
     pair.item->is_publication = pair.work->order.is_publication;
@@ -214,6 +257,7 @@ static void wipe_secret(struct work *work)
 
 static void drop_item(struct agent *agent, size_t at)
 {
+    assert(agent->works[at].state == WORK_ENDED && "an item is dropped before its end is known");
     agent->forgotten[agent->forgotten_count++ % FORGOTTEN_KEPT] = agent->items[at].token;
     wipe_secret(&agent->works[at]);
     arena_clear(&agent->works[at].arena);
@@ -222,6 +266,8 @@ static void drop_item(struct agent *agent, size_t at)
     memmove(&agent->works[at], &agent->works[at + 1], behind * sizeof *agent->works);
     agent->count--;
     agent->changed = true;
+    if (at < agent->count)
+        check_pair(pair_at(agent, at));
 }
 
 /* ---- how an item ends ----------------------------------------------------------------------- */
@@ -245,8 +291,10 @@ static void end_item(struct agent *agent, struct pair pair, const struct ending 
                      struct agent_outcome *outcome)
 {
     struct item *item = pair.item;
-    assert(pair.work->state != WORK_ENDED);
-    pair.work->state = WORK_ENDED;
+    bool is_unknown = ending->outcome == OUTCOME_LOST || ending->outcome == OUTCOME_STOPPED;
+    assert((!is_unknown || item->phase != PHASE_PUBLISH || item->unsure) &&
+           "a publish that was cut off counts as not done");
+    work_move(pair.work, WORK_ENDED);
     wipe_secret(pair.work);
     item->state = ITEM_ENDED;
     item->outcome = ending->outcome;
@@ -257,6 +305,7 @@ static void end_item(struct agent *agent, struct pair pair, const struct ending 
     struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_SAVE_RESULT, item->token);
     effect->item = shape_copied(&item_shape, item, &outcome->arena);
     agent->changed = true;
+    check_pair(pair);
 }
 
 /* A publish that started and whose end is unknown may have happened. */
@@ -272,6 +321,8 @@ static void start_phase(struct agent *agent, struct pair pair, enum phase phase,
                         struct agent_outcome *outcome)
 {
     struct work *work = pair.work;
+    assert(agent_wants_phase(&work->order, phase) && "a phase that was not ordered");
+    assert(phase > pair.item->phase && "a phase starts twice");
     if (phase == PHASE_PUBLISH && work->from_disk && work->order.target.secret[0] != '\0') {
         end_item(agent, pair,
                  &(struct ending){OUTCOME_LOST, CAUSE_HOST_LOST,
@@ -281,7 +332,7 @@ static void start_phase(struct agent *agent, struct pair pair, enum phase phase,
                  outcome);
         return;
     }
-    work->state = WORK_RUNNING;
+    work_move(work, WORK_RUNNING);
     pair.item->state = ITEM_RUNNING;
     pair.item->phase = phase;
     set_stop(pair.item, CAUSE_NONE, 0); /* an announced stop belongs to one phase */
@@ -291,6 +342,7 @@ static void start_phase(struct agent *agent, struct pair pair, enum phase phase,
     if (phase == PHASE_PUBLISH)
         wipe_secret(work);
     agent->changed = true;
+    check_pair(pair);
 }
 
 /* ---- orders: OFFER and GRANT ---------------------------------------------------------------- */
@@ -310,7 +362,7 @@ static bool slot_free(const struct agent *agent, bool heavy)
 /* Why this order cannot start here; NULL if it can. */
 static const char *order_refusal(const struct agent *agent, const struct order *order)
 {
-    if (order->kind == ORDER_GRANT)
+    if (order_publishes(order))
         return agent->host.may_publish ? NULL
                                        : "this worker may not publish: start it with --may-publish";
     if (agent->host.problem[0] != '\0')
@@ -334,6 +386,7 @@ static void order_begin(struct agent *agent, const struct order *order,
     whole.bundle = order->bundle;
     struct agent_effect *effect = add_effect(outcome, AGENT_EFFECT_PREPARE, order->token);
     effect->order = shape_copied(&order_shape, &whole, &outcome->arena);
+    check_pair(pair);
 }
 
 /* A stop for an order that never arrived. Reporting it as stopped lets the coordinator close it at
@@ -373,14 +426,16 @@ static void work_abandon(struct agent *agent, size_t at, const struct work_event
 {
     (void)data;
     (void)outcome;
-    agent->works[at].state = WORK_ABANDONED;
+    work_move(&agent->works[at], WORK_ABANDONED);
+    check_pair(pair_at(agent, at));
 }
 
 static void kill_phase(struct agent *agent, size_t at, const struct work_event_data *data,
                        struct agent_outcome *outcome)
 {
     (void)data;
-    agent->works[at].state = WORK_STOPPING;
+    work_move(&agent->works[at], WORK_STOPPING);
+    check_pair(pair_at(agent, at));
     add_effect(outcome, AGENT_EFFECT_KILL, agent->items[at].token)->phase = agent->items[at].phase;
 }
 
@@ -558,6 +613,8 @@ static void take_order(struct agent *agent, const struct order *order,
 
 static void send_hello(struct agent *agent, struct agent_outcome *outcome)
 {
+    assert(agent->session_state == SESSION_NONE && "a hello would end the session that is open");
+    assert(agent->hello_wait_ms >= HELLO_FIRST_MS && agent->hello_wait_ms <= HELLO_LAST_MS);
     struct hello hello = {.major = FRAME_MAJOR,
                           .minor = FRAME_MINOR,
                           .program = agent->program,
@@ -574,10 +631,12 @@ static void send_hello(struct agent *agent, struct agent_outcome *outcome)
     agent->hello_last_ms = agent->now_ms;
     agent->hello_at_ms = agent->now_ms + wait / 2 + hash_draw(&agent->random) % (wait / 2 + 1);
     agent->hello_wait_ms = wait * 2 < HELLO_LAST_MS ? wait * 2 : HELLO_LAST_MS;
+    assert(agent->hello_at_ms > agent->now_ms && "hellos without a pause");
 }
 
 static void send_status(struct agent *agent, struct agent_outcome *outcome)
 {
+    assert(agent->session_state == SESSION_OPEN && "a status without a session");
     struct status status = {.session = agent->welcome.session,
                             .sequence = ++agent->sequence,
                             .incarnation = agent->welcome.incarnation,
@@ -591,6 +650,7 @@ static void send_status(struct agent *agent, struct agent_outcome *outcome)
     message->kind = MESSAGE_STATUS;
     shape_copy(&status_shape, &message->status, &status, &outcome->arena);
     agent->status_at_ms = agent->now_ms + agent->welcome.heartbeat_ms;
+    assert(agent->status_at_ms > agent->now_ms && "statuses without a pause");
     agent->changed = false;
 }
 
@@ -639,6 +699,7 @@ static void take_refused(struct agent *agent, const struct refused *refused)
     uint64_t wait = refused->permanent ? HELLO_PERMANENT_MS : HELLO_LAST_MS;
     agent->session_state = SESSION_NONE;
     agent->hello_at_ms = agent->now_ms + wait / 2 + hash_draw(&agent->random) % (wait / 2);
+    assert(agent->hello_at_ms > agent->now_ms && "refused, and back at once");
 }
 
 static void take_orders(struct agent *agent, const struct orders *orders,
@@ -673,28 +734,42 @@ static void session_speak(struct agent *agent, struct agent_outcome *outcome)
         send_hello(agent, outcome);
     }
     agent->changed = false;
+    assert(agent_deadline_ms(agent) > agent->now_ms && "something that is due was left");
 }
 
 /* ---- what is found at start ------------------------------------------------------------------ */
 
+/* Whose result it is and that it is final, the folder says, whatever was written into the file. */
+static void take_result(struct pair pair, const struct item *result)
+{
+    struct item *item = pair.item;
+    shape_copy(&item_shape, item, result, &pair.work->arena);
+    item->token = pair.work->order.token;
+    item->is_publication = pair.work->order.is_publication;
+    item->state = ITEM_ENDED;
+    set_stop(item, CAUSE_NONE, 0);
+    work_move(pair.work, WORK_ENDED);
+}
+
 static void take_found(struct agent *agent, const struct agent_found *found,
                        struct agent_outcome *outcome)
 {
+    assert(agent->sequence == 0 && "found after a status that did not list it");
     if (item_find(agent, found->order.token) != SIZE_MAX)
         return;
     struct pair pair = add_item(agent, &found->order);
     pair.work->from_disk = true;
+    wipe_secret(pair.work); /* we store none: one that is in the file is not from the coordinator */
     shape_copy(&product_shape, &pair.item->product, &found->result.product, &pair.work->arena);
     pair.item->log_bytes = found->log_bytes;
-    pair.item->phase = found->phase;
     switch (found->state) {
     case ITEM_ENDED:
-        shape_copy(&item_shape, pair.item, &found->result, &pair.work->arena);
-        pair.work->state = WORK_ENDED;
+        take_result(pair, &found->result);
         break;
     case ITEM_RUNNING:
-        pair.work->state = WORK_RUNNING;
+        work_move(pair.work, WORK_RUNNING);
         pair.item->state = ITEM_RUNNING;
+        pair.item->phase = found->phase;
         if (found->supervisor_gone)
             end_lost(agent, pair, "supervisor was killed", outcome);
         break;
@@ -704,6 +779,7 @@ static void take_found(struct agent *agent, const struct agent_found *found,
     case ITEM_NONE:
         assert(!"every folder has a state");
     }
+    check_pair(pair);
 }
 
 /* ---- the host -------------------------------------------------------------------------------- */

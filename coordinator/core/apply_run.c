@@ -43,6 +43,7 @@ void note_finished(struct farm *farm, struct run *run)
         run->finished_next;
     if (run->finished_next)
         run->finished_next->finished_prev = run->finished_prev;
+    run->finished_prev = run->finished_next = NULL;
 }
 
 static void move_run(struct farm *farm, struct run *run, const struct record *record,

@@ -13,6 +13,7 @@
 #include "coordinator/core/hold.h"
 #include "coordinator/core/host_health.h"
 #include "coordinator/core/intake.h"
+#include "coordinator/core/invariant.h"
 #include "coordinator/core/job.h"
 #include "coordinator/core/lease.h"
 #include "coordinator/core/notices.h"
@@ -389,6 +390,7 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
     assert_followed(step, followed);
     close_finished_runs(step);
     decide_notices(step, first);
+    assert_stepped(farm, outcome, first);
 }
 
 /* ---- after a restart ----------------------------------------------------------------------- */

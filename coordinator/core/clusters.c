@@ -214,7 +214,7 @@ static void add_publication(struct gathering *all, const struct job_view *job)
 static const char *what_was_done_to_publish(const struct cluster_view *cluster, struct arena *arena)
 {
     const enum publishing publishing = retry_policy_of(cluster->cause)->publishing;
-    const char *text = publishing == PUBLISH_AGAIN   ? "tried again as publishes, not as builds"
+    const char *text = publishing == PUBLISH_AGAIN   ? "published again, not built again"
                        : publishing == PUBLISH_DOUBT ? "asked again whether it is published"
                                                      : "not tried again";
     if (cluster->held)

@@ -156,7 +156,7 @@ static void drop_all(struct step *step, uint64_t run)
     struct job_view job;
     uint64_t cursor = 0;
     while (view_job_next(step->farm, run, &cursor, &job))
-        drop_job(step, job.job, "not needed any more: its run is over");
+        drop_job(step, job.job, "no longer needed: its run has ended");
 }
 
 void decide_evaluations(struct step *step)
@@ -199,7 +199,7 @@ void drop_evaluation(struct step *step, uint64_t job)
 {
     struct job_view of = must_job(step->farm, job), evaluation;
     if (view_evaluation(step->farm, &of, &evaluation))
-        drop_job(step, evaluation.job, "not needed any more: its build has begun");
+        drop_job(step, evaluation.job, "no longer needed: its build has begun");
 }
 
 void hold_evaluated(struct step *step, const struct record *record)

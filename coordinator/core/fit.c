@@ -257,7 +257,7 @@ static const char *suspect_text(const struct worker_view *worker)
 {
     return worker->state == WORKER_PROBATION
                ? "%s is on probation after a quarantine: one job at a time"
-               : "jobs failed on %s in a row: it is given few at a time until one "
+               : "jobs failed on %s in a row: it gets few at a time until one "
                  "ends well";
 }
 
@@ -266,7 +266,7 @@ static const char *system_text(const struct worker_view *worker, const struct va
 {
     const struct capabilities *host = worker->capabilities;
     if (!*variant->system)
-        return arena_print(arena, "nothing tells which system %s is for", variant->package);
+        return arena_print(arena, "the system of %s is not known", variant->package);
     return arena_print(arena, "%s builds for %s, not for %s", worker->name,
                        host->systems_count ? host->systems[0] : "nothing", variant->system);
 }
@@ -277,7 +277,8 @@ static const char *disk_text(const struct worker_view *worker, const struct want
     const struct filesystem *full = full_filesystem(worker, want, floor_bytes);
     assert(full && "no disk is full");
     return arena_print(
-        arena, "%.1f GiB are free on %s of %s, %.1f are reserved, it needs %.1f and %.1f stay free",
+        arena,
+        "%.1f GiB are free on %s of %s, %.1f are reserved, the job needs %.1f and %.1f stay free",
         to_gib(full->free_bytes), full->id, worker->name, to_gib(worker->disk_reserved),
         to_gib(reserved_disk(full, want, floor_bytes)), to_gib(floor_bytes));
 }
@@ -311,7 +312,7 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
         return arena_print(arena, "%s may not publish, and what it builds is to be published",
                            worker->name);
     case FIT_MEMORY_TOTAL:
-        return arena_print(arena, "%s has %.1f GiB of memory, it needs %.1f", worker->name,
+        return arena_print(arena, "%s has %.1f GiB of memory, the job needs %.1f", worker->name,
                            to_gib(host->memory_bytes), to_gib(item->needs.memory_bytes));
     case FIT_SLOTS:
         return arena_print(arena, "all %u slots of %s are taken", host->slots, worker->name);
@@ -319,20 +320,21 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
         return arena_print(arena, "%u of %u heavy slots of %s are taken", worker->host_heavy,
                            host->heavy_slots, worker->name);
     case FIT_MEMORY:
-        return arena_print(arena, "%.1f of %.1f GiB of memory of %s are reserved, it needs %.1f",
+        return arena_print(arena,
+                           "%.1f of %.1f GiB of memory of %s are reserved, the job needs %.1f",
                            to_gib(worker->memory_reserved), to_gib(host->memory_bytes),
                            worker->name, to_gib(reserved_memory(worker, want)));
     case FIT_DISK:
         return disk_text(worker, want, floor_bytes, arena);
     case FIT_BACKOFF:
-        return arena_print(arena, "%s lets another host go first after what happened before",
+        return arena_print(arena, "%s yields to another host after earlier attempts of this job",
                            worker->name);
     case FIT_PROBLEM:
         return arena_print(arena, "%s takes no builds: %s", worker->name, host->problem);
     case FIT_SUSPECT:
         return arena_print(arena, suspect_text(worker), worker->name);
     case FIT_EVALUATING:
-        return arena_print(arena, "%s evaluates another package just now", worker->name);
+        return arena_print(arena, "%s is evaluating another package", worker->name);
     case FIT_WORKER:
         break;
     }
@@ -388,9 +390,8 @@ bool routable(const struct farm *farm, const struct want *want, const char **rea
     const char *why = NULL;
     int closest = 0;
     if (!*want->item->variant.system) {
-        *reason =
-            arena_print(arena, "nothing tells which system %s is for: set `system` in farm.yaml",
-                        want->item->variant.package);
+        *reason = arena_print(arena, "the system of %s is not known: set `system` in farm.yaml",
+                              want->item->variant.package);
         return false;
     }
     while (view_worker_next(farm, &cursor, &worker)) {

@@ -165,6 +165,6 @@ const char *certain_failure(const struct farm *farm, uint64_t id, struct arena *
         return NULL;
     struct cluster_tally cluster = query_cluster(farm, job.run, job.held_for);
     struct job_view first = must_job(farm, cluster.first_job);
-    return arena_print(arena, "not built: it would fail as %s and %zu more did: %s",
+    return arena_print(arena, "not built: it would fail like %s and %zu more: %s",
                        first.item->variant.package, cluster.jobs - 1, job.detail);
 }

@@ -134,7 +134,8 @@ static const char *verdict_on(const struct step *step, const struct worker_view 
     const char *detail = *newest->detail ? newest->detail : cause_names[newest->cause];
     struct evidence wrong = weigh_evidence(step, worker->worker, CAUSE_WRONG_HOST);
     if (wrong.packages >= WRONG_HOSTS_MAX)
-        return arena_print(step->arena, "%zu packages found that it lacks what it claimed: %s",
+        return arena_print(step->arena,
+                           "%zu packages found that it does not have what it claims: %s",
                            wrong.packages, detail);
     struct evidence all = weigh_evidence(step, worker->worker, CAUSE_NONE);
     bool nothing_in_common = all.packages == SUSPECTS_MAX && all.families > 1;

@@ -76,7 +76,7 @@ static void cancel_request(struct step *step, const struct input_cancel *input)
     bool over = run.state == RUN_CLOSED || run.state == RUN_REFUSED;
     if (!over)
         cancel_run(step, &run, reason);
-    reply_done(step, &input->asked, run.run, over ? "it was over already" : "");
+    reply_done(step, &input->asked, run.run, over ? "it had ended already" : "");
 }
 
 /* ---- pause --------------------------------------------------------------------------------- */

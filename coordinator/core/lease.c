@@ -370,7 +370,7 @@ void decide_hello(struct step *step, const struct input_hello *input)
 {
     struct worker_view worker;
     if (!view_worker(step->farm, input->worker, &worker) || worker.state == WORKER_REMOVED) {
-        refuse_hello(step, input, "this worker was removed from the farm: enrol it anew to use it",
+        refuse_hello(step, input, "this worker was removed from the farm: enrol it again to use it",
                      true);
         return;
     }
@@ -421,7 +421,7 @@ static void expire_leases(struct step *step, const struct worker_view *worker,
         if (attempt.renewed_ms + term_ms <= step->now_ms)
             lose_attempt(step, live[i],
                          untaken ? "its worker did not take it"
-                                 : "its host was not heard of for longer than the grace");
+                                 : "its host was silent for longer than the grace");
     }
 }
 

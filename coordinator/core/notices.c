@@ -108,14 +108,14 @@ static const char *subject_of_publication(struct step *step, uint64_t publicatio
 static void note_held(struct step *step, const struct publication_view *publication)
 {
     const struct target *target = publication->target;
-    assert((publication->cause == CAUSE_AUTH || publication->cause == CAUSE_DENIED) && "held why?");
-    raise_notice(
-        step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
-        arena_print(step->arena,
-                    "publishing to %s is held, builds go on: %s; `farm secret set %s` lets it go "
-                    "on",
-                    target->name, publication->detail,
-                    *target->secret ? target->secret : target->name));
+    assert((publication->cause == CAUSE_AUTH || publication->cause == CAUSE_DENIED) &&
+           "held for another cause than its account");
+    raise_notice(step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
+                 arena_print(step->arena,
+                             "publishing to %s is held, builds go on: %s; `farm secret set %s` "
+                             "releases it",
+                             target->name, publication->detail,
+                             *target->secret ? target->secret : target->name));
 }
 
 static void note_unknown(struct step *step, const struct publication_view *publication)
@@ -156,10 +156,11 @@ static void note_worker(struct step *step, uint64_t id)
 {
     struct worker_view worker = must_worker(step->farm, id);
     if (worker.state == WORKER_QUARANTINED)
-        raise_notice(step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
-                     arena_print(step->arena,
-                                 "%s is quarantined: %s; `farm worker resume %s` when it is mended",
-                                 worker.name, worker.reason, worker.name));
+        raise_notice(
+            step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
+            arena_print(step->arena,
+                        "%s is quarantined: %s; `farm worker resume %s` when it is repaired",
+                        worker.name, worker.reason, worker.name));
     else if (worker.state != WORKER_PROBATION || SEEDED_BUG(NOTICE_FLAPS)) /* healthy again */
         end_notice(step, NOTICE_WORKER_QUARANTINED, worker.name);
 }
@@ -171,8 +172,9 @@ static void note_intake(struct step *step)
     if (farm.intake_open)
         end_notice(step, NOTICE_INTAKE_CLOSED, "coordinator");
     else
-        raise_notice(step, NOTICE_INTAKE_CLOSED, "coordinator", 0,
-                     arena_print(step->arena, "no new work is taken: %s", farm.intake_reason));
+        raise_notice(
+            step, NOTICE_INTAKE_CLOSED, "coordinator", 0,
+            arena_print(step->arena, "the coordinator takes no new work: %s", farm.intake_reason));
 }
 
 /* ---- the records of a step ----------------------------------------------------------------- */

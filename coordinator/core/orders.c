@@ -99,7 +99,8 @@ static void order_sighting(const struct farm *farm, struct order_list *list,
             add_order(list, ORDER_FORGET, sighting->token)->is_publication =
                 sighting->is_publication;
     } else if (is_unwanted(farm, list->worker, sighting)) {
-        add_order(list, ORDER_STOP, sighting->token)->reason = "its lease is not yours any more";
+        add_order(list, ORDER_STOP, sighting->token)->reason =
+            "this worker no longer has its lease";
     }
 }
 

@@ -56,7 +56,7 @@ static uint64_t want_publication(struct step *step, const struct job_view *job,
                          .kind = RECORD_PUBLICATION_HELD,
                          .publication = {.publication = id,
                                          .cause = CAUSE_AUTH,
-                                         .detail = "others of this target are held already"}});
+                                         .detail = "other publications to this target are held"}});
     return id;
 }
 
@@ -114,7 +114,7 @@ static void probe_account(struct step *step, uint64_t id)
         !publication.in_doubt) {
         record.kind = RECORD_PUBLICATION_HELD;
         record.publication.detail = arena_print(
-            step->arena, "until the first publication of its run to %s has shown that it may",
+            step->arena, "until the first publication of its run to %s shows that it may",
             publication.target->name);
         decide(step, &record);
     } else if (!shut && publication.state == PUBLICATION_HELD && publication.cause == CAUSE_NONE) {
@@ -323,7 +323,7 @@ void decide_publication_gone(struct step *step, uint64_t id)
 {
     struct publication_view publication = must_publication(step->farm, id);
     move_publication(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
-                     "its worker lost sight of it: it may have been published", step->now_ms);
+                     "its worker no longer shows it: it may have been published", step->now_ms);
 }
 
 /* ---- ends without a report ----------------------------------------------------------------- */
@@ -442,8 +442,7 @@ void decide_settle(struct step *step, const struct input_settle *input)
     }
     struct worker_view worker = must_worker(step->farm, publication.worker);
     if (is_under_way(step, &publication, &worker)) {
-        reply_no(step, &input->asked, "%s is publishing it just now: wait for its report",
-                 worker.name);
+        reply_no(step, &input->asked, "%s is publishing it now: wait for its report", worker.name);
         return;
     }
     const char *who = arena_print(step->arena, "settled by %s", input->asked.who);

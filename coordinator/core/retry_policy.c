@@ -6,21 +6,22 @@
 
 static const struct retry_policy policies[] = {
     [CAUSE_NONE] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_FAILED,
-                    PUBLISH_AGAIN, "the worker refused to begin, as a busy one does"},
+                    PUBLISH_AGAIN, "the worker refused to begin, for example because it is busy"},
     [CAUSE_OOM] = {AGAIN_LATER, WHERE_ROOMIER, CHANGE_MEMORY, COUNTS_JOB, 3, VERDICT_FAILED,
                    PUBLISH_DOUBT, "memory is a property of the variant: more of it is needed"},
     [CAUSE_DISK_FULL] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_DISK, COUNTS_HOST, 0, VERDICT_FAILED,
                          PUBLISH_AGAIN, "the host is skipped until it has room"},
     [CAUSE_SILENT] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_JOB, 2,
-                      VERDICT_TIMED_OUT, PUBLISH_DOUBT, "what hangs once may be the host's fault"},
+                      VERDICT_TIMED_OUT, PUBLISH_DOUBT, "one hang may be the host's fault"},
     [CAUSE_TIMEOUT] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_TIMED_OUT,
                        PUBLISH_DOUBT, "it would take as long again: raise `wall` in farm.yaml"},
     [CAUSE_HOST_LOST] = {AGAIN_NOW, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_HOST, 0, VERDICT_FAILED,
                          PUBLISH_DOUBT, "a job that loses lost_max hosts is poison and stops"},
     [CAUSE_NETWORK] = {AGAIN_SPREAD, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
-                       PUBLISH_AGAIN, "lines and services come back"},
+                       PUBLISH_AGAIN, "networks and services recover"},
     [CAUSE_STORE] = {AGAIN_SPREAD, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
-                     PUBLISH_AGAIN, "what was collected meanwhile is fetched or built again"},
+                     PUBLISH_AGAIN,
+                     "store paths that were collected meanwhile are fetched or built again"},
     [CAUSE_EVAL] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_FAILED,
                     PUBLISH_NEVER, "the recipe's own fault"},
     [CAUSE_WRONG_HOST] = {AGAIN_NOW, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_HOST, 0,
@@ -29,25 +30,25 @@ static const struct retry_policy policies[] = {
     [CAUSE_AUTH] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
                     PUBLISH_HOLD, "builds go on; `farm secret set` releases what is held"},
     [CAUSE_DENIED] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
-                      PUBLISH_HOLD, "as auth: the account may not write there"},
+                      PUBLISH_HOLD, "like auth: the account may not write there"},
     [CAUSE_CONFIG] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_FAILED,
-                      PUBLISH_NEVER, "what was asked for is wrong"},
+                      PUBLISH_NEVER, "the request itself is wrong"},
     [CAUSE_PUBLISH] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
                        PUBLISH_AGAIN, "a failed publish is tried again as a publish"},
     [CAUSE_STALE] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
                      PUBLISH_NEVER, "what was built is gone: `farm retry` builds it again"},
     [CAUSE_CHECK] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_FAILED,
-                     PUBLISH_AGAIN, "it builds and does not work"},
+                     PUBLISH_AGAIN, "it builds but does not work"},
     [CAUSE_COMPILE] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_FAILED,
                        PUBLISH_AGAIN, "the code's own fault"},
     [CAUSE_UNKNOWN] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_JOB, 3, VERDICT_FAILED,
-                       PUBLISH_AGAIN, "nothing in facts or words tells: elsewhere"},
+                       PUBLISH_AGAIN, "neither exit facts nor log show a cause"},
 };
-enum { REMEDIES = sizeof policies / sizeof policies[0] };
+enum { POLICIES = sizeof policies / sizeof policies[0] };
 
 const struct retry_policy *retry_policy_of(enum cause cause)
 {
-    assert((size_t)cause < REMEDIES && "the codec lets no other cause in");
+    assert((size_t)cause < POLICIES && "the codec lets no other cause in");
     return &policies[cause];
 }
 
@@ -79,7 +80,7 @@ void retry_policy_print(struct buf *out)
     buf_print(out, "| cause | tried again | where | times | changed | counts against | "
                    "verdict in the end | a publication | because |\n"
                    "|---|---|---|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < REMEDIES; i++) {
+    for (size_t i = 0; i < POLICIES; i++) {
         const struct retry_policy *row = &policies[i];
         buf_print(out, "| %s | %s | %s | ", cause_names[i], again_texts[row->again],
                   row->again != AGAIN_NEVER ? where_texts[row->where] : "");

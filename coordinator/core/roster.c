@@ -46,7 +46,7 @@ static const char *not_enrollable(struct step *step, const struct input_enrol *i
                            role_names[peer.role], peer.name);
     if (name_taken(step->farm, input))
         return arena_print(step->arena,
-                           "there is a %s %s with another key already: choose another name, or "
+                           "%s %s is enrolled already, with another key: choose another name, or "
                            "revoke that key first",
                            role_names[input->role], input->name);
     if (input->role == ROLE_WORKER && query_counters(step->farm).worker >= LIMIT_WORKERS && !known)
@@ -199,7 +199,7 @@ void decide_worker_admin(struct step *step, const struct input_worker_admin *inp
         if (input->verb == WORKER_REMOVE)
             reply_done(step, &input->asked, 0, "it was removed already");
         else
-            reply_no(step, &input->asked, "%s was removed: enrol it anew", worker.name);
+            reply_no(step, &input->asked, "%s was removed: enrol it again", worker.name);
         return;
     }
     switch (input->verb) {

@@ -93,7 +93,7 @@ static const char *last_words(struct step *step, const struct attempt_view *atte
 {
     if (attempt->outcome != OUTCOME_LOST)
         return attempt->detail;
-    return arena_print(step->arena, "poison: %u hosts were lost under it; the last: %s", past->lost,
+    return arena_print(step->arena, "poison: it lost %u hosts; the last: %s", past->lost,
                        attempt->detail);
 }
 

@@ -305,7 +305,7 @@ empty_farm() {
 	farm key add x --role worker --public "$("$bin/farm-worker" keys --home "$top/x")"
 	token=$(farm token create)
 	run -1 join "$token"
-	says 'there is a worker x with another key already'
+	says 'worker x is enrolled already, with another key'
 	[ "$(farm token list --json | jq -r '.[-1].state')" = open ]
 }
 

@@ -124,7 +124,7 @@ has() {
 	farm rebuild --detach sm90-avx2-noisy
 	wait_until 30 run_is open
 	run farm why sm90-avx2-noisy
-	says "quarantined: 2 packages found that it lacks what it claimed"
+	says "quarantined: 2 packages found that it does not have what it claims"
 	farm worker resume one
 	wait_until 60 run_is closed
 	ended_as "1 ok, 0 failed, 0 published"

@@ -94,7 +94,7 @@ static uint64_t term_ms(const struct world *world)
 /* What silence ends: the whole lease, or an offer that its worker, which speaks, never showed. */
 static uint64_t least_silence_ms(const struct world *world, const char *detail)
 {
-    if (strcmp(detail, "its host was not heard of for longer than the grace") == 0)
+    if (strcmp(detail, "its host was silent for longer than the grace") == 0)
         return term_ms(world);
     return strcmp(detail, "its worker did not take it") == 0 ? world->swarm.policy.lease_ttl_ms : 0;
 }

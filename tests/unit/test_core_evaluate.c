@@ -150,7 +150,7 @@ static void a_witness_speaks_for_its_branch(void **state)
                   "status w1 : 1.1 running build\ntick 10000");
     struct job_view waits = job_of(h, 7);
     assert_int_equal(view_fits(history_farm(h), waits.item, false, 7, &fits, &arena), 1);
-    assert_string_equal(fits[0].text, "w1 evaluates another package just now");
+    assert_string_equal(fits[0].text, "w1 is evaluating another package");
     arena_clear(&arena);
     history_do(h, "status w1 : 1.1 running build, 1.2 ended failed eval at=build sign=7\n"
                   "status w1 : 1.1 running build, 1.3 ended failed eval at=build sign=7\n"

@@ -55,7 +55,7 @@ static void others_go_before_the_family_of_what_failed(void **state)
     history_expect(h, "status w1 : 1.4 ended failed compile at=build detail=no-sm103 sign=7",
                    "attempt-ended...\njob-closed job=2 verdict=failed cause=compile...\n"
                    "job-closed job=3 verdict=blocked cause=compile detail=\"not built: it would "
-                   "fail as a and 1 more did: no-sm103\"\n"
+                   "fail like a and 1 more: no-sm103\"\n"
                    "run-closed run=1\n");
     history_end(h);
 }
@@ -238,7 +238,7 @@ static void the_first_publication_of_a_run_probes_its_account(void **state)
     assert_int_equal(publication_of(h, 2).state, PUBLICATION_HELD);
     assert_int_equal(publication_of(h, 3).state, PUBLICATION_GRANTED); /* another org */
     assert_string_equal(publication_of(h, 2).detail,
-                        "until the first publication of its run to acme has shown that it may");
+                        "until the first publication of its run to acme shows that it may");
     assert_true(view_run(history_farm(h), 1, &run));
     assert_int_equal(run.publications_held, 0); /* no person is asked for anything */
     history_restart(h);
@@ -344,7 +344,7 @@ static void publications_that_are_tried_again_are_one_cluster(void **state)
     assert_int_equal(clusters[0].attempts, 3);
     assert_int_equal(clusters[0].first.number, 5);
     assert_int_equal(clusters[0].first_job, 2);
-    assert_string_equal(clusters[0].done, "tried again as publishes, not as builds");
+    assert_string_equal(clusters[0].done, "published again, not built again");
     assert_int_equal(clusters[1].failed, 1);
     assert_string_equal(clusters[1].done, "not tried again; given up: 1 of 1");
     assert_int_equal(clusters_of(h, 3, &clusters, &arena), 1);

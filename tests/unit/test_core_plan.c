@@ -389,7 +389,7 @@ static void cancel_in_each_state(void **state)
                    "> reply ok run=3\n");
     history_expect(h, "cancel c3 job=2", "> reply ok run=3\n");
     history_expect(h, "cancel c4 run=3",
-                   "request-known...\n> reply ok run=3 it was over already\n");
+                   "request-known...\n> reply ok run=3 it had ended already\n");
     history_expect(h, "cancel c5 run=8", "> reply no there is no run 8: see `farm status`\n");
     history_expect(h, "cancel c6 job=8", "> reply no there is no job 8: see `farm status`\n");
     history_expect(h, "resolved 1 a x86_64-linux\npreflighted 2", "");
@@ -444,7 +444,7 @@ static void unroutable_is_not_waiting(void **state)
     assert_int_equal(job_of(h, 1).state, JOB_READY);
     assert_int_equal(job_of(h, 3).verdict, VERDICT_UNROUTABLE);
     assert_string_equal(job_of(h, 3).detail,
-                        "nothing tells which system n is for: set `system` in farm.yaml");
+                        "the system of n is not known: set `system` in farm.yaml");
     /* Enrolled, and nothing is known of w2 yet. */
     history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux");
     assert_int_equal(job_of(h, 1).state, JOB_READY);
@@ -718,7 +718,7 @@ static void each_reason_has_its_words(void **state)
     view_fits(history_farm(h), job_of(h, 3).item, false, 3, &fits, &arena);
     assert_string_equal(fits[4].text, "w5 cannot run sm90, and the check is required");
     view_fits(history_farm(h), job_of(h, 2).item, false, 2, &fits, &arena);
-    assert_string_equal(fits[4].text, "nothing tells which system b is for");
+    assert_string_equal(fits[4].text, "the system of b is not known");
     history_do(h, "undrain d2 w1");
     view_fits(history_farm(h), &item, false, 0, &fits, &arena);
     assert_string_equal(fits[0].text, "w1 takes it: 2 of 2 slots are free");

@@ -189,7 +189,7 @@ static void what_may_have_happened_is_asked_again_of_the_same_worker(void **stat
     }
     /* Not while it is asked: another grant would be given beside this one. */
     history_expect(h, "settle s0 1 not",
-                   "> reply no w1 is publishing it just now: wait for its report\n");
+                   "> reply no w1 is publishing it now: wait for its report\n");
     struct publication_view asked;
     char line[100];
     asked = must_publication(history_farm(h), 1);
@@ -268,7 +268,7 @@ static void a_person_settles(void **state)
                    "> reply no there is no publication 9: see `farm status`\n");
     history_do(h, "status w1 : p1.2 running publish");
     history_expect(h, "settle s1 1 not",
-                   "> reply no w1 is publishing it just now: wait for its report\n");
+                   "> reply no w1 is publishing it now: wait for its report\n");
     history_do(h, "tick 30000");
     history_expect(h, "settle s2 1 not",
                    "publication-retried publication=1 token={epoch=1 number=2} until_ms=30000 "
@@ -459,7 +459,7 @@ static void what_turned_up_is_not_granted_again_nor_settled(void **state)
     history_expect(h, "status w1 : p1.2 running publish\nundrain u w1",
                    "worker-moved...\nrequest-known request_id=u\n> reply ok\n");
     history_expect(h, "settle s1 1 not",
-                   "> reply no w1 is publishing it just now: wait for its report\n");
+                   "> reply no w1 is publishing it now: wait for its report\n");
     history_expect(h, "status w1 : p1.2 ended failed network",
                    "publication-granted publication=1 token={epoch=1 number=3}\n"
                    "> expect-log 1.3 from 1\n> orders 1\n");

@@ -170,11 +170,12 @@ static void a_host_that_lies_is_quarantined(void **state)
                    "run-resolved...\njob-planned...\nrun-opened...\n"
                    "lease-offered token={epoch=1 number=3} job=2 worker=1\n"
                    "> expect-log 1.3 from 1\n> orders 1\n");
-    history_expect(h, "status w1 : 1.3 ended failed wrong-host at=build detail=no-avx512",
-                   "attempt-ended...\njob-ready job=2 cause=wrong-host detail=no-avx512\n"
-                   "worker-suspected...\n"
-                   "worker-moved worker=1 to=quarantined reason=\"2 packages found that it lacks "
-                   "what it claimed: no-avx512\" until_ms=10000 strikes=1\n");
+    history_expect(
+        h, "status w1 : 1.3 ended failed wrong-host at=build detail=no-avx512",
+        "attempt-ended...\njob-ready job=2 cause=wrong-host detail=no-avx512\n"
+        "worker-suspected...\n"
+        "worker-moved worker=1 to=quarantined reason=\"2 packages found that it does not "
+        "have what it claims: no-avx512\" until_ms=10000 strikes=1\n");
     history_restart(h);
     history_do(h, "hello w1 x86_64-linux slots=1\nhello w2 x86_64-linux slots=1");
     history_end(h);
@@ -224,8 +225,8 @@ static void a_job_that_loses_hosts_is_poison(void **state)
     history_expect(h, "tick 90000",
                    "worker-lost worker=1\n"
                    "attempt-ended token={epoch=1 number=2} outcome=lost cause=host-lost...\n"
-                   "job-closed job=1 verdict=failed cause=host-lost detail=\"poison: 2 hosts were "
-                   "lost under it; the last: its host...\n"
+                   "job-closed job=1 verdict=failed cause=host-lost detail=\"poison: it lost 2 "
+                   "hosts; the last: its host...\n"
                    "run-closed run=1\n");
     history_end(h);
 }
@@ -479,15 +480,16 @@ static void a_host_is_quarantined_once(void **state)
     struct history *h = history_begin();
     history_do(h, "enrol w1\nhello w1 x86_64-linux slots=3\nsubmit r1\n"
                   "resolved 1 a x86_64-linux, b x86_64-linux, c x86_64-linux");
-    history_expect(h,
-                   "status w1 : 1.1 ended failed wrong-host, 1.2 ended failed wrong-host, 1.3 "
-                   "ended failed wrong-host",
-                   "attempt-ended...\njob-ready job=1 cause=wrong-host\n"
-                   "attempt-ended...\njob-ready job=2 cause=wrong-host\n"
-                   "attempt-ended...\njob-ready job=3 cause=wrong-host\n"
-                   "worker-suspected...\nworker-suspected...\n"
-                   "worker-moved worker=1 to=quarantined "
-                   "reason=\"2 packages found that it lacks what it claimed: wrong-host\"...\n");
+    history_expect(
+        h,
+        "status w1 : 1.1 ended failed wrong-host, 1.2 ended failed wrong-host, 1.3 "
+        "ended failed wrong-host",
+        "attempt-ended...\njob-ready job=1 cause=wrong-host\n"
+        "attempt-ended...\njob-ready job=2 cause=wrong-host\n"
+        "attempt-ended...\njob-ready job=3 cause=wrong-host\n"
+        "worker-suspected...\nworker-suspected...\n"
+        "worker-moved worker=1 to=quarantined "
+        "reason=\"2 packages found that it does not have what it claims: wrong-host\"...\n");
     history_do(h, "tick 5000\nenrol w2\nhello w2 x86_64-linux slots=3\n"
                   "status w2 : 1.4 ended failed wrong-host, 1.5 ended failed wrong-host");
     history_expect(h, "tick 5000", /* each has its own time */
@@ -558,7 +560,7 @@ static void a_suspected_host_gets_few_jobs(void **state)
                "status w1 : 1.1 ended failed compile sign=1");
     assert_true(view_job(history_farm(h), 6, &job));
     assert_int_equal(view_fits(history_farm(h), job.item, false, 6, &fits, &arena), 2);
-    assert_string_equal(fits[0].text, "jobs failed on w1 in a row: it is given few at a time until "
+    assert_string_equal(fits[0].text, "jobs failed on w1 in a row: it gets few at a time until "
                                       "one ends well");
     arena_clear(&arena);
     history_end(h);

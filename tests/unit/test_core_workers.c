@@ -486,7 +486,7 @@ static void removing_a_host_that_owes_something_is_refused(void **state)
                    "request-known request_id=x2\n"
                    "> peers\n> reply ok\n");
     history_expect(h, "hello w1 x86_64-linux",
-                   "> refuse 1 for ever: this worker was removed from the farm: enrol it anew to "
+                   "> refuse 1 for ever: this worker was removed from the farm: enrol it again to "
                    "use it\n");
     history_expect(h, "enrol w1", "> reply no this key was revoked: make a new one\n");
     history_end(h);
@@ -500,9 +500,10 @@ static void keys_and_names_are_unique(void **state)
                    "peer-enrolled worker=1 name=w1 public_key=key-of-w1 role=worker\n"
                    "> peers\n> reply ok\n");
     history_expect(h, "enrol w1", "> peers\n> reply ok\n");
-    history_expect(h, "enrol w1 key=other",
-                   "> reply no there is a worker w1 with another key already: choose another name, "
-                   "or revoke that key first\n");
+    history_expect(
+        h, "enrol w1 key=other",
+        "> reply no worker w1 is enrolled already, with another key: choose another name, "
+        "or revoke that key first\n");
     history_expect(h, "viewer bob key=key-of-w1",
                    "> reply no this key is enrolled already, as worker w1: revoke it first\n");
     history_expect(h, "revoke nobody",
@@ -634,7 +635,7 @@ static void who_enrols_again_may_publish_from_then_on(void **state)
     history_expect(h, "revoke w1", "> reply ok it was revoked already\n");
     history_expect(h, "remove x 1",
                    "request-known request_id=x\n> reply ok it was removed already\n");
-    history_expect(h, "undrain y 1", "> reply no w1 was removed: enrol it anew\n");
+    history_expect(h, "undrain y 1", "> reply no w1 was removed: enrol it again\n");
     history_expect(h, "drain z 9", "> reply no there is no such worker: see `farm worker list`\n");
     history_end(h);
 }

@@ -99,6 +99,7 @@ static void see(struct farm *farm, struct worker *worker, const struct sighting 
     }
     struct attempt *attempt = find_attempt(farm, sighting->token);
     bool ours = attempt && attempt->worker == worker && attempt_is_live(attempt);
+    assert(!attempt || attempt->hearing <= worker->hearing || !ours);
     if (ours) {
         attempt->renewed_ms = at_ms;
         attempt->hearing = worker->hearing;

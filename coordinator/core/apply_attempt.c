@@ -28,6 +28,8 @@ static void attach_attempt(struct farm *farm, struct attempt *attempt, struct jo
 {
     attempt->job = job;
     attempt->job_next = NULL;
+    assert(!job->attempts_last || !attempt_is_live(job->attempts_last) ||
+           job->attempts_last->state == ATTEMPT_STOPPING);
     attempt->ordinal = ++job->attempts;
     *(job->attempts_last ? &job->attempts_last->job_next : &job->attempts_first) = attempt;
     job->attempts_last = attempt;
@@ -41,6 +43,8 @@ static struct attempt *begin_attempt(struct farm *farm, const struct record *rec
     const struct record_lease *body = &record->lease;
     struct job *job = existing_job(farm, body->job);
     struct attempt *attempt = arena_new(&job->run->arena, sizeof *attempt);
+    assert(!find_attempt(farm, body->token) && "a token was given out twice");
+    assert(!find_try(farm, body->token) && "the token of a try");
     attempt->token = body->token;
     attempt->key = (struct token_key){body->token.epoch, body->token.number};
     attempt->worker = existing_worker(farm, body->worker);
@@ -60,6 +64,7 @@ void apply_lease_offered(struct farm *farm, const struct record *record)
     struct job *job = existing_job(farm, record->lease.job);
     assert((job->state == JOB_READY || job->state == JOB_HELD) &&
            "a lease of a job that is not ready");
+    assert((job->state != JOB_HELD || job->held_for) && "held for nothing");
     unqueue(farm, job);
     count_witness(job, true);
     begin_attempt(farm, record, ATTEMPT_OFFERED);
@@ -119,6 +124,7 @@ void apply_attempt_handed(struct farm *farm, const struct record *record)
 void apply_attempt_moved(struct farm *farm, const struct record *record)
 {
     struct attempt *attempt = existing_attempt(farm, record->attempt_moved.token);
+    assert(attempt->state == state_in(attempt->phase) && "its state is of another phase");
     attempt->state = state_move(&attempt_table, (int)attempt->state, record->kind,
                                 (int)state_in(record->attempt_moved.phase));
     attempt->phase = record->attempt_moved.phase;

@@ -64,6 +64,7 @@ static void count_publication(struct farm *farm, struct publication *publication
 {
     enum publication_state state = publication->state;
     size_t one = add ? 1 : (size_t)-1;
+    assert(add || publication->job->run->publications_by_state[state]);
     bool granted = state == PUBLICATION_GRANTED || state == PUBLICATION_RUNNING;
     bool open = publication_is_open(publication);
     publication->job->run->publications_by_state[state] += one;
@@ -74,6 +75,8 @@ static void count_publication(struct farm *farm, struct publication *publication
         publication->job->run->probing += one;
     else if (state == PUBLICATION_HELD)
         publication->outlet->count += one;
+    assert((add || !granted || publication->gate->flying) && "a grant that was not counted");
+    assert(add || !granted || publication->worker->publishing);
     if (granted) {
         publication->worker->publishing += (uint32_t)one;
         publication->gate->flying += one;
@@ -81,8 +84,11 @@ static void count_publication(struct farm *farm, struct publication *publication
     if (state == PUBLICATION_PUBLISHED)
         publication->gate->published += one;
     if (granted || state == PUBLICATION_UNKNOWN || (open && publication->in_doubt)) {
+        assert((add || publication->slot->count) && "a place that nobody held");
+        assert(add || publication->slot->holder >= publication->id);
         publication->slot->count += one;
         publication->slot->holder += add ? publication->id : -publication->id;
+        assert(!publication->slot->count == !publication->slot->holder);
     }
 }
 
@@ -93,6 +99,8 @@ void apply_publication_wanted(struct farm *farm, const struct record *record)
     struct arena *arena = &job->run->arena;
     struct publication *publication = arena_new(arena, sizeof *publication);
     publication->id = body->publication;
+    assert(!find_publication(farm, publication->id) && "a publication of this id is there");
+    assert(!job->publication || job->publication->state == PUBLICATION_FAILED);
     publication->job = job;
     publication->worker = existing_worker(farm, body->worker);
     publication->built_by = body->built_by;
@@ -123,6 +131,8 @@ static void begin_try(struct farm *farm, struct publication *publication,
 {
     struct try *one = arena_new(&publication->job->run->arena, sizeof *one);
     one->token = record->publication.token;
+    assert(!find_try(farm, one->token) && "a token was given out twice");
+    assert(!find_attempt(farm, one->token) && "the token of an attempt");
     one->key = (struct token_key){one->token.epoch, one->token.number};
     one->publication = publication;
     one->granted_ms = record->at_ms;
@@ -150,6 +160,7 @@ void apply_publication_moved(struct farm *farm, const struct record *record)
     const struct record_publication *body = &record->publication;
     struct publication *publication = existing_publication(farm, body->publication);
     enum publication_state to = publication_state_after(record->kind);
+    assert(!publication->already && !publication->rebuilt && "it was published before");
     count_publication(farm, publication, false);
     publication->state =
         state_move(&publication_table, (int)publication->state, record->kind, (int)to);

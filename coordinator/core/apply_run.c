@@ -51,6 +51,7 @@ static void move_run(struct farm *farm, struct run *run, const struct record *re
 {
     run->state = state_move(&run_table, (int)run->state, record->kind, (int)to);
     if (!run_is_open(to)) {
+        assert(farm->runs_open && !run->closed_ms);
         farm->runs_open--;
         run->closed_ms = record->at_ms;
         run->closed_wall_ms = record->wall_ms;
@@ -63,6 +64,7 @@ void apply_run_submitted(struct farm *farm, const struct record *record)
     const struct record_run_submitted *body = &record->run_submitted;
     struct run *run = mem_new(sizeof *run);
     run->id = body->run;
+    assert(!find_run(farm, run->id) && "a run of this id is there");
     run->state = state_move(&run_table, STATE_NEW, record->kind, RUN_RESOLVING);
     shape_copy(&run_options_shape, &run->options, &body->options, &run->arena);
     run->who = arena_text(&run->arena, body->who);
@@ -115,6 +117,7 @@ struct job *existing_job(const struct farm *farm, uint64_t id)
 
 void move_job(struct job *job, enum record_kind by, enum job_state to)
 {
+    assert(job->run->by_state[job->state] && "it counts elsewhere");
     job->run->by_state[job->state]--;
     job->state = state_move(&job_table, (int)job->state, by, (int)to);
     job->run->by_state[job->state]++;
@@ -156,6 +159,8 @@ static void requeue_ready(struct farm *farm, struct job *leader)
 
 static void follow_leader(struct farm *farm, struct job *job, struct job *leader)
 {
+    assert(!job->leader && !job->follower_next && "it waits for one already");
+    assert(leader != job && leader->variant_key == job->variant_key);
     job->leader = leader;
     job->joins = leader->id;
     struct job **slot = &leader->followers;
@@ -170,9 +175,11 @@ static void unfollow_leader(struct farm *farm, struct job *job)
     struct job *leader = job->leader;
     if (!leader)
         return;
+    assert(job->joins == leader->id);
     struct job **slot = &leader->followers;
-    while (*slot != job)
+    while (*slot && *slot != job)
         slot = &(*slot)->follower_next;
+    assert(*slot && "its leader does not know it");
     *slot = job->follower_next;
     job->follower_next = NULL;
     job->leader = NULL;
@@ -181,13 +188,23 @@ static void unfollow_leader(struct farm *farm, struct job *job)
 
 static void begin_building(struct farm *farm, struct job *job)
 {
+    assert(!job->joins && !job->leader && "it waits for another one");
     HASH_ADD(hh_variant, farm->building, variant_key, sizeof job->variant_key, job);
+}
+
+static void end_building(struct farm *farm, struct job *job)
+{
+    const struct job *found;
+    HASH_FIND(hh_variant, farm->building, &job->variant_key, sizeof job->variant_key, found);
+    assert(found && "it is not among those that build");
+    HASH_DELETE(hh_variant, farm->building, job);
 }
 
 void change_leader(struct farm *farm, struct job *from, struct job *to)
 {
+    assert(to->leader == from && !from->leader);
     unfollow_leader(farm, to);
-    HASH_DELETE(hh_variant, farm->building, from);
+    end_building(farm, from);
     to->joins = 0;
     begin_building(farm, to);
     to->followers = from->followers;
@@ -230,6 +247,8 @@ void apply_job_planned(struct farm *farm, const struct record *record)
     struct run *run = existing_run(farm, body->run);
     struct job *job = arena_new(&run->arena, sizeof *job);
     job->id = body->job;
+    assert(!find_job(farm, job->id) && "a job of this id is there");
+    assert(run->state == RUN_PREFLIGHT && "planned after its run was opened");
     job->run = run;
     job->item = body->item;
     share_texts(&plan_item_shape, &job->item, &body->item,
@@ -261,7 +280,7 @@ void apply_job_joined(struct farm *farm, const struct record *record)
     move_job(job, record->kind, JOB_WAITING);
     unfollow_leader(farm, job);
     if (!job->joins)
-        HASH_DELETE(hh_variant, farm->building, job);
+        end_building(farm, job);
     struct job *leader = find_job(farm, record->job_joined.joins);
     job->joins = record->job_joined.joins;
     if (leader) /* otherwise its run is archived */
@@ -348,6 +367,7 @@ void count_witness(struct job *job, bool begins)
     if (!job->held_for)
         return;
     struct cluster *cluster = cluster_of(job->run, job->held_for);
+    assert((begins || cluster->trying) && "a witness that was not counted");
     cluster->trying += begins ? 1 : (size_t)-1;
     if (!begins)
         job->held_for = 0;
@@ -370,13 +390,14 @@ void apply_job_closed(struct farm *farm, const struct record *record)
     if (job->state != JOB_HELD) /* a held job keeps the signature it is held for */
         count_witness(job, false);
     if (!job->joins)
-        HASH_DELETE(hh_variant, farm->building, job);
+        end_building(farm, job);
     unfollow_leader(farm, job);
     move_job(job, record->kind, JOB_CLOSED);
     set_cause(job, &record->job);
     job->verdict = record->job.verdict;
     if (job->family && job->verdict == VERDICT_OK)
         job->family->proven = true;
+    assert(farm->jobs_open && !job->leader && !job->ready_class && !job->until_ms);
     job->closed_ms = record->at_ms;
     job->closed_wall_ms = record->wall_ms;
     job->run->by_verdict[job->verdict]++;

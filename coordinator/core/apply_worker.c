@@ -99,6 +99,7 @@ static void note_item(struct farm *farm, struct worker *worker, const struct sig
     }
     struct attempt *attempt = find_attempt(farm, sighting->token);
     bool ours = attempt && attempt->worker == worker && attempt_is_live(attempt);
+    assert(!attempt || attempt->hearing <= worker->hearing || !ours);
     if (ours) {
         attempt->renewed_ms = at_ms;
         attempt->hearing = worker->hearing;

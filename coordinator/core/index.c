@@ -227,6 +227,7 @@ static void set_wishes(const struct farm *farm, struct job *job)
 
 void queue_ready(struct farm *farm, struct job *job)
 {
+    assert(job->state == JOB_READY && !job->ready_class && "queued twice");
     set_wishes(farm, job);
     set_urgency(farm, job);
     uint64_t key = class_key(job);
@@ -247,9 +248,13 @@ void queue_ready(struct farm *farm, struct job *job)
 void unqueue_ready(struct farm *farm, struct job *job)
 {
     struct ready_class *of = job->ready_class;
+    assert(of && of->count && "a ready job that is in no class");
+    assert(farm->jobs_ready);
+    assert(job->rank.key[3] == job->id && "its place in the class is another one's");
     rank_remove(&of->jobs, &job->rank);
     job->ready_class = NULL;
     farm->jobs_ready--;
+    assert(!of->jobs.root == (of->count == 1) && "a class counts others than it has");
     if (--of->count)
         return;
     HASH_DELETE(hh, farm->classes, of);
@@ -258,6 +263,7 @@ void unqueue_ready(struct farm *farm, struct job *job)
 
 void queue_held(struct farm *farm, struct job *job)
 {
+    assert(job->state == JOB_HELD && job->held_for && "held for nothing");
     set_wishes(farm, job);
     set_urgency(farm, job);
     rank_insert(&farm->held, &job->rank);
@@ -265,6 +271,8 @@ void queue_held(struct farm *farm, struct job *job)
 
 void unqueue_held(struct farm *farm, struct job *job)
 {
+    assert(job->held_for && "held for nothing");
+    assert(job->rank.key[3] == job->id);
     rank_remove(&farm->held, &job->rank);
 }
 
@@ -277,6 +285,7 @@ struct cluster *find_cluster(const struct run *run, uint64_t signature)
 
 void queue_timer(struct farm *farm, struct job *job)
 {
+    assert(job->state == JOB_WAITING && !job->ready_class);
     job->rank.key[0] = job->until_ms;
     job->rank.key[1] = job->id;
     job->rank.key[2] = job->rank.key[3] = 0;
@@ -285,6 +294,8 @@ void queue_timer(struct farm *farm, struct job *job)
 
 void unqueue_timer(struct farm *farm, struct job *job)
 {
+    assert(job->rank.key[0] == job->until_ms && "its timer is of another time");
+    assert(job->rank.key[1] == job->id);
     rank_remove(&farm->timers, &job->rank);
     job->until_ms = 0;
 }
@@ -306,6 +317,7 @@ void unpin_build(struct farm *farm, struct token built_by)
 {
     struct pin *pin = find_pin(farm, built_by);
     assert(pin && "the build of an open publication is pinned");
+    assert(pin->count);
     if (--pin->count)
         return;
     HASH_DELETE(hh, farm->pins, pin);
@@ -360,6 +372,7 @@ void reserve(struct farm *farm, struct attempt *attempt)
 {
     struct worker *worker = attempt->worker;
     const struct job *job = attempt->job;
+    assert(!attempt->machine && "reserved twice");
     worker->running++;
     worker->running_heavy += job->item.needs.heavy;
     worker->evaluating += options_evaluate(&job->run->options);
@@ -387,6 +400,14 @@ void unreserve(struct farm *farm, struct attempt *attempt)
 {
     struct worker *worker = attempt->worker;
     const struct job *job = attempt->job;
+    uint32_t heavy = job->item.needs.heavy;
+    assert(attempt->machine && "its reservations were given back before");
+    assert(worker->running && worker->live_first && farm->attempts_live);
+    assert(worker->running_heavy >= heavy && attempt->machine->heavy >= heavy);
+    assert(worker->evaluating >= options_evaluate(&job->run->options));
+    assert(!job->family || job->family->trying);
+    assert(attempt->machine->memory_reserved >= attempt->memory_reserved);
+    assert(!attempt->volume || attempt->volume->reserved >= attempt->disk_reserved);
     worker->running--;
     worker->running_heavy -= job->item.needs.heavy;
     worker->evaluating -= options_evaluate(&job->run->options);

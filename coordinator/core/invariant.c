@@ -52,6 +52,8 @@ void assert_run(const struct farm *farm, const struct run *run)
     assert(run->evaluation != run->id && "a run evaluates another one");
     assert(over ? run->closed_ms >= run->submitted_ms : !run->closed_ms);
     assert(over || farm->runs_open);
+    assert(!run->by_state[JOB_HELD] || farm->held.root);
+    assert(run->by_state[JOB_READY] <= farm->jobs_ready);
     assert(!over || run->by_state[JOB_CLOSED] == run->jobs);
     assert(run->state != RUN_RESOLVING || !run->jobs);
     assert(run->finished == (run->state == RUN_OPEN && idle));
@@ -298,7 +300,7 @@ void assert_publication(const struct farm *farm, const struct publication *publi
     assert_publication_pin(farm, publication);
     assert_tries(farm, publication);
     assert(publication->id <= farm->counters.publication && "an id that was not given out");
-    assert(job->publication->id >= publication->id);
+    assert(job->publication && job->publication->id >= publication->id);
     assert((job->publication == publication || !open) && "an open one that is not the newest");
     assert(publication->state != PUBLICATION_UNKNOWN || publication->in_doubt);
     assert(!publication->in_doubt || open);

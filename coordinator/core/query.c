@@ -75,11 +75,15 @@ static const struct job *job_at(const struct rank_node *node)
 uint64_t query_due_job(const struct farm *farm, uint64_t now_ms)
 {
     const struct rank_node *first = rank_first(&farm->timers);
+    assert(!first || job_at(first)->state == JOB_WAITING);
+    assert(!first || job_at(first)->until_ms == first->key[0]);
     return first && first->key[0] <= now_ms ? job_at(first)->id : 0;
 }
 
 uint64_t query_finished_run(const struct farm *farm)
 {
+    assert(!farm->finished || farm->finished->finished);
+    assert(!farm->finished || farm->finished->state == RUN_OPEN);
     return farm->finished ? farm->finished->id : 0;
 }
 
@@ -89,6 +93,8 @@ bool query_ready_class(const struct farm *farm, const struct ready_class *after,
     const struct ready_class *at = after ? after->hh.next : farm->classes;
     if (!at)
         return false;
+    assert(at->jobs.root && at->count && "a class without a job");
+    assert(job_at(rank_first(&at->jobs))->ready_class == at);
     *out = (struct ready_view){
         .class = at, .head = job_at(rank_first(&at->jobs))->id, .retried = at->retried};
     return true;
@@ -96,6 +102,7 @@ bool query_ready_class(const struct farm *farm, const struct ready_class *after,
 
 size_t query_ready_count(const struct farm *farm)
 {
+    assert(!farm->jobs_ready == !farm->classes);
     return farm->jobs_ready;
 }
 
@@ -151,6 +158,7 @@ uint64_t query_held_after(const struct farm *farm, uint64_t after)
 {
     const struct rank_node *node =
         after ? rank_next(&find_job(farm, after)->rank) : rank_first(&farm->held);
+    assert(!node || job_at(node)->state == JOB_HELD);
     return node ? job_at(node)->id : 0;
 }
 

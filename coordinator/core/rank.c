@@ -42,6 +42,7 @@ static void lift_node(struct rank *rank, struct rank_node *node)
 {
     struct rank_node *parent = node->parent;
     struct rank_node *moved = parent->left == node ? node->right : node->left;
+    assert(parent->left == node || parent->right == node);
     replace_node(rank, parent, node);
     if (parent->left == node) {
         parent->left = moved;
@@ -73,10 +74,15 @@ void rank_insert(struct rank *rank, struct rank_node *node)
 
 void rank_remove(struct rank *rank, struct rank_node *node)
 {
+    const struct rank_node *parent = node->parent;
+    assert(parent ? parent->left == node || parent->right == node : rank->root == node);
+    assert(!node->left || node->left->parent == node);
+    assert(!node->right || node->right->parent == node);
     while (node->left && node->right)
         lift_node(rank,
                   node_weight(node->left) > node_weight(node->right) ? node->left : node->right);
     replace_node(rank, node, node->left ? node->left : node->right);
+    assert(rank->root != node && "it was taken out and is still the first");
     node->parent = node->left = node->right = NULL;
 }
 

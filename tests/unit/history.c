@@ -25,6 +25,7 @@ struct history {
     struct buf said, told;
     uint64_t boot_ms, wall_ms, session;
     uint64_t sequences[128]; /* by worker */
+    bool unchecked;
 };
 
 /* ---- words --------------------------------------------------------------------------------- */
@@ -185,7 +186,8 @@ const struct farm_outcome *history_step(struct history *history, struct input *i
     input->wall_ms = history->wall_ms;
     farm_outcome_clear(&history->outcome);
     farm_step(history->farm, input, &history->outcome);
-    farm_check(history->farm);
+    if (!history->unchecked)
+        farm_check(history->farm);
     for (size_t i = 0; i < history->outcome.record_count; i++) {
         keep(history, &history->outcome.records[i]);
         say_record(history, &history->outcome.records[i]);
@@ -196,6 +198,12 @@ const struct farm_outcome *history_step(struct history *history, struct input *i
 }
 
 /* ---- time ---------------------------------------------------------------------------------- */
+
+struct farm *history_uncheck(struct history *history)
+{
+    history->unchecked = true;
+    return history->farm;
+}
 
 uint64_t history_now_ms(const struct history *history)
 {

@@ -49,6 +49,8 @@ void history_expect(struct history *history, const char *script, const char *sai
 const char *history_said(struct history *history);
 
 const struct farm *history_farm(const struct history *history);
+/* No farm_check from now on; the farm may be changed by hand. */
+struct farm *history_uncheck(struct history *history);
 /* Replaces the farm by one replayed from the durable records (of committed steps), then starts it:
  * the coordinator was killed and began again. */
 void history_restart(struct history *history);

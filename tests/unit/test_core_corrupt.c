@@ -2,8 +2,10 @@
 /* What the core believes is made wrong, one line at a time: an assertion of the product must stop
  * it in the steps that follow. farm_check, which sees it at once, does not run. */
 #include "coordinator/core/farm_state.h"
+#include "proto/base/io.h"
 #include "tests/unit/history.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -74,6 +76,7 @@ static void the_history_goes_through_when_nothing_is_wrong(void **state)
 /* In a process of its own: returns if nothing stops it. */
 static int run_corrupted(size_t number)
 {
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     struct history *h = history_begin();
     history_do(h, before);
     corruptions[number].plant(history_uncheck(h));
@@ -89,16 +92,12 @@ static int run_apart(size_t number, char *said, size_t size)
     size_t count = 0;
     snprintf(text, sizeof text, "%zu", number);
     assert_int_equal(pipe(ends), 0);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-        dup2(ends[1], STDERR_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        execl("/proc/self/exe", "test_core_corrupt", text, (char *)NULL);
-        _exit(127);
-    }
+    assert_int_equal(fcntl(ends[0], F_SETFD, FD_CLOEXEC), 0);
+    const char *const arguments[] = {"/proc/self/exe", text, NULL};
+    struct io_spawn spawn = {
+        .argv = arguments, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = ends[1]};
+    pid_t child = io_spawn(&spawn, NULL);
+    assert_true(child > 0);
     close(ends[1]);
     for (ssize_t got = 1; got > 0 && count<size - 1; count += got> 0 ? (size_t)got : 0)
         got = read(ends[0], said + count, size - 1 - count);

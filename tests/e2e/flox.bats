@@ -107,7 +107,7 @@ story() {
 	NIX_CONF_DIR=$top/nix-there farm worker start two --slots 4 --may-publish \
 		--program "$programs/farm-worker" --supervisor "$programs/farm-supervisor"
 	wait_until 20 workers_online 2
-	run farm rebuild --publish
+	FARM_TIMEOUT_S=600 run farm rebuild --publish
 	echo "$output"
 	[ "$status" -eq 0 ]
 	says "67 ok, 0 failed, 67 published"

@@ -131,8 +131,8 @@ static struct running_attempt *add_attempt(struct worker_loop *loop, const struc
 
 static void drop_attempt(struct worker_loop *loop, struct running_attempt *running)
 {
-    HASH_DELETE(hh, loop->running_attempts,
-                running); /* NOLINT(clang-analyzer-unix.Malloc): uthash */
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash */
+    HASH_DELETE(hh, loop->running_attempts, running);
     supervisor_client_release(running->client);
     arena_clear(&running->arena);
     free(running);

@@ -158,6 +158,7 @@ void assert_job_at_rest(const struct job *job)
     assert((job->state != JOB_CLOSED || !job->followers) && "others wait for a closed job");
     assert((!job->leader || job->leader->state != JOB_CLOSED) && "it waits for a closed job");
     assert((!job->leader || !job->leader->leader) && "it waits for one that waits");
+    assert(job->run && "a job belongs to a run");
     if (job->state == JOB_WAITING && job->run->state == RUN_OPEN)
         assert((job->until_ms || job->leader) && "an open job that waits for nothing");
     if (job->state == JOB_RUNNING)
@@ -319,6 +320,7 @@ void assert_publication_at_rest(const struct publication *publication)
         return;
     assert(publication->slot->count == 1 && "two publications of one place");
     assert(publication->slot->holder == publication->id);
+    assert(publication->job->run && "a publication's job belongs to a run");
     assert(publication->gate->flying <= publication->job->run->publications);
     assert(worker->publishing <= LIMIT_GRANTS_PER_WORKER);
 }

@@ -253,7 +253,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	enrol viewer
 	misbehave plans-without-end 100
 	matrix
-	wait_until 60 grep -F 'refused: 8 questions of your key wait for git already' "$top/misdeed"
+	wait_until 60 grep -F 'refused: 8 questions of your key already wait for git' "$top/misdeed"
 	over
 	logged "refused a request from mallory (viewer, key $short): 8 questions of your key wait for git"
 	memory_below 200

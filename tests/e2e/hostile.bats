@@ -255,7 +255,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	matrix
 	wait_until 60 grep -F 'refused: 8 questions of your key already wait for git' "$top/misdeed"
 	over
-	logged "refused a request from mallory (viewer, key $short): 8 questions of your key wait for git"
+	logged "refused a request from mallory (viewer, key $short): 8 questions of your key already wait for git"
 	memory_below 200
 }
 

@@ -100,7 +100,7 @@ agent() {
 		worker_is "$name" online
 	done
 	echo "  - {host: a@b, colour: red}" >>"$top/hosts.yaml"
-	refuses 2 "hosts.yaml:5: there is no \"colour\" here" farm worker add --inventory "$top/hosts.yaml"
+	refuses 2 "hosts.yaml:5: there is no key \"colour\"" farm worker add --inventory "$top/hosts.yaml"
 	refuses 2 "expected a list of hosts" farm worker add --inventory /dev/null
 	refuses 2 "name a host as USER@HOST" farm worker add
 }

@@ -30,6 +30,9 @@
 /* Publications that one worker runs at a time: they share its uplink, so more of them would only
  * slow down each other. */
 #define LIMIT_GRANTS_PER_WORKER 4
+/* Memory or disk that one attempt reserves: no build takes 16 TiB, and the sum over LIMIT_SLOTS of
+ * LIMIT_WORKERS workers on one machine fits 64 bits. */
+#define LIMIT_RESERVATION_BYTES (1ull << 44)
 /* Entries of each list that a host reports: CPU features, GPUs, systems, file systems. */
 #define LIMIT_HOST_LIST 256
 /* One control frame. Orders for 256 slots with a command of 8 kB each fit. */

@@ -16,8 +16,8 @@
  * Invariants: items[i] belongs to works[i], both in order of arrival; no two items have the same
  * token; an ENDED item never changes; START_PHASE is requested only in RUNNING and once per phase;
  * while a session is open, every change of an item's reported state is followed by a status in the
- * same step. These are asserted, and neither a message of the coordinator nor what a folder contains
- * may fail an assertion (tests/fuzz/fuzz_agent.c). Refuses: orders of another session or
+ * same step. These are asserted, and neither a message of the coordinator nor what a folder
+ * contains may fail an assertion (tests/fuzz/fuzz_agent.c). Refuses: orders of another session or
  * incarnation, and tokens that the coordinator ordered it to forget.
  */
 #include "worker/agent.h"

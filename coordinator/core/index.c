@@ -9,6 +9,7 @@
 #include "coordinator/core/farm_state.h"
 #include "coordinator/core/view.h"
 #include "proto/base/seeded.h"
+#include "proto/limits.h"
 
 #include <string.h>
 
@@ -211,6 +212,14 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* What an attempt reserves. The learned need is what a worker reported: the bound keeps the sums from
+ * wrapping. */
+static uint64_t reservation(uint64_t learned, uint64_t needed)
+{
+    uint64_t bytes = higher(learned, needed);
+    return bytes < LIMIT_RESERVATION_BYTES ? bytes : LIMIT_RESERVATION_BYTES;
+}
+
 /* The configured need, or the learned one when it is higher. */
 static void set_wishes(const struct farm *farm, struct job *job)
 {
@@ -387,8 +396,8 @@ void reserve(struct farm *farm, struct attempt *attempt)
     assert(worker->machine && "an attempt of a worker that never joined");
     attempt->machine = worker->machine;
     attempt->machine->heavy += job->item.needs.heavy;
-    attempt->memory_reserved = higher(job->memory_bytes, job->item.needs.memory_bytes);
-    attempt->disk_reserved = higher(job->disk_bytes, job->item.needs.disk_bytes);
+    attempt->memory_reserved = reservation(job->memory_bytes, job->item.needs.memory_bytes);
+    attempt->disk_reserved = reservation(job->disk_bytes, job->item.needs.disk_bytes);
     attempt->machine->memory_reserved += attempt->memory_reserved;
     const struct filesystem *filesystem = build_filesystem(worker);
     attempt->volume = filesystem ? volume_of(farm, attempt->machine, filesystem->id) : NULL;

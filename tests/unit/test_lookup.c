@@ -61,8 +61,8 @@ static void assert_refused(struct history *history, const char *text, const char
     lookup_release(&lookup);
 }
 
-/* A run that waited for a minute is evaluated by a newer run, whose jobs have its packages' names in
- * theirs. */
+/* A run that waited for a minute is evaluated by a newer run, whose jobs have its packages' names
+ * in theirs. */
 static void names_mean_builds_before_tasks(void **state)
 {
     (void)state;

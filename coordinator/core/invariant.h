@@ -2,8 +2,9 @@
 /* invariant.h - what holds of the farm's things, as assertions that stay on in the product.
  *
  * Each looks at one thing and at what it points to, never at a whole map, so that a step costs what
- * it touches. farm_apply asserts after each record what always holds; farm_step asserts at its end
- * what holds between steps. check.c recounts the whole farm, for tests.
+ * it touches. A step asserts after each of its records what always holds, and at its end what holds
+ * between steps. A replay asserts neither: the records of an export have an order of their own, and
+ * what they say together is true only after the last. check.c recounts the whole farm, for tests.
  */
 #ifndef FARM_INVARIANT_H
 #define FARM_INVARIANT_H
@@ -17,7 +18,7 @@ struct attempt;
 struct publication;
 struct worker;
 
-/* After each record, also within a step and while a journal is replayed. */
+/* After each record of a step. */
 void assert_run(const struct farm *farm, const struct run *run);
 void assert_job(const struct farm *farm, const struct job *job);
 void assert_attempt(const struct farm *farm, const struct attempt *attempt);

@@ -2,13 +2,16 @@
 #include "coordinator/core/step.h"
 
 #include "coordinator/core/apply.h"
+#include "coordinator/core/invariant.h"
 
 void decide(struct step *step, struct record *record)
 {
     struct open_step *open = (struct open_step *)(void *)step;
     record->at_ms = step->now_ms;
     record->wall_ms = step->wall_ms;
-    farm_apply(open->farm, outcome_add_record(step->outcome, record));
+    const struct record *kept = outcome_add_record(step->outcome, record);
+    farm_apply(open->farm, kept);
+    assert_applied(step->farm, kept);
 }
 
 void ask(struct step *step, const struct effect *effect)

@@ -212,8 +212,7 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* What an attempt reserves. The learned need is what a worker reported: the bound keeps the sums from
- * wrapping. */
+/* What an attempt reserves. A worker reports what is learned, so the sums need a bound. */
 static uint64_t reservation(uint64_t learned, uint64_t needed)
 {
     uint64_t bytes = higher(learned, needed);

@@ -224,7 +224,7 @@ stands_in() {
 	farm rebuild package=torchvision-python313-cpu-avx2 branch=main --detach
 	wait_until 30 stands_in running
 	key=$("$bin/farm-worker" keys --home "$top/anew")
-	refuses 3 'another key already' farm key add one --role worker --public "$key"
+	refuses 3 'already, with another key' farm key add one --role worker --public "$key"
 	farm key add one --role worker --public "$key" --replace
 	wait_until 10 stands_in ready
 	[ "$(farm key list --json | jq -r '[.[] | select(.name == "one")] | length')" = 1 ]

@@ -70,7 +70,9 @@ agent() {
 	[[ $output != *"send bundle"* ]]
 	[ "$(agent one)" = "$first" ]
 	# What is said anew changes.
-	run -0 add one --may-publish
+	run add one --may-publish
+	echo "$output"
+	[ "$status" -eq 0 ]
 	[ "$(farm worker list --json | jq -r '.[].may_publish')" = true ]
 	[ "$(agent one)" != "$first" ]
 	run -0 add one --check
@@ -254,7 +256,7 @@ agent() {
 	[ "$(agent one)" != "$first" ]
 	[ -e "$top/hosts/one/opt/$old" ]
 	wait_until 20 worker_is one online
-	refuses 3 "two was not added from here" farm worker upgrade two
+	refuses 3 "two was not added from this machine" farm worker upgrade two
 	refuses 2 "--all" farm worker upgrade
 }
 
@@ -282,6 +284,10 @@ tunnel_state() {
 	[ "$(cat "$FARM_HOME/run/tunnel-one.state")" = "$1" ]
 }
 
+tunnel_is_down() {
+	! tunnel_state open
+}
+
 @test "a tunnel carries a worker, and comes back" {
 	host_up one
 	run -0 add one --accept-new --tunnel
@@ -292,7 +298,7 @@ tunnel_state() {
 	# The session there dies, and the host is away for a moment.
 	host_down one
 	kill_sessions one
-	run ! tunnel_state open
+	wait_until 10 tunnel_is_down
 	host_up one
 	wait_until 30 tunnel_state open
 	[ "$(pid_of tunnel-one)" = "$first" ]
@@ -329,7 +335,7 @@ tunnel_state() {
 	refuses 3 "runs on $user@127.0.0.1" farm up
 	refuses 3 "stop it there" farm down
 	echo 'listen: nonsense' >"$FARM_HOME/farm.yaml"
-	refuses 3 "mend $FARM_HOME/farm.yaml first" elsewhere
+	refuses 3 "correct $FARM_HOME/farm.yaml first" elsewhere
 	# Its machine boots: all that ran is gone, and cron begins.
 	kill -KILL "$first"
 	wait_until 10 gone "$first"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* farm_state.h - the structs behind `struct farm`.
  *
- * Included by apply_private.h and index.c (which write), farm.c, export.c, check.c, view.c,
- * orders.c and query.c (which read). Deciders include step.h instead, so the compiler enforces who
- * may write.
+ * Included by apply_private.h and index.c (which write), farm.c, export.c, check.c, invariant.c,
+ * view.c, orders.c and query.c (which read), and by the test that plants corruptions. Deciders
+ * include step.h instead, so the compiler enforces who may write.
  *
  * Ownership: a run owns an arena that holds its jobs, attempts and publications with their texts;
  * everything that outlives runs is in the farm's own arena. Maps are uthash, which iterates in

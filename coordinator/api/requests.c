@@ -261,6 +261,7 @@ static struct run_options options_from(const json_t *arguments)
         .retry_of = json_get_u64(arguments, "retry_of", 0),
         .failed = json_get_flag(arguments, "failed"),
         .at = json_get_text(arguments, "at", ""),
+        .give_up_ms = json_get_u64(arguments, "give_up_ms", 0),
         .commit = "",
         .bundle = "",
         .worker = "",

@@ -20,10 +20,11 @@
 enum exit_code {
     EXIT_FINE = 0,
     EXIT_BAD_END = 1,      /* the run or job ended with failures */
-    EXIT_USAGE = 2,        /* the command line is wrong */
+    EXIT_USAGE = 2,        /* the command line is wrong, or nothing matches it */
     EXIT_REFUSED = 3,      /* the farm or this machine refused */
     EXIT_UNREACHABLE = 4,  /* no coordinator answers */
     EXIT_NOT_ALLOWED = 5,  /* the key's role does not allow it */
+    EXIT_WAITS = 6,        /* nothing failed; the rest of the run waits for hosts */
     EXIT_INTERRUPTED = 130 /* Ctrl-C: what was started continues */
 };
 struct exit_text {
@@ -49,7 +50,7 @@ struct command {
     const struct command_option *options;
     int arguments_min, arguments_max; /* max -1: any number */
     const char *example;
-    bool ends_badly; /* follows a run: may end with EXIT_BAD_END or EXIT_INTERRUPTED */
+    bool ends_badly; /* follows a run: may end with EXIT_BAD_END, EXIT_WAITS or EXIT_INTERRUPTED */
     bool is_local;   /* needs no coordinator: never EXIT_UNREACHABLE or EXIT_NOT_ALLOWED */
     enum exit_code (*run)(struct invocation *invocation);
 };
@@ -78,6 +79,11 @@ const char *option_text(const struct invocation *invocation, const char *name); 
  * error printed, for any other text. */
 enum exit_code option_number(const struct invocation *invocation, const char *name,
                              int64_t otherwise, int64_t *out);
+
+/* The option as a time in ms, 0 when it was not given. Returns EXIT_USAGE, with the error printed,
+ * for any other text. */
+enum exit_code option_duration(const struct invocation *invocation, const char *name,
+                               uint64_t *out_ms);
 
 /* All arguments from `first` on, joined with blanks: a filter. */
 const char *arguments_joined(struct invocation *invocation, size_t first);

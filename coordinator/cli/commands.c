@@ -3,12 +3,13 @@
 #include "coordinator/cli/commands.h"
 
 const struct exit_text exit_texts[] = {
-    {EXIT_FINE, "success"},
+    {EXIT_FINE, "success; of a run: all that this farm can build is built or unchanged"},
     {EXIT_BAD_END, "the run or job ended with failures"},
-    {EXIT_USAGE, "wrong command line"},
+    {EXIT_USAGE, "wrong command line, or nothing that this farm can build matches it"},
     {EXIT_REFUSED, "the farm or this machine refused; the message says why"},
     {EXIT_UNREACHABLE, "no coordinator answers"},
     {EXIT_NOT_ALLOWED, "your key's role does not allow this"},
+    {EXIT_WAITS, "nothing failed, and the rest of the run waits for a host that is not there yet"},
     {EXIT_INTERRUPTED, "interrupted by Ctrl-C; what was started continues"},
     {EXIT_FINE, NULL},
 };
@@ -30,6 +31,14 @@ const struct command_option common_options[] = {
 #define OPTION_DETACH                                                                              \
     {                                                                                              \
         "detach", 'd', NULL, "Do not follow the run: print its number and exit"                    \
+    }
+#define OPTION_WAIT_ALL                                                                            \
+    {                                                                                              \
+        "wait-all", 0, NULL, "Keep following while jobs wait for a host that is not there yet"     \
+    }
+#define OPTION_GIVE_UP                                                                             \
+    {                                                                                              \
+        "give-up", 0, "TIME", "Close what still waits for a host then: 2h (default: never)"        \
     }
 #define OPTION_END                                                                                 \
     {                                                                                              \

@@ -26,6 +26,7 @@ struct follow {
     struct invocation *invocation;
     uint64_t run;
     enum follow_mode mode;
+    bool wait_all; /* goes on while jobs wait for a host */
     struct screen screen;
     struct teller *teller;
     struct buf text;
@@ -247,11 +248,16 @@ static bool refresh_due(const struct follow *follow, uint64_t now_ms)
     return (follow->changed && since_ms >= REFRESH_MS) || since_ms >= IDLE_MS;
 }
 
+static bool is_enough(const struct follow *follow)
+{
+    return run_is_over(follow->state) && !(follow->wait_all && run_waits(follow->state));
+}
+
 static enum exit_code follow_until_over(struct follow *follow)
 {
     bool ended = false;
     enum exit_code code = refresh_state(follow);
-    while (code == EXIT_FINE && !run_is_over(follow->state)) {
+    while (code == EXIT_FINE && !is_enough(follow)) {
         code = follow_once(follow, follow->changed ? REFRESH_MS : IDLE_MS, &ended);
         if (ended)
             return code;
@@ -261,27 +267,43 @@ static enum exit_code follow_until_over(struct follow *follow)
     return code;
 }
 
+static enum exit_code exit_of(const json_t *run)
+{
+    static const struct {
+        const char *progress; /* see progress.c */
+        enum exit_code code;
+    } ends[] = {{"well", EXIT_FINE},
+                {"failed", EXIT_BAD_END},
+                {"waits", EXIT_WAITS},
+                {"nothing", EXIT_USAGE},
+                {"refused", EXIT_REFUSED}};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (!strcmp(ends[i].progress, json_get_text(run, "progress", "")))
+            return ends[i].code;
+    return EXIT_BAD_END;
+}
+
 static enum exit_code print_result(struct follow *follow)
 {
     json_t *run = NULL;
     enum exit_code code = ask_jobs(follow, &run);
     if (code != EXIT_FINE)
         return code;
-    bool well = run_went_well(run), refused = !strcmp(json_get_text(run, "state", ""), "refused");
+    enum exit_code end = exit_of(run);
     erase_progress(follow);
     if (follow->mode == FOLLOW_PROGRESS || !follow->screen.is_terminal)
         grid_failures(run, follow->screen.colours, &follow->text);
+    bool refused = !strcmp(json_get_text(run, "state", ""), "refused");
     if (!refused) {
+        grid_waits(run, follow->screen.colours, &follow->text);
         run_summary(run, &follow->text);
         buf_print(&follow->text, "\n");
     }
     screen_write(&follow->screen, &follow->text);
     if (refused)
-        code = fail(EXIT_REFUSED, "%s", json_get_text(run, "reason", "the run was refused"));
-    else if (!well)
-        code = EXIT_BAD_END;
+        fail(end, "%s", json_get_text(run, "reason", "the run was refused"));
     json_decref(run);
-    return code;
+    return end;
 }
 
 static enum exit_code follow_begin(struct follow *follow, struct invocation *invocation,
@@ -319,9 +341,10 @@ static void follow_end(struct follow *follow)
     buf_release(&follow->text);
 }
 
-enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum follow_mode mode)
+enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum follow_mode mode,
+                          bool wait_all)
 {
-    struct follow follow = {.mode = mode};
+    struct follow follow = {.mode = mode, .wait_all = wait_all};
     json_t *jobs = NULL;
     enum exit_code code = follow_begin(&follow, invocation, run);
     if (code == EXIT_FINE)

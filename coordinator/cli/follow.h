@@ -11,8 +11,11 @@ enum follow_mode {
     FOLLOW_PROGRESS, /* rebuild, retry, build */
     FOLLOW_GRID      /* watch: on a terminal, the grid, redrawn */
 };
-/* Returns EXIT_FINE when all went well, EXIT_BAD_END, EXIT_INTERRUPTED, or the farm's refusal. */
-enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum follow_mode mode);
+/* Follows until the run is over or waits for hosts only; with `wait_all`, until no job waits for a
+ * host either. Returns EXIT_FINE when all went well, EXIT_BAD_END, EXIT_WAITS, EXIT_USAGE when
+ * nothing could be built, EXIT_INTERRUPTED, or the farm's refusal. */
+enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum follow_mode mode,
+                          bool wait_all);
 /* Prints the events of the whole farm, one per line, until Ctrl-C. */
 enum exit_code follow_farm(struct invocation *invocation);
 

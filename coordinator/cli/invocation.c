@@ -4,6 +4,7 @@
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/screen/print.h"
+#include "proto/base/units.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -65,6 +66,16 @@ enum exit_code option_number(const struct invocation *invocation, const char *na
     if (!value || parse_whole_number(value, out))
         return EXIT_FINE;
     return fail(EXIT_USAGE, "--%s must be a whole number, not \"%s\"", name, value);
+}
+
+enum exit_code option_duration(const struct invocation *invocation, const char *name,
+                               uint64_t *out_ms)
+{
+    const char *value = option_value(invocation, name);
+    *out_ms = 0;
+    if (!value || units_parse(units_of_time, value, out_ms))
+        return EXIT_FINE;
+    return fail(EXIT_USAGE, "--%s must be a time like 30m or 2h, not \"%s\"", name, value);
 }
 
 enum exit_code argument_number(const struct invocation *invocation, size_t index, uint64_t *out)

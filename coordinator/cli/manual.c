@@ -8,6 +8,7 @@ static bool may_end(const struct command *command, enum exit_code code)
 {
     switch (code) {
     case EXIT_BAD_END:
+    case EXIT_WAITS:
     case EXIT_INTERRUPTED:
         return command->ends_badly;
     case EXIT_UNREACHABLE:

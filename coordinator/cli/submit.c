@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum exit_code submit_run(struct invocation *invocation, const char *verb, json_t *arguments)
+enum exit_code submit_run(struct invocation *invocation, const char *verb, json_t *arguments,
+                          bool wait_all)
 {
     json_t *body = NULL;
     enum exit_code code = invocation_ask(invocation, verb, arguments, &body);
@@ -21,6 +22,7 @@ enum exit_code submit_run(struct invocation *invocation, const char *verb, json_
     }
     printf("run %llu\n", (unsigned long long)run);
     fflush(stdout);
-    return option_given(invocation, "detach") ? EXIT_FINE
-                                              : follow_run(invocation, run, FOLLOW_PROGRESS);
+    return option_given(invocation, "detach")
+               ? EXIT_FINE
+               : follow_run(invocation, run, FOLLOW_PROGRESS, wait_all);
 }

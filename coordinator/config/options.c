@@ -2,6 +2,7 @@
 /* options.c - the table of every key of farm.yaml, and values as texts. */
 #include "coordinator/config/options.h"
 
+#include "proto/base/units.h"
 #include "proto/limits.h"
 
 #include <assert.h>
@@ -228,30 +229,11 @@ const struct config_option config_options[] = {
 
 /* ---- values as texts ------------------------------------------------------------------------ */
 
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-/* Largest first, so that a value is written in the largest unit that divides it. */
-static const struct unit sizes[] = {{"TiB", 1ull << 40},
-                                    {"GiB", 1ull << 30},
-                                    {"MiB", 1ull << 20},
-                                    {"KiB", 1ull << 10},
-                                    {"T", 1ull << 40},
-                                    {"G", 1ull << 30},
-                                    {"M", 1ull << 20},
-                                    {"K", 1ull << 10},
-                                    {"B", 1},
-                                    {"", 1},
-                                    {NULL, 0}};
-static const struct unit times[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
-                                    {"s", 1000},     {"ms", 1},      {NULL, 0}};
-static const struct unit counts[] = {{"", 1}, {NULL, 0}};
-
 static const struct unit *units_of(const struct config_option *option)
 {
-    return option->type == OPTION_BYTES ? sizes : option->type == OPTION_TIME ? times : counts;
+    return option->type == OPTION_BYTES  ? units_of_bytes
+           : option->type == OPTION_TIME ? units_of_time
+                                         : units_of_counts;
 }
 
 static const char *expected_of(const struct config_option *option)
@@ -259,26 +241,6 @@ static const char *expected_of(const struct config_option *option)
     return option->type == OPTION_BYTES  ? "a size like 8G or 500MiB"
            : option->type == OPTION_TIME ? "a time like 90s, 30m or 2h"
                                          : "a whole number";
-}
-
-/* Parses digits and a unit. Zero needs no unit. */
-static int parse_unit_number(const struct config_option *option, const char *text, uint64_t *out)
-{
-    char *end;
-    if (*text < '0' || *text > '9')
-        return -1;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno)
-        return -1;
-    if (number == 0 && !*end) {
-        *out = 0;
-        return 0;
-    }
-    for (const struct unit *unit = units_of(option); unit->name; unit++)
-        if (strcmp(end, unit->name) == 0)
-            return __builtin_mul_overflow(number, unit->factor, out) ? -1 : 0;
-    return -1;
 }
 
 static const char *print_number(const struct config_option *option, uint64_t number,
@@ -295,7 +257,7 @@ static int set_option_number(const struct config_option *option, const char *tex
                              struct arena *arena, struct err *err)
 {
     uint64_t number;
-    if (parse_unit_number(option, text, &number) < 0)
+    if (!units_parse(units_of(option), text, &number))
         return err_set(err, "%s: expected %s, not \"%s\"", option->key, expected_of(option), text);
     if (number < option->least)
         return err_set(err, "%s: at least %s, not %s", option->key,

@@ -189,16 +189,32 @@ static uint64_t evaluations_ms(const struct farm *farm)
     return first_ms;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The first deadline of a run (run_options.give_up_ms) after this time, or FARM_NEVER. */
+static uint64_t give_ups_ms(const struct farm *farm, uint64_t after_ms)
+{
+    uint64_t first_ms = FARM_NEVER;
+    for (const struct run *run = farm->runs; run; run = run->hh.next) {
+        uint64_t due_ms = run->submitted_ms + run->options.give_up_ms;
+        if (run->state == RUN_OPEN && run->options.give_up_ms && due_ms > after_ms)
+            first_ms = earlier(first_ms, due_ms);
+    }
+    return first_ms;
+}
+
 uint64_t farm_deadline_ms(const struct farm *farm)
 {
-    uint64_t deadline_ms = probation_ms(farm), evaluations = evaluations_ms(farm);
-    if (evaluations < deadline_ms)
-        deadline_ms = evaluations;
-    if (may_expire(farm) && farm->looked_ms + look_ms < deadline_ms)
-        deadline_ms = farm->looked_ms + look_ms;
+    uint64_t deadline_ms = earlier(probation_ms(farm), evaluations_ms(farm));
+    deadline_ms = earlier(deadline_ms, give_ups_ms(farm, farm->now_ms));
+    if (may_expire(farm))
+        deadline_ms = earlier(deadline_ms, farm->looked_ms + look_ms);
     const struct rank_node *timer = rank_first(&farm->timers);
-    if (timer && timer->key[0] < deadline_ms)
-        deadline_ms = timer->key[0];
+    if (timer)
+        deadline_ms = earlier(deadline_ms, timer->key[0]);
     if (deadline_ms < farm->now_ms) /* due; a time before our own start is not a boot time */
         deadline_ms = farm->now_ms;
     return deadline_ms == FARM_NEVER ? FARM_NEVER : deadline_ms - farm->offset_ms;
@@ -349,7 +365,7 @@ static void release_due(struct step *step)
         decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job}});
 }
 
-/* Whether this step may have left a ready job without any host that could take it. */
+/* Whether this step may have left a ready job without a host that could take it. */
 static bool routes_changed(const struct farm_outcome *outcome, size_t first)
 {
     for (size_t i = first; i < outcome->record_count; i++) {
@@ -384,8 +400,8 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
     release_due(step);
     decide_probations(step);
     decide_evaluations(step);
-    if (routes_changed(outcome, first))
-        close_unroutable(step);
+    if (routes_changed(outcome, first) || give_ups_ms(farm, last_ms) <= now_ms)
+        decide_routes(step);
     decide_schedule(step);
     assert_followed(step, followed);
     close_finished_runs(step);

@@ -37,8 +37,7 @@ static enum builder missing_builder(const struct capabilities *host, const struc
     return recipe->tool && !has_builder(host, recipe->tool) ? recipe->tool : BUILDER_NONE;
 }
 
-/* The reasons that waiting does not change, or FIT_YES. */
-static enum fit never_fits(const struct worker_view *worker, const struct want *want)
+enum fit never_fits(const struct worker_view *worker, const struct want *want)
 {
     const struct capabilities *host = worker->capabilities;
     const struct plan_item *item = want->item;
@@ -373,43 +372,6 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
                                             fit_text(fit, &worker, &want, floor_bytes, arena)};
     }
     return count;
-}
-
-/* The host that comes closest to taking the job gives the most useful reason. */
-static int fit_closeness(enum fit fit)
-{
-    return fit == FIT_WORKER ? 0 : fit == FIT_SYSTEM ? 1 : 2;
-}
-
-bool routable(const struct farm *farm, const struct want *want, const char **reason,
-              struct arena *arena)
-{
-    struct worker_view worker;
-    uint64_t cursor = 0;
-    size_t seen = 0;
-    const char *why = NULL;
-    int closest = 0;
-    if (!*want->item->variant.system) {
-        *reason = arena_print(arena, "the system of %s is not known: set `system` in farm.yaml",
-                              want->item->variant.package);
-        return false;
-    }
-    while (view_worker_next(farm, &cursor, &worker)) {
-        if (worker.state == WORKER_REMOVED)
-            continue;
-        seen++;
-        enum fit fit = worker.joined ? never_fits(&worker, want) : FIT_YES;
-        if (fit == FIT_YES)
-            return true;
-        if (why && fit_closeness(fit) <= closest)
-            continue;
-        closest = fit_closeness(fit);
-        why = fit_text(fit, &worker, want, 0, arena);
-    }
-    if (!seen)
-        return true; /* no worker has joined yet */
-    *reason = arena_print(arena, "no worker can take it: %s", why);
-    return false;
 }
 
 bool could_take(const struct farm *farm, uint64_t worker, const struct want *want)

@@ -21,17 +21,13 @@ enum fit fits(const struct worker_view *worker, const struct want *want, uint64_
 bool is_backed_off(const struct farm *farm, uint64_t job, const struct worker_view *worker,
                    const struct want *want);
 
+/* The first reason that waiting does not change, or FIT_YES. For workers that have joined. */
+enum fit never_fits(const struct worker_view *worker, const struct want *want);
 /* Whether this worker could ever take the job. */
 bool could_take(const struct farm *farm, uint64_t worker, const struct want *want);
 /* Whether a connected host other than `worker`, on which the job has not failed either, can take
  * the job now or later. */
 bool another_could_take(const struct farm *farm, uint64_t job, uint64_t worker);
-/* Whether any host of the roster, as it is now, could ever take the job. True for a farm without
- * workers, and while a worker has not yet said hello. *reason, in the arena, is set only when the
- * result is false. */
-bool routable(const struct farm *farm, const struct want *want, const char **reason,
-              struct arena *arena);
-
 /* The largest memory and disk among the hosts that could ever take the job. */
 struct most {
     uint64_t memory_bytes, disk_bytes; /* 0: no such host */

@@ -14,7 +14,7 @@
 #include <string.h>
 
 const char *const disposition_names[] = {"build",      "skip",    "join", "collide",
-                                         "unroutable", "problem", NULL};
+                                         "unroutable", "problem", "wait", NULL};
 
 struct lanes {
     uint64_t worker;

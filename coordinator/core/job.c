@@ -4,9 +4,7 @@
 #include "coordinator/core/publish.h"
 #include "proto/base/seeded.h"
 
-/* Hands over the jobs that waited for a job without a result: the first builds the variant itself,
- * and the others wait for that one. */
-static void hand_on(struct step *step, const uint64_t *followers, size_t count)
+void part_followers(struct step *step, const uint64_t *followers, size_t count)
 {
     struct job_view first = must_job(step->farm, followers[0]);
     struct run_view run = must_run(step->farm, first.run);
@@ -35,7 +33,7 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
     if (!count)
         return;
     if (!is_result(verdict)) {
-        hand_on(step, followers, count);
+        part_followers(step, followers, count);
         return;
     }
     for (size_t i = 0; i < count; i++)

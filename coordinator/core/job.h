@@ -21,6 +21,10 @@ void close_job(struct step *step, uint64_t job, enum verdict verdict, enum cause
  * closed job. */
 void give_up_job(struct step *step, uint64_t job, enum verdict verdict, const char *reason);
 
+/* Parts these jobs, at least one, from the job that they wait for: the first builds the variant
+ * itself, and the others wait for that one. */
+void part_followers(struct step *step, const uint64_t *followers, size_t count);
+
 /* Refuses a run that is not open yet: gives up its jobs with that verdict, then the run. */
 void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const char *reason);
 /* Closes every open run with nothing left to do. */

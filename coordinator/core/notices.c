@@ -5,8 +5,9 @@
  * person is needed, never once for each variant. It reads the records of the step that just ended,
  * so no other decider has to consider it. Invariant: at most one notice of a (kind, subject) is
  * open, however many publications wait for the same account; it ends automatically when what it
- * says is over. Nothing is raised while farm.yaml names nobody to notify. Runs of `farm build`
- * concern only the person who started them and raise no notice.
+ * says is over. What needs a person is a fact of the farm, whether or not farm.yaml names somebody
+ * to tell; beginnings and ends of runs are raised only for somebody. Runs of `farm build` concern
+ * only the person who started them and raise no notice.
  */
 #include "coordinator/core/notices.h"
 
@@ -21,7 +22,8 @@ static void raise_notice(struct step *step, enum notice_kind kind, const char *s
     struct farm_view farm;
     view_farm(step->farm, &farm);
     bool is_open = query_notice(step->farm, kind, subject) && !SEEDED_BUG(NOTICE_TWICE);
-    if (!farm.policy.notices || is_open)
+    bool is_momentary = kind == NOTICE_RUN_OPENED || kind == NOTICE_RUN_ENDED;
+    if (is_open || (is_momentary && !farm.policy.notices))
         return;
     uint64_t id = query_counters(step->farm).notice + 1;
     decide(
@@ -57,12 +59,6 @@ static const char *verdicts_of(struct step *step, const struct run_view *run)
     return text;
 }
 
-static bool went_well(const struct run_view *run)
-{
-    return run->by_verdict[VERDICT_OK] + run->by_verdict[VERDICT_SKIPPED] == run->jobs &&
-           !run->publish_failed;
-}
-
 static const char *end_of_run(struct step *step, const struct run_view *run)
 {
     const char *text = arena_print(step->arena, "run %llu ended%s", (unsigned long long)run->run,
@@ -70,9 +66,10 @@ static const char *end_of_run(struct step *step, const struct run_view *run)
     if (run->publications_wanted)
         text = arena_print(step->arena, "%s; %zu of %zu published", text, run->published,
                            run->publications_wanted);
-    return went_well(run) ? text
-                          : arena_print(step->arena, "%s; `farm why %llu` says what to fix", text,
-                                        (unsigned long long)run->run);
+    return view_progress(step->farm, run->run) == PROGRESS_WELL
+               ? text
+               : arena_print(step->arena, "%s; `farm why %llu` says what to fix", text,
+                             (unsigned long long)run->run);
 }
 
 static void note_run(struct step *step, enum record_kind kind, uint64_t id)
@@ -89,6 +86,53 @@ static void note_run(struct step *step, enum record_kind kind, uint64_t id)
     else
         raise_notice(step, NOTICE_RUN_ENDED, subject, id,
                      arena_print(step->arena, "%s was refused: %s", subject, run.reason));
+}
+
+/* ---- runs that wait for hosts -------------------------------------------------------------- */
+
+/* "run 5 waits for hosts: 22 jobs: no worker builds for aarch64-linux: ..." */
+static const char *text_of_waits(struct step *step, uint64_t run, const struct wait_view *waits,
+                                 size_t count)
+{
+    const char *text = arena_print(step->arena, "%s waits for hosts", subject_of_run(step, run));
+    for (size_t i = 0; i < count; i++)
+        text = arena_print(step->arena, "%s%s %zu job%s: %s", text, i ? ";" : ":", waits[i].jobs,
+                           waits[i].jobs == 1 ? "" : "s", waits[i].reason);
+    return text;
+}
+
+static void note_waits(struct step *step, uint64_t id)
+{
+    struct run_view run = must_run(step->farm, id);
+    struct wait_view *waits;
+    if (!run_is_patient(&run.options))
+        return;
+    size_t count = run.state == RUN_OPEN ? view_waits(step->farm, id, &waits, step->arena) : 0;
+    if (count)
+        raise_notice(step, NOTICE_HOSTS_WANTED, subject_of_run(step, id), id,
+                     text_of_waits(step, id, waits, count));
+    else
+        end_notice(step, NOTICE_HOSTS_WANTED, subject_of_run(step, id));
+}
+
+/* A worker left the roster: jobs may have lost their last host. */
+static void note_new_waits(struct step *step)
+{
+    struct run_view run;
+    uint64_t cursor = 0;
+    while (view_run_next(step->farm, &cursor, &run))
+        if (run.state == RUN_OPEN)
+            note_waits(step, run.run);
+}
+
+/* A worker came: it may be the one that was wanted. */
+static void note_old_waits(struct step *step)
+{
+    struct notice_view notice;
+    uint64_t cursor = 0;
+    while (view_notice_next(step->farm, &cursor, &notice))
+        if (notice.kind == NOTICE_HOSTS_WANTED)
+            note_waits(step, notice.run);
 }
 
 /* ---- publications -------------------------------------------------------------------------- */
@@ -152,9 +196,11 @@ static void note_publication(struct step *step, enum record_kind kind, uint64_t 
 
 /* ---- workers and the disk ------------------------------------------------------------------ */
 
-static void note_worker(struct step *step, uint64_t id)
+static void note_worker(struct step *step, uint64_t id, enum worker_state to)
 {
     struct worker_view worker = must_worker(step->farm, id);
+    if (to == WORKER_REMOVED)
+        note_new_waits(step);
     if (worker.state == WORKER_QUARANTINED)
         raise_notice(
             step, NOTICE_WORKER_QUARANTINED, worker.name, 0,
@@ -183,12 +229,16 @@ static void note_intake(struct step *step)
 static void note_record(struct step *step, const struct record *record)
 {
     enum record_kind kind = record->kind;
-    if (kind == RECORD_RUN_OPENED || kind == RECORD_RUN_CLOSED || kind == RECORD_RUN_REFUSED)
-        note_run(step, kind, record->run.run);
-    else if (kind >= RECORD_PUBLICATION_HELD && kind <= RECORD_PUBLICATION_FAILED)
+    if (kind == RECORD_RUN_OPENED || kind == RECORD_RUN_CLOSED || kind == RECORD_RUN_REFUSED) {
+        uint64_t run = record->run.run;
+        note_run(step, kind, run);
+        note_waits(step, run);
+    } else if (kind >= RECORD_PUBLICATION_HELD && kind <= RECORD_PUBLICATION_FAILED)
         note_publication(step, kind, record->publication.publication);
     else if (kind == RECORD_WORKER_MOVED)
-        note_worker(step, record->worker_moved.worker);
+        note_worker(step, record->worker_moved.worker, record->worker_moved.to);
+    else if (kind == RECORD_WORKER_JOINED || kind == RECORD_PEER_ENROLLED)
+        note_old_waits(step);
     else if (kind == RECORD_INTAKE_SET || kind == RECORD_FARM_STARTED)
         note_intake(step);
 }

@@ -2,16 +2,26 @@
 /* plan.c - turns what discovery found into jobs.
  *
  * Owns the answers to: is the item unchanged, does an open run build it already, would two branches
- * publish it to the same place, can any host ever take it. `farm plan` calls the same functions.
+ * publish it to the same place, could a host take it. `farm plan` calls the same functions.
  */
 #include "coordinator/core/plan.h"
 
-#include "coordinator/core/fit.h"
 #include "coordinator/core/job.h"
+#include "coordinator/core/route.h"
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <string.h>
+
+static const char nothing_in_matrix[] =
+    "nothing matches this filter: `farm matrix` lists what there is";
+static const char nothing_to_retry[] = "no job of that run matches: see `farm status RUN`";
+
+bool plan_selects_nothing(const char *reason)
+{
+    return strcmp(reason, nothing_in_matrix) == 0 || strcmp(reason, nothing_to_retry) == 0;
+}
 
 /* ---- what becomes of an item --------------------------------------------------------------- */
 
@@ -75,14 +85,17 @@ enum disposition plan_disposition(const struct farm *farm, const struct run_opti
         *reason = arena_print(arena, "job %llu builds it already", (unsigned long long)*joins);
         return PLAN_JOIN;
     }
-    if (!routable(farm,
-                  &(struct want){.item = item,
-                                 .publish = plan_publishes(options, item),
-                                 .worker = options->worker,
-                                 .is_task = *options->task != '\0'},
-                  reason, arena))
-        return PLAN_UNROUTABLE;
-    return PLAN_BUILD;
+    struct want want = {
+        .item = item, .publish = plan_publishes(options, item), .worker = options->worker};
+    switch (route_of(farm, &want, reason, arena)) {
+    case ROUTE_OPEN:
+        return PLAN_BUILD;
+    case ROUTE_NO_HOST:
+        return run_is_patient(options) ? PLAN_WAIT : PLAN_UNROUTABLE;
+    case ROUTE_NEVER:
+        break;
+    }
+    return PLAN_UNROUTABLE;
 }
 
 /* ---- collisions ---------------------------------------------------------------------------- */
@@ -219,7 +232,7 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
         return; /* cancelled meanwhile, or a repeated answer */
     const char *problem = input->problem;
     if (!*problem && !input->items_count)
-        problem = "nothing matches this filter: `farm matrix` lists what there is";
+        problem = run.options.retry_of ? nothing_to_retry : nothing_in_matrix;
     if (*problem) {
         decide(step, &(struct record){.kind = RECORD_RUN_REFUSED, .run = {input->run, problem}});
         return;
@@ -251,49 +264,73 @@ void decide_preflighted(struct step *step, const struct input_preflighted *input
         decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
 }
 
-/* ---- what no host can take ------------------------------------------------------------------ */
+/* ---- what no host of the roster can take ---------------------------------------------------- */
 
-/* No host can take the job only because others joined it to publish: those are closed, and the job
- * goes on. */
-static void part_publishers(struct step *step, uint64_t job, const char *reason)
+/* No host can take the job, and one could if nobody published it: those who publish it and those
+ * who do not go separate ways. Returns whether there are both. */
+static bool part_publishers(struct step *step, uint64_t job)
 {
+    bool publishes = query_publishes(step->farm, job);
     uint64_t *followers;
-    size_t count = query_followers(step->farm, job, &followers, step->arena);
+    size_t count = query_followers(step->farm, job, &followers, step->arena), others = 0;
     for (size_t i = 0; i < count; i++)
-        if (query_publishes(step->farm, followers[i]))
-            close_job(step, followers[i], VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+        if (query_publishes(step->farm, followers[i]) != publishes)
+            followers[others++] = followers[i];
+    if (others)
+        part_followers(step, followers, others);
+    return others;
 }
 
-static bool close_if_unroutable(struct step *step, uint64_t job)
+/* A job that waited until its run's deadline could have been built; the others never could. */
+static void close_without_host(struct step *step, uint64_t job, const char *reason)
+{
+    struct run_view run = must_run(step->farm, must_job(step->farm, job).run);
+    if (run_is_patient(&run.options))
+        close_job(step, job, VERDICT_CANCELLED, CAUSE_NONE,
+                  arena_print(step->arena, "given up: %s", reason));
+    else
+        close_job(step, job, VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+}
+
+/* Whether a host could take the job if nobody published it. */
+static bool lacks_only_publisher(struct step *step, struct want want)
+{
+    const char *reason;
+    bool needs_publisher = want.publish;
+    want.publish = false;
+    return needs_publisher && route_of(step->farm, &want, &reason, step->arena) == ROUTE_OPEN;
+}
+
+/* Returns whether anything was decided. A patient job without a host stays where it is. */
+static bool route_job(struct step *step, uint64_t job)
 {
     struct want want;
-    const char *reason, *own_reason;
+    const char *reason;
     query_want(step->farm, job, &want);
-    if (routable(step->farm, &want, &reason, step->arena))
+    if (route_of(step->farm, &want, &reason, step->arena) == ROUTE_OPEN)
         return false;
-    want.publish = query_publishes(step->farm, job);
-    if (routable(step->farm, &want, &own_reason, step->arena))
-        part_publishers(step, job, reason);
-    else
-        close_job(step, job, VERDICT_UNROUTABLE, CAUSE_NONE, own_reason);
-    return true;
+    if (lacks_only_publisher(step, want) && part_publishers(step, job))
+        return true;
+    if (!want.is_patient)
+        close_without_host(step, job, reason);
+    return !want.is_patient;
 }
 
-/* A class vanishes with its last job, so the walk restarts after each job that is closed. */
-static bool close_one_unroutable(struct step *step)
+/* A class vanishes with its last job, so the walk restarts after each decision. */
+static bool route_one(struct step *step)
 {
     struct ready_view ready = {0};
     while (query_ready_class(step->farm, ready.class, &ready))
-        if (close_if_unroutable(step, ready.head))
+        if (route_job(step, ready.head))
             return true;
     for (uint64_t held = 0; (held = query_held_after(step->farm, held));)
-        if (close_if_unroutable(step, held))
+        if (route_job(step, held))
             return true;
     return false;
 }
 
-void close_unroutable(struct step *step)
+void decide_routes(struct step *step)
 {
-    while (close_one_unroutable(step))
+    while (route_one(step))
         continue;
 }

@@ -6,6 +6,9 @@
 
 #include "coordinator/core/step.h"
 
+/* Whether a run was refused for this reason because its filter selects nothing. */
+bool plan_selects_nothing(const char *reason);
+
 /* Whether a run with these options publishes the item. */
 bool plan_publishes(const struct run_options *options, const struct plan_item *item);
 /* What a run would do with one item now. Collisions involve several items and are not reported
@@ -23,8 +26,10 @@ const char *plan_collision_reason(const struct plan_item *a, const struct plan_i
 void decide_resolved(struct step *step, const struct input_resolved *input);
 /* Preflight of a run ended: it opens, or it is refused. */
 void decide_preflighted(struct step *step, const struct input_preflighted *input);
-/* Closes ready and held jobs that no host can ever take. Called after the roster changed or jobs
- * became ready. */
-void close_unroutable(struct step *step);
+/* Decides about ready and held jobs that no host of the roster can take: tasks, evaluations, builds
+ * from a checkout and jobs of runs whose deadline (give_up_ms) has passed are closed; of jobs that
+ * share a build and lack only a host that may publish, those that do not publish go on alone; all
+ * others wait. Called after the roster changed, jobs became ready or a deadline passed. */
+void decide_routes(struct step *step);
 
 #endif

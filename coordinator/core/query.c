@@ -100,6 +100,11 @@ bool query_ready_class(const struct farm *farm, const struct ready_class *after,
     return true;
 }
 
+const struct ready_class *query_class(const struct farm *farm, uint64_t job)
+{
+    return find_job(farm, job)->ready_class;
+}
+
 size_t query_ready_count(const struct farm *farm)
 {
     assert(!farm->jobs_ready == !farm->classes);
@@ -117,6 +122,13 @@ int query_urgency(const struct farm *farm, uint64_t a, uint64_t b)
     return rank_compare(&find_job(farm, a)->rank, &find_job(farm, b)->rank);
 }
 
+static bool is_patient(const struct farm *farm, const struct run *run)
+{
+    uint64_t give_up_ms = run->options.give_up_ms;
+    return run_is_patient(&run->options) &&
+           !(give_up_ms && farm->now_ms >= run->submitted_ms + give_up_ms);
+}
+
 void query_want(const struct farm *farm, uint64_t job, struct want *out)
 {
     const struct job *found = find_job(farm, job);
@@ -132,6 +144,7 @@ void query_want(const struct farm *farm, uint64_t job, struct want *out)
         .worker = found->run->options.worker,
         .is_task = *found->run->options.task != '\0' && !options_evaluate(&found->run->options),
         .evaluates = options_evaluate(&found->run->options),
+        .is_patient = is_patient(farm, found->run),
     };
 }
 

@@ -32,6 +32,8 @@ struct ready_view {
 };
 bool query_ready_class(const struct farm *farm, const struct ready_class *after,
                        struct ready_view *out);
+/* The class of a ready job; NULL for a job that is not ready. */
+const struct ready_class *query_class(const struct farm *farm, uint64_t job);
 size_t query_ready_count(const struct farm *farm);
 uint64_t query_ready_after(const struct farm *farm, uint64_t job); /* next in its class, or 0 */
 /* Which of two ready jobs is more urgent: less than 0 for the first. */
@@ -45,6 +47,8 @@ struct want {
     const char *worker; /* the only one that may take it, "" any */
     bool is_task;       /* a task of that host (run_options.task) */
     bool evaluates;     /* an evaluation: takes only slots that builds leave free */
+    bool is_patient;    /* waits for a host that is not there yet: run_is_patient, and the run's
+                           deadline has not passed */
 };
 void query_want(const struct farm *farm, uint64_t job, struct want *out);
 /* Whether the job's own run publishes it. */

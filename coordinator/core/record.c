@@ -16,6 +16,7 @@ const char *const notice_kind_names[] = {"none",
                                          "publication-unknown",
                                          "worker-quarantined",
                                          "intake-closed",
+                                         "hosts-wanted",
                                          NULL};
 const char *const worker_state_names[] = {"offline", "online",    "draining", "quarantined",
                                           "removed", "probation", NULL};
@@ -129,15 +130,27 @@ static const struct field record_worker_cleared_fields[] = {
 };
 
 static const struct field run_options_fields[] = {
-    SHAPE_FIELD(struct run_options, TEXT, project), SHAPE_FIELD(struct run_options, TEXT, filter),
-    SHAPE_FIELD(struct run_options, FLAG, publish), SHAPE_FIELD(struct run_options, FLAG, force),
-    SHAPE_FIELD(struct run_options, I64, priority), SHAPE_FIELD(struct run_options, U64, retry_of),
-    SHAPE_FIELD(struct run_options, TEXT, at),      SHAPE_FIELD(struct run_options, FLAG, local),
-    SHAPE_FIELD(struct run_options, FLAG, failed),  SHAPE_FIELD(struct run_options, TEXT, commit),
-    SHAPE_FIELD(struct run_options, TEXT, bundle),  SHAPE_FIELD(struct run_options, TEXT, worker),
+    SHAPE_FIELD(struct run_options, TEXT, project),
+    SHAPE_FIELD(struct run_options, TEXT, filter),
+    SHAPE_FIELD(struct run_options, FLAG, publish),
+    SHAPE_FIELD(struct run_options, FLAG, force),
+    SHAPE_FIELD(struct run_options, I64, priority),
+    SHAPE_FIELD(struct run_options, U64, retry_of),
+    SHAPE_FIELD(struct run_options, TEXT, at),
+    SHAPE_FIELD(struct run_options, FLAG, local),
+    SHAPE_FIELD(struct run_options, FLAG, failed),
+    SHAPE_FIELD(struct run_options, TEXT, commit),
+    SHAPE_FIELD(struct run_options, TEXT, bundle),
+    SHAPE_FIELD(struct run_options, TEXT, worker),
     SHAPE_FIELD(struct run_options, TEXT, task),
+    SHAPE_FIELD(struct run_options, U64, give_up_ms),
 };
 const struct shape run_options_shape = SHAPE(struct run_options, run_options_fields);
+
+bool run_is_patient(const struct run_options *options)
+{
+    return !options->local && !*options->task;
+}
 
 bool options_evaluate(const struct run_options *options)
 {

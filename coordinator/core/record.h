@@ -142,19 +142,25 @@ struct run_options {
     const char *project; /* "" all */
     const char *filter;  /* as typed; resolved by the shell */
     bool publish;
-    bool force;         /* also build what is unchanged */
-    int64_t priority;   /* higher first */
-    uint64_t retry_of;  /* a run, or 0; task "evaluate": the run whose jobs are evaluated */
-    bool failed;        /* retry: only jobs whose verdict is not ok */
-    const char *at;     /* retry: a branch whose tip to take, "" the same commits */
-    bool local;         /* `farm build --from`: never publishes, goes first */
-    const char *commit; /* local: the commit to build; "" otherwise */
-    const char *bundle; /* local: name of the git bundle that has it, "" when it is pushed */
-    const char *worker; /* local, task: the only worker that may take it, "" any */
-    const char *task;   /* a task of one host ("smoke", "clean"), not a build: runs also while the
+    bool force;          /* also build what is unchanged */
+    int64_t priority;    /* higher first */
+    uint64_t retry_of;   /* a run, or 0; task "evaluate": the run whose jobs are evaluated */
+    bool failed;         /* retry: only jobs whose verdict is not ok */
+    const char *at;      /* retry: a branch whose tip to take, "" the same commits */
+    bool local;          /* `farm build --from`: never publishes, goes first */
+    const char *commit;  /* local: the commit to build; "" otherwise */
+    const char *bundle;  /* local: name of the git bundle that has it, "" when it is pushed */
+    const char *worker;  /* local, task: the only worker that may take it, "" any */
+    const char *task;    /* a task of one host ("smoke", "clean"), not a build: runs also while the
                            host is drained or its disk is full, and is tried once; "evaluate"
                            (evaluate.c) runs on any healthy host; "" none */
+    uint64_t give_up_ms; /* after the run was submitted: jobs that no host of the farm can take are
+                            closed; 0: they wait until a host comes */
 };
+
+/* Whether the run's jobs wait for a host that is not there yet. Tasks, evaluations and builds from
+ * a checkout are about the hosts that are there. */
+bool run_is_patient(const struct run_options *options);
 
 /* Whether the run evaluates jobs of another run (task "evaluate"). */
 bool options_evaluate(const struct run_options *options);
@@ -295,7 +301,8 @@ enum notice_kind {
     NOTICE_PUBLISHING_HELD,     /* an account: nothing is published there until its secret is set */
     NOTICE_PUBLICATION_UNKNOWN, /* publish_tries_max tries did not tell: a person must look */
     NOTICE_WORKER_QUARANTINED,
-    NOTICE_INTAKE_CLOSED /* the coordinator's disk */
+    NOTICE_INTAKE_CLOSED, /* the coordinator's disk */
+    NOTICE_HOSTS_WANTED   /* jobs of a run wait for a host that is not there */
 };
 extern const char *const notice_kind_names[];
 

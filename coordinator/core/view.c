@@ -85,7 +85,7 @@ uint64_t view_run_newest(const struct farm *farm)
         return 0;
     const struct run *newest = ELMT_FROM_HH(farm->runs->hh.tbl, farm->runs->hh.tbl->tail);
     for (const struct run *run = newest; run; run = run->hh.prev)
-        if (!*run->options.task)
+        if (!*run->options.task && run->state != RUN_REFUSED)
             return run->id;
     return newest->id;
 }

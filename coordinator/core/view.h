@@ -49,7 +49,8 @@ struct run_view {
 };
 MAY_MISS bool view_run(const struct farm *farm, uint64_t run, struct run_view *out);
 bool view_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out);
-uint64_t view_run_newest(const struct farm *farm); /* 0: none */
+/* The newest run that people mean: no task, and not refused, when there is such a one; 0: none. */
+uint64_t view_run_newest(const struct farm *farm);
 
 struct job_view {
     uint64_t job, run, joins;
@@ -277,8 +278,9 @@ enum disposition {
     PLAN_SKIP,       /* unchanged since the newest ledger entry */
     PLAN_JOIN,       /* an open run builds it already */
     PLAN_COLLIDE,    /* two branches would publish it to one target */
-    PLAN_UNROUTABLE, /* no host can ever take it */
-    PLAN_PROBLEM     /* its recipe cannot be built as it stands */
+    PLAN_UNROUTABLE, /* no worker can ever take it */
+    PLAN_PROBLEM,    /* its recipe cannot be built as it stands */
+    PLAN_WAIT        /* no worker of the roster can take it: it waits for one that can */
 };
 extern const char *const disposition_names[];
 struct plan_view {
@@ -292,6 +294,31 @@ struct plan_view {
 void view_plan(const struct farm *farm, const struct run_options *options,
                const struct plan_item *items, size_t count, struct plan_view *out,
                struct arena *arena);
+/* ---- how far a run is (progress.c) ---- */
+
+enum run_progress {
+    PROGRESS_ADVANCES, /* something runs, or can run with the hosts that there are */
+    PROGRESS_WELL,     /* over: all that this farm can build is built or unchanged, and published
+                          where that was asked; at least one is */
+    PROGRESS_FAILED,   /* nothing goes on by itself, and something is not as asked */
+    PROGRESS_WAITS,    /* nothing goes on without another host, and nothing failed */
+    PROGRESS_NOTHING,  /* over: the filter selected nothing, or nothing that any host can build */
+    PROGRESS_REFUSED
+};
+extern const char *const run_progress_names[];
+enum run_progress view_progress(const struct farm *farm, uint64_t run);
+
+/* Jobs of a run that wait for a host, because no worker of the roster can take them. */
+struct wait_view {
+    const char *reason; /* in the arena: what is missing, and what would help (route.h) */
+    size_t jobs;
+};
+/* One row for each reason, in the order of the jobs. */
+size_t view_waits(const struct farm *farm, uint64_t run, struct wait_view **out,
+                  struct arena *arena);
+/* The reason why a job waits for a host that is not there, or "". In the arena. */
+const char *view_wait(const struct farm *farm, const struct job_view *job, struct arena *arena);
+
 /* The expected end of a run in ms from now, by the same simulation; 0 when nothing is left. */
 uint64_t view_eta_ms(const struct farm *farm, uint64_t run);
 /* How long an item is expected to build: learned, or the default. */

@@ -108,6 +108,23 @@ static json_t *run_published(const struct run_view *view)
     return published;
 }
 
+/* What jobs wait for that no worker can take: [{reason, jobs}]. */
+static json_t *run_waits(const struct farm *farm, const struct run_view *view)
+{
+    struct arena arena = {0};
+    struct wait_view *waits;
+    size_t count = view->state == RUN_OPEN ? view_waits(farm, view->run, &waits, &arena) : 0;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_t *row = json_object();
+        set_text(row, "reason", waits[i].reason);
+        set_number(row, "jobs", waits[i].jobs);
+        json_array_append_new(list, row);
+    }
+    arena_clear(&arena);
+    return list;
+}
+
 static void set_run_options(json_t *object, const struct run_options *options)
 {
     set_text(object, "project", options->project);
@@ -138,6 +155,8 @@ static json_t *run_from_view(const struct farm *farm, const struct run_view *vie
     set_number(object, "total", view->jobs);
     json_object_set_new(object, "counts", run_counts(view));
     json_object_set_new(object, "published", run_published(view));
+    set_text(object, "progress", run_progress_names[view_progress(farm, view->run)]);
+    json_object_set_new(object, "waits", run_waits(farm, view));
     set_number(object, "eta_ms", view->state == RUN_OPEN ? view_eta_ms(farm, view->run) : 0);
     return object;
 }
@@ -248,6 +267,7 @@ static void set_attempt(json_t *object, const struct farm *farm, const struct jo
 
 static json_t *job_from_view(const struct farm *farm, const struct job_view *view)
 {
+    struct arena arena = {0};
     json_t *object = json_object();
     set_number(object, "job", view->job);
     set_number(object, "run", view->run);
@@ -261,6 +281,8 @@ static json_t *job_from_view(const struct farm *farm, const struct job_view *vie
     json_object_set_new(object, "publication", job_publication(farm, view->publication));
     set_flag(object, "published", job_is_published(farm, view));
     set_flag(object, "skipped", view->verdict == VERDICT_SKIPPED);
+    set_text(object, "waits_for", view_wait(farm, view, &arena));
+    arena_clear(&arena);
     set_number(object, "planned_at", view->planned_wall_ms);
     set_number(object, "closed_at", view->closed_wall_ms);
     return object;

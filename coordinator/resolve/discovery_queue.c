@@ -157,8 +157,9 @@ struct selection {
 static bool retry_wants(const struct job_view *job, const struct run_options *options,
                         const struct filter *filter)
 {
-    bool fine = job->verdict == VERDICT_OK || job->verdict == VERDICT_SKIPPED;
-    return !(options->failed && fine) && filter_matches(filter, &job->item->variant);
+    bool failed = job->state == JOB_CLOSED && job->verdict != VERDICT_OK &&
+                  job->verdict != VERDICT_SKIPPED && job->verdict != VERDICT_UNROUTABLE;
+    return (failed || !options->failed) && filter_matches(filter, &job->item->variant);
 }
 
 static void select_jobs(const struct farm *source, const struct run_options *options,
@@ -230,9 +231,7 @@ static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
     for (size_t i = 0; i < lost->items_count; i++)
         answer.warnings[answer.warnings_count++] = lost->items[i].problem;
     size_t blocked = block_lost(answer.items, selection->count, lost);
-    if (!selection->count)
-        answer.problem = "no job of that run matches: see `farm status RUN`";
-    else if (blocked == selection->count)
+    if (selection->count && blocked == selection->count)
         answer.problem = lost->items[0].problem;
     tell_resolved(resolver, run, &answer);
 }

@@ -50,7 +50,8 @@ has() {
 	FARM_TIMEOUT_S=200 run farm rebuild
 	echo "$output"
 	[ "$status" -eq 1 ]
-	run_is closed
+	says "2 jobs wait: no worker builds for aarch64-linux"
+	run_is open # a host may still come for what waits
 	has none $short-avx2 ok
 	has none $short-avx2-noisy ok
 	has none $short-avx512 ok
@@ -64,7 +65,7 @@ has() {
 	has silent $short-avx2-silent timed-out
 	has timeout $short-avx2-endless timed-out
 	job_is torchvision-python313-darwin-mps verdict unroutable
-	job_is $short-armv8_2 verdict unroutable
+	job_is $short-armv8_2 state ready
 	run farm why $short-avx2-compile-error
 	says "1 variant: compile: "
 	says "; seen on one"

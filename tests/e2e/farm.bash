@@ -198,10 +198,23 @@ refuses() {
 
 # ---- a farm's life ------------------------------------------------------------------------------
 
-# farm_make URL: keys and an empty farm.yaml of our own in place of the one `farm init` wrote.
+# farm_make URL: keys, and the farm.yaml that `farm init` writes, with ports of this test's own.
 farm_make() {
 	free_ports
 	farm init "$1" >/dev/null
+	sed -i -e "s|# \(control: tcp://.*:\)7471|\1$control_port|" \
+		-e "s|# \(log: tcp://.*:\)7472|\1$log_port|" \
+		-e "s|# \(join: tcp://.*:\)7473|\1$join_port|" "$FARM_HOME/farm.yaml"
+	! grep '^[^#]*:747' "$FARM_HOME/farm.yaml" # no test takes the ports of another farm
+}
+
+listen_section() {
+	cat <<-EOT
+		listen:
+		  control: tcp://${listen_on:-127.0.0.1}:$control_port
+		  log: tcp://${listen_on:-127.0.0.1}:$log_port
+		  join: tcp://${listen_on:-127.0.0.1}:$join_port
+	EOT
 }
 
 # Nothing is evaluated ahead unless a test wants it: a slow host would give runs other numbers.
@@ -209,11 +222,8 @@ farm_make() {
 # set for the call: listen_on, heartbeat, lease_ttl, lost_grace, retry_delay, evaluate_after,
 # attempts_max, lost_max.
 farm_config() {
-	cat >"$FARM_HOME/farm.yaml" <<-EOT
-		listen:
-		  control: tcp://${listen_on:-127.0.0.1}:$control_port
-		  log: tcp://${listen_on:-127.0.0.1}:$log_port
-		  join: tcp://${listen_on:-127.0.0.1}:$join_port
+	listen_section >"$FARM_HOME/farm.yaml"
+	cat >>"$FARM_HOME/farm.yaml" <<-EOT
 		timing:
 		  heartbeat: ${heartbeat:-500ms}
 		  lease_ttl: ${lease_ttl:-5s}

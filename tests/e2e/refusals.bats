@@ -109,13 +109,39 @@ farm_ready() {
 	refuses 4 "farm up" farm status
 }
 
-@test "no worker for a system: unroutable, with the reason; the others are built" {
+# The person goes home with one host, and adds the other from the sofa.
+@test "no worker for a system: the rest is built, and goes on when one comes" {
 	farm_ready
 	run farm rebuild --branch-nothing gpu=sm90
 	[ "$status" -eq 2 ]
+	run farm plan gpu=sm90
+	says "no worker builds for $other-linux: \`farm worker add\` adds one"
 	run farm rebuild gpu=sm90
-	farm status --json | jq -e --arg system "$other-linux" \
-		'all(.run.jobs[] | select(.system == $system); .verdict == "unroutable")'
+	[ "$status" -eq 6 ]
+	says "no worker builds for $other-linux: \`farm worker add\` adds one"
+	says "waiting for a host"
+	farm status --json | jq -e --arg system "$other-linux" '.run | .state == "open" and
+		(.jobs | all(.[]; if .system == $system then .state == "ready" else .verdict == "ok" end))'
 	run farm why sm90-armv9
 	says "$other-linux"
+	farm notice list --json | jq -e 'any(.notice == "hosts-wanted" and .subject == "run 1")'
+	run farm retry 1 --failed
+	[ "$status" -eq 2 ] # nothing failed
+	run farm watch 1
+	[ "$status" -eq 6 ]
+	worker_up late --emulate "$other-linux"
+	run farm watch 1 --wait-all
+	[ "$status" -eq 0 ]
+	run_is closed
+	farm notice list --json | jq -e 'all(.notice != "hosts-wanted")'
+}
+
+@test "nobody waits longer than --give-up says" {
+	farm_ready
+	run farm rebuild gpu=sm90 --give-up soon
+	[ "$status" -eq 2 ]
+	run farm rebuild gpu=sm90 --give-up 1s --wait-all
+	[ "$status" -eq 1 ]
+	says "given up: no worker builds for $other-linux"
+	run_is closed
 }

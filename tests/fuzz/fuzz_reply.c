@@ -14,9 +14,10 @@ static void show(const json_t *body, struct buf *out)
     grid_print(run, false, out);
     grid_counts(run, true, out);
     grid_failures(run, false, out);
+    grid_waits(run, true, out);
     run_summary(run, out);
     run_is_over(run);
-    run_went_well(run);
+    run_waits(run);
     teller_learn(teller, run, json_object_get(body, "workers"));
     json_array_foreach(json_object_get(body, "events"), index, event)
         teller_tell(teller, event, 0, out);

@@ -177,6 +177,13 @@ static bool somebody_could(const struct facts *facts, const struct fact_job *job
     return false;
 }
 
+/* A person's: it waits for hosts that are not there. */
+static bool may_wait(const struct facts *facts, const struct fact_job *job)
+{
+    const struct run_options *options = &facts_run(facts, job->run)->options;
+    return !options->local && !*options->task && strstr(job->item.variant.system, "-linux");
+}
+
 static void check_job_closed(struct world *world, const struct record_job *body)
 {
     const struct facts *facts = world->facts;
@@ -188,6 +195,8 @@ static void check_job_closed(struct world *world, const struct record_job *body)
         world_wrong(world, "closed", "job %llu is ok without an attempt that had its lease", id);
     else if (body->verdict == VERDICT_UNROUTABLE && somebody_could(facts, job))
         world_wrong(world, "closed", "job %llu is unroutable, and a host could take it", id);
+    else if (body->verdict == VERDICT_UNROUTABLE && may_wait(facts, job))
+        world_wrong(world, "closed", "job %llu is unroutable, and a host could come", id);
 }
 
 static void check_job_moves(struct world *world, uint64_t id)

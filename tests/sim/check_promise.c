@@ -308,6 +308,5 @@ void check_promises_kept(struct world *world)
 {
     check_holes(world);
     check_held(world);
-    if (world->swarm.policy.notices)
-        check_told(world);
+    check_told(world);
 }

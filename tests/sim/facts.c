@@ -237,6 +237,13 @@ static void over(struct facts *facts, enum notice_kind kind, const char *subject
         notice->over = true;
 }
 
+/* A worker came: whatever runs waited for may be there. */
+static void maybe_hosts_are_there(struct facts *facts)
+{
+    for (size_t i = 0; i < facts->notice_count; i++)
+        facts->notices[i].over |= facts->notices[i].kind == NOTICE_HOSTS_WANTED;
+}
+
 static bool any_held(const struct facts *facts, const struct target *target)
 {
     for (size_t i = 0; i < facts->publication_room; i++) {
@@ -290,6 +297,7 @@ static void joined(struct facts *facts, const struct record_worker_joined *body)
     worker->joined = worker->connected = true;
     if (worker->state == WORKER_OFFLINE)
         worker->state = WORKER_ONLINE;
+    maybe_hosts_are_there(facts);
 }
 
 static void lost(struct facts *facts, uint64_t id)
@@ -451,6 +459,7 @@ void facts_apply(struct facts *facts, const struct record *record)
         return;
     case RECORD_PEER_ENROLLED:
         add_worker(facts, &record->peer);
+        maybe_hosts_are_there(facts);
         return;
     case RECORD_WORKER_JOINED:
         joined(facts, &record->worker_joined);

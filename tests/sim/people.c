@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/sim/people.h"
 
+#include "coordinator/core/view.h"
 #include "proto/codec.h"
 #include "tests/sim/facts.h"
+#include "tests/sim/farmd.h"
 #include "tests/sim/host.h"
 #include "tests/sim/network.h"
 #include "tests/sim/targets.h"
@@ -14,7 +16,7 @@
 
 #define GIB ((uint64_t)1 << 30)
 
-enum { ASK_AGAIN_MS = 4000, MEND_EVERY_MS = 5000 };
+enum { ASK_AGAIN_MS = 4000, MEND_EVERY_MS = 5000, GIVE_UP_MOST_MS = 20 * 60 * 1000 };
 
 struct people {
     struct arena arena; /* of all texts */
@@ -178,6 +180,8 @@ static void submit(struct world *world, uint64_t first, uint64_t count, uint64_t
         options->force = roll(world, 3) == 0;
         options->priority = (int64_t)roll(world, 3);
         options->local = roll(world, 12) == 0;
+        if (draw(world, CHANCE_GIVE_UP, people->runs, 6) == 0)
+            options->give_up_ms = 1 + draw(world, CHANCE_GIVE_UP, people->runs, GIVE_UP_MOST_MS);
     }
     people_request(world, &input);
 }
@@ -391,8 +395,25 @@ static void mend_worker(struct world *world, const struct fact_worker *worker)
     people_request(world, &input);
 }
 
+/* Nobody brings the hosts that these runs wait for. */
+static void cancel_waiting(struct world *world)
+{
+    const struct farm *farm = farmd_farm(world);
+    struct run_view run;
+    uint64_t cursor = 0;
+    while (farm && view_run_next(farm, &cursor, &run)) {
+        struct arena arena = {0};
+        struct wait_view *waits;
+        struct input input = {.kind = INPUT_CANCEL, .cancel = {.run = run.run}};
+        if (run.state == RUN_OPEN && view_waits(farm, run.run, &waits, &arena))
+            people_request(world, &input);
+        arena_clear(&arena);
+    }
+}
+
 static void mend_all(struct world *world)
 {
+    cancel_waiting(world);
     struct input input = {.kind = INPUT_RESUME};
     input.pause.reason = "";
     people_request(world, &input);

@@ -88,19 +88,20 @@ struct world {
  * one of them, or another order among them, changes nothing for the others: what the core decides
  * in one step in another order plays the same story. */
 enum chance {
-    CHANCE_LINK,   /* what a link does to messages of one kind; link_id */
-    CHANCE_LETTER, /* how soon the coordinator takes what a link brought; the link */
-    CHANCE_CHILD,  /* how soon a child answers; input kind and subject */
-    CHANCE_FARMD,  /* whether a failed commit happened, and how long it is away; its life */
-    CHANCE_CRASH,  /* whether the coordinator dies here; the place and its subject */
-    CHANCE_LOG,    /* how soon a log is on disk; its token */
-    CHANCE_AGENT,  /* how slow an agent is, how long it is away; the host */
-    CHANCE_LIE,    /* what a host lies about; the host */
-    CHANCE_PHASE,  /* how a phase goes; token, phase and start */
-    CHANCE_STRIKE, /* a fault; its number */
-    CHANCE_PERSON, /* what a person does; its number */
-    CHANCE_ASK,    /* whether a request is repeated; its number */
-    CHANCE_SETTLE, /* how a person settles; the publication */
+    CHANCE_LINK,    /* what a link does to messages of one kind; link_id */
+    CHANCE_LETTER,  /* how soon the coordinator takes what a link brought; the link */
+    CHANCE_CHILD,   /* how soon a child answers; input kind and subject */
+    CHANCE_FARMD,   /* whether a failed commit happened, and how long it is away; its life */
+    CHANCE_CRASH,   /* whether the coordinator dies here; the place and its subject */
+    CHANCE_LOG,     /* how soon a log is on disk; its token */
+    CHANCE_AGENT,   /* how slow an agent is, how long it is away; the host */
+    CHANCE_LIE,     /* what a host lies about; the host */
+    CHANCE_PHASE,   /* how a phase goes; token, phase and start */
+    CHANCE_STRIKE,  /* a fault; its number */
+    CHANCE_PERSON,  /* what a person does; its number */
+    CHANCE_ASK,     /* whether a request is repeated; its number */
+    CHANCE_SETTLE,  /* how a person settles; the publication */
+    CHANCE_GIVE_UP, /* the deadline of a run; its number among the submitted */
 };
 /* One id of two. */
 uint64_t joined_id(uint64_t a, uint64_t b);

@@ -107,9 +107,20 @@ static uint64_t worker_of(const struct history *history, const char *name)
 
 /* ---- what is said -------------------------------------------------------------------------- */
 
+static bool tells_people(const struct history *history)
+{
+    struct farm_view farm;
+    view_farm(history->farm, &farm);
+    return farm.policy.notices;
+}
+
 static void say_record(struct history *history, const struct record *record)
 {
     const struct record_info *info = record_info(record->kind);
+    bool is_notice = record->kind == RECORD_NOTICE_RAISED || record->kind == RECORD_NOTICE_TOLD ||
+                     record->kind == RECORD_NOTICE_ENDED;
+    if (is_notice && !tells_people(history))
+        return;
     if (info->is_passing && record->kind != RECORD_CLOCK_JUMPED &&
         record->kind != RECORD_INTAKE_SET)
         return;
@@ -164,6 +175,8 @@ static void say_effect(struct history *history, const struct effect *effect)
         buf_print(said, "> peers\n");
         return;
     case EFFECT_NOTIFY:
+        if (!tells_people(history))
+            return;
         buf_print(said, "> notify %llu\n", (unsigned long long)effect->notice);
         return;
     case EFFECT_NONE:
@@ -448,6 +461,7 @@ static void do_submit(struct history *history, const struct words *words)
     options->local = has(words, "local");
     options->worker = value(words, "on", "");
     options->priority = (int64_t)number(words, "priority", 0);
+    options->give_up_ms = number(words, "give-up", 0);
     options->retry_of = number(words, "retry", 0);
     options->task = value(words, "task", "");
     history_step(history, &input);

@@ -9,7 +9,7 @@
  *         [machine=TEXT] [features=A+B] [gpu=9.0+8.6] [problem=TEXT] [publish] [at=MS]
  *         [fs=USES/ID/FREE[/TOTAL]+...] [: ITEMS]   (USES: b build, s store, t state; GiB)
  *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [fs=...] [at=MS] [: ITEMS]
- *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N] [task=NAME]
+ *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N] [task=NAME] [give-up=MS]
  *   resolved RUN ITEM[, ITEM...] | resolved RUN problem TEXT | preflighted RUN [TEXT]
  *       ITEM of a plan: PACKAGE SYSTEM [project=P] [branch=B] [commit=C] [org=O|cache=C] [secret=S]
  *                       [inputs=H] [pinned] [heavy] [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [cuda=C]
@@ -24,7 +24,8 @@
  * [lines=TEXT] [detail=TEXT, its '_' being spaces] [stop=CAUSE stopat=MS, by the host's clock,
  * which at= of the status tells]; a TOKEN with a p before it is a publication's.
  *
- * After each step farm_check runs. Passing records but clock-jumped are not shown. Effects are
+ * After each step farm_check runs. Passing records but clock-jumped are not shown, nor notices
+ * where the policy names nobody to tell. Effects are
  * shown as "> kind ..." behind the records of their step. A farm that is replayed from the durable
  * records must have the same digest; history_restart goes on with it.
  */

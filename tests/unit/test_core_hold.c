@@ -457,8 +457,8 @@ static void others_are_not_of_the_family(void **state)
     history_end(h);
 }
 
-/* Held for one job that failed; one is let go by name, one is adopted, and the rest is unroutable
- * when no host can take it any more. */
+/* Held for one job that failed; one is let go by name, one is adopted, and the rest waits when no
+ * host can take it any more. */
 static void the_held_go_each_its_way(void **state)
 {
     (void)state;
@@ -475,7 +475,8 @@ static void the_held_go_each_its_way(void **state)
     history_do(h, "status w2 : 1.9 running build pkg=c gpu=sm1");
     assert_int_equal(job_of(h, 3).state, JOB_RUNNING); /* adopted */
     history_do(h, "hello w2 aarch64-linux\nremove x w1 discard");
-    assert_int_equal(job_of(h, 4).verdict, VERDICT_UNROUTABLE);
+    assert_int_equal(job_of(h, 4).state, JOB_HELD);
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_FAILED);
     history_end(h);
 }
 

@@ -20,6 +20,17 @@ static struct job_view job_of(struct history *h, uint64_t job)
     return view;
 }
 
+/* Why the job waits for a host that is not there; valid until the next call. */
+static const char *wait_of(struct history *h, uint64_t job)
+{
+    static char text[256];
+    struct arena arena = {0};
+    struct job_view view = job_of(h, job);
+    snprintf(text, sizeof text, "%s", view_wait(history_farm(h), &view, &arena));
+    arena_clear(&arena);
+    return text;
+}
+
 /* What one host (by index) says about a job. */
 static const char *fit_of(struct history *h, uint64_t job, size_t index)
 {
@@ -243,11 +254,14 @@ static void without_a_host_that_may_publish_the_other_run_goes_on(void **state)
     history_do(h, "submit r4\nresolved 4 a x86_64-linux org=acme\nremove x w1 discard");
     assert_int_equal(job_of(h, 4).joins, 1);
     assert_int_equal(job_of(h, 4).state, JOB_WAITING);
-    assert_int_equal(job_of(h, 2).verdict, VERDICT_UNROUTABLE);
-    assert_string_equal(job_of(h, 2).detail, "no worker can take it: w2 may not publish, and what "
-                                             "it builds is to be published");
+    assert_int_equal(job_of(h, 2).state, JOB_READY); /* on its own: it waits for a publisher */
+    assert_int_equal(job_of(h, 2).joins, 0);
+    assert_string_equal(wait_of(h, 2), "no worker for x86_64-linux may publish: `farm worker set "
+                                       "NAME publish=yes` allows one");
     assert_int_equal(job_of(h, 1).state, JOB_LEASED);
     assert_int_equal(job_of(h, 1).worker, 2);
+    history_do(h, "enrol w3 publish\nhello w3 x86_64-linux publish");
+    assert_int_equal(job_of(h, 2).worker, 3);
     history_end(h);
 }
 
@@ -435,27 +449,104 @@ static void nothing_begins_while_paused_or_full(void **state)
     history_end(h);
 }
 
+/* Only what no worker of any farm could run is unroutable; whatever a host may come for waits. */
 static void unroutable_is_not_waiting(void **state)
 {
     (void)state;
     struct history *h = history_begin();
-    /* No worker yet: its first one may come. */
     history_do(h, "submit r1\nresolved 1 m aarch64-darwin, a aarch64-linux, n branch=main");
-    assert_int_equal(job_of(h, 1).state, JOB_READY);
-    assert_int_equal(job_of(h, 3).verdict, VERDICT_UNROUTABLE);
-    assert_string_equal(job_of(h, 3).detail,
-                        "the system of n is not known: set `system` in farm.yaml");
-    /* Enrolled, and nothing is known of w2 yet. */
-    history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux");
-    assert_int_equal(job_of(h, 1).state, JOB_READY);
-    history_do(h, "hello w2 aarch64-linux");
     assert_int_equal(job_of(h, 1).verdict, VERDICT_UNROUTABLE);
-    assert_string_equal(
-        job_of(h, 1).detail,
-        "no worker can take it: w1 builds for x86_64-linux, not for aarch64-darwin");
+    assert_string_equal(job_of(h, 1).detail, "workers run on Linux only, not on aarch64-darwin");
+    assert_int_equal(job_of(h, 3).verdict, VERDICT_UNROUTABLE);
+    assert_string_equal(job_of(h, 3).detail, "its system is not known: set `system` in farm.yaml");
+    assert_string_equal(wait_of(h, 2), "this farm has no worker: `farm up` starts one here, `farm "
+                                       "worker add` elsewhere");
+    history_do(h, "enrol w1\nhello w1 x86_64-linux");
+    assert_string_equal(wait_of(h, 2),
+                        "no worker builds for aarch64-linux: `farm worker add` adds one");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_WAITS);
+    /* Enrolled, and nothing is known of w2 yet. */
+    history_do(h, "enrol w2");
+    assert_string_equal(wait_of(h, 2), "");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_ADVANCES);
+    history_do(h, "hello w2 aarch64-linux");
     assert_int_equal(job_of(h, 2).state, JOB_LEASED);
-    history_do(h, "submit r2\nresolved 2 q x86_64-linux mem=900");
-    assert_int_equal(job_of(h, 4).verdict, VERDICT_UNROUTABLE);
+    history_do(h, "submit r2\nresolved 2 q x86_64-linux mem=900, r x86_64-linux check gpu=sm90, "
+                  "s x86_64-linux heavy");
+    assert_string_equal(
+        wait_of(h, 4), "no worker for x86_64-linux has the 900.0 GiB of memory that the job needs");
+    assert_string_equal(wait_of(h, 5), "no worker for x86_64-linux runs sm90, and the check is "
+                                       "required: `farm worker add` adds one");
+    history_end(h);
+}
+
+/* A task or a build from a checkout is about the hosts that are there. */
+static void what_is_about_a_host_does_not_wait(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1 local\n"
+                  "resolved 1 a x86_64-linux, a aarch64-linux");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_UNROUTABLE);
+    history_do(h, "status w1 : 1.1 ended ok");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_WELL);
+    history_do(h, "submit r2 local\nresolved 2 b aarch64-linux");
+    assert_int_equal(view_progress(history_farm(h), 2), PROGRESS_NOTHING);
+    history_end(h);
+}
+
+/* A run that lacks only a host is over for whoever follows it; it goes on when the host comes. */
+static void a_run_waits_for_its_host(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct arena arena = {0};
+    struct wait_view *waits;
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux, b aarch64-linux, c aarch64-linux, d aarch64-darwin");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_ADVANCES);
+    assert_int_equal(view_waits(history_farm(h), 1, &waits, &arena), 1);
+    assert_int_equal(waits[0].jobs, 2);
+    history_do(h, "status w1 : 1.1 ended ok");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_WAITS);
+    history_restart(h);
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_WAITS);
+    history_do(h, "enrol w2\nhello w2 aarch64-linux slots=2");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_ADVANCES);
+    assert_int_equal(view_waits(history_farm(h), 1, &waits, &arena), 0);
+    history_do(h, "status w2 : 1.2 ended ok, 1.3 ended ok");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_WELL);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* What failed outranks what waits. */
+static void a_failure_outranks_a_wait(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux, b aarch64-linux\n"
+                  "status w1 : 1.1 ended failed compile at=build sign=7");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_FAILED);
+    history_end(h);
+}
+
+static void a_run_gives_up_at_its_deadline(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1 give-up=7200000\n"
+                  "resolved 1 a x86_64-linux, b aarch64-linux\nsubmit r2\n"
+                  "resolved 2 c aarch64-linux\nstatus w1 : 1.1 ended ok\ntick 7100000");
+    assert_int_equal(job_of(h, 2).state, JOB_READY);
+    assert_true(farm_deadline_ms(history_farm(h)) <= history_now_ms(h) + 100000);
+    history_do(h, "tick 100000");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_CANCELLED);
+    assert_string_equal(job_of(h, 2).detail, "given up: no worker builds for aarch64-linux: `farm "
+                                             "worker add` adds one");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_FAILED);
+    assert_int_equal(job_of(h, 3).state, JOB_READY); /* the other run has no deadline */
     history_end(h);
 }
 
@@ -471,7 +562,8 @@ static void slots_have_a_limit(void **state)
     history_end(h);
 }
 
-static void whoever_joined_an_unroutable_job_is_asked_itself(void **state)
+/* Run 2 joined a job that waits for a publisher, and needs none itself. */
+static void who_joined_a_job_without_a_host_goes_alone(void **state)
 {
     (void)state;
     struct history *h = history_begin();
@@ -480,7 +572,8 @@ static void whoever_joined_an_unroutable_job_is_asked_itself(void **state)
                   "submit r2\nresolved 2 a x86_64-linux org=acme");
     assert_int_equal(job_of(h, 2).joins, 1);
     history_do(h, "hello w1 x86_64-linux");
-    assert_int_equal(job_of(h, 1).verdict, VERDICT_UNROUTABLE);
+    assert_int_equal(job_of(h, 1).state, JOB_READY);
+    assert_int_equal(job_of(h, 2).joins, 0);
     assert_int_equal(job_of(h, 2).state, JOB_LEASED);
     history_end(h);
 }
@@ -816,12 +909,11 @@ static void items_are_planned_by_what_they_are(void **state)
     history_do(h, "submit r2 local on=w2\nresolved 2 e x86_64-linux org=acme pinned");
     assert_int_equal(job_of(h, 5).joins, 0); /* the other one may go anywhere */
     assert_int_equal(job_of(h, 5).verdict, VERDICT_UNROUTABLE);
-    assert_string_equal(job_of(h, 5).detail,
-                        "no worker can take it: this run is for w2, not for w1");
+    assert_string_equal(job_of(h, 5).detail, "the run is for w2, which is no worker of this farm");
     history_do(h, "enrol w3\nhello w3 x86_64-linux\nenrol w4\nhello w4 aarch64-linux\n"
                   "submit r3 local on=w4\nresolved 3 f x86_64-linux");
     assert_string_equal(job_of(h, 6).detail, /* the host that is meant says the most */
-                        "no worker can take it: w4 builds for aarch64-linux, not for x86_64-linux");
+                        "no worker builds for x86_64-linux: `farm worker add` adds one");
     history_expect(h, "resolved 9 a x86_64-linux\npreflighted 9", "");
     history_end(h);
 }
@@ -901,10 +993,10 @@ static void a_forecast_of_what_does_not_run(void **state)
     assert_int_equal(view_eta_ms(history_farm(h), 1), 0);
     history_do(h, "enrol w1\nhello w1 x86_64-linux slots=3 heavy=1\nsubmit r2 publish\n"
                   "resolved 2 b x86_64-linux heavy org=o");
-    assert_int_equal(job_of(h, 2).verdict, VERDICT_UNROUTABLE); /* w1 may not publish */
+    assert_int_equal(view_eta_ms(history_farm(h), 2), 0); /* w1 may not publish */
     history_do(h, "enrol w1 publish\nhello w1 x86_64-linux slots=3 heavy=1 publish\n"
                   "submit r3 publish\nresolved 3 c x86_64-linux heavy org=o");
-    assert_int_equal(view_eta_ms(history_farm(h), 3), 2 * HALF_HOUR_MS); /* behind a */
+    assert_int_equal(view_eta_ms(history_farm(h), 3), 3 * HALF_HOUR_MS); /* behind a and b */
     history_do(h, "cancel c run=1");
     assert_int_equal(view_eta_ms(history_farm(h), 1), 0);
     history_end(h);
@@ -1004,7 +1096,11 @@ int main(void)
         cmocka_unit_test(nothing_begins_while_paused_or_full),
         cmocka_unit_test(unroutable_is_not_waiting),
         cmocka_unit_test(slots_have_a_limit),
-        cmocka_unit_test(whoever_joined_an_unroutable_job_is_asked_itself),
+        cmocka_unit_test(who_joined_a_job_without_a_host_goes_alone),
+        cmocka_unit_test(what_is_about_a_host_does_not_wait),
+        cmocka_unit_test(a_run_waits_for_its_host),
+        cmocka_unit_test(a_failure_outranks_a_wait),
+        cmocka_unit_test(a_run_gives_up_at_its_deadline),
         cmocka_unit_test(urgent_jobs_go_first),
         cmocka_unit_test(a_run_for_one_worker_goes_nowhere_else),
         cmocka_unit_test(the_longest_goes_first),

@@ -456,6 +456,22 @@ static void heal_people(struct world *world)
                                                     WORKER_RESUME, "", false}});
 }
 
+/* Nobody brings the hosts that these runs wait for. */
+static void cancel_waiting(struct world *world)
+{
+    struct run_view run;
+    uint64_t cursor = 0;
+    while (view_run_next(farm_of(world), &cursor, &run)) {
+        struct arena arena = {0};
+        struct wait_view *waits;
+        bool waiting = run.state == RUN_OPEN && view_waits(farm_of(world), run.run, &waits, &arena);
+        arena_clear(&arena);
+        if (waiting)
+            step(world, (struct input){.kind = INPUT_CANCEL,
+                                       .cancel = {.asked = ask_new(world), .run = cursor}});
+    }
+}
+
 static void heal_robot(struct world *world, struct robot *robot)
 {
     struct worker_view view;
@@ -485,6 +501,7 @@ static void heal(struct world *world)
     for (size_t round = 0; round < HEAL_ROUNDS && !all_closed(world); round++) {
         heal_people(world);
         shell_acts(world, true);
+        cancel_waiting(world);
         for (size_t i = 0; i < WORKERS; i++)
             heal_robot(world, &world->robots[i]);
         for (size_t i = 0; i < 20; i++) {

@@ -101,5 +101,5 @@ enum exit_code cmd_build(struct invocation *invocation)
     json_object_set_new(arguments, "commit", json_text(head.commit));
     json_object_set_new(arguments, "bundle", json_text(hex));
     json_object_set_new(arguments, "worker", json_text(option_text(invocation, "on")));
-    return submit_run(invocation, "build", arguments);
+    return submit_run(invocation, "build", arguments, false);
 }

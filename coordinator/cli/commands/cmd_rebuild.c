@@ -6,7 +6,10 @@
 enum exit_code cmd_rebuild(struct invocation *invocation)
 {
     int64_t priority;
+    uint64_t give_up_ms;
     enum exit_code code = option_number(invocation, "priority", 0, &priority);
+    if (code == EXIT_FINE)
+        code = option_duration(invocation, "give-up", &give_up_ms);
     if (code != EXIT_FINE)
         return code;
     json_t *arguments = json_object();
@@ -15,13 +18,16 @@ enum exit_code cmd_rebuild(struct invocation *invocation)
     json_object_set_new(arguments, "publish", json_boolean(option_given(invocation, "publish")));
     json_object_set_new(arguments, "force", json_boolean(option_given(invocation, "force")));
     json_object_set_new(arguments, "priority", json_integer(priority));
-    return submit_run(invocation, "rebuild", arguments);
+    json_object_set_new(arguments, "give_up_ms", json_integer((json_int_t)give_up_ms));
+    return submit_run(invocation, "rebuild", arguments, option_given(invocation, "wait-all"));
 }
 
 enum exit_code cmd_retry(struct invocation *invocation)
 {
-    uint64_t run;
+    uint64_t run, give_up_ms;
     enum exit_code code = argument_number(invocation, 0, &run);
+    if (code == EXIT_FINE)
+        code = option_duration(invocation, "give-up", &give_up_ms);
     if (code != EXIT_FINE)
         return code;
     json_t *arguments = json_object();
@@ -29,5 +35,6 @@ enum exit_code cmd_retry(struct invocation *invocation)
     json_object_set_new(arguments, "failed", json_boolean(option_given(invocation, "failed")));
     json_object_set_new(arguments, "filter", json_text(arguments_joined(invocation, 1)));
     json_object_set_new(arguments, "at", json_text(option_text(invocation, "at")));
-    return submit_run(invocation, "retry", arguments);
+    json_object_set_new(arguments, "give_up_ms", json_integer((json_int_t)give_up_ms));
+    return submit_run(invocation, "retry", arguments, option_given(invocation, "wait-all"));
 }

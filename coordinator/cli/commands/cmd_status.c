@@ -102,7 +102,8 @@ enum exit_code cmd_watch(struct invocation *invocation)
     json_decref(body);
     if (code != EXIT_FINE)
         return code;
-    return run ? follow_run(invocation, run, FOLLOW_GRID) : follow_farm(invocation);
+    return run ? follow_run(invocation, run, FOLLOW_GRID, option_given(invocation, "wait-all"))
+               : follow_farm(invocation);
 }
 
 /* ---- runs ---------------------------------------------------------------------------------- */

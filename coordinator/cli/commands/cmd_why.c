@@ -305,7 +305,7 @@ static void print_run(const json_t *body, bool colours, struct buf *out)
     if (any_cluster(clusters, true))
         buf_print(out, "to publish what is built and not published: farm publish %llu\n",
                   (unsigned long long)json_get_u64(run, "run", 0));
-    if (run_went_well(run))
+    if (!strcmp(json_get_text(run, "progress", ""), "well"))
         buf_print(out, "nothing failed\n");
     else if (!run_is_over(run))
         buf_print(out, "farm why JOB shows what one of its jobs waits for\n");

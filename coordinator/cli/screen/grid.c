@@ -37,8 +37,8 @@ static const struct cell_mark marks[] = {
     {"stop", INK_NOTE, "cancelled", "closed", "cancelled", NULL, NULL},
     {"same", INK_DIM, "unchanged, not built again", "closed", "skipped", NULL, NULL},
     {"BLOCK", INK_BAD, "blocked", "closed", "blocked", NULL, NULL},
-    {"none", INK_NOTE, "no current worker supports this system", "closed", "unroutable", NULL,
-     NULL},
+    {"none", INK_DIM, "no worker can ever build it", "closed", "unroutable", NULL, NULL},
+    {"host", INK_NOTE, "waits for a host that is not there yet", "hostless", NULL, NULL, NULL},
     {"check", INK_BUSY, "being checked", "running", NULL, "check", NULL},
     {"get", INK_BUSY, "fetching its sources", "running", NULL, "checkout", NULL},
     {"build", INK_BUSY, "building", "running", NULL, NULL, NULL},
@@ -63,6 +63,8 @@ static const struct cell_mark *mark_of(const json_t *job)
                *verdict = json_get_text(job, "verdict", ""),
                *phase = json_get_text(job, "phase", ""),
                *published = json_get_text(publication, "state", "none");
+    if (*json_get_text(job, "waits_for", ""))
+        state = "hostless"; /* of the marks only: the job is ready or held */
     const struct cell_mark *mark = marks;
     while (!(mark_fits(mark->state, state) && mark_fits(mark->verdict, verdict) &&
              mark_fits(mark->phase, phase) && mark_fits(mark->publication, published)))
@@ -386,6 +388,34 @@ static void add_count(struct buf *out, uint64_t count, const char *what)
         buf_print(out, ", %llu %s", (unsigned long long)count, what);
 }
 
+/* The number of jobs that wait for a host that is not there. */
+static uint64_t hostless_jobs(const json_t *run)
+{
+    size_t index;
+    json_t *row;
+    uint64_t jobs = 0;
+    json_array_foreach(json_object_get(run, "waits"), index, row)
+    {
+        jobs += json_get_u64(row, "jobs", 0);
+    }
+    return jobs;
+}
+
+void grid_waits(const json_t *run, bool colours, struct buf *out)
+{
+    struct arena arena = {0};
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(run, "waits"), index, row)
+    {
+        uint64_t jobs = json_get_u64(row, "jobs", 0);
+        ink_add(out, colours, INK_NOTE, "host");
+        buf_print(out, " %llu job%s wait%s: %s\n", (unsigned long long)jobs, jobs == 1 ? "" : "s",
+                  jobs == 1 ? "s" : "", text_safe(&arena, json_get_text(row, "reason", "")));
+    }
+    arena_clear(&arena);
+}
+
 void run_summary(const json_t *run, struct buf *out)
 {
     buf_print(out, "%llu ok, %llu failed, %llu published", (unsigned long long)run_count(run, "ok"),
@@ -395,6 +425,7 @@ void run_summary(const json_t *run, struct buf *out)
     add_count(out, run_count(run, "timed-out"), "timed out");
     add_count(out, run_count(run, "cancelled"), "cancelled");
     add_count(out, run_count(run, "blocked"), "blocked");
+    add_count(out, hostless_jobs(run), "waiting for a host");
     add_count(out, run_count(run, "unroutable"), "unroutable");
     add_count(out, published_of(run, "failed"), "not published");
     add_count(out, published_of(run, "held"), "held");
@@ -443,6 +474,7 @@ void grid_counts(const json_t *run, bool colours, struct buf *out)
     buf_print(out, "\n");
     if (*json_get_text(run, "reason", ""))
         buf_print(out, "%s\n", text_safe(&arena, json_get_text(run, "reason", "")));
+    grid_waits(run, colours, out);
     add_branches(json_object_get(run, "branches"), &arena, out);
     if (strcmp(json_get_text(run, "state", ""), "closed") !=
         0) /* the counts of a closed run say it all */
@@ -528,8 +560,7 @@ void grid_failures(const json_t *run, bool colours, struct buf *out)
     json_array_foreach(json_object_get(run, "jobs"), index, job)
     {
         const struct cell_mark *mark = mark_of(job);
-        bool told =
-            mark->ink == INK_BAD || !strcmp(mark->word, "held") || !strcmp(mark->word, "none");
+        bool told = mark->ink == INK_BAD || !strcmp(mark->word, "held");
         if (told && count++ < FAILURES_MAX)
             print_failure(job, mark, colours, out);
     }
@@ -539,27 +570,12 @@ void grid_failures(const json_t *run, bool colours, struct buf *out)
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
-/* True when all jobs are closed and every publication has ended or is held. */
-static bool only_held_left(const json_t *run)
-{
-    uint64_t held = published_of(run, "held"), total = json_get_u64(run, "total", 0);
-    uint64_t settled = published_of(run, "done") + published_of(run, "failed") + held;
-    return held && total && run_count(run, "closed") == total &&
-           settled >= published_of(run, "wanted");
-}
-
 bool run_is_over(const json_t *run)
 {
-    const char *state = json_get_text(run, "state", "");
-    return !strcmp(state, "refused") || !strcmp(state, "closed") ||
-           (!strcmp(state, "open") && only_held_left(run));
+    return strcmp(json_get_text(run, "progress", ""), "advances") != 0;
 }
 
-bool run_went_well(const json_t *run)
+bool run_waits(const json_t *run)
 {
-    uint64_t bad = run_count(run, "failed") + run_count(run, "timed-out") +
-                   run_count(run, "cancelled") + run_count(run, "blocked") +
-                   run_count(run, "unroutable") + published_of(run, "failed") +
-                   published_of(run, "held");
-    return run_is_over(run) && strcmp(json_get_text(run, "state", ""), "refused") != 0 && !bad;
+    return hostless_jobs(run) > 0;
 }

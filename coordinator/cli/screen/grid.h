@@ -16,6 +16,8 @@ void grid_print(const json_t *run, bool colours, struct buf *out);
 void grid_ledger(const json_t *rows, bool colours, struct buf *out);
 /* Appends "run 3 is open: 41 of 67 done, ..." */
 void grid_counts(const json_t *run, bool colours, struct buf *out);
+/* Appends one line for each reason why jobs wait for a host that is not there. */
+void grid_waits(const json_t *run, bool colours, struct buf *out);
 /* Appends one line for each build or publish that a limit will soon stop. */
 void grid_stops(const json_t *run, bool colours, struct buf *out);
 /* The same for one job (`job` or `why`), with its name. */
@@ -26,10 +28,10 @@ void grid_failures(const json_t *run, bool colours, struct buf *out);
  * (", 3 unchanged"). No newline. */
 void run_summary(const json_t *run, struct buf *out);
 
-/* True when the run will not change by itself any more: it is closed or refused, or only held
- * publications are left, which wait for a person. */
+/* True when the run will not change by itself any more: it is closed or refused, or what is left
+ * waits for a person or for a host that is not there. The coordinator decides (progress.c). */
 bool run_is_over(const json_t *run);
-/* True when the run is over and everything succeeded. */
-bool run_went_well(const json_t *run);
+/* True when jobs of the run wait for a host that is not there. */
+bool run_waits(const json_t *run);
 
 #endif

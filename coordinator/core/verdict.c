@@ -15,6 +15,8 @@
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
+#include <assert.h>
+
 /* The ended attempts of a job, counted. An offer that no worker took does not count against the
  * job. */
 struct past {
@@ -38,6 +40,7 @@ static struct past look_back(const struct farm *farm, const struct attempt_view 
         past.same_cause += attempt.cause == newest->cause;
         past.lost += attempt.outcome == OUTCOME_LOST;
     }
+    assert(past.all == newest->ordinal && "an attempt of the job is missing");
     return past;
 }
 
@@ -65,6 +68,7 @@ static uint64_t spread_ms(uint64_t delay_ms, struct token token)
 static uint64_t backoff_ms(const struct policy *policy, const struct retry_policy *retry,
                            uint32_t times, struct token token)
 {
+    assert(times && "a back-off, and no attempt began");
     uint32_t doublings = times - 1;
     if (doublings > BACKOFF_DOUBLINGS_MAX)
         doublings = BACKOFF_DOUBLINGS_MAX;
@@ -173,6 +177,7 @@ static struct record_learned known_of(const struct step *step, const struct vari
 static void learn_usage(struct step *step, const struct attempt_view *attempt)
 {
     uint64_t took_ms = attempt->ended_ms - attempt->offered_ms;
+    assert(attempt->ended_ms >= attempt->offered_ms && "it ended before it was offered");
     if (took_ms < LEARN_FROM_MS)
         return;
     struct record_learned learned =
@@ -221,6 +226,7 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
         return;
     struct worker_view host = must_worker(step->farm, attempt->worker);
     query_want(step->farm, attempt->job, &want);
+    assert(!want.evaluates && "an evaluation reserves nothing");
     struct record_learned learned = known_of(step, &want.item->variant);
     const struct exit_facts *facts = attempt->facts;
     struct most most = most_room(step->farm, &want);
@@ -245,6 +251,25 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
+/* The job that an ended attempt decides about: it has waited for this attempt until now. */
+static void assert_decides(const struct farm *farm, const struct attempt_view *attempt)
+{
+    struct job_view job = must_job(farm, attempt->job);
+    assert(attempt->state >= ATTEMPT_ENDED && "a live attempt decides nothing");
+    assert(token_equal(job.attempt, attempt->token) && "an older attempt decides about the job");
+    assert(must_run(farm, job.run).state != RUN_CLOSED && "a job of a closed run");
+    assert((job.state == JOB_LEASED || job.state == JOB_RUNNING) && "it waited for no attempt");
+}
+
+/* What is decided leaves no job waiting for an attempt that has ended. */
+static void assert_decided(const struct farm *farm, const struct attempt_view *attempt)
+{
+    struct job_view job = must_job(farm, attempt->job);
+    assert(job.state != JOB_LEASED && job.state != JOB_RUNNING && "it waits for an ended attempt");
+    assert((job.state == JOB_CLOSED || attempt->outcome != OUTCOME_OK) && "built, and still open");
+    assert(job.attempts == attempt->ordinal && "a new attempt began before the schedule");
+}
+
 void decide_ended(struct step *step, struct token token)
 {
     struct attempt_view attempt = must_attempt(step->farm, token);
@@ -252,13 +277,15 @@ void decide_ended(struct step *step, struct token token)
     bool evaluated = job_evaluates(step->farm, attempt.job);
     if (must_job(step->farm, attempt.job).state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
+    assert_decides(step->farm, &attempt);
     if (attempt.outcome != OUTCOME_OK) {
         if (!evaluated)
             raise_reservation(step, &attempt, retry_policy_of(attempt.cause)->change);
         retry_or_close(step, &attempt, was_probe);
-        return;
+    } else {
+        if (!evaluated)
+            learn_usage(step, &attempt);
+        close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
     }
-    if (!evaluated)
-        learn_usage(step, &attempt);
-    close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
+    assert_decided(step->farm, &attempt);
 }

@@ -17,6 +17,14 @@
 
 #include <assert.h>
 
+/* Whether any phase of it began, as far as anyone knows. A worker that was lost, or whose agent was
+ * replaced, before it took an offer has not tried the job. */
+static bool has_begun(const struct attempt_view *attempt)
+{
+    return attempt->phase != PHASE_NONE || attempt->failed_phase != PHASE_NONE ||
+           attempt->outcome != OUTCOME_LOST;
+}
+
 /* The ended attempts of a job, counted. An offer that no worker took does not count against the
  * job. */
 struct past {
@@ -33,8 +41,7 @@ static struct past look_back(const struct farm *farm, const struct attempt_view 
     size_t index = 0;
     while (view_attempt_next(farm, newest->job, &index, &attempt)) {
         past.all++;
-        bool began = attempt.phase != PHASE_NONE || attempt.outcome != OUTCOME_LOST;
-        if (!began)
+        if (!has_begun(&attempt))
             continue;
         past.against_job += retry_policy_of(attempt.cause)->counts == COUNTS_JOB;
         past.same_cause += attempt.cause == newest->cause;
@@ -101,13 +108,15 @@ static const char *last_words(struct step *step, const struct attempt_view *atte
                        attempt->detail);
 }
 
-/* A task is tried once: the person who asked for it is waiting, and can ask again. An evaluation is
- * optional. */
-static bool is_tried_once(const struct farm *farm, uint64_t job)
+/* An evaluation is optional: it is offered once. A task is tried once: the person who asked for it
+ * is waiting, and can ask again. An offer of a task that no worker took is no try, but such offers
+ * are bounded, too. */
+static bool had_its_try(const struct farm *farm, const struct attempt_view *attempt,
+                        const struct past *past, uint32_t attempts_max)
 {
     struct want want;
-    query_want(farm, job, &want);
-    return want.is_task || want.evaluates;
+    query_want(farm, attempt->job, &want);
+    return want.evaluates || (want.is_task && (has_begun(attempt) || past->all >= attempts_max));
 }
 
 static bool job_evaluates(const struct farm *farm, uint64_t job)
@@ -123,7 +132,7 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
     view_farm(step->farm, &farm);
     const struct retry_policy *retry = retry_policy_for(step, attempt, was_probe);
     struct past past = look_back(step->farm, attempt);
-    if (is_tried_once(step->farm, attempt->job)) {
+    if (had_its_try(step->farm, attempt, &past, farm.policy.attempts_max)) {
         close_job(step, attempt->job, VERDICT_FAILED, attempt->cause, attempt->detail);
         return;
     }

@@ -50,7 +50,6 @@ struct fleet_host {
     const char *error;      /* in FLEET_FAILED */
     enum ssh_fault fault;
     uint64_t began_ms, ended_ms;
-    bool smoke_again;   /* used by the caller: the smoke task was lost once and started again */
     uint64_t smoke_run; /* used by the caller: the run of the smoke task; 0 before it is started */
     bool restart;
     struct ssh *ssh;

@@ -160,6 +160,7 @@ void apply_notice_raised(struct farm *farm, const struct record *record)
     const struct record_notice *body = &record->notice;
     struct notice *notice = mem_new(sizeof *notice);
     notice->id = body->notice;
+    assert(!find_notice(farm, notice->id) && "a notice of this id is there");
     notice->kind = body->kind;
     notice->state = state_move(&notice_table, STATE_NEW, record->kind, NOTICE_RAISED);
     notice->run = body->run;

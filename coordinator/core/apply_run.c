@@ -354,6 +354,7 @@ struct cluster *cluster_of(struct run *run, uint64_t signature)
 void apply_job_held(struct farm *farm, const struct record *record)
 {
     struct job *job = existing_job(farm, record->job.job);
+    assert(!job->attempts && "a job that was tried is held");
     unqueue(farm, job);
     move_job(job, record->kind, JOB_HELD);
     set_cause(job, &record->job);
@@ -440,8 +441,13 @@ void apply_run_archived(struct farm *farm, const struct record *record)
         assert(!publication_is_open(publication) && "an open publication was archived");
         forget_publication(farm, publication);
     }
-    for (struct job *job = run->jobs_first; job; job = job->run_next)
+    assert(!run->finished && "it is on the list of runs to be closed");
+    size_t jobs = 0;
+    for (struct job *job = run->jobs_first; job; job = job->run_next) {
         forget_job(farm, job);
+        jobs++;
+    }
+    assert(jobs == run->jobs && "a job that is counted is not there");
     HASH_DELETE(hh, farm->runs, run);
     free(run->warnings);
     HASH_CLEAR(hh, run->clusters);

@@ -24,7 +24,9 @@ static void add_seen(struct farm *farm, const struct record_signature_seen *is)
     HASH_ADD(hh, farm->seen, key, sizeof seen->key, seen);
     if (HASH_COUNT(farm->seen) <= SEEN_MAX)
         return;
+    assert(oldest == farm->seen && oldest != seen && "the newest would be forgotten");
     HASH_DELETE(hh, farm->seen, oldest);
+    assert(HASH_COUNT(farm->seen) == SEEN_MAX && "it was over its bound before");
     forget_seen(oldest);
 }
 
@@ -54,12 +56,14 @@ static void note_end(struct farm *farm, const struct job *job, const struct work
 
 void note_attempt(struct farm *farm, const struct attempt *attempt)
 {
+    assert(!attempt_is_live(attempt) && "seen before it ended");
     if (attempt->outcome == OUTCOME_FAILED || attempt->outcome == OUTCOME_LOST)
         note_end(farm, attempt->job, attempt->worker, attempt->signature, attempt->ended_wall_ms);
 }
 
 void note_publication(struct farm *farm, const struct publication *publication)
 {
+    assert(!publication->tries_last || publication->tries_last->publication == publication);
     if (publication->tries_last)
         note_end(farm, publication->job, publication->worker, publication->signature,
                  publication->tries_last->granted_wall_ms);

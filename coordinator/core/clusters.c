@@ -5,6 +5,7 @@
 #include "coordinator/core/retry_policy.h"
 #include "coordinator/core/view.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { CLUSTERS_MAX = 256, WORKERS_MAX = 64 };
@@ -41,6 +42,7 @@ static void begin_cluster(struct gathering *all, const struct attempt_view *atte
                           const struct variant *variant)
 {
     uint64_t *workers = arena_new(all->arena, WORKERS_MAX * sizeof *workers);
+    assert(all->count < CLUSTERS_MAX && "begun beyond the last");
     all->newest_job[all->count] = 0;
     all->clusters[all->count++] = (struct cluster_view){
         .signature = key_of(attempt),
@@ -97,6 +99,7 @@ static void add_attempt(struct gathering *all, const struct job_view *job,
                         const struct attempt_view *attempt)
 {
     size_t at = find_gathered(all, key_of(attempt));
+    assert(attempt->job == job->job && "the attempt of another job");
     if (at == CLUSTERS_MAX)
         return;
     if (at == all->count)
@@ -169,6 +172,8 @@ static bool end_of_publication(const struct farm *farm, const struct job_view *j
 {
     if (!view_publication(farm, job->publication, of) || of->cause == CAUSE_NONE)
         return false;
+    assert(of->job == job->job && "the publication of another job");
+    assert(job->verdict == VERDICT_OK && "published without a good build");
     *out = (struct attempt_view){
         .token = of->token,
         .job = job->job,
@@ -273,6 +278,15 @@ static const char *what_was_done(const struct cluster_view *cluster, struct aren
     return text;
 }
 
+/* Each variant is counted once, however it ended. */
+static void assert_counts(const struct cluster_view *cluster)
+{
+    assert(cluster->failed + cluster->held + cluster->blocked <= cluster->variants &&
+           "more of them ended than there are");
+    assert(cluster->built <= cluster->variants);
+    assert(cluster->workers_count <= cluster->attempts && "a host that tried nothing");
+}
+
 /* Most variants first, then the first seen. Insertion sort: there are few clusters. */
 static void sort_clusters(struct cluster_view *clusters, size_t count)
 {
@@ -304,6 +318,7 @@ size_t view_clusters(const struct farm *farm, uint64_t run, uint64_t only,
         add_publication(&all, &job);
     for (size_t i = 0; i < all.count; i++) {
         struct cluster_view *cluster = &all.clusters[i];
+        assert_counts(cluster);
         if (only && !(cluster->is_publication ? publication_has_part(farm, only, cluster->signature)
                                               : has_part(farm, only, cluster->signature)))
             continue;

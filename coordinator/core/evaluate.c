@@ -16,6 +16,7 @@
 
 #include "coordinator/core/job.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define PREFIX "evaluate-"
@@ -106,6 +107,7 @@ static void plan_evaluation(struct step *step, uint64_t run, const struct job_vi
     decide(step,
            &(struct record){.kind = RECORD_JOB_PLANNED,
                             .job_planned = {query_counters(step->farm).job + 1, run, 0, item}});
+    assert(!item_is_evaluable(&item) && "an evaluation that would be evaluated");
 }
 
 /* All records in one step: the items are known, so there is nothing to resolve. */
@@ -127,6 +129,8 @@ static void begin_evaluation(struct step *step, const struct run_view *of)
         if (waits_for_a_host(&job) && item_is_evaluable(job.item))
             plan_evaluation(step, run, &job);
     decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {run, ""}});
+    assert(must_run(step->farm, of->run).evaluation == run && "it would be evaluated again");
+    assert(must_run(step->farm, run).jobs <= of->evaluable && "more is evaluated than can be");
 }
 
 uint64_t evaluation_due_ms(const struct farm *farm, const struct run_view *run)
@@ -157,6 +161,7 @@ static void drop_all(struct step *step, uint64_t run)
     uint64_t cursor = 0;
     while (view_job_next(step->farm, run, &cursor, &job))
         drop_job(step, job.job, "no longer needed: its run has ended");
+    assert(!must_run(step->farm, run).by_state[JOB_READY] && "an evaluation that nobody needs");
 }
 
 void decide_evaluations(struct step *step)
@@ -189,6 +194,7 @@ bool view_evaluation(const struct farm *farm, const struct job_view *of, struct 
     uint64_t cursor = 0;
     if (!run.evaluation)
         return false;
+    assert(!options_evaluate(&run.options) && "an evaluation was evaluated");
     while (view_job_next(farm, run.evaluation, &cursor, out))
         if (is_of(&out->item->variant, &of->item->variant))
             return true;
@@ -198,6 +204,7 @@ bool view_evaluation(const struct farm *farm, const struct job_view *of, struct 
 void drop_evaluation(struct step *step, uint64_t job)
 {
     struct job_view of = must_job(step->farm, job), evaluation;
+    assert(of.state == JOB_LEASED && "its build has not begun");
     if (view_evaluation(step->farm, &of, &evaluation))
         drop_job(step, evaluation.job, "no longer needed: its build has begun");
 }
@@ -213,6 +220,8 @@ void hold_evaluated(struct step *step, const struct record *record)
     if (!options_evaluate(&run.options) || !attempt_decided(&attempt, &evaluation) ||
         attempt.outcome != OUTCOME_FAILED || attempt.cause != CAUSE_EVAL || !attempt.signature)
         return;
+    assert(evaluation.verdict == VERDICT_FAILED && "a recipe that does not evaluate is no success");
+    assert(run.options.retry_of != evaluation.run && "a run that evaluates itself");
     while (view_job_next(step->farm, run.options.retry_of, &cursor, &job))
         if (waits_for_a_host(&job) && job.released != attempt.signature &&
             is_of(&evaluation.item->variant, &job.item->variant))

@@ -10,6 +10,7 @@
 #include "coordinator/core/farm_state.h"
 #include "proto/base/seeded.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct export
@@ -75,6 +76,7 @@ static void put_worker(struct export *export, const struct worker *worker)
 {
     bool stays = worker->state == WORKER_ONLINE || worker->state == WORKER_OFFLINE;
     put_suspects(export, worker);
+    assert(worker->peer->is.worker == worker->id && "its key was exported for another one");
     if (worker->joined) {
         if (!shape_equal(&capabilities_shape, &worker->baseline, &worker->about.capabilities))
             put_joined(export, worker, &worker->baseline);
@@ -116,6 +118,7 @@ static void put_run_begin(struct export *export, const struct run *run)
         export, run->submitted_ms, run->submitted_wall_ms,
         &(struct record){.kind = RECORD_RUN_SUBMITTED,
                          .run_submitted = {run->id, run->request_id, run->who, run->options}});
+    assert((run->state != RUN_RESOLVING || !run->jobs) && "planned before it was resolved");
     bool resolved = run->state != RUN_RESOLVING && (run->state != RUN_REFUSED || run->jobs);
     if (resolved)
         put_record(export, run->submitted_ms, run->submitted_wall_ms,
@@ -176,6 +179,8 @@ static void put_hold(struct export *export, const struct job *job)
 {
     struct record held = job_record(RECORD_JOB_HELD, job), ready = {.kind = RECORD_JOB_READY};
     held.job.signature = job->released ? job->released : job->held_for;
+    assert((job->state != JOB_HELD || (held.job.signature && !job->attempts)) &&
+           "held for nothing, or after it was tried");
     if (!held.job.signature)
         return;
     put_record(export, job->planned_ms, job->planned_wall_ms, &held);
@@ -197,13 +202,17 @@ static void put_job_rest(struct export *export, const struct job *job)
         put_record(export, job->planned_ms, job->planned_wall_ms, &ready);
     }
     put_hold(export, job);
+    uint32_t attempts = 0;
     for (const struct attempt *attempt = job->attempts_first; attempt;
          attempt = attempt->job_next) {
         put_attempt(export, attempt);
+        attempts++;
+        assert(attempt->ordinal == attempts && "its attempts are out of order");
         struct record ready = job_record(RECORD_JOB_READY, job);
         if (attempt->job_next || job->state == JOB_READY)
             put_record(export, attempt->offered_ms, attempt->offered_wall_ms, &ready);
     }
+    assert(attempts == job->attempts && "an attempt that is counted is not there");
     bool waits_for_run = job->state == JOB_WAITING && !job->until_ms;
     if (job->attempts && (waits_for_run || job->joins)) /* joins: its newest was handed over */
         put_record(
@@ -261,7 +270,9 @@ static void put_move(struct export *export, const struct publication *publicatio
 
 static void put_tries(struct export *export, const struct publication *publication)
 {
+    size_t tries = 0;
     for (const struct try *one = publication->tries_first; one; one = one->next) {
+        tries++;
         put_move(export, publication, RECORD_PUBLICATION_GRANTED, one,
                  !one->next && publication->state == PUBLICATION_GRANTED);
         if (one->sealed)
@@ -274,6 +285,7 @@ static void put_tries(struct export *export, const struct publication *publicati
                                            : RECORD_PUBLICATION_RETRIED,
                      one, false);
     }
+    assert(tries == publication->tries && "a try that is counted is not there");
 }
 
 /* Appends the records that bring a try to the state of its publication; the grant is exported with
@@ -294,6 +306,7 @@ static void put_standing(struct export *export, const struct publication *public
 {
     const struct try *last = publication->tries_last;
     enum record_kind kind = arrived_by[publication->state];
+    assert((last || !publication->in_doubt) && "in doubt before it was tried");
     if (publication->state == PUBLICATION_WANTED && publication->in_doubt) {
         put_move(export, publication, RECORD_PUBLICATION_HELD, last, false);
         put_move(export, publication, RECORD_PUBLICATION_RELEASED, last, true);
@@ -346,8 +359,14 @@ static void put_notice(struct export *export, const struct notice *notice)
 static void put_runs(struct export *export)
 {
     const struct farm *farm = export->farm;
-    for (const struct run *run = farm->runs; run; run = run->hh.next)
+    size_t jobs = 0, publications = 0;
+    for (const struct run *run = farm->runs; run; run = run->hh.next) {
         put_run_begin(export, run);
+        jobs += run->jobs;
+        publications += run->publications;
+    }
+    assert(jobs == HASH_COUNT(farm->jobs) && "a job of no run, or of two");
+    assert(publications == HASH_COUNT(farm->publications) && "a publication of no run");
     for (const struct job *job = farm->jobs; job; job = job->hh.next)
         put_planned(export, job);
     for (const struct run *run = farm->runs; run; run = run->hh.next)
@@ -368,6 +387,7 @@ static void put_seen(struct export *export)
     for (const struct seen *at = export->farm->seen; at; at = at->hh.next) {
         struct record record = {.kind = RECORD_SIGNATURE_SEEN, .signature_seen = at->is};
         record.signature_seen.anew = at == export->farm->seen;
+        assert(find_seen(export->farm, at->is.project, at->is.signature) == at);
         put_record(export, 0, 0, &record);
     }
 }

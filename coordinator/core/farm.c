@@ -232,6 +232,8 @@ static void start_farm(struct step *step, const struct input *input)
     decide(step,
            &(struct record){.kind = RECORD_FARM_STARTED,
                             .farm_started = {epoch, view.incarnation + 1, input->start.program}});
+    view_farm(step->farm, &view);
+    assert(!view.workers_online && "a session outlived the coordinator that gave it out");
 }
 
 static void set_policy(struct step *step, const struct policy *policy)
@@ -361,8 +363,10 @@ static void assert_followed(const struct step *step, size_t first)
 static void release_due(struct step *step)
 {
     uint64_t job;
-    while ((job = query_due_job(step->farm, step->now_ms)) != 0)
+    while ((job = query_due_job(step->farm, step->now_ms)) != 0) {
         decide(step, &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job}});
+        assert(must_job(step->farm, job).state == JOB_READY && "it is still delayed");
+    }
 }
 
 /* Whether this step may have left a ready job without a host that could take it. */
@@ -406,6 +410,9 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
     assert_followed(step, followed);
     close_finished_runs(step);
     decide_notices(step, first);
+    assert(farm->now_ms == now_ms && "a record of another time was applied");
+    assert(!query_due_job(farm, now_ms) && "a job that is due was not released");
+    assert(!query_finished_run(farm) && "a run with nothing left to do is open");
     assert_stepped(farm, outcome, first);
 }
 

@@ -169,6 +169,8 @@ enum fit fits(const struct worker_view *worker, const struct want *want, uint64_
         fit = FIT_PROBLEM;
     if (fit == FIT_YES)
         fit = busy_fits(worker, want, floor_bytes);
+    assert((fit != FIT_YES || (worker->session && worker->running < worker->capabilities->slots)) &&
+           "it takes a job, and is away or has no free slot");
     return fit;
 }
 
@@ -235,6 +237,7 @@ bool is_backed_off(const struct farm *farm, uint64_t job, const struct worker_vi
     if (!view.attempts)
         return false;
     struct attempt_view newest = must_attempt(farm, view.attempt);
+    assert(newest.job == job && newest.ordinal == view.attempts && "not its newest attempt");
     view_farm(farm, &state);
     if (failed_here(farm, job, worker->worker)) {
         uint64_t until_ms = newest.ended_ms + BACKOFF_STEPS_MAX * state.policy.retry_delay_ms;
@@ -371,6 +374,7 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
         (*out)[count++] = (struct fit_view){worker.worker, fit, is_never(fit, &worker, &want),
                                             fit_text(fit, &worker, &want, floor_bytes, arena)};
     }
+    assert(count <= query_counters(farm).worker && "a worker without an id of its own");
     return count;
 }
 

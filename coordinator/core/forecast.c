@@ -11,6 +11,7 @@
 
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <string.h>
 
 const char *const disposition_names[] = {"build",      "skip",    "join", "collide",
@@ -67,6 +68,8 @@ static void add_running(struct forecast *forecast, struct lanes *host, uint64_t 
         uint64_t takes_ms =
             view_duration_ms(forecast->farm, variant->project, variant->package, variant->system);
         uint64_t gone_ms = now_ms - attempt.offered_ms;
+        assert(attempt.worker == host->worker && "it runs on another host");
+        assert(attempt.state < ATTEMPT_ENDED && attempt.offered_ms <= now_ms && "it runs not now");
         occupy_lane(host, job.item->needs.heavy, takes_ms > gone_ms ? takes_ms - gone_ms : 0);
     }
 }
@@ -91,6 +94,7 @@ static void add_hosts(struct forecast *forecast)
         host->heavy_free_at = arena_new(forecast->arena, (host->heavy + 1) * sizeof(uint64_t));
         add_running(forecast, host, farm.now_ms);
     }
+    assert(forecast->count <= query_counters(forecast->farm).worker && "hosts without an id");
 }
 
 /* Puts one job where it can begin earliest. False when no known host can take it. */
@@ -103,6 +107,7 @@ static bool place_job(struct forecast *forecast, const struct want *want, uint64
         struct lanes *host = &forecast->hosts[i];
         if (!could_take(forecast->farm, host->worker, want))
             continue;
+        assert(host->slots && (!heavy || host->heavy) && "it could take a job without a slot");
         uint64_t at_ms = host->free_at[earliest_lane(host->free_at, host->slots)];
         uint64_t heavy_at_ms =
             heavy ? host->heavy_free_at[earliest_lane(host->heavy_free_at, host->heavy)] : 0;
@@ -142,6 +147,7 @@ static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
             if ((job.state != JOB_READY && job.state != JOB_WAITING) || job.joins)
                 continue;
             query_want(forecast->farm, job.job, &want);
+            assert(!want.evaluates && "an evaluation is in a run that evaluates");
             uint64_t takes_ms = duration_of(forecast->farm, job.item);
             if (place_job(forecast, &want, takes_ms, &worker, &start_ms) && run.run == watched &&
                 start_ms + takes_ms > last_ms)
@@ -161,6 +167,7 @@ static void mark_collisions(const struct run_options *options, const struct plan
     for (size_t i = 0; i < pair_count; i++) {
         const struct plan_item *a = pairs[2 * i], *b = pairs[2 * i + 1];
         const char *reason = plan_collision_reason(a, b, arena);
+        assert(a >= items && a < items + count && b >= items && b < items + count && a != b);
         struct plan_view *both[] = {&out[a - items], &out[b - items]};
         for (size_t j = 0; j < 2; j++) {
             both[j]->disposition = PLAN_COLLIDE;
@@ -181,6 +188,7 @@ void view_plan(const struct farm *farm, const struct run_options *options,
         out[i] = (struct plan_view){.reason = ""};
         out[i].disposition =
             plan_disposition(farm, options, &items[i], &joins, &out[i].reason, arena);
+        assert((out[i].disposition == PLAN_JOIN) == (joins != 0) && "it joins, and no job");
     }
     mark_collisions(options, items, count, out, arena);
     for (size_t i = 0; i < count; i++) {
@@ -211,6 +219,8 @@ static uint64_t running_end_ms(const struct farm *farm, uint64_t run, uint64_t n
             continue;
         uint64_t takes_ms = duration_of(farm, job.item);
         uint64_t gone_ms = now_ms - must_attempt(farm, leader.attempt).offered_ms;
+        assert(!leader.joins && "a job that waits for another one is built");
+        assert(gone_ms <= now_ms && "it began in the future");
         /* It has exceeded its expected time: its end is unknown, but it still occupies the lane. */
         uint64_t left_ms = takes_ms > gone_ms ? takes_ms - gone_ms : takes_ms / 10 + 1;
         if (left_ms > last_ms)

@@ -23,6 +23,7 @@
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool same_branch(const struct variant *a, const struct variant *b)
@@ -58,6 +59,7 @@ static void hold_family(struct step *step, const struct attempt_view *attempt)
 {
     struct job_view failed = must_job(step->farm, attempt->job), job;
     uint64_t cursor = 0;
+    assert(failed.state == JOB_CLOSED && "a job that is tried again holds its family");
     if (!attempt->signature || !is_permanent(attempt->cause) || !*failed.item->variant.gpu ||
         is_proven(step->farm, &failed))
         return;
@@ -73,6 +75,9 @@ static void hold_family(struct step *step, const struct attempt_view *attempt)
 
 static void let_go(struct step *step, uint64_t job, uint64_t released)
 {
+    struct job_view held = must_job(step->farm, job);
+    assert(held.state == JOB_HELD && "released, and it was not held");
+    assert((!released || released == held.held_for) && "released from another failure");
     decide(step,
            &(struct record){.kind = RECORD_JOB_READY, .job = {.job = job, .signature = released}});
 }
@@ -82,6 +87,7 @@ static void release_family(struct step *step, uint64_t built, uint64_t held_for)
 {
     struct job_view of = must_job(step->farm, built), job;
     uint64_t cursor = 0;
+    assert(of.verdict == VERDICT_OK && "a job that was not built vouches for its family");
     if (!must_run(step->farm, of.run).by_state[JOB_HELD] || SEEDED_BUG(KEEP_HELD))
         return;
     while (view_job_next(step->farm, of.run, &cursor, &job))
@@ -134,6 +140,9 @@ size_t release_jobs(struct step *step, uint64_t run, uint64_t job)
         let_go(step, held[i], view.held_for);
         released++;
     }
+    struct run_view after;
+    assert((job || !view_run(step->farm, run, &after) || !after.by_state[JOB_HELD]) &&
+           "a job of the run is held, and it is not among the held jobs");
     return released;
 }
 
@@ -145,6 +154,7 @@ enum { WITNESSES_MAX = 2 };
 static bool is_certain(const struct farm *farm, const struct job_view *job)
 {
     struct cluster_tally cluster = query_cluster(farm, job->run, job->held_for);
+    assert((cluster.hosts || !cluster.jobs) && "jobs that failed nowhere");
     return cluster.jobs >= (SEEDED_BUG(ONE_WITNESS) ? 1 : WITNESSES_MAX) &&
            (cluster.hosts > 1 || SEEDED_BUG(ONE_HOST) ||
             !another_could_take(farm, job->job, cluster.host));
@@ -154,6 +164,7 @@ bool may_witness(const struct farm *farm, uint64_t id, uint64_t worker)
 {
     struct job_view job = must_job(farm, id);
     struct cluster_tally cluster = query_cluster(farm, job.run, job.held_for);
+    assert(job.state == JOB_HELD && "only a held job is a witness");
     bool second = cluster.jobs < WITNESSES_MAX || cluster.host != worker;
     return !cluster.trying && second && !query_waits_for_family(farm, id);
 }
@@ -165,6 +176,7 @@ const char *certain_failure(const struct farm *farm, uint64_t id, struct arena *
         return NULL;
     struct cluster_tally cluster = query_cluster(farm, job.run, job.held_for);
     struct job_view first = must_job(farm, cluster.first_job);
+    assert(first.run == job.run && first.job != id && "it would fail like a job of another run");
     return arena_print(arena, "not built: it would fail like %s and %zu more: %s",
                        first.item->variant.package, cluster.jobs - 1, job.detail);
 }

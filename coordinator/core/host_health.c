@@ -19,6 +19,7 @@
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
@@ -90,11 +91,13 @@ static struct evidence weigh_evidence(const struct step *step, uint64_t worker, 
     size_t count = query_suspects(step->farm, worker, &all), kept = 0;
     struct record_worker_suspected own[SUSPECTS_MAX];
     struct evidence evidence = {.all_fast = true, .since_ms = step->now_ms};
+    assert(count && count <= SUSPECTS_MAX && "weighed, and nothing is held against it");
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt;
         if ((cause && all[i].cause != cause) ||
             query_seen_elsewhere(step->farm, all[i].signature, worker))
             continue;
+        assert(all[i].worker == worker && "the failure of another host");
         own[kept] = all[i];
         evidence.packages += !is_repeated(own, kept, true);
         evidence.families += !is_repeated(own, kept, false);
@@ -163,6 +166,7 @@ static void clear_worker(struct step *step, uint64_t worker)
 {
     decide(step,
            &(struct record){.kind = RECORD_WORKER_CLEARED, .worker_cleared = {.worker = worker}});
+    assert(!must_worker(step->farm, worker).suspects && "cleared, and still suspected");
 }
 
 static void quarantine_worker(struct step *step, const struct worker_view *worker,
@@ -173,6 +177,9 @@ static void quarantine_worker(struct step *step, const struct worker_view *worke
     uint32_t doublings = worker->strikes < DOUBLINGS_MAX ? worker->strikes : DOUBLINGS_MAX;
     uint64_t until_ms = step->now_ms + (farm.policy.retry_delay_ms << doublings);
     move_worker(step, worker, WORKER_QUARANTINED, reason, until_ms, worker->strikes + 1);
+    struct worker_view after = must_worker(step->farm, worker->worker);
+    assert(after.state == WORKER_QUARANTINED && after.strikes > worker->strikes);
+    assert(after.suspects && "quarantined for no failure");
     release_held_by_host(step, worker->worker);
 }
 
@@ -201,6 +208,9 @@ static void suspect_worker(struct step *step, const struct attempt_view *attempt
         .fast = is_fast(step, attempt, variant),
     };
     decide(step, &record);
+    uint32_t suspects = must_worker(step->farm, worker->worker).suspects;
+    assert(suspects == (worker->suspects < SUSPECTS_MAX ? worker->suspects + 1 : SUSPECTS_MAX) &&
+           "a failure that is not held against its host");
     const char *reason =
         worker->state == WORKER_PROBATION
             ? arena_print(step->arena, "its probe failed, too: %s",
@@ -215,6 +225,7 @@ static void judge_host(struct step *step, const struct attempt_view *attempt)
     struct worker_view worker = must_worker(step->farm, attempt->worker);
     if (worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
         return;
+    assert(attempt->state >= ATTEMPT_ENDED && "a host is judged by what has ended");
     if (is_suspicious(attempt)) {
         suspect_worker(step, attempt, &worker);
     } else if (attempt->outcome == OUTCOME_OK || SEEDED_BUG(CLEAR_BY_ANY)) {
@@ -246,8 +257,13 @@ void decide_probations(struct step *step)
 {
     struct worker_view worker;
     uint64_t cursor = 0;
-    while (view_worker_next(step->farm, &cursor, &worker))
-        if (worker.state == WORKER_QUARANTINED && worker.until_ms &&
-            worker.until_ms <= step->now_ms)
-            move_worker(step, &worker, WORKER_PROBATION, worker.reason, 0, worker.strikes);
+    while (view_worker_next(step->farm, &cursor, &worker)) {
+        if (worker.state != WORKER_QUARANTINED || !worker.until_ms ||
+            worker.until_ms > step->now_ms)
+            continue;
+        assert(worker.suspects && "a quarantine that ends by itself, for no failure");
+        move_worker(step, &worker, WORKER_PROBATION, worker.reason, 0, worker.strikes);
+        assert(!must_worker(step->farm, worker.worker).until_ms &&
+               "its probation is to begin again");
+    }
 }

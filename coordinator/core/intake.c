@@ -35,6 +35,8 @@ static void submit_run(struct step *step, const struct input_submit *input)
     decide(step, &(struct record){
                      .kind = RECORD_RUN_SUBMITTED,
                      .run_submitted = {run, input->asked.request_id, input->asked.who, *options}});
+    assert(must_run(step->farm, run).state == RUN_RESOLVING && "its discovery has ended already");
+    assert(query_counters(step->farm).run == run && "its id may be given out again");
     reply_ok(step, &input->asked, run, "");
     ask(step, &(struct effect){.kind = EFFECT_RESOLVE, .run = run});
 }
@@ -51,6 +53,8 @@ static void cancel_run(struct step *step, const struct run_view *run, const char
     }
     while (view_job_next(step->farm, run->run, &cursor, &job))
         give_up_job(step, job.job, VERDICT_CANCELLED, reason);
+    assert(must_run(step->farm, run->run).by_state[JOB_CLOSED] == run->jobs &&
+           "a job of a cancelled run is open");
 }
 
 static void cancel_request(struct step *step, const struct input_cancel *input)
@@ -65,6 +69,7 @@ static void cancel_request(struct step *step, const struct input_cancel *input)
             return;
         }
         give_up_job(step, input->job, VERDICT_CANCELLED, reason);
+        assert(must_job(step->farm, input->job).state == JOB_CLOSED && "cancelled, and it goes on");
         reply_done(step, &input->asked, job.run, "");
         return;
     }
@@ -90,6 +95,8 @@ static void pause_or_resume(struct step *step, const struct input *input)
     if (farm.paused != pause)
         decide(step, &(struct record){.kind = pause ? RECORD_FARM_PAUSED : RECORD_FARM_RESUMED,
                                       .paused = {asked->who, input->pause.reason}});
+    view_farm(step->farm, &farm);
+    assert(farm.paused == pause && "it was answered, and not done");
     reply_done(step, asked, 0, "");
 }
 
@@ -124,7 +131,9 @@ void decide_archive(struct step *step, uint64_t run)
     while (view_job_next(step->farm, run, &cursor, &job))
         if (!is_settled(step->farm, &job))
             return;
+    assert(view.by_state[JOB_CLOSED] == view.jobs && "a run that is over has an open job");
     decide(step, &(struct record){.kind = RECORD_RUN_ARCHIVED, .run = {run, ""}});
+    assert(!view_run(step->farm, run, &view) && "archived, and still there");
 }
 
 /* ---- dispatch ------------------------------------------------------------------------------ */
@@ -135,15 +144,8 @@ static const struct asked *asked_of(const struct input *input)
     return &input->submit.asked;
 }
 
-void decide_request(struct step *step, const struct input *input)
+static void carry_out(struct step *step, const struct input *input)
 {
-    const struct asked *asked = asked_of(input);
-    uint64_t run;
-    if (*asked->request_id && query_request_known(step->farm, asked->request_id, &run) &&
-        !SEEDED_BUG(REPEAT_REQUEST)) {
-        reply_ok(step, asked, run, "");
-        return;
-    }
     switch ((int)input->kind) {
     case INPUT_SUBMIT:
         submit_run(step, &input->submit);
@@ -179,4 +181,25 @@ void decide_request(struct step *step, const struct input *input)
     default:
         assert(!"not a request");
     }
+}
+
+static size_t count_replies(const struct farm_outcome *outcome, size_t first)
+{
+    size_t replies = 0;
+    for (size_t i = first; i < outcome->effect_count; i++)
+        replies += outcome->effects[i].kind == EFFECT_REPLY;
+    return replies;
+}
+
+void decide_request(struct step *step, const struct input *input)
+{
+    const struct asked *asked = asked_of(input);
+    size_t first = step->outcome->effect_count;
+    uint64_t run;
+    if (*asked->request_id && query_request_known(step->farm, asked->request_id, &run) &&
+        !SEEDED_BUG(REPEAT_REQUEST))
+        reply_ok(step, asked, run, "");
+    else
+        carry_out(step, input);
+    assert(count_replies(step->outcome, first) == 1 && "a request is answered once");
 }

@@ -16,6 +16,7 @@
 #include "proto/base/text.h"
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* ---- ends of attempts that no worker reports ----------------------------------------------- */
@@ -26,6 +27,7 @@ static void record_end(struct step *step, struct record *ended, bool has_log)
     struct token token = ended->attempt_ended.token;
     decide(step, ended);
     struct attempt_view attempt = must_attempt(step->farm, token);
+    assert(attempt.state == ATTEMPT_ENDED && attempt.outcome != OUTCOME_NONE && "it goes on");
     if (attempt.log_stored || !has_log)
         decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
                                       .sealed = {token, attempt.log_bytes}});
@@ -94,6 +96,7 @@ static bool adopt_attempt(struct step *step, uint64_t worker, const struct item 
     if (!id)
         return false;
     struct job_view job = must_job(step->farm, id);
+    assert(!job.joins && job.state != JOB_CLOSED && "what builds a variant waits for no other");
     bool waits = job.state == JOB_READY || job.state == JOB_WAITING || job.state == JOB_HELD;
     if ((!waits && !SEEDED_BUG(ADOPT_OVER_LEASE)) ||
         must_run(step->farm, job.run).state != RUN_OPEN)
@@ -105,6 +108,9 @@ static bool adopt_attempt(struct step *step, uint64_t worker, const struct item 
     enum phase phase = item->phase == PHASE_PUBLISH ? PHASE_NONE : item->phase;
     decide(step, &(struct record){.kind = RECORD_ATTEMPT_ADOPTED,
                                   .lease = {item->token, id, worker, phase}});
+    job = must_job(step->farm, id);
+    assert(token_equal(job.attempt, item->token) && job.worker == worker &&
+           "adopted by a job that waits for another attempt");
     ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = item->token});
     return true;
 }
@@ -165,6 +171,8 @@ static void miss_attempts(struct step *step, const struct told *told)
     size_t count = query_live(step->farm, told->worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt = must_attempt(step->farm, live[i]);
+        assert(attempt.worker == told->worker && "missed at another worker");
+        assert(attempt.state < ATTEMPT_ENDED && "the end of one attempt ended another one");
         if (query_shown(step->farm, live[i]))
             continue;
         bool is_offered = attempt.state == ATTEMPT_OFFERED;
@@ -180,6 +188,8 @@ static void miss_publications(struct step *step, const struct told *told)
     size_t count = query_pinned(step->farm, told->worker, &pinned, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct publication_view publication = must_publication(step->farm, pinned[i]);
+        assert(publication.worker == told->worker && "missed at another worker");
+        assert(publication.state < PUBLICATION_PUBLISHED && "pinned, and it is closed");
         bool began = publication.state == PUBLICATION_RUNNING ||
                      (publication.state == PUBLICATION_GRANTED &&
                       !may_be_on_its_way(step, told, publication.token));
@@ -231,6 +241,10 @@ static void record_heard(struct step *step, const struct told *told)
 static void reconcile_items(struct step *step, const struct told *told)
 {
     record_heard(step, told);
+    struct worker_view heard = must_worker(step->farm, told->worker);
+    assert(heard.session == told->session && heard.sequence == told->sequence &&
+           "heard in another session");
+    assert(heard.state != WORKER_OFFLINE && "heard, and still offline");
     miss_attempts(step, told); /* first: then an attempt it has instead may be adopted */
     miss_publications(step, told);
     const struct item *foreign = NULL;
@@ -353,6 +367,7 @@ static void welcome_worker(struct step *step, const struct input_hello *input,
     if (host->heavy_slots > LIMIT_SLOTS)
         host->heavy_slots = LIMIT_SLOTS;
     decide(step, &record);
+    assert(must_worker(step->farm, input->worker).capabilities->slots <= LIMIT_SLOTS);
     check_systems(step, before, &hello->capabilities);
     ask(step, &(struct effect){
                   .kind = EFFECT_WELCOME, .worker = input->worker, .session = input->session});
@@ -396,10 +411,12 @@ void decide_hello(struct step *step, const struct input_hello *input)
 static void lose_worker(struct step *step, uint64_t worker)
 {
     decide(step, &(struct record){.kind = RECORD_WORKER_LOST, .worker_lost = {.worker = worker}});
+    assert(!must_worker(step->farm, worker).session && "lost, and still connected");
     struct token *live;
     size_t count = query_live(step->farm, worker, &live, step->arena);
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt = must_attempt(step->farm, live[i]);
+        assert(attempt.state < ATTEMPT_ENDED && "the end of one attempt ended another one");
         if (attempt.state == ATTEMPT_OFFERED && !query_shown(step->farm, live[i]))
             lose_attempt(step, live[i], "its worker went away before it took the job");
     }
@@ -417,6 +434,8 @@ static void expire_leases(struct step *step, const struct worker_view *worker,
         struct attempt_view attempt = must_attempt(step->farm, live[i]);
         bool untaken = worker->session && attempt.state == ATTEMPT_OFFERED &&
                        !query_shown(step->farm, live[i]);
+        assert(attempt.worker == worker->worker && attempt.state < ATTEMPT_ENDED);
+        assert(attempt.renewed_ms <= step->now_ms && "renewed at a time to come");
         uint64_t term_ms = policy->lease_ttl_ms + (untaken ? 0 : policy->lost_grace_ms);
         if (attempt.renewed_ms + term_ms <= step->now_ms)
             lose_attempt(step, live[i],
@@ -460,6 +479,7 @@ void decide_sealed(struct step *step, const struct input_sealed *input)
             return;
         decide(step, &(struct record){.kind = RECORD_ATTEMPT_SEALED,
                                       .sealed = {input->token, input->log_bytes}});
+        assert(must_attempt(step->farm, input->token).log_stored && "it would be sent again");
         owner = attempt.worker;
     } else {
         uint64_t id = query_try(step->farm, input->token, &sealed);
@@ -467,6 +487,7 @@ void decide_sealed(struct step *step, const struct input_sealed *input)
             return;
         decide(step, &(struct record){.kind = RECORD_PUBLICATION_SEALED,
                                       .sealed = {input->token, input->log_bytes}});
+        assert(query_try(step->farm, input->token, &sealed) == id && sealed);
         owner = must_publication(step->farm, id).worker;
     }
     struct worker_view worker = must_worker(step->farm, owner);

@@ -31,14 +31,20 @@ static void raise_notice(struct step *step, enum notice_kind kind, const char *s
         &(struct record){
             .kind = RECORD_NOTICE_RAISED,
             .notice = {.notice = id, .kind = kind, .subject = subject, .run = run, .text = text}});
+    struct notice_view raised;
+    assert(view_notice(step->farm, id, &raised) && raised.state == NOTICE_RAISED &&
+           raised.kind == kind && "another notice has its id");
     ask(step, &(struct effect){.kind = EFFECT_NOTIFY, .notice = id});
 }
 
 static void end_notice(struct step *step, enum notice_kind kind, const char *subject)
 {
+    struct notice_view ended;
     uint64_t id = query_notice(step->farm, kind, subject);
-    if (id)
-        decide(step, &(struct record){.kind = RECORD_NOTICE_ENDED, .notice = {.notice = id}});
+    if (!id)
+        return;
+    decide(step, &(struct record){.kind = RECORD_NOTICE_ENDED, .notice = {.notice = id}});
+    assert(!view_notice(step->farm, id, &ended) && "it is over, and still open");
 }
 
 /* ---- runs ---------------------------------------------------------------------------------- */
@@ -75,6 +81,8 @@ static const char *end_of_run(struct step *step, const struct run_view *run)
 static void note_run(struct step *step, enum record_kind kind, uint64_t id)
 {
     struct run_view run = must_run(step->farm, id);
+    assert((kind == RECORD_RUN_OPENED || run.by_state[JOB_CLOSED] == run.jobs) &&
+           "its end is told, and a job of it is open");
     if (run.options.local)
         return;
     const char *subject = subject_of_run(step, id);
@@ -259,6 +267,7 @@ void decide_notified(struct step *step, const struct input_notified *input)
     bool momentary = notice.kind == NOTICE_RUN_OPENED || notice.kind == NOTICE_RUN_ENDED;
     decide(step, &(struct record){.kind = RECORD_NOTICE_TOLD,
                                   .notice = {.notice = input->notice, .text = input->problem}});
+    assert(view_notice(step->farm, input->notice, &notice) && notice.state == NOTICE_TOLD);
     if (momentary)
         decide(step,
                &(struct record){.kind = RECORD_NOTICE_ENDED, .notice = {.notice = input->notice}});

@@ -39,11 +39,14 @@ static bool is_grant_due(const struct worker *worker, const struct publication *
 
 static void order_attempt(struct order_list *list, const struct attempt *attempt)
 {
+    assert(attempt->worker == list->worker && "an order about another worker's attempt");
+    assert(attempt_is_live(attempt) && "an order about an attempt that has ended");
     if (attempt->state == ATTEMPT_STOPPING) {
         struct order *stop = add_order(list, ORDER_STOP, attempt->token);
         stop->reason = attempt->detail;
     } else if (is_offer_due(list->worker, attempt)) {
         const struct plan_item *item = &attempt->job->item;
+        assert(attempt->job->state == JOB_LEASED && "its job does not wait for it");
         struct order *offer = add_order(list, ORDER_OFFER, attempt->token);
         offer->variant = item->variant;
         offer->recipe = item->recipe;
@@ -55,6 +58,9 @@ static void order_publication(struct order_list *list, const struct publication 
 {
     if (!is_grant_due(list->worker, publication))
         return;
+    assert(publication->worker == list->worker && "granted to a host that did not build it");
+    assert(publication->tries_last->publication == publication);
+    assert(publication->slot->holder == publication->id && "granted, and another one goes there");
     struct order *grant = add_order(list, ORDER_GRANT, publication->tries_last->token);
     grant->is_publication = true;
     grant->variant = publication->job->item.variant;
@@ -117,6 +123,9 @@ void view_orders(const struct farm *farm, uint64_t worker, struct orders *out, s
         order_publication(&list, pinned);
     for (size_t i = 0; i < of->sighting_count; i++)
         order_sighting(farm, &list, &of->sightings[i]);
+    assert(list.count <= of->running + of->publishing + of->sighting_count &&
+           "two orders about one thing");
+    assert(!list.count == !query_has_orders(farm, worker) && "it is told of other orders");
     out->session = of->session;
     out->orders_count = list.count;
     if (list.count)

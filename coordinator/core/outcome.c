@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/core/outcome.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void farm_outcome_clear(struct farm_outcome *outcome)
@@ -28,6 +29,7 @@ struct record *outcome_add_record(struct farm_outcome *outcome, const struct rec
 
 void outcome_add_effect(struct farm_outcome *outcome, const struct effect *effect)
 {
+    assert((effect->kind != EFFECT_ORDERS || effect->session) && "orders for nobody");
     MEM_GROW(outcome->effects, outcome->effect_count, outcome->effect_capacity);
     struct effect *kept = &outcome->effects[outcome->effect_count++];
     *kept = *effect;

@@ -54,12 +54,13 @@ static uint64_t find_joinable(const struct farm *farm, const struct run_options 
     struct want want;
     if (!job)
         return 0;
+    struct job_view view = must_job(farm, job);
+    assert(view.state != JOB_CLOSED && !view.joins && "what builds a variant waits for no other");
     query_want(farm, job, &want);
     if (strcmp(want.worker, options->worker) != 0)
         return 0;
     if (!plan_publishes(options, item) || want.publish)
         return job;
-    struct job_view view = must_job(farm, job);
     bool under_way = view.state == JOB_LEASED || view.state == JOB_RUNNING;
     return under_way && must_worker(farm, view.worker).may_publish ? job : 0;
 }
@@ -126,6 +127,7 @@ static void sort_by_place(const struct plan_item **items, const struct plan_item
         scratch[out++] = items[left++];
     while (right < count)
         scratch[out++] = items[right++];
+    assert(out == count && "an item was lost in the merge");
     memcpy(items, scratch, count * sizeof *items);
 }
 
@@ -145,13 +147,15 @@ size_t plan_collisions(const struct run_options *options, const struct plan_item
             places[place_count++] = &items[i];
     sort_by_place(places, arena_new(arena, (count + 1) * sizeof *places), place_count);
     *out = arena_new(arena, (2 * place_count + 1) * sizeof **out);
-    for (size_t i = 1; i < place_count; i++)
-        if (compare_places(places[i - 1], places[i]) == 0 &&
-            !same_branch(places[i - 1], places[i])) {
+    for (size_t i = 1; i < place_count; i++) {
+        int order = compare_places(places[i - 1], places[i]);
+        assert(order <= 0 && "places out of order: a collision may be missed");
+        if (order == 0 && !same_branch(places[i - 1], places[i])) {
             (*out)[2 * found] = places[i - 1];
             (*out)[2 * found + 1] = places[i];
             found++;
         }
+    }
     return found;
 }
 
@@ -189,6 +193,7 @@ static bool refuse_collisions(struct step *step, const struct input_resolved *in
     decide(step, &(struct record){.kind = RECORD_RUN_REFUSED,
                                   .run = {input->run, (const char *)text.data}});
     buf_release(&text);
+    assert(must_run(step->farm, input->run).state == RUN_REFUSED && "it would go on");
     return true;
 }
 
@@ -209,6 +214,11 @@ static void plan_job(struct step *step, uint64_t run, const struct run_options *
         close_job(step, job, VERDICT_BLOCKED, CAUSE_CONFIG, reason);
     else if (disposition == PLAN_UNROUTABLE)
         close_job(step, job, VERDICT_UNROUTABLE, CAUSE_NONE, reason);
+    bool open = disposition == PLAN_BUILD || disposition == PLAN_JOIN || disposition == PLAN_WAIT;
+    struct job_view view = must_job(step->farm, job);
+    assert(open == (view.state == JOB_WAITING) && "another thing was done than was planned");
+    assert(view.joins == joins && (disposition == PLAN_JOIN) == (joins != 0));
+    assert(query_counters(step->farm).job == job && "its id may be given out again");
 }
 
 static bool anything_to_publish(const struct run_options *options,
@@ -245,6 +255,7 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
         warn_run(step, input->run, input->warnings[i]);
     for (size_t i = 0; i < input->items_count; i++)
         plan_job(step, input->run, &options, &input->items[i]);
+    assert(must_run(step->farm, input->run).jobs == input->items_count && "an item without a job");
     if (anything_to_publish(&options, input))
         ask(step, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = input->run});
     else /* a preflight checks nothing that building alone needs */
@@ -262,6 +273,7 @@ void decide_preflighted(struct step *step, const struct input_preflighted *input
         refuse_run(step, input->run, VERDICT_BLOCKED, input->problem);
     else
         decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
+    assert(must_run(step->farm, input->run).state == (*input->problem ? RUN_REFUSED : RUN_OPEN));
 }
 
 /* ---- what no host of the roster can take ---------------------------------------------------- */
@@ -276,9 +288,13 @@ static bool part_publishers(struct step *step, uint64_t job)
     for (size_t i = 0; i < count; i++)
         if (query_publishes(step->farm, followers[i]) != publishes)
             followers[others++] = followers[i];
-    if (others)
-        part_followers(step, followers, others);
-    return others;
+    if (!others)
+        return false;
+    part_followers(step, followers, others);
+    struct want want;
+    query_want(step->farm, job, &want);
+    assert(want.publish == publishes && "one that goes another way is still there");
+    return true;
 }
 
 /* A job that waited until its run's deadline could have been built; the others never could. */
@@ -331,6 +347,8 @@ static bool route_one(struct step *step)
 
 void decide_routes(struct step *step)
 {
+    size_t decisions = 0;
     while (route_one(step))
-        continue;
+        decisions++;
+    assert(decisions <= 2 * query_counters(step->farm).job && "a pass that decided nothing");
 }

@@ -38,7 +38,7 @@ static bool find_product(const struct farm *farm, uint64_t job, struct attempt_v
 static uint64_t want_publication(struct step *step, const struct job_view *job,
                                  const struct attempt_view *built)
 {
-    assert(built->product && "nothing was built");
+    assert(job->verdict == VERDICT_OK && built->outcome == OUTCOME_OK && "nothing was built");
     uint64_t id = query_counters(step->farm).publication + 1;
     struct record record = {.kind = RECORD_PUBLICATION_WANTED};
     record.publication_wanted = (struct record_publication_wanted){
@@ -51,6 +51,8 @@ static uint64_t want_publication(struct step *step, const struct job_view *job,
     };
     bool held = query_held(step->farm, &job->item->target);
     decide(step, &record);
+    assert(must_job(step->farm, job->job).publication == id && "it has another publication");
+    assert(query_any_pinned(step->farm, built->worker) && "its host may forget what it built");
     if (held)
         decide(step, &(struct record){
                          .kind = RECORD_PUBLICATION_HELD,
@@ -128,6 +130,10 @@ static void grant_publication(struct step *step, uint64_t id, uint64_t worker)
     struct token token = query_next_token(step->farm);
     decide(step, &(struct record){.kind = RECORD_PUBLICATION_GRANTED,
                                   .publication = {.publication = id, .token = token}});
+    struct publication_view granted = must_publication(step->farm, id);
+    assert(token_equal(granted.token, token) && "the grant is a try of another publication");
+    assert(granted.worker == worker && "granted to a host that did not build it");
+    assert(must_job(step->farm, granted.job).verdict == VERDICT_OK && "granted and not built");
     ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
 }
 
@@ -150,6 +156,8 @@ void decide_grants(struct step *step, const struct worker_view *worker)
         publishing++;
         any = true;
     }
+    assert(must_worker(step->farm, worker->worker).publishing == publishing &&
+           "a grant that was not counted");
     if (any)
         ask(step, &(struct effect){
                       .kind = EFFECT_ORDERS, .worker = worker->worker, .session = worker->session});
@@ -189,7 +197,8 @@ static uint64_t next_try_ms(const struct step *step, const struct publication_vi
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    size_t doublings = publication->tries - 1; /* a retried publication has had a try */
+    assert(publication->tries && "tried again before it was tried");
+    size_t doublings = publication->tries - 1;
     if (doublings > PUBLISH_DOUBLINGS_MAX)
         doublings = PUBLISH_DOUBLINGS_MAX;
     return step->now_ms + (farm.policy.retry_delay_ms << doublings);
@@ -206,6 +215,7 @@ static void record_published(struct step *step, const struct publication_view *p
                                                   .already = already,
                                                   .rebuilt = rebuilt}});
     job = must_job(step->farm, publication->job);
+    assert(job.verdict == VERDICT_OK && "published without a good build");
     worker = must_worker(step->farm, publication->worker);
     struct record record = {.kind = RECORD_LEDGER_ENTERED};
     record.ledger_entered = (struct ledger_entry){
@@ -220,6 +230,10 @@ static void record_published(struct step *step, const struct publication_view *p
         .rebuilt = rebuilt,
     };
     decide(step, &record);
+    const struct ledger_entry *newest = view_ledger(
+        step->farm, publication->target->name, job.item->variant.package, job.item->variant.system);
+    assert(newest && token_equal(newest->attempt, record.ledger_entered.attempt) &&
+           "published, and the ledger does not say so");
 }
 
 /* Whether the publication waits for the first of its run. */
@@ -241,6 +255,7 @@ static void hold_account(struct step *step, const struct publication_view *first
             strcmp(other.target->name, first->target->name) == 0 &&
             strcmp(other.target->secret, first->target->secret) == 0)
             move_badly(step, RECORD_PUBLICATION_HELD, &other, item, 0);
+    assert(query_held(step->farm, first->target) && "the account's next publication would go");
 }
 
 /* What the bad end of a try means. A try that was killed while it published may have published. */
@@ -276,6 +291,9 @@ static void record_unpublished(struct step *step, const struct publication_view 
         move_badly(step, RECORD_PUBLICATION_FAILED, publication, item, 0);
     else
         move_badly(step, RECORD_PUBLICATION_RETRIED, publication, item, next_ms);
+    struct publication_view after = must_publication(step->farm, publication->publication);
+    assert(after.state != PUBLICATION_GRANTED && after.state != PUBLICATION_RUNNING &&
+           "its try has ended, and it waits for that");
 }
 
 static const struct product *product_of(const struct publication_view *publication,
@@ -301,6 +319,7 @@ bool decide_publication_item(struct step *step, uint64_t worker, const struct it
     if (!id)
         return true;
     struct publication_view publication = must_publication(step->farm, id);
+    assert(publication.tries && "a try that its publication does not have");
     if (publication.worker != worker)
         return false;
     if (publication.state >= PUBLICATION_PUBLISHED)
@@ -324,6 +343,7 @@ void decide_publication_gone(struct step *step, uint64_t id)
     struct publication_view publication = must_publication(step->farm, id);
     move_publication(step, RECORD_PUBLICATION_UNKNOWN, &publication, CAUSE_HOST_LOST,
                      "its worker no longer shows it: it may have been published", step->now_ms);
+    assert(must_publication(step->farm, id).in_doubt && "it may be published a second time");
 }
 
 /* ---- ends without a report ----------------------------------------------------------------- */
@@ -406,8 +426,10 @@ void decide_publish_request(struct step *step, const struct input_publish *input
         if (is_published_or_wanted(step, input->jobs[i]))
             continue;
         struct job_view job = must_job(step->farm, input->jobs[i]);
-        find_product(step->farm, job.job, &built);
+        bool found = find_product(step->farm, job.job, &built);
+        assert(found && "what it built was there a moment ago");
         want_publication(step, &job, &built);
+        assert(is_published_or_wanted(step, job.job) && "it would be wanted twice");
         run = job.run;
         wanted++;
     }
@@ -454,6 +476,7 @@ void decide_settle(struct step *step, const struct input_settle *input)
         if (publication.state != PUBLICATION_WANTED)
             move_publication(step, RECORD_PUBLICATION_RETRIED, &publication, CAUSE_NONE, who,
                              step->now_ms);
+        assert(must_publication(step->farm, publication.publication).state == PUBLICATION_WANTED);
         break;
     case SETTLE_GIVE_UP:
         fail_publication(step, input->publication, publication.cause, who);
@@ -498,6 +521,9 @@ void decide_import(struct step *step, const struct input_ledger_import *input)
             strcmp(newest->inputs, entry->inputs) == 0)
             continue;
         decide(step, &(struct record){.kind = RECORD_LEDGER_ENTERED, .ledger_entered = *entry});
+        newest =
+            view_ledger(step->farm, entry->target, entry->variant.package, entry->variant.system);
+        assert(newest && strcmp(newest->inputs, entry->inputs) == 0 && "it is not the newest");
         entered++;
     }
     reply_done(step, &input->asked, 0,

@@ -51,6 +51,7 @@ uint64_t query_building(const struct farm *farm, const struct variant *variant)
     const struct job *found;
     HASH_FIND(hh_variant, farm->building, &key, sizeof key, found);
     bool same = found && shape_equal(&variant_shape, &found->item.variant, variant);
+    assert((!found || (found->state != JOB_CLOSED && !found->leader)) && "it builds nothing");
     return same ? found->id : 0;
 }
 
@@ -58,8 +59,10 @@ size_t query_followers(const struct farm *farm, uint64_t job, uint64_t **jobs, s
 {
     const struct job *leader = find_job(farm, job);
     size_t count = 0;
-    for (const struct job *at = leader->followers; at; at = at->follower_next)
+    for (const struct job *at = leader->followers; at; at = at->follower_next) {
+        assert(at->leader == leader && "it follows another job");
         count++;
+    }
     *jobs = arena_new(arena, count * sizeof **jobs);
     count = 0;
     for (const struct job *at = leader->followers; at; at = at->follower_next)
@@ -208,6 +211,7 @@ size_t query_live(const struct farm *farm, uint64_t worker, struct token **out, 
     size_t count = 0;
     for (const struct attempt *at = of->live_first; at; at = at->live_next)
         (*out)[count++] = at->token;
+    assert(count == of->running && "a live attempt that takes no slot");
     return count;
 }
 
@@ -220,8 +224,10 @@ size_t query_pinned(const struct farm *farm, uint64_t worker, uint64_t **out, st
 {
     const struct worker *of = find_worker(farm, worker);
     size_t count = 0;
-    for (const struct publication *at = of->pinned_first; at; at = at->pinned_next)
+    for (const struct publication *at = of->pinned_first; at; at = at->pinned_next) {
+        assert(at->worker == of && publication_is_open(at) && "pinned where it was not built");
         count++;
+    }
     *out = arena_new(arena, count * sizeof **out);
     count = 0;
     for (const struct publication *at = of->pinned_first; at; at = at->pinned_next)
@@ -358,6 +364,7 @@ bool query_publication_next(const struct farm *farm, uint64_t *cursor, struct pu
         at = at->hh.next;
     if (!at)
         return false;
+    assert(at->id > *cursor && "publications out of order");
     *cursor = at->id;
     return view_publication(farm, at->id, out);
 }

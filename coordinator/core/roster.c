@@ -70,6 +70,12 @@ void decide_enrol(struct step *step, const struct input_enrol *input)
         decide(step, &(struct record){.kind = RECORD_PEER_ENROLLED,
                                       .peer = {worker, input->name, input->public_key, input->role,
                                                input->may_publish}});
+    known = view_peer(step->farm, input->public_key, &peer);
+    assert(known && peer.role == input->role && peer.may_publish == input->may_publish &&
+           "answered as enrolled, with other rights");
+    assert((!peer.worker ||
+            strcmp(must_worker(step->farm, peer.worker).public_key, input->public_key) == 0) &&
+           "the worker has another key");
     ask(step, &(struct effect){.kind = EFFECT_PEERS});
     reply_done(step, &input->asked, 0, "");
 }
@@ -79,6 +85,7 @@ static void revoke_peer(struct step *step, const struct peer_view *peer)
     decide(step, &(struct record){.kind = RECORD_PEER_REVOKED,
                                   .peer = {peer->worker, peer->name, peer->public_key, peer->role,
                                            peer->may_publish}});
+    assert(query_key_revoked(step->farm, peer->public_key) && "the key still lets someone in");
     ask(step, &(struct effect){.kind = EFFECT_PEERS});
 }
 
@@ -93,6 +100,7 @@ static void discard_work(struct step *step, const struct worker_view *worker)
     size_t pinned_count = query_pinned(step->farm, worker->worker, &pinned, step->arena);
     for (size_t i = 0; i < pinned_count; i++) {
         publication = must_publication(step->farm, pinned[i]);
+        assert(publication.worker == worker->worker && "only its host gives it up");
         bool granted = publication.state >= PUBLICATION_GRANTED || publication.in_doubt;
         fail_publication(step, pinned[i], CAUSE_HOST_LOST,
                          granted ? "its worker was removed while it may have been publishing: look "
@@ -102,6 +110,8 @@ static void discard_work(struct step *step, const struct worker_view *worker)
     size_t live_count = query_live(step->farm, worker->worker, &live, step->arena);
     for (size_t i = 0; i < live_count; i++)
         lose_attempt(step, live[i], "its worker was removed");
+    assert(!query_any_pinned(step->farm, worker->worker) && "nobody is left to publish it");
+    assert(!must_worker(step->farm, worker->worker).running && "nobody is left to end it");
 }
 
 static void remove_worker(struct step *step, const struct worker_view *worker, const char *reason,
@@ -113,6 +123,7 @@ static void remove_worker(struct step *step, const struct worker_view *worker, c
                                                    .to = WORKER_REMOVED,
                                                    .reason = reason,
                                                    .who = who}});
+    assert(!must_worker(step->farm, worker->worker).session && "removed, and still connected");
     discard_work(step, worker);
     bool enrolled = view_peer(step->farm, worker->public_key, &peer);
     assert(enrolled && "a worker whose key was revoked is removed");
@@ -156,6 +167,7 @@ static void drain_worker(struct step *step, const struct input_worker_admin *inp
 {
     if (worker->state != WORKER_DRAINING)
         move_worker(step, input, WORKER_DRAINING);
+    assert(must_worker(step->farm, worker->worker).state == WORKER_DRAINING);
     reply_done(step, &input->asked, 0, "");
 }
 
@@ -166,6 +178,9 @@ static void resume_worker(struct step *step, const struct input_worker_admin *in
     if (worker->state == WORKER_DRAINING || worker->state == WORKER_QUARANTINED ||
         worker->state == WORKER_PROBATION)
         move_worker(step, input, worker->session ? WORKER_ONLINE : WORKER_OFFLINE);
+    struct worker_view after = must_worker(step->farm, worker->worker);
+    assert((after.state == WORKER_ONLINE || after.state == WORKER_OFFLINE) && "it gets no jobs");
+    assert(!after.suspects && !after.until_ms && "resumed, and still on trial");
     reply_done(step, &input->asked, 0, "");
 }
 

@@ -15,6 +15,8 @@
 #include "coordinator/core/publish.h"
 #include "proto/base/seeded.h"
 
+#include <assert.h>
+
 /* ---- offering ------------------------------------------------------------------------------ */
 
 /* The jobs that a host looks for. */
@@ -42,6 +44,8 @@ static uint64_t best_of_class(const struct farm *farm, const struct ready_view *
     struct want want;
     size_t passed = 0;
     for (uint64_t job = ready->head; job; job = query_ready_after(farm, job)) {
+        assert((job == ready->head || query_urgency(farm, ready->head, job) < 0) &&
+               "the head of a class is not its most urgent job");
         query_want(farm, job, &want);
         if ((want.evaluates && choice != ANY) || fits(worker, &want, floor_bytes) != FIT_YES)
             return 0;
@@ -80,6 +84,7 @@ static uint64_t best_job(const struct farm *farm, const struct worker_view *work
     if (query_is_scout(farm, best) || !*must_job(farm, best).item->variant.gpu)
         return best;
     uint64_t scout = best_of_all(farm, worker, floor_bytes, SCOUTS);
+    assert((!scout || query_urgency(farm, best, scout) <= 0) && "the best was not looked at");
     return scout && must_job(farm, scout).run == must_job(farm, best).run ? scout : best;
 }
 
@@ -104,6 +109,7 @@ static uint64_t held_job(struct step *step, const struct worker_view *worker, ui
     for (size_t i = 0; next && i < HELD_LOOK; i++) {
         uint64_t job = next;
         next = query_held_after(step->farm, job);
+        assert((!next || query_urgency(step->farm, job, next) < 0) && "held jobs out of order");
         query_want(step->farm, job, &want);
         if (fits(worker, &want, floor_bytes) == FIT_YES && !close_if_certain(step, job) &&
             may_witness(step->farm, job, worker->worker))
@@ -117,6 +123,10 @@ static void offer_job(struct step *step, uint64_t job, uint64_t worker)
     struct token token = query_next_token(step->farm);
     decide(step, &(struct record){.kind = RECORD_LEASE_OFFERED,
                                   .lease = {.token = token, .job = job, .worker = worker}});
+    struct job_view offered = must_job(step->farm, job);
+    assert(offered.state == JOB_LEASED && offered.worker == worker && "offered to another host");
+    assert(token_equal(offered.attempt, token) && "the attempt belongs to another job");
+    assert(!offered.joins && "a job that waits for another one was offered");
     ask(step, &(struct effect){.kind = EFFECT_EXPECT_LOG, .worker = worker, .token = token});
     drop_evaluation(step, job);
 }
@@ -130,9 +140,14 @@ static void fill_worker(struct step *step, struct worker_view *worker, uint64_t 
             job = held_job(step, worker, floor_bytes);
         if (!job)
             break;
+        uint32_t running = worker->running;
+        bool heavy = must_job(step->farm, job).item->needs.heavy;
         offer_job(step, job, worker->worker);
         any = true;
         *worker = must_worker(step->farm, worker->worker);
+        assert(worker->running == running + 1 && "an offer that takes no slot");
+        assert((!heavy || worker->host_heavy <= worker->capabilities->heavy_slots) &&
+               "more heavy jobs than the host has heavy slots");
     }
     if (any)
         ask(step, &(struct effect){
@@ -150,6 +165,8 @@ void decide_schedule(struct step *step)
     while (view_worker_next(step->farm, &cursor, &worker)) {
         if (!worker.session)
             continue;
+        assert(worker.state != WORKER_OFFLINE && worker.state != WORKER_REMOVED &&
+               "connected and away");
         decide_grants(step, &worker);
         bool works = worker.state == WORKER_ONLINE || worker.state == WORKER_PROBATION ||
                      worker.state == WORKER_DRAINING;

@@ -15,6 +15,16 @@
 #include "proto/base/seeded.h"
 #include "proto/limits.h"
 
+#include <assert.h>
+
+/* Whether any phase of it began, as far as anyone knows. A worker that was lost, or whose agent was
+ * replaced, before it took an offer has not tried the job. */
+static bool has_begun(const struct attempt_view *attempt)
+{
+    return attempt->phase != PHASE_NONE || attempt->failed_phase != PHASE_NONE ||
+           attempt->outcome != OUTCOME_LOST;
+}
+
 /* The ended attempts of a job, counted. An offer that no worker took does not count against the
  * job. */
 struct past {
@@ -31,13 +41,13 @@ static struct past look_back(const struct farm *farm, const struct attempt_view 
     size_t index = 0;
     while (view_attempt_next(farm, newest->job, &index, &attempt)) {
         past.all++;
-        bool began = attempt.phase != PHASE_NONE || attempt.outcome != OUTCOME_LOST;
-        if (!began)
+        if (!has_begun(&attempt))
             continue;
         past.against_job += retry_policy_of(attempt.cause)->counts == COUNTS_JOB;
         past.same_cause += attempt.cause == newest->cause;
         past.lost += attempt.outcome == OUTCOME_LOST;
     }
+    assert(past.all == newest->ordinal && "an attempt of the job is missing");
     return past;
 }
 
@@ -65,6 +75,7 @@ static uint64_t spread_ms(uint64_t delay_ms, struct token token)
 static uint64_t backoff_ms(const struct policy *policy, const struct retry_policy *retry,
                            uint32_t times, struct token token)
 {
+    assert(times && "a back-off, and no attempt began");
     uint32_t doublings = times - 1;
     if (doublings > BACKOFF_DOUBLINGS_MAX)
         doublings = BACKOFF_DOUBLINGS_MAX;
@@ -97,13 +108,15 @@ static const char *last_words(struct step *step, const struct attempt_view *atte
                        attempt->detail);
 }
 
-/* A task is tried once: the person who asked for it is waiting, and can ask again. An evaluation is
- * optional. */
-static bool is_tried_once(const struct farm *farm, uint64_t job)
+/* An evaluation is optional: it is offered once. A task is tried once: the person who asked for it
+ * is waiting, and can ask again. An offer of a task that no worker took is no try, but such offers
+ * are bounded, too. */
+static bool had_its_try(const struct farm *farm, const struct attempt_view *attempt,
+                        const struct past *past, uint32_t attempts_max)
 {
     struct want want;
-    query_want(farm, job, &want);
-    return want.is_task || want.evaluates;
+    query_want(farm, attempt->job, &want);
+    return want.evaluates || (want.is_task && (has_begun(attempt) || past->all >= attempts_max));
 }
 
 static bool job_evaluates(const struct farm *farm, uint64_t job)
@@ -119,7 +132,7 @@ static void retry_or_close(struct step *step, const struct attempt_view *attempt
     view_farm(step->farm, &farm);
     const struct retry_policy *retry = retry_policy_for(step, attempt, was_probe);
     struct past past = look_back(step->farm, attempt);
-    if (is_tried_once(step->farm, attempt->job)) {
+    if (had_its_try(step->farm, attempt, &past, farm.policy.attempts_max)) {
         close_job(step, attempt->job, VERDICT_FAILED, attempt->cause, attempt->detail);
         return;
     }
@@ -173,6 +186,7 @@ static struct record_learned known_of(const struct step *step, const struct vari
 static void learn_usage(struct step *step, const struct attempt_view *attempt)
 {
     uint64_t took_ms = attempt->ended_ms - attempt->offered_ms;
+    assert(attempt->ended_ms >= attempt->offered_ms && "it ended before it was offered");
     if (took_ms < LEARN_FROM_MS)
         return;
     struct record_learned learned =
@@ -221,6 +235,7 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
         return;
     struct worker_view host = must_worker(step->farm, attempt->worker);
     query_want(step->farm, attempt->job, &want);
+    assert(!want.evaluates && "an evaluation reserves nothing");
     struct record_learned learned = known_of(step, &want.item->variant);
     const struct exit_facts *facts = attempt->facts;
     struct most most = most_room(step->farm, &want);
@@ -245,6 +260,25 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
+/* The job that an ended attempt decides about: it has waited for this attempt until now. */
+static void assert_decides(const struct farm *farm, const struct attempt_view *attempt)
+{
+    struct job_view job = must_job(farm, attempt->job);
+    assert(attempt->state >= ATTEMPT_ENDED && "a live attempt decides nothing");
+    assert(token_equal(job.attempt, attempt->token) && "an older attempt decides about the job");
+    assert(must_run(farm, job.run).state != RUN_CLOSED && "a job of a closed run");
+    assert((job.state == JOB_LEASED || job.state == JOB_RUNNING) && "it waited for no attempt");
+}
+
+/* What is decided leaves no job waiting for an attempt that has ended. */
+static void assert_decided(const struct farm *farm, const struct attempt_view *attempt)
+{
+    struct job_view job = must_job(farm, attempt->job);
+    assert(job.state != JOB_LEASED && job.state != JOB_RUNNING && "it waits for an ended attempt");
+    assert((job.state == JOB_CLOSED || attempt->outcome != OUTCOME_OK) && "built, and still open");
+    assert(job.attempts == attempt->ordinal && "a new attempt began before the schedule");
+}
+
 void decide_ended(struct step *step, struct token token)
 {
     struct attempt_view attempt = must_attempt(step->farm, token);
@@ -252,13 +286,15 @@ void decide_ended(struct step *step, struct token token)
     bool evaluated = job_evaluates(step->farm, attempt.job);
     if (must_job(step->farm, attempt.job).state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
+    assert_decides(step->farm, &attempt);
     if (attempt.outcome != OUTCOME_OK) {
         if (!evaluated)
             raise_reservation(step, &attempt, retry_policy_of(attempt.cause)->change);
         retry_or_close(step, &attempt, was_probe);
-        return;
+    } else {
+        if (!evaluated)
+            learn_usage(step, &attempt);
+        close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
     }
-    if (!evaluated)
-        learn_usage(step, &attempt);
-    close_job(step, attempt.job, VERDICT_OK, CAUSE_NONE, "");
+    assert_decided(step->farm, &attempt);
 }

@@ -741,6 +741,67 @@ static void a_task_is_for_one_host_and_once(void **state)
     history_end(h);
 }
 
+static struct job_view only_job(const struct history *h)
+{
+    struct job_view job;
+    assert_true(view_job(history_farm(h), 1, &job));
+    return job;
+}
+
+static struct history *one_task(void)
+{
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1 task=smoke on=w1\n"
+                  "resolved 1 smoke x86_64-linux");
+    assert_int_equal(only_job(h).state, JOB_LEASED);
+    return h;
+}
+
+/* The agent was replaced before the offer came: the task is offered to the new one. */
+static void an_offer_that_no_worker_took_is_no_try(void **state)
+{
+    (void)state;
+    struct history *h = one_task();
+    history_expect(h, "failed w1",
+                   "worker-lost worker=1\n"
+                   "attempt-ended token={epoch=1 number=1} outcome=lost cause=host-lost...\n"
+                   "job-ready job=1 cause=host-lost...\n");
+    history_do(h, "hello w1 x86_64-linux");
+    assert_int_equal(only_job(h).state, JOB_LEASED);
+    assert_int_equal(only_job(h).attempt.number, 2);
+    history_restart(h);
+    history_do(h, "hello w1 x86_64-linux\nstatus w1 : 1.2 ended ok");
+    assert_int_equal(only_job(h).verdict, VERDICT_OK);
+    history_end(h);
+}
+
+static void a_task_that_began_had_its_try(void **state)
+{
+    (void)state;
+    struct history *h = one_task();
+    history_do(h, "failed w1\nhello w1 x86_64-linux\nstatus w1 : 1.2 running build");
+    history_expect(h, "status w1",
+                   "attempt-ended token={epoch=1 number=2} outcome=lost cause=host-lost...\n"
+                   "job-closed job=1 verdict=failed cause=host-lost...\n"
+                   "run-closed run=1\n");
+    history_end(h);
+}
+
+static void offers_of_a_task_are_bounded(void **state)
+{
+    (void)state;
+    struct history *h = one_task();
+    for (uint64_t number = 2; number <= 4; number++) {
+        history_do(h, "failed w1\nhello w1 x86_64-linux");
+        assert_int_equal(only_job(h).attempt.number, number);
+    }
+    history_do(h, "failed w1");
+    assert_int_equal(only_job(h).state, JOB_CLOSED);
+    assert_int_equal(only_job(h).verdict, VERDICT_FAILED);
+    assert_int_equal(only_job(h).cause, CAUSE_HOST_LOST);
+    history_end(h);
+}
+
 static void a_page_of_remedies(void **state)
 {
     (void)state;
@@ -945,6 +1006,9 @@ int main(void)
         cmocka_unit_test(a_delayed_job_adopts),
         cmocka_unit_test(a_host_that_steps_back_takes_what_is_next),
         cmocka_unit_test(a_task_is_for_one_host_and_once),
+        cmocka_unit_test(an_offer_that_no_worker_took_is_no_try),
+        cmocka_unit_test(a_task_that_began_had_its_try),
+        cmocka_unit_test(offers_of_a_task_are_bounded),
         cmocka_unit_test(a_page_of_remedies),
         cmocka_unit_test(a_long_past_is_not_looked_through),
         cmocka_unit_test(failing_slowly_while_others_build),

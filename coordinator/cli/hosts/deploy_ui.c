@@ -466,16 +466,7 @@ static int run_smoke(struct deploy_ui *ui, struct fleet_host *member, struct err
     if (ask_coordinator(ui, "status", json_pack("{s:I}", "run", (json_int_t)member->smoke_run),
                         &body, err) < 0)
         return -1;
-    const json_t *run = json_object_get(body, "run");
-    int result = smoke_result(run, err);
-    /* The agent was just restarted: the task may have been offered to the one before. */
-    const json_t *job = json_array_get(json_object_get(run, "jobs"), 0);
-    if (result < 0 && !member->smoke_again &&
-        !strcmp(json_get_text(job, "cause", ""), "host-lost")) {
-        member->smoke_again = true;
-        member->smoke_run = 0;
-        result = 0;
-    }
+    int result = smoke_result(json_object_get(body, "run"), err);
     json_decref(body);
     return result;
 }

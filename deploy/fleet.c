@@ -2,6 +2,7 @@
 /* fleet.c - see fleet.h. */
 #include "deploy/fleet.h"
 
+#include "deploy/rollout_scripts.h"
 #include "proto/base/clock.h"
 #include "proto/json.h"
 #include "proto/limits.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* grid.h - a run as a grid for people: for each branch a row per GPU, a column per ISA and a cell
- * per variant; then the legend, the counts, and the failures with their causes. Made from the JSON
+ * per variant; then the legend. run_text.h has what is said about a run below it. Made from the JSON
  * of `status` (coordinator/render/render.h). Pure: no I/O. */
 #ifndef FARM_CLI_SCREEN_GRID_H
 #define FARM_CLI_SCREEN_GRID_H
@@ -14,22 +14,5 @@
 void grid_print(const json_t *run, bool colours, struct buf *out);
 /* Appends the matrix of `farm ledger --matrix`: the published commit of each variant. */
 void grid_ledger(const json_t *rows, bool colours, struct buf *out);
-/* Appends "run 3 is open: 41 of 67 done, ..." */
-void grid_counts(const json_t *run, bool colours, struct buf *out);
-/* Appends one line for each build or publish that a limit will soon stop. */
-void grid_stops(const json_t *run, bool colours, struct buf *out);
-/* The same for one job (`job` or `why`), with its name. */
-void grid_stop(const json_t *job, bool colours, struct buf *out);
-/* Appends one line for each job or publication that ended badly or is held. */
-void grid_failures(const json_t *run, bool colours, struct buf *out);
-/* Appends the last line of a run, "67 ok, 0 failed, 67 published", and other counts that are not 0
- * (", 3 unchanged"). No newline. */
-void run_summary(const json_t *run, struct buf *out);
-
-/* True when the run will not change by itself any more: it is closed or refused, or only held
- * publications are left, which wait for a person. */
-bool run_is_over(const json_t *run);
-/* True when the run is over and everything succeeded. */
-bool run_went_well(const json_t *run);
 
 #endif

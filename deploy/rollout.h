@@ -3,9 +3,9 @@
  * and the wishes.
  *
  * Pure: texts in, texts out. `farm worker add --check` prints the plan, `add` executes it step by
- * step (fleet.c, rollout_scripts.h). Each step can be repeated without harm. So an interrupted rollout is completed by
- * running it again, and what is done already is not planned again. While steps are executed, a lock
- * is held on the host; it ends with the connection.
+ * step (fleet.c, rollout_scripts.h). Each step can be repeated without harm. So an interrupted
+ * rollout is completed by running it again, and what is done already is not planned again. While
+ * steps are executed, a lock is held on the host; it ends with the connection.
  *
  * On the host, PREFIX/ID/ is an unpacked bundle, PREFIX/current a link to the one in use, and
  * PREFIX/.lock the lock. PREFIX is /opt/floxfarm for root, else ~/.local/share/floxfarm. */

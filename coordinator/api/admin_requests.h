@@ -5,7 +5,8 @@
  * A request that is refused leaves no record. Any other steps the core at once, which answers with
  * EFFECT_REPLY; the test of notices answers when each recipient was tried. Exit codes of refusals:
  * 2 (the request is wrong), 3 (there is no such thing, or it cannot be). requests.c has their rows,
- * and questions.c has checked the role. Secrets are written to their files, never to the journal. */
+ * and questions.c has checked the role. Secrets are written to their files, never to the
+ * journal. */
 #ifndef FARM_API_ADMIN_REQUESTS_H
 #define FARM_API_ADMIN_REQUESTS_H
 

@@ -9,9 +9,9 @@
 
 #include "coordinator/shell/shell.h"
 
-/* Performs EFFECT_PREFLIGHT: steps the core with INPUT_PREFLIGHTED. Its problem refuses the run, its
- * warning is shown with it; both are "" when there is nothing to report. Does nothing when the run
- * is no longer in RUN_PREFLIGHT. */
+/* Performs EFFECT_PREFLIGHT: steps the core with INPUT_PREFLIGHTED. Its problem refuses the run,
+ * its warning is shown with it; both are "" when there is nothing to report. Does nothing when the
+ * run is no longer in RUN_PREFLIGHT. */
 void preflight_run(struct shell *shell, uint64_t run);
 
 #endif

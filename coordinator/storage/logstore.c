@@ -2,9 +2,9 @@
 /* logstore.c - the thread between the log link and the log shelf.
  *
  * A round: take requests from the loop and the peers, sync, acknowledge, serve readers; sleep only
- * when there was nothing to do. An acknowledgement is sent after the sync that covers it. No message
- * from a peer ends the thread: it is refused with a reason, or dropped by the link. Readers are
- * log_readers.c's.
+ * when there was nothing to do. An acknowledgement is sent after the sync that covers it. No
+ * message from a peer ends the thread: it is refused with a reason, or dropped by the link. Readers
+ * are log_readers.c's.
  */
 #include "coordinator/storage/logstore.h"
 

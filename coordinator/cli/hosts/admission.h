@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* admission.h - the coordinator's part in making a host a worker: at which address the host reaches
- * it, under which name and key the host is admitted, whether its worker has connected, and the smoke
- * task.
+ * it, under which name and key the host is admitted, whether its worker has connected, and the
+ * smoke task.
  *
  * Asks the coordinator only what its control link offers to everybody. Refuses a name or a key that
  * another host has, but for --replace. Keeps the book of hosts (host_book.h), by which later

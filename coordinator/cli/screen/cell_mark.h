@@ -17,8 +17,8 @@ struct cell_mark {
 enum { CELL_MARK_COUNT = 22 };
 extern const struct cell_mark cell_marks[CELL_MARK_COUNT];
 
-/* The mark of a job, from the JSON of `status`; a row of cell_marks, never NULL: the last row is for
- * states that a newer coordinator has and this program does not know. */
+/* The mark of a job, from the JSON of `status`; a row of cell_marks, never NULL: the last row is
+ * for states that a newer coordinator has and this program does not know. */
 const struct cell_mark *cell_mark_of(const json_t *job);
 
 #endif

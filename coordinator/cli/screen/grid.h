@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* grid.h - a run as a grid for people: for each branch a row per GPU, a column per ISA and a cell
- * per variant; then the legend. run_text.h has what is said about a run below it. Made from the JSON
- * of `status` (coordinator/render/render.h). Pure: no I/O. */
+ * per variant; then the legend. run_text.h has what is said about a run below it. Made from the
+ * JSON of `status` (coordinator/render/render.h). Pure: no I/O. */
 #ifndef FARM_CLI_SCREEN_GRID_H
 #define FARM_CLI_SCREEN_GRID_H
 

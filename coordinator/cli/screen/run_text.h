@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* run_text.h - what is said about a run beside its grid: how far it is, what a limit will soon stop,
- * what failed and why, and how it ended. Made from the JSON of `status`
+/* run_text.h - what is said about a run beside its grid: how far it is, what a limit will soon
+ * stop, what failed and why, and how it ended. Made from the JSON of `status`
  * (coordinator/render/render.h). Pure: no I/O. */
 #ifndef FARM_CLI_SCREEN_RUN_TEXT_H
 #define FARM_CLI_SCREEN_RUN_TEXT_H

@@ -50,20 +50,25 @@ void serve_plan(struct shell *shell, const struct asker *asker, const json_t *ar
 
 /* ---- requests that change runs --------------------------------------------------------------- */
 
-static void submit_run(struct shell *shell, const struct asker *asker,
-                       const struct run_options *options)
+/* Refuses options that no run can have; false when it did. Call it before anything is changed. */
+static bool check_options(struct shell *shell, const struct asker *asker,
+                          const struct run_options *options)
 {
     struct err err;
     struct filter *filter = filter_parse(options->filter, &err);
-    if (!filter) {
+    bool has_project =
+        !*options->project || config_project(&shell->config, options->project) != NULL;
+    if (!filter)
         reply_refuse(shell->replies, asker, 2, "%s", err.text);
-        return;
-    }
-    filter_destroy(filter);
-    if (*options->project && !config_project(&shell->config, options->project)) {
+    else if (!has_project)
         reply_refuse(shell->replies, asker, 3, "farm.yaml has no project %s", options->project);
-        return;
-    }
+    filter_destroy(filter);
+    return filter && has_project;
+}
+
+static void submit_run(struct shell *shell, const struct asker *asker,
+                       const struct run_options *options)
+{
     struct input input = {.kind = INPUT_SUBMIT,
                           .submit = {.asked = reply_asked(asker), .options = *options}};
     reply_from_core(shell, asker, &input);
@@ -73,7 +78,8 @@ void serve_rebuild(struct shell *shell, const struct asker *asker, const json_t 
 {
     struct run_options options = options_from(arguments);
     options.retry_of = 0;
-    submit_run(shell, asker, &options);
+    if (check_options(shell, asker, &options))
+        submit_run(shell, asker, &options);
 }
 
 /* Lists the jobs of a run that were built but whose publication failed. */
@@ -116,6 +122,10 @@ void serve_retry(struct shell *shell, const struct asker *asker, const json_t *a
     size_t count = archived || *options.at ? 0 : failed_publications(shell, run, &jobs);
     bool only_publications = options.failed && count && fine == view.jobs;
     farm_destroy(archived);
+    if (!only_publications && !check_options(shell, asker, &options)) {
+        free(jobs);
+        return;
+    }
     if (count) {
         struct input input = {
             .kind = INPUT_PUBLISH,
@@ -155,10 +165,6 @@ void serve_build(struct shell *shell, const struct asker *asker, const json_t *a
 {
     const char *bundle = json_get_text(arguments, "bundle", "");
     struct err err;
-    if (*bundle && store_bundle(shell, asker, bundle, &err)) {
-        reply_refuse(shell->replies, asker, 3, "%s", err.text);
-        return;
-    }
     struct run_options options = {
         .project = json_get_text(arguments, "project", ""),
         .filter = arena_print(&shell->arena, "package=%s", json_get_text(arguments, "package", "")),
@@ -171,7 +177,12 @@ void serve_build(struct shell *shell, const struct asker *asker, const json_t *a
         .worker = json_get_text(arguments, "worker", ""),
         .task = "",
     };
-    submit_run(shell, asker, &options);
+    if (!check_options(shell, asker, &options))
+        return;
+    if (*bundle && store_bundle(shell, asker, bundle, &err))
+        reply_refuse(shell->replies, asker, 3, "%s", err.text);
+    else
+        submit_run(shell, asker, &options);
 }
 
 void serve_cancel(struct shell *shell, const struct asker *asker, const json_t *arguments)

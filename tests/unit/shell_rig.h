@@ -46,6 +46,8 @@ struct rig {
     struct key_pair server;
     char program[256];
     struct rig_client clients[RIG_CLIENTS];
+    struct link *links[16]; /* all that rig_connect made; rig_close closes them */
+    size_t link_count;
     struct arena arena; /* of what clients received */
     unsigned asked;     /* requests so far, for their ids */
     uint64_t ahead_ms;  /* how far the farm's clock is ahead of this machine's */
@@ -169,7 +171,8 @@ static inline struct link *rig_connect(struct rig *rig, const char *endpoint,
         link_connect(rig->zmq, endpoint, rig->server.public_key, keys, &options, &err);
     if (!link)
         fail_msg("%s", err.text);
-    return link;
+    assert_true(rig->link_count < sizeof rig->links / sizeof *rig->links);
+    return rig->links[rig->link_count++] = link;
 }
 
 static inline struct link *rig_client(struct rig *rig, enum rig_who who)
@@ -364,8 +367,8 @@ static inline struct rig *rig_open(const char *yaml)
 static inline void rig_close(struct rig *rig)
 {
     struct shell *shell = &rig->shell;
-    for (size_t i = 0; i < RIG_CLIENTS; i++)
-        link_close(rig->clients[i].link, 0);
+    for (size_t i = 0; i < rig->link_count; i++)
+        link_close(rig->links[i], 0);
     resolver_destroy(shell->resolver);
     notifier_destroy(shell->notifier);
     questions_destroy(shell->questions);

@@ -4,6 +4,8 @@
 #include "coordinator/cli/follow.h"
 #include "tests/unit/farm_rig.h"
 
+#include <time.h>
+
 static int set_up(void **state)
 {
     *state = farm_rig_open("name: home\nprojects:\n"
@@ -70,15 +72,21 @@ static void an_interrupt_ends_the_command_and_not_the_run(void **state)
     assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_PROGRESS), EXIT_REFUSED);
 }
 
+/* The signal comes while events are awaited; whenever it comes, the result is the same. */
 static void following_the_farm_ends_by_an_interrupt(void **state)
 {
     struct farm_rig *rig = *state;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGINT};
+    const struct itimerspec soon = {.it_value = {.tv_nsec = 300 * 1000 * 1000}};
+    timer_t timer;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    raise(SIGINT);
+    assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    assert_int_equal(timer_settime(timer, 0, &soon, NULL), 0);
     assert_int_equal(follow_farm(&rig->invocation), EXIT_INTERRUPTED);
+    timer_delete(timer);
 }
 
 int main(int argc, char **argv)

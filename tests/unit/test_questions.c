@@ -90,7 +90,7 @@ static void a_key_that_nobody_enrolled_gets_no_answer(void **state)
         .kind = MESSAGE_REQUEST,
         .request = {.id = rig_new_id(rig), .verb = "farm", .arguments = "{}"}};
     struct received received;
-    while (zap_refused_count(rig->zap) < 2) { /* it was heard and sent away, twice */
+    while (zap_refused_count(rig->zap) == 0) {
         assert_true(clock_boot_ms() < give_up_ms);
         link_send(link, 0, &message, 0);
         rig_turn(rig);

@@ -27,7 +27,9 @@
 #include "worker/host/prober.h"
 #include "worker/logtail.h"
 #include "worker/phase/phase.h"
+#include "worker/process/cgroups.h"
 #include "worker/process/hostfacts.h"
+#include "worker/process/run_file_reader.h"
 #include "worker/process/supervisor_client.h"
 
 #include <assert.h>
@@ -493,7 +495,7 @@ static void look_at(struct worker_loop *loop, const struct running_attempt *runn
     struct agent_look *look = &input.looked;
     look->token = running->token;
     look->bytes = log_bytes(loop, running->token, &loop->turn_arena);
-    look->stop_cause = supervisor_client_coming_stop(
+    look->stop_cause = run_file_coming_stop(
         folder_path(loop->options->home, running->token, NULL, &loop->turn_arena), running->phase,
         &look->stop_at_ms);
     loop_step(loop, &input);
@@ -708,7 +710,7 @@ static void probe_first(struct worker_loop *loop)
     const struct probe_limits limits = options_probe_limits(options);
     probe_host(&limits, &loop->host, &loop->host_arena);
     loop->cgroup = options->cgroup[0] != '\0' ? options->cgroup
-                                              : supervisor_client_cgroup_parent(&loop->host_arena);
+                                              : cgroups_prepare(&loop->host_arena);
     if (loop->host.problem[0] != '\0')
         log_warn("this host takes no builds: %s", loop->host.problem);
 }

@@ -11,7 +11,7 @@
 #include "worker/host/commands.h"
 #include "worker/host/probe.h"
 #include "worker/host/service.h"
-#include "worker/process/supervisor_client.h"
+#include "worker/process/cgroups.h"
 #include "worker/process/tool.h"
 
 #include <errno.h>
@@ -307,10 +307,10 @@ static void check_projects(struct examination *exam)
 
 static void check_cgroup(struct examination *exam)
 {
-    if (io_exists("/run/systemd/system")) /* there supervisor_client_cgroup_parent may move us */
+    if (io_exists("/run/systemd/system")) /* there cgroups_prepare may move us */
         check_report(exam, "cgroup", FINE, "systemd gives the worker a cgroup of its own", "");
     else if (exam->options->cgroup[0] != '\0' ||
-             *supervisor_client_cgroup_parent(exam->arena) != '\0')
+             *cgroups_prepare(exam->arena) != '\0')
         check_report(exam, "cgroup", FINE, "each build gets a cgroup of its own", "");
     else
         check_report(

@@ -3,7 +3,7 @@
 #include "worker/host/commands.h"
 
 #include "worker/host/service.h"
-#include "worker/process/supervisor_client.h"
+#include "worker/process/cgroups.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static int nothing_to_do(struct service *service, struct err *err)
 static int cgroup_release(struct service *service, struct err *err)
 {
     (void)service, (void)err;
-    supervisor_client_cgroup_release();
+    cgroups_release();
     return 0;
 }
 

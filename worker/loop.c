@@ -19,7 +19,7 @@
 #include "proto/base/pidfile.h"
 #include "proto/limits.h"
 #include "proto/link.h"
-#include "worker/agent.h"
+#include "worker/agent/agent.h"
 #include "worker/disk/folder.h"
 #include "worker/disk/sweeper.h"
 #include "worker/host/cleaner.h"

@@ -5,7 +5,7 @@
 # Checked: each folder with C has a row; a row includes only rows above it, so rooms have no circle;
 # each include between rooms is in the table, and each arrow of the table is used; within a room no
 # two units (X.c and X.h) include each other. In addition: the pure cores (coordinator/core,
-# coordinator/sessions, worker/agent.c) include no library that does I/O, and only files that may
+# coordinator/sessions, worker/agent) include no library that does I/O, and only files that may
 # change the farm include farm_state.h.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -23,8 +23,6 @@ house_includes() {
 
 findings < <(house_includes | awk -v table="$rooms" '
 	function room_of(path) {
-		if (path ~ /^worker\/agent\.[ch]/)
-			return "worker/agent"
 		sub(/\/[^\/]*$/, "", path)
 		return path
 	}
@@ -91,7 +89,7 @@ forbid() {
 }
 
 acts='^(protobuf-c/|zmq|sqlite3|openssl/|libssh2|zstd|cyaml/|yaml|jansson|pcre2|microhttpd|pthread|sys/|unistd|fcntl|poll|signal|spawn|time\.h|stdio\.h|dirent|netinet/|arpa/|threads)|\.pb-c\.h$'
-pure='^(coordinator/(core|sessions)/|worker/agent\.[ch]$)'
+pure='^(coordinator/(core|sessions)|worker/agent)/'
 forbid '^(proto|coordinator|worker|deploy)/' '^tests/' "the house does not know its tests"
 forbid "$pure" '^proto/(codec|link|keys|zap|json|base/(io|log|clock)).*\.h$' "the minds are pure"
 forbid "$pure" "$acts" "the minds are pure: time, files and chance come in as inputs"

@@ -24,7 +24,7 @@
 
 #include "proto/base/err.h"
 #include "proto/vocab.h"
-#include "worker/agent.h"
+#include "worker/agent/input.h"
 
 #define FOLDER_FORMAT 1
 

@@ -65,7 +65,7 @@ int host_service(struct worker_options *options, struct err *err)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(verbs[i].verb, options->verb) != 0)
             continue;
-        if (service_open(options, &service, err) < 0 || verbs[i].run(&service, err) < 0)
+        if (service_open(options, "", &service, err) < 0 || verbs[i].run(&service, err) < 0)
             return -1;
         if (verbs[i].run != cgroup_release)
             print_state(&service, options->json);

@@ -23,13 +23,14 @@ static const char systemctl[] = "#!/bin/sh\n"
                                 "is-enabled) [ -e enabled ] ;;\n"
                                 "esac\n";
 /* The user's manager comes up at once, unless the host refuses. */
-static const char loginctl[] =
-    "#!/bin/sh\n"
-    "cd \"$(dirname \"$0\")/..\"\n"
-    "echo \"loginctl $*\" >>calls\n"
-    "[ ! -e fail-linger ] || exit 1\n"
-    "mkdir -p root/var/lib/systemd/linger run/systemd\n"
-    "touch root/var/lib/systemd/linger/\"$(id -un)\" run/systemd/private\n";
+static const char loginctl[] = "#!/bin/sh\n"
+                               "cd \"$(dirname \"$0\")/..\"\n"
+                               "echo \"loginctl $*\" >>calls\n"
+                               "[ ! -e fail-linger ] || exit 1\n"
+                               "mkdir -p root/var/lib/systemd/linger run/systemd\n"
+                               "touch run/systemd/private\n"
+                               "[ -e no-linger ] ||\n"
+                               "  touch root/var/lib/systemd/linger/\"$(id -un)\"\n";
 static const char crontab[] = "#!/bin/sh\n"
                               "cd \"$(dirname \"$0\")/..\"\n"
                               "case $1 in\n"
@@ -289,13 +290,20 @@ static void a_users_unit_asks_for_linger(void **state)
     assert_true(now.installed && now.starts_at_boot && !now.running);
 }
 
-static void without_linger_the_owner_is_told(void **state)
+static void no_linger(struct rig *rig, const char *because)
 {
-    struct rig *rig = *state;
-    place_write(rig->place, "fail-linger", "");
+    place_write(rig->place, because, "");
     open_user(rig);
     install(rig);
     assert_note(rig, "the worker ends with your last session: run `sudo loginctl enable-linger ");
+}
+
+static void without_linger_the_owner_is_told(void **state)
+{
+    struct rig *rig = *state;
+    no_linger(rig, "fail-linger");
+    assert_int_equal(unlink(home_path(rig->place, "fail-linger")), 0);
+    no_linger(rig, "no-linger"); /* now the manager comes up, for this session only */
     struct service_state now;
     service_state(&rig->service, &now);
     assert_true(now.installed && !now.starts_at_boot);

@@ -96,6 +96,7 @@ forbid "$pure" "$acts" "the minds are pure: time, files and chance come in as in
 # Deciders see a const farm through view.h, so that the compiler keeps them from writing.
 forbid '.' 'farm_state\.h$' "only the core's writers and readers see the structs" '^coordinator/core/(apply[a-z_]*|index|farm|export|check|invariant|view|orders|query)\.[ch]$|^tests/unit/test_core_corrupt\.c$'
 forbid '.' 'core/apply_private\.h$' "only the writer's own files share it" '^coordinator/core/apply(_[a-z]+)?\.[ch]$'
+forbid '.' 'worker/agent/agent_state\.h$' "only the agent's own files see what it knows" '^worker/agent/'
 # Headers are found from the top of the tree.
 findings < <(grep -nE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]+"' "${all[@]}" | grep -vE '"(proto|coordinator|worker|deploy|tests)/' |
 	sed -E 's/^([^:]+:[0-9]+):.*"([^"]+)".*/\1: include "\2": write its path from the top of the tree/')

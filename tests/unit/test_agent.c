@@ -20,7 +20,7 @@
  *   look T BYTES [CAUSE AT] | probe [more] [disk]     at a running phase, that is stopped for CAUSE
  */
 #include "proto/limits.h"
-#include "worker/agent.h"
+#include "worker/agent/agent.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -42,16 +42,16 @@ static void a_refused_run_ends_as_refused(void **state)
 {
     struct farm_rig *rig = *state;
     uint64_t run = rebuild(rig);
-    assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_PROGRESS), EXIT_REFUSED);
+    assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_PROGRESS, false), EXIT_REFUSED);
     assert_string_equal(state_of(rig, run), "refused");
     /* and again, when it is over already */
-    assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_GRID), EXIT_REFUSED);
+    assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_GRID, false), EXIT_REFUSED);
 }
 
 static void a_run_that_is_not_there_is_refused(void **state)
 {
     struct farm_rig *rig = *state;
-    assert_int_equal(follow_run(&rig->invocation, 7, FOLLOW_PROGRESS), EXIT_REFUSED);
+    assert_int_equal(follow_run(&rig->invocation, 7, FOLLOW_PROGRESS, false), EXIT_REFUSED);
 }
 
 /* Ctrl-C ends the command, not the run. */
@@ -66,10 +66,10 @@ static void an_interrupt_ends_the_command_and_not_the_run(void **state)
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     raise(SIGINT); /* pending: following takes it */
-    assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_PROGRESS), EXIT_INTERRUPTED);
+    assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_PROGRESS, false), EXIT_INTERRUPTED);
     assert_int_equal(sigpending(&signals), 0);
     assert_false(sigismember(&signals, SIGINT));
-    assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_PROGRESS), EXIT_REFUSED);
+    assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_PROGRESS, false), EXIT_REFUSED);
 }
 
 /* The signal comes while events are awaited; whenever it comes, the result is the same. */

@@ -256,7 +256,9 @@ static void test_nobody_and_somebody_else(void **state)
 
 struct served {
     struct ssh *ssh;
+    pthread_t thread;
     struct tunnel_port ports[2];
+    pid_t server; /* the sshd that serves the session */
     int stop[2], open[2], result;
     enum ssh_fault fault;
     struct err err;
@@ -276,6 +278,36 @@ static void *serve(void *context)
     if (served->result < 0)
         say_open(served); /* the test waits for either */
     return NULL;
+}
+
+/* Opens a session and tunnels of two free ports of the host to these here. */
+static void tunnel_begin(struct rig *rig, struct served *served, const int near_port[2],
+                         int far_port[2])
+{
+    char byte;
+    *served = (struct served){.ssh = open_ready(rig)};
+    const struct ssh_result *result = run(served->ssh, "echo $PPID", (struct bytes){NULL, 0});
+    served->server = (pid_t)strtol((char *)result->out.data, NULL, 10);
+    assert_true(served->server > 1);
+    for (int i = 0; i < 2; i++) {
+        listener(false, &far_port[i]);
+        served->ports[i] = (struct tunnel_port){(unsigned)far_port[i], "127.0.0.1",
+                                                arena_print(&rig->arena, "%d", near_port[i])};
+    }
+    assert_int_equal(pipe(served->stop) | pipe(served->open), 0);
+    assert_int_equal(pthread_create(&served->thread, NULL, serve, served), 0);
+    assert_int_equal(read(served->open[0], &byte, 1), 1);
+    assert_string_equal(served->err.text, "");
+}
+
+static void tunnel_end(struct served *served)
+{
+    pthread_join(served->thread, NULL);
+    for (int i = 0; i < 2; i++) {
+        close(served->stop[i]);
+        close(served->open[i]);
+    }
+    ssh_close(served->ssh);
 }
 
 static int connect_to(int port)
@@ -350,19 +382,11 @@ static void test_a_tunnel_carries_two_connections_both_ways(void **state)
 {
     struct rig *rig = *state;
     int near_port[2], far_port[2], listeners[2], fds[ENDS];
-    struct served served = {.ssh = open_ready(rig)};
-    pthread_t thread;
+    struct served served;
     char byte;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         listeners[i] = listener(true, &near_port[i]);
-        listener(false, &far_port[i]);
-        served.ports[i] = (struct tunnel_port){(unsigned)far_port[i], "127.0.0.1",
-                                               arena_print(&rig->arena, "%d", near_port[i])};
-    }
-    assert_int_equal(pipe(served.stop) | pipe(served.open), 0);
-    assert_int_equal(pthread_create(&thread, NULL, serve, &served), 0);
-    assert_int_equal(read(served.open[0], &byte, 1), 1);
-    assert_string_equal(served.err.text, "");
+    tunnel_begin(rig, &served, near_port, far_port);
     for (int i = 0; i < 2; i++) {
         fds[i] = connect_to(far_port[i]);
         fds[i + 2] = accept(listeners[i], NULL, NULL);
@@ -375,16 +399,60 @@ static void test_a_tunnel_carries_two_connections_both_ways(void **state)
     assert_int_equal(write(fds[2], "y", 1), 1);
     assert_int_equal(read(fds[0], &byte, 1), 1);
     assert_int_equal(write(served.stop[1], "x", 1), 1);
-    pthread_join(thread, NULL);
+    tunnel_end(&served);
     assert_int_equal(served.result, 0);
     for (int i = 0; i < ENDS; i++)
         close(fds[i]);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         close(listeners[i]);
-        close(served.stop[i]);
-        close(served.open[i]);
-    }
-    ssh_close(served.ssh);
+}
+
+/* Its partner sees the end at once, and other connections go on. */
+static void test_a_connection_that_nobody_takes_is_ended(void **state)
+{
+    struct rig *rig = *state;
+    int near_port[2], far_port[2];
+    int fd = listener(true, &near_port[0]);
+    listener(false, &near_port[1]);
+    struct served served;
+    char byte = 'x';
+    tunnel_begin(rig, &served, near_port, far_port);
+    int lost = connect_to(far_port[1]), good = connect_to(far_port[0]);
+    int taken = accept(fd, NULL, NULL);
+    struct pollfd ended = {.fd = lost, .events = POLLIN};
+    assert_int_equal(poll(&ended, 1, BOUND_MS), 1);
+    assert_true(read(lost, &byte, 1) <= 0);
+    assert_int_equal(write(good, "y", 1), 1);
+    assert_int_equal(read(taken, &byte, 1), 1);
+    assert_int_equal(byte, 'y');
+    assert_int_equal(write(served.stop[1], "x", 1), 1);
+    tunnel_end(&served);
+    assert_int_equal(served.result, 0);
+    close(fd);
+    close(lost);
+    close(good);
+    close(taken);
+}
+
+static void test_a_tunnel_that_was_cut_says_so(void **state)
+{
+    struct rig *rig = *state;
+    int near_port[2], far_port[2];
+    int fd = listener(true, &near_port[0]);
+    near_port[1] = near_port[0];
+    struct served served;
+    tunnel_begin(rig, &served, near_port, far_port);
+    int held = connect_to(far_port[0]), taken = accept(fd, NULL, NULL);
+    assert_int_equal(kill(served.server, SIGKILL), 0);
+    tunnel_end(&served);
+    assert_int_equal(served.result, -1);
+    assert_int_equal(served.fault, SSH_CUT);
+    assert_non_null(strstr(served.err.text, "the connection was cut"));
+    char byte;
+    assert_int_equal(read(taken, &byte, 1), 0); /* its connections here are closed */
+    close(fd);
+    close(held);
+    close(taken);
 }
 
 static void test_a_tunnel_without_a_port_says_so(void **state)
@@ -422,6 +490,8 @@ int main(void)
         TEST(test_a_cut_connection_is_told),
         TEST(test_nobody_and_somebody_else),
         TEST(test_a_tunnel_carries_two_connections_both_ways),
+        TEST(test_a_connection_that_nobody_takes_is_ended),
+        TEST(test_a_tunnel_that_was_cut_says_so),
         TEST(test_a_tunnel_without_a_port_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

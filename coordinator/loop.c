@@ -8,6 +8,7 @@
 #include "coordinator/join/join.h"
 #include "coordinator/notify/notifier.h"
 #include "coordinator/resolve/discovery_queue.h"
+#include "coordinator/resolve/preflight.h"
 #include "coordinator/shell/archive.h"
 #include "coordinator/shell/reload.h"
 #include "coordinator/shell/shell.h"
@@ -178,7 +179,7 @@ static void perform_one(struct main_loop *loop, const struct effect *effect)
         resolver_run(shell->resolver, effect->run);
         break;
     case EFFECT_PREFLIGHT:
-        resolver_preflight(shell->resolver, effect->run);
+        preflight_run(shell, effect->run);
         break;
     case EFFECT_EXPECT_LOG:
         expect_log(shell, effect);

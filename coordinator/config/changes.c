@@ -2,6 +2,7 @@
 /* changes.c - what differs between two configurations, key by key, from the table of options. */
 #include "coordinator/config/options.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct comparison {
@@ -14,7 +15,9 @@ static void add_change(struct comparison *comparison, const char *key, const cha
 {
     struct config_changes *out = comparison->out;
     MEM_GROW(out->items, out->count, out->capacity);
-    out->items[out->count++] = (struct config_change){key, before, after, waits};
+    /* Copied: the old configuration is released while its changes are told. */
+    out->items[out->count++] = (struct config_change){key, arena_text(comparison->arena, before),
+                                                      arena_text(comparison->arena, after), waits};
 }
 
 static const char *path_of(struct comparison *comparison, const char *above, const char *key)

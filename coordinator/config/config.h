@@ -74,7 +74,8 @@ struct config_target {
     const char *command;
     const char *secret;
     bool no_rebuild;
-    const char **branches; /* globs of branches that publish here unless their entry says otherwise */
+    const char *
+        *branches; /* globs of branches that publish here unless their entry says otherwise */
     size_t branches_count;
     struct target target;
 };

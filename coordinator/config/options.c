@@ -112,7 +112,8 @@ static const struct config_option listener_options[] = {
      OPTION_TEXT, AT(struct config_listener, secret)},
     {"kinds", NULL,
      "Send only these notices: run-opened, run-ended, publishing-held, publication-unknown, "
-     "worker-quarantined, intake-closed, hosts-wanted (default: all but run-opened). github always gets "
+     "worker-quarantined, intake-closed, hosts-wanted (default: all but run-opened). github always "
+     "gets "
      "run-opened and run-ended.",
      OPTION_TEXTS, ITEMS(struct config_listener, kinds)},
     END};
@@ -120,7 +121,8 @@ static const struct config_option listener_options[] = {
 static const struct config_option branch_options[] = {
     {"name", NULL, "A branch, or a glob over branches; an exact name takes precedence over a glob.",
      OPTION_TEXT, AT(struct config_branch, name)},
-    {"publish", "", "Name of a target; by default the one whose `branches` match. Without one the branch is built "
+    {"publish", "",
+     "Name of a target; by default the one whose `branches` match. Without one the branch is built "
      "but not published.",
      OPTION_TEXT, AT(struct config_branch, publish)},
     {"wins", NULL,

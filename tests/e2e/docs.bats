@@ -35,7 +35,7 @@ run_page() {
 		run timeout 120 bash -c "$line" </dev/null
 		echo "$output"
 		case $status in
-		0 | 1 | 3) ;;
+		0 | 1 | 3 | 6) ;;
 		*) return 1 ;;
 		esac
 		[[ $line != "farm init "* ]] || quiet_config

@@ -7,6 +7,7 @@
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/config/config.h"
+#include "proto/json.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -58,9 +58,9 @@ static const char *item_text(struct invocation *invocation, const char *branches
     const char *secret = option_given(invocation, "secret") ? option_text(invocation, "secret")
                          : is_flox                          ? name
                                                             : "";
-    const char *text = arena_print(arena, "  - name: \"%s\"\n    kind: %s\n    %s: \"%s\"\n", name,
-                                   is_flox ? "flox" : "nix-cache", is_flox ? "org" : "location",
-                                   value);
+    const char *text =
+        arena_print(arena, "  - name: \"%s\"\n    kind: %s\n    %s: \"%s\"\n", name,
+                    is_flox ? "flox" : "nix-cache", is_flox ? "org" : "location", value);
     if (*secret)
         text = arena_print(arena, "%s    secret: \"%s\"\n", text, secret);
     return arena_print(arena, "%s    branches: [%s]\n", text, branches);

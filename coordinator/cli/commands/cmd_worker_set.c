@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct wishes {
+struct worker_wishes {
     const char *name;
     const char *slots, *heavy; /* "": as it is */
     enum publish_wish publish;
@@ -34,7 +34,7 @@ static bool set_publish(const char *value, enum publish_wish *out)
     return true;
 }
 
-static enum exit_code read_wish(const char *word, struct wishes *wishes)
+static enum exit_code read_wish(const char *word, struct worker_wishes *wishes)
 {
     const char *equals = strchr(word, '=');
     size_t size = equals ? (size_t)(equals - word) : 0;
@@ -74,7 +74,7 @@ static json_t *find_worker(struct invocation *invocation, const char *name, enum
 
 /* ---- the three kinds of hosts -------------------------------------------------------------- */
 
-static enum exit_code set_here(struct invocation *invocation, const struct wishes *wishes)
+static enum exit_code set_here(struct invocation *invocation, const struct worker_wishes *wishes)
 {
     const struct local_worker worker = {.name = wishes->name,
                                         .home = "",
@@ -88,8 +88,8 @@ static enum exit_code set_here(struct invocation *invocation, const struct wishe
 }
 
 /* Completes the installation again, with other settings. */
-static enum exit_code set_over_ssh(struct invocation *invocation, const struct wishes *wishes,
-                                   const json_t *row)
+static enum exit_code set_over_ssh(struct invocation *invocation,
+                                   const struct worker_wishes *wishes, const json_t *row)
 {
     struct host_entry entry;
     struct deploy_ui ui;
@@ -123,8 +123,8 @@ static enum exit_code set_over_ssh(struct invocation *invocation, const struct w
 }
 
 /* A host that joined by itself: only its owner changes what it offers. */
-static enum exit_code set_permission(struct invocation *invocation, const struct wishes *wishes,
-                                     const json_t *row)
+static enum exit_code set_permission(struct invocation *invocation,
+                                     const struct worker_wishes *wishes, const json_t *row)
 {
     if (*wishes->slots || *wishes->heavy)
         return fail(EXIT_REFUSED,
@@ -137,14 +137,14 @@ static enum exit_code set_permission(struct invocation *invocation, const struct
                     "enrol --may-publish, then farm-worker service restart",
                     wishes->name);
     json_t *arguments = json_pack("{s:s, s:s, s:s, s:b}", "name", wishes->name, "public_key",
-                                  json_get_text(row, "public_key", ""), "role", "worker",
-                                  "may_publish", (int)(wishes->publish == PUBLISH_YES));
+                                  json_get_text(row, "key", ""), "role", "worker", "may_publish",
+                                  (int)(wishes->publish == PUBLISH_YES));
     return invocation_tell(invocation, "enrol", arguments);
 }
 
 enum exit_code cmd_worker_set(struct invocation *invocation)
 {
-    struct wishes wishes = {.name = invocation->arguments[0], .slots = "", .heavy = ""};
+    struct worker_wishes wishes = {.name = invocation->arguments[0], .slots = "", .heavy = ""};
     enum exit_code code = EXIT_FINE;
     for (size_t i = 1; code == EXIT_FINE && i < invocation->argument_count; i++)
         code = read_wish(invocation->arguments[i], &wishes);

@@ -212,7 +212,8 @@ static void print_change(const json_t *change)
 {
     const char *before = json_get_text(change, "before", ""),
                *after = json_get_text(change, "after", "");
-    const char *waits = json_get_flag(change, "waits") ? " (at the next farm down and farm up)" : "";
+    const char *waits =
+        json_get_flag(change, "waits") ? " (at the next farm down and farm up)" : "";
     printf("  %s: ", json_get_text(change, "key", ""));
     if (!*before)
         printf("%s, new%s\n", after, waits);

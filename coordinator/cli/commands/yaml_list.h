@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* yaml_list.h - adds items to lists of farm.yaml and removes them, as text: everything that a person
- * wrote there is kept, comments too. The result is parsed as the coordinator would parse it before
- * it replaces the file. */
+/* yaml_list.h - adds items to lists of farm.yaml and removes them, as text: everything that a
+ * person wrote there is kept, comments too. The result is parsed as the coordinator would parse it
+ * before it replaces the file. */
 #ifndef FARM_CLI_COMMANDS_YAML_LIST_H
 #define FARM_CLI_COMMANDS_YAML_LIST_H
 

@@ -137,8 +137,8 @@ static int start_process(const struct local_place *place, struct err *err)
 }
 
 /* One that runs is stopped first when it must read other settings. */
-static enum exit_code run_worker(struct invocation *invocation, const struct local_worker *worker,
-                                 const struct local_place *place, bool changed)
+static enum exit_code run_worker(const struct local_worker *worker, const struct local_place *place,
+                                 bool changed)
 {
     struct err err;
     bool runs = process_running(place->pid_file) != 0;
@@ -166,7 +166,7 @@ static enum exit_code start_at(struct invocation *invocation, const struct local
         write_settings(invocation, worker, place, &state, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = ensure_enrolled(invocation, worker, state.key);
-    return code == EXIT_FINE ? run_worker(invocation, worker, place, state.changed) : code;
+    return code == EXIT_FINE ? run_worker(worker, place, state.changed) : code;
 }
 
 enum exit_code local_worker_start(struct invocation *invocation, const struct local_worker *worker)

@@ -36,6 +36,7 @@ run_page() {
 		echo "$output"
 		case $status in
 		0 | 1 | 3 | 6) ;;
+		2) says "no job of that run matches" || return 1 ;; # nothing failed
 		*) return 1 ;;
 		esac
 		[[ $line != "farm init "* ]] || quiet_config

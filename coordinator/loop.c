@@ -342,6 +342,12 @@ static size_t connections_max(void)
     return most < LIMIT_CONNECTIONS ? most : LIMIT_CONNECTIONS;
 }
 
+static int point_to_listen(struct err *err)
+{
+    struct err what = *err;
+    return err_set(err, "%s; `listen` in farm.yaml sets the addresses", what.text);
+}
+
 static int open_sockets(struct main_loop *loop, struct err *err)
 {
     struct shell *shell = &loop->shell;
@@ -358,7 +364,7 @@ static int open_sockets(struct main_loop *loop, struct err *err)
         return -1;
     shell->control = control_open(shell, loop->zmq, &server, err);
     if (!shell->control)
-        return -1;
+        return point_to_listen(err);
     struct logstore_options logs = {.zmq_context = loop->zmq,
                                     .endpoint = shell->config.listen.log,
                                     .local_endpoint = "",
@@ -370,7 +376,7 @@ static int open_sockets(struct main_loop *loop, struct err *err)
                                     .role_context = shell->control};
     shell->logs = logstore_start(&logs, err);
     if (!shell->logs)
-        return -1;
+        return point_to_listen(err);
     control_set_log_endpoint(shell->control, logstore_endpoint(shell->logs));
     return join_create(shell, loop->zmq, &server, &shell->join, err);
 }

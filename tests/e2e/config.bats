@@ -117,3 +117,26 @@ slots_are() {
 	refuses 3 "nothing named $name" farm project remove "$name"
 	farm config check
 }
+
+@test "a taken port: who has it, and where to change it" {
+	farm_project true 'checkout: false'
+	farm_up
+	taken=$(pid_of farmd)
+	cp -r "$FARM_HOME" "$top/second"
+	rm -rf "$top/second/run" "$top"/second/journal*
+	run farm --home "$top/second" up --no-worker
+	[ "$status" -eq 3 ]
+	says "farmd (pid $taken) has this port; \`listen\` in farm.yaml sets the addresses"
+}
+
+@test "a home whose path is too long for a local socket works over TCP" {
+	farm_project true 'checkout: false'
+	long=$top/$(printf 'x%.0s' $(seq 110))
+	cp -r "$FARM_HOME" "$long"
+	FARM_HOME=$long
+	farm_up
+	worker_up one
+	wait_until 20 workers_online 1
+	run farm rebuild gpu=sm90 isa=avx2
+	[ "$status" -eq 0 ]
+}

@@ -30,7 +30,6 @@ struct host_facts {
     const char *os;       /* "Debian GNU/Linux 12 (bookworm)"; "": unknown */
     const char *hostname; /* without its domain */
     const char *user;
-    const char *glibc;   /* "2.36"; "": another libc */
     const char *git;     /* its version; "": not installed */
     const char *missing; /* missing programs that a rollout needs, separated by blanks */
     const char *prefix;  /* the folder of the bundles, absolute */
@@ -143,7 +142,5 @@ const char *rollout_complaint(enum rollout_step step, const struct step_call *ca
 
 /* Wraps a script in one line that works in any login shell of the user. */
 const char *shell_line(const char *script, struct arena *arena);
-/* Whether "2.36" is at least "2.4". */
-bool version_at_least(const char *version, const char *least);
 
 #endif

@@ -70,6 +70,28 @@ serves() {
 	says "has 0 0 1"
 }
 
+# finds_names NAME: users and hosts, by the bundle's own name service, where a plugin that the host asks for
+# belongs to another libc.
+finds_names() {
+	local program=/opt/floxfarm/current/bin/farm-worker
+	printf 'passwd: files hesiod\nhosts: files hesiod dns\n' | host_on "$1" tee /etc/nsswitch.conf
+	echo "${net_address[laptop]} laptop.example" | host_on "$1" tee -a /etc/hosts
+	host_on "$1" mkdir /root/other
+	printf 'connect tcp://laptop.example:%s\nserver-key x\n' "$control_port" | host_on "$1" tee /root/other/worker.conf
+	run host_on "$1" "$program" doctor --home /root/other
+	says "tcp://laptop.example:$control_port answers"
+	run ! host_on "$1" "$program" service install --home /root/other --user ghost
+	says "this host has no user ghost"
+}
+
+# refuses_old_kernels NAME: the doctor there, as on a kernel without the call.
+refuses_old_kernels() {
+	run host_on "$1" systemd-run --quiet --pipe --wait -p SystemCallFilter=~pidfd_open -p SystemCallErrorNumber=ENOSYS \
+		/opt/floxfarm/current/bin/farm-worker doctor --home /root/other
+	says "has no pidfd_open"
+	says "upgrade the kernel to Linux 5.3 or later"
+}
+
 leaves() {
 	run -0 farm worker remove "$1" --purge
 	run ! host_on "$1" sh -c 'grep -l "^Name:.farm-" /proc/[0-9]*/status'
@@ -87,6 +109,8 @@ leaves() {
 	host_boot alpha host11
 	serves alpha root
 	[ "$(host_on alpha systemctl is-active floxfarm-worker)" = active ]
+	finds_names alpha
+	refuses_old_kernels alpha
 	leaves alpha
 }
 
@@ -95,5 +119,7 @@ leaves() {
 	host_boot alpha host13
 	serves alpha root
 	[ "$(host_on alpha systemctl is-active floxfarm-worker)" = active ]
+	finds_names alpha
+	refuses_old_kernels alpha
 	leaves alpha
 }

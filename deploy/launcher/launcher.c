@@ -3,14 +3,14 @@
  * that name in ../lib with the loader and the libc of ../lib, so that the host needs neither
  * (docs/adr/0016-own-libc.md).
  *
- * Does what the kernel does for a program with a PT_INTERP: maps the program and its loader, says in
- * the auxiliary vector where they are, and jumps to the loader. There is no second execve, so the
- * process keeps its name, its arguments and its environment, and /proc/self/exe is this file: a
- * program that starts itself again starts here.
+ * Does what the kernel does for a program that names a loader (PT_INTERP): maps the program and the
+ * loader, says in the auxiliary vector where they are, and jumps to the loader. There is no second
+ * execve, so the process keeps its name, its arguments and its environment, and /proc/self/exe is
+ * this file: a program that starts itself again starts here.
  *
  * Freestanding: it uses no libc and no thread-local storage, because the loader and the libc of the
- * bundle set up the process, once. It does not handle what our programs are not: position-dependent
- * programs, and segments aligned to more than a page.
+ * bundle set up the process, once. It does not handle what our programs are not:
+ * position-dependent programs, and segments that need an alignment of more than a page.
  */
 #include <elf.h>
 #include <fcntl.h>

@@ -76,18 +76,18 @@ finds_names() {
 	local program=/opt/floxfarm/current/bin/farm-worker
 	printf 'passwd: files hesiod\nhosts: files hesiod dns\n' | host_on "$1" tee /etc/nsswitch.conf
 	echo "${net_address[laptop]} laptop.example" | host_on "$1" tee -a /etc/hosts
-	host_on "$1" mkdir /root/other
-	printf 'connect tcp://laptop.example:%s\nserver-key x\n' "$control_port" | host_on "$1" tee /root/other/worker.conf
-	run host_on "$1" "$program" doctor --home /root/other
+	host_on "$1" mkdir /var/tmp/other
+	printf 'connect tcp://laptop.example:%s\nserver-key x\n' "$control_port" | host_on "$1" tee /var/tmp/other/worker.conf
+	run host_on "$1" "$program" doctor --home /var/tmp/other
 	says "tcp://laptop.example:$control_port answers"
-	run ! host_on "$1" "$program" service install --home /root/other --user ghost
+	run ! host_on "$1" "$program" service install --home /var/tmp/other --user ghost
 	says "this host has no user ghost"
 }
 
 # refuses_old_kernels NAME: the doctor there, as on a kernel without the call.
 refuses_old_kernels() {
 	run host_on "$1" systemd-run --quiet --pipe --wait -p SystemCallFilter=~pidfd_open -p SystemCallErrorNumber=ENOSYS \
-		/opt/floxfarm/current/bin/farm-worker doctor --home /root/other
+		/opt/floxfarm/current/bin/farm-worker doctor --home /var/tmp/other
 	says "has no pidfd_open"
 	says "upgrade the kernel to Linux 5.3 or later"
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* launcher.c - what a bundle has in bin/ under the name of each of its programs: runs the program of
- * that name in ../lib with the loader and the libc of ../lib, so that the host needs neither
+/* launcher.c - what a bundle has in bin/ under the name of each of its programs: runs the program
+ * of that name in ../lib with the loader and the libc of ../lib, so that the host needs neither
  * (docs/adr/0016-own-libc.md).
  *
  * Does what the kernel does for a program that names a loader (PT_INTERP): maps the program and the

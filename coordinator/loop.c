@@ -8,7 +8,9 @@
 #include "coordinator/join/join.h"
 #include "coordinator/notify/notifier.h"
 #include "coordinator/resolve/discovery_queue.h"
+#include "coordinator/resolve/preflight.h"
 #include "coordinator/shell/archive.h"
+#include "coordinator/shell/reload.h"
 #include "coordinator/shell/shell.h"
 #include "coordinator/storage/journal.h"
 #include "coordinator/storage/logstore.h"
@@ -83,14 +85,14 @@ static void wait_for_input(struct main_loop *loop)
         log_error("poll: %s", strerror(errno));
 }
 
-static void reload_config(struct main_loop *loop);
+static void reload_on_signal(struct main_loop *loop);
 
 static void take_signals(struct main_loop *loop)
 {
     struct signalfd_siginfo info;
     while (read(loop->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGHUP)
-            reload_config(loop);
+            reload_on_signal(loop);
         else
             loop->ends = true;
     }
@@ -177,7 +179,7 @@ static void perform_one(struct main_loop *loop, const struct effect *effect)
         resolver_run(shell->resolver, effect->run);
         break;
     case EFFECT_PREFLIGHT:
-        resolver_preflight(shell->resolver, effect->run);
+        preflight_run(shell, effect->run);
         break;
     case EFFECT_EXPECT_LOG:
         expect_log(shell, effect);
@@ -253,21 +255,13 @@ static void apply_policy(struct main_loop *loop)
     shell_step(&loop->shell, &input);
 }
 
-/* On SIGHUP: reloads farm.yaml; a file with errors changes nothing. */
-static void reload_config(struct main_loop *loop)
+static void reload_on_signal(struct main_loop *loop)
 {
-    struct shell *shell = &loop->shell;
-    struct config config = {0};
     struct err err;
-    if (config_read(shell_path(shell, "farm.yaml"), &config, &err)) {
+    if (reload_config(&loop->shell, NULL, &err))
         log_error("%s; the old settings are kept", err.text);
-        config_release(&config);
-        return;
-    }
-    config_release(&shell->config);
-    shell->config = config;
-    apply_policy(loop);
-    log_info("reloaded farm.yaml");
+    else
+        log_info("farm.yaml is up to date");
 }
 
 static int replay_one(void *context, uint64_t sequence, const struct record *record,

@@ -106,7 +106,7 @@ static int run_failures(const struct arguments *arguments, const char *home)
         "# Failures\n\n"
         "Made from two tables by `farmd failures` and `farm-worker rules`: what follows a cause "
         "(`coordinator/core/retry_policy.c`), and the\n"
-        "patterns in a log that show a cause (`worker/phase/cause.c`).\n\n"
+        "patterns in a log that show a cause (`worker/phase/cause.def`).\n\n"
         "`farm why RUN` shows similar failures as one cluster, with the lines that matter, where "
         "the failure was first seen (in this run and before), and\n"
         "what the farm did; `farm why JOB` shows the same for one job.\n\n"

@@ -2,6 +2,7 @@
 /* fleet.c - see fleet.h. */
 #include "deploy/fleet.h"
 
+#include "deploy/rollout_scripts.h"
 #include "proto/base/clock.h"
 #include "proto/json.h"
 #include "proto/limits.h"
@@ -373,10 +374,15 @@ size_t fleet_run(struct fleet_host *members, size_t count, const struct fleet_ca
     struct fleet fleet = {callbacks, members, count};
     size_t bad = 0;
     while (start_waiting(&fleet)) {
-        for (size_t i = 0; i < count; i++)
+        bool any_ended = false;
+        for (size_t i = 0; i < count; i++) {
+            bool was_running = is_running(&members[i]);
             while (is_running(&members[i]) && !member_turn(&fleet, &members[i]))
                 ;
-        wait_for_any(&fleet);
+            any_ended |= was_running && !is_running(&members[i]);
+        }
+        if (!any_ended) /* else another host may start, or all have ended */
+            wait_for_any(&fleet);
     }
     for (size_t i = 0; i < count; i++)
         bad += members[i].state == FLEET_FAILED;

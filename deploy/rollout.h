@@ -3,9 +3,9 @@
  * and the wishes.
  *
  * Pure: texts in, texts out. `farm worker add --check` prints the plan, `add` executes it step by
- * step (fleet.c). Each step can be repeated without harm. So an interrupted rollout is completed by
- * running it again, and what is done already is not planned again. While steps are executed, a lock
- * is held on the host; it ends with the connection.
+ * step (fleet.c, rollout_scripts.h). Each step can be repeated without harm. So an interrupted
+ * rollout is completed by running it again, and what is done already is not planned again. While
+ * steps are executed, a lock is held on the host; it ends with the connection.
  *
  * On the host, PREFIX/ID/ is an unpacked bundle, PREFIX/current a link to the one in use, and
  * PREFIX/.lock the lock. PREFIX is /opt/floxfarm for root, else ~/.local/share/floxfarm. */
@@ -123,24 +123,8 @@ struct wanted_farm {
 void rollout_plan_farm(const struct host_facts *facts, const struct wishes *wanted,
                        struct arena *arena, struct plan *out);
 
-/* What a step's command line depends on. */
-struct step_call {
-    const struct host_facts *facts;
-    const struct wishes *wanted;
-    const struct plan *plan;
-    const char *who;                /* the holder of the lock, for others who find it */
-    const char *home;               /* the worker's home as its service reported it; "": unknown */
-    const struct wanted_farm *farm; /* of a coordinator */
-    uint64_t wall_ms;               /* the present wall time, for STEP_DOCTOR */
-    bool restart;                   /* for STEP_START: restart a running service */
-};
-/* The shell command that executes a step on the host; NULL for steps that do not run there. */
-const char *rollout_line(enum rollout_step step, const struct step_call *call, struct arena *arena);
-/* Why the command of a step failed, as a sentence: a known cause, else its last line of output. */
-const char *rollout_complaint(enum rollout_step step, const struct step_call *call, int status,
-                              const char *said, struct arena *arena);
-
-/* Wraps a script in one line that works in any login shell of the user. */
-const char *shell_line(const char *script, struct arena *arena);
+/* Whether STEP_TIDY removes this bundle of the host: neither `bundle`, which is to be used, nor the
+ * one in use until now, whose files a build may still use. */
+bool rollout_removes(const struct host_facts *facts, const struct bundle *bundle, const char *id);
 
 #endif

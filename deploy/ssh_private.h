@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* ssh_private.h - shared by ssh.c and login.c only. */
+/* ssh_private.h - shared by the parts of a session only: ssh.c, ssh_hostkey.c, login.c and
+ * ssh_command.c. A part's turn returns 1 when the state changed or there is more to do at once, 0
+ * to wait, -1 when the session failed. */
 #ifndef FARM_DEPLOY_SSH_PRIVATE_H
 #define FARM_DEPLOY_SSH_PRIVATE_H
 
@@ -61,9 +63,17 @@ int ssh_enter(struct ssh *ssh, enum ssh_state state, uint64_t limit_ms);
 /* libssh2's text for its last error; "" if there is none. */
 const char *ssh_reason(struct ssh *ssh);
 
-/* One turn in SSH_LOGIN. 1: the state changed or there is more to do at once; 0: wait; -1: failed.
- */
+/* Before the handshake: if the host has several keys, prefers the type of a known one. */
+void hostkey_prefer_known(struct ssh *ssh);
+/* After the handshake: enters SSH_LOGIN when the host's key is known, else SSH_ASKS_TRUST, or fails
+ * with SSH_WRONG_KEY. */
+int hostkey_check(struct ssh *ssh);
+
+/* One turn in SSH_LOGIN. */
 int login_turn(struct ssh *ssh);
 void login_release(struct ssh *ssh);
+
+/* One turn in SSH_BUSY. */
+int command_turn(struct ssh *ssh);
 
 #endif

@@ -22,6 +22,7 @@
 #include "proto/limits.h"
 #include "proto/link.h"
 #include "worker/disk/folder.h"
+#include "worker/tail_queue.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -31,7 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,27 +71,14 @@ struct tailed {
     uint64_t wait_ms;   /* length of the next WAITING */
 };
 
-enum command_kind { COMMAND_FOLLOW, COMMAND_FINISH, COMMAND_FORGET };
-
-struct tail_command {
-    enum command_kind kind;
-    struct token token;
-    uint64_t bytes;
-};
-
 struct logtail {
     struct link *link;
     char *home;
     pthread_t thread;
-    int wake_fd;
-    int inotify_fd; /* -1 where inotify is not available */
-
-    pthread_mutex_t lock; /* protects the four fields below */
-    bool stopping;
-    struct tail_command *commands;
-    size_t command_count, command_capacity;
+    struct tail_queue queue;
 
     /* used by the thread only */
+    int inotify_fd; /* -1 where inotify is not available */
     struct tailed *logs;
     size_t log_count, log_capacity;
     uint64_t unacked; /* sum of sent - acked */
@@ -351,22 +338,6 @@ static void receive_all(struct logtail *tail)
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
-static void signal_wake(struct logtail *tail)
-{
-    uint64_t one = 1;
-    ssize_t written = write(tail->wake_fd, &one, sizeof one);
-    assert(written == sizeof one || errno == EAGAIN);
-}
-
-static void give_command(struct logtail *tail, struct tail_command command)
-{
-    pthread_mutex_lock(&tail->lock);
-    MEM_GROW(tail->commands, tail->command_count, tail->command_capacity);
-    tail->commands[tail->command_count++] = command;
-    pthread_mutex_unlock(&tail->lock);
-    signal_wake(tail);
-}
-
 static struct tailed *log_follow(struct logtail *tail, struct token token)
 {
     struct tailed *log = log_find(tail, token);
@@ -390,17 +361,10 @@ static void log_forget(struct logtail *tail, struct token token)
 /* False when the thread should stop. */
 static bool take_commands(struct logtail *tail)
 {
-    uint64_t count;
-    ssize_t got = read(tail->wake_fd, &count, sizeof count);
-    assert(got == sizeof count || errno == EAGAIN);
-    pthread_mutex_lock(&tail->lock);
-    struct tail_command *commands = tail->commands;
-    size_t command_count = tail->command_count;
-    bool go_on = !tail->stopping;
-    tail->commands = NULL;
-    tail->command_count = tail->command_capacity = 0;
-    pthread_mutex_unlock(&tail->lock);
-    for (size_t i = 0; i < command_count; i++) {
+    struct tail_command *commands;
+    size_t count;
+    bool go_on = tail_queue_take(&tail->queue, &commands, &count);
+    for (size_t i = 0; i < count; i++) {
         if (commands[i].kind == COMMAND_FORGET) {
             log_forget(tail, commands[i].token);
             continue;
@@ -425,7 +389,7 @@ static void drain_inotify(struct logtail *tail)
 static void sleep_until(struct logtail *tail, uint64_t wake_ms)
 {
     struct pollfd fds[3] = {{.fd = link_fd(tail->link), .events = POLLIN},
-                            {.fd = tail->wake_fd, .events = POLLIN},
+                            {.fd = tail->queue.wake_fd, .events = POLLIN},
                             {.fd = tail->inotify_fd, .events = POLLIN}};
     uint64_t now = clock_boot_ms();
     uint64_t ms = wake_ms > now ? wake_ms - now : 0;
@@ -458,17 +422,14 @@ static void tail_release(struct logtail *tail)
         if (tail->logs[i].fd >= 0)
             close(tail->logs[i].fd);
     link_close(tail->link, 0);
-    if (tail->wake_fd >= 0)
-        close(tail->wake_fd);
     if (tail->inotify_fd >= 0)
         close(tail->inotify_fd);
     ZSTD_freeCCtx(tail->zstd);
     free(tail->raw);
     free(tail->packed);
     free(tail->logs);
-    free(tail->commands);
     free(tail->home);
-    pthread_mutex_destroy(&tail->lock);
+    tail_queue_release(&tail->queue);
     free(tail);
 }
 
@@ -477,9 +438,6 @@ static int open_parts(struct logtail *tail, const struct logtail_options *option
     const struct link_options link_options = {.frame_bytes_max = LIMIT_LOG_FRAME_BYTES,
                                               .send_high_water = SEND_HIGH_WATER,
                                               .receive_high_water = RECEIVE_HIGH_WATER};
-    tail->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (tail->wake_fd < 0)
-        return err_set(err, "cannot make an eventfd: %s", strerror(errno));
     tail->zstd = ZSTD_createCCtx();
     assert(tail->zstd);
     ZSTD_CCtx_setParameter(tail->zstd, ZSTD_c_checksumFlag, 1);
@@ -495,8 +453,9 @@ struct logtail *logtail_start(const struct logtail_options *options, struct err 
     tail->raw = mem_new(LIMIT_LOG_CHUNK_BYTES);
     tail->packed = mem_new(ZSTD_compressBound(LIMIT_LOG_CHUNK_BYTES));
     tail->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    pthread_mutex_init(&tail->lock, NULL);
-    int failed = open_parts(tail, options, err);
+    int failed = tail_queue_init(&tail->queue, err);
+    if (failed == 0)
+        failed = open_parts(tail, options, err);
     if (failed == 0 && pthread_create(&tail->thread, NULL, tail_run, tail) != 0)
         failed = err_set(err, "cannot start the log tail's thread: %s", strerror(errno));
     if (failed < 0) {
@@ -508,27 +467,24 @@ struct logtail *logtail_start(const struct logtail_options *options, struct err 
 
 void logtail_follow(struct logtail *tail, struct token token)
 {
-    give_command(tail, (struct tail_command){.kind = COMMAND_FOLLOW, .token = token});
+    tail_queue_put(&tail->queue, (struct tail_command){.kind = COMMAND_FOLLOW, .token = token});
 }
 
 void logtail_finish(struct logtail *tail, struct token token, uint64_t bytes)
 {
-    give_command(tail, (struct tail_command){COMMAND_FINISH, token, bytes});
+    tail_queue_put(&tail->queue, (struct tail_command){COMMAND_FINISH, token, bytes});
 }
 
 void logtail_forget(struct logtail *tail, struct token token)
 {
-    give_command(tail, (struct tail_command){.kind = COMMAND_FORGET, .token = token});
+    tail_queue_put(&tail->queue, (struct tail_command){.kind = COMMAND_FORGET, .token = token});
 }
 
 void logtail_stop(struct logtail *tail)
 {
     if (!tail)
         return;
-    pthread_mutex_lock(&tail->lock);
-    tail->stopping = true;
-    pthread_mutex_unlock(&tail->lock);
-    signal_wake(tail);
+    tail_queue_stop(&tail->queue);
     pthread_join(tail->thread, NULL);
     tail_release(tail);
 }

@@ -10,77 +10,55 @@
  * is made before its supervisor starts, a result is written before it is reported, and forgetting
  * is one rename.
  */
-#define uthash_fatal(text) assert(!(text))
 #include "worker/loop.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
-#include "proto/base/pidfile.h"
 #include "proto/limits.h"
 #include "proto/link.h"
-#include "worker/agent.h"
+#include "worker/agent/agent.h"
+#include "worker/attempts.h"
 #include "worker/disk/folder.h"
+#include "worker/disk/home.h"
 #include "worker/disk/sweeper.h"
 #include "worker/host/cleaner.h"
 #include "worker/host/probe.h"
 #include "worker/host/prober.h"
-#include "worker/logtail.h"
-#include "worker/phase/phase.h"
+#include "worker/input_queue.h"
+#include "worker/log_route.h"
+#include "worker/process/cgroups.h"
 #include "worker/process/hostfacts.h"
-#include "worker/process/supervisor_client.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 #include <zmq.h>
 
 enum {
-    PROBE_MS = 2000,           /* measures free space and pressure for the next heartbeat */
-    STOP_GRACE_MS = 10 * 1000, /* from TERM to KILL */
+    PROBE_MS = 2000, /* measures free space and pressure for the next heartbeat */
     EVENTS_PER_TURN = 64,
     WAIT_MS_MAX = 10 * 1000,
     HIGH_WATER = 1000
-};
-
-/* Key of the hash table: the token's bytes without the padding of its struct. */
-struct attempt_key {
-    uint8_t bytes[12];
-};
-
-/* What the loop keeps for a token until the agent forgets it: the order and the supervisor. */
-struct running_attempt {
-    struct attempt_key key;
-    struct token token;
-    struct supervisor_client *client; /* NULL while no phase runs */
-    enum phase phase;
-    struct order order; /* without secret and bundle */
-    struct arena arena; /* owns the order */
-    UT_hash_handle hh;
 };
 
 struct worker_loop {
     const struct worker_options *options;
     char server_key[KEY_TEXT_BYTES];
     struct key_pair key;
-    char instance[33], boot_id[BOOT_ID_BYTES], program[PATH_MAX];
+    char instance[WORKER_INSTANCE_BYTES], boot_id[BOOT_ID_BYTES], program[PATH_MAX];
     int lock_fd, signal_fd, epoll_fd;
     void *zmq;
     struct link *link;
     struct agent *agent;
-    struct logtail *tail; /* NULL until the log store's endpoint is known */
-    char *log_endpoint;
+    struct log_route *logs;
     struct sweeper *sweeper;
     struct prober *prober;
     struct arena probed_arena; /* owns `host` after the first new probe */
@@ -88,229 +66,42 @@ struct worker_loop {
     struct pressure pressure;
     const char *cgroup;
     struct arena host_arena; /* owns `cgroup` and the `host` of the first probe */
-    struct running_attempt *running_attempts;
-    struct agent_input *pending; /* caused by effects, to be stepped in this turn */
-    size_t pending_count, pending_capacity;
-    struct arena turn_arena; /* owns the data of this turn's inputs */
+    struct attempts *attempts;
+    struct input_queue pending; /* caused by effects, to be stepped in this turn */
     uint64_t probe_at_ms;
     bool stopping;
 };
-
-/* ---- running attempts ------------------------------------------------------------------------ */
-
-static struct attempt_key attempt_key_of(struct token token)
-{
-    struct attempt_key key;
-    memcpy(key.bytes, &token.epoch, sizeof token.epoch);
-    memcpy(key.bytes + 4, &token.number, sizeof token.number);
-    return key;
-}
-
-static struct running_attempt *find_attempt(struct worker_loop *loop, struct token token)
-{
-    struct attempt_key key = attempt_key_of(token);
-    struct running_attempt *running;
-    HASH_FIND(hh, loop->running_attempts, &key, sizeof key, running);
-    return running;
-}
-
-static struct running_attempt *add_attempt(struct worker_loop *loop, const struct order *order)
-{
-    struct running_attempt *running = find_attempt(loop, order->token);
-    if (running)
-        return running;
-    running = mem_new(sizeof *running);
-    running->key = attempt_key_of(order->token);
-    running->token = order->token;
-    struct order kept = *order;
-    kept.secret = kept.bundle = (struct bytes){0};
-    shape_copy(&order_shape, &running->order, &kept, &running->arena);
-    HASH_ADD(hh, loop->running_attempts, key, sizeof running->key, running);
-    return running;
-}
-
-static void drop_attempt(struct worker_loop *loop, struct running_attempt *running)
-{
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash */
-    HASH_DELETE(hh, loop->running_attempts, running);
-    supervisor_client_release(running->client);
-    arena_clear(&running->arena);
-    free(running);
-}
-
-/* ---- inputs ---------------------------------------------------------------------------------- */
-
-static void input_push(struct worker_loop *loop, const struct agent_input *input)
-{
-    MEM_GROW(loop->pending, loop->pending_count, loop->pending_capacity);
-    loop->pending[loop->pending_count++] = *input;
-}
-
-static void push_prepared(struct worker_loop *loop, struct token token, const char *problem)
-{
-    struct agent_input input = {.kind = AGENT_INPUT_PREPARED};
-    input.prepared.token = token;
-    input.prepared.problem = arena_text(&loop->turn_arena, problem);
-    input_push(loop, &input);
-}
-
-/* A phase that could not be started, or whose exit facts cannot be read. */
-static void push_failed(struct worker_loop *loop, const struct running_attempt *running,
-                        const struct err *why)
-{
-    struct agent_input input = {.kind = AGENT_INPUT_PHASE_ENDED};
-    struct agent_phase_ended *ended = &input.phase_ended;
-    shape_init(&product_shape, &ended->product);
-    ended->token = running->token;
-    ended->phase = running->phase;
-    ended->facts.status = -1;
-    ended->cause = CAUSE_UNKNOWN;
-    ended->detail = arena_text(&loop->turn_arena, why->text);
-    log_error("%s", why->text);
-    input_push(loop, &input);
-}
-
-/* The supervisor of this phase ended, or the phase was skipped and had none. */
-static void push_ended(struct worker_loop *loop, const struct running_attempt *running)
-{
-    struct agent_input input = {.kind = AGENT_INPUT_PHASE_ENDED};
-    struct err err;
-    if (phase_finish(loop->options->home, &running->order, running->phase, &loop->host,
-                     &loop->turn_arena, &input.phase_ended, &err) < 0)
-        push_failed(loop, running, &err);
-    else
-        input_push(loop, &input);
-}
-
-/* ---- phases ---------------------------------------------------------------------------------- */
-
-static void supervisor_watch(struct worker_loop *loop, struct running_attempt *running,
-                             struct supervisor_client *client)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = running};
-    running->client = client;
-    int failed = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, supervisor_client_fd(client), &event);
-    assert(!failed);
-}
-
-/* Finds and watches the live supervisor of the phase; false if there is none. */
-static bool find_supervisor(struct worker_loop *loop, struct running_attempt *running)
-{
-    struct arena arena = {0};
-    struct supervisor_client *client = NULL;
-    struct err err;
-    const char *folder = folder_path(loop->options->home, running->token, NULL, &arena);
-    if (supervisor_client_find(folder, running->phase, &client, &err) < 0)
-        log_error("%s", err.text);
-    arena_clear(&arena);
-    if (client)
-        supervisor_watch(loop, running, client);
-    return client != NULL;
-}
-
-static void supervisor_unwatch(struct worker_loop *loop, struct running_attempt *running)
-{
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, supervisor_client_fd(running->client), NULL);
-    supervisor_client_release(running->client);
-    running->client = NULL;
-}
-
-/* Another supervisor may still own the phase: an agent killed right after starting a supervisor
- * leaves one that the next agent does not see in time, so that it starts a second one. Only one of
- * the two gets the lock. */
-static void supervisor_ended(struct worker_loop *loop, struct running_attempt *running)
-{
-    supervisor_unwatch(loop, running);
-    if (!find_supervisor(loop, running))
-        push_ended(loop, running);
-}
-
-static int begin_phase(struct worker_loop *loop, const struct running_attempt *running,
-                       const struct order *order, struct supervisor_client **client,
-                       struct err *err)
-{
-    const char *home = loop->options->home;
-    struct phase_command command = {0};
-    if (phase_command(loop->program, home, order, running->phase, &loop->turn_arena, &command,
-                      err) < 0)
-        return -1;
-    const struct supervisor_client_start start = {
-        .program = loop->options->supervisor,
-        .folder = folder_path(home, running->token, NULL, &loop->turn_arena),
-        .phase = running->phase,
-        .argv = command.argv,
-        .environment = command.environment,
-        .working_folder = command.working_folder,
-        .wall_ms = command.wall_ms,
-        .silence_ms = command.silence_ms,
-        .stop_grace_ms = STOP_GRACE_MS,
-        .secret = command.secret_env[0] != '\0' || command.secret_fd_env[0] != '\0'
-                      ? order->secret
-                      : (struct bytes){0},
-        .secret_env = command.secret_env,
-        .secret_fd_env = command.secret_fd_env,
-        .cgroup_parent = command.own_cgroup ? loop->cgroup : "",
-        .host_root = command.looks_at_host ? "" : NULL};
-    return supervisor_client_begin(&start, client, err);
-}
-
-static void start_phase(struct worker_loop *loop, const struct agent_effect *effect)
-{
-    struct running_attempt *running = add_attempt(loop, effect->order);
-    struct supervisor_client *client;
-    struct err err;
-    running->phase = effect->phase;
-    if (loop->tail)
-        logtail_follow(loop->tail, running->token);
-    if (phase_skip(effect->order, effect->phase, &loop->host))
-        push_ended(loop, running);
-    else if (begin_phase(loop, running, effect->order, &client, &err) < 0)
-        push_failed(loop, running, &err);
-    else
-        supervisor_watch(loop, running, client);
-}
 
 /* ---- effects --------------------------------------------------------------------------------- */
 
 static void folder_prepare(struct worker_loop *loop, const struct order *order)
 {
     struct err err = {""};
-    add_attempt(loop, order);
+    attempts_add(loop->attempts, order);
     if (folder_make(loop->options->home, order, &err) < 0)
         log_error("%s", err.text);
-    push_prepared(loop, order->token, err.text);
+    input_queue_push_prepared(&loop->pending, order->token, err.text);
 }
 
 static void save_result(struct worker_loop *loop, const struct item *item)
 {
     struct err err;
-    const char *folder = folder_path(loop->options->home, item->token, NULL, &loop->turn_arena);
+    const char *folder = folder_path(loop->options->home, item->token, NULL, &loop->pending.arena);
     if (item->outcome == OUTCOME_OK && !item->is_publication)
         cleaner_note(loop->options->home, &item->product);
     /* If saving fails nothing is lost: the next agent derives the same result from exit facts. */
     if (io_exists(folder) && folder_save_result(loop->options->home, item, &err) < 0)
         log_error("%s", err.text);
-    if (loop->tail)
-        logtail_finish(loop->tail, item->token, item->log_bytes);
+    log_route_finish(loop->logs, item->token, item->log_bytes);
 }
 
 static void attempt_forget(struct worker_loop *loop, struct token token)
 {
-    struct running_attempt *running = find_attempt(loop, token);
     struct err err;
-    if (running)
-        drop_attempt(loop, running);
-    if (loop->tail)
-        logtail_forget(loop->tail, token);
+    attempts_drop(loop->attempts, token);
+    log_route_forget(loop->logs, token);
     if (sweeper_forget(loop->sweeper, token, &err) < 0)
         log_warn("%s", err.text);
-}
-
-static void kill_phase(struct worker_loop *loop, struct token token)
-{
-    const struct running_attempt *running = find_attempt(loop, token);
-    if (running && running->client) /* without one the phase ended and the agent will be told */
-        supervisor_client_stop(running->client);
 }
 
 static void effect_perform(struct worker_loop *loop, const struct agent_effect *effect)
@@ -323,10 +114,11 @@ static void effect_perform(struct worker_loop *loop, const struct agent_effect *
         folder_prepare(loop, effect->order);
         break;
     case AGENT_EFFECT_START_PHASE:
-        start_phase(loop, effect);
+        log_route_follow(loop->logs, effect->token);
+        attempts_start_phase(loop->attempts, effect->order, effect->phase);
         break;
     case AGENT_EFFECT_KILL:
-        kill_phase(loop, effect->token);
+        attempts_stop(loop->attempts, effect->token);
         break;
     case AGENT_EFFECT_SAVE_RESULT:
         save_result(loop, effect->item);
@@ -353,74 +145,26 @@ static void loop_step(struct worker_loop *loop, struct agent_input *input)
 /* Steps the inputs that effects caused, including those caused meanwhile. */
 static void pending_settle(struct worker_loop *loop)
 {
-    for (size_t i = 0; i < loop->pending_count; i++) {
-        struct agent_input input = loop->pending[i];
+    for (size_t i = 0; i < loop->pending.count; i++) {
+        struct agent_input input = loop->pending.items[i];
         loop_step(loop, &input);
     }
-    loop->pending_count = 0;
-    arena_clear(&loop->turn_arena);
+    input_queue_clear(&loop->pending);
 }
 
-/* ---- the log tail ---------------------------------------------------------------------------- */
+/* ---- what comes in --------------------------------------------------------------------------- */
 
-/* The default: the port after the control port. */
-static char *default_log_endpoint(const char *control)
-{
-    const char *colon = strrchr(control, ':');
-    struct buf text = {0};
-    long port = colon ? strtol(colon + 1, NULL, 10) : 0;
-    if (!colon || port <= 0 || port >= 65535)
-        return NULL;
-    buf_print(&text, "%.*s:%ld", (int)(colon - control), control, port + 1);
-    return (char *)text.data;
-}
-
-static char *choose_log_endpoint(const struct worker_loop *loop, const char *told)
-{
-    if (told[0] != '\0')
-        return mem_text(told);
-    if (loop->options->log_connect[0] != '\0')
-        return mem_text(loop->options->log_connect);
-    return default_log_endpoint(loop->options->connect);
-}
-
-static void follow_all(struct worker_loop *loop)
+static void follow_logs(struct worker_loop *loop)
 {
     const struct item *items;
     size_t count = agent_items(loop->agent, &items);
     for (size_t i = 0; i < count; i++) {
         if (items[i].state == ITEM_ENDED)
-            logtail_finish(loop->tail, items[i].token, items[i].log_bytes);
+            log_route_finish(loop->logs, items[i].token, items[i].log_bytes);
         else if (items[i].state == ITEM_RUNNING)
-            logtail_follow(loop->tail, items[i].token);
+            log_route_follow(loop->logs, items[i].token);
     }
 }
-
-static void connect_logs(struct worker_loop *loop, const char *told)
-{
-    char *endpoint = choose_log_endpoint(loop, told);
-    struct err err = {"the log store's address is unknown: set --log-connect"};
-    if (endpoint && loop->tail && strcmp(endpoint, loop->log_endpoint) == 0) {
-        free(endpoint);
-        return;
-    }
-    const struct logtail_options options = {.zmq_context = loop->zmq,
-                                            .endpoint = endpoint,
-                                            .server_public_key = loop->server_key,
-                                            .own = loop->key,
-                                            .home = loop->options->home};
-    struct logtail *tail = endpoint ? logtail_start(&options, &err) : NULL;
-    logtail_stop(loop->tail);
-    free(loop->log_endpoint);
-    loop->tail = tail;
-    loop->log_endpoint = endpoint;
-    if (tail)
-        follow_all(loop);
-    else
-        log_error("logs are not sent to the coordinator: %s", err.text);
-}
-
-/* ---- what comes in --------------------------------------------------------------------------- */
 
 static void take_message(struct worker_loop *loop, const struct message *message)
 {
@@ -428,7 +172,8 @@ static void take_message(struct worker_loop *loop, const struct message *message
     switch ((int)message->kind) {
     case MESSAGE_WELCOME:
         log_info("welcomed as %s", message->welcome.worker);
-        connect_logs(loop, message->welcome.log_endpoint);
+        if (log_route_connect(loop->logs, message->welcome.log_endpoint))
+            follow_logs(loop);
         input.kind = AGENT_INPUT_WELCOME;
         input.welcome = message->welcome;
         break;
@@ -478,27 +223,6 @@ static bool receive_all(struct worker_loop *loop)
     return some;
 }
 
-static uint64_t log_bytes(const struct worker_loop *loop, struct token token, struct arena *arena)
-{
-    struct stat info;
-    if (stat(folder_path(loop->options->home, token, "log", arena), &info) < 0)
-        return 0;
-    return (uint64_t)info.st_size;
-}
-
-/* Tells the agent the progress of a running phase. */
-static void look_at(struct worker_loop *loop, const struct running_attempt *running)
-{
-    struct agent_input input = {.kind = AGENT_INPUT_LOOKED};
-    struct agent_look *look = &input.looked;
-    look->token = running->token;
-    look->bytes = log_bytes(loop, running->token, &loop->turn_arena);
-    look->stop_cause = supervisor_client_coming_stop(
-        folder_path(loop->options->home, running->token, NULL, &loop->turn_arena), running->phase,
-        &look->stop_at_ms);
-    loop_step(loop, &input);
-}
-
 static void host_probe(struct worker_loop *loop)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PROBED};
@@ -506,10 +230,7 @@ static void host_probe(struct worker_loop *loop)
     input.probed.capabilities = loop->host;
     input.probed.pressure = loop->pressure;
     loop_step(loop, &input);
-    for (const struct running_attempt *running = loop->running_attempts; running;
-         running = running->hh.next)
-        if (running->client)
-            look_at(loop, running);
+    attempts_look(loop->attempts);
     pending_settle(loop);
     loop->probe_at_ms = clock_boot_ms() + PROBE_MS;
 }
@@ -574,10 +295,10 @@ static void loop_turn(struct worker_loop *loop, bool may_wait)
         else if (events[i].data.ptr == &loop->prober)
             take_look(loop);
         else if (events[i].data.ptr != loop->link)
-            supervisor_ended(loop, events[i].data.ptr);
+            attempts_supervisor_ended(loop->attempts, events[i].data.ptr);
     }
-    pending_settle(
-        loop); /* before messages: one may free a running attempt that `events` points to */
+    /* Before messages: one may drop an attempt that `events` points to. */
+    pending_settle(loop);
     take_time(loop);
 }
 
@@ -598,17 +319,16 @@ static void find_again(struct worker_loop *loop, struct token token)
     struct agent_input input = {.kind = AGENT_INPUT_FOUND};
     struct agent_found *found = &input.found;
     struct err err;
-    if (folder_read(loop->options->home, token, found, &loop->turn_arena, &err) < 0) {
+    if (folder_read(loop->options->home, token, found, &loop->pending.arena, &err) < 0) {
         log_error("attempt folder ignored: %s", err.text);
         return;
     }
-    struct running_attempt *running = add_attempt(loop, &found->order);
+    struct attempt_entry *entry = attempts_add(loop->attempts, &found->order);
     bool runs = found->state == ITEM_RUNNING;
-    running->phase = found->phase;
     found->supervisor_gone = false; /* PHASE_ENDED reports it, after its process tree was ended */
     loop_step(loop, &input);
-    if (runs && !find_supervisor(loop, running))
-        push_ended(loop, running);
+    if (runs)
+        attempts_adopt(loop->attempts, entry, found->phase);
 }
 
 static int find_all_again(struct worker_loop *loop, struct err *err)
@@ -619,43 +339,12 @@ static int find_all_again(struct worker_loop *loop, struct err *err)
         return -1;
     for (size_t i = 0; i < count; i++)
         find_again(loop, tokens[i]);
-    pending_settle(
-        loop); /* after all of them: the coordinator gives up items that a hello does not list */
+    /* After all of them: the coordinator gives up items that a hello does not list. */
+    pending_settle(loop);
     if (count > 0)
         log_info("found %zu attempts of an earlier worker", count);
     free(tokens);
     return 0;
-}
-
-static int lock_home(struct worker_loop *loop, struct err *err)
-{
-    const char *path = arena_print(&loop->host_arena, "%s/lock", loop->options->home);
-    loop->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (loop->lock_fd < 0)
-        return err_set(err, "cannot open %s: %s", path, strerror(errno));
-    if (flock(loop->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return err_set(err, "another worker runs in %s: stop it, or give this one its own --home",
-                       loop->options->home);
-    return pidfile_write(arena_print(&loop->host_arena, "%s/agent.pid", loop->options->home),
-                         getpid(), err);
-}
-
-/* Drawn at random once: tells apart two workers that have the same key. */
-static int read_instance(struct worker_loop *loop, struct err *err)
-{
-    const char *path = arena_print(&loop->host_arena, "%s/instance", loop->options->home);
-    struct buf text = {0};
-    int result = 0;
-    if (io_exists(path)) {
-        result = io_read_file(path, 4096, &text, err);
-        if (result == 0)
-            snprintf(loop->instance, sizeof loop->instance, "%.32s", (char *)text.data);
-    } else {
-        io_random_hex(loop->instance, sizeof loop->instance / 2);
-        result = io_write_file(path, loop->instance, strlen(loop->instance), 0644, true, err);
-    }
-    buf_release(&text);
-    return result;
 }
 
 static int read_machine(struct worker_loop *loop, struct err *err)
@@ -707,24 +396,46 @@ static void probe_first(struct worker_loop *loop)
     const struct worker_options *options = loop->options;
     const struct probe_limits limits = options_probe_limits(options);
     probe_host(&limits, &loop->host, &loop->host_arena);
-    loop->cgroup = options->cgroup[0] != '\0' ? options->cgroup
-                                              : supervisor_client_cgroup_parent(&loop->host_arena);
+    loop->cgroup =
+        options->cgroup[0] != '\0' ? options->cgroup : cgroups_prepare(&loop->host_arena);
     if (loop->host.problem[0] != '\0')
         log_warn("this host takes no builds: %s", loop->host.problem);
+}
+
+/* After the first probe, which finds the cgroup. */
+static void open_parts(struct worker_loop *loop)
+{
+    const struct worker_options *options = loop->options;
+    loop->logs = log_route_create(&(struct log_route_options){.zmq_context = loop->zmq,
+                                                              .server_public_key = loop->server_key,
+                                                              .own = &loop->key,
+                                                              .home = options->home,
+                                                              .connect = options->connect,
+                                                              .log_connect = options->log_connect});
+    loop->attempts = attempts_create(&(struct attempts_options){.home = options->home,
+                                                                .program = loop->program,
+                                                                .supervisor = options->supervisor,
+                                                                .cgroup = loop->cgroup,
+                                                                .host = &loop->host,
+                                                                .epoll_fd = loop->epoll_fd,
+                                                                .inputs = &loop->pending});
 }
 
 static int open_loop(struct worker_loop *loop, struct err *err)
 {
     const struct worker_options *options = loop->options;
     const char *key = arena_print(&loop->host_arena, "%s/worker.key", options->home);
-    if (options_server_key(options, loop->server_key, err) < 0 || lock_home(loop, err) < 0 ||
-        keys_ensure(key, &loop->key, err) < 0 || read_instance(loop, err) < 0 ||
+    if (options_server_key(options, loop->server_key, err) < 0 ||
+        (loop->lock_fd = worker_home_lock(options->home, err)) < 0 ||
+        keys_ensure(key, &loop->key, err) < 0 ||
+        worker_home_instance(options->home, loop->instance, err) < 0 ||
         read_machine(loop, err) < 0 || open_events(loop, err) < 0)
         return -1;
     loop->sweeper = sweeper_start(options->home, err);
     if (!loop->sweeper || open_link(loop, err) < 0)
         return -1;
     probe_first(loop);
+    open_parts(loop);
     const struct probe_limits limits = options_probe_limits(options);
     loop->prober = prober_start(&limits, err);
     if (!loop->prober)
@@ -741,10 +452,8 @@ static int open_loop(struct worker_loop *loop, struct err *err)
 
 static void close_loop(struct worker_loop *loop)
 {
-    struct running_attempt *running, *next;
-    HASH_ITER(hh, loop->running_attempts, running, next)
-    drop_attempt(loop, running);
-    logtail_stop(loop->tail);
+    attempts_destroy(loop->attempts);
+    log_route_destroy(loop->logs);
     sweeper_stop(loop->sweeper);
     prober_stop(loop->prober);
     link_close(loop->link, 0);
@@ -755,9 +464,7 @@ static void close_loop(struct worker_loop *loop)
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    free(loop->log_endpoint);
-    free(loop->pending);
-    arena_clear(&loop->turn_arena);
+    input_queue_release(&loop->pending);
     arena_clear(&loop->host_arena);
     arena_clear(&loop->probed_arena);
 }

@@ -9,7 +9,7 @@
 #include "worker/host/options.h"
 #include "worker/host/probe.h"
 #include "worker/loop.h"
-#include "worker/phase/cause.h"
+#include "worker/phase/cause_rules.h"
 #include "worker/phase/phase.h"
 
 #include <argp.h>

@@ -11,6 +11,7 @@
 #include "coordinator/cli/screen/events.h"
 #include "coordinator/cli/screen/grid.h"
 #include "coordinator/cli/screen/print.h"
+#include "coordinator/cli/screen/run_text.h"
 #include "proto/base/clock.h"
 #include "proto/json.h"
 
@@ -75,7 +76,7 @@ static void erase_progress(struct follow *follow)
 static void draw_progress(struct follow *follow)
 {
     struct buf line = {0};
-    grid_counts(follow->state, false, &line);
+    run_print_counts(follow->state, false, &line);
     size_t size = strcspn((char *)line.data, "\n");
     erase_progress(follow);
     buf_print(&follow->text, "%.*s",
@@ -89,9 +90,9 @@ static void draw_grid(struct follow *follow)
 {
     buf_print(&follow->text, "\033[H\033[2J");
     grid_print(follow->state, follow->screen.colours, &follow->text);
-    grid_counts(follow->state, follow->screen.colours, &follow->text);
-    grid_stops(follow->state, follow->screen.colours, &follow->text);
-    grid_failures(follow->state, follow->screen.colours, &follow->text);
+    run_print_counts(follow->state, follow->screen.colours, &follow->text);
+    run_print_stops(follow->state, follow->screen.colours, &follow->text);
+    run_print_failures(follow->state, follow->screen.colours, &follow->text);
 }
 
 static void draw_state(struct follow *follow)
@@ -292,10 +293,10 @@ static enum exit_code print_result(struct follow *follow)
     enum exit_code end = exit_of(run);
     erase_progress(follow);
     if (follow->mode == FOLLOW_PROGRESS || !follow->screen.is_terminal)
-        grid_failures(run, follow->screen.colours, &follow->text);
+        run_print_failures(run, follow->screen.colours, &follow->text);
     bool refused = !strcmp(json_get_text(run, "state", ""), "refused");
     if (!refused) {
-        grid_waits(run, follow->screen.colours, &follow->text);
+        run_print_waits(run, follow->screen.colours, &follow->text);
         run_summary(run, &follow->text);
         buf_print(&follow->text, "\n");
     }

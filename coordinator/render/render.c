@@ -423,6 +423,7 @@ static json_t *worker_from_view(const struct farm_view *farm, const struct worke
     set_text(object, "state", worker_state_names[view->state]);
     set_text(object, "reason", view->reason);
     set_text(object, "program", view->program);
+    set_flag(object, "owner_publishes", view->capabilities && view->capabilities->may_publish);
     set_flag(object, "may_publish", view->may_publish);
     set_flag(object, "seen", view->joined);
     set_number(object, "silent_ms",

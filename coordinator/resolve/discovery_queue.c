@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* discovery_queue.c - questions to discovery and their answers, retries, and preflight. */
+/* discovery_queue.c - questions to discovery and their answers, and retries. */
 #include "coordinator/resolve/discovery_queue.h"
 
 #include "coordinator/core/view.h"
@@ -10,7 +10,6 @@
 #include "coordinator/shell/archive.h"
 #include "coordinator/shell/children.h"
 #include "coordinator/shell/reply.h"
-#include "coordinator/shell/secrets.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/json.h"
@@ -396,7 +395,7 @@ static const char *publish_problem(struct resolver *resolver, uint64_t run,
     for (size_t i = 0; i < answer->items_count; i++)
         if (answer->items[i].target.kind != TARGET_NONE)
             return "";
-    return "no selected branch has a target: set `publish: TARGET` for it in farm.yaml, or omit "
+    return "no selected branch has a target: `farm target add` adds one, or omit "
            "--publish";
 }
 
@@ -485,85 +484,4 @@ void resolver_list(struct resolver *resolver, const struct asker *asker, const c
     }
     struct discover_question question = question_for(resolver->shell, project, filter);
     ask_child(resolver, ticket, &question);
-}
-
-/* ---- preflight ------------------------------------------------------------------------------ */
-
-/* The results; both texts are "" when there is nothing to report. */
-struct findings {
-    uint64_t end_s; /* expected end of the run, in seconds since 1970 */
-    char problem[1024];
-    char warning[1024];
-};
-
-/* The token must still be valid when the last package is published. */
-static void check_token(const struct shell *shell, const struct target *target, uint64_t expiry_s,
-                        struct findings *found)
-{
-    if (!expiry_s)
-        return;
-    if (expiry_s <= shell->wall_ms / 1000)
-        snprintf(found->problem, sizeof found->problem,
-                 "the FloxHub token in secret %s has expired: set a new one with `farm secret set "
-                 "%s`",
-                 target->secret, target->secret);
-    else if (expiry_s < found->end_s)
-        snprintf(found->warning, sizeof found->warning,
-                 "the FloxHub token in secret %s ends about %llu minutes before this run: set a "
-                 "longer one with `farm secret set %s`, or publishing will be held",
-                 target->secret, (unsigned long long)(found->end_s - expiry_s) / 60 + 1,
-                 target->secret);
-}
-
-/* Checks a target before a run that publishes to it is accepted. */
-static void preflight_target(struct shell *shell, const struct target *target,
-                             struct findings *found)
-{
-    struct buf secret = {0};
-    struct err err;
-    if (!*target->secret)
-        return;
-    if (secret_read(shell->home, target->secret, &secret, &err))
-        snprintf(found->problem, sizeof found->problem, "publishing to %s needs a secret: %s",
-                 target->name, err.text);
-    else if (target->kind == TARGET_FLOX)
-        check_token(shell, target, secret_expiry_s((struct bytes){secret.data, secret.size}),
-                    found);
-    if (secret.data)
-        explicit_bzero(secret.data, secret.size);
-    buf_release(&secret);
-}
-
-static void preflight_targets(struct shell *shell, uint64_t run, struct findings *found)
-{
-    const struct target *checked[64]; /* distinct targets of the run; a farm has a handful */
-    size_t checked_count = 0;
-    struct job_view job;
-    uint64_t cursor = 0;
-    while (!*found->problem && view_job_next(shell->farm, run, &cursor, &job)) {
-        const struct target *target = &job.item->target;
-        if (job.state == JOB_CLOSED || target->kind == TARGET_NONE)
-            continue;
-        bool seen = false;
-        for (size_t i = 0; i < checked_count && !seen; i++)
-            seen = !strcmp(checked[i]->name, target->name);
-        if (seen || checked_count == sizeof checked / sizeof *checked)
-            continue;
-        checked[checked_count++] = target;
-        preflight_target(shell, target, found);
-    }
-}
-
-void resolver_preflight(struct resolver *resolver, uint64_t run)
-{
-    struct shell *shell = resolver->shell;
-    struct run_view view;
-    if (!view_run(shell->farm, run, &view) || view.state != RUN_PREFLIGHT)
-        return;
-    struct findings found = {.end_s = (shell->wall_ms + view_eta_ms(shell->farm, run)) / 1000};
-    if (view.options.publish)
-        preflight_targets(shell, run, &found);
-    struct input input = {.kind = INPUT_PREFLIGHTED,
-                          .preflighted = {run, found.problem, found.warning}};
-    shell_step(shell, &input);
 }

@@ -3,7 +3,7 @@
  * earlier run.
  *
  * For a run, the result goes to the core as INPUT_RESOLVED; for `farm matrix` and `farm plan`, it
- * is sent to the client. Preflight finds problems that would otherwise stop a run hours later.
+ * is sent to the client. preflight.h looks at a run that was resolved.
  */
 #ifndef FARM_RESOLVE_DISCOVERY_QUEUE_H
 #define FARM_RESOLVE_DISCOVERY_QUEUE_H
@@ -16,9 +16,8 @@ struct resolver;
 
 struct resolver *resolver_create(struct shell *shell);
 void resolver_destroy(struct resolver *resolver);
-/* Perform EFFECT_RESOLVE and EFFECT_PREFLIGHT. */
+/* Performs EFFECT_RESOLVE. */
 void resolver_run(struct resolver *resolver, uint64_t run);
-void resolver_preflight(struct resolver *resolver, uint64_t run);
 /* Answers a client's matrix (options NULL) or plan. */
 void resolver_list(struct resolver *resolver, const struct asker *asker, const char *project,
                    const char *filter, const struct run_options *options);

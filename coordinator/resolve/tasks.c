@@ -137,14 +137,13 @@ static void submit_task(struct shell *shell, const struct asker *asker, const ch
     }
     struct input input = {.kind = INPUT_SUBMIT};
     shape_init(&run_options_shape, &input.submit.options);
-    input.submit.asked = (struct asked){.request_id = asker->request_id, .who = asker->who};
+    input.submit.asked = reply_asked(asker);
     input.submit.options.filter = "";
     input.submit.options.force = true;
     input.submit.options.local = true;
     input.submit.options.worker = name;
     input.submit.options.task = task;
-    reply_expect(shell->replies, asker);
-    shell_step(shell, &input);
+    reply_from_core(shell, asker, &input);
 }
 
 void serve_worker_smoke(struct shell *shell, const struct asker *asker, const json_t *arguments)

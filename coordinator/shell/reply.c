@@ -94,6 +94,17 @@ void reply_expect(struct replies *replies, const struct asker *asker)
     replies->expected[replies->expected_count++] = *asker;
 }
 
+struct asked reply_asked(const struct asker *asker)
+{
+    return (struct asked){.request_id = asker->request_id, .who = asker->who};
+}
+
+void reply_from_core(struct shell *shell, const struct asker *asker, struct input *input)
+{
+    reply_expect(shell->replies, asker);
+    shell_step(shell, input);
+}
+
 static void answer_expected(struct replies *replies, const struct asker *asker,
                             const struct effect *effect)
 {

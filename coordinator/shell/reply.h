@@ -28,6 +28,11 @@ void reply_refuse(struct replies *replies, const struct asker *asker, uint32_t e
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Registers the asker for the EFFECT_REPLY with its request id. */
 void reply_expect(struct replies *replies, const struct asker *asker);
+/* The part of an input that says who asks, and with which request id. */
+struct asked reply_asked(const struct asker *asker);
+/* Registers the asker, then steps the core with its request: the core's EFFECT_REPLY is the answer.
+ */
+void reply_from_core(struct shell *shell, const struct asker *asker, struct input *input);
 /* Answers every client that waits for this EFFECT_REPLY. */
 void reply_perform(struct replies *replies, const struct effect *effect);
 

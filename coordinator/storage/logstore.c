@@ -2,16 +2,13 @@
 /* logstore.c - the thread between the log link and the log shelf.
  *
  * A round: take requests from the loop and the peers, sync, acknowledge, serve readers; sleep only
- * when there was nothing to do. An acknowledgement is sent after the sync that covers it. Readers
- * get stored frames unchanged, as fast as their queue takes them: a slow reader delays only itself.
- * No message from a peer ends the thread: it is refused with a reason, or dropped by the link.
- *
- * A reader's first piece begins at or before the wanted offset, and its last may go beyond the
- * limit (frames are not cut here; logfile_unpack cuts them). An empty piece that is not the last
- * one is a sign of life for a followed log that does not grow.
+ * when there was nothing to do. An acknowledgement is sent after the sync that covers it. No
+ * message from a peer ends the thread: it is refused with a reason, or dropped by the link. Readers
+ * are log_readers.c's.
  */
 #include "coordinator/storage/logstore.h"
 
+#include "coordinator/storage/log_readers.h"
 #include "coordinator/storage/logshelf.h"
 #include "proto/base/budget.h"
 #include "proto/base/clock.h"
@@ -33,29 +30,13 @@
 enum {
     RECEIVES_PER_ROUND = 64,    /* messages; then readers and acknowledgements have their turn */
     SYNC_AFTER_BYTES = 8 << 20, /* sync within a round after this many stored bytes */
-    PIECES_PER_ROUND = 4,       /* per reader */
-    BUSY_RETRY_MS = 5,          /* delay when a reader's queue is full */
-    ALIVE_MS = 15 * 1000,       /* interval of signs of life, which show which readers are gone */
-    DISK_LOOK_MS = 500,
-    IDLE_MS = 60 * 1000
+    DISK_LOOK_MS = 500
 };
 
 /* A log that the loop expects from a worker. */
 struct expectation {
     struct token token;
     char writer[KEY_TEXT_BYTES];
-};
-
-struct log_reader {
-    link_peer peer;
-    char public_key[KEY_TEXT_BYTES];
-    uint64_t correlation;
-    struct token token;
-    struct shelved *pinned; /* counted in its `readers` */
-    uint64_t offset;        /* of the next raw byte to send */
-    uint64_t end;           /* the reader wants raw bytes before this offset */
-    bool follow;
-    uint64_t alive_at_ms; /* when the next sign of life is due */
 };
 
 struct logstore {
@@ -74,14 +55,11 @@ struct logstore {
 
     /* the thread's own */
     struct logshelf *shelf;
-    struct log_reader *readers;
-    size_t reader_count, reader_capacity;
+    struct log_readers *readers;
     struct arena arena; /* of the current message */
-    struct buf payload; /* of the current piece */
     uint64_t disk_at_ms;
     bool disk_short;
     bool busy;           /* this round did something, so do not sleep before the next */
-    bool stuck;          /* a reader's queue is full */
     struct budget lines; /* about those who do what they should not */
 };
 
@@ -305,159 +283,14 @@ static void take_resume(struct logstore *store, const struct received *received)
     send_ack(store, received->peer, received->correlation, &ack);
 }
 
-/* ---- readers --------------------------------------------------------------------------------- */
-
-static enum link_result send_piece(struct logstore *store, const struct log_reader *reader,
-                                   const struct log_piece *piece)
-{
-    struct message message = {.kind = MESSAGE_LOG_PIECE, .log_piece = *piece};
-    message.log_piece.token = reader->token;
-    enum link_result result = link_send(store->link, reader->peer, &message, reader->correlation);
-    store->busy |= result == LINK_OK;
-    store->stuck |= result == LINK_BUSY;
-    return result;
-}
-
-static void refuse_reader(struct logstore *store, const struct received *received,
-                          const char *problem)
-{
-    struct log_reader reader = {.peer = received->peer,
-                                .correlation = received->correlation,
-                                .token = received->message.log_read.token};
-    send_piece(store, &reader, &(struct log_piece){.last = true, .problem = problem});
-}
-
-static void drop_reader(struct logstore *store, size_t at)
-{
-    store->readers[at].pinned->readers--;
-    store->readers[at] = store->readers[--store->reader_count];
-}
-
-static bool may_read(const struct logstore *store, const char *public_key)
-{
-    enum role role = role_of(store, public_key);
-    return role == ROLE_VIEWER || role == ROLE_OPERATOR || role == ROLE_ADMIN;
-}
-
-static bool too_many_readers(const struct logstore *store, const char *public_key)
-{
-    size_t of_key = 0;
-    for (size_t i = 0; i < store->reader_count; i++)
-        of_key += strcmp(store->readers[i].public_key, public_key) == 0;
-    return store->reader_count >= LIMIT_FOLLOWERS || of_key >= LIMIT_FOLLOWERS_PER_KEY;
-}
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void take_read(struct logstore *store, const struct received *received)
 {
-    const struct log_read *read = &received->message.log_read;
-    struct err err;
-    if (!may_read(store, received->public_key)) {
-        log_refusal(store, received, "this key may not read logs: refused");
-        refuse_reader(store, received, "this key may not read logs");
-        return;
-    }
-    for (size_t i = store->reader_count; i-- > 0;) /* a repeated request replaces the first */
-        if (store->readers[i].peer == received->peer &&
-            store->readers[i].correlation == received->correlation)
-            drop_reader(store, i);
-    struct shelved *log = logshelf_find(store->shelf, read->token, &err);
-    if (!log || too_many_readers(store, received->public_key)) {
-        if (log)
-            log_refusal(store, received, "too many readers: refused");
-        refuse_reader(store, received, log ? "too many readers: try again later" : err.text);
-        return;
-    }
-    uint64_t end = read->limit ? read->offset + read->limit : UINT64_MAX;
-    MEM_GROW(store->readers, store->reader_count, store->reader_capacity);
-    log->readers++;
-    store->readers[store->reader_count++] =
-        (struct log_reader){.peer = received->peer,
-                            .correlation = received->correlation,
-                            .token = read->token,
-                            .pinned = log,
-                            .offset = read->offset,
-                            .end = end < read->offset ? UINT64_MAX : end,
-                            .follow = read->follow,
-                            .alive_at_ms = clock_boot_ms() + ALIVE_MS};
-    memcpy(store->readers[store->reader_count - 1].public_key, received->public_key,
-           KEY_TEXT_BYTES);
+    const char *fault = log_readers_take(store->readers, received);
+    if (fault)
+        log_refusal(store, received, fault);
 }
-
-enum serving { SERVING_ON, SERVING_WAITS, SERVING_DONE };
-
-static enum serving serving_after(enum link_result sent, bool last)
-{
-    if (sent == LINK_BUSY)
-        return SERVING_WAITS;
-    return sent != LINK_OK || last ? SERVING_DONE : SERVING_ON;
-}
-
-/* Called when all stored bytes were sent. */
-static enum serving serve_end(struct logstore *store, struct log_reader *reader, bool sealed)
-{
-    struct log_piece piece = {.offset = reader->offset, .problem = ""};
-    uint64_t now = clock_boot_ms();
-    piece.last = sealed || !reader->follow || reader->offset >= reader->end;
-    if (!piece.last && now < reader->alive_at_ms)
-        return SERVING_WAITS;
-    reader->alive_at_ms = now + ALIVE_MS;
-    enum serving serving = serving_after(send_piece(store, reader, &piece), piece.last);
-    return serving == SERVING_ON ? SERVING_WAITS : serving;
-}
-
-static enum serving serve_piece(struct logstore *store, struct log_reader *reader)
-{
-    struct err err;
-    struct logfile_frame frame;
-    if (!may_read(store, reader->public_key))
-        return serving_after(
-            send_piece(store, reader,
-                       &(struct log_piece){.last = true,
-                                           .problem = "this key may not read logs any "
-                                                      "more"}),
-            true);
-    struct shelved *log = logshelf_find(store->shelf, reader->token, &err);
-    buf_clear(&store->payload);
-    int got = !log ? -1
-              : reader->offset < reader->end
-                  ? logfile_read(log->file, reader->offset, &frame, &store->payload, &err)
-                  : 0;
-    if (got == 0)
-        return serve_end(store, reader, log->state == SHELVED_SEALED);
-    if (got < 0) {
-        log_error("log store: %s", err.text);
-        return serving_after(
-            send_piece(store, reader, &(struct log_piece){.last = true, .problem = err.text}),
-            true);
-    }
-    uint64_t behind = frame.offset + frame.raw_bytes;
-    bool whole = log->state == SHELVED_SEALED && behind == logfile_raw_bytes(log->file);
-    struct log_piece piece = {.offset = frame.offset,
-                              .raw_bytes = frame.raw_bytes,
-                              .zstd = {store->payload.data, store->payload.size},
-                              .last = behind >= reader->end || whole,
-                              .problem = ""};
-    enum link_result sent = send_piece(store, reader, &piece);
-    if (sent == LINK_OK) {
-        reader->offset = behind;
-        reader->alive_at_ms = clock_boot_ms() + ALIVE_MS;
-    }
-    return serving_after(sent, piece.last);
-}
-
-static void serve_readers(struct logstore *store)
-{
-    store->stuck = false;
-    for (size_t i = store->reader_count; i-- > 0;) {
-        enum serving serving = SERVING_ON;
-        for (int n = 0; n < PIECES_PER_ROUND && serving == SERVING_ON; n++)
-            serving = serve_piece(store, &store->readers[i]);
-        if (serving == SERVING_DONE)
-            drop_reader(store, i);
-    }
-}
-
-/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void take_received(struct logstore *store, const struct received *received)
 {
@@ -489,11 +322,7 @@ static void receive_some(struct logstore *store)
 
 static int sleep_ms(const struct logstore *store)
 {
-    if (store->busy)
-        return 0;
-    if (store->stuck)
-        return BUSY_RETRY_MS;
-    return store->reader_count > 0 ? ALIVE_MS / 4 : IDLE_MS;
+    return store->busy ? 0 : log_readers_wait_ms(store->readers);
 }
 
 static void *store_main(void *context)
@@ -505,7 +334,7 @@ static void *store_main(void *context)
         store->busy = false;
         receive_some(store);
         logshelf_sync(store->shelf, on_synced, store);
-        serve_readers(store);
+        store->busy |= log_readers_serve(store->readers);
         poll(fds, 2, sleep_ms(store));
     }
     return NULL;
@@ -515,16 +344,15 @@ static void *store_main(void *context)
 
 static void release_store(struct logstore *store)
 {
+    log_readers_destroy(store->readers);
     link_close(store->link, 0);
     logshelf_close(store->shelf);
     if (store->wake_fd >= 0)
         close(store->wake_fd);
     if (store->event_fd >= 0)
         close(store->event_fd);
-    free(store->readers);
     free(store->expected);
     free(store->events);
-    buf_release(&store->payload);
     free((char *)(uintptr_t)store->options.folder);
     pthread_mutex_destroy(&store->lock);
     free(store);
@@ -546,7 +374,11 @@ static int open_parts(struct logstore *store, const struct logstore_options *opt
     bool local = options->local_endpoint && options->local_endpoint[0] != '\0';
     store->link = link_serve(options->zmq_context, endpoints, local ? 2 : 1, &options->server,
                              &link_options, err);
-    return store->link ? 0 : -1;
+    if (!store->link)
+        return -1;
+    store->readers =
+        log_readers_create(store->link, store->shelf, options->role_of, options->role_context);
+    return 0;
 }
 
 struct logstore *logstore_start(const struct logstore_options *options, struct err *err)

@@ -13,6 +13,7 @@
 #include "proto/base/mem.h"
 #include "proto/limits.h"
 #include "worker/phase/cause.h"
+#include "worker/phase/cause_rules.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "proto/codec.h"
-#include "worker/agent.h"
+#include "worker/agent/agent.h"
 
 enum {
     STEPS_MAX = 200,

@@ -7,7 +7,8 @@
 #include "proto/vocab.h"
 #include "worker/disk/folder.h"
 #include "worker/phase/phase.h"
-#include "worker/process/supervisor.h"
+#include "worker/process/run_file.h"
+#include "worker/process/run_file_reader.h"
 #include "worker/process/supervisor_client.h"
 
 static const char *const names[] = {"order",     "product",   "result",      "checkout.run",
@@ -61,7 +62,7 @@ static void read_supervisor_client(const char *folder)
         struct err err;
         uint64_t stop_at_ms;
         supervisor_client_log_from(folder, (enum phase)phase);
-        supervisor_client_coming_stop(folder, (enum phase)phase, &stop_at_ms);
+        run_file_coming_stop(folder, (enum phase)phase, &stop_at_ms);
         if (supervisor_client_find(folder, (enum phase)phase, &client, &err) == 0)
             supervisor_client_release(client);
     }
@@ -74,9 +75,8 @@ static bool has_exit(const char *folder, enum phase phase)
     char path[128];
     struct buf text = {0};
     snprintf(path, sizeof path, "%s/%s.run", folder, phase_names[phase]);
-    bool found = io_read_file(path, 65536, &text, NULL) == 0 &&
-                 text.size > SUPERVISOR_EXIT_OFFSET &&
-                 strstr((char *)text.data + SUPERVISOR_EXIT_OFFSET, "\nend\n");
+    bool found = io_read_file(path, 65536, &text, NULL) == 0 && text.size > RUN_FILE_EXIT_OFFSET &&
+                 strstr((char *)text.data + RUN_FILE_EXIT_OFFSET, "\nend\n");
     buf_release(&text);
     return found;
 }

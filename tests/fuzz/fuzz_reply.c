@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON that a coordinator answers, of another version or broken, as the CLI shows it. */
+#include "coordinator/cli/screen/run_text.h"
 #include "tests/fuzz/fuzz.h"
 
 #include "coordinator/cli/screen/events.h"
@@ -12,9 +13,9 @@ static void show(const json_t *body, struct buf *out)
     size_t index;
     json_t *event;
     grid_print(run, false, out);
-    grid_counts(run, true, out);
-    grid_failures(run, false, out);
-    grid_waits(run, true, out);
+    run_print_counts(run, true, out);
+    run_print_failures(run, false, out);
+    run_print_waits(run, true, out);
     run_summary(run, out);
     run_is_over(run);
     run_waits(run);

@@ -5,7 +5,7 @@
 # Checked: each folder with C has a row; a row includes only rows above it, so rooms have no circle;
 # each include between rooms is in the table, and each arrow of the table is used; within a room no
 # two units (X.c and X.h) include each other. In addition: the pure cores (coordinator/core,
-# coordinator/sessions, worker/agent.c) include no library that does I/O, and only files that may
+# coordinator/sessions, worker/agent) include no library that does I/O, and only files that may
 # change the farm include farm_state.h.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -23,8 +23,6 @@ house_includes() {
 
 findings < <(house_includes | awk -v table="$rooms" '
 	function room_of(path) {
-		if (path ~ /^worker\/agent\.[ch]/)
-			return "worker/agent"
 		sub(/\/[^\/]*$/, "", path)
 		return path
 	}
@@ -91,13 +89,14 @@ forbid() {
 }
 
 acts='^(protobuf-c/|zmq|sqlite3|openssl/|libssh2|zstd|cyaml/|yaml|jansson|pcre2|microhttpd|pthread|sys/|unistd|fcntl|poll|signal|spawn|time\.h|stdio\.h|dirent|netinet/|arpa/|threads)|\.pb-c\.h$'
-pure='^(coordinator/(core|sessions)/|worker/agent\.[ch]$)'
+pure='^(coordinator/(core|sessions)|worker/agent)/'
 forbid '^(proto|coordinator|worker|deploy)/' '^tests/' "the house does not know its tests"
 forbid "$pure" '^proto/(codec|link|keys|zap|json|base/(io|log|clock)).*\.h$' "the minds are pure"
 forbid "$pure" "$acts" "the minds are pure: time, files and chance come in as inputs"
 # Deciders see a const farm through view.h, so that the compiler keeps them from writing.
 forbid '.' 'farm_state\.h$' "only the core's writers and readers see the structs" '^coordinator/core/(apply[a-z_]*|index|farm|export|check|invariant|view|orders|query)\.[ch]$|^tests/unit/test_core_corrupt\.c$'
 forbid '.' 'core/apply_private\.h$' "only the writer's own files share it" '^coordinator/core/apply(_[a-z]+)?\.[ch]$'
+forbid '.' 'worker/agent/agent_state\.h$' "only the agent's own files see what it knows" '^worker/agent/'
 # Headers are found from the top of the tree.
 findings < <(grep -nE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]+"' "${all[@]}" | grep -vE '"(proto|coordinator|worker|deploy|tests)/' |
 	sed -E 's/^([^:]+:[0-9]+):.*"([^"]+)".*/\1: include "\2": write its path from the top of the tree/')

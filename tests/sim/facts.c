@@ -495,6 +495,7 @@ void facts_apply(struct facts *facts, const struct record *record)
         return;
     case RECORD_JOB_READY:
         facts->jobs[record->job.job].faulty = false;
+        facts->jobs[record->job.job].joins = 0; /* one that waited for another goes alone */
         set_held(facts, record->job.job, 0);
         return;
     case RECORD_JOB_HELD:

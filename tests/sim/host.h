@@ -11,7 +11,7 @@
 #define SIM_HOST_H
 
 #include "tests/sim/world.h"
-#include "worker/agent.h"
+#include "worker/agent/agent.h"
 
 /* How a publish is going to go. */
 enum publishing {

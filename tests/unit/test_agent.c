@@ -20,7 +20,7 @@
  *   look T BYTES [CAUSE AT] | probe [more] [disk]     at a running phase, that is stopped for CAUSE
  */
 #include "proto/limits.h"
-#include "worker/agent.h"
+#include "worker/agent/agent.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1017,6 +1017,29 @@ static void which_phases_an_order_has(void **state)
     }
 }
 
+/* A stop that finds no item makes one of the order's kind, by the field alone. */
+static void a_stop_of_an_unknown_publication_is_one(void **state)
+{
+    (void)state;
+    struct capabilities host = a_host();
+    struct play play;
+    const struct item *item;
+    play_begin(&play, &host);
+    silent_step(&play, "tick");
+    silent_step(&play, "welcome 7 1");
+    silent_step(&play, "stop 1");
+    struct order order;
+    shape_init(&order_shape, &order);
+    order.kind = ORDER_STOP;
+    order.token = (struct token){1, 2};
+    order.is_publication = true;
+    give_order(&play, order, 7, 1);
+    assert_int_equal(agent_items(play.agent, &item), 2);
+    assert_false(item[0].is_publication);
+    assert_true(item[1].is_publication);
+    play_end(&play);
+}
+
 /* Whatever an exit says, what was cut off did not end well, and a publish of that kind may have
  * happened. */
 static void each_way_to_end_badly(void **state)
@@ -1187,6 +1210,7 @@ int main(void)
         cmocka_unit_test(it_is_deterministic),
         cmocka_unit_test(facts_add_up),
         cmocka_unit_test(which_phases_an_order_has),
+        cmocka_unit_test(a_stop_of_an_unknown_publication_is_one),
         cmocka_unit_test(each_way_to_end_badly),
         cmocka_unit_test(a_stopped_publish_may_lose_its_supervisor),
         cmocka_unit_test(a_product_may_have_no_paths_yet),

@@ -5,6 +5,7 @@
 #include "proto/base/utf8.h"
 #include "proto/limits.h"
 #include "worker/phase/cause.h"
+#include "worker/phase/cause_rules.h"
 #include "worker/phase/signature.h"
 
 #include <setjmp.h>

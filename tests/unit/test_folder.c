@@ -7,7 +7,7 @@
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
 #include "worker/disk/folder.h"
-#include "worker/process/supervisor.h"
+#include "worker/process/run_file.h"
 #include "worker/process/supervisor_client.h"
 
 #include <errno.h>
@@ -154,8 +154,8 @@ static void a_bundle_stands_beside_the_order(void **state)
 
 static void put_run(struct place *place, const char *name, const char *exit)
 {
-    char text[SUPERVISOR_EXIT_OFFSET + SUPERVISOR_EXIT_BYTES] = "";
-    snprintf(text + SUPERVISOR_EXIT_OFFSET, SUPERVISOR_EXIT_BYTES, "%s", exit);
+    char text[RUN_FILE_EXIT_OFFSET + RUN_FILE_EXIT_BYTES] = "";
+    snprintf(text + RUN_FILE_EXIT_OFFSET, RUN_FILE_EXIT_BYTES, "%s", exit);
     assert_int_equal(io_write_file(home_path(place, name), text, sizeof text, 0644, false, NULL),
                      0);
 }

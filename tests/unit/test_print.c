@@ -2,6 +2,7 @@
 /* What people see: text made harmless, columns, durations, the grid of a run. */
 #include "coordinator/cli/screen/grid.h"
 #include "coordinator/cli/screen/print.h"
+#include "coordinator/cli/screen/run_text.h"
 #include "coordinator/cli/screen/sanitize.h"
 
 #include <setjmp.h>
@@ -221,8 +222,8 @@ static void counts_and_failures_stand_below(void **state)
     (void)state;
     json_t *run = sample_run();
     struct buf out = {0};
-    grid_counts(run, false, &out);
-    grid_failures(run, false, &out);
+    run_print_counts(run, false, &out);
+    run_print_failures(run, false, &out);
     assert_string_equal(
         text_of(&out),
         "run 3 is open: 4 of 6 done, 1 on workers, 1 waiting, 1 of 2 published, "
@@ -245,7 +246,7 @@ static void what_a_limit_will_stop_is_a_line(void **state)
     json_object_set_new(publication, "worker", json_string("small"));
     json_object_set_new(publication, "stop",
                         json_pack("{s:s, s:i}", "cause", "timeout", "in_ms", 0));
-    grid_stops(run, false, &out);
+    run_print_stops(run, false, &out);
     assert_string_equal(
         text_of(&out),
         "silent main pkg-sm90-avx512: its build on big will be stopped in 45 s, unless it prints "
@@ -297,7 +298,7 @@ static void the_last_line_is_exact(void **state)
     assert_false(run_waits(held));
     assert_true(run_waits(waiting));
     struct buf out = {0};
-    grid_waits(waiting, false, &out);
+    run_print_waits(waiting, false, &out);
     assert_string_equal(text_of(&out),
                         "host 21 jobs wait: no arm\nhost 1 job waits: no \\e[1mflox\n");
     buf_release(&out);

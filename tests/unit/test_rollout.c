@@ -2,6 +2,7 @@
 /* The plan of a rollout: from what a probe printed and what is wanted, to steps and problems. */
 #include "coordinator/cli/hosts/inventory.h"
 #include "deploy/rollout.h"
+#include "deploy/rollout_scripts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,140 +2,10 @@
 /* Sessions with a real sshd of our own, on a port of its own, with keys of its own. */
 #include "deploy/ssh.h"
 #include "deploy/tunnel.h"
-#include "proto/base/clock.h"
-#include "tests/unit/folders.h"
+#include "tests/unit/sshd_rig.h"
 
-#include <arpa/inet.h>
 #include <libssh2.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
-#include <pwd.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-
-#define SSHD     "/usr/sbin/sshd"
-#define BOUND_MS 20000
-
-struct rig {
-    struct arena arena;
-    char path[64];
-    pid_t sshd;
-    struct destination to;
-};
-
-static const char *at(struct rig *rig, const char *name)
-{
-    return arena_print(&rig->arena, "%s/%s", rig->path, name);
-}
-
-static void make_key(struct rig *rig, const char *name, const char *type, const char *passphrase)
-{
-    const char *argv[] = {"ssh-keygen", "-q", "-t",          type, "-N",
-                          passphrase,   "-f", at(rig, name), NULL};
-    struct buf said = {0};
-    struct err err = {""};
-    if (io_run(argv, NULL, 4096, BOUND_MS, &said, &err) != 0)
-        fail_msg("ssh-keygen: %s %s", err.text, said.size ? (char *)said.data : "");
-    buf_release(&said);
-}
-
-/* A socket that listens on a free port of loopback, or, with `keep` false, only the port. */
-static int listener(bool keep, int *port)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof to;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&to, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &size), 0);
-    *port = ntohs(to.sin_port);
-    if (keep)
-        assert_int_equal(listen(fd, 4), 0);
-    else
-        close(fd);
-    return keep ? fd : -1;
-}
-
-static bool listens(int port)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                             .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool there = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
-    close(fd);
-    return there;
-}
-
-static void write_text(struct rig *rig, const char *name, const char *text)
-{
-    struct err err;
-    assert_int_equal(io_write_file(at(rig, name), text, strlen(text), 0600, false, &err), 0);
-}
-
-static void start_sshd(struct rig *rig, int port)
-{
-    const char *config = arena_print(
-        &rig->arena,
-        "ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\n"
-        "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication yes\n"
-        "KbdInteractiveAuthentication no\nMaxAuthTries 20\n",
-        port, at(rig, "host"), at(rig, "authorized"));
-    write_text(rig, "sshd_config", config);
-    const char *argv[] = {SSHD, "-D", "-e", "-f", at(rig, "sshd_config"), NULL};
-    struct err err = {""};
-    int log = open(at(rig, "sshd.log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    struct io_spawn spawn = {.argv = argv, .stdin_fd = -1, .stdout_fd = log, .stderr_fd = log};
-    rig->sshd = io_spawn(&spawn, &err);
-    close(log);
-    uint64_t until_ms = clock_boot_ms() + BOUND_MS;
-    while (!listens(port)) {
-        if (clock_boot_ms() > until_ms || waitpid(rig->sshd, NULL, WNOHANG) != 0)
-            fail_msg("sshd does not start: see %s", at(rig, "sshd.log"));
-        poll(NULL, 0, 10);
-    }
-}
-
-static int set_up(void **state)
-{
-    struct rig *rig = mem_new(sizeof *rig);
-    int port;
-    struct buf key = {0};
-    struct err err;
-    if (geteuid() == 0) /* where it locks itself in */
-        io_make_folders("/run/sshd", 0755, NULL);
-    snprintf(rig->path, sizeof rig->path, "/tmp/farm-ssh-XXXXXX");
-    assert_non_null(mkdtemp(rig->path));
-    unsetenv("SSH_AUTH_SOCK");
-    make_key(rig, "host", "ed25519", "");
-    make_key(rig, "user", "ed25519", "");
-    assert_int_equal(io_read_file(at(rig, "user.pub"), 4096, &key, &err), 0);
-    write_text(rig, "authorized", (char *)key.data);
-    buf_release(&key);
-    listener(false, &port);
-    start_sshd(rig, port);
-    rig->to = (struct destination){.typed = "me@localhost",
-                                   .alias = "127.0.0.1",
-                                   .address = "127.0.0.1",
-                                   .user = arena_text(&rig->arena, getpwuid(geteuid())->pw_name),
-                                   .port = arena_print(&rig->arena, "%d", port),
-                                   .identities = {at(rig, "user")},
-                                   .known_hosts = at(rig, "ssh/known_hosts")};
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct rig *rig = *state;
-    kill(rig->sshd, SIGTERM);
-    waitpid(rig->sshd, NULL, 0);
-    io_remove_tree(rig->path, NULL);
-    arena_clear(&rig->arena);
-    free(rig);
-    return 0;
-}
 
 /* ---- turning -----------------------------------------------------------------------------------
  */
@@ -386,7 +256,9 @@ static void test_nobody_and_somebody_else(void **state)
 
 struct served {
     struct ssh *ssh;
+    pthread_t thread;
     struct tunnel_port ports[2];
+    pid_t server; /* the sshd that serves the session */
     int stop[2], open[2], result;
     enum ssh_fault fault;
     struct err err;
@@ -406,6 +278,36 @@ static void *serve(void *context)
     if (served->result < 0)
         say_open(served); /* the test waits for either */
     return NULL;
+}
+
+/* Opens a session and tunnels of two free ports of the host to these here. */
+static void tunnel_begin(struct rig *rig, struct served *served, const int near_port[2],
+                         int far_port[2])
+{
+    char byte;
+    *served = (struct served){.ssh = open_ready(rig)};
+    const struct ssh_result *result = run(served->ssh, "echo $PPID", (struct bytes){NULL, 0});
+    served->server = (pid_t)strtol((char *)result->out.data, NULL, 10);
+    assert_true(served->server > 1);
+    for (int i = 0; i < 2; i++) {
+        listener(false, &far_port[i]);
+        served->ports[i] = (struct tunnel_port){(unsigned)far_port[i], "127.0.0.1",
+                                                arena_print(&rig->arena, "%d", near_port[i])};
+    }
+    assert_int_equal(pipe(served->stop) | pipe(served->open), 0);
+    assert_int_equal(pthread_create(&served->thread, NULL, serve, served), 0);
+    assert_int_equal(read(served->open[0], &byte, 1), 1);
+    assert_string_equal(served->err.text, "");
+}
+
+static void tunnel_end(struct served *served)
+{
+    pthread_join(served->thread, NULL);
+    for (int i = 0; i < 2; i++) {
+        close(served->stop[i]);
+        close(served->open[i]);
+    }
+    ssh_close(served->ssh);
 }
 
 static int connect_to(int port)
@@ -480,19 +382,11 @@ static void test_a_tunnel_carries_two_connections_both_ways(void **state)
 {
     struct rig *rig = *state;
     int near_port[2], far_port[2], listeners[2], fds[ENDS];
-    struct served served = {.ssh = open_ready(rig)};
-    pthread_t thread;
+    struct served served;
     char byte;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         listeners[i] = listener(true, &near_port[i]);
-        listener(false, &far_port[i]);
-        served.ports[i] = (struct tunnel_port){(unsigned)far_port[i], "127.0.0.1",
-                                               arena_print(&rig->arena, "%d", near_port[i])};
-    }
-    assert_int_equal(pipe(served.stop) | pipe(served.open), 0);
-    assert_int_equal(pthread_create(&thread, NULL, serve, &served), 0);
-    assert_int_equal(read(served.open[0], &byte, 1), 1);
-    assert_string_equal(served.err.text, "");
+    tunnel_begin(rig, &served, near_port, far_port);
     for (int i = 0; i < 2; i++) {
         fds[i] = connect_to(far_port[i]);
         fds[i + 2] = accept(listeners[i], NULL, NULL);
@@ -505,16 +399,60 @@ static void test_a_tunnel_carries_two_connections_both_ways(void **state)
     assert_int_equal(write(fds[2], "y", 1), 1);
     assert_int_equal(read(fds[0], &byte, 1), 1);
     assert_int_equal(write(served.stop[1], "x", 1), 1);
-    pthread_join(thread, NULL);
+    tunnel_end(&served);
     assert_int_equal(served.result, 0);
     for (int i = 0; i < ENDS; i++)
         close(fds[i]);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         close(listeners[i]);
-        close(served.stop[i]);
-        close(served.open[i]);
-    }
-    ssh_close(served.ssh);
+}
+
+/* Its partner sees the end at once, and other connections go on. */
+static void test_a_connection_that_nobody_takes_is_ended(void **state)
+{
+    struct rig *rig = *state;
+    int near_port[2], far_port[2];
+    int fd = listener(true, &near_port[0]);
+    listener(false, &near_port[1]);
+    struct served served;
+    char byte = 'x';
+    tunnel_begin(rig, &served, near_port, far_port);
+    int lost = connect_to(far_port[1]), good = connect_to(far_port[0]);
+    int taken = accept(fd, NULL, NULL);
+    struct pollfd ended = {.fd = lost, .events = POLLIN};
+    assert_int_equal(poll(&ended, 1, BOUND_MS), 1);
+    assert_true(read(lost, &byte, 1) <= 0);
+    assert_int_equal(write(good, "y", 1), 1);
+    assert_int_equal(read(taken, &byte, 1), 1);
+    assert_int_equal(byte, 'y');
+    assert_int_equal(write(served.stop[1], "x", 1), 1);
+    tunnel_end(&served);
+    assert_int_equal(served.result, 0);
+    close(fd);
+    close(lost);
+    close(good);
+    close(taken);
+}
+
+static void test_a_tunnel_that_was_cut_says_so(void **state)
+{
+    struct rig *rig = *state;
+    int near_port[2], far_port[2];
+    int fd = listener(true, &near_port[0]);
+    near_port[1] = near_port[0];
+    struct served served;
+    tunnel_begin(rig, &served, near_port, far_port);
+    int held = connect_to(far_port[0]), taken = accept(fd, NULL, NULL);
+    assert_int_equal(kill(served.server, SIGKILL), 0);
+    tunnel_end(&served);
+    assert_int_equal(served.result, -1);
+    assert_int_equal(served.fault, SSH_CUT);
+    assert_non_null(strstr(served.err.text, "the connection was cut"));
+    char byte;
+    assert_int_equal(read(taken, &byte, 1), 0); /* its connections here are closed */
+    close(fd);
+    close(held);
+    close(taken);
 }
 
 static void test_a_tunnel_without_a_port_says_so(void **state)
@@ -538,7 +476,7 @@ int main(void)
         print_message("no %s: sessions are not tested\n", SSHD);
         return 77;
     }
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sshd_setup, sshd_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_commands_have_streams_and_a_status),
         TEST(test_input_arrives_whole),
@@ -552,6 +490,8 @@ int main(void)
         TEST(test_a_cut_connection_is_told),
         TEST(test_nobody_and_somebody_else),
         TEST(test_a_tunnel_carries_two_connections_both_ways),
+        TEST(test_a_connection_that_nobody_takes_is_ended),
+        TEST(test_a_tunnel_that_was_cut_says_so),
         TEST(test_a_tunnel_without_a_port_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
-#include "worker/process/supervisor.h"
+#include "worker/process/run_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,8 +57,8 @@ static const char *exit_text(struct place *place)
 {
     struct buf file = {0};
     assert_int_equal(io_read_file(home_path(place, "build.run"), 1 << 16, &file, NULL), 0);
-    assert_int_equal(file.size, SUPERVISOR_STOP_OFFSET + SUPERVISOR_STOP_BYTES);
-    const char *text = arena_text(&place->arena, (const char *)file.data + SUPERVISOR_EXIT_OFFSET);
+    assert_int_equal(file.size, RUN_FILE_STOP_OFFSET + RUN_FILE_STOP_BYTES);
+    const char *text = arena_text(&place->arena, (const char *)file.data + RUN_FILE_EXIT_OFFSET);
     buf_release(&file);
     return text;
 }
@@ -99,7 +99,7 @@ static void it_says_who_it_is(void **state)
     assert_non_null(strstr(text, "\nlog_from 0\n"));
     assert_string_equal(text + strlen(text) - 5, "\nend\n");
     assert_int_equal(stat(home_path(place, "build.run"), &there), 0);
-    assert_int_equal(there.st_size, SUPERVISOR_STOP_OFFSET + SUPERVISOR_STOP_BYTES);
+    assert_int_equal(there.st_size, RUN_FILE_STOP_OFFSET + RUN_FILE_STOP_BYTES);
 }
 
 static void the_log_is_what_was_written_byte_by_byte(void **state)

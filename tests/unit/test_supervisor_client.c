@@ -3,7 +3,9 @@
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
-#include "worker/process/supervisor.h"
+#include "worker/process/cgroups.h"
+#include "worker/process/run_file.h"
+#include "worker/process/run_file_reader.h"
 #include "worker/process/supervisor_client.h"
 
 #include <errno.h>
@@ -126,7 +128,7 @@ static enum cause wait_coming_stop(struct place *place, enum cause wanted, uint6
 {
     enum cause cause = CAUSE_NONE;
     for (int i = 0; i < 3000; i++) {
-        cause = supervisor_client_coming_stop(place->path, PHASE_BUILD, at_ms);
+        cause = run_file_coming_stop(place->path, PHASE_BUILD, at_ms);
         if (cause == wanted)
             break;
         poll(NULL, 0, 10);
@@ -148,12 +150,12 @@ static void a_coming_stop_is_told_until_the_build_advances(void **state)
     mkfifo(home_path(place, "go"), 0600);
     int go = open(home_path(place, "go"), O_RDWR | O_CLOEXEC); /* waits for no reader */
     assert_true(go >= 0);
-    assert_int_equal(supervisor_client_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_NONE);
+    assert_int_equal(run_file_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_NONE);
     /* Announced when half of it is over: a busy machine has six seconds to go on in. */
     struct supervisor_client *client =
         begin_with(place, "exec <go; read line; echo on; read line; exit 3",
                    &(struct supervisor_client_start){.silence_ms = 12000, .wall_ms = 10000000});
-    assert_int_equal(supervisor_client_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_NONE);
+    assert_int_equal(run_file_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_NONE);
     assert_int_equal(at_ms, 0);
     assert_int_equal(wait_coming_stop(place, CAUSE_SILENT, &at_ms), CAUSE_SILENT);
     assert_true(at_ms >= began_ms + 12000);
@@ -176,8 +178,7 @@ static void a_limit_of_time_is_told_to_the_end(void **state)
         begin_with(place, "while :; do echo on; sleep 0.02; done",
                    &(struct supervisor_client_start){.silence_ms = 60000, .wall_ms = 3000});
     assert_int_equal(wait_coming_stop(place, CAUSE_TIMEOUT, &first_ms), CAUSE_TIMEOUT);
-    assert_int_equal(supervisor_client_coming_stop(place->path, PHASE_BUILD, &at_ms),
-                     CAUSE_TIMEOUT);
+    assert_int_equal(run_file_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_TIMEOUT);
     assert_int_equal(at_ms, first_ms);
     wait_end(client);
     supervisor_client_release(client);
@@ -196,10 +197,9 @@ static void a_broken_word_of_a_coming_stop_is_none(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         int file = open(home_path(place, "build.run"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         assert_int_equal(ftruncate(file, 0), 0);
-        assert_true(pwrite(file, texts[i], strlen(texts[i]), SUPERVISOR_STOP_OFFSET) > 0);
+        assert_true(pwrite(file, texts[i], strlen(texts[i]), RUN_FILE_STOP_OFFSET) > 0);
         close(file);
-        assert_int_equal(supervisor_client_coming_stop(place->path, PHASE_BUILD, &at_ms),
-                         CAUSE_NONE);
+        assert_int_equal(run_file_coming_stop(place->path, PHASE_BUILD, &at_ms), CAUSE_NONE);
         assert_int_equal(at_ms, 0);
     }
 }
@@ -241,7 +241,7 @@ static void a_cgroup_knows_what_proc_cannot(void **state)
 {
     struct place *place = *state;
     bool lost;
-    const char *parent = supervisor_client_cgroup_parent(&place->arena);
+    const char *parent = cgroups_prepare(&place->arena);
     if (!*parent)
         skip(); /* no cgroup of ours to be had */
     place_make_fifo(place);
@@ -268,7 +268,7 @@ static void a_cgroup_is_removed_after_a_good_end(void **state)
 {
     struct place *place = *state;
     bool lost;
-    const char *parent = supervisor_client_cgroup_parent(&place->arena);
+    const char *parent = cgroups_prepare(&place->arena);
     if (!*parent)
         skip();
     struct supervisor_client *client = begin_with(
@@ -289,8 +289,7 @@ static void memory_that_runs_out_is_counted(void **state)
 {
     struct place *place = *state;
     bool lost;
-    const char *parent =
-        strstr(supervisor_client_cgroup_parent(&place->arena), "/sys/fs/cgroup/memory/");
+    const char *parent = strstr(cgroups_prepare(&place->arena), "/sys/fs/cgroup/memory/");
     if (!parent)
         skip();
     place_make_fifo(place);

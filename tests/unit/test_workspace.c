@@ -3,6 +3,7 @@
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
 #include "worker/disk/folder.h"
+#include "worker/disk/slots.h"
 #include "worker/disk/workspace.h"
 
 #include <fcntl.h>
@@ -357,8 +358,8 @@ static const char *claim(struct place *place, const char *branch, uint64_t numbe
     struct token token = {.epoch = 1, .number = number};
     shell(place,
           arena_print(&place->arena, "mkdir -p home/attempts/1.%llu", (unsigned long long)number));
-    if (workspace_claim(home_path(place, "home"), "vision", branch, 's', token, &place->arena,
-                        &slot, &err) < 0)
+    if (slots_claim(home_path(place, "home"), "vision", branch, 's', token, &place->arena, &slot,
+                    &err) < 0)
         fail_msg("%s", err.text);
     return slot;
 }

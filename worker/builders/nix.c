@@ -123,7 +123,7 @@ static int nix_build(const struct phase_context *context, struct product *produc
         return -1;
     int code = recipe_instantiate(context, product, err);
     if (code > 0)
-        fprintf(stderr, "farm-worker: the recipe does not evaluate\n"); /* phase/cause.c has it */
+        fprintf(stderr, "farm-worker: the recipe does not evaluate\n"); /* phase/cause.def has it */
     if (code == 0)
         code = derivation_realise(context, product, err);
     if (code == 0)

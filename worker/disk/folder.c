@@ -10,7 +10,7 @@
 #include "proto/codec.h"
 #include "proto/limits.h"
 #include "proto/wire.pb-c.h"
-#include "worker/process/supervisor.h"
+#include "worker/process/run_file.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -283,8 +283,8 @@ enum phase_run_state { RUN_NONE, RUN_LIVES, RUN_GONE, RUN_OVER };
 
 static bool exit_written(int file)
 {
-    char text[SUPERVISOR_EXIT_BYTES + 1];
-    ssize_t n = pread(file, text, sizeof text - 1, SUPERVISOR_EXIT_OFFSET);
+    char text[RUN_FILE_EXIT_BYTES + 1];
+    ssize_t n = pread(file, text, sizeof text - 1, RUN_FILE_EXIT_OFFSET);
     text[n > 0 ? n : 0] = '\0';
     return strstr(text, "\nend\n") != NULL;
 }

@@ -6,7 +6,7 @@
  *                      its secret and its bundle. Any other number is refused
  *     bundle           the git bundle that came with the order; absent if there was none
  *     log              raw output of all phases, one after the other
- *     PHASE.run        per phase: lock, identity of the supervisor, exit facts (supervisor.h)
+ *     PHASE.run        per phase: lock, identity of the supervisor, exit facts (run_file.h)
  *     worktree         text: path of the worktree that the checkout phase prepared
  *     product          packed struct product, written by the build phase
  *     outputs          command builder: paths that the command made, one per line
@@ -24,7 +24,7 @@
 
 #include "proto/base/err.h"
 #include "proto/vocab.h"
-#include "worker/agent.h"
+#include "worker/agent/input.h"
 
 #define FOLDER_FORMAT 1
 

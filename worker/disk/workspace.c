@@ -9,18 +9,17 @@
 #include "worker/disk/workspace.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
-#include "worker/disk/folder.h"
+#include "worker/disk/home.h"
+#include "worker/disk/slots.h"
 #include "worker/process/tool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 struct workspace {
@@ -37,16 +36,6 @@ struct workspace {
 enum { KILLED_MAX = 3 };
 
 /* ---- names -------------------------------------------------------------------------------- */
-
-/* One path component that is neither an option nor a hidden file. */
-static bool good_name(const char *name)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t length = strlen(name);
-    return length > 0 && length <= LIMIT_NAME_BYTES && name[0] != '.' && name[0] != '-' &&
-           strspn(name, allowed) == length;
-}
 
 /* The rules of git-check-ref-format that keep a name inside its folder and from being an option. */
 static bool good_branch(const char *branch)
@@ -69,9 +58,9 @@ static bool good_commit(const char *commit)
 
 static int check_wish(const struct workspace_wish *wish, struct err *err)
 {
-    if (!good_name(wish->project))
+    if (!worker_home_good_name(wish->project))
         return err_set(err, "\"%s\" cannot be the name of a project", wish->project);
-    if (!good_name(wish->slot))
+    if (!worker_home_good_name(wish->slot))
         return err_set(err, "\"%s\" cannot be the name of a slot", wish->slot);
     if (!good_branch(wish->branch))
         return err_set(err, "\"%s\" cannot be the name of a branch", wish->branch);
@@ -362,25 +351,7 @@ static int prepare_locked(const struct workspace *space, struct err *err)
     return result;
 }
 
-/* ---- locks -------------------------------------------------------------------------------- */
-
-/* Opens and locks HOME/PART/NAME and makes its folder if needed. The descriptor, or -1 with err. */
-static int lock_file(const char *home, const char *part, const char *name, struct arena *arena,
-                     struct err *err)
-{
-    if (io_make_folders(arena_print(arena, "%s/%s", home, part), 0755, err) < 0)
-        return -1;
-    const char *path = arena_print(arena, "%s/%s/%s", home, part, name);
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (file < 0)
-        return err_set(err, "cannot open %s: %s", path, strerror(errno));
-    while (flock(file, LOCK_EX) < 0)
-        if (errno != EINTR) {
-            close(file);
-            return err_set(err, "cannot lock %s: %s", path, strerror(errno));
-        }
-    return file;
-}
+/* ---- outside -------------------------------------------------------------------------------- */
 
 static void workspace_describe(struct workspace *space, const struct workspace_wish *wish,
                                struct arena *arena)
@@ -406,8 +377,8 @@ int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, ch
     *path_out = arena_text(arena, space.path);
     if (is_ready(&space))
         return 0;
-    int lock =
-        lock_file(wish->home, "git", arena_print(arena, "%s.lock", wish->project), arena, err);
+    int lock = worker_home_lock_file(wish->home, "git",
+                                     arena_print(arena, "%s.lock", wish->project), arena, err);
     if (lock < 0 ||
         io_make_folders(arena_print(arena, "%s/work/%s", wish->home, wish->project), 0755, err) < 0)
         return -1;
@@ -416,99 +387,9 @@ int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, ch
     return result;
 }
 
-/* ---- slots -------------------------------------------------------------------------------- */
-
-static const char *slot_owner(const char *slots, const char *slot, struct arena *arena)
-{
-    char owner[64];
-    ssize_t size =
-        readlink(arena_print(arena, "%s/%s.owner", slots, slot), owner, sizeof owner - 1);
-    owner[size > 0 ? size : 0] = '\0';
-    return arena_text(arena, owner);
-}
-
-/* An attempt has its slot until its result is written: from then on none of its processes runs. */
-static bool is_free(const char *home, const char *owner, struct arena *arena)
-{
-    struct token token;
-    if (!folder_token(owner, &token))
-        return true;
-    return !io_exists(folder_path(home, token, NULL, arena)) ||
-           io_exists(folder_path(home, token, "result", arena));
-}
-
-/* Whether the slot's worktree is on the branch; reads its HEAD file without running git. */
-static bool stands_on(const char *home, const char *project, const char *slot, const char *branch,
-                      struct arena *arena)
-{
-    struct buf head = {0};
-    const char *path = arena_print(arena, "%s/git/%s.git/worktrees/%s/HEAD", home, project, slot);
-    const char *wanted = arena_print(arena, "ref: refs/heads/farm/%s/%s\n", slot, branch);
-    bool same =
-        io_read_file(path, 1024, &head, NULL) == 0 && strcmp((const char *)head.data, wanted) == 0;
-    buf_release(&head);
-    return same;
-}
-
-static const char *choose_slot(const char *home, const char *project, const char *branch,
-                               const char *prefix, const char *own, struct arena *arena)
-{
-    const char *slots = arena_print(arena, "%s/work/%s", home, project);
-    const char *any = NULL, *good = NULL;
-    for (unsigned i = 1; i <= LIMIT_SLOTS; i++) {
-        const char *slot = arena_print(arena, "%s%u", prefix, i);
-        const char *owner = slot_owner(slots, slot, arena);
-        if (strcmp(owner, own) == 0)
-            return slot;
-        bool used = io_exists(arena_print(arena, "%s/%s", slots, slot));
-        if (!good && is_free(home, owner, arena)) {
-            any = any ? any : slot;
-            if (used && stands_on(home, project, slot, branch, arena))
-                good = slot;
-        }
-        if (!used && !*owner)
-            break; /* neither this slot nor a later one was ever used */
-    }
-    return good ? good : any;
-}
-
-static int own_slot(const char *home, const char *project, const char *slot, const char *own,
-                    struct arena *arena, struct err *err)
-{
-    const char *link = arena_print(arena, "%s/work/%s/%s.owner", home, project, slot);
-    const char *fresh = arena_print(arena, "%s.new", link);
-    unlink(fresh);
-    if (symlink(own, fresh) < 0 || rename(fresh, link) < 0)
-        return err_set(err, "cannot take slot %s: %s", link, strerror(errno));
-    return 0;
-}
-
-int workspace_claim(const char *home, const char *project, const char *branch, char kind,
-                    struct token token, struct arena *arena, char **slot_out, struct err *err)
-{
-    if (!good_name(project))
-        return err_set(err, "\"%s\" cannot be the name of a project", project);
-    const char *prefix = arena_print(arena, "%c", kind);
-    const char *own = arena_print(arena, "%lu.%llu", (unsigned long)token.epoch,
-                                  (unsigned long long)token.number);
-    const char *slots = arena_print(arena, "work/%s", project);
-    int lock = lock_file(home, slots, "slots.lock", arena, err);
-    if (lock < 0)
-        return -1;
-    int result = -1;
-    const char *slot = choose_slot(home, project, branch, prefix, own, arena);
-    if (!slot)
-        err_set(err, "all %d slots of project %s are in use", LIMIT_SLOTS, project);
-    else
-        result = own_slot(home, project, slot, own, arena, err);
-    close(lock);
-    *slot_out = arena_text(arena, slot);
-    return result;
-}
-
 /* ---- freeing disk space ---------------------------------------------------------------------- */
 
-/* Keeps the slot's owner link: choose_slot() stops at the first slot that was never used. */
+/* Keeps the slot's owner link: slots_claim() stops at the first slot that was never used. */
 static int drop_slot(const char *home, const char *project, const char *slot, struct arena *arena,
                      struct err *err)
 {
@@ -516,7 +397,8 @@ static int drop_slot(const char *home, const char *project, const char *slot, st
         .home = home, .project = project, .slot = slot, .url = "", .branch = "", .commit = ""};
     struct workspace space;
     workspace_describe(&space, &wish, arena);
-    int lock = lock_file(home, "git", arena_print(arena, "%s.lock", project), arena, err);
+    int lock =
+        worker_home_lock_file(home, "git", arena_print(arena, "%s.lock", project), arena, err);
     int result = lock < 0 ? -1 : io_remove_tree(space.path, err);
     if (result == 0 && io_exists(space.bare))
         run_git(&space, space.bare, NULL, NULL, "worktree", "prune", NULL);
@@ -528,14 +410,12 @@ static int drop_slot(const char *home, const char *project, const char *slot, st
 int workspace_drop(const char *home, const char *project, const char *slot, struct err *err)
 {
     struct arena arena = {0};
-    if (!good_name(project) || !good_name(slot))
+    if (!worker_home_good_name(project) || !worker_home_good_name(slot))
         return err_set(err, "\"%s/%s\" is not a slot of a project", project, slot);
-    const char *slots = arena_print(&arena, "work/%s", project);
-    int lock = lock_file(home, slots, "slots.lock", &arena, err);
+    int lock = slots_lock(home, project, &arena, err);
     int result = lock < 0 ? -1 : 0;
     if (lock >= 0) {
-        const char *owner = slot_owner(arena_print(&arena, "%s/%s", home, slots), slot, &arena);
-        if (!is_free(home, owner, &arena))
+        if (!slots_is_free(home, project, slot, &arena))
             result = 1;
         else
             result = drop_slot(home, project, slot, &arena, err);
@@ -548,9 +428,10 @@ int workspace_drop(const char *home, const char *project, const char *slot, stru
 int workspace_drop_clone(const char *home, const char *project, struct err *err)
 {
     struct arena arena = {0};
-    if (!good_name(project))
+    if (!worker_home_good_name(project))
         return err_set(err, "\"%s\" cannot be the name of a project", project);
-    int lock = lock_file(home, "git", arena_print(&arena, "%s.lock", project), &arena, err);
+    int lock =
+        worker_home_lock_file(home, "git", arena_print(&arena, "%s.lock", project), &arena, err);
     int result =
         lock < 0 ? -1 : io_remove_tree(arena_print(&arena, "%s/git/%s.git", home, project), err);
     if (lock >= 0)

@@ -6,10 +6,7 @@
  *                                 project's URL unchanged, because flox stores it
  *   HOME/git/PROJECT.git/farm-url the URL that `origin` was last set to
  *   HOME/git/PROJECT.lock         flock that serialises fetch and worktree commands
- *   HOME/work/PROJECT/slots.lock  flock that serialises claims of slots
- *   HOME/work/PROJECT/SLOT.owner  symbolic link to EPOCH.NUMBER: the attempt that has the slot. The
- *                                 slot is free when that attempt has its result or has no folder
- *   HOME/work/PROJECT/SLOT/       worktree of a slot (sN; for publications pN) on the local branch
+ *   HOME/work/PROJECT/SLOT/       worktree of a slot (slots.h) on the local branch
  *                                 farm/SLOT/BRANCH, reset to the commit, tracking origin/BRANCH
  *
  * flox >= 1.11.1 needs a branch with an upstream. A bare clone made by `--mirror` has no
@@ -31,10 +28,6 @@ struct workspace_wish {
                            branch may be missing on origin */
     const char *slot;   /* "s1", "p7" */
 };
-/* Claims a free slot for this attempt ('s') or publication ('p'), preferably one whose worktree is
- * on the branch already. Repeating a claim gives the same slot. */
-int workspace_claim(const char *home, const char *project, const char *branch, char kind,
-                    struct token token, struct arena *arena, char **slot_out, struct err *err);
 /* Puts the worktree at the commit and cleans it: changed, untracked and ignored files are removed.
  * Fetches only when the clone does not have the commit. git's output goes to standard output. Sets
  * *path_out to the worktree's path. */

@@ -6,7 +6,7 @@
 #include "proto/base/log.h"
 #include "worker/disk/folder.h"
 #include "worker/disk/workspace.h"
-#include "worker/host/service.h"
+#include "worker/host/build_path.h"
 #include "worker/process/tool.h"
 
 #include <dirent.h>
@@ -294,7 +294,7 @@ int cleaner_run(struct worker_options *options, struct err *err)
                                 .store = store && *store ? store : "/nix/store"};
     if (options->keep_bytes == 0)
         return err_set(err, "the space to free is missing: for example --keep 150G");
-    setenv("PATH", service_path(&options->arena), 1);
+    setenv("PATH", build_path(&options->arena), 1);
     int result = 0;
     if (!is_enough(&cleaning, cleaning.store))
         result = clean_products(&cleaning, err);

@@ -9,10 +9,11 @@
  */
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
+#include "worker/host/build_path.h"
 #include "worker/host/commands.h"
 #include "worker/host/probe.h"
 #include "worker/host/service.h"
-#include "worker/process/supervisor_client.h"
+#include "worker/process/cgroups.h"
 #include "worker/process/tool.h"
 
 #include <errno.h>
@@ -330,10 +331,9 @@ static void check_projects(struct examination *exam)
 
 static void check_cgroup(struct examination *exam)
 {
-    if (io_exists("/run/systemd/system")) /* there supervisor_client_cgroup_parent may move us */
+    if (io_exists("/run/systemd/system")) /* there cgroups_prepare may move us */
         check_report(exam, "cgroup", FINE, "systemd gives the worker a cgroup of its own", "");
-    else if (exam->options->cgroup[0] != '\0' ||
-             *supervisor_client_cgroup_parent(exam->arena) != '\0')
+    else if (exam->options->cgroup[0] != '\0' || *cgroups_prepare(exam->arena) != '\0')
         check_report(exam, "cgroup", FINE, "each build gets a cgroup of its own", "");
     else
         check_report(
@@ -347,7 +347,7 @@ static void check_service(struct examination *exam)
     struct service service;
     struct service_state state;
     struct err err;
-    if (service_open(exam->options, &service, &err) < 0) {
+    if (service_open(exam->options, "", &service, &err) < 0) {
         check_report(exam, "service", WARN, err.text, "run `farm-worker service status`");
         return;
     }
@@ -397,7 +397,7 @@ int host_doctor(struct worker_options *options, struct err *err)
     struct examination exam = {
         .options = options, .arena = &options->arena, .checks = json_array()};
     const struct probe_limits limits = options_probe_limits(options);
-    setenv("PATH", service_path(&options->arena), 1); /* the PATH of builds */
+    setenv("PATH", build_path(&options->arena), 1); /* the PATH of builds */
     probe_host(&limits, &exam.host, exam.arena);
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         checks[i](&exam);

@@ -26,7 +26,7 @@ static int take_farm(struct worker_options *options, const struct invitation *in
 static int start_service(struct worker_options *options, struct err *err)
 {
     struct service service;
-    if (service_open(options, &service, err) < 0 || service_install(&service, err) < 0 ||
+    if (service_open(options, "", &service, err) < 0 || service_install(&service, err) < 0 ||
         service_restart(&service, err) < 0)
         return -1;
     printf("the worker is running (%s)%s%s\n", service_kind_names[service.kind],

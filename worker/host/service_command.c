@@ -3,7 +3,7 @@
 #include "worker/host/commands.h"
 
 #include "worker/host/service.h"
-#include "worker/process/supervisor_client.h"
+#include "worker/process/cgroups.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static int nothing_to_do(struct service *service, struct err *err)
 static int cgroup_release(struct service *service, struct err *err)
 {
     (void)service, (void)err;
-    supervisor_client_cgroup_release();
+    cgroups_release();
     return 0;
 }
 
@@ -65,7 +65,7 @@ int host_service(struct worker_options *options, struct err *err)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(verbs[i].verb, options->verb) != 0)
             continue;
-        if (service_open(options, &service, err) < 0 || verbs[i].run(&service, err) < 0)
+        if (service_open(options, "", &service, err) < 0 || verbs[i].run(&service, err) < 0)
             return -1;
         if (verbs[i].run != cgroup_release)
             print_state(&service, options->json);

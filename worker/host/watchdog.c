@@ -6,12 +6,13 @@
  * s again. It forwards HUP to the agent and stops the agent on TERM. Builds are not its children
  * and outlive both. Started by root, it first becomes the owner of the home. Invariant: per home
  * one watchdog (keep.lock) and one agent (its own lock). */
+#include "proto/base/boot.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/base/pidfile.h"
+#include "worker/host/build_path.h"
 #include "worker/host/commands.h"
-#include "worker/host/service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -219,11 +220,11 @@ static int open_signals(struct watchdog *watchdog, struct err *err)
 int host_keep(struct worker_options *options, struct err *err)
 {
     struct arena *arena = &options->arena;
-    const char *argv[] = {service_program(arena), "run", "--home", options->home, NULL};
+    const char *argv[] = {boot_program(arena, "farm-worker"), "run", "--home", options->home, NULL};
     struct watchdog watchdog = {.argv = argv,
                                 .log_file = arena_print(arena, "%s/service.log", options->home)};
     const char *agent_file = arena_print(arena, "%s/agent.pid", options->home);
-    setenv("PATH", service_path(arena), 1);
+    setenv("PATH", build_path(arena), 1);
     oom_score_lower();
     if (become_owner(options->home, err) < 0)
         return -1;

@@ -13,7 +13,7 @@
 
 #include "proto/base/err.h"
 #include "proto/vocab.h"
-#include "worker/agent.h"
+#include "worker/agent/input.h"
 
 #include <stdbool.h>
 

@@ -7,6 +7,7 @@
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
+#include "worker/disk/slots.h"
 #include "worker/disk/workspace.h"
 #include "worker/phase/phase.h"
 #include "worker/process/tool.h"
@@ -27,8 +28,8 @@ static int checkout_phase(struct phase_context *context, struct err *err)
     struct arena *arena = context->arena;
     char *slot, *path;
     const char *bundle = arena_print(arena, "%s/bundle", context->folder);
-    if (workspace_claim(context->home, order->variant.project, order->variant.branch,
-                        order->is_publication ? 'p' : 's', order->token, arena, &slot, err) < 0)
+    if (slots_claim(context->home, order->variant.project, order->variant.branch,
+                    order->is_publication ? 'p' : 's', order->token, arena, &slot, err) < 0)
         return -1;
     struct workspace_wish wish = {.home = context->home,
                                   .project = order->variant.project,

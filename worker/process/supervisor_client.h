@@ -47,20 +47,9 @@ void supervisor_client_stop(struct supervisor_client *client);
  * first; it is found by cgroup, session and the FARM_ATTEMPT marker in the environment. */
 int supervisor_client_facts(const char *folder, enum phase phase, struct exit_facts *facts,
                             bool *lost, struct err *err);
-/* Why a running phase will soon be stopped unless it makes progress: CAUSE_SILENT, CAUSE_TIMEOUT or
- * CAUSE_NONE. *at_ms is the time of the stop in ms since boot. */
-enum cause supervisor_client_coming_stop(const char *folder, enum phase phase, uint64_t *at_ms);
 /* Offset in the log at which the output of a phase begins; 0 if unknown. */
 uint64_t supervisor_client_log_from(const char *folder, enum phase phase);
 /* Stops watching and frees; the supervisor goes on. Accepts NULL. */
 void supervisor_client_release(struct supervisor_client *client);
-/* The cgroups below which this user can make cgroups for phases on this host, separated by ':'.
- * Makes "floxfarm" below each useful hierarchy (v2; v1 memory for its OOM counter) and removes
- * empty cgroups that earlier phases left there. "" if none is writable: then process trees are
- * found through /proc alone. */
-const char *supervisor_client_cgroup_parent(struct arena *arena);
-/* Called in the worker's unit after the worker ended: disables the controllers of the delegated
- * cgroup, because no process (the next worker) can be started in a cgroup that has them enabled. */
-void supervisor_client_cgroup_release(void);
 
 #endif

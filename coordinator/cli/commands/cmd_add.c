@@ -92,8 +92,8 @@ enum exit_code cmd_worker_add(struct invocation *invocation)
     if (code != EXIT_FINE)
         return code;
     code = deploy_ui_open(&ui, invocation, inventory.count, DEPLOY_UI_WORKERS);
-    ui.coordinator = option_text(invocation, "coordinator");
-    ui.replaces = option_text(invocation, "replace");
+    ui.admission.coordinator = option_text(invocation, "coordinator");
+    ui.admission.replaces = option_text(invocation, "replace");
     for (size_t i = 0; code == EXIT_FINE && i < inventory.count; i++)
         if (fill_member(&ui, i, &inventory.hosts[i], &err) < 0)
             code = fail(EXIT_USAGE, "%s", err.text);

@@ -3,6 +3,7 @@
 #include "coordinator/cli/follow.h"
 #include "coordinator/cli/screen/grid.h"
 #include "coordinator/cli/screen/print.h"
+#include "coordinator/cli/screen/run_text.h"
 #include "proto/json.h"
 
 #include <string.h>
@@ -67,9 +68,9 @@ static void print_status(const json_t *body)
     const json_t *run = json_object_get(body, "run");
     if (json_is_object(run)) {
         grid_print(run, screen.colours, &text);
-        grid_counts(run, screen.colours, &text);
-        grid_stops(run, screen.colours, &text);
-        grid_failures(run, screen.colours, &text);
+        run_print_counts(run, screen.colours, &text);
+        run_print_stops(run, screen.colours, &text);
+        run_print_failures(run, screen.colours, &text);
     } else {
         buf_print(&text, "no run yet: farm rebuild starts one\n");
     }

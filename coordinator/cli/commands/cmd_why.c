@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/screen/grid.h"
 #include "coordinator/cli/screen/print.h"
+#include "coordinator/cli/screen/run_text.h"
 #include "proto/json.h"
 
 #include <string.h>
@@ -264,7 +264,7 @@ static void print_why(const json_t *why, struct arena *arena, bool colours, stru
 {
     const char *state = json_get_text(why, "state", ""), *log = json_get_text(why, "log", "");
     print_head(why, arena, colours, out);
-    grid_stop(why, colours, out);
+    job_print_stop(why, colours, out);
     if (!strcmp(state, "waiting") || !strcmp(state, "ready") || !strcmp(state, "held"))
         print_hosts(json_object_get(why, "hosts"), colours, out);
     print_tries(json_object_get(why, "tries"), arena, colours, out);
@@ -295,10 +295,10 @@ static bool any_cluster(const json_t *clusters, bool publications)
 static void print_run(const json_t *body, bool colours, struct buf *out)
 {
     const json_t *run = json_object_get(body, "run"), *clusters = json_object_get(body, "clusters");
-    grid_counts(run, colours, out);
-    grid_stops(run, colours, out);
+    run_print_counts(run, colours, out);
+    run_print_stops(run, colours, out);
     print_clusters(clusters, colours, out);
-    grid_failures(run, colours, out);
+    run_print_failures(run, colours, out);
     if (any_cluster(clusters, false))
         buf_print(out, "after a fix: farm retry %llu --failed --at BRANCH\n",
                   (unsigned long long)json_get_u64(run, "run", 0));

@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* deploy_ui.h - the callbacks of a fleet (deploy/fleet.h): requests to the coordinator, questions
- * to the person at the terminal, a line of progress for each host, the book of hosts. */
+/* deploy_ui.h - a deployment from a terminal: loads the bundles, fills in the hosts, and runs a
+ * fleet (deploy/fleet.h) whose callbacks ask the person here, and else are admission.h's and
+ * deploy_screen.h's. A question that nobody can answer, because there is no terminal, is answered
+ * with no. */
 #ifndef FARM_CLI_HOSTS_DEPLOY_UI_H
 #define FARM_CLI_HOSTS_DEPLOY_UI_H
 
-#include "coordinator/cli/command.h"
-#include "coordinator/cli/screen/print.h"
-#include "deploy/fleet.h"
+#include "coordinator/cli/hosts/admission.h"
+#include "coordinator/cli/hosts/deploy_screen.h"
 
 struct deploy_ui {
     struct invocation *invocation;
     struct fleet_host *members;
-    const char **identities; /* of each member, for the book of hosts */
     size_t count;
     struct bundle bundles[2];
-    const char *coordinator; /* the value of --coordinator, or "" */
-    const char *replaces;    /* the value of --replace, or "" */
-    bool names_given;        /* every member's name was given */
 
-    struct screen screen;
-    bool redraws; /* redraw a block of lines; otherwise print a line for each event */
-    size_t drawn; /* lines of the block on the screen */
-    size_t *told; /* of each member: the step that was printed last */
+    struct admission admission;
+    struct deploy_screen screen;
     struct fleet_callbacks fleet;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* grid.h - a run as a grid for people: for each branch a row per GPU, a column per ISA and a cell
- * per variant; then the legend, the counts, and the failures with their causes. Made from the JSON
- * of `status` (coordinator/render/render.h). Pure: no I/O. */
+ * per variant; then the legend. run_text.h has what is said about a run below it. Made from the
+ * JSON of `status` (coordinator/render/render.h). Pure: no I/O. */
 #ifndef FARM_CLI_SCREEN_GRID_H
 #define FARM_CLI_SCREEN_GRID_H
 
@@ -14,24 +14,5 @@
 void grid_print(const json_t *run, bool colours, struct buf *out);
 /* Appends the matrix of `farm ledger --matrix`: the published commit of each variant. */
 void grid_ledger(const json_t *rows, bool colours, struct buf *out);
-/* Appends "run 3 is open: 41 of 67 done, ..." */
-void grid_counts(const json_t *run, bool colours, struct buf *out);
-/* Appends one line for each reason why jobs wait for a host that is not there. */
-void grid_waits(const json_t *run, bool colours, struct buf *out);
-/* Appends one line for each build or publish that a limit will soon stop. */
-void grid_stops(const json_t *run, bool colours, struct buf *out);
-/* The same for one job (`job` or `why`), with its name. */
-void grid_stop(const json_t *job, bool colours, struct buf *out);
-/* Appends one line for each job or publication that ended badly or is held. */
-void grid_failures(const json_t *run, bool colours, struct buf *out);
-/* Appends the last line of a run, "67 ok, 0 failed, 67 published", and other counts that are not 0
- * (", 3 unchanged"). No newline. */
-void run_summary(const json_t *run, struct buf *out);
-
-/* True when the run will not change by itself any more: it is closed or refused, or what is left
- * waits for a person or for a host that is not there. The coordinator decides (progress.c). */
-bool run_is_over(const json_t *run);
-/* True when jobs of the run wait for a host that is not there. */
-bool run_waits(const json_t *run);
 
 #endif

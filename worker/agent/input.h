@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* agent.h - the worker's decisions, as a pure state machine.
- *
- * Knows what this worker was ordered to do, how far each attempt or publication is, and what to
- * report to the coordinator. Uses no process, file, socket or clock: the loop passes in what
- * happened and performs the effects. Deterministic; the simulator runs this very code. Everything
- * it knows can be rebuilt from the attempt folders, so its death loses nothing.
- *
- * Rules: an order is idempotent by token; only a STOP order ends a running phase; losing the
- * coordinator changes nothing here; an item is reported until the coordinator orders the agent to
- * forget it; a phase starts only after the phase before it succeeded.
- */
-#ifndef FARM_AGENT_H
-#define FARM_AGENT_H
+/* input.h - what the loop tells the agent: what was found, ordered, made, ended and measured. An
+ * input borrows everything that it points to; the agent copies what it keeps. */
+#ifndef FARM_AGENT_INPUT_H
+#define FARM_AGENT_INPUT_H
 
 #include "proto/vocab.h"
-
-struct agent; /* opaque */
 
 enum agent_input_kind {
     AGENT_INPUT_NONE,
@@ -83,50 +72,5 @@ struct agent_input {
         } looked;
     };
 };
-
-enum agent_effect_kind {
-    AGENT_EFFECT_NONE,
-    AGENT_EFFECT_SEND,        /* send a hello or a status to the coordinator */
-    AGENT_EFFECT_PREPARE,     /* make the folder of this order; answer with PREPARED */
-    AGENT_EFFECT_START_PHASE, /* start a supervisor for `phase` */
-    AGENT_EFFECT_KILL,        /* end the running phase's process tree: TERM, then KILL */
-    AGENT_EFFECT_SAVE_RESULT, /* the item is final: write it into its folder, if it has one */
-    AGENT_EFFECT_FORGET       /* remove the folder, if any; stop following its log */
-};
-
-struct agent_effect {
-    enum agent_effect_kind kind;
-    struct token token;
-    enum phase phase;
-    struct message message;    /* SEND */
-    const struct order *order; /* PREPARE, START_PHASE: includes the secret of a grant */
-    const struct item *item;   /* SAVE_RESULT */
-};
-
-struct agent_outcome {
-    struct agent_effect *effects;
-    size_t effect_count, effect_capacity;
-    struct arena arena; /* owns everything in the effects until agent_outcome_clear */
-};
-void agent_outcome_clear(struct agent_outcome *outcome);
-
-/* Whether an order includes this phase. Also used by phase/, so that both give one answer. */
-bool agent_wants_phase(const struct order *order, enum phase phase);
-
-struct agent_options {
-    const char *program;  /* version */
-    const char *instance; /* random text, stored in the worker's home */
-    const char *boot_id;
-    const struct capabilities *capabilities;
-};
-
-struct agent *agent_create(const struct agent_options *options);
-void agent_destroy(struct agent *agent);
-void agent_step(struct agent *agent, const struct agent_input *input,
-                struct agent_outcome *outcome);
-/* The latest time for the next AGENT_INPUT_TICK, in ms since boot. */
-uint64_t agent_deadline_ms(const struct agent *agent);
-/* The items as reported to the coordinator; returns their count. Valid until the next step. */
-size_t agent_items(const struct agent *agent, const struct item **items);
 
 #endif

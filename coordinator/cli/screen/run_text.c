@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* run_text.c - see run_text.h. */
+#include "coordinator/cli/screen/run_text.h"
+
+#include "coordinator/cli/screen/cell_mark.h"
+#include "coordinator/cli/screen/print.h"
+#include "proto/json.h"
+
+#include <string.h>
+
+/* ---- numbers ------------------------------------------------------------------------------- */
+
+static uint64_t run_count(const json_t *run, const char *key)
+{
+    return json_get_u64(json_object_get(run, "counts"), key, 0);
+}
+
+static uint64_t published_of(const json_t *run, const char *key)
+{
+    return json_get_u64(json_object_get(run, "published"), key, 0);
+}
+
+static void add_count(struct buf *out, uint64_t count, const char *what)
+{
+    if (count)
+        buf_print(out, ", %llu %s", (unsigned long long)count, what);
+}
+
+/* The number of jobs that wait for a host that is not there. */
+static uint64_t hostless_jobs(const json_t *run)
+{
+    size_t index;
+    json_t *row;
+    uint64_t jobs = 0;
+    json_array_foreach(json_object_get(run, "waits"), index, row)
+    {
+        jobs += json_get_u64(row, "jobs", 0);
+    }
+    return jobs;
+}
+
+void run_print_waits(const json_t *run, bool colours, struct buf *out)
+{
+    struct arena arena = {0};
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(run, "waits"), index, row)
+    {
+        uint64_t jobs = json_get_u64(row, "jobs", 0);
+        ink_add(out, colours, INK_NOTE, "host");
+        buf_print(out, " %llu job%s wait%s: %s\n", (unsigned long long)jobs, jobs == 1 ? "" : "s",
+                  jobs == 1 ? "s" : "", text_safe(&arena, json_get_text(row, "reason", "")));
+    }
+    arena_clear(&arena);
+}
+
+void run_summary(const json_t *run, struct buf *out)
+{
+    buf_print(out, "%llu ok, %llu failed, %llu published", (unsigned long long)run_count(run, "ok"),
+              (unsigned long long)run_count(run, "failed"),
+              (unsigned long long)published_of(run, "done"));
+    add_count(out, run_count(run, "skipped"), "unchanged");
+    add_count(out, run_count(run, "timed-out"), "timed out");
+    add_count(out, run_count(run, "cancelled"), "cancelled");
+    add_count(out, run_count(run, "blocked"), "blocked");
+    add_count(out, hostless_jobs(run), "waiting for a host");
+    add_count(out, run_count(run, "unroutable"), "unroutable");
+    add_count(out, published_of(run, "failed"), "not published");
+    add_count(out, published_of(run, "held"), "held");
+}
+
+/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line for each branch. */
+static void add_branches(const json_t *branches, struct arena *arena, struct buf *out)
+{
+    size_t index;
+    json_t *branch;
+    json_array_foreach(branches, index, branch)
+    {
+        buf_print(out, "  %s %s\n", text_safe(arena, json_get_text(branch, "branch", "")),
+                  json_get_text(branch, "summary", ""));
+    }
+}
+
+static void add_warnings(const json_t *warnings, bool colours, struct arena *arena, struct buf *out)
+{
+    size_t index;
+    json_t *warning;
+    json_array_foreach(warnings, index, warning)
+    {
+        ink_add(out, colours, INK_NOTE, "warning");
+        buf_print(out, ": %s\n", text_safe(arena, json_string_value(warning)));
+    }
+}
+
+void run_print_counts(const json_t *run, bool colours, struct buf *out)
+{
+    struct arena arena = {0};
+    uint64_t total = json_get_u64(run, "total", 0), closed = run_count(run, "closed"),
+             busy = run_count(run, "leased") + run_count(run, "running"),
+             wanted = published_of(run, "wanted"), eta_ms = json_get_u64(run, "eta_ms", 0);
+    buf_print(out, "run %llu is ", (unsigned long long)json_get_u64(run, "run", 0));
+    ink_add(out, colours, INK_BOLD, json_get_text(run, "state", "unknown"));
+    buf_print(out, ": %llu of %llu done", (unsigned long long)closed, (unsigned long long)total);
+    add_count(out, busy, "on workers");
+    add_count(out, run_count(run, "ready") + run_count(run, "waiting"), "waiting");
+    add_count(out, run_count(run, "held"), "on hold");
+    if (wanted)
+        buf_print(out, ", %llu of %llu published", (unsigned long long)published_of(run, "done"),
+                  (unsigned long long)wanted);
+    if (eta_ms)
+        buf_print(out, ", about %s left", format_duration(&arena, eta_ms));
+    buf_print(out, "\n");
+    if (*json_get_text(run, "reason", ""))
+        buf_print(out, "%s\n", text_safe(&arena, json_get_text(run, "reason", "")));
+    run_print_waits(run, colours, out);
+    add_branches(json_object_get(run, "branches"), &arena, out);
+    if (strcmp(json_get_text(run, "state", ""), "closed") !=
+        0) /* the counts of a closed run say it all */
+        add_warnings(json_object_get(run, "warnings"), colours, &arena, out);
+    arena_clear(&arena);
+}
+
+/* ---- limits that will soon stop a phase ---------------------------------------------------- */
+
+static void print_stop(const json_t *job, const json_t *of, const char *phase, bool colours,
+                       struct buf *out)
+{
+    struct arena arena = {0};
+    const json_t *stop = json_object_get(of, "stop");
+    if (json_is_object(stop)) {
+        bool is_silence = !strcmp(json_get_text(stop, "cause", ""), "silent");
+        uint64_t in_ms = json_get_u64(stop, "in_ms", 0);
+        ink_add(out, colours, INK_NOTE, is_silence ? "silent" : "late");
+        buf_print(out, " %s %s: its %s on %s will be stopped %s%s, %s\n",
+                  text_safe(&arena, json_get_text(job, "branch", "")),
+                  text_safe(&arena, json_get_text(job, "package", "")), phase,
+                  text_safe(&arena, json_get_text(of, "worker", "")), in_ms ? "in " : "now",
+                  in_ms ? format_duration(&arena, in_ms) : "",
+                  is_silence ? "unless it prints or computes" : "at its time limit");
+    }
+    arena_clear(&arena);
+}
+
+void job_print_stop(const json_t *job, bool colours, struct buf *out)
+{
+    print_stop(job, job, json_get_text(job, "phase", ""), colours, out);
+    print_stop(job, json_object_get(job, "publication"), "publish", colours, out);
+}
+
+void run_print_stops(const json_t *run, bool colours, struct buf *out)
+{
+    size_t index;
+    json_t *job;
+    json_array_foreach(json_object_get(run, "jobs"), index, job)
+    {
+        job_print_stop(job, colours, out);
+    }
+}
+
+/* ---- failures ------------------------------------------------------------------------------ */
+
+static void add_reason(const json_t *of, struct arena *arena, struct buf *out)
+{
+    const char *cause = json_get_text(of, "cause", "none"),
+               *detail = json_get_text(of, "detail", "");
+    if (strcmp(cause, "none") != 0)
+        buf_print(out, ": %s", cause);
+    if (*detail)
+        buf_print(out, ": %s", text_safe(arena, detail));
+}
+
+static void print_failure(const json_t *job, const struct cell_mark *mark, bool colours,
+                          struct buf *out)
+{
+    struct arena arena = {0};
+    const json_t *publication = json_object_get(job, "publication");
+    const char *worker = json_get_text(job, "worker", ""), *log = json_get_text(job, "log", "");
+    ink_add(out, colours, mark->ink, mark->word);
+    buf_print(out, " %s %s", text_safe(&arena, json_get_text(job, "branch", "")),
+              text_safe(&arena, json_get_text(job, "package", "")));
+    if (!strcmp(json_get_text(job, "verdict", ""), "ok"))
+        add_reason(publication, &arena, out);
+    else
+        add_reason(job, &arena, out);
+    if (*worker)
+        buf_print(out, " (on %s%s%s)", text_safe(&arena, worker), *log ? ", log " : "", log);
+    buf_print(out, "\n");
+    arena_clear(&arena);
+}
+
+/* Maximum failures to list; `farm why` and --json show the others. */
+#define FAILURES_MAX 25
+
+void run_print_failures(const json_t *run, bool colours, struct buf *out)
+{
+    size_t index, count = 0;
+    json_t *job;
+    json_array_foreach(json_object_get(run, "jobs"), index, job)
+    {
+        const struct cell_mark *mark = cell_mark_of(job);
+        bool told = mark->ink == INK_BAD || !strcmp(mark->word, "held");
+        if (told && count++ < FAILURES_MAX)
+            print_failure(job, mark, colours, out);
+    }
+    if (count > FAILURES_MAX)
+        buf_print(out, "and %zu more (farm status --json lists all)\n", count - FAILURES_MAX);
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+bool run_is_over(const json_t *run)
+{
+    return strcmp(json_get_text(run, "progress", ""), "advances") != 0;
+}
+
+bool run_waits(const json_t *run)
+{
+    return hostless_jobs(run) > 0;
+}

@@ -13,7 +13,8 @@
 
 static const struct verb verbs[] = {
     {{"farm", ROLE_VIEWER, "{}", "the farm as a whole"}, READ, serve_farm},
-    {{"status", ROLE_VIEWER, "{run?}", "{farm, run}: the run (default: the newest) with its jobs"},
+    {{"status", ROLE_VIEWER, "{run?, brief?}",
+      "{farm, run}: the run (default: the newest), with its jobs unless brief"},
      READ,
      serve_status},
     {{"runs", ROLE_VIEWER, "{}", "{runs}"}, READ, serve_runs},

@@ -18,12 +18,6 @@
 
 /* ---- requests that need discovery ----------------------------------------------------------- */
 
-void serve_matrix(struct shell *shell, const struct asker *asker, const json_t *arguments)
-{
-    resolver_list(shell->resolver, asker, json_get_text(arguments, "project", ""),
-                  json_get_text(arguments, "filter", ""), NULL);
-}
-
 static struct run_options options_from(const json_t *arguments)
 {
     return (struct run_options){
@@ -43,12 +37,6 @@ static struct run_options options_from(const json_t *arguments)
     };
 }
 
-void serve_plan(struct shell *shell, const struct asker *asker, const json_t *arguments)
-{
-    struct run_options options = options_from(arguments);
-    resolver_list(shell->resolver, asker, options.project, options.filter, &options);
-}
-
 /* ---- requests that change runs --------------------------------------------------------------- */
 
 /* Refuses options that no run can have; false when it did. Call it before anything is changed. */
@@ -65,6 +53,20 @@ static bool check_options(struct shell *shell, const struct asker *asker,
         reply_refuse(shell->replies, asker, 3, "farm.yaml has no project %s", options->project);
     filter_destroy(filter);
     return filter && has_project;
+}
+
+void serve_plan(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    struct run_options options = options_from(arguments);
+    if (check_options(shell, asker, &options))
+        resolver_list(shell->resolver, asker, options.project, options.filter, &options);
+}
+
+void serve_matrix(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    struct run_options options = options_from(arguments);
+    if (check_options(shell, asker, &options))
+        resolver_list(shell->resolver, asker, options.project, options.filter, NULL);
 }
 
 static void submit_run(struct shell *shell, const struct asker *asker,

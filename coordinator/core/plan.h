@@ -6,7 +6,8 @@
 
 #include "coordinator/core/step.h"
 
-/* Whether a run was refused for this reason because its filter selects nothing. */
+/* Whether a run was refused for this reason because its filter selects nothing: such reasons, those
+ * of discovery too, begin with "nothing ". */
 bool plan_selects_nothing(const char *reason);
 
 /* Whether a run with these options publishes the item. */

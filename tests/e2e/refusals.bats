@@ -32,9 +32,9 @@ farm_ready() {
 
 @test "an unknown package, branch, word or value: refused with the nearest" {
 	farm_ready
-	refuses 3 torchvision-python313-cuda12_8-sm90-avx512 \
+	refuses 2 torchvision-python313-cuda12_8-sm90-avx512 \
 		farm rebuild torchvision-python313-cuda12_8-sm90-axv512
-	refuses 3 cuda-13_0 farm rebuild branch=cuda-13.1
+	refuses 2 cuda-13_0 farm rebuild branch=cuda-13.1
 	refuses 2 isa farm rebuild issa=avx512
 	farm status --json | jq -e '.run == null or .run.state == "refused"'
 }
@@ -144,4 +144,28 @@ farm_ready() {
 	[ "$status" -eq 1 ]
 	says "given up: no worker builds for $other-linux"
 	run_is closed
+}
+
+@test "a run that is refused is said to whoever detaches" {
+	farm_ready
+	refuses 2 "nothing has gpu=sm91" farm rebuild --detach gpu=sm91
+	farm_project true 'checkout: false' 'system: x86_64-linux'
+	refuses 3 "no selected branch has a target" farm rebuild --detach --publish
+	run -0 farm rebuild --detach gpu=sm90
+	says "run "
+}
+
+@test "output that cannot be written is an error, for people and for programs" {
+	farm_ready
+	for command in "status" "status --json" "runs --json" "matrix" "worker list"; do
+		# shellcheck disable=SC2086
+		run sh -c "\"$bin/farm\" $command >/dev/full"
+		[ "$status" -eq 3 ]
+		says "cannot write the output"
+	done
+	run -0 farm pause lunch
+	says "farm resume ends this"
+	run -0 farm resume
+	says "goes on"
+	refuses 2 "colour" farm matrix colour=blue
 }

@@ -262,6 +262,7 @@ static struct run_options options_from(const json_t *arguments)
         .failed = json_get_flag(arguments, "failed"),
         .at = json_get_text(arguments, "at", ""),
         .give_up_ms = json_get_u64(arguments, "give_up_ms", 0),
+        .supersede = json_get_flag(arguments, "supersede"),
         .commit = "",
         .bundle = "",
         .worker = "",
@@ -338,7 +339,8 @@ static void serve_retry(struct shell *shell, const struct asker *asker, const js
     options.retry_of = run;
     options.publish = view.options.publish;
     options.project = arena_text(&shell->arena, view.options.project);
-    size_t fine = view.by_verdict[VERDICT_OK] + view.by_verdict[VERDICT_SKIPPED];
+    size_t fine = view.by_verdict[VERDICT_OK] + view.by_verdict[VERDICT_SKIPPED] +
+                  view.by_verdict[VERDICT_SUPERSEDED];
     uint64_t *jobs = NULL;
     size_t count = archived || *options.at ? 0 : failed_publications(shell, run, &jobs);
     bool only_publications = options.failed && count && fine == view.jobs;
@@ -702,7 +704,8 @@ static const struct verb verbs[] = {
     {{"plan", ROLE_VIEWER, "{project?, filter?, publish?, force?}", "{items, warnings}"},
      ACT,
      serve_plan},
-    {{"rebuild", ROLE_OPERATOR, "{project?, filter?, publish?, force?, priority?}", "{run}"},
+    {{"rebuild", ROLE_OPERATOR, "{project?, filter?, publish?, force?, priority?, supersede?}",
+      "{run}"},
      ACT,
      serve_rebuild},
     {{"build", ROLE_OPERATOR, "{package, branch, commit, bundle, project?, worker?}", "{run}"},

@@ -19,6 +19,7 @@ struct config_branch {
     const char *publish; /* a target of the farm; "": build only */
     const char **wins;   /* package globs that this branch publishes if another branch has them */
     size_t wins_count;
+    const char *line;     /* the version line, "2.8"; "": what its name shows (branch_line) */
     const char **include; /* package globs; empty: all */
     size_t include_count;
     const char **exclude;
@@ -74,6 +75,9 @@ struct config_target {
     const char *command;
     const char *secret;
     bool no_rebuild;
+    enum collisions collisions; /* which branch publishes a name that several have */
+    const char **order;         /* COLLISIONS_ORDER: globs over branches, the preferred first */
+    size_t order_count;
     struct target target;
 };
 
@@ -142,6 +146,8 @@ int config_explain_main(void);
 const char *config_rules(const struct config *config, struct arena *arena);
 /* Look up a target by the name that branches use, and a project by its name; NULL if missing. */
 const struct target *config_target(const struct config *config, const char *name);
+/* The same target as it stands in the file. */
+const struct config_target *config_target_row(const struct config *config, const char *name);
 const struct config_project *config_project(const struct config *config, const char *name);
 
 #endif

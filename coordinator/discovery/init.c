@@ -108,7 +108,7 @@ static int add_branch(struct draft *draft, const struct git_branch *at, struct e
     }
     MEM_GROW(draft->branches, draft->count, draft->capacity);
     draft->branches[draft->count++] = (struct config_branch){
-        .name = at->name, .publish = "", .note = branch_note(&tally, draft->arena)};
+        .name = at->name, .publish = "", .line = "", .note = branch_note(&tally, draft->arena)};
     return 0;
 }
 

@@ -31,11 +31,15 @@ static const struct cell_mark marks[] = {
     {"ok>", INK_BUSY, "built, being published", "closed", "ok", NULL, "running"},
     {"ok>", INK_BUSY, "built, being published", "closed", "ok", NULL, "granted"},
     {"ok+", INK_GOOD, "built, waits to be published", "closed", "ok", NULL, "wanted"},
+    {"ok-", INK_GOOD, "built, not published: another branch or commit has its name", "closed", "ok",
+     NULL, "superseded"},
     {"ok", INK_GOOD, "built", "closed", "ok", NULL, NULL},
     {"FAIL", INK_BAD, "failed", "closed", "failed", NULL, NULL},
     {"TIME", INK_BAD, "took too long", "closed", "timed-out", NULL, NULL},
     {"stop", INK_NOTE, "cancelled", "closed", "cancelled", NULL, NULL},
     {"same", INK_DIM, "unchanged, not built again", "closed", "skipped", NULL, NULL},
+    {"newer", INK_DIM, "not built: a newer run builds a newer commit", "closed", "superseded", NULL,
+     NULL},
     {"BLOCK", INK_BAD, "blocked", "closed", "blocked", NULL, NULL},
     {"none", INK_DIM, "no worker can ever build it", "closed", "unroutable", NULL, NULL},
     {"host", INK_NOTE, "waits for a host that is not there yet", "hostless", NULL, NULL, NULL},
@@ -63,6 +67,8 @@ static const struct cell_mark *mark_of(const json_t *job)
                *verdict = json_get_text(job, "verdict", ""),
                *phase = json_get_text(job, "phase", ""),
                *published = json_get_text(publication, "state", "none");
+    if (*json_get_text(job, "not_published", ""))
+        published = "superseded"; /* also when nothing was ever to be published */
     if (*json_get_text(job, "waits_for", ""))
         state = "hostless"; /* of the marks only: the job is ready or held */
     const struct cell_mark *mark = marks;
@@ -421,7 +427,9 @@ void run_summary(const json_t *run, struct buf *out)
     buf_print(out, "%llu ok, %llu failed, %llu published", (unsigned long long)run_count(run, "ok"),
               (unsigned long long)run_count(run, "failed"),
               (unsigned long long)published_of(run, "done"));
+    add_count(out, published_of(run, "built_only"), "built only");
     add_count(out, run_count(run, "skipped"), "unchanged");
+    add_count(out, run_count(run, "superseded"), "superseded");
     add_count(out, run_count(run, "timed-out"), "timed out");
     add_count(out, run_count(run, "cancelled"), "cancelled");
     add_count(out, run_count(run, "blocked"), "blocked");

@@ -112,7 +112,7 @@ static size_t count_built_only(const struct farm *farm, const struct run_view *v
 static json_t *run_published(const struct farm *farm, const struct run_view *view)
 {
     json_t *published = json_object();
-    set_number(published, "wanted", view->publications_wanted);
+    set_number(published, "wanted", view->publications_wanted - view->publications_superseded);
     set_number(published, "done", view->published);
     set_number(published, "failed", view->publish_failed);
     set_number(published, "held", view->publications_held);

@@ -15,33 +15,12 @@
 #include "coordinator/core/collide.h"
 
 #include "proto/base/seeded.h"
+#include "proto/base/text.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* ---- version lines -------------------------------------------------------------------------- */
-
-static const char *skip_zeros(const char *text)
-{
-    while (*text == '0')
-        text++;
-    return text;
-}
-
-int compare_lines(const char *a, const char *b)
-{
-    while (*a && *b) {
-        a = skip_zeros(a);
-        b = skip_zeros(b);
-        size_t left = strspn(a, "0123456789"), right = strspn(b, "0123456789");
-        int order = left != right ? (left < right ? -1 : 1) : strncmp(a, b, left);
-        if (order)
-            return order;
-        a += left + (a[left] != '\0');
-        b += right + (b[right] != '\0');
-    }
-    return (*a != '\0') - (*b != '\0');
-}
+/* ---- preference ----------------------------------------------------------------------------- */
 
 /* Whether `a` goes before `b` in the order of preference; 0: neither. Lines must be known. */
 static int compare_claims(enum collisions policy, const struct claim *a, const struct claim *b)
@@ -49,7 +28,7 @@ static int compare_claims(enum collisions policy, const struct claim *a, const s
     uint32_t left = a->rank - 1, right = b->rank - 1; /* not in the list: the highest number */
     if (policy == COLLISIONS_ORDER)
         return (left > right) - (left < right);
-    return policy == COLLISIONS_REFUSE ? 0 : -compare_lines(a->line, b->line);
+    return policy == COLLISIONS_REFUSE ? 0 : -text_compare_versions(a->line, b->line);
 }
 
 static bool wants_line(enum collisions policy)
@@ -120,7 +99,7 @@ static bool is_lower(const struct plan_item *item, const struct ledger_entry *en
 {
     return item->claim.policy == COLLISIONS_VERSIONS && !item->claim.wins &&
            !same_branch(&item->variant, &entry->variant) && *item->claim.line && *entry->line &&
-           compare_lines(item->claim.line, entry->line) < 0;
+           text_compare_versions(item->claim.line, entry->line) < 0;
 }
 
 /* Whether what is published is newer than the item. */

@@ -34,8 +34,4 @@ void claims_decide(const struct farm *farm, const struct run_options *options,
 enum claim_end claim_at_grant(const struct farm *farm, uint64_t job, const char **reason,
                               struct arena *arena);
 
-/* Compares version lines such as "2.9" and "2.10" by their numbers: less than 0 when `a` is lower.
- */
-int compare_lines(const char *a, const char *b);
-
 #endif

@@ -376,7 +376,7 @@ static int search_tips(struct site *site)
     for (size_t i = 0; i < site->project->branches_count && !search->problem; i++)
         if (search_matching(site, &site->project->branches[i], branches, count) < 0)
             return -1;
-    return search->problem ? 0 : mention_new(site, branches, count);
+    return search->problem || !search->question->fetch ? 0 : mention_new(site, branches, count);
 }
 
 static bool is_commit(const char *text)

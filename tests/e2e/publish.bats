@@ -140,6 +140,9 @@ policy() {
 	wait_until 20 workers_online 1
 	run farm plan --publish branch=main gpu=sm121 isa=avx2
 	says "built, not published: cuda-13_0 has this name: version line 13.0"
+	run farm config check
+	says "6 names stand on several branches"
+	says "cuda-13_0 and main share 6, such as torchvision-python313-cuda12_8-sm121-"
 	run farm rebuild --publish branch=main gpu=sm121 isa=avx2
 	echo "$output"
 	[ "$status" -eq 0 ]

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* From items to jobs: skipped, joined, refused, unroutable; and what a host takes, and why not. */
-#include "coordinator/core/collide.h"
 #include "tests/unit/history.h"
 
+#include "proto/base/text.h"
 #include "proto/limits.h"
 
 #include <setjmp.h>
@@ -360,7 +360,7 @@ static void a_newer_run_takes_unstarted_jobs_off_the_queue(void **state)
     history_end(h);
 }
 
-static void lines_are_compared_by_their_numbers(void **state)
+static void versions_are_compared_by_their_numbers(void **state)
 {
     (void)state;
     static const struct {
@@ -368,11 +368,11 @@ static void lines_are_compared_by_their_numbers(void **state)
     } pairs[] = {{"2.9", "2.10"}, {"2", "2.0"}, {"", "1"},
                  {"2.8", "3"},    {"09", "10"}, {"0", "0.1"}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        assert_true(compare_lines(pairs[i].lower, pairs[i].higher) < 0);
-        assert_true(compare_lines(pairs[i].higher, pairs[i].lower) > 0);
-        assert_int_equal(compare_lines(pairs[i].lower, pairs[i].lower), 0);
+        assert_true(text_compare_versions(pairs[i].lower, pairs[i].higher) < 0);
+        assert_true(text_compare_versions(pairs[i].higher, pairs[i].lower) > 0);
+        assert_int_equal(text_compare_versions(pairs[i].lower, pairs[i].lower), 0);
     }
-    assert_int_equal(compare_lines("2.08", "2.8"), 0);
+    assert_int_equal(text_compare_versions("2.08", "2.8"), 0);
 }
 
 static void the_same_variant_is_built_once(void **state)
@@ -1280,7 +1280,7 @@ int main(void)
         cmocka_unit_test(the_ledger_speaks_for_a_branch_that_nobody_names),
         cmocka_unit_test(lower_lines_do_not_follow_higher_ones),
         cmocka_unit_test(a_newer_run_takes_unstarted_jobs_off_the_queue),
-        cmocka_unit_test(lines_are_compared_by_their_numbers),
+        cmocka_unit_test(versions_are_compared_by_their_numbers),
         cmocka_unit_test(the_same_variant_is_built_once),
         cmocka_unit_test(a_joined_job_publishes_what_the_other_built),
         cmocka_unit_test(a_publishing_run_does_not_join_a_host_that_may_not),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_discover.c - real git repositories: the fixtures' and small ones made here. */
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/shared.h"
 
 #include "proto/base/io.h"
 
@@ -648,6 +649,48 @@ static void answers_that_are_none_are_errors(void **state)
                          -1);
 }
 
+/* ---- names of several branches --------------------------------------------------------------- */
+
+static const char *shared_text(struct rig *rig, const char *const (*rows)[3], size_t count)
+{
+    struct shared_name names[64];
+    struct buf out = {0};
+    for (size_t i = 0; i < count; i++)
+        names[i] = (struct shared_name){rows[i][0], rows[i][0], rows[i][1], rows[i][2]};
+    shared_print(names, count, true, "- ", "\n", &out);
+    const char *text = arena_text(&rig->arena, out.size ? (const char *)out.data : "");
+    buf_release(&out);
+    return text;
+}
+
+static void names_of_several_branches_are_counted_by_pairs(void **state)
+{
+    struct rig *rig = *state;
+    static const char *const versions[][3] = {
+        {"a", "2.8", "2.8"}, {"b", "2.8", "2.8"}, {"c", "2.8", "2.8"},    {"a", "2.10", "2.10"},
+        {"b", "2.9", "2.9"}, {"a", "2.9", "2.9"}, {"only", "2.9", "2.9"}, {"a", "2.9", "2.9"}};
+    assert_string_equal(shared_text(rig, versions, 8),
+                        "- 2 names stand on several branches\n"
+                        "- 2.8 and 2.9 share 2, such as a\n"
+                        "- 2.10 and 2.8 share 1, such as a\n"
+                        "- 2.10 and 2.9 share 1, such as a\n"
+                        "- Proposed for their target: `collisions: versions` (all of them, the "
+                        "highest line last), or `newest`\n");
+    static const char *const without[][3] = {{"a", "main", ""}, {"a", "2.9", "2.9"}};
+    assert_string_equal(shared_text(rig, without, 2),
+                        "- 1 name stands on several branches\n"
+                        "- 2.9 and main share 1, such as a\n"
+                        "- Proposed for their target: `collisions: versions` (all of them, the "
+                        "highest line last), or `newest`; set `line` of what shows no version: "
+                        "main\n");
+    static const char *const alike[][3] = {
+        {"a", "main", ""}, {"a", "staging", ""}, {"a", "2.9", "2.9"}, {"a", "2.10", "2.10"}};
+    assert_non_null(strstr(shared_text(rig, alike, 4),
+                           "- Proposed for their target, in the order that you prefer: "
+                           "`collisions: order` and `order: [2.10, 2.9, main, staging]`\n"));
+    assert_string_equal(shared_text(rig, versions + 6, 1), "");
+}
+
 /* ---- farm init ------------------------------------------------------------------------------ */
 
 static void init_writes_a_config_that_works(void **state)
@@ -697,6 +740,7 @@ int main(int argc, char **argv)
         TEST(what_is_not_there_is_an_error),
         TEST(a_killed_git_is_asked_again),
         TEST(answers_that_are_none_are_errors),
+        TEST(names_of_several_branches_are_counted_by_pairs),
         TEST(init_writes_a_config_that_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

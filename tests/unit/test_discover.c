@@ -279,6 +279,17 @@ static void a_project_that_is_gone_leaves_the_others(void **state)
     assert_string_equal(rig->answer.problem, "");
     assert_int_equal(rig->answer.items_count, 49);
     assert_non_null(strstr(rig->answer.warnings[1], "project away: "));
+    /* A retry loses what is away, and nothing else. */
+    struct discover_pin pins[] = {
+        {"away", "/srv/nowhere.git", "main", "0123456789012345678901234567890123456789"},
+        {"vision", url, "main", rig->answer.items[0].variant.commit}};
+    struct discover_question retry = question(rig, "");
+    retry.pins = pins;
+    retry.pins_count = 2;
+    ask(rig, &retry);
+    assert_int_equal(rig->answer.items_count, 1);
+    assert_string_equal(rig->answer.items[0].variant.project, "away");
+    assert_non_null(strstr(rig->answer.items[0].problem, "project away: "));
     struct discover_question asked = question(rig, "");
     struct discover_answer answer;
     asked.project = "away";

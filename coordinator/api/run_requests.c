@@ -30,6 +30,7 @@ static struct run_options options_from(const json_t *arguments)
         .failed = json_get_flag(arguments, "failed"),
         .at = json_get_text(arguments, "at", ""),
         .give_up_ms = json_get_u64(arguments, "give_up_ms", 0),
+        .supersede = json_get_flag(arguments, "supersede"),
         .commit = "",
         .bundle = "",
         .worker = "",
@@ -120,7 +121,8 @@ void serve_retry(struct shell *shell, const struct asker *asker, const json_t *a
     options.retry_of = run;
     options.publish = view.options.publish;
     options.project = arena_text(&shell->arena, view.options.project);
-    size_t fine = view.by_verdict[VERDICT_OK] + view.by_verdict[VERDICT_SKIPPED];
+    size_t fine = view.by_verdict[VERDICT_OK] + view.by_verdict[VERDICT_SKIPPED] +
+                  view.by_verdict[VERDICT_SUPERSEDED];
     uint64_t *jobs = NULL;
     size_t count = archived || *options.at ? 0 : failed_publications(shell, run, &jobs);
     bool only_publications = options.failed && count && fine == view.jobs;

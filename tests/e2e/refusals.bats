@@ -83,10 +83,24 @@ farm_ready() {
 	[ "$status" -eq 0 ]
 }
 
-@test "a branch that vanished is said by name" {
+@test "a branch that vanished is said by name, and the others go on" {
+	nix_own
 	farm_ready
 	git --git-dir="$repository" update-ref -d refs/heads/cuda-12_9
 	refuses 3 cuda-12_9 farm rebuild branch=cuda-12_9
+	run farm matrix branch=main
+	[ "$status" -eq 0 ]
+	says "torchvision has no branch cuda-12_9"
+	farm plan branch=main gpu=sm90 isa=avx2
+	run farm rebuild branch=main gpu=sm90 isa=avx2
+	[ "$status" -eq 0 ]
+	says "torchvision has no branch cuda-12_9"
+	farm worker smoke one
+	git --git-dir="$repository" update-ref refs/heads/fresh refs/heads/main
+	run farm matrix branch=main
+	says "torchvision has 1 branch with packages that farm.yaml does not name: fresh"
+	run farm matrix branch=main
+	[[ $output != *fresh* ]]
 }
 
 @test "a key that was revoked, and one nobody knows, do not get in" {

@@ -87,7 +87,7 @@ farm_ready() {
 	nix_own
 	farm_ready
 	git --git-dir="$repository" update-ref -d refs/heads/cuda-12_9
-	refuses 3 cuda-12_9 farm rebuild branch=cuda-12_9
+	refuses 2 cuda-12_9 farm rebuild branch=cuda-12_9
 	run farm matrix branch=main
 	[ "$status" -eq 0 ]
 	says "torchvision has no branch cuda-12_9"

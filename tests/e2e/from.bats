@@ -50,5 +50,5 @@ teardown() {
 }
 
 @test "a package that this checkout has not: refused with the nearest" {
-	refuses 3 "$package" farm build "${package}2" --from "$checkout"
+	refuses 2 "$package" farm build "${package}2" --from "$checkout"
 }

@@ -28,7 +28,8 @@ static int set_up(void **state)
                                         .address = "127.0.0.1",
                                         .port = "1",
                                         .user = "me",
-                                        .known_hosts = "/dev/null"};
+                                        .known_hosts = {"/dev/null"},
+                                        .key_name = "[127.0.0.1]:1"};
         host->wanted.name = i ? "w2" : "w1";
         host->wanted.worker_home = host->wanted.coordinator = host->wanted.logs = "";
         host->facts.hostname = "box";

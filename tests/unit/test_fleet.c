@@ -193,7 +193,7 @@ static void a_host_that_nobody_trusts_fails(void **state)
     assert_int_equal(run(fleet, host, 1), 1);
     assert_int_equal(host->fault, SSH_WRONG_KEY);
     assert_int_equal(fleet->settled, 0);
-    assert_false(io_exists(host->to.known_hosts));
+    assert_false(io_exists(host->to.known_hosts[0]));
     release(fleet);
 }
 

@@ -251,6 +251,59 @@ static void test_nobody_and_somebody_else(void **state)
     ssh_close(ssh);
 }
 
+/* ---- hosts that send without a pause ----------------------------------------------------------
+ */
+
+/* Fails with SSH_SILENT, in time. */
+static void is_stopped(struct rig *rig, const char *line, uint64_t quiet_ms, uint64_t limit_ms)
+{
+    struct ssh *ssh = open_ready(rig);
+    struct ssh_command command = {.line = line, .quiet_ms = quiet_ms};
+    if (limit_ms)
+        ssh_limit(ssh, limit_ms);
+    ssh_run(ssh, &command);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_SILENT);
+    assert_true(ssh_result(ssh)->out.size <= SSH_OUTPUT_BYTES);
+    ssh_close(ssh);
+}
+
+static void test_output_without_end_is_stopped(void **state)
+{
+    is_stopped(*state, "exec yes", 300, 0);
+    is_stopped(*state, "while echo x; do sleep 0.02; done", BOUND_MS, 700);
+}
+
+static void *flood_one(void *context)
+{
+    static char lines[1 << 16];
+    int fd = accept(*(int *)context, NULL, NULL);
+    memset(lines, '\n', sizeof lines);
+    while (send(fd, lines, sizeof lines, MSG_NOSIGNAL) > 0)
+        ;
+    close(fd);
+    return NULL;
+}
+
+/* Before the greeting, where a server may send other lines; each turn ends all the same. */
+static void test_a_greeting_without_end_is_stopped(void **state)
+{
+    struct rig *rig = *state;
+    int port, fd = listener(true, &port);
+    pthread_t thread;
+    uint64_t until_ms = clock_boot_ms() + BOUND_MS;
+    rig->to.port = arena_print(&rig->arena, "%d", port);
+    rig->to.connect_ms = 300;
+    assert_int_equal(pthread_create(&thread, NULL, flood_one, &fd), 0);
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){0});
+    while (ssh_turn(ssh) != SSH_FAILED)
+        assert_true(clock_boot_ms() < until_ms);
+    assert_int_not_equal(ssh_fault(ssh), SSH_FINE);
+    ssh_close(ssh);
+    pthread_join(thread, NULL);
+    close(fd);
+}
+
 /* ---- a tunnel ----------------------------------------------------------------------------------
  */
 
@@ -489,6 +542,8 @@ int main(void)
         TEST(test_passwords_are_asked_for_three_times),
         TEST(test_a_cut_connection_is_told),
         TEST(test_nobody_and_somebody_else),
+        TEST(test_output_without_end_is_stopped),
+        TEST(test_a_greeting_without_end_is_stopped),
         TEST(test_a_tunnel_carries_two_connections_both_ways),
         TEST(test_a_connection_that_nobody_takes_is_ended),
         TEST(test_a_tunnel_that_was_cut_says_so),

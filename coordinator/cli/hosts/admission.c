@@ -66,6 +66,12 @@ static int reachable_endpoint(struct admission *admission, struct fleet_host *me
     if (split_endpoint(endpoint, arena, &host, &port) < 0)
         return err_set(err, "a worker on another host cannot reach %s: see listen in farm.yaml",
                        endpoint);
+    if (host_is_wildcard(host) && !*own)
+        return err_set(err,
+                       "%s is reached through a proxy, so the address at which it reaches the "
+                       "coordinator is not known: give it with --coordinator tcp://HOST:PORT, or "
+                       "add the host with --tunnel",
+                       member->to.alias);
     if (host_is_wildcard(host))
         *out = endpoint_at(arena, own, port);
     else if (host_is_loopback(host) && !host_is_loopback(own))

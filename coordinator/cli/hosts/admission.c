@@ -103,10 +103,10 @@ static void endpoints_by_tunnel(struct admission *admission, struct fleet_host *
 {
     struct invocation *invocation = admission->invocation;
     struct host_entry known;
-    uint64_t port = strtoull(member->facts.tunnel_port, NULL, 10);
+    uint64_t port = strtoull(member->facts->tunnel_port, NULL, 10);
     if (hosts_read(invocation, member->wanted.name, &known, NULL) == 0 && known.tunnel_port)
         port = known.tunnel_port;
-    member->facts.tunnel_port = arena_print(&member->arena, "%llu", (unsigned long long)port);
+    member->facts->tunnel_port = arena_print(&member->arena, "%llu", (unsigned long long)port);
     member->wanted.coordinator =
         arena_print(&member->arena, "tcp://127.0.0.1:%llu", (unsigned long long)port);
     member->wanted.logs =
@@ -116,7 +116,7 @@ static void endpoints_by_tunnel(struct admission *admission, struct fleet_host *
 static int settle_name(struct admission *admission, struct fleet_host *member, struct err *err)
 {
     if (!*member->wanted.name)
-        member->wanted.name = member->facts.hostname;
+        member->wanted.name = member->facts->hostname;
     if (!worker_name_is_fine(member->wanted.name))
         return err_set(err, "\"%s\" cannot be a worker's name: choose one with --name",
                        member->wanted.name);
@@ -251,9 +251,10 @@ static int admit_host(struct admission *admission, struct fleet_host *member, st
         .name = member->wanted.name,
         .to = member->to.typed,
         .identity = admission->identities[index],
-        .prefix = member->facts.prefix,
+        .prefix = member->facts->prefix,
         .worker_home = member->wanted.worker_home,
-        .tunnel_port = member->wanted.by_tunnel ? strtoull(member->facts.tunnel_port, NULL, 10) : 0,
+        .tunnel_port =
+            member->wanted.by_tunnel ? strtoull(member->facts->tunnel_port, NULL, 10) : 0,
         .control = control,
         .logs = logs};
     return hosts_write(invocation, &entry, err) < 0 ? -1 : 1;

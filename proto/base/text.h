@@ -8,5 +8,12 @@
 
 /* Whether one of `count` texts is `text`, to the letter. */
 bool text_is_listed(const char *const *texts, size_t count, const char *text);
+/* Whether the text may name a person, a worker, a secret or a package: 1 to `bytes_max` printable
+ * characters of ASCII without blanks, slashes, quotes and backslashes, the first one neither '-' nor
+ * '.'. Such a name is no option of a program, no hidden file, and one word of a shell's. */
+bool text_is_name(const char *text, size_t bytes_max);
+/* The rule, for errors that begin with what must have the name. */
+#define TEXT_NAME_RULE                                                                             \
+    "printable characters without blanks, slashes and quotes, and does not begin with '-' or '.'"
 
 #endif

@@ -6,7 +6,10 @@
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/hosts/host_book.h"
 #include "coordinator/cli/hosts/tunnel.h"
+#include "coordinator/cli/own_address.h"
+#include "proto/base/text.h"
 #include "proto/json.h"
+#include "proto/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +41,7 @@ static bool host_is_loopback(const char *host)
 
 static const char *endpoint_at(struct arena *arena, const char *host, const char *port)
 {
-    bool bare6 = strchr(host, ':') && *host != '[';
-    return arena_print(arena, "tcp://%s%s%s:%s", bare6 ? "[" : "", host, bare6 ? "]" : "", port);
+    return arena_print(arena, "tcp://%s:%s", endpoint_host(host, arena), port);
 }
 
 /* The coordinator's two endpoints as this machine reaches them; *logs is "" when unknown here. */
@@ -117,7 +119,7 @@ static int settle_name(struct admission *admission, struct fleet_host *member, s
 {
     if (!*member->wanted.name)
         member->wanted.name = member->facts->hostname;
-    if (!worker_name_is_fine(member->wanted.name))
+    if (!text_is_name(member->wanted.name, LIMIT_NAME_BYTES))
         return err_set(err, "\"%s\" cannot be a worker's name: choose one with --name",
                        member->wanted.name);
     for (size_t i = 0; i < admission->count; i++)

@@ -6,6 +6,7 @@
 #include "coordinator/cli/hosts/host_book.h"
 #include "coordinator/cli/process.h"
 #include "proto/base/io.h"
+#include "proto/base/text.h"
 #include "proto/keys.h"
 #include "proto/limits.h"
 
@@ -108,10 +109,10 @@ enum exit_code local_worker_start(struct invocation *invocation, const struct lo
 {
     struct arena *arena = &invocation->arena;
     struct err err;
-    if (!worker_name_is_fine(worker->name))
+    if (!text_is_name(worker->name, LIMIT_NAME_BYTES))
         return fail(EXIT_USAGE,
-                    "a worker's name must have 1 to %d characters and no blank, slash or quote",
-                    LIMIT_NAME_BYTES);
+                    "\"%.80s\" cannot be a worker's name, which has 1 to %d " TEXT_NAME_RULE,
+                    worker->name, LIMIT_NAME_BYTES);
     const char *home = *worker->home
                            ? worker->home
                            : arena_print(arena, "%s/workers/%s", invocation->home, worker->name);

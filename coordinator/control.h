@@ -19,6 +19,8 @@ struct control *control_open(struct shell *shell, void *zmq_context, const struc
                              struct err *err);
 void control_close(struct control *control);
 int control_fd(const struct control *control);
+/* 0: for workers and clients; 1: for clients on this machine, NULL when its path is too long for a
+ * socket's address. */
 const char *control_endpoint(const struct control *control, size_t index);
 
 /* First half of a turn: takes messages until none is left or the turn is full, and steps the core

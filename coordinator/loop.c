@@ -10,6 +10,7 @@
 #include "coordinator/resolve/discovery_queue.h"
 #include "coordinator/resolve/preflight.h"
 #include "coordinator/shell/archive.h"
+#include "coordinator/shell/reload.h"
 #include "coordinator/shell/shell.h"
 #include "coordinator/storage/journal.h"
 #include "coordinator/storage/logstore.h"
@@ -84,14 +85,14 @@ static void wait_for_input(struct main_loop *loop)
         log_error("poll: %s", strerror(errno));
 }
 
-static void reload_config(struct main_loop *loop);
+static void reload_on_signal(struct main_loop *loop);
 
 static void take_signals(struct main_loop *loop)
 {
     struct signalfd_siginfo info;
     while (read(loop->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGHUP)
-            reload_config(loop);
+            reload_on_signal(loop);
         else
             loop->ends = true;
     }
@@ -254,21 +255,13 @@ static void apply_policy(struct main_loop *loop)
     shell_step(&loop->shell, &input);
 }
 
-/* On SIGHUP: reloads farm.yaml; a file with errors changes nothing. */
-static void reload_config(struct main_loop *loop)
+static void reload_on_signal(struct main_loop *loop)
 {
-    struct shell *shell = &loop->shell;
-    struct config config = {0};
     struct err err;
-    if (config_read(shell_path(shell, "farm.yaml"), &config, &err)) {
+    if (reload_config(&loop->shell, NULL, &err))
         log_error("%s; the old settings are kept", err.text);
-        config_release(&config);
-        return;
-    }
-    config_release(&shell->config);
-    shell->config = config;
-    apply_policy(loop);
-    log_info("reloaded farm.yaml");
+    else
+        log_info("farm.yaml is up to date");
 }
 
 static int replay_one(void *context, uint64_t sequence, const struct record *record,
@@ -349,6 +342,12 @@ static size_t connections_max(void)
     return most < LIMIT_CONNECTIONS ? most : LIMIT_CONNECTIONS;
 }
 
+static int point_to_listen(struct err *err)
+{
+    struct err what = *err;
+    return err_set(err, "%s; `listen` in farm.yaml sets the addresses", what.text);
+}
+
 static int open_sockets(struct main_loop *loop, struct err *err)
 {
     struct shell *shell = &loop->shell;
@@ -365,7 +364,7 @@ static int open_sockets(struct main_loop *loop, struct err *err)
         return -1;
     shell->control = control_open(shell, loop->zmq, &server, err);
     if (!shell->control)
-        return -1;
+        return point_to_listen(err);
     struct logstore_options logs = {.zmq_context = loop->zmq,
                                     .endpoint = shell->config.listen.log,
                                     .local_endpoint = "",
@@ -377,7 +376,7 @@ static int open_sockets(struct main_loop *loop, struct err *err)
                                     .role_context = shell->control};
     shell->logs = logstore_start(&logs, err);
     if (!shell->logs)
-        return -1;
+        return point_to_listen(err);
     control_set_log_endpoint(shell->control, logstore_endpoint(shell->logs));
     return join_create(shell, loop->zmq, &server, &shell->join, err);
 }

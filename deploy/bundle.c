@@ -45,12 +45,10 @@ int bundle_read(const char *text, const char *cpu, struct arena *arena, struct b
 {
     *out = (struct bundle){.id = line_of(text, "id", arena),
                            .cpu = cpu,
-                           .glibc = line_of(text, "glibc", arena),
                            .digest = digest_of(text, arena),
                            .bytes = strtoull(line_of(text, "bytes", arena), NULL, 10)};
     const char *system = arena_print(arena, "%s-linux", cpu);
-    if (!id_is_fine(out->id) || !*out->glibc || !out->bytes ||
-        strcmp(line_of(text, "system", arena), system) != 0)
+    if (!id_is_fine(out->id) || !out->bytes || strcmp(line_of(text, "system", arena), system) != 0)
         return err_set(err,
                        "the manifest of the bundle for %s is damaged: build the bundle again with "
                        "cmake --build build/release --target bundles",
@@ -64,7 +62,7 @@ int bundle_load(const char *folder, const char *cpu, const char *kind, struct ar
     const char *manifest = arena_print(arena, "%s/%s-linux%s.manifest", folder, cpu, kind);
     const char *archive = arena_print(arena, "%s/%s-linux%s.tar.gz", folder, cpu, kind);
     struct buf text = {0};
-    *out = (struct bundle){.id = "", .cpu = cpu, .glibc = "", .digest = ""};
+    *out = (struct bundle){.id = "", .cpu = cpu, .digest = ""};
     if (!io_exists(manifest))
         return 0;
     int result = io_read_file(manifest, LIMIT_CONFIG_BYTES, &text, err);

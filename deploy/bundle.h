@@ -11,7 +11,6 @@
 struct bundle {
     const char *id;     /* VERSION-HASH: the name of its folder on a host; "": no bundle */
     const char *cpu;    /* as printed by `uname -m` */
-    const char *glibc;  /* the oldest version that it needs, for example "2.36" */
     const char *digest; /* SHA-256 of its MANIFEST, which has the digests of its files */
     uint64_t bytes;     /* size of its files, unpacked */
     struct buf archive; /* the archive to send; loaded by bundle_load */

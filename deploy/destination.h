@@ -5,7 +5,8 @@
  * each option. Where no ssh is installed, we read simple ssh_config files ourselves and refuse all
  * others. As for ssh, "~" is the home in the user database, not $HOME.
  *
- * The name in known_hosts is HostKeyAlias, else HostName and port; never the name that was typed. */
+ * The name in known_hosts is HostKeyAlias, else HostName and port, never the name that was typed.
+ */
 #ifndef FARM_DEPLOY_DESTINATION_H
 #define FARM_DEPLOY_DESTINATION_H
 

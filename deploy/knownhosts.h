@@ -2,8 +2,9 @@
 /* knownhosts.h - looks up a host's key in a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE
  * FORMAT"): plain and hashed names, patterns, [HOST]:PORT, @revoked.
  *
- * Pure but for the salt: texts in, texts out. A host that is known only by a key of another type counts as changed,
- * not as unknown: otherwise an attacker could offer a type that the file does not have. */
+ * Pure but for the salt: texts in, texts out. A host that is known only by a key of another type
+ * counts as changed, not as unknown: otherwise an attacker could offer a type that is not in the
+ * file. */
 #ifndef FARM_DEPLOY_KNOWNHOSTS_H
 #define FARM_DEPLOY_KNOWNHOSTS_H
 

@@ -30,7 +30,6 @@ static const char probe[] =
     "echo hostname $(uname -n)\n"
     "echo user $(id -un)\n"
     "(. /etc/os-release; echo os $PRETTY_NAME) 2>/dev/null\n"
-    "echo libc $(getconf GNU_LIBC_VERSION 2>/dev/null)\n"
     "echo git $(git --version 2>/dev/null)\n"
     "for p in tar gzip sha256sum flock timeout sed df; do\n"
     "  command -v $p >/dev/null 2>&1 || echo missing $p\n"
@@ -117,8 +116,6 @@ static void observe_line(struct observing *observing, char *line)
         out->hostname = without_domain(value, observing->arena);
     else if (!strcmp(word, "user"))
         out->user = value;
-    else if (!strcmp(word, "libc"))
-        out->glibc = strncmp(value, "glibc ", 6) ? "" : value + 6;
     else if (!strcmp(word, "git"))
         out->git = strncmp(value, "git version ", 12) ? "" : value + 12;
     else if (!strcmp(word, "missing"))
@@ -149,7 +146,6 @@ int rollout_observe(const char *text, struct arena *arena, struct host_facts *ou
                                .os = "",
                                .hostname = "",
                                .user = "",
-                               .glibc = "",
                                .git = "",
                                .missing = "",
                                .prefix = "",
@@ -166,22 +162,6 @@ int rollout_observe(const char *text, struct arena *arena, struct host_facts *ou
 }
 
 /* ---- planning -------------------------------------------------------------------------------- */
-
-bool version_at_least(const char *version, const char *least)
-{
-    while (*least) {
-        char *version_end, *least_end;
-        unsigned long have = strtoul(version, &version_end, 10),
-                      need = strtoul(least, &least_end, 10);
-        if (have != need)
-            return have > need;
-        version = *version_end == '.' ? version_end + 1 : version_end;
-        least = *least_end == '.' ? least_end + 1 : least_end;
-        if (!isdigit((unsigned char)*least))
-            return true;
-    }
-    return true;
-}
 
 static bool list_has(const char *const *list, const char *id)
 {
@@ -239,26 +219,6 @@ static void choose_bundle(struct planning *planning)
             "this machine has no bundle for %s: build it with `deploy/packages cross`, then "
             "`cmake --build build/release --target bundles`",
             facts->cpu);
-}
-
-static void check_libc(struct planning *planning)
-{
-    const struct host_facts *facts = planning->facts;
-    const struct bundle *bundle = planning->out->bundle;
-    if (!bundle)
-        return;
-    if (!*facts->glibc)
-        problem_add(
-            planning,
-            "the host's C library is not glibc, and the bundle needs glibc %s or newer: use a "
-            "host with Debian 12, Ubuntu 24.04 or newer",
-            bundle->glibc);
-    else if (!version_at_least(facts->glibc, bundle->glibc))
-        problem_add(
-            planning,
-            "the host has glibc %s, but the bundle needs %s: upgrade the host (Debian 12, Ubuntu "
-            "24.04 or newer), or build floxfarm on a system as old as the host's",
-            facts->glibc, bundle->glibc);
 }
 
 static void check_programs(struct planning *planning)
@@ -368,7 +328,6 @@ void rollout_plan(const struct host_facts *facts, const struct wishes *wanted, s
     struct planning planning = {facts, wanted, arena, out};
     *out = (struct plan){0};
     choose_bundle(&planning);
-    check_libc(&planning);
     check_programs(&planning);
     check_room(&planning);
     if (!out->bundle)
@@ -399,7 +358,6 @@ void rollout_plan_farm(const struct host_facts *facts, const struct wishes *want
     struct planning planning = {facts, wanted, arena, out};
     *out = (struct plan){0};
     choose_bundle(&planning);
-    check_libc(&planning);
     check_programs(&planning);
     check_room(&planning);
     if (!out->bundle)

@@ -30,7 +30,6 @@ struct host_facts {
     const char *os;       /* "Debian GNU/Linux 12 (bookworm)"; "": unknown */
     const char *hostname; /* without its domain */
     const char *user;
-    const char *glibc;   /* "2.36"; "": another libc */
     const char *git;     /* its version; "": not installed */
     const char *missing; /* missing programs that a rollout needs, separated by blanks */
     const char *prefix;  /* the folder of the bundles, absolute */
@@ -127,7 +126,5 @@ void rollout_plan_farm(const struct host_facts *facts, const struct wishes *want
 /* Whether STEP_TIDY removes this bundle of the host: neither `bundle`, which is to be used, nor the
  * one in use until now, whose files a build may still use. */
 bool rollout_removes(const struct host_facts *facts, const struct bundle *bundle, const char *id);
-/* Whether "2.36" is at least "2.4". */
-bool version_at_least(const char *version, const char *least);
 
 #endif

@@ -144,8 +144,9 @@ static void note_addresses(struct ssh *ssh)
              ssh->to->port);
 }
 
-/* Counts received bytes, and stops at the limit of a turn. A call that reads the socket also queues bytes for other channels; so
- * after bytes arrived, every channel must be read again before we wait for the socket. */
+/* Counts received bytes, and stops at the limit of a turn. A call that reads the socket also queues
+ * bytes for other channels; so after bytes arrived, every channel must be read again before we wait
+ * for the socket. */
 static LIBSSH2_RECV_FUNC(count_received)
 {
     struct ssh *ssh = *abstract;

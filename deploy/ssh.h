@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* ssh.h - non-blocking SSH sessions on other hosts over libssh2: many of them share one poll.
  *
- * Owns a connection: reaching the host, itself or through the child of a ProxyJump, verifying its key, logging in, one command at a time, and
- * one held command beside it. Every state has a deadline, and so has the whole. Questions for a person (is this the host?
- * the password?) are states of their own: the owner of the session asks and passes on the answer.
+ * Owns a connection: reaching the host, itself or through the child of a ProxyJump, verifying its
+ * key, logging in, one command at a time, and one held command beside it. Every state has a
+ * deadline, and so has the whole. Questions for a person (is this the host? the password?) are
+ * states of their own: the owner of the session asks and passes on the answer.
  *
  *   connecting -> handshake -> (asks trust) -> login <-> (asks secret) -> ready <-> busy
  *   any -> failed, with a fault and a sentence

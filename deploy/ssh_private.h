@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* ssh_private.h - shared by the parts of a session only: ssh.c, ssh_proxy.c, ssh_hostkey.c,
- * login.c and ssh_command.c. A part's turn returns 1 when the state changed or there is more to do at once, 0
- * to wait, -1 when the session failed. */
+/* ssh_private.h - shared by the parts of a session only: ssh.c, ssh_proxy.c, ssh_hostkey.c, login.c
+ * and ssh_command.c. A part's turn returns 1 when the state changed or there is more to do at once,
+ * 0 to wait, -1 when the session failed. */
 #ifndef FARM_DEPLOY_SSH_PRIVATE_H
 #define FARM_DEPLOY_SSH_PRIVATE_H
 

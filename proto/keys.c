@@ -115,6 +115,17 @@ int keys_load_public(const char *path, char public_key[KEY_TEXT_BYTES], struct e
     return good ? 0 : err_set(err, "%s is not a public key file (one line \"public KEY\")", path);
 }
 
+int keys_named(const char *text, char public_key[KEY_TEXT_BYTES], struct err *err)
+{
+    const char *path = *text == '@' ? text + 1 : text;
+    if (io_exists(path))
+        return keys_load_public(path, public_key, err);
+    if (!keys_valid(text))
+        return err_set(err, "\"%s\" is neither a public key (40 characters) nor a .pub file", text);
+    memcpy(public_key, text, KEY_TEXT_BYTES);
+    return 0;
+}
+
 /* link(2) puts the file in place atomically and fails if there is one already. */
 static int place_new(const char *temporary, const char *path, struct err *err)
 {

@@ -17,6 +17,7 @@
 #include "proto/base/budget.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/base/port_holder.h"
 #include "proto/conn_limit.h"
 #include "proto/limits.h"
 #include "proto/zap.h"
@@ -179,7 +180,12 @@ void link_close(struct link *link, int linger_ms)
 static struct link *give_up(struct link *link, const char *what, const char *endpoint,
                             struct err *err)
 {
-    err_set(err, "cannot %s %s: %s", what, endpoint, zmq_strerror(errno));
+    char holder[128];
+    const char *port = strrchr(endpoint, ':');
+    if (errno == EADDRINUSE && port && port_holder((unsigned)atoi(port + 1), holder, sizeof holder))
+        err_set(err, "cannot %s %s: %s has this port", what, endpoint, holder);
+    else
+        err_set(err, "cannot %s %s: %s", what, endpoint, zmq_strerror(errno));
     link_close(link, 0);
     return NULL;
 }
@@ -254,8 +260,7 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
 
 const char *link_endpoint(const struct link *link, size_t index)
 {
-    assert(index < link->count);
-    return link->endpoints[index];
+    return index < link->count ? link->endpoints[index] : NULL;
 }
 
 static int connect_endpoint(struct link *link, const char *endpoint)

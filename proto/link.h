@@ -42,7 +42,8 @@ struct link_options {
 struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t count,
                         const struct key_pair *server, const struct link_options *options,
                         struct err *err);
-/* The endpoint that the link is bound to, with the actual port; valid as long as the link. */
+/* The endpoint that the link is bound to, with the actual port; valid as long as the link. NULL
+ * after the last. */
 const char *link_endpoint(const struct link *link, size_t index);
 
 /* Connects in the background and retries forever, with back-off from 100 ms to 0.8 s, provided that

@@ -4,6 +4,7 @@
 
 #include "coordinator/core/view.h"
 #include "coordinator/notify/notifier.h"
+#include "coordinator/shell/reload.h"
 #include "coordinator/shell/reply.h"
 #include "coordinator/shell/secrets.h"
 #include "proto/base/log.h"
@@ -13,6 +14,31 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+static json_t *changes_as_json(const struct config_changes *changes)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct config_change *at = &changes->items[i];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:b}", "key", at->key, "before",
+                                        at->before, "after", at->after, "waits", (int)at->waits));
+    }
+    return list;
+}
+
+void serve_config_reload(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    struct config_changes changes = {0};
+    struct err err;
+    (void)arguments;
+    if (reload_config(shell, &changes, &err) < 0)
+        reply_refuse(shell->replies, asker, 3, "%s", err.text);
+    else
+        reply_answer(shell->replies, asker, false,
+                     json_pack("{s:o}", "changes", changes_as_json(&changes)));
+    config_changes_release(&changes);
+}
 
 void serve_pause(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {

@@ -5,6 +5,7 @@
 #include "coordinator/api/requests_private.h"
 #include "coordinator/core/view.h"
 #include "coordinator/render/render.h"
+#include "coordinator/shell/reload.h"
 #include "coordinator/shell/reply.h"
 #include "coordinator/storage/journal.h"
 #include "proto/base/clock.h"
@@ -77,11 +78,23 @@ static size_t pending_of_key(const struct questions *questions, const struct ask
     return count;
 }
 
+/* Reads farm.yaml if it changed. With errors in it the request is refused: what it asks about would
+ * be the old file. */
+static bool has_fresh_config(struct shell *shell, const struct asker *asker)
+{
+    struct err err;
+    int result = reload_config(shell, NULL, &err);
+    if (result < 0)
+        reply_refuse(shell->replies, asker, 3, "%s", err.text);
+    return result == 0;
+}
+
 static void serve_question(struct questions *questions, const struct verb *verb,
                            const struct asker *asker, json_t *arguments)
 {
-    if (!verb->reads) {
-        verb->serve(questions->shell, asker, arguments);
+    if (verb->mode != READ) {
+        if (verb->mode == ACT || has_fresh_config(questions->shell, asker))
+            verb->serve(questions->shell, asker, arguments);
         json_decref(arguments);
         return;
     }

@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#define READ true
-#define ACT  false
 static const struct verb verbs[] = {
     {{"farm", ROLE_VIEWER, "{}", "the farm as a whole"}, READ, serve_farm},
     {{"status", ROLE_VIEWER, "{run?}", "{farm, run}: the run (default: the newest) with its jobs"},
@@ -35,17 +33,20 @@ static const struct verb verbs[] = {
      READ,
      serve_logs},
     {{"events", ROLE_VIEWER, "{since?}", "{events, next}, as a stream of replies"}, READ, NULL},
-    {{"matrix", ROLE_VIEWER, "{project?, filter?}", "{items, warnings}"}, ACT, serve_matrix},
+    {{"matrix", ROLE_VIEWER, "{project?, filter?}", "{items, warnings}"}, ACT_FRESH, serve_matrix},
     {{"plan", ROLE_VIEWER, "{project?, filter?, publish?, force?}", "{items, warnings}"},
-     ACT,
+     ACT_FRESH,
      serve_plan},
-    {{"rebuild", ROLE_OPERATOR, "{project?, filter?, publish?, force?, priority?}", "{run}"},
-     ACT,
+    {{"rebuild", ROLE_OPERATOR, "{project?, filter?, publish?, force?, priority?, give_up_ms?}",
+      "{run}"},
+     ACT_FRESH,
      serve_rebuild},
     {{"build", ROLE_OPERATOR, "{package, branch, commit, bundle, project?, worker?}", "{run}"},
-     ACT,
+     ACT_FRESH,
      serve_build},
-    {{"retry", ROLE_OPERATOR, "{run, failed?, filter?, at?}", "{run}"}, ACT, serve_retry},
+    {{"retry", ROLE_OPERATOR, "{run, failed?, filter?, at?, give_up_ms?}", "{run}"},
+     ACT_FRESH,
+     serve_retry},
     {{"notify-test", ROLE_OPERATOR, "{}", "{told, failed: [{name, problem}]}"},
      ACT,
      serve_notify_test},
@@ -62,7 +63,7 @@ static const struct verb verbs[] = {
     {{"worker-drain", ROLE_OPERATOR, "{worker, reason?}", "{}"}, ACT, serve_worker_drain},
     {{"worker-resume", ROLE_OPERATOR, "{worker}", "{}"}, ACT, serve_worker_resume},
     {{"worker-smoke", ROLE_OPERATOR, "{worker}", "{run}: the smoke task on that host"},
-     ACT,
+     ACT_FRESH,
      serve_worker_smoke},
     {{"worker-clean", ROLE_OPERATOR, "{worker, keep_bytes, dry_run?}",
       "{run}: frees disk space on that host"},
@@ -81,6 +82,10 @@ static const struct verb verbs[] = {
     {{"token-list", ROLE_ADMIN, "{}", "{tokens}: without their secrets"}, READ, serve_token_list},
     {{"token-revoke", ROLE_ADMIN, "{token}", "{}"}, ACT, serve_token_revoke},
     {{"revoke", ROLE_ADMIN, "{key} or {name}", "{}"}, ACT, serve_revoke},
+    {{"config-reload", ROLE_ADMIN, "{}",
+      "{changes: [{key, before, after, waits}]}: takes farm.yaml as it is now"},
+     ACT,
+     serve_config_reload},
     {{"secret-set", ROLE_ADMIN, "{name, value}", "{}"}, ACT, serve_secret_set},
     {{"ledger-import", ROLE_ADMIN, "{entries}", "{}"}, ACT, serve_ledger_import},
 };

@@ -9,7 +9,7 @@
 
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/screen/events.h"
-#include "coordinator/cli/screen/grid.h"
+#include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
 #include "proto/base/clock.h"
@@ -88,11 +88,12 @@ static void draw_progress(struct follow *follow)
 
 static void draw_grid(struct follow *follow)
 {
+    struct screen screen = screen_of(follow->screen.file); /* it may have been resized */
+    struct page page = {screen.rows, screen.columns, screen.colours};
+    json_t *status = json_pack("{s:O}", "run", follow->state);
     buf_print(&follow->text, "\033[H\033[2J");
-    grid_print(follow->state, follow->screen.colours, &follow->text);
-    run_print_counts(follow->state, follow->screen.colours, &follow->text);
-    run_print_stops(follow->state, follow->screen.colours, &follow->text);
-    run_print_failures(follow->state, follow->screen.colours, &follow->text);
+    page_print(&page, status, &follow->text);
+    json_decref(status);
 }
 
 static void draw_state(struct follow *follow)

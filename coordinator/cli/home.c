@@ -74,9 +74,7 @@ static int remote_address(const char *endpoint, struct client_address *out, stru
                        "FARM_KEY (the path of your key)");
     out->endpoint = endpoint;
     out->is_remote = true;
-    if (keys_valid(server))
-        memcpy(out->server_key, server, KEY_TEXT_BYTES);
-    else if (keys_load_public(server, out->server_key, err))
+    if (keys_named(server, out->server_key, err))
         return err_prefix(err, "FARM_SERVER_KEY");
     return keys_load(own, &out->own, err) ? err_prefix(err, "FARM_KEY") : 0;
 }

@@ -134,6 +134,8 @@ static const void *check_target(const struct config *config, const struct config
         return blame(&target->kind, err, "a target of kind nix-cache needs \"location\"");
     if (target->kind == TARGET_COMMAND && !*target->command)
         return blame(&target->kind, err, "a target of kind command needs \"command\"");
+    if ((to_blame = check_globs(target->branches, target->branches_count, err)))
+        return to_blame;
     return *target->secret ? check_name(&target->secret, err) : NULL;
 }
 

@@ -74,6 +74,9 @@ struct config_target {
     const char *command;
     const char *secret;
     bool no_rebuild;
+    const char *
+        *branches; /* globs of branches that publish here unless their entry says otherwise */
+    size_t branches_count;
     struct target target;
 };
 
@@ -115,6 +118,23 @@ struct config {
     struct arena arena;        /* owns everything above */
 };
 
+/* A key whose value differs. Items of lists are known by their first key; one that was added or
+ * removed has "" on the other side. */
+struct config_change {
+    const char *key; /* "timing.heartbeat", "projects.torchvision.branches.main.publish" */
+    const char *before, *after;
+    bool waits; /* takes effect when the coordinator starts the next time */
+};
+struct config_changes {
+    struct config_change *items;
+    size_t count, capacity;
+    struct arena arena;
+};
+/* Appends what differs to *out, in the order of the file's keys. */
+void config_compare(const struct config *before, const struct config *after,
+                    struct config_changes *out);
+void config_changes_release(struct config_changes *changes);
+
 /* Reads the file and checks it: names, URLs, globs, references to targets, sizes, times. Release
  * *config with config_release, also after -1. */
 int config_read(const char *path, struct config *config, struct err *err);
@@ -142,6 +162,10 @@ int config_explain_main(void);
 const char *config_rules(const struct config *config, struct arena *arena);
 /* Look up a target by the name that branches use, and a project by its name; NULL if missing. */
 const struct target *config_target(const struct config *config, const char *name);
+/* Where a branch publishes: the target that its entry names, else the first one whose `branches`
+ * match its name; NULL: nowhere. */
+const struct target *config_target_of(const struct config *config,
+                                      const struct config_branch *entry, const char *branch);
 const struct config_project *config_project(const struct config *config, const char *name);
 
 #endif

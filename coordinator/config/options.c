@@ -26,11 +26,11 @@ static const struct config_option listen_options[] = {
     {"control", "tcp://127.0.0.1:7471",
      "Address for workers and clients. Use tcp://*:7471 when workers are on other hosts; all "
      "traffic is encrypted and every peer is identified by its key.",
-     OPTION_TEXT, AT(struct config_listen, control)},
+     OPTION_TEXT, AT(struct config_listen, control), .needs_restart = true},
     {"log", "tcp://127.0.0.1:7472",
      "Address for build logs from workers; a separate socket, so that logs never delay a "
      "heartbeat.",
-     OPTION_TEXT, AT(struct config_listen, log)},
+     OPTION_TEXT, AT(struct config_listen, log), .needs_restart = true},
     {"join", "tcp://127.0.0.1:7473",
      "Address for joining with a token. The socket is open only while an unused token exists.",
      OPTION_TEXT, AT(struct config_listen, join)},
@@ -85,6 +85,9 @@ static const struct config_option target_options[] = {
      "Refuse to publish when flox would build again what was checked. Off until you have tried it "
      "with your flox.",
      OPTION_FLAG, AT(struct config_target, no_rebuild)},
+    {"branches", NULL,
+     "Branches (globs) that publish here, unless their own `publish` names another target.",
+     OPTION_TEXTS, ITEMS(struct config_target, branches)},
     END};
 
 static const struct config_option listener_options[] = {
@@ -109,7 +112,8 @@ static const struct config_option listener_options[] = {
      OPTION_TEXT, AT(struct config_listener, secret)},
     {"kinds", NULL,
      "Send only these notices: run-opened, run-ended, publishing-held, publication-unknown, "
-     "worker-quarantined, intake-closed (default: all but run-opened). github always gets "
+     "worker-quarantined, intake-closed, hosts-wanted (default: all but run-opened). github always "
+     "gets "
      "run-opened and run-ended.",
      OPTION_TEXTS, ITEMS(struct config_listener, kinds)},
     END};
@@ -117,7 +121,9 @@ static const struct config_option listener_options[] = {
 static const struct config_option branch_options[] = {
     {"name", NULL, "A branch, or a glob over branches; an exact name takes precedence over a glob.",
      OPTION_TEXT, AT(struct config_branch, name)},
-    {"publish", "", "Name of a target; without one the branch is built but not published.",
+    {"publish", "",
+     "Name of a target; by default the one whose `branches` match. Without one the branch is built "
+     "but not published.",
      OPTION_TEXT, AT(struct config_branch, publish)},
     {"wins", NULL,
      "Packages (globs) that this branch publishes when another branch has a package of the same "

@@ -29,6 +29,7 @@ struct config_option {
     size_t note_offset;                  /* LIST: of an item's note, 0: items have none */
     const char *const *names;            /* ENUM */
     uint64_t least, most;                /* U32, BYTES, TIME; most 0: no bound */
+    bool needs_restart;                  /* a running coordinator does not take a new value */
 };
 
 /* The top-level keys of the file; offsets in struct config. */

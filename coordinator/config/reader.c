@@ -380,3 +380,22 @@ const struct config_project *config_project(const struct config *config, const c
             return &config->projects[i];
     return NULL;
 }
+
+static bool publishes_there(const struct config_target *target, const char *branch)
+{
+    for (size_t i = 0; i < target->branches_count; i++)
+        if (glob_matches(target->branches[i], branch))
+            return true;
+    return false;
+}
+
+const struct target *config_target_of(const struct config *config,
+                                      const struct config_branch *entry, const char *branch)
+{
+    if (*entry->publish)
+        return config_target(config, entry->publish);
+    for (size_t i = 0; i < config->targets_count; i++)
+        if (publishes_there(&config->targets[i], branch))
+            return &config->targets[i].target;
+    return NULL;
+}

@@ -83,9 +83,10 @@ static struct recipe recipe_of(const struct site *site, const struct package *pa
     };
 }
 
-static struct target target_of(const struct site *site, const struct config_branch *branch)
+static struct target target_of(const struct site *site, const struct config_branch *branch,
+                               const char *name)
 {
-    const struct target *target = config_target(&site->search->config, branch->publish);
+    const struct target *target = config_target_of(&site->search->config, branch, name);
     if (target && !*site->search->question->bundle)
         return *target;
     struct target none;
@@ -162,7 +163,7 @@ static void add_package(const struct site *site, const struct config_branch *bra
                   .memory_bytes = site->project->memory_bytes,
                   .disk_bytes = site->project->disk_bytes},
         .inputs = inputs->inputs,
-        .target = target_of(site, branch),
+        .target = target_of(site, branch, at->name),
         .problem = package->problem,
     };
     if (!*item.problem && site->project->builder == BUILDER_FLOX)

@@ -206,6 +206,15 @@ static json_t *coming_stop(const struct farm *farm, enum cause cause, uint64_t a
     return object;
 }
 
+/* Equal for failures that look alike, over variants and hosts; "" none. */
+static void set_signature(json_t *object, uint64_t signature)
+{
+    char text[24] = "";
+    if (signature)
+        snprintf(text, sizeof text, "%016llx", (unsigned long long)signature);
+    set_text(object, "signature", text);
+}
+
 static json_t *job_publication(const struct farm *farm, uint64_t publication)
 {
     struct publication_view view;
@@ -216,6 +225,7 @@ static json_t *job_publication(const struct farm *farm, uint64_t publication)
     set_text(object, "state", publication_state_names[view.state]);
     set_text(object, "cause", cause_names[view.cause]);
     set_text(object, "detail", view.detail);
+    set_signature(object, view.signature);
     set_text(object, "target", view.target->name);
     set_worker(object, "worker", farm, view.worker);
     set_number(object, "tries", view.tries);
@@ -258,6 +268,7 @@ static void set_attempt(json_t *object, const struct farm *farm, const struct jo
     set_number(object, "attempts", job->attempts);
     set_token(object, "attempt", attempt.token);
     set_token(object, "log", attempt.token);
+    set_signature(object, attempt.signature ? attempt.signature : job->held_for);
     set_text(object, "phase", job->state == JOB_RUNNING ? phase_names[attempt.phase] : "none");
     json_object_set_new(object, "stop", coming_stop(farm, attempt.stop_cause, attempt.stop_at_ms));
     set_number(object, "started_at", attempt.offered_wall_ms);
@@ -423,6 +434,7 @@ static json_t *worker_from_view(const struct farm_view *farm, const struct worke
     set_text(object, "state", worker_state_names[view->state]);
     set_text(object, "reason", view->reason);
     set_text(object, "program", view->program);
+    set_flag(object, "owner_publishes", view->capabilities && view->capabilities->may_publish);
     set_flag(object, "may_publish", view->may_publish);
     set_flag(object, "seen", view->joined);
     set_number(object, "silent_ms",

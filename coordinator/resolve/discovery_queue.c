@@ -395,7 +395,7 @@ static const char *publish_problem(struct resolver *resolver, uint64_t run,
     for (size_t i = 0; i < answer->items_count; i++)
         if (answer->items[i].target.kind != TARGET_NONE)
             return "";
-    return "no selected branch has a target: set `publish: TARGET` for it in farm.yaml, or omit "
+    return "no selected branch has a target: `farm target add` adds one, or omit "
            "--publish";
 }
 

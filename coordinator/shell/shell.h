@@ -18,6 +18,7 @@ struct shell {
     const char *home;
     const char *program; /* the path of farmd, for its children */
     struct config config;
+    uint64_t config_hash; /* of the text that config was read from; 0: unknown */
     struct farm *farm;
     struct farm_outcome outcome; /* of this turn */
     struct arena arena;          /* of this turn: messages, replies */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # What deploy/ does to a machine: Debian packages through apt, with apt and dpkg played by scripts;
-# emulation through binfmt_misc, with one of our own in a user namespace.
+# emulation through binfmt_misc, with one of our own in a user namespace; bundles as they are made.
 
 load farm
 
@@ -138,4 +138,25 @@ emulation() {
 		register_emulator && foreign_programs_run && echo it runs"
 	[ "$status" -ne 77 ] || skip "no empty binfmt_misc here"
 	says "it runs"
+}
+
+@test "a bundle runs from any folder; one that is not whole says what it lacks" {
+	local cpu
+	cpu=$(uname -m)
+	[ -e "$binary_dir/bundles/$cpu-linux.tar.gz" ] || skip "no bundles here: build the release preset"
+	mkdir "$top/un packed"
+	tar -xzf "$binary_dir/bundles/$cpu-linux.tar.gz" -C "$top/un packed"
+	ln -s "un packed/bin" "$top/programs"
+	run -0 "$top/programs/farm-worker" --version
+	says "farm-worker "
+	# Nothing of this machine's is loaded.
+	run -0 env LD_DEBUG=libs LD_LIBRARY_PATH=/lib:/usr/lib "$top/programs/farm-worker" --version
+	says "calling init: $top/un packed/bin/../lib/libc.so.6"
+	[ "$(grep 'calling init:' <<<"$output" | grep -vcE "un packed/bin/../lib/|/ld-linux")" -eq 0 ]
+	mv "$top/un packed/lib/farm-worker" "$top/un packed/lib/away"
+	run -127 "$top/programs/farm-worker" --version
+	says "cannot open $top/un packed/bin/../lib/farm-worker"
+	echo "no program" >"$top/un packed/lib/farm-worker"
+	run -127 "$top/programs/farm-worker" --version
+	says "not a program of this bundle: $top/un packed/bin/../lib/farm-worker"
 }

@@ -6,7 +6,8 @@
 # sshd, boot id, machine id and processes. Needs farm.bash and netns.bash loaded before it.
 #
 #   hosts_setup                    in setup(), after farm_setup; skips where the machine cannot
-#   host_boot NAME KIND            systemd | plain | aarch64; a host that was down keeps its files
+#   host_boot NAME KIND            systemd | plain | aarch64 | host11 | host13 | store; a host that was down
+#                                  keeps its files; host11 and host13 have systemd
 #   host_down NAME                 at once, as when the power is cut
 #   host_reinstall NAME KIND       the same address, nothing else of what was there
 #   host_root NAME                 its files, as this machine sees them
@@ -62,16 +63,17 @@ host_folder() {
 }
 
 host_boot() {
-	local name=$1 kind=$2 cpu=x86_64 boot=$2 root status=0
+	local name=$1 kind=$2 wanted=x86_64 boot=$2 root status=0
 	case $kind in
-	aarch64) cpu=aarch64 boot=plain ;;
+	aarch64 | store) wanted=$kind boot=plain ;;
+	host11 | host13) wanted=$kind boot=systemd ;;
 	esac
-	root=$("$source_dir/tests/e2e/hosts" root "$cpu" 2>"$top/hosts/root.log") || status=$?
+	root=$("$source_dir/tests/e2e/hosts" root "$wanted" 2>"$top/hosts/root.log") || status=$?
 	[ $status -ne 77 ] || skip "$(tail -n 1 "$top/hosts/root.log")"
 	[ $status -eq 0 ] || { cat "$top/hosts/root.log" >&2 && return 1; }
 	[ -n "${net_holder[$name]:-}" ] || net_host "$name"
 	host_folder "$name"
-	host_kind[$name]=$kind
+	host_kind[$name]=$boot
 	net_on "$name" setpriv --pdeathsig KILL unshare --mount \
 		"$source_dir/tests/e2e/host-boot" "$boot" "$top/hosts/$name" "$root" </dev/null >/dev/null 2>"$top/hosts/$name/boot" 3>&- &
 	host_init[$name]=$!
@@ -128,7 +130,7 @@ host_on() {
 	first=$(host_first_process "$name")
 	[ "${host_kind[$name]}" = systemd ] || root=$top/hosts/$name/root
 	nsenter --target "$first" --mount --uts --ipc --net --pid --cgroup --root -- \
-		env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root chroot "$root" "$@"
+		env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/store/bin HOME=/root chroot "$root" "$@"
 }
 
 host_known() {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What keeps a machine from joining, met on real hosts: each is one line that says what to do, leaves
 # the host as it was, and is over when that was done. ssh.bats plays what no host here has: another
-# processor, an older glibc.
+# processor.
 
 load farm
 load netns

@@ -37,7 +37,7 @@ projects() {
 	run farm project add "$second"
 	echo "$output"
 	[ "$status" -eq 0 ]
-	says "The coordinator reloads the file"
+	says "projects: build-failing, new"
 	wait_until 20 eval '[ "$(projects)" = "build-failing torchvision" ]'
 	# Nothing was taken away, and what followed the list still does.
 	[ "$(diff "$top/before" "$FARM_HOME/farm.yaml" | grep -c '^<')" -eq 0 ]

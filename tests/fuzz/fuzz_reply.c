@@ -5,6 +5,7 @@
 
 #include "coordinator/cli/screen/events.h"
 #include "coordinator/cli/screen/grid.h"
+#include "coordinator/cli/screen/page.h"
 
 static void show(const json_t *body, struct buf *out)
 {
@@ -16,6 +17,7 @@ static void show(const json_t *body, struct buf *out)
     run_print_counts(run, true, out);
     run_print_failures(run, false, out);
     run_print_waits(run, true, out);
+    page_print(&(struct page){24, 80, true}, body, out);
     run_summary(run, out);
     run_is_over(run);
     run_waits(run);

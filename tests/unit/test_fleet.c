@@ -89,7 +89,7 @@ static void prepare(struct fleet_rig *fleet, struct rig *rig)
                                        .bundles = &fleet->bundle,
                                        .bundle_count = 1};
     }
-    fleet->bundle = (struct bundle){.id = "1-aaa", .cpu = "sparc", .glibc = "2.1", .digest = ""};
+    fleet->bundle = (struct bundle){.id = "1-aaa", .cpu = "sparc", .digest = ""};
     fleet->hosts[REAL].to = rig->to;
 }
 

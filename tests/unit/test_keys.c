@@ -148,6 +148,32 @@ static void validity(void **state)
     assert_false(keys_valid("0000000000000000000000000000000000000000000000000"));
 }
 
+/* A path of 40 characters, all of which a key may have. */
+static void a_path_is_not_taken_for_a_key(void **state)
+{
+    struct fixture *fixture = *state;
+    struct key_pair pair;
+    char named[KEY_TEXT_BYTES];
+    struct err err;
+    assert_int_equal(chdir(fixture->folder), 0);
+    assert_int_equal(mkdir("abcdefghijklmnopqrst", 0700), 0);
+    static const char path[] = "@abcdefghijklmnopqrst/keys.farmd.key.pub";
+    assert_int_equal(strlen(path), KEY_TEXT_BYTES - 1);
+    assert_true(keys_valid(path));
+    assert_int_equal(keys_make(&pair, &err), 0);
+    assert_int_equal(keys_save("abcdefghijklmnopqrst/keys.farmd.key", &pair, &err), 0);
+    assert_int_equal(keys_named(path, named, &err), 0);
+    assert_string_equal(named, pair.public_key);
+    assert_int_equal(keys_named(path + 1, named, &err), 0);
+    assert_string_equal(named, pair.public_key);
+    assert_int_equal(keys_named(pair.public_key, named, &err), 0);
+    assert_string_equal(named, pair.public_key);
+    assert_int_equal(keys_named("@nowhere", named, &err), -1);
+    assert_string_equal(err.text,
+                        "\"@nowhere\" is neither a public key (40 characters) nor a .pub file");
+    assert_int_equal(chdir("/"), 0);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -155,7 +181,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(a_pair_is_kept),        IN_FOLDER(a_key_is_not_overwritten),
         IN_FOLDER(ensure_makes_once),     IN_FOLDER(a_readable_key_is_refused),
-        IN_FOLDER(odd_files_are_refused), cmocka_unit_test(validity),
+        IN_FOLDER(odd_files_are_refused), IN_FOLDER(a_path_is_not_taken_for_a_key),
+        cmocka_unit_test(validity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

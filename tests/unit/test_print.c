@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What people see: text made harmless, columns, durations, the grid of a run. */
 #include "coordinator/cli/screen/grid.h"
+#include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
 #include "coordinator/cli/screen/sanitize.h"
@@ -234,6 +235,82 @@ static void counts_and_failures_stand_below(void **state)
     json_decref(run);
 }
 
+/* ---- the page that fits -------------------------------------------------------------------- */
+
+enum { PAGE_JOBS = 1295, PAGE_BRANCHES = 13 };
+
+/* As the real repositories are: 13 branches, and one cause that took every third variant. */
+static json_t *large_status(void)
+{
+    json_t *jobs = json_array(), *branches = json_array();
+    for (int i = 0; i < PAGE_JOBS; i++) {
+        char gpu[16], package[32], branch[16];
+        bool failed = i % 3 == 0;
+        snprintf(gpu, sizeof gpu, "sm%d", 60 + i % 20);
+        snprintf(package, sizeof package, "package-%d", i);
+        snprintf(branch, sizeof branch, "branch-%d", i % PAGE_BRANCHES);
+        json_array_append_new(jobs,
+                              json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
+                                        "branch", branch, "package", package, "gpu", gpu, "isa",
+                                        i % 2 ? "avx2" : "avx512", "state", "closed", "verdict",
+                                        !failed      ? "ok"
+                                        : i % 6 == 0 ? "failed"
+                                                     : "blocked",
+                                        "cause", failed ? "compile" : "none", "detail",
+                                        failed ? package : "", "signature", failed ? "77" : "",
+                                        "worker", failed && i % 6 == 0 ? "big" : "", "log", ""));
+    }
+    for (int i = 0; i < PAGE_BRANCHES; i++)
+        json_array_append_new(branches, json_pack("{s:s, s:s}", "branch", "branch", "summary",
+                                                  "60/99 ok, 39 failed (1 cause)"));
+    return json_pack("{s:{s:i, s:s, s:i, s:o, s:o, s:[{s:s, s:i}]}, s:{s:i, s:[{s:s, s:s}]}}",
+                     "run", "run", 9, "state", "open", "total", PAGE_JOBS, "jobs", jobs, "branches",
+                     branches, "waits", "reason", "no worker builds for aarch64-linux", "jobs", 400,
+                     "farm", "workers_online", 1, "notices", "notice", "publishing-held", "text",
+                     "a token is wanted");
+}
+
+static size_t count_lines(const struct buf *out)
+{
+    size_t lines = 0;
+    for (size_t i = 0; i < out->size; i++)
+        lines += out->data[i] == '\n';
+    return lines;
+}
+
+static void a_page_fits_the_terminal(void **state)
+{
+    (void)state;
+    json_t *status = large_status();
+    struct buf out = {0};
+    page_print(&(struct page){.rows = 24}, status, &out);
+    assert_true(count_lines(&out) <= 23);
+    const char *text = text_of(&out);
+    assert_non_null(strstr(text, "run 9 is open"));
+    assert_non_null(strstr(text, "host 400 jobs wait: no worker builds for aarch64-linux\n"));
+    assert_non_null(strstr(text, "FAIL 432 variants, 216 of them not built: compile: package-0 "
+                                 "(first branch-0 package-0 on big)\n"));
+    assert_non_null(strstr(text, "needs you: a token is wanted\n"));
+    assert_non_null(strstr(text, "farm status --all shows the grid and all lines\n"));
+    assert_null(strstr(text, "sm60"));
+    /* A small terminal has the start of everything, and says how much more there is. */
+    buf_clear(&out);
+    page_print(&(struct page){.rows = 12, .columns = 40}, status, &out);
+    assert_true(count_lines(&out) <= 11);
+    assert_non_null(strstr(text_of(&out), "  and 8 more\n"));
+    for (const char *line = text_of(&out); *line; line += strcspn(line, "\n") + 1)
+        assert_true(strcspn(line, "\n") <= 46); /* the last line is ours and may be longer */
+    /* All of it: every branch has its grid, and no cell repeats a word. */
+    buf_clear(&out);
+    page_print(&(struct page){0}, status, &out);
+    text = text_of(&out);
+    assert_non_null(strstr(text, "sm79"));
+    assert_null(strstr(text, "ok,ok"));
+    assert_null(strstr(text, "more\n"));
+    buf_release(&out);
+    json_decref(status);
+}
+
 static void what_a_limit_will_stop_is_a_line(void **state)
 {
     (void)state;
@@ -336,6 +413,7 @@ int main(void)
         cmocka_unit_test(only_colours_survive),
         cmocka_unit_test(broken_sequences_do_no_harm),
         cmocka_unit_test(a_run_is_a_grid_for_each_branch),
+        cmocka_unit_test(a_page_fits_the_terminal),
         cmocka_unit_test(what_a_limit_will_stop_is_a_line),
         cmocka_unit_test(counts_and_failures_stand_below),
         cmocka_unit_test(the_last_line_is_exact),

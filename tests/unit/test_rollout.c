@@ -20,7 +20,7 @@ static int clear(void **state)
     return 0;
 }
 
-static const char manifest[] = "id 0.2.0-abc\nsystem aarch64-linux\nglibc 2.36\nbytes 8000000\n"
+static const char manifest[] = "id 0.2.0-abc\nsystem aarch64-linux\nbytes 8000000\n"
                                "sha256 00  bin/farm-worker\n";
 static struct bundle bundle;
 
@@ -43,7 +43,7 @@ static struct wishes want(void)
 /* What a fresh Debian 12 says. */
 static const char fresh[] =
     "probe 1\nkernel Linux\ncpu arm64\nhostname arm1.example\nuser builder\n"
-    "os Debian GNU/Linux 12 (bookworm)\nlibc glibc 2.36\n"
+    "os Debian GNU/Linux 12 (bookworm)\n"
     "git git version 2.39.5\nprefix /opt/floxfarm\nwritable\n"
     "free 2000000\ntunnel 17017\nend\n";
 
@@ -127,8 +127,6 @@ static void test_problems_say_what_to_do(void **state)
         {"kernel ", "kernel Darwin", "the host runs Darwin: a worker needs Linux"},
         {"cpu ", "cpu riscv64", "the host's processor is riscv64: a worker needs"},
         {"cpu ", "cpu x86_64", "this machine has no bundle for x86_64: build it"},
-        {"libc ", "libc", "the host's C library is not glibc"},
-        {"libc ", "libc glibc 2.4", "the host has glibc 2.4, but the bundle needs 2.36"},
         {"git ", "git", "the host has no git: install it"},
         {"free ", "free 20000", "/opt/floxfarm has 19 MiB free, but a worker needs 71"},
         {"writable", "", "user builder cannot write to /opt/floxfarm"},
@@ -159,18 +157,6 @@ static void test_what_is_no_probe_is_refused(void **state)
     assert_int_equal(rollout_observe((char *)many.data, &arena, &facts, &err), 0);
     assert_null(facts.other[ROLLOUT_BUNDLES_MAX]);
     buf_release(&many);
-}
-
-static void test_versions(void **state)
-{
-    (void)state;
-    assert_true(version_at_least("2.36", "2.4"));
-    assert_true(version_at_least("2.36", "2.36"));
-    assert_true(version_at_least("2.36.1", "2.36"));
-    assert_true(version_at_least("3", "2.36"));
-    assert_false(version_at_least("2.4", "2.36"));
-    assert_false(version_at_least("2", "2.36"));
-    assert_false(version_at_least("", "2.36"));
 }
 
 static void test_lines_quote_what_others_wrote(void **state)
@@ -230,9 +216,9 @@ static void test_manifests(void **state)
     assert_int_equal(strlen(out.digest), 64);
     assert_int_equal(bundle_read(manifest, "x86_64", &arena, &out, &err), -1);
     assert_int_equal(bundle_read("", "x86_64", &arena, &out, &err), -1);
-    assert_int_equal(bundle_read("id 1/../x\nsystem aarch64-linux\nglibc 2\nbytes 1\n", "aarch64",
-                                 &arena, &out, &err),
-                     -1);
+    assert_int_equal(
+        bundle_read("id 1/../x\nsystem aarch64-linux\nbytes 1\n", "aarch64", &arena, &out, &err),
+        -1);
 }
 
 static int inventory(const char *text, struct inventory *out, struct err *err)
@@ -282,7 +268,6 @@ int main(void)
         cmocka_unit_test_teardown(test_what_is_there_is_no_step, clear),
         cmocka_unit_test_teardown(test_problems_say_what_to_do, clear),
         cmocka_unit_test_teardown(test_what_is_no_probe_is_refused, clear),
-        cmocka_unit_test_teardown(test_versions, clear),
         cmocka_unit_test_teardown(test_lines_quote_what_others_wrote, clear),
         cmocka_unit_test_teardown(test_complaints, clear),
         cmocka_unit_test_teardown(test_manifests, clear),

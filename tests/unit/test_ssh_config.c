@@ -10,7 +10,7 @@
 
 static struct rig *rig;
 
-/* ---- rig -------------------------------------------------------------------------------------- */
+/* ---- rig ----------------------------------------------------------------------------------- */
 
 static void write_program(const char *name, const char *text)
 {
@@ -109,7 +109,7 @@ static pid_t second_sshd(const char *key, int *port, const char *more)
     return start_sshd_as(rig, key, *port, more);
 }
 
-/* ---- host keys -------------------------------------------------------------------------------- */
+/* ---- host keys ----------------------------------------------------------------------------- */
 
 static void what_is_noted_serves_ssh(void **state)
 {
@@ -187,7 +187,7 @@ static void known_hosts_behind_a_link_stays_a_link(void **state)
     assert_non_null(strstr(log_in(&to, true), "is larger than"));
 }
 
-/* ---- keys ------------------------------------------------------------------------------------- */
+/* ---- keys ---------------------------------------------------------------------------------- */
 
 static pid_t start_agent(int keys, bool with_user)
 {
@@ -260,7 +260,7 @@ static void identities_only_leaves_other_keys_out(void **state)
     stop_sshd(agent);
 }
 
-/* ---- proxies ---------------------------------------------------------------------------------- */
+/* ---- proxies ------------------------------------------------------------------------------- */
 
 static void a_jump_through_another_sshd(void **state)
 {
@@ -289,7 +289,7 @@ static void a_jump_through_another_sshd(void **state)
     assert_string_not_equal(log_in(&hop, true), "");
 }
 
-/* ---- configurations --------------------------------------------------------------------------- */
+/* ---- configurations ------------------------------------------------------------------------ */
 
 static void debians_own_configuration_works(void **state)
 {

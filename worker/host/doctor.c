@@ -3,8 +3,9 @@
  *
  * Each check has one of three results: ok; warn (builds work, with a restriction); bad (builds or
  * the worker will fail). A result that is not ok comes with a fix. Nothing is changed, and every
- * program that is run has a time limit. Minimums: flox 1.12.0 (builders/flox.c), git 2.17 (can
- * remove worktrees), memory and disk for one heavy build (defaults of farm.yaml, docs/config.md).
+ * program that is run has a time limit. Minimums: Linux 5.3 (pidfd_open), flox 1.12.0
+ * (builders/flox.c), git 2.17 (can remove worktrees), memory and disk for one heavy build (defaults
+ * of farm.yaml, docs/config.md).
  */
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
@@ -23,7 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timex.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum {
@@ -56,6 +59,26 @@ static void check_report(struct examination *exam, const char *name, enum findin
     json_array_append_new(exam->checks, json_pack("{s:s, s:s, s:s*, s:s*}", "name", name, "state",
                                                   finding_names[finding], "text", text, "fix",
                                                   finding == FINE ? "" : fix));
+}
+
+/* ---- the kernel ---------------------------------------------------------------------------- */
+
+/* A worker brings its own libc, so nothing else says that a host is too old. Asks for the call and
+ * not for the version, because distributions add calls to older kernels. */
+static void check_kernel(struct examination *exam)
+{
+    struct utsname kernel;
+    uname(&kernel);
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (pidfd < 0)
+        check_report(exam, "kernel", BAD,
+                     arena_print(exam->arena, "Linux %s has no pidfd_open", kernel.release),
+                     "upgrade the kernel to Linux 5.3 or later");
+    else
+        check_report(exam, "kernel", FINE, arena_print(exam->arena, "Linux %s", kernel.release),
+                     "");
+    if (pidfd >= 0)
+        close(pidfd);
 }
 
 /* ---- programs ------------------------------------------------------------------------------ */
@@ -368,8 +391,8 @@ static void print_text(const struct examination *exam)
 int host_doctor(struct worker_options *options, struct err *err)
 {
     static void (*const checks[])(struct examination * exam) = {
-        check_git,    check_builders,    check_nix,   check_memory,   check_disks,
-        check_cgroup, check_coordinator, check_clock, check_projects, check_service,
+        check_kernel, check_git,         check_builders, check_nix,      check_memory,  check_disks,
+        check_cgroup, check_coordinator, check_clock,    check_projects, check_service,
     };
     struct examination exam = {
         .options = options, .arena = &options->arena, .checks = json_array()};

@@ -436,11 +436,6 @@ void options_release(struct worker_options *options)
 int options_server_key(const struct worker_options *options, char key[KEY_TEXT_BYTES],
                        struct err *err)
 {
-    if (keys_valid(options->server_key)) { /* checked first, because a key may begin with '@' */
-        memcpy(key, options->server_key, KEY_TEXT_BYTES);
-        return 0;
-    }
-    if (options->server_key[0] == '@')
-        return keys_load_public(options->server_key + 1, key, err);
-    return err_set(err, "--server-key must be 40 characters of Z85 or @FILE");
+    return keys_named(options->server_key, key, err) < 0 ? err_prefix(err, "the coordinator's key")
+                                                         : 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/commands/yaml_list.h"
 #include "coordinator/cli/process.h"
 #include "proto/limits.h"
 
@@ -29,4 +30,13 @@ enum exit_code cmd_config_check(struct invocation *invocation)
 enum exit_code cmd_config_explain(struct invocation *invocation)
 {
     return run_farmd(invocation, "config-explain");
+}
+
+enum exit_code cmd_config_reload(struct invocation *invocation)
+{
+    bool runs;
+    enum exit_code code = yaml_reload(invocation, &runs);
+    if (code == EXIT_FINE && !runs)
+        puts("no coordinator runs here: farm up reads farm.yaml when it starts one");
+    return code;
 }

@@ -28,12 +28,8 @@ static int public_key(struct invocation *invocation, char key[KEY_TEXT_BYTES], c
     const char *given = option_text(invocation, "public"), *name = invocation->arguments[0];
     struct key_pair pair;
     *made = NULL;
-    if (keys_valid(given)) {
-        memcpy(key, given, KEY_TEXT_BYTES);
-        return 0;
-    }
     if (*given)
-        return keys_load_public(given, key, err);
+        return keys_named(given, key, err);
     if (strchr(name, '/') || *name == '.')
         return err_set(err, "a name must not contain a slash or begin with a dot");
     *made = arena_print(&invocation->arena, "%s/keys/%s.key", invocation->home, name);

@@ -1,145 +1,132 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_project.c - `farm project add`: adds a repository to farm.yaml.
- *
- * The new project is appended to the list of projects as text, so that everything a person wrote
- * there, comments too, is kept. The result is parsed as the coordinator would parse it before it
- * replaces the file; then a running coordinator is told to reload it.
- */
+/* cmd_project.c - `farm project`: the repositories in farm.yaml. A running coordinator takes the
+ * changed file at once. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/commands/init.h"
+#include "coordinator/cli/commands/yaml_list.h"
 #include "coordinator/cli/home.h"
-#include "coordinator/cli/process.h"
+#include "coordinator/cli/screen/print.h"
 #include "coordinator/config/config.h"
-#include "proto/base/io.h"
-#include "proto/limits.h"
+#include "proto/json.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char list_key[] = "projects:";
+/* ---- list ---------------------------------------------------------------------------------- */
 
-static size_t line_size(const char *text)
+static json_t *project_json(const struct config_project *project)
 {
-    size_t size = strcspn(text, "\n");
-    return size + (text[size] == '\n');
+    json_t *branches = json_array();
+    for (size_t i = 0; i < project->branches_count; i++)
+        json_array_append_new(branches, json_text(project->branches[i].name));
+    return json_pack("{s:s, s:s, s:s, s:o}", "project", project->name, "url", project->url,
+                     "builder", builder_names[project->builder], "branches", branches);
 }
 
-static size_t leading_blanks(const char *line)
+static void print_projects(const struct config *config, struct arena *arena)
 {
-    return strspn(line, " ");
-}
-
-static bool is_blank(const char *line)
-{
-    return line[leading_blanks(line)] == '\n' || !line[leading_blanks(line)];
-}
-
-/* The line with the key `projects`, or NULL. */
-static const char *find_list(const char *yaml)
-{
-    for (const char *line = yaml; *line; line += line_size(line))
-        if (strncmp(line, list_key, sizeof list_key - 1) == 0)
-            return line;
-    return NULL;
-}
-
-/* The end of the list that begins at `line`: after its last item. Blank lines and comments that
- * follow belong to the next key. */
-static const char *end_of_list(const char *line)
-{
-    const char *end = line += line_size(line);
-    for (; *line; line += line_size(line)) {
-        bool inside = *line == ' ' || *line == '-';
-        if (!is_blank(line) && !inside && *line != '#')
-            break;
-        if (!is_blank(line) && inside)
-            end = line + line_size(line);
+    static const struct column columns[] = {
+        {"project", false}, {"builder", false}, {"branches", true}, {"url", false}};
+    struct screen screen = screen_of(stdout);
+    struct table *table = table_create(columns, sizeof columns / sizeof *columns);
+    struct buf text = {0};
+    for (size_t i = 0; i < config->projects_count; i++) {
+        const struct config_project *project = &config->projects[i];
+        table_cell(table, INK_BOLD, project->name);
+        table_cell(table, INK_PLAIN, builder_names[project->builder]);
+        table_cell(table, INK_PLAIN, arena_print(arena, "%zu", project->branches_count));
+        table_cell(table, INK_PLAIN, project->url);
     }
-    return end;
+    if (config->projects_count)
+        table_print(table, screen.colours, &text);
+    else
+        buf_print(&text, "no projects: farm project add URL adds one\n");
+    screen_write(&screen, &text);
+    buf_release(&text);
+    table_destroy(table);
 }
 
-/* The indentation of the list's items; 2 when it has none. */
-static size_t indent_of(const char *list, const char *end)
-{
-    for (const char *line = list + line_size(list); line < end; line += line_size(line))
-        if (line[leading_blanks(line)] == '-')
-            return leading_blanks(line);
-    return 2;
-}
-
-static void insert_item(const char *item, size_t indent, struct buf *out)
-{
-    for (const char *line = item; *line; line += line_size(line)) {
-        size_t size = line_size(line), own = leading_blanks(line) < 2 ? leading_blanks(line) : 2;
-        if (!is_blank(line))
-            buf_print(out, "%*s", (int)indent, "");
-        buf_add(out, line + own, size - own);
-    }
-}
-
-/* `yaml` with the only project of `fresh` appended to its projects. */
-static int insert_project(const char *yaml, const char *fresh, struct buf *out, struct err *err)
-{
-    const char *list = find_list(yaml);
-    const char *item = find_list(fresh);
-    if (!item)
-        return err_set(err, "farmd discovered no project");
-    item += line_size(item);
-    const char *value = list ? list + sizeof list_key - 1 : "\n";
-    const char *rest = value + strspn(value, " ");
-    bool is_flow = list && *rest != '\n' && *rest && *rest != '#' && strncmp(rest, "[]", 2) != 0;
-    if (is_flow)
-        return err_set(err, "`projects` in farm.yaml is written on one line: write it as a list of "
-                            "`- name: ...`, then try again");
-    const char *end = list ? end_of_list(list) : yaml + strlen(yaml);
-    size_t head = (size_t)((list ? list : end) - yaml);
-    buf_add(out, yaml, head);
-    if (head && out->data[head - 1] != '\n')
-        buf_print(out, "\n");
-    buf_print(out, "%s\n", list_key);
-    if (list)
-        buf_add(out, list + line_size(list), (size_t)(end - list) - line_size(list));
-    insert_item(item, list ? indent_of(list, end) : 2, out);
-    buf_add(out, end, strlen(end));
-    return 0;
-}
-
-static int check_yaml(const struct buf *yaml, const char *path, struct err *err)
+enum exit_code cmd_project_list(struct invocation *invocation)
 {
     struct config config = {0};
-    int result = config_parse((struct bytes){yaml->data, yaml->size}, path, &config, err);
+    struct err err;
+    int result =
+        config_read(home_path(&invocation->arena, invocation->home, "farm.yaml"), &config, &err);
+    if (result == 0 && option_given(invocation, "json")) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < config.projects_count; i++)
+            json_array_append_new(list, project_json(&config.projects[i]));
+        print_json(list);
+    } else if (result == 0) {
+        print_projects(&config, &invocation->arena);
+    }
     config_release(&config);
-    return result;
+    return result < 0 ? fail(EXIT_REFUSED, "%s", err.text) : EXIT_FINE;
 }
 
-/* Returns true when a coordinator runs and was told to reload farm.yaml. */
-static bool reload_coordinator(struct invocation *invocation)
+/* ---- add, remove --------------------------------------------------------------------------- */
+
+/* Says what the coordinator makes of the changed file. */
+static enum exit_code finish(struct invocation *invocation, const char *next)
 {
-    const char *path = home_path(&invocation->arena, invocation->home, "run/farmd.pid");
-    pid_t pid = process_running(path);
-    return pid > 0 && kill(pid, SIGHUP) == 0;
+    bool runs;
+    enum exit_code code = yaml_reload(invocation, &runs);
+    if (code == EXIT_FINE && !runs)
+        puts(next);
+    return code;
+}
+
+static const char *item_of(const struct buf *fresh)
+{
+    static const char key[] = "\nprojects:\n";
+    const char *list = fresh->data ? strstr((const char *)fresh->data, key) : NULL;
+    return list ? list + sizeof key - 1 : NULL;
+}
+
+static int add_project(struct invocation *invocation, struct buf *old, struct buf *fresh,
+                       struct buf *merged, struct err *err)
+{
+    if (yaml_read(invocation, old, err) < 0 ||
+        init_discover(invocation, invocation->arguments[0], fresh, err) < 0)
+        return -1;
+    const char *item = item_of(fresh);
+    if (!item)
+        return err_set(err, "farmd discovered no project");
+    if (yaml_append_item((const char *)old->data, "projects", item, merged, err) < 0)
+        return -1;
+    return yaml_replace(invocation, merged, err);
 }
 
 enum exit_code cmd_project_add(struct invocation *invocation)
 {
-    const char *path = home_path(&invocation->arena, invocation->home, "farm.yaml");
     struct buf old = {0}, fresh = {0}, merged = {0};
     struct err err;
-    bool failed = io_read_file(path, LIMIT_CONFIG_BYTES, &old, &err) ||
-                  init_discover(invocation, invocation->arguments[0], &fresh, &err) ||
-                  insert_project((const char *)old.data, (const char *)fresh.data, &merged, &err) ||
-                  check_yaml(&merged, path, &err) ||
-                  io_write_file(path, merged.data, merged.size, 0640, true, &err);
+    int result = add_project(invocation, &old, &fresh, &merged, &err);
     buf_release(&old);
     buf_release(&fresh);
     buf_release(&merged);
-    if (failed)
-        return fail(EXIT_REFUSED, "%s; %s was not changed", err.text, path);
-    printf("added to %s; nothing is published until you set a target for its branches there.\n%s\n",
-           path,
-           reload_coordinator(invocation)
-               ? "The coordinator reloads the file: farm matrix shows the project"
-               : "Next: farm up, then farm matrix");
-    return EXIT_FINE;
+    if (result < 0)
+        return fail(EXIT_REFUSED, "%s; farm.yaml was not changed", err.text);
+    puts("added to farm.yaml; nothing is published until its branches have a target");
+    return finish(invocation, "Next: farm up, then farm matrix");
+}
+
+enum exit_code cmd_project_remove(struct invocation *invocation)
+{
+    struct buf old = {0}, rest = {0};
+    struct err err;
+    int result = yaml_read(invocation, &old, &err);
+    if (result == 0)
+        result = yaml_remove_item((const char *)old.data, "projects", invocation->arguments[0],
+                                  &rest, &err);
+    if (result == 0)
+        result = yaml_replace(invocation, &rest, &err);
+    buf_release(&old);
+    buf_release(&rest);
+    if (result < 0)
+        return fail(EXIT_REFUSED, "%s; farm.yaml was not changed", err.text);
+    printf("%s is no longer in farm.yaml; what runs of it goes on, and the ledger keeps what it "
+           "published\n",
+           invocation->arguments[0]);
+    return finish(invocation, "Next: farm up");
 }

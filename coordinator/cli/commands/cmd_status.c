@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/follow.h"
-#include "coordinator/cli/screen/grid.h"
+#include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
 #include "proto/json.h"
@@ -29,52 +29,14 @@ static enum exit_code ask_status(struct invocation *invocation, json_t **body)
 
 /* ---- status -------------------------------------------------------------------------------- */
 
-/* Notices that stay open until a person acts. */
-static void print_needs(const json_t *notices, struct arena *arena, bool colours, struct buf *out)
-{
-    size_t index;
-    json_t *notice;
-    json_array_foreach(notices, index, notice)
-    {
-        if (!strncmp(json_get_text(notice, "notice", ""), "run-", 4))
-            continue;
-        ink_add(out, colours, INK_BAD, "needs you");
-        buf_print(out, ": %s\n", text_safe(arena, json_get_text(notice, "text", "")));
-    }
-}
-
-static void print_farm(const json_t *farm, bool colours, struct buf *out)
-{
-    struct arena arena = {0};
-    if (json_get_flag(farm, "paused")) {
-        ink_add(out, colours, INK_NOTE, "paused");
-        buf_print(out, ": %s (farm resume ends this)\n",
-                  text_safe(&arena, json_get_text(farm, "paused_reason", "")));
-    }
-    if (json_object_get(farm, "intake_open") && !json_get_flag(farm, "intake_open")) {
-        ink_add(out, colours, INK_BAD, "takes no new work");
-        buf_print(out, ": %s\n", text_safe(&arena, json_get_text(farm, "intake_reason", "")));
-    }
-    print_needs(json_object_get(farm, "notices"), &arena, colours, out);
-    if (json_get_u64(farm, "workers_online", 0) == 0)
-        buf_print(out, "no worker is online: farm worker list, farm worker start NAME\n");
-    arena_clear(&arena);
-}
-
-static void print_status(const json_t *body)
+static void print_status(const json_t *body, bool all)
 {
     struct screen screen = screen_of(stdout);
     struct buf text = {0};
-    const json_t *run = json_object_get(body, "run");
-    if (json_is_object(run)) {
-        grid_print(run, screen.colours, &text);
-        run_print_counts(run, screen.colours, &text);
-        run_print_stops(run, screen.colours, &text);
-        run_print_failures(run, screen.colours, &text);
-    } else {
-        buf_print(&text, "no run yet: farm rebuild starts one\n");
-    }
-    print_farm(json_object_get(body, "farm"), screen.colours, &text);
+    struct page page = {.rows = all ? 0 : screen.rows,
+                        .columns = all || !screen.is_terminal ? 0 : screen.columns,
+                        .colours = screen.colours};
+    page_print(&page, body, &text);
     screen_write(&screen, &text);
     buf_release(&text);
 }
@@ -88,7 +50,7 @@ enum exit_code cmd_status(struct invocation *invocation)
     if (option_given(invocation, "json"))
         print_json(json_incref(body));
     else
-        print_status(body);
+        print_status(body, option_given(invocation, "all"));
     json_decref(body);
     return EXIT_FINE;
 }

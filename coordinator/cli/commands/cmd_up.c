@@ -152,14 +152,15 @@ static enum exit_code up_here(struct invocation *invocation, const struct farm_p
         tunnels_start(invocation);
     if (code != EXIT_FINE || option_given(invocation, "no-worker"))
         return code;
-    const struct local_worker worker = {.name = "local",
-                                        .home = "",
-                                        .program = "",
-                                        .supervisor = "",
-                                        .slots = option_text(invocation, "slots"),
-                                        .heavy = "",
-                                        .emulate = "",
-                                        .may_publish = option_given(invocation, "may-publish")};
+    const struct local_worker worker = {
+        .name = "local",
+        .home = "",
+        .program = "",
+        .supervisor = "",
+        .slots = option_text(invocation, "slots"),
+        .heavy = "",
+        .emulate = "",
+        .publish = option_given(invocation, "may-publish") ? PUBLISH_YES : PUBLISH_AS_IS};
     return local_worker_start(invocation, &worker);
 }
 

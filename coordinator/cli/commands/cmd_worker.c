@@ -142,14 +142,15 @@ static enum exit_code check_number(struct invocation *invocation, const char *op
 
 enum exit_code cmd_worker_start(struct invocation *invocation)
 {
-    const struct local_worker worker = {.name = invocation->arguments[0],
-                                        .home = option_text(invocation, "worker-home"),
-                                        .program = option_text(invocation, "program"),
-                                        .supervisor = option_text(invocation, "supervisor"),
-                                        .slots = option_text(invocation, "slots"),
-                                        .heavy = option_text(invocation, "heavy"),
-                                        .emulate = option_text(invocation, "emulate"),
-                                        .may_publish = option_given(invocation, "may-publish")};
+    const struct local_worker worker = {
+        .name = invocation->arguments[0],
+        .home = option_text(invocation, "worker-home"),
+        .program = option_text(invocation, "program"),
+        .supervisor = option_text(invocation, "supervisor"),
+        .slots = option_text(invocation, "slots"),
+        .heavy = option_text(invocation, "heavy"),
+        .emulate = option_text(invocation, "emulate"),
+        .publish = option_given(invocation, "may-publish") ? PUBLISH_YES : PUBLISH_AS_IS};
     enum exit_code code = check_number(invocation, "slots");
     if (code == EXIT_FINE)
         code = check_number(invocation, "heavy");

@@ -158,10 +158,9 @@ static void report_plan(struct deploy_screen *screen, const struct fleet_host *m
     const struct host_facts *facts = member->facts;
     const struct plan *plan = &member->plan;
     struct arena *arena = screen->arena;
-    printf("%s: %s, %s, glibc %s, git %s, %s free in %s\n", member_name(member), facts->cpu,
-           *facts->os ? facts->os : facts->kernel, *facts->glibc ? facts->glibc : "none",
-           *facts->git ? facts->git : "none", format_bytes(arena, facts->free_bytes),
-           text_safe(arena, facts->prefix));
+    printf("%s: %s, %s, git %s, %s free in %s\n", member_name(member), facts->cpu,
+           *facts->os ? facts->os : facts->kernel, *facts->git ? facts->git : "none",
+           format_bytes(arena, facts->free_bytes), text_safe(arena, facts->prefix));
     for (size_t i = 0; i < plan->problem_count; i++)
         printf("  bad   %s\n", text_safe(arena, plan->problems[i]));
     for (size_t i = 0; i < plan->count; i++)

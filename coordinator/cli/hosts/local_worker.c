@@ -7,6 +7,7 @@
 #include "coordinator/cli/process.h"
 #include "proto/base/io.h"
 #include "proto/base/text.h"
+#include "proto/json.h"
 #include "proto/keys.h"
 #include "proto/limits.h"
 
@@ -16,126 +17,211 @@
 
 #define STOP_WAIT_MS 15000
 
-/* The worker creates its key itself and prints the public half: the secret key never leaves its
- * home. */
-static int worker_key(const char *program, const char *home, char key[KEY_TEXT_BYTES],
-                      struct err *err)
-{
-    struct buf text = {0};
-    const char *argv[] = {program, "keys", "--home", home, NULL};
-    int code = process_capture(argv, LIMIT_TEXT_BYTES, &text, err);
-    if (text.size)
-        text.data[strcspn((char *)text.data, "\r\n")] = '\0';
-    bool fine = code == 0 && text.size && keys_valid((char *)text.data);
-    if (fine)
-        memcpy(key, text.data, KEY_TEXT_BYTES);
-    buf_release(&text);
-    if (fine || code < 0)
-        return fine ? 0 : -1;
-    return err_set(err, "%s keys did not print a public key (exit code %d)", program, code);
-}
+/* Where the worker's things are, and what it runs. */
+struct local_place {
+    const char *home, *program, *supervisor;
+    const char *pid_file, *log_file;
+};
 
-static enum exit_code enrol_worker(struct invocation *invocation, const struct local_worker *worker,
-                                   const char *key)
-{
-    json_t *arguments = json_pack("{s:s, s:s, s:s, s:b}", "name", worker->name, "public_key", key,
-                                  "role", "worker", "may_publish", (int)worker->may_publish);
-    return invocation_tell(invocation, "enrol", arguments);
-}
-
-/* *out is true when an earlier start has already enrolled the key. */
-static enum exit_code is_enrolled(struct invocation *invocation, const struct local_worker *worker,
-                                  const char *key, bool *out)
-{
-    json_t *body = NULL, *peer;
-    size_t index;
-    enum exit_code code = invocation_ask(invocation, "peers", NULL, &body);
-    *out = false;
-    json_array_foreach(json_object_get(body, "peers"), index, peer)
-    {
-        const char *known = json_string_value(json_object_get(peer, "key"));
-        bool publishes = json_is_true(json_object_get(peer, "may_publish"));
-        if (known && !strcmp(known, key) && publishes == worker->may_publish)
-            *out = true;
-    }
-    json_decref(body);
-    return code;
-}
-
-static enum exit_code ensure_enrolled(struct invocation *invocation,
-                                      const struct local_worker *worker, const char *program,
-                                      const char *home)
-{
+/* What the worker says about itself when its settings are written. */
+struct local_state {
     char key[KEY_TEXT_BYTES];
-    struct err err;
-    bool enrolled;
-    if (io_make_folders(home, 0755, &err) || worker_key(program, home, key, &err))
-        return fail(EXIT_REFUSED, "%s", err.text);
-    enum exit_code code = is_enrolled(invocation, worker, key, &enrolled);
-    return code != EXIT_FINE || enrolled ? code : enrol_worker(invocation, worker, key);
-}
+    bool changed;
+};
 
-/* The worker's command line; options that are "" are left out. */
-static const char **command_line(struct invocation *invocation, const struct local_worker *worker,
-                                 const char *program, const char *home)
+static struct local_place place_of(struct invocation *invocation, const struct local_worker *worker)
 {
     struct arena *arena = &invocation->arena;
-    const char *server = arena_print(arena, "@%s/keys/farmd.key.pub", invocation->home);
+    return (struct local_place){
+        .home = *worker->home ? worker->home
+                              : arena_print(arena, "%s/workers/%s", invocation->home, worker->name),
+        .program = *worker->program ? worker->program : process_find(arena, "farm-worker"),
+        .supervisor = worker->supervisor,
+        .pid_file = arena_print(arena, "%s/run/worker-%s.pid", invocation->home, worker->name),
+        .log_file = arena_print(arena, "%s/log/worker-%s.log", invocation->home, worker->name)};
+}
+
+/* ---- settings ------------------------------------------------------------------------------ */
+
+/* The command line that writes worker.conf; settings that are "" are left out. */
+static const char **enrol_line(struct invocation *invocation, const struct local_worker *worker,
+                               const struct local_place *place)
+{
+    struct arena *arena = &invocation->arena;
     const char *pairs[][2] = {
-        {"--home", home},
-        {"--connect", home_endpoint(arena, invocation->home, "control")},
-        {"--log-connect", home_endpoint(arena, invocation->home, "log")},
-        {"--server-key", server},
-        {"--supervisor", worker->supervisor},
+        {"--home", place->home},
+        {"--name", worker->name},
+        {"--coordinator", home_endpoint(arena, invocation->home, "control")},
+        {"--coordinator-key", arena_print(arena, "@%s/keys/farmd.key.pub", invocation->home)},
+        {"--log-coordinator", home_endpoint(arena, invocation->home, "log")},
         {"--slots", worker->slots},
         {"--heavy", worker->heavy},
         {"--emulate", worker->emulate},
     };
     size_t count = sizeof pairs / sizeof *pairs, used = 0;
     const char **argv = arena_new(arena, (2 * count + 4) * sizeof *argv);
-    argv[used++] = program;
-    argv[used++] = "run";
+    argv[used++] = place->program;
+    argv[used++] = "enrol";
     for (size_t i = 0; i < count; i++)
         if (*pairs[i][1]) {
             argv[used++] = pairs[i][0];
             argv[used++] = pairs[i][1];
         }
-    if (worker->may_publish)
-        argv[used++] = "--may-publish";
+    if (worker->publish != PUBLISH_AS_IS)
+        argv[used++] = worker->publish == PUBLISH_YES ? "--may-publish" : "--no-publish";
     return argv;
+}
+
+/* The worker writes its own settings and its key: the secret half never leaves its home. */
+static int write_settings(struct invocation *invocation, const struct local_worker *worker,
+                          const struct local_place *place, struct local_state *out, struct err *err)
+{
+    struct buf text = {0};
+    const char **argv = enrol_line(invocation, worker, place);
+    int code = process_capture(argv, LIMIT_TEXT_BYTES, &text, err);
+    json_t *said = code ? NULL : json_loadb((char *)text.data, text.size, 0, NULL);
+    const char *key = json_get_text(said, "public_key", "");
+    bool fine = keys_valid(key);
+    if (fine) {
+        memcpy(out->key, key, KEY_TEXT_BYTES);
+        out->changed = json_get_flag(said, "changed");
+    }
+    json_decref(said);
+    buf_release(&text);
+    if (fine || code < 0)
+        return fine ? 0 : -1;
+    return err_set(err, "%s enrol did not say a public key (exit code %d)", place->program, code);
+}
+
+/* ---- enrolment ----------------------------------------------------------------------------- */
+
+static enum exit_code enrol_worker(struct invocation *invocation, const char *name, const char *key,
+                                   bool may_publish)
+{
+    json_t *arguments = json_pack("{s:s, s:s, s:s, s:b}", "name", name, "public_key", key, "role",
+                                  "worker", "may_publish", (int)may_publish);
+    return invocation_tell(invocation, "enrol", arguments);
+}
+
+/* Enrols a new key, and one that may publish when it may not yet, or the other way round. */
+static enum exit_code ensure_enrolled(struct invocation *invocation,
+                                      const struct local_worker *worker, const char *key)
+{
+    json_t *body = NULL, *peer;
+    size_t index;
+    bool known = false, publishes = false;
+    enum exit_code code = invocation_ask(invocation, "peers", NULL, &body);
+    json_array_foreach(json_object_get(body, "peers"), index, peer)
+    {
+        if (strcmp(json_get_text(peer, "key", ""), key) != 0)
+            continue;
+        known = true;
+        publishes = json_get_flag(peer, "may_publish");
+    }
+    json_decref(body);
+    bool wanted = worker->publish == PUBLISH_AS_IS ? publishes : worker->publish == PUBLISH_YES;
+    if (code != EXIT_FINE || (known && publishes == wanted))
+        return code;
+    return enrol_worker(invocation, worker->name, key, wanted);
+}
+
+/* ---- the process --------------------------------------------------------------------------- */
+
+static int start_process(const struct local_place *place, struct err *err)
+{
+    const char *argv[] = {
+        place->program,    "run", "--home", place->home, *place->supervisor ? "--supervisor" : NULL,
+        place->supervisor, NULL};
+    struct process_start start = {
+        .argv = argv, .pid_file = place->pid_file, .log_file = place->log_file};
+    return process_start(&start, err) < 0 ? -1 : 0;
+}
+
+/* One that runs is stopped first when it must read other settings. */
+static enum exit_code run_worker(const struct local_worker *worker, const struct local_place *place,
+                                 bool changed)
+{
+    struct err err;
+    bool runs = process_running(place->pid_file) != 0;
+    if (runs && !changed) {
+        printf("worker %s already runs (log %s)\n", worker->name, place->log_file);
+        return EXIT_FINE;
+    }
+    if (runs && process_stop(place->pid_file, STOP_WAIT_MS, &err) < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
+    if (start_process(place, &err) < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
+    if (runs)
+        printf("worker %s runs with its new settings; its builds continue\n", worker->name);
+    else
+        printf("worker %s started in %s (log %s)\n", worker->name, place->home, place->log_file);
+    return EXIT_FINE;
+}
+
+static enum exit_code start_at(struct invocation *invocation, const struct local_worker *worker,
+                               const struct local_place *place)
+{
+    struct local_state state;
+    struct err err;
+    if (io_make_folders(place->home, 0755, &err) ||
+        write_settings(invocation, worker, place, &state, &err))
+        return fail(EXIT_REFUSED, "%s", err.text);
+    enum exit_code code = ensure_enrolled(invocation, worker, state.key);
+    return code == EXIT_FINE ? run_worker(worker, place, state.changed) : code;
 }
 
 enum exit_code local_worker_start(struct invocation *invocation, const struct local_worker *worker)
 {
-    struct arena *arena = &invocation->arena;
-    struct err err;
     if (!text_is_name(worker->name, LIMIT_NAME_BYTES))
         return fail(EXIT_USAGE,
                     "\"%.80s\" cannot be a worker's name, which has 1 to %d " TEXT_NAME_RULE,
                     worker->name, LIMIT_NAME_BYTES);
-    const char *home = *worker->home
-                           ? worker->home
-                           : arena_print(arena, "%s/workers/%s", invocation->home, worker->name);
-    const char *pid_file =
-        arena_print(arena, "%s/run/worker-%s.pid", invocation->home, worker->name);
-    const char *log_file =
-        arena_print(arena, "%s/log/worker-%s.log", invocation->home, worker->name);
-    const char *program = *worker->program ? worker->program : process_find(arena, "farm-worker");
-    if (process_running(pid_file)) {
-        printf("worker %s already runs (log %s)\n", worker->name, log_file);
-        return EXIT_FINE;
-    }
-    enum exit_code code = ensure_enrolled(invocation, worker, program, home);
-    if (code != EXIT_FINE)
-        return code;
-    struct process_start start = {.argv = command_line(invocation, worker, program, home),
-                                  .pid_file = pid_file,
-                                  .log_file = log_file};
-    if (process_start(&start, &err) < 0)
-        return fail(EXIT_REFUSED, "%s", err.text);
-    printf("worker %s started in %s (log %s)\n", worker->name, home, log_file);
-    return EXIT_FINE;
+    struct local_place place = place_of(invocation, worker);
+    return start_at(invocation, worker, &place);
 }
+
+/* ---- changing one -------------------------------------------------------------------------- */
+
+bool local_worker_exists(struct invocation *invocation, const char *name)
+{
+    const char *pid_file =
+        arena_print(&invocation->arena, "%s/run/worker-%s.pid", invocation->home, name);
+    const char *conf =
+        arena_print(&invocation->arena, "%s/workers/%s/worker.conf", invocation->home, name);
+    return text_is_name(name, LIMIT_NAME_BYTES) && (io_exists(pid_file) || io_exists(conf));
+}
+
+/* Program, home and supervisor of the process that runs, from its command line. */
+static void read_running(struct invocation *invocation, pid_t pid, struct local_place *place)
+{
+    char *path = arena_print(&invocation->arena, "/proc/%ld/cmdline", (long)pid);
+    struct buf line = {0};
+    const char *before = "";
+    if (io_read_file(path, LIMIT_TEXT_BYTES, &line, NULL) < 0)
+        return;
+    for (size_t at = 0; at < line.size; at += strlen((char *)line.data + at) + 1) {
+        const char *word = arena_text(&invocation->arena, (char *)line.data + at);
+        if (at == 0)
+            place->program = word;
+        else if (strcmp(before, "--home") == 0)
+            place->home = word;
+        else if (strcmp(before, "--supervisor") == 0)
+            place->supervisor = word;
+        before = word;
+    }
+    buf_release(&line);
+}
+
+enum exit_code local_worker_change(struct invocation *invocation, const struct local_worker *worker)
+{
+    struct local_place place = place_of(invocation, worker);
+    pid_t pid = process_running(place.pid_file);
+    if (pid)
+        read_running(invocation, pid, &place);
+    return start_at(invocation, worker, &place);
+}
+
+/* ---- stopping ------------------------------------------------------------------------------ */
 
 /* Prints "worker-NAME stopped" for the path of its pid file. */
 static void print_stopped(const char *path)

@@ -137,12 +137,32 @@ static void branches_release(struct branches *branches)
     free(branches->list);
 }
 
-/* The words of all variants in one cell, in the ink of the first that needs attention. */
+/* The different words of a cell, and how many of its variants have each. */
+struct cell_words {
+    const char *words[CELL_MARK_COUNT];
+    size_t times[CELL_MARK_COUNT], count;
+};
+
+static void count_word(struct cell_words *words, const char *word)
+{
+    size_t at = 0;
+    while (at < words->count && strcmp(words->words[at], word) != 0)
+        at++;
+    if (at == CELL_MARK_COUNT) /* commits of a ledger: the first ones tell enough */
+        return;
+    words->words[at] = word;
+    words->times[at]++;
+    words->count += at == words->count;
+}
+
+/* The words of all variants in one cell ("ok*2,FAIL"), in the ink of the first that needs
+ * attention. */
 static const char *cell_text(const json_t *jobs, const char *gpu, const char *isa, enum ink *ink,
                              struct arena *arena)
 {
     size_t index;
     json_t *job;
+    struct cell_words words = {0};
     const char *text = "";
     *ink = INK_PLAIN;
     json_array_foreach(jobs, index, job)
@@ -153,10 +173,13 @@ static const char *cell_text(const json_t *jobs, const char *gpu, const char *is
             continue;
         enum ink own;
         const char *word = cell_word(job, &own, arena);
-        if (!*text || own == INK_BAD)
+        if (!words.count || own == INK_BAD)
             *ink = own;
-        text = *text ? arena_print(arena, "%s,%s", text, word) : word;
+        count_word(&words, word);
     }
+    for (size_t i = 0; i < words.count; i++)
+        text = arena_print(arena, words.times[i] > 1 ? "%s%s%s*%zu" : "%s%s%s", text, i ? "," : "",
+                           words.words[i], words.times[i]);
     return text;
 }
 

@@ -21,6 +21,7 @@ struct screen screen_of(FILE *file)
     return (struct screen){.file = file,
                            .is_terminal = is_terminal,
                            .colours = is_terminal && !is_dumb,
+                           .rows = size.ws_row ? size.ws_row : 24,
                            .columns = size.ws_col ? size.ws_col : 80};
 }
 

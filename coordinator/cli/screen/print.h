@@ -20,7 +20,7 @@ struct screen {
     FILE *file;
     bool is_terminal;
     bool colours;
-    size_t columns; /* of the terminal; 80 if unknown */
+    size_t rows, columns; /* of the terminal; 24 and 80 if unknown, or where there is none */
 };
 struct screen screen_of(FILE *file);
 /* Writes the buffer and empties it. */

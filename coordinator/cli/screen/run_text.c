@@ -6,6 +6,7 @@
 #include "coordinator/cli/screen/print.h"
 #include "proto/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- numbers ------------------------------------------------------------------------------- */
@@ -92,7 +93,7 @@ static void add_warnings(const json_t *warnings, bool colours, struct arena *are
     }
 }
 
-void run_print_counts(const json_t *run, bool colours, struct buf *out)
+void run_print_progress(const json_t *run, bool colours, struct buf *out)
 {
     struct arena arena = {0};
     uint64_t total = json_get_u64(run, "total", 0), closed = run_count(run, "closed"),
@@ -112,12 +113,24 @@ void run_print_counts(const json_t *run, bool colours, struct buf *out)
     buf_print(out, "\n");
     if (*json_get_text(run, "reason", ""))
         buf_print(out, "%s\n", text_safe(&arena, json_get_text(run, "reason", "")));
-    run_print_waits(run, colours, out);
+    arena_clear(&arena);
+}
+
+void run_print_branches(const json_t *run, bool colours, struct buf *out)
+{
+    struct arena arena = {0};
     add_branches(json_object_get(run, "branches"), &arena, out);
     if (strcmp(json_get_text(run, "state", ""), "closed") !=
         0) /* the counts of a closed run say it all */
         add_warnings(json_object_get(run, "warnings"), colours, &arena, out);
     arena_clear(&arena);
+}
+
+void run_print_counts(const json_t *run, bool colours, struct buf *out)
+{
+    run_print_progress(run, colours, out);
+    run_print_waits(run, colours, out);
+    run_print_branches(run, colours, out);
 }
 
 /* ---- limits that will soon stop a phase ---------------------------------------------------- */
@@ -169,41 +182,106 @@ static void add_reason(const json_t *of, struct arena *arena, struct buf *out)
         buf_print(out, ": %s", text_safe(arena, detail));
 }
 
-static void print_failure(const json_t *job, const struct cell_mark *mark, bool colours,
-                          struct buf *out)
+/* Jobs that failed alike, in the order of their first ones. */
+struct failures {
+    const json_t *first;
+    const struct cell_mark *mark; /* of the first */
+    size_t variants;
+    size_t unbuilt; /* of these: not tried, because the others failed */
+    size_t order;
+};
+
+static bool is_publishing(const json_t *job)
+{
+    return !strcmp(json_get_text(job, "verdict", ""), "ok");
+}
+
+/* What went wrong with the job, or with its publication. */
+static const json_t *failed_part(const json_t *job)
+{
+    return is_publishing(job) ? json_object_get(job, "publication") : job;
+}
+
+static bool failed_alike(const json_t *a, const json_t *b)
+{
+    const json_t *left = failed_part(a), *right = failed_part(b);
+    const char *signature = json_get_text(left, "signature", "");
+    if (is_publishing(a) != is_publishing(b))
+        return false;
+    if (*signature || *json_get_text(right, "signature", ""))
+        return !strcmp(signature, json_get_text(right, "signature", ""));
+    return !strcmp(json_get_text(left, "cause", ""), json_get_text(right, "cause", "")) &&
+           !strcmp(json_get_text(left, "detail", ""), json_get_text(right, "detail", ""));
+}
+
+static void count_failure(const json_t *job, const struct cell_mark *mark, struct failures *list,
+                          size_t *count)
+{
+    bool is_unbuilt = !strcmp(json_get_text(job, "verdict", ""), "blocked");
+    size_t at = 0;
+    while (at < *count && !failed_alike(list[at].first, job))
+        at++;
+    if (at == *count)
+        list[(*count)++] = (struct failures){.first = job, .mark = mark, .order = at};
+    list[at].variants++;
+    list[at].unbuilt += is_unbuilt;
+    /* One that was tried says more than one that was not. */
+    if (!strcmp(json_get_text(list[at].first, "verdict", ""), "blocked") && !is_unbuilt) {
+        list[at].first = job;
+        list[at].mark = mark;
+    }
+}
+
+static int by_variants(const void *a, const void *b)
+{
+    const struct failures *left = a, *right = b;
+    if (left->variants != right->variants)
+        return left->variants > right->variants ? -1 : 1;
+    return left->order < right->order ? -1 : 1;
+}
+
+static void print_failures(const struct failures *failures, bool colours, struct buf *out)
 {
     struct arena arena = {0};
-    const json_t *publication = json_object_get(job, "publication");
+    const json_t *job = failures->first;
     const char *worker = json_get_text(job, "worker", ""), *log = json_get_text(job, "log", "");
-    ink_add(out, colours, mark->ink, mark->word);
-    buf_print(out, " %s %s", text_safe(&arena, json_get_text(job, "branch", "")),
-              text_safe(&arena, json_get_text(job, "package", "")));
-    if (!strcmp(json_get_text(job, "verdict", ""), "ok"))
-        add_reason(publication, &arena, out);
+    const char *branch = text_safe(&arena, json_get_text(job, "branch", "")),
+               *package = text_safe(&arena, json_get_text(job, "package", ""));
+    ink_add(out, colours, failures->mark->ink, failures->mark->word);
+    if (failures->variants == 1)
+        buf_print(out, " %s %s", branch, package);
     else
-        add_reason(job, &arena, out);
-    if (*worker)
-        buf_print(out, " (on %s%s%s)", text_safe(&arena, worker), *log ? ", log " : "", log);
+        buf_print(out, " %zu variants", failures->variants);
+    if (failures->unbuilt && failures->unbuilt < failures->variants)
+        buf_print(out, ", %zu of them not built", failures->unbuilt);
+    add_reason(failed_part(job), &arena, out);
+    const char *where = *worker ? arena_print(&arena, "on %s%s%s", text_safe(&arena, worker),
+                                              *log ? ", log " : "", log)
+                                : "";
+    if (failures->variants > 1)
+        buf_print(out, " (first %s %s%s%s)", branch, package, *where ? " " : "", where);
+    else if (*where)
+        buf_print(out, " (%s)", where);
     buf_print(out, "\n");
     arena_clear(&arena);
 }
 
-/* Maximum failures to list; `farm why` and --json show the others. */
-#define FAILURES_MAX 25
-
 void run_print_failures(const json_t *run, bool colours, struct buf *out)
 {
+    const json_t *jobs = json_object_get(run, "jobs");
+    struct failures *list = mem_new((json_array_size(jobs) + 1) * sizeof *list);
     size_t index, count = 0;
     json_t *job;
-    json_array_foreach(json_object_get(run, "jobs"), index, job)
+    json_array_foreach(jobs, index, job)
     {
         const struct cell_mark *mark = cell_mark_of(job);
-        bool told = mark->ink == INK_BAD || !strcmp(mark->word, "held");
-        if (told && count++ < FAILURES_MAX)
-            print_failure(job, mark, colours, out);
+        if (mark->ink == INK_BAD || !strcmp(mark->word, "held"))
+            count_failure(job, mark, list, &count);
     }
-    if (count > FAILURES_MAX)
-        buf_print(out, "and %zu more (farm status --json lists all)\n", count - FAILURES_MAX);
+    qsort(list, count, sizeof *list, by_variants);
+    for (size_t i = 0; i < count; i++)
+        print_failures(&list[i], colours, out);
+    free(list);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */

@@ -11,6 +11,10 @@
 #include <stdbool.h>
 
 /* Appends "run 3 is open: 41 of 67 done, ..." */
+void run_print_progress(const json_t *run, bool colours, struct buf *out);
+/* Appends one line for each branch, and the run's warnings. */
+void run_print_branches(const json_t *run, bool colours, struct buf *out);
+/* Both, with what the run waits for between them. */
 void run_print_counts(const json_t *run, bool colours, struct buf *out);
 /* Appends one line for each reason why jobs wait for a host that is not there. */
 void run_print_waits(const json_t *run, bool colours, struct buf *out);
@@ -18,7 +22,8 @@ void run_print_waits(const json_t *run, bool colours, struct buf *out);
 void run_print_stops(const json_t *run, bool colours, struct buf *out);
 /* The same for one job (`job` or `why`), with its name. */
 void job_print_stop(const json_t *job, bool colours, struct buf *out);
-/* Appends one line for each job or publication that ended badly or is held. */
+/* Appends one line for each cause of jobs or publications that ended badly or are held, those of
+ * most variants first. */
 void run_print_failures(const json_t *run, bool colours, struct buf *out);
 /* Appends the last line of a run, "67 ok, 0 failed, 67 published", and other counts that are not 0
  * (", 3 unchanged"). No newline. */

@@ -275,7 +275,7 @@ static void test_output_without_end_is_stopped(void **state)
     is_stopped(*state, "while echo x; do sleep 0.02; done", BOUND_MS, 700);
 }
 
-/* Greets, then sends packets that every client ignores (RFC 4253, 11.2) instead of a key exchange. */
+/* Greets, then sends packets that every client ignores (RFC 4253, 11.2), and no key exchange. */
 static void *flood_one(void *context)
 {
     static const uint8_t ignored[16] = {0, 0, 0, 12, 6, 2};

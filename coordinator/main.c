@@ -16,6 +16,7 @@
 #include "coordinator/core/retry_policy.h"
 #include "coordinator/core/state.h"
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/shared.h"
 #include "coordinator/loop.h"
 #include "coordinator/notify/notify.h"
 #include "coordinator/storage/backup.h"
@@ -66,7 +67,10 @@ static int run_notify(const struct arguments *arguments, const char *home)
 static int run_config_check(const struct arguments *arguments, const char *home)
 {
     (void)arguments;
-    return config_check_main(home);
+    int result = config_check_main(home);
+    if (result == 0)
+        shared_main(home);
+    return result;
 }
 
 static int run_config_explain(const struct arguments *arguments, const char *home)

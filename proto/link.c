@@ -182,7 +182,8 @@ static struct link *give_up(struct link *link, const char *what, const char *end
 {
     char holder[128];
     const char *port = strrchr(endpoint, ':');
-    if (errno == EADDRINUSE && port && port_holder((unsigned)atoi(port + 1), holder, sizeof holder))
+    if (errno == EADDRINUSE && port &&
+        port_holder(strtoul(port + 1, NULL, 10), holder, sizeof holder))
         err_set(err, "cannot %s %s: %s has this port", what, endpoint, holder);
     else
         err_set(err, "cannot %s %s: %s", what, endpoint, zmq_strerror(errno));

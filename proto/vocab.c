@@ -14,8 +14,9 @@ const char *const builder_names[] = {"none", "flox", "nix", "command", NULL};
 const char *const target_kind_names[] = {"none", "flox", "nix-cache", "command", NULL};
 const char *const check_mode_names[] = {"auto", "required", "off", NULL};
 const char *const checked_names[] = {"none", "cpu", "gpu", NULL};
-const char *const verdict_names[] = {"none",    "ok",      "failed",     "timed-out", "cancelled",
-                                     "skipped", "blocked", "unroutable", NULL};
+const char *const collisions_names[] = {"refuse", "newest", "versions", "order", NULL};
+const char *const verdict_names[] = {"none",    "ok",      "failed",     "timed-out",  "cancelled",
+                                     "skipped", "blocked", "unroutable", "superseded", NULL};
 const char *const outcome_names[] = {"none", "ok", "failed", "stopped", "lost", "refused", NULL};
 const char *const cause_names[] = {"none",      "oom",     "disk-full", "silent",  "timeout",
                                    "host-lost", "network", "store",     "eval",    "wrong-host",
@@ -78,12 +79,24 @@ static const struct field inputs_fields[] = {
 };
 const struct shape inputs_shape = SHAPE(struct inputs, inputs_fields);
 
+static const struct field claim_fields[] = {
+    SHAPE_ENUM(struct claim, policy, collisions_names),
+    SHAPE_FIELD(struct claim, FLAG, wins),
+    SHAPE_FIELD(struct claim, U32, rank),
+    SHAPE_FIELD(struct claim, TEXT, line),
+    SHAPE_FIELD(struct claim, U64, depth),
+    SHAPE_FIELD(struct claim, TEXT, over),
+    SHAPE_FIELD(struct claim, TEXT, lost),
+};
+const struct shape claim_shape = SHAPE(struct claim, claim_fields);
+
 static const struct field plan_item_fields[] = {
     SHAPE_STRUCT(struct plan_item, variant, variant_shape),
     SHAPE_STRUCT(struct plan_item, recipe, recipe_shape),
     SHAPE_STRUCT(struct plan_item, needs, needs_shape),
     SHAPE_STRUCT(struct plan_item, inputs, inputs_shape),
     SHAPE_STRUCT(struct plan_item, target, target_shape),
+    SHAPE_STRUCT(struct plan_item, claim, claim_shape),
     SHAPE_FIELD(struct plan_item, TEXT, problem),
 };
 const struct shape plan_item_shape = SHAPE(struct plan_item, plan_item_fields);

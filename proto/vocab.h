@@ -54,6 +54,12 @@ extern const char *const target_kind_names[]; /* none flox nix-cache command */
 enum check_mode { CHECK_AUTO, CHECK_REQUIRED, CHECK_OFF };
 extern const char *const check_mode_names[]; /* auto required off */
 
+/* Which branch publishes a name that several branches of a target have (core/collide.c). REFUSE:
+ * none, until a person decides. NEWEST: the highest version line alone. VERSIONS: all, the lowest
+ * line first. ORDER: the one that stands first in the target's list. */
+enum collisions { COLLISIONS_REFUSE, COLLISIONS_NEWEST, COLLISIONS_VERSIONS, COLLISIONS_ORDER };
+extern const char *const collisions_names[]; /* refuse newest versions order */
+
 /* What the check ran on. */
 enum checked { CHECKED_NONE, CHECKED_CPU, CHECKED_GPU };
 extern const char *const checked_names[]; /* none cpu gpu */
@@ -65,9 +71,10 @@ enum verdict {
     VERDICT_FAILED,
     VERDICT_TIMED_OUT,
     VERDICT_CANCELLED,
-    VERDICT_SKIPPED,   /* its inputs equal those of the newest ledger entry */
-    VERDICT_BLOCKED,   /* waits for a decision: an unresolved collision, an org on hold */
-    VERDICT_UNROUTABLE /* no worker of this farm can take it */
+    VERDICT_SKIPPED,    /* its inputs equal those of the newest ledger entry */
+    VERDICT_BLOCKED,    /* waits for a decision: an unresolved collision, an org on hold */
+    VERDICT_UNROUTABLE, /* no worker of this farm can take it */
+    VERDICT_SUPERSEDED  /* a newer run builds a newer commit of it, and it had not begun */
 };
 extern const char *const verdict_names[];
 
@@ -161,6 +168,18 @@ struct inputs {
     bool pinned;      /* the recipe pins everything that it imports, so equal hashes allow a skip */
 };
 
+/* The claim of a branch and a commit to publish a name: what decides between several of them. */
+struct claim {
+    enum collisions policy; /* of the target */
+    bool wins;              /* the branch wins this name (`wins` in farm.yaml) */
+    uint32_t rank;          /* ORDER: its place in the target's list, from 1; 0: not in the list */
+    const char *line;       /* the branch's version line, "2.10"; "" unknown */
+    uint64_t depth;         /* commits in the history of its commit; 0 unknown */
+    const char
+        *over; /* planned: PROJECT/BRANCH that the ledger's newest entry of the name was from */
+    const char *lost; /* planned: why it is built and not published; "": it is published */
+};
+
 /* A discovered variant with everything that a run needs. */
 struct plan_item {
     struct variant variant;
@@ -168,6 +187,7 @@ struct plan_item {
     struct needs needs;
     struct inputs inputs;
     struct target target;
+    struct claim claim;
     const char *problem; /* why it cannot be built ("not tracked"); "" if it can */
 };
 
@@ -459,9 +479,9 @@ struct message {
 };
 
 extern const struct shape token_shape, variant_shape, target_shape, recipe_shape, needs_shape,
-    inputs_shape, plan_item_shape, filesystem_shape, gpu_shape, pressure_shape, capabilities_shape,
-    exit_facts_shape, product_shape, item_shape, hello_shape, status_shape, welcome_shape,
-    refused_shape, hello_again_shape, order_shape, orders_shape, log_data_shape, log_resume_shape,
-    log_ack_shape, log_read_shape, log_piece_shape, request_shape, reply_shape;
+    inputs_shape, claim_shape, plan_item_shape, filesystem_shape, gpu_shape, pressure_shape,
+    capabilities_shape, exit_facts_shape, product_shape, item_shape, hello_shape, status_shape,
+    welcome_shape, refused_shape, hello_again_shape, order_shape, orders_shape, log_data_shape,
+    log_resume_shape, log_ack_shape, log_read_shape, log_piece_shape, request_shape, reply_shape;
 
 #endif

@@ -38,7 +38,7 @@ void lookup_release(struct lookup *lookup)
 
 /* The job that is searched for within a run. */
 struct wanted_job {
-    char branch[LIMIT_BRANCH_BYTES + 1];
+    char branch[LIMIT_NAME_BYTES + 1 + LIMIT_BRANCH_BYTES + 1]; /* maybe with its project */
     char part[LIMIT_PACKAGE_BYTES + 1];
 };
 
@@ -89,6 +89,15 @@ struct matches {
     enum match_closeness closeness;
 };
 
+/* "main", or "vision/main": a branch's name may have a '/' of its own. */
+static bool is_branch(const struct variant *variant, const char *wanted)
+{
+    size_t size = strlen(variant->project);
+    return !*wanted || strcmp(wanted, variant->branch) == 0 ||
+           (strncmp(wanted, variant->project, size) == 0 && wanted[size] == '/' &&
+            strcmp(wanted + size + 1, variant->branch) == 0);
+}
+
 static void find_in_run(const struct farm *farm, uint64_t run, const struct wanted_job *wanted,
                         struct matches *matches)
 {
@@ -96,7 +105,7 @@ static void find_in_run(const struct farm *farm, uint64_t run, const struct want
     uint64_t cursor = 0;
     while (view_job_next(farm, run, &cursor, &job)) {
         const struct variant *variant = &job.item->variant;
-        if (*wanted->branch && strcmp(wanted->branch, variant->branch) != 0)
+        if (!is_branch(variant, wanted->branch))
             continue;
         enum match_closeness closeness = closeness_of(variant->package, wanted->part);
         if (closeness == FITS_NOT || closeness < matches->closeness)
@@ -109,17 +118,47 @@ static void find_in_run(const struct farm *farm, uint64_t run, const struct want
     }
 }
 
+static size_t listed(const struct matches *matches)
+{
+    size_t most = sizeof matches->jobs / sizeof matches->jobs[0];
+    return matches->count < most ? matches->count : most;
+}
+
+/* The shortest name of a match that no other listed match has: of its branch, then with its
+ * project, then its number, which the variants of two systems need. */
+static void print_match(const struct farm *farm, const struct matches *matches, size_t index,
+                        struct buf *out)
+{
+    struct job_view job = must_job(farm, matches->jobs[index]);
+    const struct variant *variant = &job.item->variant;
+    bool same_branch = false, same_project = false;
+    for (size_t i = 0; i < listed(matches); i++) {
+        struct job_view other_job = must_job(farm, matches->jobs[i]);
+        const struct variant *other = &other_job.item->variant;
+        if (i == index || strcmp(other->branch, variant->branch) != 0 ||
+            strcmp(other->package, variant->package) != 0)
+            continue;
+        same_branch = true;
+        same_project |= strcmp(other->project, variant->project) == 0;
+    }
+    if (same_project)
+        buf_print(out, "#%llu (%s)", (unsigned long long)job.job, variant->system);
+    else if (same_branch)
+        buf_print(out, "%s/%s:%s", variant->project, variant->branch, variant->package);
+    else
+        buf_print(out, "%s:%s", variant->branch, variant->package);
+}
+
 static int refuse_ambiguous(const struct farm *farm, const char *text,
                             const struct matches *matches, struct err *err)
 {
     struct buf names = {0};
-    for (size_t i = 0; i < matches->count && i < 4; i++) {
-        struct job_view job = must_job(farm, matches->jobs[i]);
-        buf_print(&names, "%s%s:%s", i ? ", " : "", job.item->variant.branch,
-                  job.item->variant.package);
+    for (size_t i = 0; i < listed(matches); i++) {
+        buf_print(&names, "%s", i ? ", " : "");
+        print_match(farm, matches, i, &names);
     }
     err_set(err, "\"%s\" matches %zu jobs: %s%s", text, matches->count, (char *)names.data,
-            matches->count > 4 ? ", ..." : "");
+            matches->count > listed(matches) ? ", ..." : "");
     buf_release(&names);
     return -1;
 }

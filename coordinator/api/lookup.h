@@ -2,7 +2,8 @@
 /* lookup.h - finds the run or job that a person names.
  *
  * A run is named by its number. A job is named by "#NUMBER", by its package's name or a unique part
- * of it; "RUN/part" searches that run, "BRANCH:part" that branch. Newer runs are searched before
+ * of it; "RUN/part" searches that run, "BRANCH:part" that branch, "PROJECT/BRANCH:part" that
+ * branch of that project. Newer runs are searched before
  * older ones, runs of builds before runs of tasks (evaluations among them), archived runs only when
  * they are named. armv8.2 and armv8_2 are the same.
  */

@@ -47,7 +47,8 @@ void serve_status(struct shell *shell, const struct asker *asker, const json_t *
     struct farm *archived = NULL;
     const struct farm *source = archive_source(shell, run, &archived, &err);
     if (source) {
-        json_object_set_new(body, "run", render_run(source, run, true));
+        bool brief = json_get_flag(arguments, "brief");
+        json_object_set_new(body, "run", render_run(source, run, !brief));
         answer_request(shell, asker, body);
     } else {
         json_decref(body);

@@ -13,7 +13,8 @@
 
 static const struct verb verbs[] = {
     {{"farm", ROLE_VIEWER, "{}", "the farm as a whole"}, READ, serve_farm},
-    {{"status", ROLE_VIEWER, "{run?}", "{farm, run}: the run (default: the newest) with its jobs"},
+    {{"status", ROLE_VIEWER, "{run?, brief?}",
+      "{farm, run}: the run (default: the newest), with its jobs unless brief"},
      READ,
      serve_status},
     {{"runs", ROLE_VIEWER, "{}", "{runs}"}, READ, serve_runs},
@@ -37,8 +38,8 @@ static const struct verb verbs[] = {
     {{"plan", ROLE_VIEWER, "{project?, filter?, publish?, force?}", "{items, warnings}"},
      ACT_FRESH,
      serve_plan},
-    {{"rebuild", ROLE_OPERATOR, "{project?, filter?, publish?, force?, priority?, give_up_ms?}",
-      "{run}"},
+    {{"rebuild", ROLE_OPERATOR,
+      "{project?, filter?, publish?, force?, priority?, give_up_ms?, supersede?}", "{run}"},
      ACT_FRESH,
      serve_rebuild},
     {{"build", ROLE_OPERATOR, "{package, branch, commit, bundle, project?, worker?}", "{run}"},

@@ -18,12 +18,6 @@
 
 /* ---- requests that need discovery ----------------------------------------------------------- */
 
-void serve_matrix(struct shell *shell, const struct asker *asker, const json_t *arguments)
-{
-    resolver_list(shell->resolver, asker, json_get_text(arguments, "project", ""),
-                  json_get_text(arguments, "filter", ""), NULL);
-}
-
 static struct run_options options_from(const json_t *arguments)
 {
     return (struct run_options){
@@ -36,17 +30,12 @@ static struct run_options options_from(const json_t *arguments)
         .failed = json_get_flag(arguments, "failed"),
         .at = json_get_text(arguments, "at", ""),
         .give_up_ms = json_get_u64(arguments, "give_up_ms", 0),
+        .supersede = json_get_flag(arguments, "supersede"),
         .commit = "",
         .bundle = "",
         .worker = "",
         .task = "",
     };
-}
-
-void serve_plan(struct shell *shell, const struct asker *asker, const json_t *arguments)
-{
-    struct run_options options = options_from(arguments);
-    resolver_list(shell->resolver, asker, options.project, options.filter, &options);
 }
 
 /* ---- requests that change runs --------------------------------------------------------------- */
@@ -65,6 +54,20 @@ static bool check_options(struct shell *shell, const struct asker *asker,
         reply_refuse(shell->replies, asker, 3, "farm.yaml has no project %s", options->project);
     filter_destroy(filter);
     return filter && has_project;
+}
+
+void serve_plan(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    struct run_options options = options_from(arguments);
+    if (check_options(shell, asker, &options))
+        resolver_list(shell->resolver, asker, options.project, options.filter, &options);
+}
+
+void serve_matrix(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    struct run_options options = options_from(arguments);
+    if (check_options(shell, asker, &options))
+        resolver_list(shell->resolver, asker, options.project, options.filter, NULL);
 }
 
 static void submit_run(struct shell *shell, const struct asker *asker,
@@ -118,7 +121,8 @@ void serve_retry(struct shell *shell, const struct asker *asker, const json_t *a
     options.retry_of = run;
     options.publish = view.options.publish;
     options.project = arena_text(&shell->arena, view.options.project);
-    size_t fine = view.by_verdict[VERDICT_OK] + view.by_verdict[VERDICT_SKIPPED];
+    size_t fine = view.by_verdict[VERDICT_OK] + view.by_verdict[VERDICT_SKIPPED] +
+                  view.by_verdict[VERDICT_SUPERSEDED];
     uint64_t *jobs = NULL;
     size_t count = archived || *options.at ? 0 : failed_publications(shell, run, &jobs);
     bool only_publications = options.failed && count && fine == view.jobs;

@@ -14,6 +14,7 @@
 
 #include <argp.h>
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,9 @@ static enum exit_code run_command(const struct command *command, const char *hom
         code = command->run(&invocation);
     client_close(invocation.client);
     arena_clear(&invocation.arena);
+    /* Whoever reads the output must not take half of it for the whole. */
+    if ((fflush(stdout) || ferror(stdout)) && code == EXIT_FINE)
+        code = fail(EXIT_REFUSED, "cannot write the output: %s", strerror(errno));
     return code;
 }
 

@@ -269,7 +269,7 @@ static enum exit_code follow_until_over(struct follow *follow)
     return code;
 }
 
-static enum exit_code exit_of(const json_t *run)
+enum exit_code run_exit(const json_t *run)
 {
     static const struct {
         const char *progress; /* see progress.c */
@@ -291,7 +291,7 @@ static enum exit_code print_result(struct follow *follow)
     enum exit_code code = ask_jobs(follow, &run);
     if (code != EXIT_FINE)
         return code;
-    enum exit_code end = exit_of(run);
+    enum exit_code end = run_exit(run);
     erase_progress(follow);
     if (follow->mode == FOLLOW_PROGRESS || !follow->screen.is_terminal)
         run_print_failures(run, follow->screen.colours, &follow->text);

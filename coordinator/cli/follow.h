@@ -16,6 +16,9 @@ enum follow_mode {
  * nothing could be built, EXIT_INTERRUPTED, or the farm's refusal. */
 enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum follow_mode mode,
                           bool wait_all);
+/* What following ends with, from the run's JSON: EXIT_FINE, EXIT_BAD_END, EXIT_WAITS, EXIT_USAGE or
+ * EXIT_REFUSED. */
+enum exit_code run_exit(const json_t *run);
 /* Prints the events of the whole farm, one per line, until Ctrl-C. */
 enum exit_code follow_farm(struct invocation *invocation);
 

@@ -120,13 +120,25 @@ static const void *check_org(const struct config_target *target, struct err *err
                  org);
 }
 
+static const void *check_order(const struct config_target *target, struct err *err)
+{
+    bool is_order = target->collisions == COLLISIONS_ORDER;
+    if (is_order && !target->order_count)
+        return blame(
+            &target->collisions, err,
+            "collisions: order also needs the key \"order\": branches, the preferred first");
+    if (!is_order && target->order_count)
+        return blame(&target->order, err, "order: only with collisions: order");
+    return check_globs(target->order, target->order_count, err);
+}
+
 static const void *check_target(const struct config *config, const struct config_target *target,
                                 struct err *err)
 {
     const void *to_blame = check_name(&target->name, err);
     if (to_blame)
         return to_blame;
-    if (config_target(config, target->name) != &target->target)
+    if (config_target_row(config, target->name) != target)
         return blame(&target->name, err, "two targets have the name \"%s\"", target->name);
     if (target->kind == TARGET_FLOX && (to_blame = check_org(target, err)))
         return to_blame;
@@ -134,7 +146,8 @@ static const void *check_target(const struct config *config, const struct config
         return blame(&target->kind, err, "a target of kind nix-cache needs \"location\"");
     if (target->kind == TARGET_COMMAND && !*target->command)
         return blame(&target->kind, err, "a target of kind command needs \"command\"");
-    if ((to_blame = check_globs(target->branches, target->branches_count, err)))
+    if ((to_blame = check_globs(target->branches, target->branches_count, err)) ||
+        (to_blame = check_order(target, err)))
         return to_blame;
     return *target->secret ? check_name(&target->secret, err) : NULL;
 }
@@ -170,6 +183,15 @@ static const void *check_branch_name(const struct config_project *project,
     return NULL;
 }
 
+static const void *check_line(const struct config_branch *branch, struct err *err)
+{
+    size_t size = strspn(branch->line, "0123456789.");
+    if (!branch->line[size] && size <= LIMIT_NAME_BYTES && *branch->line != '.')
+        return NULL;
+    return blame(&branch->line, err, "line: expected a version like \"2.8\", not \"%.100s\"",
+                 branch->line);
+}
+
 static const void *check_branch(struct config *config, const struct config_project *project,
                                 const struct config_branch *branch, struct err *err)
 {
@@ -178,6 +200,8 @@ static const void *check_branch(struct config *config, const struct config_proje
         to_blame = check_publish(config, branch, err);
     if (!to_blame)
         to_blame = check_globs(branch->wins, branch->wins_count, err);
+    if (!to_blame)
+        to_blame = check_line(branch, err);
     if (!to_blame)
         to_blame = check_globs(branch->include, branch->include_count, err);
     if (!to_blame)

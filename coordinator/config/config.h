@@ -19,6 +19,7 @@ struct config_branch {
     const char *publish; /* a target of the farm; "": build only */
     const char **wins;   /* package globs that this branch publishes if another branch has them */
     size_t wins_count;
+    const char *line;     /* the version line, "2.8"; "": what its name shows (branch_line) */
     const char **include; /* package globs; empty: all */
     size_t include_count;
     const char **exclude;
@@ -77,6 +78,9 @@ struct config_target {
     const char *
         *branches; /* globs of branches that publish here unless their entry says otherwise */
     size_t branches_count;
+    enum collisions collisions; /* which branch publishes a name that several have */
+    const char **order;         /* COLLISIONS_ORDER: globs over branches, the preferred first */
+    size_t order_count;
     struct target target;
 };
 
@@ -164,8 +168,10 @@ const char *config_rules(const struct config *config, struct arena *arena);
 const struct target *config_target(const struct config *config, const char *name);
 /* Where a branch publishes: the target that its entry names, else the first one whose `branches`
  * match its name; NULL: nowhere. */
-const struct target *config_target_of(const struct config *config,
-                                      const struct config_branch *entry, const char *branch);
+const struct config_target *config_target_of(const struct config *config,
+                                             const struct config_branch *entry, const char *branch);
+/* The same target as it stands in the file. */
+const struct config_target *config_target_row(const struct config *config, const char *name);
 const struct config_project *config_project(const struct config *config, const char *name);
 
 #endif

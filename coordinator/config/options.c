@@ -88,6 +88,13 @@ static const struct config_option target_options[] = {
     {"branches", NULL,
      "Branches (globs) that publish here, unless their own `publish` names another target.",
      OPTION_TEXTS, ITEMS(struct config_target, branches)},
+    {"collisions", "refuse",
+     "Which branch publishes a name that several branches of this target have. refuse: none, until "
+     "you decide; newest: the one of the highest version line; versions: all, the lowest line "
+     "first; order: the one that stands first in `order`. `wins` of a branch outranks it.",
+     OPTION_ENUM, AT(struct config_target, collisions), .names = collisions_names},
+    {"order", NULL, "collisions: order only: branches (globs), the preferred first.", OPTION_TEXTS,
+     ITEMS(struct config_target, order)},
     END};
 
 static const struct config_option listener_options[] = {
@@ -127,8 +134,12 @@ static const struct config_option branch_options[] = {
      OPTION_TEXT, AT(struct config_branch, publish)},
     {"wins", NULL,
      "Packages (globs) that this branch publishes when another branch has a package of the same "
-     "name; without a winner neither is published.",
+     "name, whatever `collisions` of the target says.",
      OPTION_TEXTS, ITEMS(struct config_branch, wins)},
+    {"line", "",
+     "The version line of the branch, e.g. \"2.8\", for `collisions`; default: the first number in "
+     "its name, one with a dot before others (pytorch-2.10, v2.9, cuda-12_9).",
+     OPTION_TEXT, AT(struct config_branch, line)},
     {"include", NULL, "Only these packages (globs; default: all).", OPTION_TEXTS,
      ITEMS(struct config_branch, include)},
     {"exclude", NULL, "Not these packages (globs).", OPTION_TEXTS,

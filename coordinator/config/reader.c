@@ -365,12 +365,18 @@ const char *config_rules(const struct config *config, struct arena *arena)
     return text;
 }
 
-const struct target *config_target(const struct config *config, const char *name)
+const struct config_target *config_target_row(const struct config *config, const char *name)
 {
     for (size_t i = 0; i < config->targets_count; i++)
         if (strcmp(config->targets[i].name, name) == 0)
-            return &config->targets[i].target;
+            return &config->targets[i];
     return NULL;
+}
+
+const struct target *config_target(const struct config *config, const char *name)
+{
+    const struct config_target *row = config_target_row(config, name);
+    return row ? &row->target : NULL;
 }
 
 const struct config_project *config_project(const struct config *config, const char *name)
@@ -389,13 +395,13 @@ static bool publishes_there(const struct config_target *target, const char *bran
     return false;
 }
 
-const struct target *config_target_of(const struct config *config,
-                                      const struct config_branch *entry, const char *branch)
+const struct config_target *config_target_of(const struct config *config,
+                                             const struct config_branch *entry, const char *branch)
 {
     if (*entry->publish)
-        return config_target(config, entry->publish);
+        return config_target_row(config, entry->publish);
     for (size_t i = 0; i < config->targets_count; i++)
         if (publishes_there(&config->targets[i], branch))
-            return &config->targets[i].target;
+            return &config->targets[i];
     return NULL;
 }

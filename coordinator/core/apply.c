@@ -88,6 +88,19 @@ void apply_counters_set(struct farm *farm, const struct record *record)
 
 /* ---- what outlives runs -------------------------------------------------------------------- */
 
+/* Makes the entry the newest of the key in `scratch`. */
+static void note_newest(struct farm *farm, size_t index)
+{
+    struct ledger_newest *newest;
+    HASH_FIND(hh, farm->ledger_newest, farm->scratch.data, farm->scratch.size, newest);
+    if (!newest) {
+        newest = arena_new(&farm->arena, sizeof *newest);
+        newest->key = arena_text(&farm->arena, (const char *)farm->scratch.data);
+        HASH_ADD_KEYPTR(hh, farm->ledger_newest, newest->key, farm->scratch.size, newest);
+    }
+    newest->index = index;
+}
+
 void apply_ledger_entered(struct farm *farm, const struct record *record)
 {
     struct ledger_entry *entry = arena_new(&farm->arena, sizeof *entry);
@@ -97,14 +110,9 @@ void apply_ledger_entered(struct farm *farm, const struct record *record)
     buf_clear(&farm->scratch);
     buf_print(&farm->scratch, "%s\n%s\n%s", entry->target, entry->variant.package,
               entry->variant.system);
-    struct ledger_newest *newest;
-    HASH_FIND(hh, farm->ledger_newest, farm->scratch.data, farm->scratch.size, newest);
-    if (!newest) {
-        newest = arena_new(&farm->arena, sizeof *newest);
-        newest->key = arena_text(&farm->arena, (const char *)farm->scratch.data);
-        HASH_ADD_KEYPTR(hh, farm->ledger_newest, newest->key, farm->scratch.size, newest);
-    }
-    newest->index = farm->ledger_count++;
+    note_newest(farm, farm->ledger_count);
+    buf_print(&farm->scratch, "\n%s\n%s", entry->variant.project, entry->variant.branch);
+    note_newest(farm, farm->ledger_count++);
 }
 
 void apply_learned(struct farm *farm, const struct record *record)

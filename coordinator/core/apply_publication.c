@@ -146,13 +146,14 @@ static void begin_try(struct farm *farm, struct publication *publication,
 
 static enum publication_state publication_state_after(enum record_kind kind)
 {
-    return kind == RECORD_PUBLICATION_HELD        ? PUBLICATION_HELD
-           : kind == RECORD_PUBLICATION_GRANTED   ? PUBLICATION_GRANTED
-           : kind == RECORD_PUBLICATION_RUNNING   ? PUBLICATION_RUNNING
-           : kind == RECORD_PUBLICATION_UNKNOWN   ? PUBLICATION_UNKNOWN
-           : kind == RECORD_PUBLICATION_PUBLISHED ? PUBLICATION_PUBLISHED
-           : kind == RECORD_PUBLICATION_FAILED    ? PUBLICATION_FAILED
-                                                  : PUBLICATION_WANTED; /* RELEASED, RETRIED */
+    return kind == RECORD_PUBLICATION_HELD         ? PUBLICATION_HELD
+           : kind == RECORD_PUBLICATION_GRANTED    ? PUBLICATION_GRANTED
+           : kind == RECORD_PUBLICATION_RUNNING    ? PUBLICATION_RUNNING
+           : kind == RECORD_PUBLICATION_UNKNOWN    ? PUBLICATION_UNKNOWN
+           : kind == RECORD_PUBLICATION_PUBLISHED  ? PUBLICATION_PUBLISHED
+           : kind == RECORD_PUBLICATION_FAILED     ? PUBLICATION_FAILED
+           : kind == RECORD_PUBLICATION_SUPERSEDED ? PUBLICATION_SUPERSEDED
+                                                   : PUBLICATION_WANTED; /* RELEASED, RETRIED */
 }
 
 void apply_publication_moved(struct farm *farm, const struct record *record)

@@ -25,8 +25,7 @@ static bool run_is_open(enum run_state state)
 /* The list of open runs with nothing left to do: the end of a step closes them. */
 void note_finished(struct farm *farm, struct run *run)
 {
-    size_t unresolved = run->publications - run->publications_by_state[PUBLICATION_PUBLISHED] -
-                        run->publications_by_state[PUBLICATION_FAILED];
+    size_t unresolved = publications_unresolved(run);
     bool finished = run->state == RUN_OPEN && run->by_state[JOB_CLOSED] == run->jobs && !unresolved;
     if (finished == run->finished)
         return;
@@ -254,6 +253,7 @@ void apply_job_planned(struct farm *farm, const struct record *record)
     share_texts(&plan_item_shape, &job->item, &body->item,
                 run->jobs_last ? &run->jobs_last->item : NULL, &run->arena);
     job->detail = "";
+    job->after = body->after;
     job->planned_ms = record->at_ms;
     job->planned_wall_ms = record->wall_ms;
     job->variant_key = variant_key(&job->item.variant);

@@ -25,7 +25,7 @@ static void check_job(const struct farm *farm, const struct job *job)
 
 static void check_run(const struct farm *farm, const struct run *run)
 {
-    size_t by_state[JOB_CLOSED + 1] = {0}, by_verdict[8] = {0}, count = 0;
+    size_t by_state[JOB_CLOSED + 1] = {0}, by_verdict[VERDICT_SUPERSEDED + 1] = {0}, count = 0;
     for (const struct job *job = run->jobs_first; job; job = job->run_next) {
         assert(job->run == run);
         check_job(farm, job);

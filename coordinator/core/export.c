@@ -129,8 +129,9 @@ static void put_run_begin(struct export *export, const struct run *run)
 static void put_planned(struct export *export, const struct job *job)
 {
     put_record(export, job->planned_ms, job->planned_wall_ms,
-               &(struct record){.kind = RECORD_JOB_PLANNED,
-                                .job_planned = {job->id, job->run->id, job->joins, job->item}});
+               &(struct record){
+                   .kind = RECORD_JOB_PLANNED,
+                   .job_planned = {job->id, job->run->id, job->joins, job->item, job->after}});
 }
 
 static struct record job_record(enum record_kind kind, const struct job *job)
@@ -298,6 +299,7 @@ static const enum record_kind arrived_by[] = {
     [PUBLICATION_UNKNOWN] = RECORD_PUBLICATION_UNKNOWN,
     [PUBLICATION_PUBLISHED] = RECORD_PUBLICATION_PUBLISHED,
     [PUBLICATION_FAILED] = RECORD_PUBLICATION_FAILED,
+    [PUBLICATION_SUPERSEDED] = RECORD_PUBLICATION_SUPERSEDED,
 };
 
 /* Appends the records from the state that the last try left (or the beginning) to the present one.
@@ -310,6 +312,10 @@ static void put_standing(struct export *export, const struct publication *public
     if (publication->state == PUBLICATION_WANTED && publication->in_doubt) {
         put_move(export, publication, RECORD_PUBLICATION_HELD, last, false);
         put_move(export, publication, RECORD_PUBLICATION_RELEASED, last, true);
+    } else if (kind == RECORD_PUBLICATION_SUPERSEDED) {
+        if (last)
+            put_move(export, publication, RECORD_PUBLICATION_RETRIED, last, false);
+        put_move(export, publication, kind, last, true);
     } else if (kind && (last || publication->state != PUBLICATION_WANTED) &&
                !(SEEDED_BUG(EXPORT_DROPS_HELD) && kind == RECORD_PUBLICATION_HELD)) {
         put_move(export, publication, kind, last, true);
@@ -507,6 +513,7 @@ static uint64_t mix_attempt(uint64_t hash, const struct attempt *attempt)
 static uint64_t mix_job(uint64_t hash, const struct job *job)
 {
     hash = mix_number(mix_number(mix_number(hash, job->id), job->run->id), job->joins);
+    hash = mix_number(hash, job->after);
     hash = mix_shape(hash, &plan_item_shape, &job->item);
     hash = mix_number(mix_number(mix_number(hash, job->state), job->verdict), job->cause);
     hash = mix_number(hash_text(hash, job->detail), job->until_ms);
@@ -531,9 +538,9 @@ static uint64_t mix_run(uint64_t hash, const struct run *run)
         hash = hash_text(hash, run->warnings[i]);
     for (size_t i = 0; i <= JOB_CLOSED; i++)
         hash = mix_number(hash, run->by_state[i]);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i <= VERDICT_SUPERSEDED; i++)
         hash = mix_number(hash, run->by_verdict[i]);
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < PUBLICATION_STATES; i++)
         hash = mix_number(hash, run->publications_by_state[i]);
     return hash;
 }

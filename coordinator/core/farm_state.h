@@ -115,11 +115,11 @@ struct run {
     struct job *jobs_first, *jobs_last;
     size_t evaluable;    /* jobs that evaluate.c can evaluate */
     uint64_t evaluation; /* the run that evaluates its jobs, 0 none yet */
-    size_t jobs, by_state[JOB_CLOSED + 1], by_verdict[8];
+    size_t jobs, by_state[JOB_CLOSED + 1], by_verdict[VERDICT_SUPERSEDED + 1];
     size_t probing; /* publications held until the first one to their account succeeds */
     struct cluster *clusters;
     struct family *families;
-    size_t publications, publications_by_state[7];
+    size_t publications, publications_by_state[PUBLICATION_STATES];
     struct run *finished_prev, *finished_next; /* open with nothing left to do */
     bool finished;
 };
@@ -152,6 +152,7 @@ struct job {
     uint64_t held_for;     /* the signature it is held for or is a witness of; 0 none */
     uint64_t released;     /* the signature that it is not held for again */
     uint64_t planned_ms, planned_wall_ms, closed_ms, closed_wall_ms;
+    uint64_t after; /* the job of its run whose publication goes first, 0 none */
     uint64_t joins; /* the job that it waits for */
     struct job *leader, *followers, *follower_next;
     struct attempt *attempts_first, *attempts_last;
@@ -255,6 +256,7 @@ struct gate {
     size_t published, flying;
 };
 
+/* The newest entry of a place (target, package, system), or of a branch at a place. */
 struct ledger_newest {
     UT_hash_handle hh;
     const char *key;
@@ -362,6 +364,8 @@ bool job_publishes(const struct job *job);
  * both. */
 bool job_needs_publisher(const struct job *job);
 bool publication_is_open(const struct publication *publication);
+/* The open publications of a run. */
+size_t publications_unresolved(const struct run *run);
 /* Whether another try of the same publication may be running: one that the host shows as running,
  * or the newest one from its grant until the host shows its end. */
 bool has_rival(const struct farm *farm, const struct try *one);

@@ -159,38 +159,25 @@ static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
 
 /* ---- plan ---------------------------------------------------------------------------------- */
 
-static void mark_collisions(const struct run_options *options, const struct plan_item *items,
-                            size_t count, struct plan_view *out, struct arena *arena)
-{
-    const struct plan_item **pairs;
-    size_t pair_count = plan_collisions(options, items, count, &pairs, arena);
-    for (size_t i = 0; i < pair_count; i++) {
-        const struct plan_item *a = pairs[2 * i], *b = pairs[2 * i + 1];
-        const char *reason = plan_collision_reason(a, b, arena);
-        assert(a >= items && a < items + count && b >= items && b < items + count && a != b);
-        struct plan_view *both[] = {&out[a - items], &out[b - items]};
-        for (size_t j = 0; j < 2; j++) {
-            both[j]->disposition = PLAN_COLLIDE;
-            both[j]->reason = reason;
-        }
-    }
-}
-
 void view_plan(const struct farm *farm, const struct run_options *options,
-               const struct plan_item *items, size_t count, struct plan_view *out,
-               struct arena *arena)
+               const struct plan_item *items, size_t count, const struct plan_item *rivals,
+               size_t rival_count, struct plan_view *out, struct arena *arena)
 {
     struct forecast forecast = {farm, arena, NULL, 0};
+    struct claim_view *claims;
     add_hosts(&forecast);
     place_queue(&forecast, 0);
+    items = plan_settle(farm, options, items, count, rivals, rival_count, &claims, arena);
     for (size_t i = 0; i < count; i++) {
         uint64_t joins;
-        out[i] = (struct plan_view){.reason = ""};
+        out[i] =
+            (struct plan_view){.reason = "", .lost = options->publish ? items[i].claim.lost : ""};
         out[i].disposition =
             plan_disposition(farm, options, &items[i], &joins, &out[i].reason, arena);
         assert((out[i].disposition == PLAN_JOIN) == (joins != 0) && "it joins, and no job");
+        if (out[i].disposition == PLAN_PROBLEM && claims[i].end == CLAIM_UNDECIDED)
+            out[i].disposition = PLAN_COLLIDE;
     }
-    mark_collisions(options, items, count, out, arena);
     for (size_t i = 0; i < count; i++) {
         const struct needs *needs = &items[i].needs;
         struct want want = {.item = &items[i],

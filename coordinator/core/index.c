@@ -129,6 +129,14 @@ bool publication_is_open(const struct publication *publication)
     return publication->state < PUBLICATION_PUBLISHED;
 }
 
+size_t publications_unresolved(const struct run *run)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < PUBLICATION_PUBLISHED; i++)
+        open += run->publications_by_state[i];
+    return open;
+}
+
 bool has_rival(const struct farm *farm, const struct try *one)
 {
     const struct publication *of = one->publication;

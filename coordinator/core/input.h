@@ -75,6 +75,9 @@ struct input_resolved {
     size_t warnings_count; /* those beyond LIMIT_WARNINGS are dropped */
     struct plan_item *items;
     size_t items_count;
+    struct plan_item *rivals; /* variants of other branches that the run does not build, and that
+                                 claim a name that one of the items claims (collide.h) */
+    size_t rivals_count;
 };
 
 struct input_preflighted {

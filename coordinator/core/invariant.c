@@ -15,7 +15,7 @@ static void assert_run_counts(const struct run *run)
         jobs += run->by_state[i];
     for (size_t i = 0; i < sizeof run->by_verdict / sizeof run->by_verdict[0]; i++)
         verdicts += run->by_verdict[i];
-    for (size_t i = 0; i <= PUBLICATION_FAILED; i++)
+    for (size_t i = 0; i < PUBLICATION_STATES; i++)
         publications += run->publications_by_state[i];
     assert(jobs == run->jobs && "a job that counts in no state, or in two");
     assert(verdicts == run->by_state[JOB_CLOSED] && "a verdict for each closed job");
@@ -42,8 +42,7 @@ static void assert_run_lists(const struct farm *farm, const struct run *run)
 void assert_run(const struct farm *farm, const struct run *run)
 {
     bool over = run->state == RUN_CLOSED || run->state == RUN_REFUSED;
-    size_t unresolved = run->publications - run->publications_by_state[PUBLICATION_PUBLISHED] -
-                        run->publications_by_state[PUBLICATION_FAILED];
+    size_t unresolved = publications_unresolved(run);
     bool idle = run->by_state[JOB_CLOSED] == run->jobs && !unresolved;
     assert_run_counts(run);
     assert_run_lists(farm, run);
@@ -386,7 +385,7 @@ void assert_totals(const struct farm *farm)
     assert(farm->publications_open <= HASH_COUNT(farm->publications));
     assert(!farm->publications_open == !farm->pins);
     assert(HASH_COUNT(farm->pins) <= farm->publications_open);
-    assert(HASH_COUNT(farm->ledger_newest) <= farm->ledger_count);
+    assert(HASH_COUNT(farm->ledger_newest) <= 2 * farm->ledger_count);
     assert(farm->ledger_count <= farm->ledger_capacity);
     assert(HASH_COUNT(farm->notices) <= farm->counters.notice);
     assert(HASH_COUNT(farm->workers) <= farm->counters.worker);
@@ -476,7 +475,7 @@ static struct subject subject_of(const struct farm *farm, const struct record *r
         of.publication = find_publication(farm, record->publication_wanted.publication);
         break;
     default:
-        if (record->kind >= RECORD_PUBLICATION_HELD && record->kind <= RECORD_PUBLICATION_FAILED)
+        if (record_moves_publication(record->kind))
             of.publication = find_publication(farm, record->publication.publication);
     }
     return completed(of);

@@ -118,7 +118,8 @@ void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const cha
         give_up_job(step, job.job, verdict, reason);
     struct run_view view = must_run(step->farm, run);
     assert(view.by_state[JOB_CLOSED] == view.jobs && "a job of a refused run is open");
-    assert(view.published + view.publish_failed == view.publications_wanted &&
+    assert(view.published + view.publish_failed + view.publications_superseded ==
+               view.publications_wanted &&
            "a publication of a refused run goes on");
     decide(step, &(struct record){.kind = RECORD_RUN_REFUSED, .run = {run, reason}});
 }

@@ -241,7 +241,7 @@ static void note_record(struct step *step, const struct record *record)
         uint64_t run = record->run.run;
         note_run(step, kind, run);
         note_waits(step, run);
-    } else if (kind >= RECORD_PUBLICATION_HELD && kind <= RECORD_PUBLICATION_FAILED)
+    } else if (record_moves_publication(kind))
         note_publication(step, kind, record->publication.publication);
     else if (kind == RECORD_WORKER_MOVED)
         note_worker(step, record->worker_moved.worker, record->worker_moved.to);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* plan.c - turns what discovery found into jobs.
  *
- * Owns the answers to: is the item unchanged, does an open run build it already, would two branches
- * publish it to the same place, could a host take it. `farm plan` calls the same functions.
+ * Owns the answers to: is the item unchanged, does an open run build it already, could a host take
+ * it, does a newer run take its place in the queue. Which branch publishes a name is decided in
+ * collide.c. `farm plan` calls the same functions.
  */
 #include "coordinator/core/plan.h"
 
@@ -16,11 +17,12 @@
 
 static const char nothing_in_matrix[] =
     "nothing matches this filter: `farm matrix` lists what there is";
-static const char nothing_to_retry[] = "no job of that run matches: see `farm status RUN`";
+static const char nothing_to_retry[] = "nothing in that run matches: see `farm status RUN`";
 
 bool plan_selects_nothing(const char *reason)
 {
-    return strcmp(reason, nothing_in_matrix) == 0 || strcmp(reason, nothing_to_retry) == 0;
+    static const char word[] = "nothing ";
+    return strncmp(reason, word, sizeof word - 1) == 0;
 }
 
 /* ---- what becomes of an item --------------------------------------------------------------- */
@@ -30,9 +32,15 @@ bool plan_publishes(const struct run_options *options, const struct plan_item *i
     return options->publish && !options->local && item->target.kind != TARGET_NONE;
 }
 
+static bool has_inputs(const struct ledger_entry *entry, const struct plan_item *item)
+{
+    return strcmp(entry->inputs, item->inputs.hash) == 0;
+}
+
 /* The ledger entry that makes the item unchanged: the same package was published from the same
- * inputs. Valid only if the recipe pins everything it imports; otherwise equal text does not mean
- * equal inputs. A retry builds what it is asked to build. */
+ * inputs; under `versions`, it need not be the newest of all branches. Valid only if the recipe
+ * pins everything it imports; otherwise equal text does not mean equal inputs. A retry builds what
+ * it is asked to build. */
 static const struct ledger_entry *find_unchanged(const struct farm *farm,
                                                  const struct run_options *options,
                                                  const struct plan_item *item)
@@ -43,7 +51,9 @@ static const struct ledger_entry *find_unchanged(const struct farm *farm,
         return NULL;
     const struct ledger_entry *newest =
         view_ledger(farm, item->target.name, item->variant.package, item->variant.system);
-    return newest && strcmp(newest->inputs, item->inputs.hash) == 0 ? newest : NULL;
+    if (newest && item->claim.policy == COLLISIONS_VERSIONS && !has_inputs(newest, item))
+        newest = view_ledger_of_branch(farm, item->target.name, &item->variant);
+    return newest && has_inputs(newest, item) ? newest : NULL;
 }
 
 /* A job whose product would be on a host that may not publish cannot serve a run that publishes. */
@@ -99,115 +109,49 @@ enum disposition plan_disposition(const struct farm *farm, const struct run_opti
     return PLAN_UNROUTABLE;
 }
 
-/* ---- collisions ---------------------------------------------------------------------------- */
+/* ---- claims --------------------------------------------------------------------------------- */
 
-static int compare_places(const struct plan_item *a, const struct plan_item *b)
+/* Makes the item what its claim leaves of it. What is unchanged publishes nothing. */
+static void settle_item(const struct farm *farm, const struct run_options *options,
+                        struct plan_item *item, const struct claim_view *claim)
 {
-    int order = strcmp(a->target.name, b->target.name);
-    if (!order)
-        order = strcmp(a->variant.package, b->variant.package);
-    if (!order)
-        order = strcmp(a->variant.system, b->variant.system);
-    return order;
-}
-
-/* Merge sort by place. Stable, so branches are named in the order in which they were found. */
-static void sort_by_place(const struct plan_item **items, const struct plan_item **scratch,
-                          size_t count)
-{
-    if (count < 2)
+    item->claim.over = claim->over;
+    if (claim->end == CLAIM_STANDS || find_unchanged(farm, options, item))
         return;
-    size_t half = count / 2, left = 0, right = half, out = 0;
-    sort_by_place(items, scratch, half);
-    sort_by_place(items + half, scratch, count - half);
-    while (left < half && right < count)
-        scratch[out++] =
-            compare_places(items[right], items[left]) < 0 ? items[right++] : items[left++];
-    while (left < half)
-        scratch[out++] = items[left++];
-    while (right < count)
-        scratch[out++] = items[right++];
-    assert(out == count && "an item was lost in the merge");
-    memcpy(items, scratch, count * sizeof *items);
-}
-
-static bool same_branch(const struct plan_item *a, const struct plan_item *b)
-{
-    return strcmp(a->variant.project, b->variant.project) == 0 &&
-           strcmp(a->variant.branch, b->variant.branch) == 0;
-}
-
-size_t plan_collisions(const struct run_options *options, const struct plan_item *items,
-                       size_t count, const struct plan_item ***out, struct arena *arena)
-{
-    const struct plan_item **places = arena_new(arena, (count + 1) * sizeof *places);
-    size_t place_count = 0, found = 0;
-    for (size_t i = 0; i < count; i++)
-        if (plan_publishes(options, &items[i]) && !*items[i].problem)
-            places[place_count++] = &items[i];
-    sort_by_place(places, arena_new(arena, (count + 1) * sizeof *places), place_count);
-    *out = arena_new(arena, (2 * place_count + 1) * sizeof **out);
-    for (size_t i = 1; i < place_count; i++) {
-        int order = compare_places(places[i - 1], places[i]);
-        assert(order <= 0 && "places out of order: a collision may be missed");
-        if (order == 0 && !same_branch(places[i - 1], places[i])) {
-            (*out)[2 * found] = places[i - 1];
-            (*out)[2 * found + 1] = places[i];
-            found++;
-        }
+    if (claim->end == CLAIM_UNDECIDED && options->publish) {
+        item->problem = claim->reason;
+        return;
     }
-    return found;
+    shape_init(&target_shape, &item->target);
+    item->claim.lost = claim->reason;
 }
 
-static const char *full_branch(const struct plan_item *item, struct arena *arena)
+struct plan_item *plan_settle(const struct farm *farm, const struct run_options *options,
+                              const struct plan_item *items, size_t count,
+                              const struct plan_item *rivals, size_t rival_count,
+                              struct claim_view **claims, struct arena *arena)
 {
-    return arena_print(arena, "%s of %s", item->variant.branch, item->variant.project);
-}
-
-const char *plan_collision_reason(const struct plan_item *a, const struct plan_item *b,
-                                  struct arena *arena)
-{
-    bool same = strcmp(a->variant.project, b->variant.project) == 0;
-    return arena_print(arena, "%s for %s would be published to %s from %s and from %s",
-                       a->variant.package, a->variant.system, a->target.name,
-                       same ? a->variant.branch : full_branch(a, arena),
-                       same ? b->variant.branch : full_branch(b, arena));
-}
-
-enum { COLLISIONS_NAMED = 6 };
-
-static bool refuse_collisions(struct step *step, const struct input_resolved *input,
-                              const struct run_options *options)
-{
-    const struct plan_item **pairs;
-    size_t count = plan_collisions(options, input->items, input->items_count, &pairs, step->arena);
-    if (!count)
-        return false;
-    struct buf text = {0};
-    for (size_t i = 0; i < count && i < COLLISIONS_NAMED; i++)
-        buf_print(&text, "%s%s", i ? "; " : "",
-                  plan_collision_reason(pairs[2 * i], pairs[2 * i + 1], step->arena));
-    if (count > COLLISIONS_NAMED)
-        buf_print(&text, "; and %zu more", count - COLLISIONS_NAMED);
-    buf_print(&text, ": name the branch that wins under `wins` in farm.yaml");
-    decide(step, &(struct record){.kind = RECORD_RUN_REFUSED,
-                                  .run = {input->run, (const char *)text.data}});
-    buf_release(&text);
-    assert(must_run(step->farm, input->run).state == RUN_REFUSED && "it would go on");
-    return true;
+    struct plan_item *settled = arena_new(arena, (count + 1) * sizeof *settled);
+    *claims = arena_new(arena, (count + 1) * sizeof **claims);
+    claims_decide(farm, options, items, count, rivals, rival_count, *claims, arena);
+    for (size_t i = 0; i < count; i++) {
+        settled[i] = items[i];
+        settle_item(farm, options, &settled[i], &(*claims)[i]);
+    }
+    return settled;
 }
 
 /* ---- resolved, preflighted ----------------------------------------------------------------- */
 
 static void plan_job(struct step *step, uint64_t run, const struct run_options *options,
-                     const struct plan_item *item)
+                     const struct plan_item *item, uint64_t after)
 {
     uint64_t job = query_counters(step->farm).job + 1, joins;
     const char *reason;
     enum disposition disposition =
         plan_disposition(step->farm, options, item, &joins, &reason, step->arena);
-    decide(step,
-           &(struct record){.kind = RECORD_JOB_PLANNED, .job_planned = {job, run, joins, *item}});
+    decide(step, &(struct record){.kind = RECORD_JOB_PLANNED,
+                                  .job_planned = {job, run, joins, *item, after}});
     if (disposition == PLAN_SKIP)
         close_job(step, job, VERDICT_SKIPPED, CAUSE_NONE, reason);
     else if (disposition == PLAN_PROBLEM)
@@ -221,11 +165,11 @@ static void plan_job(struct step *step, uint64_t run, const struct run_options *
     assert(query_counters(step->farm).job == job && "its id may be given out again");
 }
 
-static bool anything_to_publish(const struct run_options *options,
-                                const struct input_resolved *input)
+static bool anything_to_publish(const struct run_options *options, const struct plan_item *items,
+                                size_t count)
 {
-    for (size_t i = 0; i < input->items_count; i++)
-        if (plan_publishes(options, &input->items[i]))
+    for (size_t i = 0; i < count; i++)
+        if (plan_publishes(options, &items[i]))
             return true;
     return false;
 }
@@ -235,9 +179,85 @@ static void warn_run(struct step *step, uint64_t run, const char *text)
     decide(step, &(struct record){.kind = RECORD_RUN_WARNED, .run = {run, text}});
 }
 
+/* The job of `run` that builds a newer commit of what this job, which has not begun, builds; 0:
+ * none. */
+static uint64_t find_newer(struct step *step, uint64_t run, const struct job_view *of)
+{
+    struct job_view job;
+    uint64_t cursor = 0;
+    const struct variant *old = &of->item->variant;
+    bool begun = of->state == JOB_CLOSED || of->state == JOB_LEASED || of->state == JOB_RUNNING ||
+                 of->attempts || of->joins;
+    while (!begun && view_job_next(step->farm, run, &cursor, &job)) {
+        const struct variant *new = &job.item->variant;
+        if (job.verdict == VERDICT_BLOCKED || job.verdict == VERDICT_UNROUTABLE ||
+            job.item->claim.depth <= of->item->claim.depth)
+            continue;
+        if (strcmp(new->package, old->package) == 0 && strcmp(new->system, old->system) == 0 &&
+            strcmp(new->branch, old->branch) == 0 && strcmp(new->project, old->project) == 0)
+            return job.job;
+    }
+    return 0;
+}
+
+/* Closes jobs of older runs that have not begun, when this run builds the same name from a newer
+ * commit of the same branch. */
+static void supersede_jobs(struct step *step, uint64_t run)
+{
+    struct run_view older;
+    uint64_t cursor = 0;
+    while (view_run_next(step->farm, &cursor, &older) && older.run < run) {
+        struct job_view job;
+        uint64_t at = 0, newer;
+        if (older.state != RUN_OPEN || older.options.local)
+            continue;
+        while (view_job_next(step->farm, older.run, &at, &job))
+            if ((newer = find_newer(step, run, &job)) != 0)
+                give_up_job(step, job.job, VERDICT_SUPERSEDED,
+                            arena_print(step->arena, "superseded by %.12s, run %llu",
+                                        must_job(step->farm, newer).item->variant.commit,
+                                        (unsigned long long)run));
+    }
+}
+
+static void open_run(struct step *step, uint64_t run)
+{
+    decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {run, ""}});
+    struct run_options options = must_run(step->farm, run).options;
+    if (options.supersede && !options.local)
+        supersede_jobs(step, run);
+}
+
+/* Says once that names are blocked because nothing decides between their branches. */
+static void warn_of_undecided(struct step *step, uint64_t run, const struct plan_item *items,
+                              const struct claim_view *claims, size_t count)
+{
+    size_t first = count, undecided = 0;
+    for (size_t i = count; i-- > 0;)
+        if (claims[i].end == CLAIM_UNDECIDED && *items[i].problem) {
+            first = i;
+            undecided++;
+        }
+    if (undecided)
+        warn_run(step, run,
+                 arena_print(step->arena, "%zu variant%s not published%s: %s", undecided,
+                             undecided == 1 ? " is" : "s are", undecided == 1 ? "" : ", such as",
+                             claims[first].reason));
+}
+
+static void plan_items(struct step *step, uint64_t run, const struct run_options *options,
+                       const struct plan_item *items, const struct claim_view *claims, size_t count)
+{
+    uint64_t first = query_counters(step->farm).job + 1;
+    for (size_t i = 0; i < count; i++)
+        plan_job(step, run, options, &items[i], claims[i].after ? first + claims[i].after - 1 : 0);
+    assert(must_run(step->farm, run).jobs == count && "an item without a job");
+}
+
 void decide_resolved(struct step *step, const struct input_resolved *input)
 {
     struct run_view run;
+    struct claim_view *claims;
     if (!view_run(step->farm, input->run, &run) || run.state != RUN_RESOLVING)
         return; /* cancelled meanwhile, or a repeated answer */
     const char *problem = input->problem;
@@ -248,18 +268,19 @@ void decide_resolved(struct step *step, const struct input_resolved *input)
         return;
     }
     struct run_options options = run.options;
-    if (refuse_collisions(step, input, &options))
-        return;
+    size_t count = input->items_count;
+    const struct plan_item *items =
+        plan_settle(step->farm, &options, input->items, count, input->rivals, input->rivals_count,
+                    &claims, step->arena);
     decide(step, &(struct record){.kind = RECORD_RUN_RESOLVED, .run = {input->run, ""}});
     for (size_t i = 0; i < input->warnings_count && i < LIMIT_WARNINGS; i++)
         warn_run(step, input->run, input->warnings[i]);
-    for (size_t i = 0; i < input->items_count; i++)
-        plan_job(step, input->run, &options, &input->items[i]);
-    assert(must_run(step->farm, input->run).jobs == input->items_count && "an item without a job");
-    if (anything_to_publish(&options, input))
+    warn_of_undecided(step, input->run, items, claims, count);
+    plan_items(step, input->run, &options, items, claims, count);
+    if (anything_to_publish(&options, items, count))
         ask(step, &(struct effect){.kind = EFFECT_PREFLIGHT, .run = input->run});
     else /* a preflight checks nothing that building alone needs */
-        decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
+        open_run(step, input->run);
 }
 
 void decide_preflighted(struct step *step, const struct input_preflighted *input)
@@ -272,7 +293,7 @@ void decide_preflighted(struct step *step, const struct input_preflighted *input
     if (*input->problem)
         refuse_run(step, input->run, VERDICT_BLOCKED, input->problem);
     else
-        decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {input->run, ""}});
+        open_run(step, input->run);
     assert(must_run(step->farm, input->run).state == (*input->problem ? RUN_REFUSED : RUN_OPEN));
 }
 

@@ -4,24 +4,27 @@
 #ifndef FARM_PLAN_H
 #define FARM_PLAN_H
 
+#include "coordinator/core/collide.h"
 #include "coordinator/core/step.h"
 
-/* Whether a run was refused for this reason because its filter selects nothing. */
+/* Whether a run was refused for this reason because its filter selects nothing: such reasons, those
+ * of discovery too, begin with "nothing ". */
 bool plan_selects_nothing(const char *reason);
 
 /* Whether a run with these options publishes the item. */
 bool plan_publishes(const struct run_options *options, const struct plan_item *item);
-/* What a run would do with one item now. Collisions involve several items and are not reported
- * here. *joins is the job to join, or 0. *reason lives in the arena. */
+/* What a run would do with one settled item now. *joins is the job to join, or 0. *reason lives in
+ * the arena. */
 enum disposition plan_disposition(const struct farm *farm, const struct run_options *options,
                                   const struct plan_item *item, uint64_t *joins,
                                   const char **reason, struct arena *arena);
-/* Finds pairs of items from different branches that would be published to the same place: *out[2*i]
- * and *out[2*i+1]. Returns the number of pairs. */
-size_t plan_collisions(const struct run_options *options, const struct plan_item *items,
-                       size_t count, const struct plan_item ***out, struct arena *arena);
-const char *plan_collision_reason(const struct plan_item *a, const struct plan_item *b,
-                                  struct arena *arena);
+/* Copies the items as their claims leave them (collide.h): of those that lose, the target is gone
+ * and claim.lost says why; those that nothing decides about have a problem when the run publishes.
+ * *claims has a row for each. All live in the arena. */
+struct plan_item *plan_settle(const struct farm *farm, const struct run_options *options,
+                              const struct plan_item *items, size_t count,
+                              const struct plan_item *rivals, size_t rival_count,
+                              struct claim_view **claims, struct arena *arena);
 /* Discovery of a run ended: its items become jobs, or it is refused. */
 void decide_resolved(struct step *step, const struct input_resolved *input);
 /* Preflight of a run ended: it opens, or it is refused. */

@@ -113,7 +113,8 @@ static size_t waiting_jobs(const struct farm *farm, uint64_t run)
 
 static bool is_settled(const struct run_view *run)
 {
-    return run->published + run->publish_failed + run->publications_held ==
+    return run->published + run->publish_failed + run->publications_held +
+               run->publications_superseded ==
            run->publications_wanted;
 }
 
@@ -127,7 +128,8 @@ static enum run_progress judge_ends(const struct run_view *run, size_t waiting)
         return PROGRESS_FAILED;
     if (waiting)
         return PROGRESS_WAITS;
-    return by[VERDICT_OK] + by[VERDICT_SKIPPED] ? PROGRESS_WELL : PROGRESS_NOTHING;
+    return by[VERDICT_OK] + by[VERDICT_SKIPPED] + by[VERDICT_SUPERSEDED] ? PROGRESS_WELL
+                                                                         : PROGRESS_NOTHING;
 }
 
 enum run_progress view_progress(const struct farm *farm, uint64_t id)

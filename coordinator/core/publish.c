@@ -7,9 +7,12 @@
  * publish. A failed publication is published again, never built again. What may have been published
  * is checked by the same worker, and the target's "already published" settles it. A rejected
  * account holds all publications of its kind until a person releases them, while builds go on.
+ * Whether what was built is still to be published is asked when its publication starts: the ledger
+ * may have a newer commit or another branch's by then (collide.h).
  */
 #include "coordinator/core/publish.h"
 
+#include "coordinator/core/collide.h"
 #include "coordinator/core/hold.h"
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
@@ -95,12 +98,33 @@ static bool run_is_under_way(const struct step *step, uint64_t job)
     return state == RUN_OPEN || state == RUN_CLOSED;
 }
 
+/* The same name of a lower version line is published first. A job that waits for a host that is not
+ * there is not waited for. */
+static bool waits_for_lower(const struct step *step, uint64_t id)
+{
+    struct job_view job = must_job(step->farm, id);
+    for (uint64_t lower = job.after; lower; lower = job.after) {
+        struct job_view next;
+        if (!view_job(step->farm, lower, &next))
+            return false;
+        job = next;
+        if (job.state != JOB_CLOSED && !*view_wait(step->farm, &job, step->arena))
+            return true;
+        if (job.publication &&
+            must_publication(step->farm, job.publication).state < PUBLICATION_PUBLISHED)
+            return true;
+    }
+    return false;
+}
+
 static bool may_grant(const struct step *step, uint64_t id)
 {
     struct publication_view publication = must_publication(step->farm, id);
     if (!is_due(step, &publication) || !run_is_under_way(step, publication.job))
         return false;
     if (publication.state == PUBLICATION_WANTED && query_gate_shut(step->farm, id))
+        return false;
+    if (publication.state == PUBLICATION_WANTED && waits_for_lower(step, publication.job))
         return false;
     return SEEDED_BUG(SECOND_GRANT) || !query_place_taken(step->farm, id);
 }
@@ -123,6 +147,25 @@ static void probe_account(struct step *step, uint64_t id)
         record.kind = RECORD_PUBLICATION_RELEASED;
         decide(step, &record);
     }
+}
+
+/* Asks the ledger. What may have been published already is not given up: its worker finds out. */
+static bool still_stands(struct step *step, uint64_t id)
+{
+    struct publication_view publication = must_publication(step->farm, id);
+    const char *reason;
+    if (publication.state != PUBLICATION_WANTED || publication.in_doubt)
+        return true;
+    enum claim_end end = claim_at_grant(step->farm, publication.job, &reason, step->arena);
+    struct record record = {
+        .publication = {.publication = id, .token = publication.token, .detail = reason}};
+    if (end == CLAIM_STANDS)
+        return true;
+    record.kind = end == CLAIM_LOST ? RECORD_PUBLICATION_SUPERSEDED : RECORD_PUBLICATION_FAILED;
+    if (end == CLAIM_UNDECIDED)
+        record.publication.cause = CAUSE_CONFIG;
+    decide(step, &record);
+    return false;
 }
 
 static void grant_publication(struct step *step, uint64_t id, uint64_t worker)
@@ -150,7 +193,7 @@ void decide_grants(struct step *step, const struct worker_view *worker)
     bool any = false;
     for (size_t i = 0; i < count && publishing < LIMIT_GRANTS_PER_WORKER; i++) {
         probe_account(step, pinned[i]);
-        if (!may_grant(step, pinned[i]))
+        if (!may_grant(step, pinned[i]) || !still_stands(step, pinned[i]))
             continue;
         grant_publication(step, pinned[i], worker->worker);
         publishing++;
@@ -228,6 +271,10 @@ static void record_published(struct step *step, const struct publication_view *p
         .at_wall_ms = step->wall_ms,
         .already = already,
         .rebuilt = rebuilt,
+        .run = job.run,
+        .line = job.item->claim.line,
+        .rank = job.item->claim.rank,
+        .depth = job.item->claim.depth,
     };
     decide(step, &record);
     const struct ledger_entry *newest = view_ledger(
@@ -384,6 +431,14 @@ static const char *not_publishable(const struct step *step, uint64_t id, struct 
                            "job %llu (%s) was built from somebody's checkout, which is never "
                            "published: push it and rebuild",
                            number, package);
+    if (*job.item->claim.lost)
+        return arena_print(arena, "job %llu (%s) is not published: %s", number, package,
+                           job.item->claim.lost);
+    if (job.publication &&
+        must_publication(step->farm, job.publication).state == PUBLICATION_SUPERSEDED)
+        return arena_print(arena,
+                           "job %llu (%s) is %s: `farm rebuild --publish --force` publishes it",
+                           number, package, must_publication(step->farm, job.publication).detail);
     if (job.item->target.kind == TARGET_NONE)
         return arena_print(
             arena,

@@ -144,6 +144,7 @@ static const struct field run_options_fields[] = {
     SHAPE_FIELD(struct run_options, TEXT, worker),
     SHAPE_FIELD(struct run_options, TEXT, task),
     SHAPE_FIELD(struct run_options, U64, give_up_ms),
+    SHAPE_FIELD(struct run_options, FLAG, supersede),
 };
 const struct shape run_options_shape = SHAPE(struct run_options, run_options_fields);
 
@@ -174,6 +175,7 @@ static const struct field record_job_planned_fields[] = {
     SHAPE_FIELD(struct record_job_planned, U64, run),
     SHAPE_FIELD(struct record_job_planned, U64, joins),
     SHAPE_STRUCT(struct record_job_planned, item, plan_item_shape),
+    SHAPE_FIELD(struct record_job_planned, U64, after),
 };
 
 static const struct field record_job_fields[] = {
@@ -252,6 +254,10 @@ static const struct field ledger_entry_fields[] = {
     SHAPE_FIELD(struct ledger_entry, U64, at_wall_ms),
     SHAPE_FIELD(struct ledger_entry, FLAG, already),
     SHAPE_FIELD(struct ledger_entry, FLAG, rebuilt),
+    SHAPE_FIELD(struct ledger_entry, U64, run),
+    SHAPE_FIELD(struct ledger_entry, TEXT, line),
+    SHAPE_FIELD(struct ledger_entry, U32, rank),
+    SHAPE_FIELD(struct ledger_entry, U64, depth),
 };
 
 static const struct field record_learned_fields[] = {

@@ -156,6 +156,8 @@ struct run_options {
                            (evaluate.c) runs on any healthy host; "" none */
     uint64_t give_up_ms; /* after the run was submitted: jobs that no host of the farm can take are
                             closed; 0: they wait until a host comes */
+    bool supersede;      /* when it opens, jobs of older runs that have not begun and that it builds
+                            from a newer commit of the same branch are closed */
 };
 
 /* Whether the run's jobs wait for a host that is not there yet. Tasks, evaluations and builds from
@@ -182,6 +184,8 @@ struct record_job_planned {
     uint64_t run;
     uint64_t joins; /* an open job of another run that builds the same variant, or 0 */
     struct plan_item item;
+    uint64_t after; /* a job of the same run whose publication goes first: the same name of a lower
+                       version line; 0: none */
 };
 
 struct record_job {
@@ -261,6 +265,10 @@ struct ledger_entry {
     uint64_t at_wall_ms;
     bool already;
     bool rebuilt;
+    uint64_t run;     /* that published it; 0: imported, or of an older farm; and the next three */
+    const char *line; /* as in struct claim, when it was planned */
+    uint32_t rank;
+    uint64_t depth;
 };
 
 /* Running means of a package's use of a host: integers, the old mean and the new value half each.
@@ -328,6 +336,13 @@ struct record {
 #define BODY(member, tag) extern const struct shape tag##_shape;
 #include "coordinator/core/record.def"
 extern const struct shape run_options_shape;
+
+/* Whether the kind moves a publication that is there: its body is `publication`. */
+static inline bool record_moves_publication(enum record_kind kind)
+{
+    return kind >= RECORD_PUBLICATION_HELD && kind <= RECORD_PUBLICATION_SUPERSEDED &&
+           kind != RECORD_PUBLICATION_SEALED;
+}
 
 /* What record.def says about a kind. NULL for a kind that this program does not know; a journal
  * with one is refused. */

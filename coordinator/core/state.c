@@ -11,8 +11,8 @@ const char *const job_state_names[] = {"waiting", "ready",  "held", "leased",
                                        "running", "closed", NULL};
 const char *const attempt_state_names[] = {"offered",  "checkout", "building", "checking",
                                            "stopping", "ended",    "sealed",   NULL};
-const char *const publication_state_names[] = {"wanted",  "held",      "granted", "running",
-                                               "unknown", "published", "failed",  NULL};
+const char *const publication_state_names[] = {
+    "wanted", "held", "granted", "running", "unknown", "published", "failed", "superseded", NULL};
 const char *const notice_state_names[] = {"raised", "told", "ended", NULL};
 
 #define TABLE(thing, state_names)                                                                  \
@@ -75,8 +75,8 @@ static const char publication_picture[] =
     "             .--------- released, retried ---------.\n"
     "             v                                     |\n"
     "          wanted -----> granted -----> running ----+--> published\n"
-    "             |           ^    \\           |        |\n"
-    "             v           |     '----+-----'        '--> failed\n"
+    "           / |           ^    \\           |        |\n"
+    "  superseded v           |     '----+-----'        '--> failed\n"
     "           held <--------|----------+\n"
     "                         |          v\n"
     "                         '------ unknown\n"

@@ -35,8 +35,10 @@ enum publication_state {
     PUBLICATION_RUNNING,
     PUBLICATION_UNKNOWN,
     PUBLICATION_PUBLISHED,
-    PUBLICATION_FAILED
+    PUBLICATION_FAILED,
+    PUBLICATION_SUPERSEDED /* built, and not published: what the target has takes precedence */
 };
+enum { PUBLICATION_STATES = PUBLICATION_SUPERSEDED + 1 };
 enum notice_state { NOTICE_RAISED, NOTICE_TOLD, NOTICE_ENDED };
 extern const char *const run_state_names[],
     *const job_state_names[], *const attempt_state_names[], *const publication_state_names[],

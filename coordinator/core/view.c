@@ -51,6 +51,7 @@ static void fill_run(const struct run *run, struct run_view *out)
         .publications_wanted = run->publications,
         .published = run->publications_by_state[PUBLICATION_PUBLISHED],
         .publish_failed = run->publications_by_state[PUBLICATION_FAILED],
+        .publications_superseded = run->publications_by_state[PUBLICATION_SUPERSEDED],
         .publications_held = run->publications_by_state[PUBLICATION_HELD] - run->probing,
     };
     memcpy(out->by_state, run->by_state, sizeof out->by_state);
@@ -144,6 +145,7 @@ static void fill_job(const struct job *job, struct job_view *out)
         .job = job->id,
         .run = job->run->id,
         .joins = job->joins,
+        .after = job->after,
         .state = job->state,
         .verdict = job->verdict,
         .cause = job->cause,
@@ -405,15 +407,32 @@ bool view_ledger_next(const struct farm *farm, size_t *index, const struct ledge
     return true;
 }
 
+static const struct ledger_entry *find_entry(const struct farm *farm, const struct buf *key)
+{
+    const struct ledger_newest *newest;
+    HASH_FIND(hh, farm->ledger_newest, key->data, key->size, newest);
+    return newest ? farm->ledger[newest->index] : NULL;
+}
+
 const struct ledger_entry *view_ledger(const struct farm *farm, const char *target,
                                        const char *package, const char *system)
 {
     struct buf key = {0};
     buf_print(&key, "%s\n%s\n%s", target, package, system);
-    const struct ledger_newest *newest;
-    HASH_FIND(hh, farm->ledger_newest, key.data, key.size, newest);
+    const struct ledger_entry *found = find_entry(farm, &key);
     buf_release(&key);
-    return newest ? farm->ledger[newest->index] : NULL;
+    return found;
+}
+
+const struct ledger_entry *view_ledger_of_branch(const struct farm *farm, const char *target,
+                                                 const struct variant *variant)
+{
+    struct buf key = {0};
+    buf_print(&key, "%s\n%s\n%s\n%s\n%s", target, variant->package, variant->system,
+              variant->project, variant->branch);
+    const struct ledger_entry *found = find_entry(farm, &key);
+    buf_release(&key);
+    return found;
 }
 
 /* ---- durations ----------------------------------------------------------------------------- */

@@ -43,9 +43,9 @@ struct run_view {
     uint64_t evaluation;   /* the run that evaluates them, 0 none yet */
     size_t jobs;           /* all */
     size_t by_state[JOB_CLOSED + 1];
-    size_t by_verdict[8];       /* closed ones by enum verdict */
-    size_t publications_wanted; /* every publication of this run */
-    size_t published, publish_failed, publications_held;
+    size_t by_verdict[VERDICT_SUPERSEDED + 1]; /* closed ones by enum verdict */
+    size_t publications_wanted;                /* every publication of this run */
+    size_t published, publish_failed, publications_held, publications_superseded;
 };
 MAY_MISS bool view_run(const struct farm *farm, uint64_t run, struct run_view *out);
 bool view_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out);
@@ -62,6 +62,7 @@ struct job_view {
     uint64_t worker;      /* of the newest attempt, 0 none */
     struct token attempt; /* the newest */
     size_t attempts;
+    uint64_t after;         /* the job of its run whose publication goes first, 0 none */
     uint64_t publication;   /* 0: none wanted */
     uint64_t not_before_ms; /* waiting: core time */
     uint64_t held_for;      /* held, or a witness: the signature of the failure */
@@ -194,6 +195,9 @@ bool view_ledger_next(const struct farm *farm, size_t *index, const struct ledge
 /* The newest entry of a key, or NULL. */
 const struct ledger_entry *view_ledger(const struct farm *farm, const char *target,
                                        const char *package, const char *system);
+/* The newest entry of a variant from its own branch, or NULL. */
+const struct ledger_entry *view_ledger_of_branch(const struct farm *farm, const char *target,
+                                                 const struct variant *variant);
 
 /* The orders of a worker: all that its newest status did not show as done. Allocates in `arena`.
  * Secrets are left empty: control.c adds them. */
@@ -277,7 +281,7 @@ enum disposition {
     PLAN_BUILD,
     PLAN_SKIP,       /* unchanged since the newest ledger entry */
     PLAN_JOIN,       /* an open run builds it already */
-    PLAN_COLLIDE,    /* two branches would publish it to one target */
+    PLAN_COLLIDE,    /* two branches would publish it, and nothing decides between them */
     PLAN_UNROUTABLE, /* no worker can ever take it */
     PLAN_PROBLEM,    /* its recipe cannot be built as it stands */
     PLAN_WAIT        /* no worker of the roster can take it: it waits for one that can */
@@ -286,14 +290,15 @@ extern const char *const disposition_names[];
 struct plan_view {
     enum disposition disposition;
     const char *reason;   /* in the arena */
+    const char *lost;     /* in the arena: why it is built and not published; "" it is published */
     uint64_t worker;      /* BUILD: where a simulation of the queue puts it */
     uint64_t start_ms;    /* BUILD: from now, by the same simulation */
     uint64_t duration_ms; /* learned, else the default */
 };
-/* Fills one view for each item, in the items' order. */
+/* Fills one view for each item, in the items' order. Rivals as in struct input_resolved. */
 void view_plan(const struct farm *farm, const struct run_options *options,
-               const struct plan_item *items, size_t count, struct plan_view *out,
-               struct arena *arena);
+               const struct plan_item *items, size_t count, const struct plan_item *rivals,
+               size_t rival_count, struct plan_view *out, struct arena *arena);
 /* ---- how far a run is (progress.c) ---- */
 
 enum run_progress {

@@ -19,10 +19,10 @@
 struct discovery_search {
     const struct discover_question *question;
     struct config config;
-    struct plan_item *items;
-    size_t item_count, item_capacity;
-    const struct config_branch **origins; /* of each item: its branch in the config */
-    size_t origin_count, origin_capacity;
+    struct plan_item *items, *rivals;
+    size_t item_count, item_capacity, rival_count, rival_capacity;
+    size_t projects_read;
+    const char *missing; /* the first branch or project that is not there, as a sentence; or NULL */
     const char **warnings;
     size_t warning_count, warning_capacity;
     const char *problem; /* the first problem, which ends the search */
@@ -36,6 +36,7 @@ struct site {
     const struct config_project *project;
     struct git git;
     struct recipes *recipes;
+    uint64_t depth; /* of the commit whose tree is read (struct claim) */
 };
 
 #define refuse(search, ...) ((search)->problem = arena_print((search)->arena, __VA_ARGS__))
@@ -86,12 +87,35 @@ static struct recipe recipe_of(const struct site *site, const struct package *pa
 static struct target target_of(const struct site *site, const struct config_branch *branch,
                                const char *name)
 {
-    const struct target *target = config_target_of(&site->search->config, branch, name);
+    const struct config_target *target = config_target_of(&site->search->config, branch, name);
     if (target && !*site->search->question->bundle)
-        return *target;
+        return target->target;
     struct target none;
     shape_init(&target_shape, &none);
     return none;
+}
+
+/* The place of a branch in a target's order, from 1; 0: not in it. */
+static uint32_t rank_of(const struct config_target *target, const char *branch)
+{
+    for (size_t i = 0; i < target->order_count; i++)
+        if (glob_matches(target->order[i], branch))
+            return (uint32_t)i + 1;
+    return 0;
+}
+
+static struct claim claim_of(const struct site *site, const struct config_branch *branch,
+                             const struct git_branch *at, const char *package)
+{
+    const struct config_target *target = config_target_of(&site->search->config, branch, at->name);
+    struct claim claim = {.line = "", .depth = site->depth, .over = "", .lost = ""};
+    if (!target)
+        return claim;
+    claim.policy = target->collisions;
+    claim.wins = matches_any(branch->wins, branch->wins_count, package);
+    claim.rank = rank_of(target, at->name);
+    claim.line = *branch->line ? branch->line : branch_line(at->name, site->search->arena);
+    return claim;
 }
 
 /* Applies the limits of the config: for each value, the last matching entry counts. */
@@ -112,23 +136,20 @@ static void set_limits(const struct config_project *project, struct plan_item *i
     }
 }
 
-static void add_item(const struct site *site, const struct config_branch *branch,
-                     const struct plan_item *item)
+static void add_item(const struct site *site, const struct plan_item *item)
 {
     struct discovery_search *search = site->search;
     MEM_GROW(search->items, search->item_count, search->item_capacity);
-    MEM_GROW(search->origins, search->origin_count, search->origin_capacity);
     search->items[search->item_count] = *item;
     set_limits(site->project, &search->items[search->item_count++]);
-    search->origins[search->origin_count++] = branch;
 }
 
 /* Adds an item per system for a package whose name shows none: the recipe's `platforms`, or only
  * the config's system if it is one of them; without `platforms`, the config's. Darwin is left out
  * when the list has a Linux system: it means that the recipe could be built there, not that
  * somebody wants it. */
-static void add_by_platforms(const struct site *site, const struct config_branch *branch,
-                             const struct recipe_facts *facts, struct plan_item *item)
+static void add_by_platforms(const struct site *site, const struct recipe_facts *facts,
+                             struct plan_item *item)
 {
     const char *wanted = site->project->system;
     bool has_linux = false, has_wanted = false;
@@ -138,14 +159,14 @@ static void add_by_platforms(const struct site *site, const struct config_branch
     }
     item->variant.system = wanted;
     if (facts->system_count == 0 || has_wanted) {
-        add_item(site, branch, item);
+        add_item(site, item);
         return;
     }
     for (size_t i = 0; i < facts->system_count; i++) {
         if (has_linux && !strstr(facts->systems[i], "-linux"))
             continue;
         item->variant.system = arena_text(site->search->arena, facts->systems[i]);
-        add_item(site, branch, item);
+        add_item(site, item);
     }
 }
 
@@ -164,15 +185,16 @@ static void add_package(const struct site *site, const struct config_branch *bra
                   .disk_bytes = site->project->disk_bytes},
         .inputs = inputs->inputs,
         .target = target_of(site, branch, at->name),
+        .claim = claim_of(site, branch, at, package->name),
         .problem = package->problem,
     };
     if (!*item.problem && site->project->builder == BUILDER_FLOX)
         item.problem = package->dotted;
     variant_parse_name(package->name, &item.variant, site->search->arena);
     if (*item.variant.system)
-        add_item(site, branch, &item);
+        add_item(site, &item);
     else
-        add_by_platforms(site, branch, inputs->facts, &item);
+        add_by_platforms(site, inputs->facts, &item);
 }
 
 static void warn_of_unused(const struct site *site, const struct config_branch *branch,
@@ -192,7 +214,7 @@ static void warn_of_unused(const struct site *site, const struct config_branch *
              site->project->name);
 }
 
-static int search_branch(const struct site *site, const struct config_branch *branch,
+static int search_branch(struct site *site, const struct config_branch *branch,
                          const struct git_branch *at)
 {
     struct discovery_search *search = site->search;
@@ -201,6 +223,7 @@ static int search_branch(const struct site *site, const struct config_branch *br
     size_t count, kept = 0;
     if (tree_read(&site->git, at->commit, &tree, search->arena, search->err) < 0)
         return -1;
+    site->depth = git_depth(&site->git, at->commit);
     packages_list(&tree, &packages, &count, search->arena);
     warn_of_unused(site, branch, at, packages, count);
     for (size_t i = 0; i < count; i++)
@@ -238,20 +261,31 @@ static const struct config_branch *branch_for(const struct config_project *proje
     return found;
 }
 
-static void refuse_branch(const struct site *site, const char *name,
-                          const struct git_branch *branches, size_t count)
+/* Says that something of farm.yaml is not there; the rest goes on without it. */
+static void miss(struct discovery_search *search, const char *what)
+{
+    if (!search->missing)
+        search->missing = what;
+    warn(search, "%s", what);
+}
+
+static void miss_branch(const struct site *site, const char *name,
+                        const struct git_branch *branches, size_t count)
 {
     struct discovery_search *search = site->search;
     const char **names = mem_new(count * sizeof *names);
     for (size_t i = 0; i < count; i++)
         names[i] = branches[i].name;
     const char *nearest = names_nearest(name, names, count, search->arena);
-    refuse(search, "%s has no branch %s%s%s%s: fix the name in farm.yaml, or push the branch",
-           site->project->name, name, *nearest ? " (nearest: " : "", nearest, *nearest ? ")" : "");
+    miss(search,
+         arena_print(search->arena,
+                     "%s has no branch %s%s%s%s: fix the name in farm.yaml, or push the branch",
+                     site->project->name, name, *nearest ? " (nearest: " : "", nearest,
+                     *nearest ? ")" : ""));
     free(names);
 }
 
-static int search_matching(const struct site *site, const struct config_branch *branch,
+static int search_matching(struct site *site, const struct config_branch *branch,
                            const struct git_branch *branches, size_t count)
 {
     size_t found = 0;
@@ -273,11 +307,72 @@ static int search_matching(const struct site *site, const struct config_branch *
     if (found == 0 && glob_is(branch->name))
         warn(site->search, "no branch of %s matches %s", site->project->name, branch->name);
     else if (found == 0)
-        refuse_branch(site, branch->name, branches, count);
+        miss_branch(site, branch->name, branches, count);
     return 0;
 }
 
-static int search_tips(const struct site *site)
+/* ---- branches that farm.yaml does not name -------------------------------------------------- */
+
+/* At most this many trees are read to find new branches with packages. */
+enum { NEW_BRANCHES_READ = 50, NEW_BRANCHES_NAMED = 5 };
+
+static bool has_name(const struct git_branch *branches, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(branches[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static int has_packages(const struct site *site, const struct git_branch *at, bool *has)
+{
+    struct arena arena = {0};
+    struct tree tree;
+    struct package *packages;
+    size_t count = 0;
+    int result = tree_read(&site->git, at->commit, &tree, &arena, site->search->err);
+    if (result == 0)
+        packages_list(&tree, &packages, &count, &arena);
+    *has = count > 0;
+    arena_clear(&arena);
+    return result;
+}
+
+/* Mentions each branch once: the clone remembers which. */
+static int mention_new(const struct site *site, const struct git_branch *branches, size_t count)
+{
+    struct discovery_search *search = site->search;
+    struct git_branch *old;
+    size_t old_count, fresh = 0, read = 0;
+    const char *names = "";
+    if (git_mentioned(&site->git, &old, &old_count, search->arena, search->err) < 0)
+        return -1;
+    for (size_t i = 0; i < count && read < NEW_BRANCHES_READ; i++) {
+        bool has;
+        if (branch_for(site->project, branches[i].name) ||
+            has_name(old, old_count, branches[i].name))
+            continue;
+        read++;
+        if (has_packages(site, &branches[i], &has) < 0)
+            return -1;
+        if (!has || git_mention(&site->git, &branches[i], NULL) < 0)
+            continue;
+        if (fresh++ < NEW_BRANCHES_NAMED)
+            names =
+                arena_print(search->arena, "%s%s%s", names, *names ? ", " : "", branches[i].name);
+    }
+    if (fresh)
+        warn(search,
+             "%s has %zu branch%s with packages that farm.yaml does not name: %s%s (said once; add "
+             "what is to be built under branches)",
+             site->project->name, fresh, fresh == 1 ? "" : "es", names,
+             fresh > NEW_BRANCHES_NAMED ? ", ..." : "");
+    return 0;
+}
+
+/* ---- projects ------------------------------------------------------------------------------- */
+
+static int search_tips(struct site *site)
 {
     struct discovery_search *search = site->search;
     struct git_branch *branches;
@@ -289,7 +384,7 @@ static int search_tips(const struct site *site)
     for (size_t i = 0; i < site->project->branches_count && !search->problem; i++)
         if (search_matching(site, &site->project->branches[i], branches, count) < 0)
             return -1;
-    return 0;
+    return search->problem || !search->question->fetch ? 0 : mention_new(site, branches, count);
 }
 
 static bool is_commit(const char *text)
@@ -298,7 +393,7 @@ static bool is_commit(const char *text)
 }
 
 /* `farm build --from`: a commit that may not be on any branch of origin. */
-static int search_commit(const struct site *site)
+static int search_commit(struct site *site)
 {
     static const struct config_branch unlisted = {.name = "", .publish = ""};
     struct discovery_search *search = site->search;
@@ -334,6 +429,23 @@ static int search_project(struct discovery_search *search, const struct config_p
     return result < 0 ? err_prefix(search->err, "project %s", project->name) : 0;
 }
 
+/* One of several projects that cannot be read leaves the others alone. */
+static int search_one(struct discovery_search *search, const struct config_project *project)
+{
+    size_t before = search->item_count;
+    if (search_project(search, project) == 0) {
+        search->projects_read++;
+        return 0;
+    }
+    if (*search->question->project || search->config.projects_count == 1)
+        return -1;
+    search->item_count = before;
+    miss(search, search->err
+                     ? arena_text(search->arena, search->err->text)
+                     : arena_print(search->arena, "project %s cannot be read", project->name));
+    return 0;
+}
+
 static int search_projects(struct discovery_search *search)
 {
     const char *wanted = search->question->project;
@@ -343,9 +455,11 @@ static int search_projects(struct discovery_search *search)
         if (*wanted && strcmp(config->projects[i].name, wanted) != 0)
             continue;
         found++;
-        if (search_project(search, &config->projects[i]) < 0)
+        if (search_one(search, &config->projects[i]) < 0)
             return -1;
     }
+    if (found > 0 && !search->projects_read && !search->problem)
+        refuse(search, "%s", search->missing);
     if (found > 0)
         return 0;
     const char **names = arena_new(search->arena, config->projects_count * sizeof *names);
@@ -361,65 +475,40 @@ static int search_projects(struct discovery_search *search)
     return 0;
 }
 
-/* ---- collisions ----------------------------------------------------------------------------- */
+/* ---- the answer ----------------------------------------------------------------------------- */
 
-/* Sorts items by key (target, package, system), and items of a key in the order they were found. */
-static int by_key(const void *a, const void *b, void *context)
+static int by_place(const struct plan_item *x, const struct plan_item *y)
 {
-    const struct discovery_search *search = context;
-    const size_t left = *(const size_t *)a, right = *(const size_t *)b;
-    const struct plan_item *x = &search->items[left], *y = &search->items[right];
     int order = strcmp(x->target.name, y->target.name);
     if (!order)
         order = strcmp(x->variant.package, y->variant.package);
-    if (!order)
-        order = strcmp(x->variant.system, y->variant.system);
-    return order ? order : left < right ? -1 : 1;
+    return order ? order : strcmp(x->variant.system, y->variant.system);
 }
 
-static bool has_same_key(const struct plan_item *x, const struct plan_item *y)
+static int by_place_of(const void *a, const void *b)
 {
-    return strcmp(x->target.name, y->target.name) == 0 &&
-           strcmp(x->variant.package, y->variant.package) == 0 &&
-           strcmp(x->variant.system, y->variant.system) == 0;
+    return by_place(*(const struct plan_item *const *)a, *(const struct plan_item *const *)b);
 }
 
-/* Settles a group of items that would be published under the same key: if exactly one of them wins,
- * the others are built but not published. */
-static void settle_group(struct discovery_search *search, const size_t *order, size_t count)
+/* Of the items that the filter left out, keeps as rivals those that claim a name of one that it
+ * kept. */
+static void keep_rivals(struct discovery_search *search, size_t kept)
 {
-    size_t winners = 0, winner = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct config_branch *branch = search->origins[order[i]];
-        if (matches_any(branch->wins, branch->wins_count,
-                        search->items[order[i]].variant.package)) {
-            winners++;
-            winner = order[i];
-        }
-    }
-    for (size_t i = 0; winners == 1 && i < count; i++)
-        if (order[i] != winner)
-            shape_init(&target_shape, &search->items[order[i]].target);
-}
-
-static void settle_collisions(struct discovery_search *search)
-{
-    size_t *order = mem_new(search->item_count * sizeof *order), count = 0;
-    for (size_t i = 0; i < search->item_count; i++)
+    const struct plan_item **places = mem_new((kept + 1) * sizeof *places);
+    size_t count = 0, rivals = 0;
+    for (size_t i = 0; i < kept; i++)
         if (search->items[i].target.kind != TARGET_NONE)
-            order[count++] = i;
-    qsort_r(order, count, sizeof *order, by_key, search);
-    for (size_t i = 0, end; i < count; i = end) {
-        for (end = i + 1; end < count; end++)
-            if (!has_same_key(&search->items[order[i]], &search->items[order[end]]))
-                break;
-        if (end - i > 1)
-            settle_group(search, order + i, end - i);
+            places[count++] = &search->items[i];
+    qsort(places, count, sizeof *places, by_place_of);
+    for (size_t i = 0; i < search->rival_count; i++) {
+        const struct plan_item *rival = &search->rivals[i];
+        if (rival->target.kind != TARGET_NONE && count &&
+            bsearch(&rival, places, count, sizeof *places, by_place_of))
+            search->rivals[rivals++] = *rival;
     }
-    free(order);
+    search->rival_count = rivals;
+    free(places);
 }
-
-/* ---- the answer ----------------------------------------------------------------------------- */
 
 /* Keeps the items that match the filter; a filter that matches nothing is a problem. */
 static void apply_filter(struct discovery_search *search, struct filter *filter)
@@ -428,15 +517,21 @@ static void apply_filter(struct discovery_search *search, struct filter *filter)
     filter_settle(filter, search->items, search->item_count);
     const char *miss = filter_miss(filter, search->items, search->item_count, search->arena);
     if (search->item_count == 0)
-        miss = "no branch of farm.yaml has a package in .flox/pkgs";
+        miss = search->missing ? search->missing
+                               : "no branch of farm.yaml has a package in .flox/pkgs";
     if (*miss) {
         refuse(search, "%s", miss);
         return;
     }
     for (size_t i = 0; i < search->item_count; i++)
-        if (filter_matches(filter, &search->items[i].variant))
+        if (filter_matches(filter, &search->items[i].variant)) {
             search->items[kept++] = search->items[i];
+        } else {
+            MEM_GROW(search->rivals, search->rival_count, search->rival_capacity);
+            search->rivals[search->rival_count++] = search->items[i];
+        }
     search->item_count = kept;
+    keep_rivals(search, kept);
     if (kept > LIMIT_VARIANTS_PER_RUN)
         refuse(search, "%zu variants are more than a run may have (%d): use a filter", kept,
                LIMIT_VARIANTS_PER_RUN);
@@ -476,8 +571,6 @@ static int run_search(struct discovery_search *search)
     if (result == 0)
         result = search_projects(search);
     if (result == 0 && !search->problem)
-        settle_collisions(search);
-    if (result == 0 && !search->problem)
         apply_filter(search, filter);
     if (result == 0 && !search->problem)
         warn_of_toolkits(search);
@@ -498,12 +591,14 @@ int discover_run(const struct discover_question *question, struct discover_answe
     else if (result == 0) {
         found.items = search.items;
         found.items_count = search.item_count;
+        found.rivals = search.rivals;
+        found.rivals_count = search.rival_count;
     }
     found.warnings = search.warnings;
     found.warnings_count = search.warning_count;
     shape_copy(&discover_answer_shape, answer, &found, arena);
     free(search.items);
-    free(search.origins);
+    free(search.rivals);
     free(search.warnings);
     config_release(&search.config);
     return result;

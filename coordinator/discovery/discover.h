@@ -45,13 +45,17 @@ struct discover_answer {
     size_t warnings_count;
     struct plan_item *items;
     size_t items_count;
+    struct plan_item *rivals; /* variants that the filter left out and that claim a name of an item
+                                 from another branch */
+    size_t rivals_count;
 };
 extern const struct shape discover_question_shape, discover_answer_shape;
 
 /* The child's work. -1: the search failed (farm.yaml, git). 0 with a problem: the search worked,
- * but the question does not match what is there. `wins` decided between items with the same target:
- * a loser's target has kind NONE; if the config names no winner, both keep it, for the core to
- * refuse. Items of a bundle have no target. Texts live in the arena. */
+ * but the question does not match what is there. Which branch publishes a name that several have is
+ * the core's decision (coordinator/core/collide.h): items carry their claims. A branch of farm.yaml
+ * that is not on origin, or a project that cannot be read, is a warning when others are left. Items
+ * of a bundle have no target. Texts live in the arena. */
 int discover_run(const struct discover_question *question, struct discover_answer *answer,
                  struct arena *arena, struct err *err);
 

@@ -302,6 +302,16 @@ bool git_on_branch(const struct git *git, const char *commit)
     return has;
 }
 
+uint64_t git_depth(const struct git *git, const char *commit)
+{
+    struct buf out = {0};
+    uint64_t depth = 0;
+    if (run_git(git, ARGUMENTS("rev-list", "--count", commit), NO_INPUT, &out, NULL) == 0)
+        depth = strtoull((const char *)out.data, NULL, 10);
+    buf_release(&out);
+    return depth;
+}
+
 int git_unbundle(const struct git *git, const char *bundle, const char *commit, struct err *err)
 {
     struct arena arena = {0};
@@ -331,19 +341,17 @@ const char *git_head(const struct git *git, const char *url, struct arena *arena
     return head;
 }
 
-int git_branches(const struct git *git, struct git_branch **branches, size_t *count,
-                 struct arena *arena, struct err *err)
+/* All refs below a prefix, which ends in '/', named without it. */
+static int list_refs(const struct git *git, const char *prefix, struct git_branch **branches,
+                     size_t *count, struct arena *arena, struct err *err)
 {
     struct buf out = {0};
     size_t capacity = 0;
     struct git_branch *found = NULL;
     *count = 0;
-    if (run_git(
-            git,
-            ARGUMENTS("for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes/origin/"),
-            NO_INPUT, &out, err) < 0)
+    if (run_git(git, ARGUMENTS("for-each-ref", "--format=%(objectname) %(refname)", prefix),
+                NO_INPUT, &out, err) < 0)
         return -1;
-    static const char prefix[] = "refs/remotes/origin/";
     for (char *rest = (char *)out.data, *line; (line = strsep(&rest, "\n"));) {
         char *ref = strchr(line, ' ');
         if (!ref || strncmp(ref + 1, prefix, strlen(prefix)) != 0)
@@ -359,6 +367,27 @@ int git_branches(const struct git *git, struct git_branch **branches, size_t *co
     free(found);
     buf_release(&out);
     return 0;
+}
+
+int git_branches(const struct git *git, struct git_branch **branches, size_t *count,
+                 struct arena *arena, struct err *err)
+{
+    return list_refs(git, "refs/remotes/origin/", branches, count, arena, err);
+}
+
+int git_mentioned(const struct git *git, struct git_branch **branches, size_t *count,
+                  struct arena *arena, struct err *err)
+{
+    return list_refs(git, "refs/farm/mentioned/", branches, count, arena, err);
+}
+
+int git_mention(const struct git *git, const struct git_branch *branch, struct err *err)
+{
+    struct arena arena = {0};
+    const char *ref = arena_print(&arena, "refs/farm/mentioned/%s", branch->name);
+    int result = do_git(git, ARGUMENTS("update-ref", ref, branch->commit), err);
+    arena_clear(&arena);
+    return result;
 }
 
 /* ---- trees and blobs ------------------------------------------------------------------------ */

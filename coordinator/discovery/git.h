@@ -12,6 +12,7 @@
 #include "proto/base/mem.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct git {
     const char *folder; /* the bare clone */
@@ -32,6 +33,8 @@ bool git_has_commit(const struct git *git, const char *commit);
 /* Whether a fetched branch contains the commit, so that every clone can get it. A commit that a
  * force-push removed is still in our clone, but on no branch. */
 bool git_on_branch(const struct git *git, const char *commit);
+/* The number of commits in the history of a commit, itself included; 0: unknown. */
+uint64_t git_depth(const struct git *git, const char *commit);
 /* The branch that HEAD of a URL names, "" when unknown. */
 const char *git_head(const struct git *git, const char *url, struct arena *arena);
 
@@ -42,6 +45,11 @@ struct git_branch {
 /* All fetched branches, sorted by name. */
 int git_branches(const struct git *git, struct git_branch **branches, size_t *count,
                  struct arena *arena, struct err *err);
+
+/* Branches that people were told of, remembered in the clone. */
+int git_mentioned(const struct git *git, struct git_branch **branches, size_t *count,
+                  struct arena *arena, struct err *err);
+int git_mention(const struct git *git, const struct git_branch *branch, struct err *err);
 
 enum git_kind { GIT_FILE, GIT_LINK, GIT_FOLDER, GIT_MODULE };
 struct git_entry {

@@ -3,6 +3,7 @@
 #include "coordinator/discovery/discover.h"
 
 #include "coordinator/discovery/packages.h"
+#include "coordinator/discovery/shared.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 
@@ -73,11 +74,8 @@ static const char *branch_note(const struct package_tally *tally, struct arena *
     if (tally->other)
         note = arena_print(arena, "%s, %zu whose name does not show a system", note, tally->other);
     if (tally->again)
-        note =
-            arena_print(arena,
-                        "%s. A branch above also has %zu of these names: set `wins` on one branch "
-                        "before both publish to the same target.",
-                        note, tally->again);
+        note = arena_print(arena, "%s. A branch above also has %zu of these names.", note,
+                           tally->again);
     return note;
 }
 
@@ -88,6 +86,8 @@ struct draft {
     size_t count, capacity;
     const char **seen; /* names of packages so far */
     size_t seen_count, seen_capacity;
+    struct shared_name *names; /* the same, with their branches */
+    size_t name_count, name_capacity;
 };
 
 static int add_branch(struct draft *draft, const struct git_branch *at, struct err *err)
@@ -105,10 +105,13 @@ static int add_branch(struct draft *draft, const struct git_branch *at, struct e
         count_package(&tally, &packages[i], draft->seen, seen_before);
         MEM_GROW(draft->seen, draft->seen_count, draft->seen_capacity);
         draft->seen[draft->seen_count++] = packages[i].name;
+        MEM_GROW(draft->names, draft->name_count, draft->name_capacity);
+        draft->names[draft->name_count++] = (struct shared_name){
+            packages[i].name, packages[i].name, at->name, branch_line(at->name, draft->arena)};
     }
     MEM_GROW(draft->branches, draft->count, draft->capacity);
     draft->branches[draft->count++] = (struct config_branch){
-        .name = at->name, .publish = "", .note = branch_note(&tally, draft->arena)};
+        .name = at->name, .publish = "", .line = "", .note = branch_note(&tally, draft->arena)};
     return 0;
 }
 
@@ -131,6 +134,21 @@ static int add_all_branches(struct draft *draft, const char *url, struct err *er
     return 0;
 }
 
+/* What to know before branches get a target; NULL: nothing. */
+static const char *project_note(const struct draft *draft, bool has_flox)
+{
+    struct buf note = {0};
+    if (!has_flox)
+        buf_print(&note, "The builder is nix because flox is not installed on this machine; set it "
+                         "to flox to publish to an organisation. ");
+    shared_print(draft->names, draft->name_count, true, "", ". ", &note);
+    const char *text = NULL;
+    if (note.size)
+        text = arena_print(draft->arena, "%.*s", (int)note.size - 1, (const char *)note.data);
+    buf_release(&note);
+    return text;
+}
+
 /* Appends the farm.yaml of the project. */
 static void write_config(const struct draft *draft, const char *name, const char *url,
                          struct buf *out)
@@ -145,17 +163,16 @@ static void write_config(const struct draft *draft, const char *name, const char
     project.builder = has_flox ? BUILDER_FLOX : BUILDER_NIX;
     project.branches = draft->branches;
     project.branches_count = draft->count;
-    if (!has_flox)
-        project.note =
-            "The builder is nix because flox is not installed on this machine; set it to "
-            "flox to publish to an organisation.";
+    project.note = project_note(draft, has_flox);
     config.projects = &project;
     config.projects_count = 1;
     config_write_template(&config, out);
     config_release(&config);
 }
 
-static int make_config(const char *url, const char *home, struct buf *out, struct err *err)
+/* Makes the farm.yaml; `said` gets what people are told at once. */
+static int make_config(const char *url, const char *home, struct buf *out, struct buf *said,
+                       struct err *err)
 {
     struct arena arena = {0};
     struct draft draft = {.arena = &arena};
@@ -167,23 +184,29 @@ static int make_config(const char *url, const char *home, struct buf *out, struc
             result = add_all_branches(&draft, url, err);
         git_close(&draft.git);
     }
-    if (result == 0)
+    if (result == 0) {
         write_config(&draft, name, url, out);
+        shared_print(draft.names, draft.name_count, true, "", "\n", said);
+    }
     free(draft.branches);
     free(draft.seen);
+    free(draft.names);
     arena_clear(&arena);
     return result;
 }
 
 int discover_init_main(const char *url, const char *home)
 {
-    struct buf out = {0};
+    struct buf out = {0}, said = {0};
     struct err err = {""};
-    int result = make_config(url, home, &out, &err);
+    int result = make_config(url, home, &out, &said, &err);
     if (result == 0)
         result = io_write_all(STDOUT_FILENO, out.data, out.size, &err);
     if (result < 0)
         fprintf(stderr, "farmd: %s\n", err.text);
+    else if (said.size)
+        fprintf(stderr, "%s", (const char *)said.data);
+    buf_release(&said);
     buf_release(&out);
     return result < 0 ? 1 : 0;
 }

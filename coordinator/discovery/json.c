@@ -34,6 +34,7 @@ static const struct field answer_fields[] = {
     SHAPE_FIELD(struct discover_answer, TEXT, problem),
     SHAPE_TEXTS(struct discover_answer, warnings),
     SHAPE_LIST(struct discover_answer, items, plan_item_shape),
+    SHAPE_LIST(struct discover_answer, rivals, plan_item_shape),
 };
 const struct shape discover_answer_shape = SHAPE(struct discover_answer, answer_fields);
 
@@ -48,23 +49,33 @@ static void print_node(json_t *node, struct buf *out)
 }
 
 static const char between[] = ",\"items\":[\n";
+static const char before_rivals[] = "],\"rivals\":[\n";
+
+static void print_items(const struct plan_item *items, size_t count, struct buf *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            buf_add(out, ",\n", 2);
+        print_node(json_from_shape(&plan_item_shape, &items[i]), out);
+    }
+    buf_print(out, "%s", count ? "\n" : "");
+}
 
 void discover_print(const struct discover_answer *answer, struct buf *out)
 {
     struct discover_answer head = *answer;
-    head.items = NULL;
-    head.items_count = 0;
+    head.items = head.rivals = NULL;
+    head.items_count = head.rivals_count = 0;
     json_t *node = json_from_shape(&discover_answer_shape, &head);
     json_object_del(node, "items");
+    json_object_del(node, "rivals");
     print_node(node, out);
     out->size--; /* the closing brace */
     buf_add(out, between, strlen(between));
-    for (size_t i = 0; i < answer->items_count; i++) {
-        if (i)
-            buf_add(out, ",\n", 2);
-        print_node(json_from_shape(&plan_item_shape, &answer->items[i]), out);
-    }
-    buf_print(out, "%s]}\n", answer->items_count ? "\n" : "");
+    print_items(answer->items, answer->items_count, out);
+    buf_print(out, "%s", before_rivals);
+    print_items(answer->rivals, answer->rivals_count, out);
+    buf_print(out, "]}\n");
 }
 
 static int parse_part(const struct shape *shape, const char *text, size_t size, void *plain,
@@ -79,29 +90,43 @@ static int parse_part(const struct shape *shape, const char *text, size_t size, 
     return result;
 }
 
-static int parse_items(const char *text, struct discover_answer *answer, struct arena *arena,
-                       struct err *err)
+/* Parses at most `most` lines with an item each, up to a line that begins otherwise; *text is moved
+ * there. */
+static int parse_items(const char **text, size_t most, struct plan_item **out, size_t *count,
+                       struct arena *arena, struct err *err)
 {
     size_t capacity = 0;
     struct plan_item *items = NULL;
+    const char *at = *text;
     int result = 0;
-    answer->items_count = 0; /* the head has no items */
-    while (result == 0 && *text == '{') {
-        size_t size = strcspn(text, "\n");
-        size_t object = size - (size > 0 && text[size - 1] == ',');
-        MEM_GROW(items, answer->items_count, capacity);
-        if (answer->items_count == LIMIT_VARIANTS_PER_RUN)
-            result =
-                err_set(err, "discovery's answer has more than %d items", LIMIT_VARIANTS_PER_RUN);
+    *count = 0;
+    while (result == 0 && *at == '{') {
+        size_t size = strcspn(at, "\n");
+        size_t object = size - (size > 0 && at[size - 1] == ',');
+        MEM_GROW(items, *count, capacity);
+        if (*count == most)
+            result = err_set(err, "discovery's answer has more than %zu items", most);
         else
-            result = parse_part(&plan_item_shape, text, object, &items[answer->items_count++],
-                                arena, err);
-        text += size + (text[size] == '\n');
+            result = parse_part(&plan_item_shape, at, object, &items[(*count)++], arena, err);
+        at += size + (at[size] == '\n');
     }
-    answer->items = arena_new(arena, answer->items_count * sizeof *items);
+    *out = arena_new(arena, *count * sizeof *items);
     if (items)
-        memcpy(answer->items, items, answer->items_count * sizeof *items);
+        memcpy(*out, items, *count * sizeof *items);
     free(items);
+    *text = at;
+    return result;
+}
+
+static int parse_lists(const char *text, struct discover_answer *answer, struct arena *arena,
+                       struct err *err)
+{
+    int result = parse_items(&text, LIMIT_VARIANTS_PER_RUN, &answer->items, &answer->items_count,
+                             arena, err);
+    if (result == 0 && strncmp(text, before_rivals, strlen(before_rivals)) == 0) {
+        text += strlen(before_rivals);
+        result = parse_items(&text, SIZE_MAX, &answer->rivals, &answer->rivals_count, arena, err);
+    }
     if (result == 0 && strncmp(text, "]}", 2) != 0)
         return err_set(err, "discovery's answer is incomplete");
     return result;
@@ -122,7 +147,7 @@ int discover_parse(struct bytes text, struct discover_answer *answer, struct are
         result = parse_part(&discover_answer_shape, copy, (size_t)(items + 1 - copy), answer, arena,
                             err);
         if (result == 0)
-            result = parse_items(items + strlen(between), answer, arena, err);
+            result = parse_lists(items + strlen(between), answer, arena, err);
     }
     free(copy);
     return result;

@@ -69,6 +69,20 @@ static bool is_first_of_project(const struct discover_question *question, size_t
     return true;
 }
 
+/* A project that cannot be read loses its own commits and leaves those of others. Returns -1 when
+ * there are no others. */
+static int lose_project(const struct discover_question *question, size_t first,
+                        struct discover_answer *answer, const char *problem)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < question->pins_count; i++)
+        others += strcmp(question->pins[i].project, question->pins[first].project) != 0;
+    for (size_t i = first; others && i < question->pins_count; i++)
+        if (strcmp(question->pins[i].project, question->pins[first].project) == 0)
+            add_lost(answer, &question->pins[i], problem);
+    return others ? 0 : -1;
+}
+
 int discover_pins(const struct discover_question *question, struct discover_answer *answer,
                   struct arena *arena, struct err *err)
 {
@@ -76,7 +90,8 @@ int discover_pins(const struct discover_question *question, struct discover_answ
     answer->items = arena_new(arena, question->pins_count * sizeof *answer->items);
     for (size_t i = 0; i < question->pins_count; i++)
         if (is_first_of_project(question, i) &&
-            check_pins_of_project(question, i, answer, arena, err) < 0)
+            check_pins_of_project(question, i, answer, arena, err) < 0 &&
+            lose_project(question, i, answer, arena_text(arena, err->text)) < 0)
             return -1;
     return 0;
 }

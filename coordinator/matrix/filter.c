@@ -313,7 +313,7 @@ static const char *miss_of(const struct word *word, const struct value *value,
     const char *nearest = names_nearest(value->text, texts, count, arena);
     free(texts);
     const char *what = word->is_bare
-                           ? arena_print(arena, "there is no package \"%s\"", value->typed)
+                           ? arena_print(arena, "nothing is named \"%s\"", value->typed)
                            : arena_print(arena, "nothing has %s=%s", word->key->name, value->typed);
     return *nearest ? arena_print(arena, "%s; did you mean %s?", what, nearest)
                     : arena_print(arena, "%s; `farm matrix` lists all variants", what);
@@ -329,5 +329,6 @@ const char *filter_miss(const struct filter *filter, const struct plan_item *ite
     for (size_t i = 0; i < count; i++)
         if (filter_matches(filter, &items[i].variant))
             return "";
-    return "each word of the filter matches some variants, but no variant matches all: omit a word";
+    return "nothing matches all words of the filter, though each matches some variants: omit a "
+           "word";
 }

@@ -143,6 +143,38 @@ bool name_is_branch(const char *name)
     return *name && *name != '-' && strlen(name) <= LIMIT_BRANCH_BYTES && !strpbrk(name, " \t\r\n");
 }
 
+/* The size of a number such as "2", "2.10" or "12_9" at the beginning of a text. */
+static size_t number_size(const char *text, bool *has_dot)
+{
+    static const char digits[] = "0123456789";
+    size_t size = strspn(text, digits), part;
+    *has_dot = false;
+    while (size && (text[size] == '.' || text[size] == '_') &&
+           (part = strspn(text + size + 1, digits)) > 0) {
+        size += 1 + part;
+        *has_dot = true;
+    }
+    return size;
+}
+
+const char *branch_line(const char *branch, struct arena *arena)
+{
+    const char *first = "";
+    size_t first_size = 0, size;
+    bool has_dot = false;
+    for (const char *at = branch; *at && !has_dot; at += size ? size : 1) {
+        size = number_size(at, &has_dot);
+        if (size && (!first_size || has_dot)) {
+            first = at;
+            first_size = size;
+        }
+    }
+    char *line = (char *)(uintptr_t)arena_print(arena, "%.*s", (int)first_size, first);
+    for (char *at = line; (at = strchr(at, '_'));)
+        *at = '.';
+    return line;
+}
+
 bool glob_matches(const char *glob, const char *text)
 {
     return fnmatch(glob, text, 0) == 0;

@@ -12,6 +12,10 @@
  * is read as armv8_2. Texts live in the arena. */
 void variant_parse_name(const char *package, struct variant *out, struct arena *arena);
 
+/* The version line that a branch name shows: its first number with a dot (or '_'), otherwise its
+ * first number; "" none. "2.9-python313" is "2.9", "cuda-12_9" is "12.9". In the arena. */
+const char *branch_line(const char *branch, struct arena *arena);
+
 /* Whether flox's catalog accepts the package name, ^[a-zA-Z0-9.\-_]{1,128}$, and programs that get
  * it as a word do, too: the first character is neither '-' nor '.'. */
 bool name_is_package(const char *name);

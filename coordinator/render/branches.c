@@ -17,10 +17,10 @@ enum { HOLD_TEXT_MAX = 80 };
 
 struct branch_counts {
     const struct variant *variant; /* of the first job: has project, branch and commit */
-    size_t total, fine, failed, other, building, waiting, on_hold;
+    size_t total, fine, failed, other, building, waiting, on_hold, superseded;
     enum cause hold_cause;
     const char *hold_detail; /* of the first job on hold */
-    size_t wanted, published, publish_failed, held;
+    size_t wanted, published, publish_failed, held, built_only;
     const char *details[CAUSES_MAX];
     size_t causes;
 };
@@ -73,12 +73,16 @@ static void tally_publication(const struct tallies *tallies, struct branch_count
 {
     struct publication_view publication;
     bool skipped = job->verdict == VERDICT_SKIPPED; /* the ledger already has it */
+    bool lost = *job->item->claim.lost && job->verdict == VERDICT_OK;
+    tally->built_only += tallies->publishes && lost;
     if (!tallies->publishes || job->item->target.kind == TARGET_NONE)
         return;
     tally->wanted++;
     tally->published += skipped;
     if (!job->publication || !view_publication(tallies->farm, job->publication, &publication))
         return;
+    tally->wanted -= publication.state == PUBLICATION_SUPERSEDED;
+    tally->built_only += publication.state == PUBLICATION_SUPERSEDED;
     tally->published += publication.state == PUBLICATION_PUBLISHED;
     tally->publish_failed += publication.state == PUBLICATION_FAILED;
     tally->held += publication.state == PUBLICATION_HELD;
@@ -97,6 +101,10 @@ static void count_hold(struct branch_counts *tally, const struct job_view *job)
 static void count_job(struct tallies *tallies, const struct job_view *job)
 {
     struct branch_counts *tally = branch_tally(tallies, &job->item->variant);
+    if (job->verdict == VERDICT_SUPERSEDED) { /* a newer run speaks for it */
+        tally->superseded++;
+        return;
+    }
     tally->total++;
     if (job->state == JOB_CLOSED)
         count_closed(tally, job);
@@ -124,8 +132,10 @@ static json_t *summary_of(const struct branch_counts *tally)
     if (failed)
         buf_print(&out, ", %zu failed (%zu cause%s)", failed, tally->causes,
                   tally->causes == 1 ? "" : "s");
+    add_part(&out, tally->built_only, "built, not published");
     add_part(&out, tally->held, "held");
     add_part(&out, tally->other, "not built");
+    add_part(&out, tally->superseded, "superseded");
     add_part(&out, tally->building, "building");
     add_part(&out, tally->waiting, "waiting");
     add_part(&out, tally->on_hold, "on hold");
@@ -143,12 +153,20 @@ static json_t *branch_from(const struct branch_counts *tally)
         const char *key;
         size_t count;
     } counts[] = {
-        {"total", tally->total},       {"ok", tally->fine},
-        {"failed", tally->failed},     {"other", tally->other},
-        {"building", tally->building}, {"waiting", tally->waiting},
-        {"wanted", tally->wanted},     {"published", tally->published},
-        {"held", tally->held},         {"publish_failed", tally->publish_failed},
-        {"causes", tally->causes},     {"on_hold", tally->on_hold},
+        {"total", tally->total},
+        {"ok", tally->fine},
+        {"failed", tally->failed},
+        {"other", tally->other},
+        {"building", tally->building},
+        {"waiting", tally->waiting},
+        {"wanted", tally->wanted},
+        {"published", tally->published},
+        {"held", tally->held},
+        {"publish_failed", tally->publish_failed},
+        {"causes", tally->causes},
+        {"on_hold", tally->on_hold},
+        {"built_only", tally->built_only},
+        {"superseded", tally->superseded},
     };
     json_t *object = json_object();
     json_object_set_new(object, "project", json_text(tally->variant->project));

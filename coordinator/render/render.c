@@ -98,13 +98,25 @@ static json_t *run_counts(const struct run_view *view)
     return counts;
 }
 
-static json_t *run_published(const struct run_view *view)
+/* Jobs that were built, and that a claim or a newer commit kept from being published. */
+static size_t count_built_only(const struct farm *farm, const struct run_view *view)
+{
+    struct job_view job;
+    size_t count = view->publications_superseded;
+    for (uint64_t cursor = 0;
+         view->options.publish && view_job_next(farm, view->run, &cursor, &job);)
+        count += job.verdict == VERDICT_OK && *job.item->claim.lost;
+    return count;
+}
+
+static json_t *run_published(const struct farm *farm, const struct run_view *view)
 {
     json_t *published = json_object();
-    set_number(published, "wanted", view->publications_wanted);
+    set_number(published, "wanted", view->publications_wanted - view->publications_superseded);
     set_number(published, "done", view->published);
     set_number(published, "failed", view->publish_failed);
     set_number(published, "held", view->publications_held);
+    set_number(published, "built_only", count_built_only(farm, view));
     return published;
 }
 
@@ -139,6 +151,7 @@ static void set_run_options(json_t *object, const struct run_options *options)
     set_text(object, "commit", options->commit);
     set_text(object, "only_worker", options->worker);
     set_text(object, "task", options->task);
+    set_flag(object, "supersede", options->supersede);
 }
 
 static json_t *run_from_view(const struct farm *farm, const struct run_view *view)
@@ -154,7 +167,7 @@ static json_t *run_from_view(const struct farm *farm, const struct run_view *vie
     set_number(object, "closed_at", view->closed_wall_ms);
     set_number(object, "total", view->jobs);
     json_object_set_new(object, "counts", run_counts(view));
-    json_object_set_new(object, "published", run_published(view));
+    json_object_set_new(object, "published", run_published(farm, view));
     set_text(object, "progress", run_progress_names[view_progress(farm, view->run)]);
     json_object_set_new(object, "waits", run_waits(farm, view));
     set_number(object, "eta_ms", view->state == RUN_OPEN ? view_eta_ms(farm, view->run) : 0);
@@ -249,6 +262,16 @@ static bool job_is_published(const struct farm *farm, const struct job_view *job
            view_ledger(farm, item->target.name, item->variant.package, item->variant.system);
 }
 
+/* Why the job's run does not publish it although its branch has a target, or "". */
+static const char *job_not_published(const struct farm *farm, const struct job_view *job)
+{
+    struct publication_view publication;
+    if (job->publication && view_publication(farm, job->publication, &publication) &&
+        publication.state == PUBLICATION_SUPERSEDED)
+        return publication.detail;
+    return must_run(farm, job->run).options.publish ? job->item->claim.lost : "";
+}
+
 /* The newest attempt of the job, or of the job that it joined if it has none. */
 static bool job_attempt(const struct farm *farm, const struct job_view *job,
                         struct attempt_view *out)
@@ -292,6 +315,7 @@ static json_t *job_from_view(const struct farm *farm, const struct job_view *vie
     json_object_set_new(object, "publication", job_publication(farm, view->publication));
     set_flag(object, "published", job_is_published(farm, view));
     set_flag(object, "skipped", view->verdict == VERDICT_SKIPPED);
+    set_text(object, "not_published", job_not_published(farm, view));
     set_text(object, "waits_for", view_wait(farm, view, &arena));
     arena_clear(&arena);
     set_number(object, "planned_at", view->planned_wall_ms);
@@ -520,17 +544,19 @@ json_t *render_matrix(const struct plan_item *items, size_t count)
 }
 
 json_t *render_plan(const struct farm *farm, const struct run_options *options,
-                    const struct plan_item *items, size_t count)
+                    const struct plan_item *items, size_t count, const struct plan_item *rivals,
+                    size_t rival_count)
 {
     struct arena arena = {0};
     struct plan_view *plan = arena_new(&arena, count * sizeof *plan);
     json_t *rows = render_matrix(items, count);
-    view_plan(farm, options, items, count, plan, &arena);
+    view_plan(farm, options, items, count, rivals, rival_count, plan, &arena);
     for (size_t i = 0; i < count; i++) {
         json_t *row = json_array_get(rows, i);
         bool builds = plan[i].disposition == PLAN_BUILD;
         set_text(row, "disposition", disposition_names[plan[i].disposition]);
         set_text(row, "reason", plan[i].reason);
+        set_text(row, "not_published", plan[i].lost);
         set_worker(row, "worker", farm, builds ? plan[i].worker : 0);
         set_number(row, "start_ms", builds ? plan[i].start_ms : 0);
         set_number(row, "duration_ms", plan[i].duration_ms);

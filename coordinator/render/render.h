@@ -45,10 +45,12 @@ json_t *render_ledger_entry(const struct ledger_entry *entry);
 struct filter;
 json_t *render_standing(const struct farm *farm, const struct filter *filter);
 json_t *render_peers(const struct farm *farm);
-/* `farm matrix` and `farm plan`: discovered items; plan adds disposition, reason, worker, start. */
+/* `farm matrix` and `farm plan`: discovered items; plan adds disposition, reason,
+ * not_published (why a variant is built only), worker, start. */
 json_t *render_matrix(const struct plan_item *items, size_t count);
 json_t *render_plan(const struct farm *farm, const struct run_options *options,
-                    const struct plan_item *items, size_t count);
+                    const struct plan_item *items, size_t count, const struct plan_item *rivals,
+                    size_t rival_count);
 /* A record as an event: {sequence, at, kind, ...body}. */
 json_t *render_event(uint64_t sequence, const struct record *record);
 

@@ -143,7 +143,9 @@ static void tell_resolved(struct resolver *resolver, uint64_t run,
                                        .warnings = answer->warnings,
                                        .warnings_count = answer->warnings_count,
                                        .items = answer->items,
-                                       .items_count = answer->items_count}};
+                                       .items_count = answer->items_count,
+                                       .rivals = answer->rivals,
+                                       .rivals_count = answer->rivals_count}};
     shell_step(resolver->shell, &input);
 }
 
@@ -157,7 +159,8 @@ static bool retry_wants(const struct job_view *job, const struct run_options *op
                         const struct filter *filter)
 {
     bool failed = job->state == JOB_CLOSED && job->verdict != VERDICT_OK &&
-                  job->verdict != VERDICT_SKIPPED && job->verdict != VERDICT_UNROUTABLE;
+                  job->verdict != VERDICT_SKIPPED && job->verdict != VERDICT_UNROUTABLE &&
+                  job->verdict != VERDICT_SUPERSEDED;
     return (failed || !options->failed) && filter_matches(filter, &job->item->variant);
 }
 
@@ -357,9 +360,10 @@ static json_t *render_listing(struct resolver *resolver, const struct ticket *ti
 {
     json_t *body = json_object();
     json_object_set_new(body, "items",
-                        ticket->is_plan ? render_plan(resolver->shell->farm, &ticket->options,
-                                                      answer->items, answer->items_count)
-                                        : render_matrix(answer->items, answer->items_count));
+                        ticket->is_plan
+                            ? render_plan(resolver->shell->farm, &ticket->options, answer->items,
+                                          answer->items_count, answer->rivals, answer->rivals_count)
+                            : render_matrix(answer->items, answer->items_count));
     json_t *warnings = json_array();
     for (size_t i = 0; i < answer->warnings_count; i++)
         json_array_append_new(warnings, json_text(answer->warnings[i]));

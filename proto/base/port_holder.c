@@ -11,7 +11,7 @@ enum { TCP_LISTENING = 0x0a, NAME_BYTES = 64 };
 
 /* The inode of the listening socket in one table; 0: none. The format is that of proc(5): "sl
  * local:PORT remote:PORT state queues timer retransmits uid timeout inode". */
-static unsigned long inode_in(const char *table, unsigned port)
+static unsigned long inode_in(const char *table, unsigned long port)
 {
     char line[512];
     unsigned long found = 0;
@@ -60,7 +60,7 @@ static void name_of(const char *pid, char name[NAME_BYTES])
         fclose(file);
 }
 
-bool port_holder(unsigned port, char *out, size_t size)
+bool port_holder(unsigned long port, char *out, size_t size)
 {
     char socket[NAME_BYTES], name[NAME_BYTES];
     const struct dirent *entry;

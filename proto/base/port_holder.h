@@ -10,6 +10,6 @@
 
 /* Writes "NAME (pid N)" to `out`, of `size` bytes. False when nobody listens there, or the holder
  * cannot be seen. */
-bool port_holder(unsigned port, char *out, size_t size);
+bool port_holder(unsigned long port, char *out, size_t size);
 
 #endif

@@ -16,4 +16,7 @@ bool text_is_name(const char *text, size_t bytes_max);
 #define TEXT_NAME_RULE                                                                             \
     "printable characters without blanks, slashes and quotes, and does not begin with '-' or '.'"
 
+/* Compares versions such as "2.9" and "2.10" by their numbers: less than 0 when `a` is lower. */
+int text_compare_versions(const char *a, const char *b);
+
 #endif

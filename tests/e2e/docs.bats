@@ -36,7 +36,7 @@ run_page() {
 		echo "$output"
 		case $status in
 		0 | 1 | 3 | 6) ;;
-		2) says "no job of that run matches" || return 1 ;; # nothing failed
+		2) says "nothing in that run matches" || return 1 ;; # nothing failed
 		*) return 1 ;;
 		esac
 		[[ $line != "farm init "* ]] || quiet_config

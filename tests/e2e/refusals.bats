@@ -32,9 +32,9 @@ farm_ready() {
 
 @test "an unknown package, branch, word or value: refused with the nearest" {
 	farm_ready
-	refuses 3 torchvision-python313-cuda12_8-sm90-avx512 \
+	refuses 2 torchvision-python313-cuda12_8-sm90-avx512 \
 		farm rebuild torchvision-python313-cuda12_8-sm90-axv512
-	refuses 3 cuda-13_0 farm rebuild branch=cuda-13.1
+	refuses 2 cuda-13_0 farm rebuild branch=cuda-13.1
 	refuses 2 isa farm rebuild issa=avx512
 	farm status --json | jq -e '.run == null or .run.state == "refused"'
 }
@@ -83,10 +83,24 @@ farm_ready() {
 	[ "$status" -eq 0 ]
 }
 
-@test "a branch that vanished is said by name" {
+@test "a branch that vanished is said by name, and the others go on" {
+	nix_own
 	farm_ready
 	git --git-dir="$repository" update-ref -d refs/heads/cuda-12_9
-	refuses 3 cuda-12_9 farm rebuild branch=cuda-12_9
+	refuses 2 cuda-12_9 farm rebuild branch=cuda-12_9
+	run farm matrix branch=main
+	[ "$status" -eq 0 ]
+	says "torchvision has no branch cuda-12_9"
+	farm plan branch=main gpu=sm90 isa=avx2
+	run farm rebuild branch=main gpu=sm90 isa=avx2
+	[ "$status" -eq 0 ]
+	says "torchvision has no branch cuda-12_9"
+	farm worker smoke one
+	git --git-dir="$repository" update-ref refs/heads/fresh refs/heads/main
+	run farm matrix branch=main
+	says "torchvision has 1 branch with packages that farm.yaml does not name: fresh"
+	run farm matrix branch=main
+	[[ $output != *fresh* ]]
 }
 
 @test "a key that was revoked, and one nobody knows, do not get in" {
@@ -144,4 +158,28 @@ farm_ready() {
 	[ "$status" -eq 1 ]
 	says "given up: no worker builds for $other-linux"
 	run_is closed
+}
+
+@test "a run that is refused is said to whoever detaches" {
+	farm_ready
+	refuses 2 "nothing has gpu=sm91" farm rebuild --detach gpu=sm91
+	farm_project true 'checkout: false' 'system: x86_64-linux'
+	refuses 3 "no selected branch has a target" farm rebuild --detach --publish
+	run -0 farm rebuild --detach gpu=sm90
+	says "run "
+}
+
+@test "output that cannot be written is an error, for people and for programs" {
+	farm_ready
+	for command in "status" "status --json" "runs --json" "matrix" "worker list"; do
+		# shellcheck disable=SC2086
+		run sh -c "\"$bin/farm\" $command >/dev/full"
+		[ "$status" -eq 3 ]
+		says "cannot write the output"
+	done
+	run -0 farm pause lunch
+	says "farm resume ends this"
+	run -0 farm resume
+	says "goes on"
+	refuses 2 "colour" farm matrix colour=blue
 }

@@ -62,6 +62,7 @@ static const struct bug bugs[] = {
     {SEEDED_ORDERS_TO_HELLO, "orders-to-hello", "orders go where the newest hello came from"},
     {SEEDED_ORDERS_WITH_HEARTBEAT, "orders-with-beat", "new orders wait for a heartbeat"},
     {SEEDED_FORGET_FAILED_SEND, "forget-failed-send", "who cannot be reached counts as connected"},
+    {SEEDED_PUBLISH_OLDER, "publish-older", "an older commit is published over a newer one"},
     {SEEDED_NO_HEARTBEAT, "no-heartbeat", "a worker without orders hears nothing"},
 };
 enum { BUG_COUNT = sizeof bugs / sizeof bugs[0] };

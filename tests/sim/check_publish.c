@@ -29,6 +29,23 @@ static void check_granted(struct world *world, const struct record_publication *
     }
 }
 
+/* An older commit of a branch never overwrites a newer one. What may have been published already is
+ * found out all the same. */
+static void check_newest(struct world *world, const struct record_publication *body)
+{
+    const struct facts *facts = world->facts;
+    const struct fact_publication *publication = facts_publication(facts, body->publication);
+    const struct fact_entry *newest = publication ? facts_newest(facts, publication) : NULL;
+    if (!newest || publication->doubt)
+        return;
+    const struct fact_job *job = facts_job(facts, publication->job);
+    bool forced = facts_run(facts, job->run)->options.force;
+    if (!forced && strcmp(newest->variant.branch, job->item.variant.branch) == 0 &&
+        job->item.claim.depth < newest->depth)
+        world_wrong(world, "older", "%s is a grant of %s, and %s was published",
+                    token_text(body->token), job->item.variant.commit, newest->variant.commit);
+}
+
 static const struct folder *folder_of(const struct world *world,
                                       const struct fact_publication *publication,
                                       struct token token)
@@ -96,6 +113,7 @@ void check_publications(struct world *world, const struct record *record)
         return;
     case RECORD_PUBLICATION_GRANTED:
         check_granted(world, &record->publication);
+        check_newest(world, &record->publication);
         return;
     case RECORD_PUBLICATION_RETRIED:
         check_retried(world, &record->publication);

@@ -23,6 +23,7 @@ void facts_destroy(struct facts *facts)
     free(facts->publications);
     free(facts->workers);
     free(facts->notices);
+    free(facts->ledger);
     arena_clear(&facts->arena);
     free(facts);
 }
@@ -100,6 +101,20 @@ bool facts_same_place(const struct facts *facts, const struct fact_publication *
     const struct variant *right = &facts_job(facts, b->job)->item.variant;
     return strcmp(a->target.name, b->target.name) == 0 &&
            strcmp(left->package, right->package) == 0 && strcmp(left->system, right->system) == 0;
+}
+
+const struct fact_entry *facts_newest(const struct facts *facts,
+                                      const struct fact_publication *publication)
+{
+    const struct variant *variant = &facts_job(facts, publication->job)->item.variant;
+    for (size_t i = facts->ledger_count; i-- > 0;) {
+        const struct fact_entry *at = &facts->ledger[i];
+        if (strcmp(at->target, publication->target.name) == 0 &&
+            strcmp(at->variant.package, variant->package) == 0 &&
+            strcmp(at->variant.system, variant->system) == 0)
+            return at;
+    }
+    return NULL;
 }
 
 /* ---- lists by id ---------------------------------------------------------------------------- */
@@ -410,10 +425,20 @@ static void publication_moved(struct facts *facts, const struct record *record)
     publication->held = kind == RECORD_PUBLICATION_HELD;
     publication->doubt |= kind == RECORD_PUBLICATION_UNKNOWN;
     publication->published = kind == RECORD_PUBLICATION_PUBLISHED;
-    publication->closed = publication->published || kind == RECORD_PUBLICATION_FAILED;
+    publication->closed = publication->published || kind == RECORD_PUBLICATION_FAILED ||
+                          kind == RECORD_PUBLICATION_SUPERSEDED;
     if (publication->closed || kind == RECORD_PUBLICATION_RETRIED)
         publication->doubt = false;
     look_at_notices(facts, publication);
+}
+
+static void add_entry(struct facts *facts, const struct ledger_entry *body)
+{
+    MEM_GROW(facts->ledger, facts->ledger_count, facts->ledger_capacity);
+    struct fact_entry *entry = &facts->ledger[facts->ledger_count++];
+    entry->target = arena_text(&facts->arena, body->target);
+    shape_copy(&variant_shape, &entry->variant, &body->variant, &facts->arena);
+    entry->depth = body->depth;
 }
 
 static void archived(struct facts *facts, uint64_t run)
@@ -535,6 +560,7 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_PUBLICATION_RETRIED:
     case RECORD_PUBLICATION_PUBLISHED:
     case RECORD_PUBLICATION_FAILED:
+    case RECORD_PUBLICATION_SUPERSEDED:
         publication_moved(facts, record);
         return;
     case RECORD_PUBLICATION_SEALED:
@@ -548,6 +574,9 @@ void facts_apply(struct facts *facts, const struct record *record)
         facts->workers[record->worker_suspected.worker].suspected = attempt ? attempt->ended : 0;
         return;
     }
+    case RECORD_LEDGER_ENTERED:
+        add_entry(facts, &record->ledger_entered);
+        return;
     case RECORD_NOTICE_RAISED:
     case RECORD_NOTICE_TOLD:
     case RECORD_NOTICE_ENDED:
@@ -565,7 +594,6 @@ void facts_apply(struct facts *facts, const struct record *record)
     case RECORD_JOB_DELAYED:
     case RECORD_ATTEMPT_MOVED:
     case RECORD_PUBLICATION_RUNNING:
-    case RECORD_LEDGER_ENTERED:
     case RECORD_LEARNED:
     case RECORD_SIGNATURE_SEEN:
         return;

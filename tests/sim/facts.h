@@ -73,6 +73,13 @@ struct fact_publication {
     struct product product;
 };
 
+/* What is known of a row of the ledger. */
+struct fact_entry {
+    const char *target;
+    struct variant variant;
+    uint64_t depth;
+};
+
 /* What a broken host made of a job. */
 struct fact_eaten {
     struct variant variant;
@@ -124,6 +131,8 @@ struct facts {
     struct fact_worker *workers;
     struct fact_notice *notices;
     size_t notice_count, notice_capacity;
+    struct fact_entry *ledger; /* oldest first */
+    size_t ledger_count, ledger_capacity;
     size_t held_jobs;
     uint64_t ends;                                            /* of attempts, so far */
     size_t job_room, run_room, publication_room, worker_room; /* highest id + 1 that fits */
@@ -148,6 +157,9 @@ struct fact_notice *facts_notice(const struct facts *facts, enum notice_kind kin
 bool facts_evaluates(const struct facts *facts, uint64_t run);
 /* Online, and can be reached. */
 bool facts_is_here(const struct fact_worker *worker);
+/* The newest row of the place of a publication, or NULL. */
+const struct fact_entry *facts_newest(const struct facts *facts,
+                                      const struct fact_publication *publication);
 bool facts_same_place(const struct facts *facts, const struct fact_publication *a,
                       const struct fact_publication *b);
 

@@ -47,6 +47,16 @@ static void fill_target(const struct swarm *swarm, struct plan_item *item, unsig
     item->target.secret = secrets[index % swarm->orgs];
 }
 
+/* Most names are decided by `wins` of every branch: the newest run publishes them. */
+static void fill_claim(struct plan_item *item, unsigned index, unsigned tip)
+{
+    item->claim.depth = tip;
+    item->claim.wins = index % 5 != 0;
+    item->claim.policy = (enum collisions)(index / 5 % 4);
+    item->claim.line = tip % 2 ? "2.9" : "2.10";
+    item->claim.rank = tip % 2 ? 2 : 1;
+}
+
 static void fill_item(const struct swarm *swarm, struct plan_item *item, unsigned index,
                       unsigned tip, struct arena *arena)
 {
@@ -82,8 +92,12 @@ size_t people_plan(const struct world *world, const struct run_options *options,
     int read = sscanf(options->filter, "first=%u count=%u tip=%u", &first, &count, &tip);
     assert(read == 3);
     *items = arena_new(arena, (count + 1) * sizeof **items);
-    for (unsigned i = 0; i < count; i++)
-        fill_item(&world->swarm, &(*items)[i], (first + i) % world->swarm.packages, tip, arena);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = (first + i) % world->swarm.packages;
+        fill_item(&world->swarm, &(*items)[i], index, tip, arena);
+        if (!world->scripted)
+            fill_claim(&(*items)[i], index, tip);
+    }
     return count;
 }
 
@@ -165,6 +179,9 @@ static uint64_t roll(struct world *world, uint64_t below)
     return draw(world, CHANCE_PERSON, world->people->acts, below);
 }
 
+/* Apart from the draws of deadlines, which are numbered by runs. */
+enum { SUPERSEDES = 1 << 20 };
+
 static void submit(struct world *world, uint64_t first, uint64_t count, uint64_t tip, bool publish)
 {
     struct people *people = world->people;
@@ -180,6 +197,7 @@ static void submit(struct world *world, uint64_t first, uint64_t count, uint64_t
         options->force = roll(world, 3) == 0;
         options->priority = (int64_t)roll(world, 3);
         options->local = roll(world, 12) == 0;
+        options->supersede = draw(world, CHANCE_GIVE_UP, SUPERSEDES + people->runs, 4) == 0;
         if (draw(world, CHANCE_GIVE_UP, people->runs, 6) == 0)
             options->give_up_ms = 1 + draw(world, CHANCE_GIVE_UP, people->runs, GIVE_UP_MOST_MS);
     }

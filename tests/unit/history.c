@@ -403,7 +403,8 @@ static void do_enrol(struct history *history, const struct words *words, enum ro
 
 /* ---- runs ---------------------------------------------------------------------------------- */
 
-static void read_plan_item(char *text, struct plan_item *item)
+/* Returns whether it is a rival. */
+static bool read_plan_item(char *text, struct plan_item *item)
 {
     struct words words = split(text, " ");
     shape_init(&plan_item_shape, item);
@@ -429,6 +430,13 @@ static void read_plan_item(char *text, struct plan_item *item)
                                                        : TARGET_FLOX;
     item->target.secret = value(&words, "secret", "");
     item->problem = value(&words, "problem", "");
+    int policy = shape_enum_value(collisions_names, value(&words, "collisions", "refuse"));
+    item->claim.policy = (enum collisions)policy;
+    item->claim.wins = has(&words, "wins");
+    item->claim.rank = (uint32_t)number(&words, "rank", 0);
+    item->claim.line = value(&words, "line", "");
+    item->claim.depth = number(&words, "depth", 0);
+    return has(&words, "rival");
 }
 
 static void do_resolved(struct history *history, char *line)
@@ -439,13 +447,20 @@ static void do_resolved(struct history *history, char *line)
     input.resolved.run = strtoull(strtok_r(NULL, " ", &rest), NULL, 10);
     input.resolved.problem = "";
     struct plan_item *items = arena_new(&history->arena, ITEMS_MAX * sizeof *items);
+    struct plan_item *rivals = arena_new(&history->arena, ITEMS_MAX * sizeof *rivals);
     if (rest && strncmp(rest, "problem ", 8) == 0) {
         input.resolved.problem = rest + 8;
     } else if (rest) {
         struct words texts = split(rest, ",");
-        for (size_t i = 0; i < texts.count; i++)
-            read_plan_item(texts.at[i], &items[input.resolved.items_count++]);
+        for (size_t i = 0; i < texts.count; i++) {
+            struct plan_item item;
+            if (read_plan_item(texts.at[i], &item))
+                rivals[input.resolved.rivals_count++] = item;
+            else
+                items[input.resolved.items_count++] = item;
+        }
     }
+    input.resolved.rivals = rivals;
     input.resolved.items = items;
     history_step(history, &input);
 }
@@ -459,6 +474,7 @@ static void do_submit(struct history *history, const struct words *words)
     options->publish = has(words, "publish");
     options->force = has(words, "force");
     options->local = has(words, "local");
+    options->supersede = has(words, "supersede");
     options->worker = value(words, "on", "");
     options->priority = (int64_t)number(words, "priority", 0);
     options->give_up_ms = number(words, "give-up", 0);

@@ -10,10 +10,12 @@
  *         [fs=USES/ID/FREE[/TOTAL]+...] [: ITEMS]   (USES: b build, s store, t state; GiB)
  *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [fs=...] [at=MS] [: ITEMS]
  *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N] [task=NAME] [give-up=MS]
+ *          [supersede]
  *   resolved RUN ITEM[, ITEM...] | resolved RUN problem TEXT | preflighted RUN [TEXT]
  *       ITEM of a plan: PACKAGE SYSTEM [project=P] [branch=B] [commit=C] [org=O|cache=C] [secret=S]
  *                       [inputs=H] [pinned] [heavy] [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [cuda=C]
- *                       [check] [problem=TEXT]
+ *                       [check] [problem=TEXT] [collisions=POLICY] [wins] [rank=N] [line=L]
+ *                       [depth=N] [rival: of another branch, not built by the run]
  *   cancel ID run=N|job=N | pause ID | resume ID | drain ID NAME | undrain ID NAME
  *   remove ID NAME [discard] | publish ID JOB... | settle ID PUBLICATION published|not|giveup
  *   release ID SECRET|run=N|job=N | import ID TARGET PACKAGE SYSTEM COMMIT INPUTS | sealed TOKEN

@@ -64,8 +64,9 @@ static void all_keys_are_read(void **state)
         "keep_closed_runs: 5\n"
         "targets:\n"
         "  - {name: acme, kind: flox, secret: floxhub, no_rebuild: true}\n"
-        "  - {name: prod, kind: flox, org: acme-prod}\n"
-        "  - name: cache\n    kind: nix-cache\n    location: file:///srv/cache\n    secret: key\n"
+        "  - {name: prod, kind: flox, org: acme-prod, collisions: versions}\n"
+        "  - name: cache\n    collisions: order\n    order: [2.9*, main]\n    kind: nix-cache\n    "
+        "location: file:///srv/cache\n    secret: key\n"
         "  - {name: copy, kind: command, command: 'cp -r \"$FARM_RESULT\" /srv'}\n"
         "projects:\n"
         "  - name: vision\n"
@@ -75,7 +76,7 @@ static void all_keys_are_read(void **state)
         "    branches:\n"
         "      - &main\n        name: main\n        publish: prod\n        wins: ['*-cpu-*']\n"
         "        include: [a, b*]\n        exclude: [\"c?\"]\n"
-        "      - name: cuda-*\n"
+        "      - {name: cuda-*, line: 2.10}\n"
         "  - name: smoke\n    url: /srv/git/smoke\n    builder: command\n    command: 'true'\n"
         "    checkout: false\n    branches: [*main]\n";
     struct config config;
@@ -95,6 +96,11 @@ static void all_keys_are_read(void **state)
     assert_string_equal(config_target(&config, "cache")->location, "file:///srv/cache");
     assert_int_equal(config_target(&config, "copy")->kind, TARGET_COMMAND);
     assert_string_equal(config_target(&config, "copy")->location, "cp -r \"$FARM_RESULT\" /srv");
+    assert_int_equal(config_target_row(&config, "acme")->collisions, COLLISIONS_REFUSE);
+    assert_int_equal(config_target_row(&config, "prod")->collisions, COLLISIONS_VERSIONS);
+    assert_int_equal(config_target_row(&config, "cache")->collisions, COLLISIONS_ORDER);
+    assert_int_equal(config_target_row(&config, "cache")->order_count, 2);
+    assert_null(config_target_row(&config, "nothing"));
     const struct config_project *vision = config_project(&config, "vision");
     assert_true(vision->memory_bytes == 512ull << 20 && vision->disk_bytes == 1ull << 40);
     assert_int_equal(vision->wall_ms, 90 * 60000);
@@ -102,6 +108,8 @@ static void all_keys_are_read(void **state)
     assert_int_equal(vision->branches[0].include_count, 2);
     assert_string_equal(vision->branches[0].wins[0], "*-cpu-*");
     assert_string_equal(vision->branches[1].name, "cuda-*");
+    assert_string_equal(vision->branches[0].line, "");
+    assert_string_equal(vision->branches[1].line, "2.10");
     const struct config_project *smoke = config_project(&config, "smoke");
     assert_false(smoke->checkout);
     assert_string_equal(smoke->branches[0].publish, "prod");
@@ -207,6 +215,14 @@ static const struct broken table[] = {
     {PROJECT "    limits:\n      - {match: gqu=sm90, wall: 4h}\n" BRANCH,
      "5:17: match: a filter has no key \"gqu\"; did you mean gpu?"},
     {PROJECT BRANCH "      - name: main\n", "6:15: the branch \"main\" is repeated"},
+    {"targets: [{name: t, kind: flox, org: acme, collisions: latest}]\n",
+     "1:56: collisions: expected refuse, newest, versions or order, not \"latest\""},
+    {"targets: [{name: t, kind: flox, org: acme, collisions: order}]\n",
+     "1:56: collisions: order also needs the key \"order\": branches, the preferred first"},
+    {"targets: [{name: t, kind: flox, org: acme, order: [main]}]\n",
+     "1:51: order: only with collisions: order"},
+    {PROJECT BRANCH "        line: v2\n",
+     "6:15: line: expected a version like \"2.8\", not \"v2\""},
     {PROJECT BRANCH "        wins: '*'\n",
      "6:15: wins: expected a list (lines that begin with \"- \"), not a text"},
     {PROJECT BRANCH "        include: [a, [b]]\n", "6:22: include: expected one value, not a list"},
@@ -258,8 +274,8 @@ static void the_template_reads_back(void **state)
     struct config config, again;
     struct config_project project;
     struct config_branch branches[] = {
-        {.name = "main", .publish = "", .note = "49 packages: 33 for x86_64-linux"},
-        {.name = "odd: \"name\" # *&", .publish = ""},
+        {.name = "main", .publish = "", .line = "", .note = "49 packages: 33 for x86_64-linux"},
+        {.name = "odd: \"name\" # *&", .publish = "", .line = ""},
     };
     struct buf out = {0};
     struct err err = {""};

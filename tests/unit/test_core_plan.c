@@ -2,6 +2,7 @@
 /* From items to jobs: skipped, joined, refused, unroutable; and what a host takes, and why not. */
 #include "tests/unit/history.h"
 
+#include "proto/base/text.h"
 #include "proto/limits.h"
 
 #include <setjmp.h>
@@ -141,21 +142,237 @@ static void unchanged_packages_are_skipped(void **state)
     history_end(h);
 }
 
-static void collisions_are_refused_by_name(void **state)
+static const char *lost(struct history *h, uint64_t job)
+{
+    return job_of(h, job).item->claim.lost;
+}
+
+static void a_collision_blocks_its_names_alone(void **state)
 {
     (void)state;
     struct history *h = history_begin();
-    history_do(h, "submit r1 publish\nsubmit r2");
-    history_expect(
-        h,
-        "resolved 1 cpu x86_64-linux org=acme, b x86_64-linux org=acme, "
-        "cpu x86_64-linux org=acme branch=cuda, cpu aarch64-linux org=acme branch=cuda",
-        "run-refused run=1 reason=\"cpu for x86_64-linux would be published to acme from "
-        "main and from cuda: name the branch that wins under `wins` in farm.yaml\"\n");
-    history_do(h, "resolved 2 cpu x86_64-linux org=acme, cpu x86_64-linux org=acme branch=cuda");
-    assert_int_equal(job_of(h, 1).state, JOB_READY); /* nothing is published: both are built */
-    assert_int_equal(job_of(h, 2).state, JOB_READY);
+    history_do(h, "submit r1 publish\n"
+                  "resolved 1 cpu x86_64-linux org=acme, b x86_64-linux org=acme, "
+                  "cpu x86_64-linux org=acme branch=cuda, cpu aarch64-linux org=acme branch=cuda");
+    struct run_view run = must_run(history_farm(h), 1);
+    assert_int_equal(run.state, RUN_PREFLIGHT);
+    assert_int_equal(run.warnings_count, 1);
+    assert_string_equal(run.warnings[0],
+                        "2 variants are not published, such as: cpu for x86_64-linux would be "
+                        "published to acme from main and from cuda: name the branch that wins "
+                        "under `wins` in farm.yaml, or set `collisions` of the target");
+    assert_int_equal(job_of(h, 1).verdict, VERDICT_BLOCKED);
+    assert_int_equal(job_of(h, 2).state, JOB_WAITING);
+    assert_int_equal(job_of(h, 3).verdict, VERDICT_BLOCKED);
+    assert_string_equal(job_of(h, 3).detail,
+                        "cpu for x86_64-linux would be published to acme from cuda and from main: "
+                        "name the branch that wins under `wins` in farm.yaml, or set `collisions` "
+                        "of the target");
+    assert_int_equal(job_of(h, 4).state, JOB_WAITING);
+    history_do(h, "submit r2\n"
+                  "resolved 2 cpu x86_64-linux org=acme, cpu x86_64-linux org=acme branch=cuda");
+    assert_int_equal(job_of(h, 5).state, JOB_READY); /* nothing is published: both are built */
+    assert_int_equal(job_of(h, 6).state, JOB_READY);
+    assert_string_equal(lost(h, 5), "cpu for x86_64-linux would be published to acme from main and "
+                                    "from cuda: name the branch that wins under `wins` in "
+                                    "farm.yaml, or set `collisions` of the target");
     history_end(h);
+}
+
+/* The branches of a name, as words of items; what is said of each, "" that it is published. */
+struct collision_case {
+    const char *policy;
+    const char *branches[3];
+    const char *lost[3]; /* "?": blocked */
+};
+
+static const struct collision_case collision_cases[] = {
+    {"refuse", {"", "wins", ""}, {"b has this name: it wins", "", "b has this name: it wins"}},
+    {"refuse", {"", "wins", "wins"}, {"b has this name: it wins", "?", "?"}},
+    {"order",
+     {"rank=2", "rank=1", ""},
+     {"b has this name: it stands first in `order`", "",
+      "b has this name: it stands first in `order`"}},
+    {"order",
+     {"", "", "rank=9"},
+     {"c has this name: it stands first in `order`", "c has this name: it stands first in `order`",
+      ""}},
+    {"order",
+     {"rank=1", "rank=1", "rank=2"},
+     {"?", "?", "a has this name: it stands first in `order`"}},
+    {"order", {"rank=1", "wins", ""}, {"b has this name: it wins", "", "b has this name: it wins"}},
+    {"newest",
+     {"line=2.9", "line=2.10", "line=2.8"},
+     {"b has this name: version line 2.10", "", "b has this name: version line 2.10"}},
+    {"newest",
+     {"line=2.10", "line=2.10", "line=2.8"},
+     {"?", "?", "a has this name: version line 2.10"}},
+    {"newest", {"line=2.9", "", "line=2.8"}, {"?", "?", "?"}}, /* the highest is not known */
+    {"newest",
+     {"line=2.9", "line=2.10", "line=2.8 wins"},
+     {"c has this name: it wins", "c has this name: it wins", ""}},
+    {"versions", {"line=2.9", "line=2.10", "line=2.8"}, {"", "", ""}},
+    {"versions", {"line=2.9", "line=2.9", "line=2.8"}, {"?", "?", ""}},
+    {"versions", {"line=2.9", "", "line=2.8"}, {"?", "?", "?"}},
+    {"versions",
+     {"line=2.9 wins", "line=2.10", "line=2.8"},
+     {"", "a has this name: it wins", "a has this name: it wins"}},
+};
+
+static void check_collision(const struct collision_case *one, int order)
+{
+    char script[1024] = "submit r1 publish\nresolved 1 ";
+    struct history *h = history_begin();
+    for (int i = 0; i < 3; i++) {
+        int at = (i + order) % 3;
+        size_t used = strlen(script);
+        snprintf(script + used, sizeof script - used,
+                 "%sx x86_64-linux org=acme branch=%c collisions=%s %s", i ? ", " : "", 'a' + at,
+                 one->policy, one->branches[at]);
+    }
+    history_do(h, script);
+    for (int i = 0; i < 3; i++) {
+        int at = (i + order) % 3;
+        struct job_view job = job_of(h, (uint64_t)i + 1);
+        bool blocked = *one->lost[at] == '?';
+        assert_int_equal(job.verdict == VERDICT_BLOCKED, blocked);
+        assert_int_equal(job.item->target.kind == TARGET_NONE, !blocked && *one->lost[at]);
+        if (!blocked && order == 0) /* equals are named as they were found */
+            assert_string_equal(job.item->claim.lost, one->lost[at]);
+    }
+    history_end(h);
+}
+
+static void a_policy_decides_between_branches(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof collision_cases / sizeof collision_cases[0]; i++)
+        for (int order = 0; order < 3; order++)
+            check_collision(&collision_cases[i], order);
+}
+
+static void a_branch_that_is_not_built_is_a_rival_all_the_same(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "submit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=o line=2.8 collisions=newest, "
+                  "b x86_64-linux org=o line=2.8 collisions=newest, "
+                  "a x86_64-linux org=o line=2.9 collisions=newest branch=new rival, "
+                  "a x86_64-linux org=other line=3 collisions=newest branch=new rival");
+    assert_int_equal(must_run(history_farm(h), 1).jobs, 2);
+    assert_string_equal(lost(h, 1), "new has this name: version line 2.9");
+    assert_string_equal(lost(h, 2), "");
+    history_end(h);
+}
+
+/* Builds and publishes `items` in a run of its own; its job is `job`, the tokens begin at `token`.
+ */
+static void publish_item(struct history *h, unsigned run, unsigned token, const char *item)
+{
+    char script[512];
+    snprintf(script, sizeof script,
+             "submit p%u publish\nresolved %u %s\npreflighted %u\n"
+             "status w1 : 1.%u ended ok\nsealed 1.%u 10\nstatus w1 : 1.%u ended ok, p1.%u ended ok",
+             run, run, item, run, token, token, token, token + 1);
+    history_do(h, script);
+}
+
+static struct history *publisher(void)
+{
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4");
+    return h;
+}
+
+/* What was published by an earlier run, from a branch that is no rival in farm.yaml now. */
+static void the_ledger_speaks_for_a_branch_that_nobody_names(void **state)
+{
+    (void)state;
+    struct history *h = publisher();
+    publish_item(h, 1, 1, "a x86_64-linux org=o line=2.8 rank=2");
+    history_do(h, "submit r2 publish\nresolved 2 a x86_64-linux org=o branch=new");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_BLOCKED);
+    assert_string_equal(job_of(h, 2).detail,
+                        "a for x86_64-linux would be published to o from new and from main: name "
+                        "the branch that wins under `wins` in farm.yaml, or set `collisions` of "
+                        "the target");
+    history_do(h, "submit r3 publish\n"
+                  "resolved 3 a x86_64-linux org=o branch=old line=2.7 collisions=newest");
+    assert_string_equal(lost(h, 3), "main has this name at o, published by run 1");
+    history_do(h, "submit r4 publish\n"
+                  "resolved 4 a x86_64-linux org=o branch=new line=2.9 collisions=newest");
+    assert_string_equal(lost(h, 4), "");
+    history_do(h, "submit r5 publish\n"
+                  "resolved 5 a x86_64-linux org=o branch=new rank=3 collisions=order");
+    assert_string_equal(lost(h, 5), "main has this name at o, published by run 1");
+    history_do(h, "submit r6 publish\nresolved 6 a x86_64-linux org=o branch=new wins");
+    assert_string_equal(lost(h, 6), "");
+    history_do(h, "submit r7 publish\nresolved 7 a x86_64-linux org=o branch=new, "
+                  "a x86_64-linux org=o wins rival"); /* farm.yaml names both */
+    assert_string_equal(lost(h, 7), "main has this name: it wins");
+    history_end(h);
+}
+
+static void lower_lines_do_not_follow_higher_ones(void **state)
+{
+    (void)state;
+    struct history *h = publisher();
+    publish_item(h, 1, 1, "a x86_64-linux org=o line=2.9 branch=new collisions=versions inputs=n");
+    history_do(h, "submit r2 publish\n"
+                  "resolved 2 a x86_64-linux org=o line=2.8 collisions=versions inputs=o");
+    assert_string_equal(lost(h, 2), "superseded by version line 2.9 of branch new, published by "
+                                    "run 1");
+    history_do(h, "status w1 : 1.3 ended ok\nsealed 1.3 10\nsubmit r3 publish force\n"
+                  "resolved 3 a x86_64-linux org=o line=2.8 collisions=versions inputs=o\n"
+                  "preflighted 3\nstatus w1 : 1.4 ended ok\nsealed 1.4 10\n"
+                  "status w1 : 1.4 ended ok, p1.5 ended ok");
+    /* Both are unchanged, though only one of them is the newest of the place. */
+    history_do(h, "submit r4 publish\n"
+                  "resolved 4 a x86_64-linux org=o line=2.8 collisions=versions inputs=o, "
+                  "a x86_64-linux org=o line=2.9 branch=new collisions=versions inputs=n");
+    assert_int_equal(job_of(h, 4).verdict, VERDICT_SKIPPED);
+    assert_int_equal(job_of(h, 5).verdict, VERDICT_SKIPPED);
+    history_end(h);
+}
+
+static void a_newer_run_takes_unstarted_jobs_off_the_queue(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\n"
+                  "submit r1\nresolved 1 a x86_64-linux depth=7, b x86_64-linux depth=7, "
+                  "c x86_64-linux depth=7, b x86_64-linux depth=7 branch=other, "
+                  "d x86_64-linux depth=7\n"
+                  "submit r2\nresolved 2 c x86_64-linux commit=c2 depth=8\n"
+                  "submit r3 supersede\nresolved 3 a x86_64-linux commit=c3 depth=9, "
+                  "b x86_64-linux commit=c3 depth=9, c x86_64-linux commit=c3 depth=9, "
+                  "d x86_64-linux commit=c0 depth=2");
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED); /* it has begun */
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_SUPERSEDED);
+    assert_string_equal(job_of(h, 2).detail, "superseded by c3, run 3");
+    assert_int_equal(job_of(h, 3).verdict, VERDICT_SUPERSEDED);
+    assert_int_equal(job_of(h, 4).state, JOB_READY);
+    assert_int_equal(job_of(h, 5).state, JOB_READY); /* the other commit is older */
+    assert_int_equal(job_of(h, 6).verdict, VERDICT_SUPERSEDED);
+    assert_int_equal(must_run(history_farm(h), 2).state, RUN_CLOSED);
+    assert_int_equal(view_progress(history_farm(h), 2), PROGRESS_WELL);
+    history_end(h);
+}
+
+static void versions_are_compared_by_their_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lower, *higher;
+    } pairs[] = {{"2.9", "2.10"}, {"2", "2.0"}, {"", "1"},
+                 {"2.8", "3"},    {"09", "10"}, {"0", "0.1"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        assert_true(text_compare_versions(pairs[i].lower, pairs[i].higher) < 0);
+        assert_true(text_compare_versions(pairs[i].higher, pairs[i].lower) > 0);
+        assert_int_equal(text_compare_versions(pairs[i].lower, pairs[i].lower), 0);
+    }
+    assert_int_equal(text_compare_versions("2.08", "2.8"), 0);
 }
 
 static void the_same_variant_is_built_once(void **state)
@@ -699,7 +916,7 @@ static void a_plan_is_what_a_rebuild_does(void **state)
     shape_init(&run_options_shape, &options);
     struct plan_view views[6];
     struct arena arena = {0};
-    view_plan(history_farm(h), &options, items, 6, views, &arena);
+    view_plan(history_farm(h), &options, items, 6, NULL, 0, views, &arena);
     assert_int_equal(views[0].disposition, PLAN_SKIP);
     assert_int_equal(views[1].disposition, PLAN_JOIN);
     assert_int_equal(views[2].disposition, PLAN_BUILD);
@@ -712,7 +929,7 @@ static void a_plan_is_what_a_rebuild_does(void **state)
     items[3].variant.package = "b1";
     items[3].variant.branch = "cuda";
     options.publish = true;
-    view_plan(history_farm(h), &options, items, 6, views, &arena);
+    view_plan(history_farm(h), &options, items, 6, NULL, 0, views, &arena);
     assert_int_equal(views[2].disposition, PLAN_COLLIDE);
     assert_int_equal(views[3].disposition, PLAN_COLLIDE);
     assert_int_equal(view_eta_ms(history_farm(h), 1), 30 * 60 * 1000);
@@ -918,28 +1135,6 @@ static void items_are_planned_by_what_they_are(void **state)
     history_end(h);
 }
 
-static void many_collisions_are_counted(void **state)
-{
-    (void)state;
-    struct history *h = history_begin();
-    history_do(h, "submit r1 publish");
-    history_expect(
-        h,
-        "resolved 1 a x86_64-linux org=o, b x86_64-linux org=o, c x86_64-linux org=o, "
-        "d x86_64-linux org=o, e x86_64-linux org=o, f x86_64-linux org=o, g x86_64-linux org=o, "
-        "a x86_64-linux org=o project=q, b x86_64-linux org=o branch=n, c x86_64-linux org=o "
-        "branch=n, d x86_64-linux org=o branch=n, e x86_64-linux org=o branch=n, f x86_64-linux "
-        "org=o branch=n, g x86_64-linux org=o branch=n",
-        "run-refused run=1 reason=\"a for x86_64-linux would be published to o from main of p and "
-        "from main of q; b for x86_64-linux would be published to o from main and from n; c for "
-        "x86_64-linux "
-        "would be published to o from main and from n; d for x86_64-linux would be published to o "
-        "from main and from n; e for x86_64-linux would be published to o from main and from n; f "
-        "for x86_64-linux would be published to o from main and from n; and 1 more: name the "
-        "branch that wins under `wins` in farm.yaml\"\n");
-    history_end(h);
-}
-
 /* The jobs of run 1, four of them heavy, and what is asked of the forecast behind them. */
 static void a_forecast_plays_the_queue(void **state)
 {
@@ -968,7 +1163,7 @@ static void a_forecast_plays_the_queue(void **state)
     item.variant.package = "x";
     item.target = (struct target){.kind = TARGET_FLOX, .name = "o"};
     options.publish = options.local = true; /* what is local publishes nowhere */
-    view_plan(history_farm(h), &options, &item, 1, &view, &arena);
+    view_plan(history_farm(h), &options, &item, 1, NULL, 0, &view, &arena);
     assert_int_equal(view.start_ms, 2 * HALF_HOUR_MS);
     /* Past the time it takes nobody knows; it is not over. */
     history_do(h,
@@ -1079,7 +1274,13 @@ int main(void)
         cmocka_unit_test(discovery_says_why_not),
         cmocka_unit_test(a_preflight_refuses_before_anything_starts),
         cmocka_unit_test(unchanged_packages_are_skipped),
-        cmocka_unit_test(collisions_are_refused_by_name),
+        cmocka_unit_test(a_collision_blocks_its_names_alone),
+        cmocka_unit_test(a_policy_decides_between_branches),
+        cmocka_unit_test(a_branch_that_is_not_built_is_a_rival_all_the_same),
+        cmocka_unit_test(the_ledger_speaks_for_a_branch_that_nobody_names),
+        cmocka_unit_test(lower_lines_do_not_follow_higher_ones),
+        cmocka_unit_test(a_newer_run_takes_unstarted_jobs_off_the_queue),
+        cmocka_unit_test(versions_are_compared_by_their_numbers),
         cmocka_unit_test(the_same_variant_is_built_once),
         cmocka_unit_test(a_joined_job_publishes_what_the_other_built),
         cmocka_unit_test(a_publishing_run_does_not_join_a_host_that_may_not),
@@ -1115,7 +1316,6 @@ int main(void)
         cmocka_unit_test(reservations_are_on_the_disk_that_builds_use),
         cmocka_unit_test(what_is_learned_reserves_no_less_than_what_is_needed),
         cmocka_unit_test(items_are_planned_by_what_they_are),
-        cmocka_unit_test(many_collisions_are_counted),
         cmocka_unit_test(a_forecast_plays_the_queue),
         cmocka_unit_test(a_forecast_of_what_does_not_run),
         cmocka_unit_test(a_timeout_is_everybodys),

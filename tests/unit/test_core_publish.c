@@ -45,6 +45,133 @@ static void an_export_keeps_who_holds_a_place(void **state)
     history_end(h);
 }
 
+static struct publication_view publication(struct history *h, uint64_t id)
+{
+    return must_publication(history_farm(h), id);
+}
+
+/* Run 1 has the older commit: its first try fails on the network, and run 2 publishes meanwhile. */
+static struct history *overtaken(const char *submit)
+{
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4");
+    history_do(h, submit);
+    history_do(h, "resolved 1 a x86_64-linux org=acme commit=c1 depth=7\npreflighted 1\n"
+                  "status w1 : 1.1 ended ok\nsealed 1.1 10\n"
+                  "submit r2 publish\n"
+                  "resolved 2 a x86_64-linux org=acme commit=c2 depth=8\npreflighted 2\n"
+                  "status w1 : 1.1 ended ok, p1.2 ended failed network\n"
+                  "status w1 : p1.2 ended failed network, 1.3 ended ok\nsealed 1.3 10\n"
+                  "status w1 : 1.3 ended ok, p1.4 ended ok");
+    assert_int_equal(state_of(h, 1), PUBLICATION_WANTED);
+    assert_int_equal(state_of(h, 2), PUBLICATION_PUBLISHED);
+    return h;
+}
+
+/* The ledger is asked when the publication starts, not when its run was planned. */
+static void an_older_commit_is_not_published_over_a_newer_one(void **state)
+{
+    (void)state;
+    struct history *h = overtaken("submit r1 publish");
+    history_rebuild(h);
+    history_expect(h, "tick 20000",
+                   "publication-superseded publication=1 token={epoch=1 number=2} "
+                   "detail=\"superseded by c2, published by run 2\"\nrun-closed run=1\n");
+    assert_int_equal(state_of(h, 1), PUBLICATION_SUPERSEDED);
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_WELL);
+    assert_string_equal(view_ledger(history_farm(h), "acme", "a", "x86_64-linux")->variant.commit,
+                        "c2");
+    history_expect(h, "publish q1 1",
+                   "> reply no job 1 (a) is superseded by c2, published by run 2: `farm "
+                   "rebuild --publish --force` publishes it\n");
+    history_rebuild(h);
+    assert_int_equal(state_of(h, 1), PUBLICATION_SUPERSEDED);
+    /* Planned later, it is known at once, and built all the same. */
+    history_do(h, "submit r3 publish\nresolved 3 a x86_64-linux org=acme commit=c0 depth=6");
+    assert_string_equal(must_job(history_farm(h), 3).item->claim.lost,
+                        "superseded by c2, published by run 2");
+    history_end(h);
+}
+
+static void force_publishes_an_older_commit(void **state)
+{
+    (void)state;
+    struct history *h = overtaken("submit r1 publish force");
+    history_expect(h, "tick 20000", "publication-granted publication=1...\n...\n...\n");
+    history_end(h);
+}
+
+/* Two runs that did not know of each other: the second publication finds the first one's entry. */
+static void a_name_that_another_branch_took_meanwhile_is_decided_again(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second;
+        enum publication_state state;
+        const char *detail;
+    } cases[] = {
+        {"", "", PUBLICATION_FAILED,
+         "a for x86_64-linux would be published to o from two and from one: name the branch that "
+         "wins under `wins` in farm.yaml, or set `collisions` of the target"},
+        {"", "wins", PUBLICATION_GRANTED, ""},
+        {"collisions=newest line=2.10", "collisions=newest line=2.9", PUBLICATION_SUPERSEDED,
+         "one has this name at o, published by run 1"},
+        {"collisions=newest line=2.9", "collisions=newest line=2.10", PUBLICATION_GRANTED, ""},
+        {"collisions=newest line=2.9", "collisions=newest line=2.9", PUBLICATION_FAILED,
+         "a for x86_64-linux would be published to o from two and from one: name the branch that "
+         "wins under `wins` in farm.yaml"},
+        {"collisions=order rank=1", "collisions=order rank=2", PUBLICATION_SUPERSEDED,
+         "one has this name at o, published by run 1"},
+        {"collisions=order rank=2", "collisions=order rank=1", PUBLICATION_GRANTED, ""},
+        {"collisions=versions line=2.10", "collisions=versions line=2.9", PUBLICATION_SUPERSEDED,
+         "superseded by version line 2.10 of branch one, published by run 1"},
+        {"collisions=versions line=2.9", "collisions=versions line=2.10", PUBLICATION_GRANTED, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char script[1024];
+        struct history *h = history_begin();
+        snprintf(script, sizeof script,
+                 "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\n"
+                 "submit r1 publish\nresolved 1 a x86_64-linux org=o branch=one %s\npreflighted 1\n"
+                 "submit r2 publish\nresolved 2 a x86_64-linux org=o branch=two %s\npreflighted 2\n"
+                 "status w1 : 1.1 ended ok, 1.2 ended ok\nstatus w1 : 1.1 ended ok, 1.2 ended ok, "
+                 "p1.3 ended ok",
+                 cases[i].first, cases[i].second);
+        history_do(h, script);
+        assert_int_equal(state_of(h, 1), PUBLICATION_PUBLISHED);
+        assert_int_equal(state_of(h, 2), cases[i].state);
+        assert_string_equal(publication(h, 2).detail, cases[i].detail);
+        history_end(h);
+    }
+}
+
+/* The last one to be published is the target's newest. */
+static void version_lines_are_published_in_order(void **state)
+{
+    (void)state;
+#define LINE(line, branch) "a x86_64-linux org=o collisions=versions line=" line " branch=" branch
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\nsubmit r1 publish\n"
+                  "resolved 1 " LINE("2.10", "c") ", " LINE("2.8", "a") ", " LINE(
+                      "2.9", "b") "\n"
+                                  "preflighted 1");
+    assert_int_equal(must_job(history_farm(h), 1).after, 3);
+    assert_int_equal(must_job(history_farm(h), 2).after, 0);
+    assert_int_equal(must_job(history_farm(h), 3).after, 2);
+    history_do(h, "status w1 : 1.1 ended ok\nstatus w1 : 1.1 ended ok, 1.3 ended ok");
+    assert_int_equal(state_of(h, 1), PUBLICATION_WANTED);
+    assert_int_equal(state_of(h, 2), PUBLICATION_WANTED);
+    history_rebuild(h);
+    history_do(h, "status w1 : 1.1 ended ok, 1.3 ended ok, 1.2 ended failed compile");
+    assert_int_equal(state_of(h, 2), PUBLICATION_GRANTED); /* the lowest was not built */
+    assert_int_equal(state_of(h, 1), PUBLICATION_WANTED);
+    history_do(h, "status w1 : 1.1 ended ok, 1.3 ended ok, p1.4 ended ok");
+    assert_int_equal(state_of(h, 2), PUBLICATION_PUBLISHED);
+    assert_int_equal(state_of(h, 1), PUBLICATION_GRANTED);
+    history_end(h);
+#undef LINE
+}
+
 /* A publish has a limit of time as a build has. */
 static void a_coming_stop_of_a_publish_is_told(void **state)
 {
@@ -714,6 +841,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_export_keeps_who_holds_a_place),
+        cmocka_unit_test(an_older_commit_is_not_published_over_a_newer_one),
+        cmocka_unit_test(force_publishes_an_older_commit),
+        cmocka_unit_test(a_name_that_another_branch_took_meanwhile_is_decided_again),
+        cmocka_unit_test(version_lines_are_published_in_order),
         cmocka_unit_test(a_coming_stop_of_a_publish_is_told),
         cmocka_unit_test(another_workers_word_about_a_publish_is_nothing),
         cmocka_unit_test(a_grant_to_a_lost_home_is_unknown),

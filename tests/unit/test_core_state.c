@@ -55,6 +55,7 @@ static void final_states_have_no_way_out(void **state)
         {&attempt_table, ATTEMPT_SEALED},
         {&publication_table, PUBLICATION_PUBLISHED},
         {&publication_table, PUBLICATION_FAILED},
+        {&publication_table, PUBLICATION_SUPERSEDED},
         {&worker_table, WORKER_REMOVED},
     };
     for (size_t i = 0; i < sizeof finals / sizeof finals[0]; i++)
@@ -68,7 +69,7 @@ static void time_never_ends_a_grant(void **state)
     /* No record about workers or leases may move a publication. */
     for (size_t i = 0; i < publication_table.row_count; i++)
         assert_in_range(publication_table.rows[i].by, RECORD_PUBLICATION_WANTED,
-                        RECORD_PUBLICATION_FAILED);
+                        RECORD_PUBLICATION_SUPERSEDED);
 }
 
 static void a_table_prints_as_markdown(void **state)

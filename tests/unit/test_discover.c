@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_discover.c - real git repositories: the fixtures' and small ones made here. */
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/shared.h"
 
 #include "proto/base/io.h"
 
@@ -230,13 +231,27 @@ static void branches_by_name_by_glob_and_gone(void **state)
     assert_string_equal(listing(rig), "torchvision-python313-cuda12_9-sm103-armv9 aarch64-linux, "
                                       "torchvision-python313-cuda13_0-sm110-armv9 aarch64-linux, "
                                       "torchvision-python313-cuda13_0-sm121-armv9 aarch64-linux");
-    assert_int_equal(rig->answer.warnings_count, 2);
+    assert_int_equal(rig->answer.warnings_count, 3);
     assert_string_equal(rig->answer.warnings[0],
                         "branch cuda-12_9 of vision: no package matches include \"nothing-*\"");
     assert_string_equal(rig->answer.warnings[1], "no branch of vision matches old-*");
+    assert_string_equal(rig->answer.warnings[2],
+                        "vision has 1 branch with packages that farm.yaml does not name: main "
+                        "(said once; add what is to be built under branches)");
+    ask_filter(rig, "");
+    assert_int_equal(rig->answer.warnings_count, 2);
+}
+
+/* The others are found all the same. */
+static void a_branch_that_is_gone_is_one_warning(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "sample");
     configure(rig, url, "    branches: [{name: main}, {name: cuda-12_8}]\n");
     ask_filter(rig, "branch=main");
-    assert_string_equal(rig->answer.problem,
+    assert_string_equal(rig->answer.problem, "");
+    assert_int_equal(rig->answer.items_count, 49);
+    assert_string_equal(rig->answer.warnings[0],
                         "vision has no branch cuda-12_8 (nearest: cuda-12_9 or cuda-13_0): fix "
                         "the name in farm.yaml, or push the branch");
     /* A name that programs would take for an option. */
@@ -254,7 +269,43 @@ static void branches_by_name_by_glob_and_gone(void **state)
     configure(rig, url, THREE);
     shell(rig, "git -C build-torchvision.git branch -D cuda-12_9");
     ask_filter(rig, "");
-    assert_non_null(strstr(rig->answer.problem, "vision has no branch cuda-12_9"));
+    assert_string_equal(rig->answer.problem, "");
+    assert_non_null(strstr(rig->answer.warnings[0], "vision has no branch cuda-12_9"));
+    assert_null(strstr(rig->answer.warnings[1], "vision has no branch"));
+    ask_filter(rig, "branch=cuda-12_9");
+    assert_non_null(strstr(rig->answer.problem, "cuda-12_9"));
+    configure(rig, url, "    branches: [{name: cuda-12_8}]\n");
+    ask_filter(rig, "");
+    assert_non_null(strstr(rig->answer.problem, "vision has no branch cuda-12_8"));
+}
+
+static void a_project_that_is_gone_leaves_the_others(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "sample");
+    configure(rig, url,
+              "    branches: [{name: main}]\n"
+              "  - name: away\n    url: /srv/nowhere.git\n    branches: [{name: main}]\n");
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.problem, "");
+    assert_int_equal(rig->answer.items_count, 49);
+    assert_non_null(strstr(rig->answer.warnings[1], "project away: "));
+    /* A retry loses what is away, and nothing else. */
+    struct discover_pin pins[] = {
+        {"away", "/srv/nowhere.git", "main", "0123456789012345678901234567890123456789"},
+        {"vision", url, "main", rig->answer.items[0].variant.commit}};
+    struct discover_question retry = question(rig, "");
+    retry.pins = pins;
+    retry.pins_count = 2;
+    ask(rig, &retry);
+    assert_int_equal(rig->answer.items_count, 1);
+    assert_string_equal(rig->answer.items[0].variant.project, "away");
+    assert_non_null(strstr(rig->answer.items[0].problem, "project away: "));
+    struct discover_question asked = question(rig, "");
+    struct discover_answer answer;
+    asked.project = "away";
+    assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), -1);
+    assert_non_null(strstr(rig->err.text, "project away: "));
 }
 
 /* ---- recipes that are kept strangely -------------------------------------------------------- */
@@ -477,44 +528,54 @@ static void systems_without_an_isa(void **state)
     assert_string_equal(listing(rig), "many aarch64-linux, none aarch64-linux");
 }
 
-/* ---- publishing twice the same -------------------------------------------------------------- */
+/* ---- claims --------------------------------------------------------------------------------- */
 
-static size_t count_targets(const struct rig *rig, const char *branch)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < rig->answer.items_count; i++)
-        count += rig->answer.items[i].target.kind == TARGET_FLOX &&
-                 strcmp(rig->answer.items[i].variant.branch, branch) == 0;
-    return count;
-}
-
-static void collisions_are_decided_by_wins(void **state)
+static void items_carry_their_claims(void **state)
 {
     struct rig *rig = *state;
     const char *url = fixture(rig, "collide");
     configure(rig, url,
-              "    branches: [{name: main, publish: acme}, {name: cuda-13_0, publish: acme}]\n");
+              "    branches: [{name: main, publish: acme, line: 12.8}, {name: cuda-13_0, publish: "
+              "acme, wins: ['*-sm121-*']}, {name: cuda-12_9}]\n");
     ask_filter(rig, "");
-    assert_int_equal(count_targets(rig, "main"), 49);
-    assert_int_equal(count_targets(rig, "cuda-13_0"), 12);
-    assert_string_equal(rig->answer.items[0].target.name, "acme");
-    configure(rig, url,
-              "    branches: [{name: main, publish: acme}, {name: cuda-13_0, publish: acme, wins: "
-              "['*-sm121-*']}]\n");
-    ask_filter(rig, "");
-    assert_int_equal(rig->answer.items_count, 61);
-    assert_int_equal(count_targets(rig, "main"), 43);
-    assert_int_equal(count_targets(rig, "cuda-13_0"), 12);
-    /* A loser does not publish either when it is asked for alone. */
+    assert_int_equal(rig->answer.items_count, 67);
+    assert_int_equal(rig->answer.rivals_count, 0); /* all are items */
+    size_t winners = 0;
+    for (size_t i = 0; i < rig->answer.items_count; i++) {
+        const struct plan_item *at = &rig->answer.items[i];
+        bool targeted = strcmp(at->variant.branch, "cuda-12_9") != 0;
+        winners += at->claim.wins;
+        assert_int_equal(at->target.kind, targeted ? TARGET_FLOX : TARGET_NONE);
+        assert_int_equal(at->claim.policy, COLLISIONS_REFUSE);
+        assert_int_not_equal(at->claim.depth, 0);
+        assert_string_equal(at->claim.line, !strcmp(at->variant.branch, "main")        ? "12.8"
+                                            : !strcmp(at->variant.branch, "cuda-13_0") ? "13.0"
+                                                                                       : "");
+    }
+    assert_int_equal(winners, 6);
+    /* Who is asked for alone has the others as rivals, by name and target. */
     ask_filter(rig, "branch=main gpu=sm121");
     assert_int_equal(rig->answer.items_count, 6);
-    assert_int_equal(count_targets(rig, "main"), 0);
-    /* Two winners are none. */
-    configure(rig, url,
-              "    branches: [{name: main, publish: acme, wins: ['*']}, {name: cuda-13_0, publish: "
-              "acme, wins: ['*-sm121-*']}]\n");
-    ask_filter(rig, "gpu=sm121");
-    assert_int_equal(count_targets(rig, "main") + count_targets(rig, "cuda-13_0"), 12);
+    assert_int_equal(rig->answer.rivals_count, 6);
+    for (size_t i = 0; i < rig->answer.rivals_count; i++) {
+        assert_string_equal(rig->answer.rivals[i].variant.branch, "cuda-13_0");
+        assert_true(rig->answer.rivals[i].claim.wins);
+    }
+    ask_filter(rig, "branch=main gpu=sm90");
+    assert_int_equal(rig->answer.rivals_count, 0);
+}
+
+static void a_commit_is_as_deep_as_its_history(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = make_repo(rig, "echo '{ }: 1' >.flox/pkgs/a.nix");
+    configure(rig, url, "    builder: nix\n    branches: [{name: main}]\n");
+    ask_filter(rig, "");
+    uint64_t before = rig->answer.items[0].claim.depth;
+    assert_int_not_equal(before, 0);
+    make_repo(rig, "echo '{ }: 2' >.flox/pkgs/a.nix");
+    ask_filter(rig, "");
+    assert_int_equal(rig->answer.items[0].claim.depth, before + 1);
 }
 
 /* ---- unpushed commits ----------------------------------------------------------------------- */
@@ -612,6 +673,48 @@ static void answers_that_are_none_are_errors(void **state)
                          -1);
 }
 
+/* ---- names of several branches --------------------------------------------------------------- */
+
+static const char *shared_text(struct rig *rig, const char *const (*rows)[3], size_t count)
+{
+    struct shared_name names[64];
+    struct buf out = {0};
+    for (size_t i = 0; i < count; i++)
+        names[i] = (struct shared_name){rows[i][0], rows[i][0], rows[i][1], rows[i][2]};
+    shared_print(names, count, true, "- ", "\n", &out);
+    const char *text = arena_text(&rig->arena, out.size ? (const char *)out.data : "");
+    buf_release(&out);
+    return text;
+}
+
+static void names_of_several_branches_are_counted_by_pairs(void **state)
+{
+    struct rig *rig = *state;
+    static const char *const versions[][3] = {
+        {"a", "2.8", "2.8"}, {"b", "2.8", "2.8"}, {"c", "2.8", "2.8"},    {"a", "2.10", "2.10"},
+        {"b", "2.9", "2.9"}, {"a", "2.9", "2.9"}, {"only", "2.9", "2.9"}, {"a", "2.9", "2.9"}};
+    assert_string_equal(shared_text(rig, versions, 8),
+                        "- 2 names stand on several branches\n"
+                        "- 2.8 and 2.9 share 2, such as a\n"
+                        "- 2.10 and 2.8 share 1, such as a\n"
+                        "- 2.10 and 2.9 share 1, such as a\n"
+                        "- Proposed for their target: `collisions: versions` (all of them, the "
+                        "highest line last), or `newest`\n");
+    static const char *const without[][3] = {{"a", "main", ""}, {"a", "2.9", "2.9"}};
+    assert_string_equal(shared_text(rig, without, 2),
+                        "- 1 name stands on several branches\n"
+                        "- 2.9 and main share 1, such as a\n"
+                        "- Proposed for their target: `collisions: versions` (all of them, the "
+                        "highest line last), or `newest`; set `line` of what shows no version: "
+                        "main\n");
+    static const char *const alike[][3] = {
+        {"a", "main", ""}, {"a", "staging", ""}, {"a", "2.9", "2.9"}, {"a", "2.10", "2.10"}};
+    assert_non_null(strstr(shared_text(rig, alike, 4),
+                           "- Proposed for their target, in the order that you prefer: "
+                           "`collisions: order` and `order: [2.10, 2.9, main, staging]`\n"));
+    assert_string_equal(shared_text(rig, versions + 6, 1), "");
+}
+
 /* ---- farm init ------------------------------------------------------------------------------ */
 
 static void init_writes_a_config_that_works(void **state)
@@ -645,13 +748,24 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "--init") == 0)
         return discover_init_main(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
-        TEST(the_sample_matrix_is_found),          TEST(filters_choose_and_misses_are_told),
-        TEST(branches_by_name_by_glob_and_gone),   TEST(limits_are_for_the_variants_they_match),
-        TEST(flox_rules_decide_what_is_a_package), TEST(odd_names_are_problems_of_their_own),
-        TEST(inputs_are_what_a_recipe_takes_in),   TEST(systems_without_an_isa),
-        TEST(collisions_are_decided_by_wins),      TEST(a_bundle_brings_an_unpushed_commit),
-        TEST(what_is_not_there_is_an_error),       TEST(a_killed_git_is_asked_again),
-        TEST(answers_that_are_none_are_errors),    TEST(init_writes_a_config_that_works),
+        TEST(the_sample_matrix_is_found),
+        TEST(filters_choose_and_misses_are_told),
+        TEST(branches_by_name_by_glob_and_gone),
+        TEST(limits_are_for_the_variants_they_match),
+        TEST(flox_rules_decide_what_is_a_package),
+        TEST(odd_names_are_problems_of_their_own),
+        TEST(inputs_are_what_a_recipe_takes_in),
+        TEST(systems_without_an_isa),
+        TEST(items_carry_their_claims),
+        TEST(a_commit_is_as_deep_as_its_history),
+        TEST(a_branch_that_is_gone_is_one_warning),
+        TEST(a_project_that_is_gone_leaves_the_others),
+        TEST(a_bundle_brings_an_unpushed_commit),
+        TEST(what_is_not_there_is_an_error),
+        TEST(a_killed_git_is_asked_again),
+        TEST(answers_that_are_none_are_errors),
+        TEST(names_of_several_branches_are_counted_by_pairs),
+        TEST(init_writes_a_config_that_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,12 +155,12 @@ static void misses_name_the_nearest(void **state)
     assert_string_equal(miss(*state, "branch=mian"), "nothing has branch=mian; did you mean main?");
     assert_string_equal(miss(*state, "torchvision-python313-cuda12_8-sm90-avx51"), "");
     assert_string_equal(miss(*state, "extras.canari"),
-                        "there is no package \"extras.canari\"; did you mean extras.canary?");
+                        "nothing is named \"extras.canari\"; did you mean extras.canary?");
     assert_string_equal(miss(*state, "zzz"),
-                        "there is no package \"zzz\"; `farm matrix` lists all variants");
+                        "nothing is named \"zzz\"; `farm matrix` lists all variants");
     assert_string_equal(
         miss(*state, "gpu=cpu isa=avx512"),
-        "each word of the filter matches some variants, but no variant matches all: omit a word");
+        "nothing matches all words of the filter, though each matches some variants: omit a word");
 }
 
 int main(void)

@@ -122,6 +122,25 @@ static void what_is_not_clear_is_refused_with_the_choices(void **state)
     history_end(history);
 }
 
+/* What the refusal offers can be typed. */
+static void a_name_of_two_projects_has_its_project_in_it(void **state)
+{
+    (void)state;
+    struct history *history = history_begin();
+    history_do(history, "submit r1\n"
+                        "resolved 1 same x86_64-linux project=vision, "
+                        "same x86_64-linux project=torch, "
+                        "slash x86_64-linux project=torch branch=a/b, "
+                        "two x86_64-linux, two aarch64-linux");
+    assert_refused(history, "same", "matches 2 jobs: vision/main:same, torch/main:same");
+    assert_refused(history, "two", "matches 2 jobs: #4 (x86_64-linux), #5 (aarch64-linux)");
+    assert_means(history, "torch/main:same", 1, "same", "main");
+    assert_means(history, "1/torch/main:same", 1, "same", "main");
+    assert_means(history, "a/b:slash", 1, "slash", "a/b");
+    assert_means(history, "torch/a/b:slash", 1, "slash", "a/b");
+    history_end(history);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +149,7 @@ int main(void)
         cmocka_unit_test(spellings_and_branches),
         cmocka_unit_test(what_is_not_clear_is_refused_with_the_choices),
         cmocka_unit_test(names_mean_builds_before_tasks),
+        cmocka_unit_test(a_name_of_two_projects_has_its_project_in_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -339,7 +339,7 @@ static void a_plan_extends_the_matrix(void **state)
         items[i].recipe.builder = BUILDER_COMMAND;
     }
     json_t *matrix = render_matrix(items, 2),
-           *plan = render_plan(history_farm(h), &options, items, 2);
+           *plan = render_plan(history_farm(h), &options, items, 2, NULL, 0);
     assert_int_equal(json_array_size(plan), 2);
     const json_t *lin = json_array_get(plan, 0), *mac = json_array_get(plan, 1);
     assert_string_equal(text(lin, "package"), "lin");

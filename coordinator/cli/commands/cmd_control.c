@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_control.c - publish, settle, release, cancel, pause and resume: requests without output. */
+/* cmd_control.c - publish, settle, release, cancel, pause and resume: requests about what runs. */
 #include "coordinator/cli/commands.h"
 #include "proto/json.h"
 
@@ -59,17 +59,27 @@ enum exit_code cmd_cancel(struct invocation *invocation)
     json_t *arguments = json_object();
     json_object_set_new(arguments, "subject", json_text(named));
     json_object_set_new(arguments, "kind", json_string(is_job ? "job" : "run"));
-    return invocation_tell(invocation, "cancel", arguments);
+    enum exit_code code = invocation_tell(invocation, "cancel", arguments);
+    if (code == EXIT_FINE)
+        printf("%s %s is cancelled; what it ran is stopped unless another run waits for it\n",
+               is_job ? "job" : "run", named);
+    return code;
 }
 
 enum exit_code cmd_pause(struct invocation *invocation)
 {
     json_t *arguments = json_object();
     json_object_set_new(arguments, "reason", json_text(arguments_joined(invocation, 0)));
-    return invocation_tell(invocation, "pause", arguments);
+    enum exit_code code = invocation_tell(invocation, "pause", arguments);
+    if (code == EXIT_FINE)
+        puts("paused: nothing new begins, and what runs goes on (farm resume ends this)");
+    return code;
 }
 
 enum exit_code cmd_resume(struct invocation *invocation)
 {
-    return invocation_tell(invocation, "resume", NULL);
+    enum exit_code code = invocation_tell(invocation, "resume", NULL);
+    if (code == EXIT_FINE)
+        puts("the farm goes on");
+    return code;
 }

@@ -115,6 +115,15 @@ static const char *start_text(struct arena *arena, const json_t *item)
     return start_ms < 1000 ? "now" : arena_print(arena, "in %s", format_duration(arena, start_ms));
 }
 
+static const char *because_of(struct arena *arena, const json_t *item)
+{
+    const char *reason = json_get_text(item, "reason", "");
+    const char *lost = json_get_text(item, "not_published", "");
+    if (!*lost)
+        return reason;
+    return arena_print(arena, "built, not published: %s%s%s", lost, *reason ? "; " : "", reason);
+}
+
 static void add_plan(struct table *table, struct arena *arena, const json_t *item)
 {
     const char *disposition = json_get_text(item, "disposition", "");
@@ -128,18 +137,19 @@ static void add_plan(struct table *table, struct arena *arena, const json_t *ite
     table_cell(table, INK_PLAIN, builds && *worker ? start_text(arena, item) : "");
     table_cell(table, INK_PLAIN,
                builds ? format_duration(arena, json_get_u64(item, "duration_ms", 0)) : "");
-    table_cell(table, INK_NOTE, json_get_text(item, "reason", ""));
+    table_cell(table, INK_NOTE, because_of(arena, item));
 }
 
 /* "45 build, 22 skip", in the order of first appearance. */
 static void add_totals(const json_t *items, struct buf *out)
 {
     json_t *totals = json_object(), *item, *total;
-    size_t index;
+    size_t index, built_only = 0;
     const char *key, *separator = "";
     json_array_foreach(items, index, item)
     {
         key = json_get_text(item, "disposition", "");
+        built_only += *json_get_text(item, "not_published", "") != '\0';
         json_object_set_new(totals, key,
                             json_integer((json_int_t)json_get_u64(totals, key, 0) + 1));
     }
@@ -148,6 +158,8 @@ static void add_totals(const json_t *items, struct buf *out)
         buf_print(out, "%s%lld %s", separator, (long long)json_integer_value(total), key);
         separator = ", ";
     }
+    if (built_only)
+        buf_print(out, "%s%zu of them built, not published", separator, built_only);
     buf_print(out, *separator ? "\n" : "no variant matches\n");
     json_decref(totals);
 }

@@ -18,6 +18,8 @@ enum exit_code cmd_rebuild(struct invocation *invocation)
     json_object_set_new(arguments, "publish", json_boolean(option_given(invocation, "publish")));
     json_object_set_new(arguments, "force", json_boolean(option_given(invocation, "force")));
     json_object_set_new(arguments, "priority", json_integer(priority));
+    json_object_set_new(arguments, "supersede",
+                        json_boolean(option_given(invocation, "supersede")));
     json_object_set_new(arguments, "give_up_ms", json_integer((json_int_t)give_up_ms));
     return submit_run(invocation, "rebuild", arguments, option_given(invocation, "wait-all"));
 }

@@ -16,11 +16,15 @@ const struct cell_mark cell_marks[CELL_MARK_COUNT] = {
     {"ok>", INK_BUSY, "built, being published", "closed", "ok", NULL, "running"},
     {"ok>", INK_BUSY, "built, being published", "closed", "ok", NULL, "granted"},
     {"ok+", INK_GOOD, "built, waits to be published", "closed", "ok", NULL, "wanted"},
+    {"ok-", INK_GOOD, "built, not published: another branch or commit has its name", "closed", "ok",
+     NULL, "superseded"},
     {"ok", INK_GOOD, "built", "closed", "ok", NULL, NULL},
     {"FAIL", INK_BAD, "failed", "closed", "failed", NULL, NULL},
     {"TIME", INK_BAD, "took too long", "closed", "timed-out", NULL, NULL},
     {"stop", INK_NOTE, "cancelled", "closed", "cancelled", NULL, NULL},
     {"same", INK_DIM, "unchanged, not built again", "closed", "skipped", NULL, NULL},
+    {"newer", INK_DIM, "not built: a newer run builds a newer commit", "closed", "superseded", NULL,
+     NULL},
     {"BLOCK", INK_BAD, "blocked", "closed", "blocked", NULL, NULL},
     {"none", INK_DIM, "no worker can ever build it", "closed", "unroutable", NULL, NULL},
     {"host", INK_NOTE, "waits for a host that is not there yet", "hostless", NULL, NULL, NULL},
@@ -47,6 +51,8 @@ const struct cell_mark *cell_mark_of(const json_t *job)
                *verdict = json_get_text(job, "verdict", ""),
                *phase = json_get_text(job, "phase", ""),
                *published = json_get_text(publication, "state", "none");
+    if (*json_get_text(job, "not_published", ""))
+        published = "superseded"; /* also when nothing was ever to be published */
     if (*json_get_text(job, "waits_for", ""))
         state = "hostless"; /* of the marks only: the job is ready or held */
     const struct cell_mark *mark = cell_marks;

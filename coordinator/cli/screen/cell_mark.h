@@ -14,7 +14,7 @@ struct cell_mark {
     const char *meaning;
     const char *state, *verdict, *phase, *publication; /* NULL: any */
 };
-enum { CELL_MARK_COUNT = 23 };
+enum { CELL_MARK_COUNT = 25 };
 extern const struct cell_mark cell_marks[CELL_MARK_COUNT];
 
 /* The mark of a job, from the JSON of `status`; a row of cell_marks, never NULL: the last row is

@@ -60,7 +60,9 @@ void run_summary(const json_t *run, struct buf *out)
     buf_print(out, "%llu ok, %llu failed, %llu published", (unsigned long long)run_count(run, "ok"),
               (unsigned long long)run_count(run, "failed"),
               (unsigned long long)published_of(run, "done"));
+    add_count(out, published_of(run, "built_only"), "built only");
     add_count(out, run_count(run, "skipped"), "unchanged");
+    add_count(out, run_count(run, "superseded"), "superseded");
     add_count(out, run_count(run, "timed-out"), "timed out");
     add_count(out, run_count(run, "cancelled"), "cancelled");
     add_count(out, run_count(run, "blocked"), "blocked");

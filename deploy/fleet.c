@@ -61,7 +61,7 @@ static void start_probe(struct fleet_host *member)
 
 static struct step_call call_of(struct fleet *fleet, struct fleet_host *member)
 {
-    return (struct step_call){.facts = &member->facts,
+    return (struct step_call){.facts = member->facts,
                               .wanted = &member->wanted,
                               .plan = &member->plan,
                               .who = fleet->callbacks->who,
@@ -81,19 +81,19 @@ static const char *text_of(const struct buf *text)
 static void make_plan(struct fleet_host *member)
 {
     if (member->goal == FLEET_LEAVE)
-        rollout_plan_leaving(&member->facts, &member->wanted, member->purges, &member->arena,
+        rollout_plan_leaving(member->facts, &member->wanted, member->purges, &member->arena,
                              &member->plan);
     else if (member->goal == FLEET_FARM)
-        rollout_plan_farm(&member->facts, &member->wanted, &member->arena, &member->plan);
+        rollout_plan_farm(member->facts, &member->wanted, &member->arena, &member->plan);
     else
-        rollout_plan(&member->facts, &member->wanted, &member->arena, &member->plan);
+        rollout_plan(member->facts, &member->wanted, &member->arena, &member->plan);
 }
 
 /* Runs the checks on a host that is a worker already. */
 static void look_closer(struct fleet *fleet, struct fleet_host *member)
 {
     for (member->at = 0; member->at < member->plan.count; member->at++)
-        if (member->plan.steps[member->at].step == STEP_DOCTOR && *member->facts.current)
+        if (member->plan.steps[member->at].step == STEP_DOCTOR && *member->facts->current)
             return;
     member_end(fleet, member, FLEET_DONE);
 }
@@ -102,8 +102,9 @@ static void member_probed(struct fleet *fleet, struct fleet_host *member)
 {
     struct err err;
     const char *text = arena_text(&member->arena, text_of(&ssh_result(member->ssh)->out));
-    if (rollout_observe(text, &member->arena, &member->facts, &err) < 0 ||
-        fleet->callbacks->settle(fleet->callbacks->context, member, &err) < 0) {
+    struct host_facts *facts = arena_new(&member->arena, sizeof *facts);
+    member->facts = rollout_observe(text, &member->arena, facts, &err) < 0 ? NULL : facts;
+    if (!member->facts || fleet->callbacks->settle(fleet->callbacks->context, member, &err) < 0) {
         member_fail(fleet, member, err.text);
         return;
     }

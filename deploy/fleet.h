@@ -39,7 +39,7 @@ struct fleet_host {
     struct wishes wanted;
 
     enum fleet_state state;
-    struct host_facts facts; /* valid from the callback `settle` on */
+    struct host_facts *facts; /* what the probe found; NULL until then */
     struct plan plan;
     size_t at;              /* the present step of the plan */
     const char *public_key; /* after STEP_ENROL */

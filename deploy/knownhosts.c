@@ -2,11 +2,11 @@
 /* knownhosts.c - see knownhosts.h. */
 #include "deploy/knownhosts.h"
 
+#include "proto/base/io.h"
+
 #include <fnmatch.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -123,13 +123,6 @@ static bool names_match(const struct known_line *entry, const char *name)
     return matches;
 }
 
-static const char *name_of(const char *host, const char *port, char out[320])
-{
-    bool plain = !strcmp(port, "22");
-    snprintf(out, 320, "%s%s%s%s", plain ? "" : "[", host, plain ? "" : "]:", plain ? "" : port);
-    return out;
-}
-
 /* ---- the file -------------------------------------------------------------------------------- */
 
 static const char *line_end(const char *line)
@@ -153,15 +146,13 @@ static bool same_key(const struct known_line *entry, const struct host_key *key)
 
 enum host_trust knownhosts_look(const char *text, const struct host_key *key, unsigned *line)
 {
-    char name[320];
     struct known_line entry;
     enum host_trust trust = HOST_UNKNOWN;
     unsigned number = 1;
-    name_of(key->host, key->port, name);
     *line = 0;
     for (const char *at = text; *at; at = next_line(line_end(at)), number++) {
         if (!entry_read(at, line_end(at), &entry) || entry.is_authority ||
-            !names_match(&entry, name))
+            !names_match(&entry, key->name))
             continue;
         enum host_trust here = same_key(&entry, key)
                                    ? (entry.is_revoked ? HOST_REVOKED : HOST_KNOWN)
@@ -177,13 +168,10 @@ enum host_trust knownhosts_look(const char *text, const struct host_key *key, un
     return trust;
 }
 
-const char *knownhosts_types(const char *text, const char *host, const char *port,
-                             struct arena *arena)
+const char *knownhosts_types(const char *text, const char *name, struct arena *arena)
 {
-    char name[320];
     struct known_line entry;
     const char *types = "";
-    name_of(host, port, name);
     for (const char *at = text; *at; at = next_line(line_end(at)))
         if (entry_read(at, line_end(at), &entry) && !entry.is_authority && !entry.is_revoked &&
             names_match(&entry, name))
@@ -192,10 +180,19 @@ const char *knownhosts_types(const char *text, const char *host, const char *por
     return types;
 }
 
-const char *knownhosts_line(const struct host_key *key, struct arena *arena)
+static const char *hashed_name(const char *name, struct arena *arena)
 {
-    char name[320];
-    return arena_print(arena, "%s %s %s\n", name_of(key->host, key->port, name),
+    uint8_t salt[20], hash[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    io_random(salt, sizeof salt);
+    HMAC(EVP_sha1(), salt, sizeof salt, (const unsigned char *)name, strlen(name), hash, &size);
+    return arena_print(arena, "|1|%s|%s", base64_encode(salt, sizeof salt, arena),
+                       base64_encode(hash, size, arena));
+}
+
+const char *knownhosts_line(const struct host_key *key, bool hashed, struct arena *arena)
+{
+    return arena_print(arena, "%s %s %s\n", hashed ? hashed_name(key->name, arena) : key->name,
                        hostkey_type(key, arena), base64_encode(key->blob, key->size, arena));
 }
 
@@ -214,13 +211,10 @@ static const char *names_without(const struct known_line *entry, const char *nam
     return left;
 }
 
-const char *knownhosts_without(const char *text, const char *host, const char *port,
-                               struct arena *arena)
+const char *knownhosts_without(const char *text, const char *name, struct arena *arena)
 {
-    char name[320];
     struct known_line entry;
     struct buf out = {0};
-    name_of(host, port, name);
     for (const char *at = text; *at; at = next_line(line_end(at))) {
         const char *end = line_end(at);
         bool ours = entry_read(at, end, &entry) && !entry.is_revoked && !entry.is_authority &&
@@ -234,6 +228,73 @@ const char *knownhosts_without(const char *text, const char *host, const char *p
     const char *kept = arena_text(arena, out.size ? (char *)out.data : "");
     buf_release(&out);
     return kept;
+}
+
+/* ---- key files ------------------------------------------------------------------------------- */
+
+/* The next text of the SSH protocol's format: 4 bytes of size, then the text. */
+static bool next_text(const struct buf *data, size_t *at, const uint8_t **text, size_t *size)
+{
+    if (data->size - *at < 4)
+        return false;
+    const uint8_t *head = data->data + *at;
+    *size = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
+    *at += 4;
+    if (data->size - *at < *size)
+        return false;
+    *text = data->data + *at;
+    *at += *size;
+    return true;
+}
+
+static bool add_decoded(const char *word, size_t size, struct buf *out)
+{
+    buf_reserve(out, size / 4 * 3 + 4);
+    int length = base64_decode(word, size, out->data + out->size);
+    out->size += length > 0 ? (size_t)length : 0;
+    return length > 0;
+}
+
+/* PROTOCOL.key of OpenSSH: magic, cipher, kdf, its options, the number of keys, the public key. */
+static bool private_public(const char *body, struct buf *out)
+{
+    static const char magic[] = "openssh-key-v1";
+    struct buf packed = {0}, data = {0};
+    const uint8_t *text = NULL;
+    size_t size = 0, at = sizeof magic;
+    for (; *body && *body != '-'; body++)
+        if (*body != '\n' && *body != '\r')
+            buf_add(&packed, body, 1);
+    bool fine = packed.size && add_decoded((char *)packed.data, packed.size, &data) &&
+                data.size > sizeof magic + 4 && !memcmp(data.data, magic, sizeof magic);
+    for (int i = 0; fine && i < 3; i++)
+        fine = next_text(&data, &at, &text, &size);
+    fine = fine && data.size - at > 4;
+    at += 4;
+    fine = fine && next_text(&data, &at, &text, &size) && size;
+    if (fine)
+        buf_add(out, text, size);
+    if (packed.size) /* the private key is in both */
+        explicit_bzero(packed.data, packed.size);
+    if (data.size)
+        explicit_bzero(data.data, data.size);
+    buf_release(&packed);
+    buf_release(&data);
+    return fine;
+}
+
+bool keyfile_public(const char *text, struct buf *out)
+{
+    static const char header[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+    const char *body = strstr(text, header);
+    if (body)
+        return private_public(body + sizeof header - 1, out);
+    size_t size;
+    const char *end = line_end(text), *type = word_at(&text, end, &size);
+    if (memchr(type, '-', size) == NULL || *type == '-')
+        return false;
+    const char *key = word_at(&text, end, &size);
+    return size && add_decoded(key, size, out);
 }
 
 /* ---- a key ----------------------------------------------------------------------------------- */

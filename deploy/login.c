@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* login.c - tries to log in to a host: by the agent's keys, then key files, then a password.
+/* login.c - tries to log in to a host: by keys, then by a password.
+ *
+ * Key files that the user named are tried before the agent's keys, because each try counts against
+ * the host's limit; default key files are tried after them. A file whose key the agent has is tried
+ * with the agent, which asks for no passphrase. With IdentitiesOnly, the agent's other keys are not
+ * tried.
  *
  * For RSA keys current hosts require the signatures rsa-sha2-256 or -512, which libssh2 supports
  * since 1.11. With an older one RSA keys are skipped, because each try counts against the host's
  * limit; the final error says so. */
+#include "deploy/knownhosts.h"
 #include "deploy/ssh_private.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
@@ -22,6 +28,11 @@ static bool rsa_works(void)
 static bool host_takes(const struct ssh *ssh, const char *method)
 {
     return ssh->login.methods && strstr(ssh->login.methods, method);
+}
+
+static bool files_come_first(const struct ssh *ssh)
+{
+    return ssh->to->has_named_identities || ssh->to->only_identities;
 }
 
 static void forget_secret(struct login *login)
@@ -86,7 +97,9 @@ static int ask_methods(struct ssh *ssh)
     const char *list = libssh2_userauth_list(ssh->session, user, (unsigned)strlen(user));
     if (list) {
         ssh->login.methods = arena_text(&ssh->arena, list);
-        return go_on_with(ssh, host_takes(ssh, "publickey") ? LOGIN_AGENT : LOGIN_PASSWORD);
+        if (!host_takes(ssh, "publickey") || ssh->to->avoids_keys)
+            return go_on_with(ssh, LOGIN_PASSWORD);
+        return go_on_with(ssh, files_come_first(ssh) ? LOGIN_FILES : LOGIN_AGENT);
     }
     if (libssh2_userauth_authenticated(ssh->session))
         return let_in(ssh);
@@ -101,12 +114,49 @@ static bool is_rsa(const struct libssh2_agent_publickey *key)
     return key->blob_len > 11 && !memcmp(key->blob + 4, "ssh-rsa", 7);
 }
 
-/* The agent's next key, or NULL. */
-static struct libssh2_agent_publickey *next_identity(struct login *login)
+/* The public key of a key file; false: it is not known without its passphrase. */
+static bool file_public(struct ssh *ssh, const char *path, struct buf *blob)
 {
+    const char *const paths[] = {arena_print(&ssh->arena, "%s.pub", path), path};
+    bool found = false;
+    for (size_t i = 0; i < 2 && !found; i++) {
+        struct buf text = {0};
+        if (io_exists(paths[i]))
+            io_read_file(paths[i], LIMIT_KEY_FILE_BYTES, &text, NULL);
+        found = text.size && keyfile_public((char *)text.data, blob);
+        if (text.size)
+            explicit_bzero(text.data, text.size);
+        buf_release(&text);
+    }
+    return found;
+}
+
+static bool is_key_of(const struct libssh2_agent_publickey *key, const struct buf *blob)
+{
+    return key->blob_len == blob->size && !memcmp(key->blob, blob->data, blob->size);
+}
+
+/* Whether one of the destination's key files has this key. */
+static bool has_file(struct ssh *ssh, const struct libssh2_agent_publickey *key)
+{
+    bool found = false;
+    for (const char *const *path = ssh->to->identities; *path && !found; path++) {
+        struct buf blob = {0};
+        found = file_public(ssh, *path, &blob) && is_key_of(key, &blob);
+        buf_release(&blob);
+    }
+    return found;
+}
+
+/* The agent's next key, or NULL. Those that were tried as files are left out. */
+static struct libssh2_agent_publickey *next_identity(struct ssh *ssh)
+{
+    struct login *login = &ssh->login;
     struct libssh2_agent_publickey *next;
     while (!libssh2_agent_get_identity(login->agent, &next, login->identity)) {
         login->identity = next;
+        if (files_come_first(ssh) && has_file(ssh, next))
+            continue;
         if (rsa_works() || !is_rsa(next))
             return next;
         login->rsa_left_out++;
@@ -121,42 +171,66 @@ static void drop_agent(struct login *login)
     libssh2_agent_disconnect(login->agent);
     libssh2_agent_free(login->agent);
     login->agent = NULL;
-    login->identity = NULL;
+    login->identity = login->match = NULL;
 }
 
-static bool open_agent(struct ssh *ssh)
+/* Connects to the agent at the first call. */
+static bool has_agent(struct ssh *ssh)
 {
     struct login *login = &ssh->login;
-    if (!getenv("SSH_AUTH_SOCK"))
-        return false;
+    const char *socket = ssh->to->agent ? ssh->to->agent : getenv("SSH_AUTH_SOCK");
+    if (login->asked_agent || !socket || !*socket)
+        return login->agent != NULL;
+    login->asked_agent = true;
     login->agent = libssh2_agent_init(ssh->session);
-    if (login->agent && !libssh2_agent_connect(login->agent) &&
-        !libssh2_agent_list_identities(login->agent) && next_identity(login))
+    if (!login->agent)
+        return false;
+    libssh2_agent_set_identity_path(login->agent, socket);
+    if (!libssh2_agent_connect(login->agent) && !libssh2_agent_list_identities(login->agent))
         return true;
     drop_agent(login);
     return false;
+}
+
+static int leave_agent(struct ssh *ssh)
+{
+    return go_on_with(ssh, files_come_first(ssh) ? LOGIN_PASSWORD : LOGIN_FILES);
 }
 
 static int try_agent(struct ssh *ssh)
 {
     struct login *login = &ssh->login;
     bool next;
-    if (!login->agent && !open_agent(ssh))
-        return go_on_with(ssh, LOGIN_FILES);
+    if (ssh->to->only_identities || !has_agent(ssh) || (!login->identity && !next_identity(ssh)))
+        return leave_agent(ssh);
     int result = try_finished(
         ssh, libssh2_agent_userauth(login->agent, ssh->to->user, login->identity), &next);
-    if (!next || next_identity(login))
+    if (!next || next_identity(ssh))
         return result;
-    drop_agent(login);
-    return go_on_with(ssh, LOGIN_FILES);
+    return leave_agent(ssh);
 }
 
 static int next_file(struct ssh *ssh)
 {
     forget_secret(&ssh->login);
     ssh->login.file++;
-    ssh->login.asked = false;
+    ssh->login.asked = ssh->login.looked = false;
+    ssh->login.match = NULL;
     return 1;
+}
+
+/* Finds the agent's key that is this file's, once for each file. */
+static void match_agent(struct ssh *ssh, const char *path)
+{
+    struct login *login = &ssh->login;
+    struct libssh2_agent_publickey *key = NULL, *last = NULL;
+    struct buf blob = {0};
+    if (!login->looked && has_agent(ssh) && file_public(ssh, path, &blob))
+        for (; !login->match && !libssh2_agent_get_identity(login->agent, &key, last); last = key)
+            if (is_key_of(key, &blob) && (rsa_works() || !is_rsa(key)))
+                login->match = key;
+    login->looked = true;
+    buf_release(&blob);
 }
 
 /* Whether the file is an RSA key: by the public key file beside it, else by the header of an old
@@ -192,7 +266,15 @@ static int try_file(struct ssh *ssh)
     const char *path = ssh->to->identities[login->file], *user = ssh->to->user;
     bool next;
     if (!path)
-        return go_on_with(ssh, LOGIN_PASSWORD);
+        return go_on_with(ssh, files_come_first(ssh) ? LOGIN_AGENT : LOGIN_PASSWORD);
+    match_agent(ssh, path);
+    if (login->match && !files_come_first(ssh)) /* it was tried with the agent's keys */
+        return next_file(ssh);
+    if (login->match) {
+        int result =
+            try_finished(ssh, libssh2_agent_userauth(login->agent, user, login->match), &next);
+        return next ? next_file(ssh) : result;
+    }
     if (!io_exists(path))
         return next_file(ssh);
     if (!rsa_works() && file_is_rsa(ssh, path)) {
@@ -228,8 +310,8 @@ static int try_password(struct ssh *ssh)
     struct login *login = &ssh->login;
     const char *user = ssh->to->user;
     unsigned size = (unsigned)strlen(user);
-    bool plain = host_takes(ssh, "password"), next;
-    if (!plain && !host_takes(ssh, "keyboard-interactive"))
+    bool plain = host_takes(ssh, "password") && !ssh->to->avoids_passwords, next;
+    if (!plain && (!host_takes(ssh, "keyboard-interactive") || ssh->to->avoids_prompts))
         return go_on_with(ssh, LOGIN_NONE);
     if (!login->secret && login->asked)
         return go_on_with(ssh, LOGIN_NONE);

@@ -49,6 +49,7 @@ const char *ssh_reason(struct ssh *ssh)
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 static int try_address(struct ssh *ssh);
+static int handshake_begin(struct ssh *ssh);
 
 static int next_address(struct ssh *ssh, int error)
 {
@@ -64,19 +65,60 @@ static int next_address(struct ssh *ssh, int error)
                     ssh->to->alias, ssh->to->port, strerror(error));
 }
 
+static uint64_t connect_limit(const struct ssh *ssh, uint64_t usual_ms)
+{
+    return ssh->to->connect_ms ? ssh->to->connect_ms : usual_ms;
+}
+
+/* BindAddress; 0 on success, else the error. */
+static int bind_own_address(struct ssh *ssh)
+{
+    const struct addrinfo hints = {
+        .ai_family = ssh->address->ai_family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *own = NULL;
+    if (!ssh->to->own_address)
+        return 0;
+    if (getaddrinfo(ssh->to->own_address, NULL, &hints, &own))
+        return EADDRNOTAVAIL;
+    int error = bind(ssh->fd, own->ai_addr, own->ai_addrlen) < 0 ? errno : 0;
+    freeaddrinfo(own);
+    return error;
+}
+
 static int try_address(struct ssh *ssh)
 {
     const struct addrinfo *to = ssh->address;
     ssh->fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (ssh->fd < 0 || (connect(ssh->fd, to->ai_addr, to->ai_addrlen) < 0 && errno != EINPROGRESS))
+    if (ssh->fd < 0)
         return next_address(ssh, errno);
-    return ssh_enter(ssh, SSH_CONNECTING, LIMIT_SSH_CONNECT_MS);
+    int error = bind_own_address(ssh);
+    if (error)
+        return next_address(ssh, error);
+    if (connect(ssh->fd, to->ai_addr, to->ai_addrlen) < 0 && errno != EINPROGRESS)
+        return next_address(ssh, errno);
+    return ssh_enter(ssh, SSH_CONNECTING, connect_limit(ssh, LIMIT_SSH_CONNECT_MS));
+}
+
+static void connect_through_proxy(struct ssh *ssh)
+{
+    struct err err;
+    ssh->fd = proxy_start(&ssh->proxy, ssh->to->proxy, &err);
+    if (ssh->fd < 0)
+        ssh_fail(ssh, SSH_UNREACHABLE, "cannot run the %s for %s: %s", ssh->to->proxy_name,
+                 ssh->to->alias, err.text);
+    else
+        handshake_begin(ssh);
 }
 
 static void session_begin(struct ssh *ssh)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     const struct destination *to = ssh->to;
+    const struct addrinfo hints = {
+        .ai_family = to->family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    if (to->proxy) {
+        connect_through_proxy(ssh);
+        return;
+    }
     int error = getaddrinfo(to->address, to->port, &hints, &ssh->addresses);
     ssh->address = ssh->addresses;
     if (error)
@@ -86,7 +128,7 @@ static void session_begin(struct ssh *ssh)
         try_address(ssh);
 }
 
-static void note_own_address(struct ssh *ssh)
+static void note_addresses(struct ssh *ssh)
 {
     struct sockaddr_storage own;
     socklen_t size = sizeof own;
@@ -94,13 +136,22 @@ static void note_own_address(struct ssh *ssh)
         return;
     getnameinfo((struct sockaddr *)&own, size, ssh->own_address, sizeof ssh->own_address, NULL, 0,
                 NI_NUMERICHOST);
+    char address[48] = "";
+    getnameinfo(ssh->address->ai_addr, ssh->address->ai_addrlen, address, sizeof address, NULL, 0,
+                NI_NUMERICHOST);
+    bool is_plain = !strcmp(ssh->to->port, "22");
+    snprintf(ssh->key_address, sizeof ssh->key_address, is_plain ? "%s%.0s" : "[%s]:%s", address,
+             ssh->to->port);
 }
 
-/* Counts received bytes. A call that reads the socket also queues bytes for other channels; so
- * after bytes arrived, every channel must be read again before we wait for the socket. */
+/* Counts received bytes, and stops at the limit of a turn. A call that reads the socket also queues
+ * bytes for other channels; so after bytes arrived, every channel must be read again before we wait
+ * for the socket. */
 static LIBSSH2_RECV_FUNC(count_received)
 {
     struct ssh *ssh = *abstract;
+    if (ssh->received >= ssh->receives_until)
+        return -EAGAIN;
     ssize_t got = recv(socket, buffer, length, flags);
     ssh->received += got > 0 ? (uint64_t)got : 0;
     return got < 0 ? -errno : got;
@@ -131,18 +182,34 @@ static int turn_connecting(struct ssh *ssh)
     getsockopt(ssh->fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error)
         return next_address(ssh, error);
-    note_own_address(ssh);
+    note_addresses(ssh);
     unsigned silence_ms = LIMIT_SSH_SILENT_MS;
     setsockopt(ssh->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
+    return handshake_begin(ssh);
+}
+
+/* ---- handshake ------------------------------------------------------------------------------- */
+
+static int handshake_begin(struct ssh *ssh)
+{
     ssh->session = libssh2_session_init_ex(NULL, NULL, NULL, ssh);
     assert(ssh->session);
     session_count_receptions(ssh->session);
     libssh2_session_set_blocking(ssh->session, 0);
-    hostkey_prefer_known(ssh);
-    return ssh_enter(ssh, SSH_HANDSHAKE, LIMIT_SSH_HANDSHAKE_MS);
+    if (hostkey_prefer_known(ssh) < 0)
+        return -1;
+    return ssh_enter(ssh, SSH_HANDSHAKE, connect_limit(ssh, LIMIT_SSH_HANDSHAKE_MS));
 }
 
-/* ---- handshake ------------------------------------------------------------------------------- */
+static int proxy_failed(struct ssh *ssh)
+{
+    proxy_listen(&ssh->proxy);
+    return ssh_fail(ssh, SSH_UNREACHABLE,
+                    "cannot reach %s through your %s: %s. It cannot ask anything here: check that "
+                    "`ssh %s` needs no answer",
+                    ssh->to->alias, ssh->to->proxy_name,
+                    *ssh->proxy.said ? ssh->proxy.said : "it ended", ssh->to->typed);
+}
 
 static int turn_handshake(struct ssh *ssh)
 {
@@ -161,6 +228,8 @@ static int turn_handshake(struct ssh *ssh)
                         "RSA key needs an Ed25519 key: run `ssh-keygen -A` there as root",
                         ssh->to->alias, libssh2_version(0), ssh_reason(ssh));
     default:
+        if (ssh->to->proxy)
+            return proxy_failed(ssh);
         return ssh_fail(ssh, SSH_NO_AGREEMENT,
                         "%s port %s does not answer with SSH (%s): check that sshd listens there "
                         "and accepts new connections",
@@ -187,6 +256,22 @@ static void deadline_passed(struct ssh *ssh)
              ssh->to->alias, ssh->to->port, texts[ssh->state]);
 }
 
+static bool is_busy(const struct ssh *ssh)
+{
+    return ssh->state == SSH_CONNECTING || ssh->state == SSH_HANDSHAKE || ssh->state == SSH_LOGIN ||
+           ssh->state == SSH_BUSY;
+}
+
+/* The time of a session passes only while it is busy. */
+static void session_count_time(struct ssh *ssh)
+{
+    uint64_t now_ms = clock_boot_ms();
+    if (now_ms <= ssh->counted_ms) /* time that was forgiven */
+        return;
+    ssh->spent_ms += is_busy(ssh) ? now_ms - ssh->counted_ms : 0;
+    ssh->counted_ms = now_ms;
+}
+
 enum ssh_state ssh_turn(struct ssh *ssh)
 {
     static int (*const turns[])(struct ssh *) = {[SSH_CONNECTING] = turn_connecting,
@@ -195,11 +280,19 @@ enum ssh_state ssh_turn(struct ssh *ssh)
                                                  [SSH_BUSY] = command_turn,
                                                  [SSH_FAILED] = NULL};
     uint64_t before;
+    session_count_time(ssh);
+    proxy_listen(&ssh->proxy);
+    ssh->receives_until = ssh->received + LIMIT_SSH_TURN_BYTES;
     do
         before = ssh->received;
     while (turns[ssh->state] && (turns[ssh->state](ssh) > 0 || ssh->received != before));
+    ssh->has_more = ssh->received >= ssh->receives_until;
+    ssh->receives_until = UINT64_MAX;
     bool may_wait = ssh->state != SSH_READY && ssh->state != SSH_FAILED;
-    if (may_wait && clock_boot_ms() >= ssh->deadline_ms) {
+    if (is_busy(ssh) && ssh->spent_ms >= ssh->limit_ms)
+        ssh_fail(ssh, SSH_SILENT, "%s was stopped: everything together took longer than %llu s",
+                 ssh->to->alias, (unsigned long long)ssh->limit_ms / 1000);
+    else if (may_wait && clock_boot_ms() >= ssh->deadline_ms) {
         if (ssh->state == SSH_CONNECTING)
             next_address(ssh, ETIMEDOUT);
         else
@@ -216,7 +309,7 @@ void ssh_wait(const struct ssh *ssh, struct pollfd *fd, uint64_t *deadline_ms)
         fd->events |= POLLOUT;
     if (ssh->state == SSH_READY || ssh->state == SSH_ASKS_TRUST || ssh->state == SSH_ASKS_SECRET)
         fd->fd = -1;
-    *deadline_ms = ssh->deadline_ms;
+    *deadline_ms = ssh->has_more && is_busy(ssh) ? 0 : ssh->deadline_ms;
 }
 
 struct ssh *ssh_open(const struct destination *to, struct ssh_trust trust)
@@ -229,6 +322,9 @@ struct ssh *ssh_open(const struct destination *to, struct ssh_trust trust)
     ssh->to = to;
     ssh->trust = trust;
     ssh->fd = -1;
+    ssh->receives_until = UINT64_MAX;
+    ssh->limit_ms = LIMIT_SSH_SESSION_MS;
+    ssh->counted_ms = clock_boot_ms();
     session_begin(ssh);
     return ssh;
 }
@@ -245,6 +341,7 @@ void ssh_close(struct ssh *ssh)
         libssh2_session_free(ssh->session);
     if (ssh->fd >= 0)
         close(ssh->fd);
+    proxy_stop(&ssh->proxy);
     if (ssh->addresses)
         freeaddrinfo(ssh->addresses);
     buf_release(&ssh->result.out);
@@ -253,10 +350,16 @@ void ssh_close(struct ssh *ssh)
     free(ssh);
 }
 
+void ssh_limit(struct ssh *ssh, uint64_t limit_ms)
+{
+    ssh->limit_ms = limit_ms;
+}
+
 void ssh_forgive(struct ssh *ssh, uint64_t away_ms)
 {
     if (ssh->deadline_ms != UINT64_MAX)
         ssh->deadline_ms += away_ms;
+    ssh->counted_ms += away_ms;
 }
 
 enum ssh_state ssh_state(const struct ssh *ssh)

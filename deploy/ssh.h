@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* ssh.h - non-blocking SSH sessions on other hosts over libssh2: many of them share one poll.
  *
- * Owns a connection: reaching the host, verifying its key, logging in, one command at a time, and
- * one held command beside it. Every state has a deadline. Questions for a person (is this the host?
- * the password?) are states of their own: the owner of the session asks and passes on the answer.
+ * Owns a connection: reaching the host, itself or through the child of a ProxyJump, verifying its
+ * key, logging in, one command at a time, and one held command beside it. Every state has a
+ * deadline, and so has the whole. Questions for a person (is this the host? the password?) are
+ * states of their own: the owner of the session asks and passes on the answer.
  *
  *   connecting -> handshake -> (asks trust) -> login <-> (asks secret) -> ready <-> busy
  *   any -> failed, with a fault and a sentence
@@ -68,6 +69,8 @@ const char *ssh_question(const struct ssh *ssh);
 void ssh_answer_trust(struct ssh *ssh, bool trusted);
 /* NULL: there is no answer. */
 void ssh_answer_secret(struct ssh *ssh, const char *secret);
+/* The time that all of the session may take while it is busy; LIMIT_SSH_SESSION_MS at first. */
+void ssh_limit(struct ssh *ssh, uint64_t limit_ms);
 /* Extends the deadline by `away_ms`, in which a person answered a question about another host. */
 void ssh_forgive(struct ssh *ssh, uint64_t away_ms);
 
@@ -76,7 +79,8 @@ void ssh_forgive(struct ssh *ssh, uint64_t away_ms);
 struct ssh_command {
     const char *line;   /* for the user's shell on the host */
     struct bytes input; /* its standard input, borrowed until the command ends */
-    uint64_t quiet_ms;  /* fails after this time without input or output */
+    uint64_t quiet_ms;  /* fails after this time without input or output; output that is dropped
+                         * does not count */
     bool hold;          /* complete after its first line; it keeps running until ssh_close */
 };
 struct ssh_result {

@@ -100,7 +100,8 @@ static int stream_drain(struct ssh *ssh, int stream, struct buf *out)
             return ended_by(ssh, (int)got, "cannot read");
         size_t room = SSH_OUTPUT_BYTES - out->size;
         buf_add(out, bytes, (size_t)got < room ? (size_t)got : room);
-        deadline_extend(ssh);
+        if (room)
+            deadline_extend(ssh);
         any = true;
     }
 }

@@ -159,6 +159,12 @@
 /* Sessions at a time: each is a descriptor, some memory, and a login that the hosts' network sees.
  */
 #define LIMIT_SSH_SESSIONS 32
+/* A known_hosts file: some hundred thousand keys. */
+#define LIMIT_KNOWN_HOSTS_BYTES (64u << 20)
+/* A key file: an RSA key of 16384 bits has 13 kB. */
+#define LIMIT_KEY_FILE_BYTES (1u << 16)
+/* `ssh -G` looks up at most a name or two. */
+#define LIMIT_SSH_ASK_MS 15000
 /* A host on the other side of the world answers within a second; a busy one after some. */
 #define LIMIT_SSH_CONNECT_MS   10000
 #define LIMIT_SSH_HANDSHAKE_MS 20000
@@ -170,6 +176,12 @@
 #define LIMIT_SSH_SILENT_MS 30000
 /* A host that says nothing for so long while it works: a slow disk syncs for a while. */
 #define LIMIT_SSH_QUIET_MS 60000
+/* All that one session does, without the time in which a person answers or the session waits for
+ * its next command: a bundle over a slow line takes some minutes. */
+#define LIMIT_SSH_SESSION_MS (30u * 60 * 1000)
+/* Bytes that a session reads in one turn: a host that sends without a pause does not keep the loop
+ * from the other hosts and from the time limits. */
+#define LIMIT_SSH_TURN_BYTES (1u << 20)
 /* A forwarded port: the host answers at once or is busy with other logins. */
 #define LIMIT_TUNNEL_MS 20000
 /* Connections through one tunnel at a time: a worker has two; some more while it reconnects. */

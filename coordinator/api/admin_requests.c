@@ -8,6 +8,7 @@
 #include "coordinator/shell/reply.h"
 #include "coordinator/shell/secrets.h"
 #include "proto/base/log.h"
+#include "proto/base/text.h"
 #include "proto/json.h"
 #include "proto/limits.h"
 
@@ -105,8 +106,9 @@ void serve_enrol(struct shell *shell, const struct asker *asker, const json_t *a
     else if (!keys_valid(key))
         reply_refuse(shell->replies, asker, 2,
                      "\"%s\" is not a public key: expected 40 characters of Z85", key);
-    else if (!*name || strlen(name) > LIMIT_NAME_BYTES)
-        reply_refuse(shell->replies, asker, 2, "a name must have 1 to %d characters",
+    else if (!text_is_name(name, LIMIT_NAME_BYTES))
+        reply_refuse(shell->replies, asker, 2,
+                     "\"%.80s\" cannot be a name, which has 1 to %d " TEXT_NAME_RULE, name,
                      LIMIT_NAME_BYTES);
     else
         reply_from_core(shell, asker, &input);

@@ -175,8 +175,7 @@ static const void *check_publish(struct config *config, const struct config_bran
 static const void *check_branch_name(const struct config_project *project,
                                      const struct config_branch *branch, struct err *err)
 {
-    if (!*branch->name || *branch->name == '-' || strlen(branch->name) > LIMIT_BRANCH_BYTES ||
-        has_blank(branch->name))
+    if (!name_is_branch(branch->name))
         return blame(&branch->name, err, "\"%.100s\" is not a branch name", branch->name);
     for (const struct config_branch *other = project->branches; other < branch; other++)
         if (strcmp(other->name, branch->name) == 0)

@@ -293,6 +293,13 @@ static int search_matching(struct site *site, const struct config_branch *branch
     for (size_t i = 0; i < count; i++) {
         if (branch_for(site->project, branches[i].name) != branch)
             continue;
+        if (!name_is_branch(branches[i].name)) {
+            warn(site->search,
+                 "branch %.100s of %s is left out: programs would take its name for an option, or "
+                 "it is longer than %d characters",
+                 branches[i].name, site->project->name, LIMIT_BRANCH_BYTES);
+            continue;
+        }
         if (search_branch(site, branch, &branches[i]) < 0)
             return -1;
         found++;

@@ -73,17 +73,21 @@ static struct package make_package(const char *path, size_t size, struct arena *
     const char *place = arena_print(arena, "%.*s", (int)size, path + strlen(ROOT));
     struct package package = {
         .name = replace_char(place, '/', '.', arena), .path = path, .problem = "", .dotted = ""};
-    if (!name_is_package(package.name))
+    const char *dotted =
+        arena_print(arena,
+                    "rename %.200s to " ROOT "%.200s%s: flox cannot build a package whose file "
+                    "name has a dot",
+                    path, replace_char(place, '.', '_', arena), path + strlen(ROOT) + size);
+    if (*package.name == '.')
+        package.problem = dotted;
+    else if (!name_is_package(package.name))
         package.problem = arena_print(arena,
                                       "rename %.200s: a package's name may have letters, digits, "
-                                      "'.', '_' and '-', at most %d",
+                                      "'.', '_' and '-', at most %d, and begins with neither '-' "
+                                      "nor '.'",
                                       path, LIMIT_PACKAGE_BYTES);
     else if (strchr(place, '.'))
-        package.dotted =
-            arena_print(arena,
-                        "rename %.200s to " ROOT "%.200s%s: flox cannot build a "
-                        "package whose file name has a dot",
-                        path, replace_char(place, '.', '_', arena), path + strlen(ROOT) + size);
+        package.dotted = dotted;
     return package;
 }
 

@@ -10,6 +10,7 @@
 #include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
+#include "proto/base/text.h"
 #include "proto/json.h"
 #include "proto/limits.h"
 
@@ -180,14 +181,6 @@ static void admit_peer(struct join *join, const struct received *received,
     log_info("%s %s joined with a token of %s", role_names[terms->role], name, terms->who);
 }
 
-static bool is_fine_name(const char *name)
-{
-    for (const char *at = name; *at; at++)
-        if (*at <= ' ' || *at > '~' || *at == '/')
-            return false;
-    return *name && *name != '.' && strlen(name) <= LIMIT_NAME_BYTES;
-}
-
 static void take_join(struct join *join, const struct received *received, const json_t *words)
 {
     struct shell *shell = join->shell;
@@ -205,9 +198,9 @@ static void take_join(struct join *join, const struct received *received, const 
         return;
     }
     const char *name = *terms.name ? terms.name : json_get_text(words, "name", "");
-    const char *why = is_fine_name(name) ? enrol_peer(join, received, &terms, name)
-                                         : "choose a name with --name: printable characters, no "
-                                           "blanks or slashes";
+    const char *why = text_is_name(name, LIMIT_NAME_BYTES)
+                          ? enrol_peer(join, received, &terms, name)
+                          : "choose a name with --name: it has " TEXT_NAME_RULE;
     if (why) {
         invitations_unuse(join->invitations, (uint32_t)number);
         refuse_key_of(join, received, why);
@@ -285,8 +278,8 @@ static const char *check_terms(const struct invitation_terms *terms, uint64_t tt
 {
     if (terms->role <= ROLE_NONE || terms->role == ROLE_ADMIN)
         return "a token's role must be worker, viewer or operator: add admins with `farm key add`";
-    if (strlen(terms->name) > LIMIT_NAME_BYTES)
-        return "the name is too long";
+    if (*terms->name && !text_is_name(terms->name, LIMIT_NAME_BYTES))
+        return "this cannot be a name: it has " TEXT_NAME_RULE;
     if (terms->may_publish && terms->role != ROLE_WORKER)
         return "only a worker may publish";
     return ttl_ms < 1000 || ttl_ms > LIMIT_INVITATION_MS

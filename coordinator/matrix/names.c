@@ -130,12 +130,17 @@ static bool is_name(const char *name, size_t bytes_max)
 
 bool name_is_package(const char *name)
 {
-    return is_name(name, LIMIT_PACKAGE_BYTES);
+    return is_name(name, LIMIT_PACKAGE_BYTES) && name[0] != '.' && name[0] != '-';
 }
 
 bool name_is_plain(const char *name)
 {
     return is_name(name, LIMIT_NAME_BYTES) && name[0] != '.' && name[0] != '-';
+}
+
+bool name_is_branch(const char *name)
+{
+    return *name && *name != '-' && strlen(name) <= LIMIT_BRANCH_BYTES && !strpbrk(name, " \t\r\n");
 }
 
 /* The size of a number such as "2", "2.10" or "12_9" at the beginning of a text. */

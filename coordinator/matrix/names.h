@@ -16,11 +16,16 @@ void variant_parse_name(const char *package, struct variant *out, struct arena *
  * first number; "" none. "2.9-python313" is "2.9", "cuda-12_9" is "12.9". In the arena. */
 const char *branch_line(const char *branch, struct arena *arena);
 
-/* Whether flox's catalog accepts the package name: ^[a-zA-Z0-9.\-_]{1,128}$. */
+/* Whether flox's catalog accepts the package name, ^[a-zA-Z0-9.\-_]{1,128}$, and programs that get
+ * it as a word do, too: the first character is neither '-' nor '.'. */
 bool name_is_package(const char *name);
 /* Whether the text may name a project, a target or a worker: letters, digits, '.', '_' and '-', not
  * '.' or '-' first, at most LIMIT_NAME_BYTES. Such a name is also a safe file name. */
 bool name_is_plain(const char *name);
+
+/* Whether a branch of a repository can be built: not empty, at most LIMIT_BRANCH_BYTES, no blanks,
+ * and no '-' first, which programs would take for an option. */
+bool name_is_branch(const char *name);
 
 /* Whether a shell glob (*, ?, [...]) matches the whole text. */
 bool glob_matches(const char *glob, const char *text);

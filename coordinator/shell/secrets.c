@@ -3,6 +3,7 @@
 #include "coordinator/shell/secrets.h"
 
 #include "proto/base/io.h"
+#include "proto/base/text.h"
 #include "proto/limits.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 
 static int check_secret_name(const char *name, struct err *err)
 {
-    if (!*name || strchr(name, '/') || name[0] == '.' || strlen(name) > LIMIT_NAME_BYTES)
+    if (!text_is_name(name, LIMIT_NAME_BYTES))
         return err_set(err, "\"%s\" cannot be a secret's name: use letters, digits and dashes",
                        name);
     return 0;

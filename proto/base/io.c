@@ -100,10 +100,28 @@ static int fill_file(int fd, const void *data, size_t size, mode_t mode, bool du
     return 0;
 }
 
+int io_may_replace(const char *path, struct err *err)
+{
+    struct stat about;
+    if (lstat(path, &about) < 0)
+        return errno == ENOENT ? 0 : err_set(err, "cannot look at %s: %s", path, strerror(errno));
+    if (S_ISREG(about.st_mode))
+        return 0;
+    const char *kind = S_ISLNK(about.st_mode)    ? "a link"
+                       : S_ISDIR(about.st_mode)  ? "a folder"
+                       : S_ISFIFO(about.st_mode) ? "a FIFO"
+                       : S_ISSOCK(about.st_mode) ? "a socket"
+                                                 : "a device";
+    return err_set(err, "%s is %s, which is not replaced by a file: name a regular file%s", path,
+                   kind, S_ISLNK(about.st_mode) ? ", for example the one it leads to" : "");
+}
+
 /* Writes the temporary file `temporary` (a mkostemp template) and renames it to `path`. */
 static int replace_file(const char *path, char *temporary, const void *data, size_t size,
                         mode_t mode, bool durable, struct err *err)
 {
+    if (io_may_replace(path, err) < 0)
+        return -1;
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return err_set(err, "cannot make a file beside %s: %s", path, strerror(errno));

@@ -13,9 +13,12 @@
 /* Reads a whole file of at most `bytes_max` bytes, appending to `out`. */
 int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err *err);
 /* Replaces a file atomically: temporary file in the same folder, rename. `durable` adds fsync of
- * file and folder. */
+ * file and folder. Fails where io_may_replace does. */
 int io_write_file(const char *path, const void *data, size_t size, mode_t mode, bool durable,
                   struct err *err);
+/* 0 if there is no such path or it is a regular file. Fails on a link, folder, FIFO, socket or
+ * device, which a rename would replace by a regular file. */
+int io_may_replace(const char *path, struct err *err);
 int io_write_all(int fd, const void *data, size_t size, struct err *err);
 /* mkdir -p. */
 int io_make_folders(const char *path, mode_t mode, struct err *err);

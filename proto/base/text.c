@@ -11,6 +11,15 @@ bool text_is_listed(const char *const *texts, size_t count, const char *text)
     return false;
 }
 
+bool text_is_name(const char *text, size_t bytes_max)
+{
+    size_t size = strlen(text);
+    for (const char *at = text; *at; at++)
+        if (*at <= ' ' || *at > '~' || strchr("/'\"\\`", *at))
+            return false;
+    return size > 0 && size <= bytes_max && *text != '-' && *text != '.';
+}
+
 /* ---- versions ------------------------------------------------------------------------------- */
 
 static const char *skip_zeros(const char *text)

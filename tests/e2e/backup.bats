@@ -39,6 +39,9 @@ both_run() {
 	farm rebuild --detach 'gpu=sm90 isa=avx2,avx512'
 	wait_until 20 run_is open
 	farm backup "$top/monday.tar"
+	mkfifo "$top/fifo"
+	refuses 3 "is a FIFO, which is not replaced" farm backup "$top/fifo"
+	[ -p "$top/fifo" ]
 	[ "$(stat -c %a "$top/monday.tar")" = 600 ]
 	worker_up two --slots 1
 	wait_until 30 built_at_least 1
@@ -159,6 +162,7 @@ other_host() {
 	mkdir -p "$top/path" "$top/there"
 	cat >"$top/path/ssh" <<-EOT
 		#!/bin/sh
+		[ "\$1" != -- ] || shift
 		[ "\$1" = farm@there.example ] || { echo "no such host: \$1" >&2; exit 255; }
 		shift
 		exec env -u FARM_HOME -u XDG_STATE_HOME HOME=$top/there sh -c "\$*"

@@ -275,6 +275,15 @@ empty_farm() {
 	run ! grep -qi "${token:100:30}" "$FARM_HOME/log/farmd.log" "$FARM_HOME/invitations.json"
 }
 
+@test "a farm on IPv6 alone" {
+	python3 -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))' 2>/dev/null || skip "no IPv6 here"
+	listen_on='[::1]' empty_farm
+	run -0 --separate-stderr farm token create --address ::1 --json
+	[ "$(jq -r .endpoint <<<"$output")" = "tcp://[::1]:$join_port" ]
+	run -0 worker join --token "$(jq -r .token <<<"$output")" --no-service --name six
+	grep -qF "connect tcp://[::1]:$control_port" "$worker_home/worker.conf"
+}
+
 @test "a token that is mistyped, revoked, expired or for somebody else is refused with the reason" {
 	empty_farm
 	join() {
@@ -298,6 +307,7 @@ empty_farm() {
 	says 'expired'
 	refuses 2 'role must be worker, viewer or operator' farm token create --role admin
 	refuses 2 'like 30m, 1h or 2d' farm token create --ttl soon
+	refuses 2 "does not begin with '-'" farm token create --name=-x
 	refuses 2 'only a worker may publish' farm token create --role viewer --may-publish
 	refuses 3 'there is no token' farm token revoke 12345678
 	# Nobody came in, and a taken name is refused without using the token up.

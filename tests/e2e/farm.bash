@@ -42,6 +42,25 @@ farm_needs_programs() {
 	done
 }
 
+# ssh_own: ssh knows the home of the user database only; this one reads the files of $HOME. Without a
+# configuration of the test's, it does what a person's ssh does.
+ssh_own() {
+	mkdir -p "$top/path"
+	cat >"$HOME/.ssh/own_config" <<-EOT
+		Include $HOME/.ssh/config
+		Host *
+			UserKnownHostsFile $HOME/.ssh/known_hosts
+			IdentityFile $HOME/.ssh/id_ed25519
+	EOT
+	cat >"$top/path/ssh" <<-EOT
+		#!/bin/sh
+		for word; do [ "\$word" != -F ] || exec /usr/bin/ssh "\$@"; done
+		exec /usr/bin/ssh -F "$HOME/.ssh/own_config" "\$@"
+	EOT
+	chmod +x "$top/path/ssh"
+	PATH=$top/path:$PATH
+}
+
 # The Nix store of a test: its own, single-user, without network.
 nix_setup() {
 	command -v nix-store >/dev/null || skip "no nix here"

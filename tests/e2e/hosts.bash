@@ -36,6 +36,7 @@ hosts_setup() {
 	mkdir -p "$top/hosts" "$top/ssh" "$HOME/.ssh"
 	chmod 700 "$HOME/.ssh"
 	unset SSH_AUTH_SOCK
+	ssh_own
 	ssh-keygen -q -t ed25519 -N '' -C test -f "$HOME/.ssh/id_ed25519"
 	cp "$HOME/.ssh/id_ed25519" "$top/ssh/key"
 	cp "$HOME/.ssh/id_ed25519.pub" "$top/ssh/key.pub"

@@ -134,6 +134,41 @@ agent() {
 	run ! grep -qF "$first" <(farm key list --json)
 }
 
+@test "ssh_config means what it means to ssh" {
+	host_up two
+	local two=$port
+	host_up one
+	cat >"$HOME/.ssh/config" <<-EOT
+		Host b1
+			HostName 127.0.0.1
+			Port $two
+		Host b2
+			HostName 127.0.0.1
+			Port $port
+			HashKnownHosts yes
+		Host b3
+			HostName 127.0.0.1
+			Port $two
+			HostKeyAlias behind-b2
+			ProxyJump b2
+		Host b4
+			RevokedHostKeys /nowhere
+	EOT
+	# known_hosts has another key for what b1 means; the name b1 itself is new.
+	echo "[127.0.0.1]:$two $(cut -d' ' -f1,2 "$top/hosts/one/key.pub")" >"$HOME/.ssh/known_hosts"
+	refuses 3 "someone may intercept the connection" farm worker add b1 --check --accept-new
+	refuses 2 "RevokedHostKeys for b4" farm worker add b4 --check
+
+	run ! ssh -o BatchMode=yes b2 true
+	refuses 3 "cannot reach b3 through your ProxyJump b2" farm worker add b3 --check --accept-new
+	run -0 farm worker add b2 --check --accept-new --prefix "$top/hosts/one/opt"
+	run -0 ssh -o BatchMode=yes b2 true
+	refuses 3 "which no other host can reach" farm worker add b3 --check --accept-new
+	run -0 farm worker add b3 --check --coordinator tcp://127.0.0.1:1 --prefix "$top/hosts/two/opt"
+	says "would send bundle"
+	run -0 ssh -o BatchMode=yes b3 true
+}
+
 @test "a login that is refused" {
 	host_up one
 	echo | ssh-keygen -q -t ed25519 -N '' -f "$top/stranger" >/dev/null
@@ -142,6 +177,17 @@ agent() {
 	host_down one
 	refuses 3 "cannot reach 127.0.0.1 on port $port" add one
 	refuses 2 "is not a host" farm worker add "me@-oProxyCommand=x"
+}
+
+@test "a check of a host that cannot be looked at says why" {
+	host_up one
+	plays one sh <<<"#!/bin/bash
+		exit 127"
+	refuses 3 "one: " add one --check --accept-new
+	refuses 3 "does not let" farm worker add "nobody-here@127.0.0.1:$port" --check
+	host_down one
+	refuses 3 "cannot reach 127.0.0.1 on port $port" add one --check
+	refuses 3 "cannot find the host" farm worker add nowhere.invalid --check
 }
 
 @test "what a host lacks is said before anything is sent" {

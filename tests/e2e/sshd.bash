@@ -11,6 +11,7 @@ sshd_setup() {
 	chmod 700 "$HOME/.ssh"
 	ssh-keygen -q -t ed25519 -N '' -C tester -f "$HOME/.ssh/id_ed25519"
 	unset SSH_AUTH_SOCK
+	ssh_own
 	# Where it locks itself in; root's own sshd makes it at boot.
 	[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 	user=$(id -un)

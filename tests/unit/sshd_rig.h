@@ -76,27 +76,42 @@ static inline void write_text(struct rig *rig, const char *name, const char *tex
     assert_int_equal(io_write_file(at(rig, name), text, strlen(text), 0600, false, &err), 0);
 }
 
-static inline void start_sshd(struct rig *rig, int port)
+/* An sshd with this host key; its configuration and log have the key's name. */
+static inline pid_t start_sshd_as(struct rig *rig, const char *key, int port, const char *more)
 {
+    const char *name = arena_print(&rig->arena, "%s.sshd_config", key);
     const char *config = arena_print(
         &rig->arena,
         "ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\n"
         "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication yes\n"
-        "KbdInteractiveAuthentication no\nMaxAuthTries 20\n",
-        port, at(rig, "host"), at(rig, "authorized"));
-    write_text(rig, "sshd_config", config);
-    const char *argv[] = {SSHD, "-D", "-e", "-f", at(rig, "sshd_config"), NULL};
+        "KbdInteractiveAuthentication no\n%s",
+        port, at(rig, key), at(rig, "authorized"), more);
+    write_text(rig, name, config);
+    const char *argv[] = {SSHD, "-D", "-e", "-f", at(rig, name), NULL};
+    const char *log_path = at(rig, arena_print(&rig->arena, "%s.log", key));
     struct err err = {""};
-    int log = open(at(rig, "sshd.log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int log = open(log_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     struct io_spawn spawn = {.argv = argv, .stdin_fd = -1, .stdout_fd = log, .stderr_fd = log};
-    rig->sshd = io_spawn(&spawn, &err);
+    pid_t pid = io_spawn(&spawn, &err);
     close(log);
     uint64_t until_ms = clock_boot_ms() + BOUND_MS;
     while (!listens(port)) {
-        if (clock_boot_ms() > until_ms || waitpid(rig->sshd, NULL, WNOHANG) != 0)
-            fail_msg("sshd does not start: see %s", at(rig, "sshd.log"));
+        if (clock_boot_ms() > until_ms || waitpid(pid, NULL, WNOHANG) != 0)
+            fail_msg("sshd does not start: see %s", log_path);
         poll(NULL, 0, 10);
     }
+    return pid;
+}
+
+static inline void start_sshd(struct rig *rig, int port)
+{
+    rig->sshd = start_sshd_as(rig, "host", port, "MaxAuthTries 20\n");
+}
+
+static inline void stop_sshd(pid_t pid)
+{
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
 }
 
 static inline int sshd_setup(void **state)
@@ -123,7 +138,8 @@ static inline int sshd_setup(void **state)
                                    .user = arena_text(&rig->arena, getpwuid(geteuid())->pw_name),
                                    .port = arena_print(&rig->arena, "%d", port),
                                    .identities = {at(rig, "user")},
-                                   .known_hosts = at(rig, "ssh/known_hosts")};
+                                   .known_hosts = {at(rig, "ssh/known_hosts")},
+                                   .key_name = arena_print(&rig->arena, "[127.0.0.1]:%d", port)};
     *state = rig;
     return 0;
 }
@@ -131,8 +147,7 @@ static inline int sshd_setup(void **state)
 static inline int sshd_teardown(void **state)
 {
     struct rig *rig = *state;
-    kill(rig->sshd, SIGTERM);
-    waitpid(rig->sshd, NULL, 0);
+    stop_sshd(rig->sshd);
     io_remove_tree(rig->path, NULL);
     arena_clear(&rig->arena);
     free(rig);

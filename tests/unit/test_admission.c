@@ -28,12 +28,14 @@ static int set_up(void **state)
                                         .address = "127.0.0.1",
                                         .port = "1",
                                         .user = "me",
-                                        .known_hosts = "/dev/null"};
+                                        .known_hosts = {"/dev/null"},
+                                        .key_name = "[127.0.0.1]:1"};
         host->wanted.name = i ? "w2" : "w1";
         host->wanted.worker_home = host->wanted.coordinator = host->wanted.logs = "";
-        host->facts.hostname = "box";
-        host->facts.prefix = "/opt/floxfarm";
-        host->facts.tunnel_port = "17017";
+        host->facts = arena_new(&host->arena, sizeof *host->facts);
+        host->facts->hostname = "box";
+        host->facts->prefix = "/opt/floxfarm";
+        host->facts->tunnel_port = "17017";
         host->public_key = deployment->keys[i].public_key;
         deployment->identities[i] = "";
     }
@@ -192,7 +194,7 @@ static void a_tunnel_keeps_its_ports(void **state)
     assert_string_equal(host->wanted.coordinator, "tcp://127.0.0.1:17017");
     assert_string_equal(host->wanted.logs, "tcp://127.0.0.1:17018");
     assert_int_equal(admit(deployment, 0), 1);
-    host->facts.tunnel_port = "17099"; /* its own tunnel has the ports now */
+    host->facts->tunnel_port = "17099"; /* its own tunnel has the ports now */
     assert_int_equal(settle(deployment, 0), 0);
     assert_string_equal(host->wanted.coordinator, "tcp://127.0.0.1:17017");
 }

@@ -62,6 +62,19 @@ static void hex_comes_back(void **state)
 
 /* ---- texts --------------------------------------------------------------------------------- */
 
+static void names_are_one_word_and_no_option(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"anna", "a.b-c_D9", "anna@laptop", "a"};
+    static const char *const bad[] = {"",    "-x",    "--help",      ".",          "..",   ".x",
+                                      "a b", "a/b",   "a'b",         "a\"b",       "a\\b", "a`b",
+                                      "a\n", "a\x1b", "caf\xc3\xa9", "12345678901"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(text_is_name(good[i], 11));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(text_is_name(bad[i], 10));
+}
+
 static void a_text_is_listed_to_the_letter(void **state)
 {
     (void)state;
@@ -130,6 +143,7 @@ int main(void)
         cmocka_unit_test(draws_are_splitmix64),
         cmocka_unit_test(hex_comes_back),
         cmocka_unit_test(a_text_is_listed_to_the_letter),
+        cmocka_unit_test(names_are_one_word_and_no_option),
         cmocka_unit_test(utf8_is_rfc_3629),
         cmocka_unit_test(utf8_codes_are_those_of_unicode),
     };

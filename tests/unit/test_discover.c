@@ -254,6 +254,17 @@ static void a_branch_that_is_gone_is_one_warning(void **state)
     assert_string_equal(rig->answer.warnings[0],
                         "vision has no branch cuda-12_8 (nearest: cuda-12_9 or cuda-13_0): fix "
                         "the name in farm.yaml, or push the branch");
+    /* A name that programs would take for an option. */
+    shell(rig, "git -C build-torchvision.git update-ref refs/heads/--help main");
+    configure(rig, url, "    branches: [{name: '*'}]\n");
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.problem, "");
+    bool told = false;
+    for (size_t i = 0; i < rig->answer.warnings_count; i++)
+        told |= strstr(rig->answer.warnings[i], "branch --help of vision is left out") != NULL;
+    assert_true(told);
+    for (size_t i = 0; i < rig->answer.items_count; i++)
+        assert_string_not_equal(rig->answer.items[i].variant.branch, "--help");
     /* A branch that vanishes between two looks is gone from the clone too. */
     configure(rig, url, THREE);
     shell(rig, "git -C build-torchvision.git branch -D cuda-12_9");
@@ -406,7 +417,8 @@ static void odd_names_are_problems_of_their_own(void **state)
     struct rig *rig = *state;
     const char *url = make_repo(
         rig, "cd .flox/pkgs; mkdir both sub 'bad dir' empty; touch both.nix both/default.nix "
-             "sub/x.nix .hidden.nix 'with space.nix' \"$(printf 'caf\\351')\".nix default.nix "
+             "sub/x.nix .hidden.nix ./--help.nix 'with space.nix' \"$(printf 'caf\\351')\".nix "
+             "default.nix "
              "myflake.nix 'bad dir/default.nix'; ln -s both.nix link.nix; ln -s sub linked; touch "
              "\"$(printf 'new\\nline')\".nix");
     configure(rig, url, "    system: x86_64-linux\n    branches: [{name: main}]\n");
@@ -415,7 +427,8 @@ static void odd_names_are_problems_of_their_own(void **state)
     assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), 0);
     assert_string_equal(answer.problem, "");
     rig->answer = answer;
-    assert_int_equal(answer.items_count, 7);
+    assert_int_equal(answer.items_count, 8);
+    assert_non_null(strstr(item(rig, "--help")->problem, "rename .flox/pkgs/--help.nix"));
     assert_string_equal(item(rig, "both")->problem,
                         "remove .flox/pkgs/both.nix or .flox/pkgs/both/default.nix: both define "
                         "both");

@@ -118,6 +118,7 @@ static void hosts_that_fail_do_not_stop_the_others(void **state)
         }
         assert_int_equal(host->state, FLEET_FAILED);
         assert_int_equal(host->fault, SSH_UNREACHABLE);
+        assert_null(host->facts);
         assert_non_null(strstr(host->error, host->to.alias));
     }
     assert_int_equal(fleet->settled, 1);
@@ -131,10 +132,10 @@ static void a_check_finds_what_the_host_is_and_changes_nothing(void **state)
     prepare(fleet, rig);
     struct fleet_host *host = &fleet->hosts[REAL];
     assert_int_equal(run(fleet, host, 1), 0);
-    assert_string_equal(host->facts.kernel, "Linux");
-    assert_string_equal(host->facts.user, rig->to.user);
-    assert_string_equal(host->facts.prefix, host->prefix);
-    assert_true(host->facts.is_writable && host->facts.free_bytes);
+    assert_string_equal(host->facts->kernel, "Linux");
+    assert_string_equal(host->facts->user, rig->to.user);
+    assert_string_equal(host->facts->prefix, host->prefix);
+    assert_true(host->facts->is_writable && host->facts->free_bytes);
     assert_int_equal(host->plan.count, 0); /* no bundle is for this host's processor */
     assert_true(host->plan.problem_count > 0);
     assert_non_null(strstr(host->plan.problems[0], "no bundle for"));
@@ -193,7 +194,7 @@ static void a_host_that_nobody_trusts_fails(void **state)
     assert_int_equal(run(fleet, host, 1), 1);
     assert_int_equal(host->fault, SSH_WRONG_KEY);
     assert_int_equal(fleet->settled, 0);
-    assert_false(io_exists(host->to.known_hosts));
+    assert_false(io_exists(host->to.known_hosts[0]));
     release(fleet);
 }
 

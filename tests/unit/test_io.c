@@ -100,6 +100,30 @@ static void replacing_leaves_no_remains(void **state)
     buf_release(&out);
 }
 
+static void only_regular_files_are_replaced(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err err;
+    struct stat before, after;
+    const char *const paths[] = {in(fixture, "fifo"), in(fixture, "link"), in(fixture, "folder"),
+                                 in(fixture, "dangling"), "/dev/null"};
+    assert_int_equal(mkfifo(paths[0], 0600), 0);
+    write_text(in(fixture, "there"), "kept");
+    assert_int_equal(symlink(in(fixture, "there"), paths[1]), 0);
+    assert_int_equal(mkdir(paths[2], 0700), 0);
+    assert_int_equal(symlink(in(fixture, "nowhere"), paths[3]), 0);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        assert_int_equal(lstat(paths[i], &before), 0);
+        assert_int_equal(io_write_file(paths[i], "new", 3, 0600, false, &err), -1);
+        assert_non_null(strstr(err.text, "is not replaced by a file"));
+        assert_int_equal(lstat(paths[i], &after), 0);
+        assert_int_equal(before.st_ino, after.st_ino);
+        assert_int_equal(before.st_mode, after.st_mode);
+    }
+    assert_false(io_exists(in(fixture, "nowhere")));
+    assert_int_equal(io_write_file(in(fixture, "there"), "new", 3, 0600, false, &err), 0);
+}
+
 static void folders_are_made_with_parents(void **state)
 {
     const char *path = in(*state, "a/b/c");
@@ -359,6 +383,7 @@ int main(void)
         IN_FOLDER(a_file_comes_back),
         IN_FOLDER(a_large_file_is_refused),
         IN_FOLDER(replacing_leaves_no_remains),
+        IN_FOLDER(only_regular_files_are_replaced),
         IN_FOLDER(folders_are_made_with_parents),
         IN_FOLDER(removing_stays_inside),
         IN_FOLDER(files_go_by_their_end_at_any_depth),

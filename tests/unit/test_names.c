@@ -125,6 +125,12 @@ static void package_names_are_the_catalogs(void **state)
     assert_false(name_is_package(longest));
     assert_false(name_is_package(""));
     assert_false(name_is_package("a b"));
+    assert_false(name_is_package("--help"));
+    assert_false(name_is_package(".hidden"));
+    assert_true(name_is_branch("main/x-1"));
+    assert_false(name_is_branch("-x"));
+    assert_false(name_is_branch(""));
+    assert_false(name_is_branch("a b"));
     assert_false(name_is_package("a/b"));
     assert_false(name_is_package("caf\xc3\xa9"));
     assert_true(name_is_plain("build-torchvision"));

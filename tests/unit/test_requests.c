@@ -108,7 +108,7 @@ static const struct {
     {"enrol", "{\"name\": \"n\", \"public_key\": \"" KEY "\", \"role\": \"king\"}", 2, "the role"},
     {"enrol", "{\"name\": \"n\", \"public_key\": \"short\", \"role\": \"viewer\"}", 2,
      "not a public key"},
-    {"enrol", "{\"public_key\": \"" KEY "\", \"role\": \"viewer\"}", 2, "a name must have"},
+    {"enrol", "{\"public_key\": \"" KEY "\", \"role\": \"viewer\"}", 2, "cannot be a name"},
     {"enrol", "{\"name\": \"otto\", \"public_key\": \"" KEY "\", \"role\": \"operator\"}", 3,
      "operator otto is enrolled already"},
     {"revoke", "{\"name\": \"nobody\"}", 3, "there is no enrolled key nobody"},

@@ -2,6 +2,7 @@
 /* Sessions with a real sshd of our own, on a port of its own, with keys of its own. */
 #include "deploy/ssh.h"
 #include "deploy/tunnel.h"
+#include "proto/limits.h"
 #include "tests/unit/sshd_rig.h"
 
 #include <libssh2.h>
@@ -251,6 +252,69 @@ static void test_nobody_and_somebody_else(void **state)
     ssh_close(ssh);
 }
 
+/* ---- hosts that send without a pause ----------------------------------------------------------
+ */
+
+/* Fails with SSH_SILENT, in time. */
+static void is_stopped(struct rig *rig, const char *line, uint64_t quiet_ms, uint64_t limit_ms)
+{
+    struct ssh *ssh = open_ready(rig);
+    struct ssh_command command = {.line = line, .quiet_ms = quiet_ms};
+    if (limit_ms)
+        ssh_limit(ssh, limit_ms);
+    ssh_run(ssh, &command);
+    assert_int_equal(turn_until_it_rests(ssh), SSH_FAILED);
+    assert_int_equal(ssh_fault(ssh), SSH_SILENT);
+    assert_true(ssh_result(ssh)->out.size <= SSH_OUTPUT_BYTES);
+    ssh_close(ssh);
+}
+
+static void test_output_without_end_is_stopped(void **state)
+{
+    is_stopped(*state, "exec yes", 300, 0);
+    is_stopped(*state, "while echo x; do sleep 0.02; done", BOUND_MS, 700);
+}
+
+/* Greets, then sends packets that every client ignores (RFC 4253, 11.2), and no key exchange. */
+static void *flood_one(void *context)
+{
+    static const uint8_t ignored[16] = {0, 0, 0, 12, 6, 2};
+    static const char greeting[] = "SSH-2.0-flood\r\n";
+    static uint8_t packets[1 << 16];
+    int fd = accept(*(int *)context, NULL, NULL);
+    for (size_t i = 0; i < sizeof packets; i++)
+        packets[i] = ignored[i % sizeof ignored];
+    send(fd, greeting, sizeof greeting - 1, MSG_NOSIGNAL);
+    while (send(fd, packets, sizeof packets, MSG_NOSIGNAL) > 0)
+        ;
+    close(fd);
+    return NULL;
+}
+
+/* The most that libssh2 takes from a socket at once, with room. */
+enum { SOCKET_READ_BYTES = 1 << 17 };
+
+/* Each turn ends, so that the time limit is looked at. */
+static void test_a_handshake_without_end_is_stopped(void **state)
+{
+    struct rig *rig = *state;
+    int port, fd = listener(true, &port);
+    pthread_t thread;
+    uint64_t until_ms = clock_boot_ms() + BOUND_MS;
+    rig->to.port = arena_print(&rig->arena, "%d", port);
+    rig->to.connect_ms = 300;
+    assert_int_equal(pthread_create(&thread, NULL, flood_one, &fd), 0);
+    struct ssh *ssh = ssh_open(&rig->to, (struct ssh_trust){0});
+    for (uint64_t before = 0; ssh_turn(ssh) != SSH_FAILED; before = ssh_received(ssh)) {
+        assert_true(ssh_received(ssh) - before <= LIMIT_SSH_TURN_BYTES + SOCKET_READ_BYTES);
+        assert_true(clock_boot_ms() < until_ms);
+    }
+    assert_int_equal(ssh_fault(ssh), SSH_SILENT);
+    ssh_close(ssh);
+    pthread_join(thread, NULL);
+    close(fd);
+}
+
 /* ---- a tunnel ----------------------------------------------------------------------------------
  */
 
@@ -489,6 +553,8 @@ int main(void)
         TEST(test_passwords_are_asked_for_three_times),
         TEST(test_a_cut_connection_is_told),
         TEST(test_nobody_and_somebody_else),
+        TEST(test_output_without_end_is_stopped),
+        TEST(test_a_handshake_without_end_is_stopped),
         TEST(test_a_tunnel_carries_two_connections_both_ways),
         TEST(test_a_connection_that_nobody_takes_is_ended),
         TEST(test_a_tunnel_that_was_cut_says_so),

@@ -2,6 +2,7 @@
 /* enrol.c - makes this host a worker of one farm: writes its key pair and configuration. The
  * private key never leaves the home; the output is for the operator, who admits the public key. */
 #include "proto/base/io.h"
+#include "proto/base/text.h"
 #include "proto/limits.h"
 #include "worker/host/commands.h"
 
@@ -17,11 +18,11 @@ int enrol_name(struct worker_options *options, struct err *err)
     if (options->name[0] == '\0')
         options->name = arena_print(&options->arena, "%.*s", (int)strcspn(hostname, "."), hostname);
     const char *name = options->name;
-    if (*name == '\0' || *name == '.' || strlen(name) > LIMIT_NAME_BYTES || strpbrk(name, "/ \t\n"))
+    if (!text_is_name(name, LIMIT_NAME_BYTES))
         return err_set(err,
-                       "a worker's name has 1 to %d characters and no blank or slash: choose "
-                       "one with --name",
-                       LIMIT_NAME_BYTES);
+                       "\"%.80s\" cannot be a worker's name, which has 1 to %d " TEXT_NAME_RULE
+                       ": choose one with --name",
+                       name, LIMIT_NAME_BYTES);
     return 0;
 }
 

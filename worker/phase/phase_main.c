@@ -168,6 +168,8 @@ static int in_folder(enum phase phase, const char *folder, struct arena *arena, 
         return err_set(err, "%s is not the full path of HOME/attempts/EPOCH.NUMBER", folder);
     if (folder_read_order(folder, &order, arena, err) < 0)
         return -1;
+    if (*order.variant.package == '-') /* builders and checks get it as a word */
+        return err_set(err, "a package's name does not begin with '-': %s", order.variant.package);
     bool needs = phase != PHASE_CHECKOUT && order.recipe.checkout &&
                  (phase != PHASE_PUBLISH || !phase_skip(&order, PHASE_CHECKOUT, NULL));
     if (needs && !*context.worktree)

@@ -109,6 +109,8 @@ static int put_in_place(const char *part, const char *path, struct err *err)
 static int write_tarball(struct invocation *invocation, const char *path, struct err *err)
 {
     const char *part = arena_print(&invocation->arena, "%s.part", path);
+    if (io_may_replace(path, err) < 0 || io_may_replace(part, err) < 0)
+        return -1;
     const char *stage = tarball_stage(invocation, err);
     int result = stage ? make_private(part, err) : -1;
     if (result == 0)

@@ -47,7 +47,7 @@ __attribute__((format(printf, 3, 4))) static const char *run_remote(const struct
     va_start(arguments, format);
     int size = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    const char *argv[] = {"ssh", move->host, line, NULL};
+    const char *argv[] = {"ssh", "--", move->host, line, NULL};
     if (size >= (int)sizeof line) {
         err_set(err, "a path is too long");
         return NULL;
@@ -104,7 +104,7 @@ static int send_backup(const struct move *move, struct err *err)
 {
     struct invocation *invocation = move->invocation;
     const char *line = arena_print(&invocation->arena, "umask 077; cat > %s", move->file);
-    const char *to[] = {"ssh", move->host, line, NULL};
+    const char *to[] = {"ssh", "--", move->host, line, NULL};
     const char *stage = tarball_stage(invocation, err);
     int result = stage ? process_pipe(tarball_command(invocation, stage, "-"), to, err) : -1;
     tarball_drop(stage);
@@ -119,7 +119,7 @@ static int send_rest(const struct move *move, struct err *err)
     const char *from[10] = {"tar", "--create", "--file", "-", "--directory", invocation->home};
     const char *line = arena_print(
         &invocation->arena, "tar --extract --no-same-owner --file - --directory %s", move->quoted);
-    const char *to[] = {"ssh", move->host, line, NULL};
+    const char *to[] = {"ssh", "--", move->host, line, NULL};
     size_t count = 6;
     for (const char *const *name = names; *name; name++)
         if (io_exists(home_path(&invocation->arena, invocation->home, *name)))

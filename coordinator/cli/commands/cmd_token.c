@@ -3,15 +3,14 @@
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/home.h"
+#include "coordinator/cli/own_address.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/invitation.h"
 #include "proto/json.h"
 
-#include <arpa/inet.h>
 #include <ifaddrs.h>
-#include <net/if.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,22 +48,12 @@ static bool is_wildcard(const char *host)
     return !strcmp(host, "0.0.0.0") || !strcmp(host, "[::]") || !strcmp(host, "*");
 }
 
-/* The first IPv4 address of this machine that is not loopback; "" when there is none. */
 static const char *own_address(struct arena *arena)
 {
     struct ifaddrs *all = NULL;
-    const char *found = "";
     if (getifaddrs(&all))
-        return found;
-    for (const struct ifaddrs *each = all; each && !*found; each = each->ifa_next) {
-        char text[INET_ADDRSTRLEN];
-        if (!each->ifa_addr || each->ifa_addr->sa_family != AF_INET ||
-            (each->ifa_flags & IFF_LOOPBACK) || !(each->ifa_flags & IFF_UP))
-            continue;
-        const struct sockaddr_in *address = (const struct sockaddr_in *)(void *)each->ifa_addr;
-        if (inet_ntop(AF_INET, &address->sin_addr, text, sizeof text))
-            found = arena_text(arena, text);
-    }
+        return "";
+    const char *found = own_address_pick(all, arena);
     freeifaddrs(all);
     return found;
 }
@@ -85,7 +74,7 @@ static const char *join_host(struct invocation *invocation, const char *endpoint
     const struct client_address *address = client_address(invocation->client);
     const char *host = host_of(arena, endpoint);
     if (option_given(invocation, "address"))
-        return option_text(invocation, "address");
+        return endpoint_host(option_text(invocation, "address"), arena);
     if (address->is_remote && (is_wildcard(host) || is_loopback(host)))
         return host_of(arena, address->endpoint);
     return is_wildcard(host) ? own_address(arena) : host;

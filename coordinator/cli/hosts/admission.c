@@ -6,7 +6,10 @@
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/hosts/host_book.h"
 #include "coordinator/cli/hosts/tunnel.h"
+#include "coordinator/cli/own_address.h"
+#include "proto/base/text.h"
 #include "proto/json.h"
+#include "proto/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +41,7 @@ static bool host_is_loopback(const char *host)
 
 static const char *endpoint_at(struct arena *arena, const char *host, const char *port)
 {
-    bool bare6 = strchr(host, ':') && *host != '[';
-    return arena_print(arena, "tcp://%s%s%s:%s", bare6 ? "[" : "", host, bare6 ? "]" : "", port);
+    return arena_print(arena, "tcp://%s:%s", endpoint_host(host, arena), port);
 }
 
 /* The coordinator's two endpoints as this machine reaches them; *logs is "" when unknown here. */
@@ -66,6 +68,12 @@ static int reachable_endpoint(struct admission *admission, struct fleet_host *me
     if (split_endpoint(endpoint, arena, &host, &port) < 0)
         return err_set(err, "a worker on another host cannot reach %s: see listen in farm.yaml",
                        endpoint);
+    if (host_is_wildcard(host) && !*own)
+        return err_set(err,
+                       "%s is reached through a proxy, so the address at which it reaches the "
+                       "coordinator is not known: give it with --coordinator tcp://HOST:PORT, or "
+                       "add the host with --tunnel",
+                       member->to.alias);
     if (host_is_wildcard(host))
         *out = endpoint_at(arena, own, port);
     else if (host_is_loopback(host) && !host_is_loopback(own))
@@ -97,10 +105,10 @@ static void endpoints_by_tunnel(struct admission *admission, struct fleet_host *
 {
     struct invocation *invocation = admission->invocation;
     struct host_entry known;
-    uint64_t port = strtoull(member->facts.tunnel_port, NULL, 10);
+    uint64_t port = strtoull(member->facts->tunnel_port, NULL, 10);
     if (hosts_read(invocation, member->wanted.name, &known, NULL) == 0 && known.tunnel_port)
         port = known.tunnel_port;
-    member->facts.tunnel_port = arena_print(&member->arena, "%llu", (unsigned long long)port);
+    member->facts->tunnel_port = arena_print(&member->arena, "%llu", (unsigned long long)port);
     member->wanted.coordinator =
         arena_print(&member->arena, "tcp://127.0.0.1:%llu", (unsigned long long)port);
     member->wanted.logs =
@@ -110,8 +118,8 @@ static void endpoints_by_tunnel(struct admission *admission, struct fleet_host *
 static int settle_name(struct admission *admission, struct fleet_host *member, struct err *err)
 {
     if (!*member->wanted.name)
-        member->wanted.name = member->facts.hostname;
-    if (!worker_name_is_fine(member->wanted.name))
+        member->wanted.name = member->facts->hostname;
+    if (!text_is_name(member->wanted.name, LIMIT_NAME_BYTES))
         return err_set(err, "\"%s\" cannot be a worker's name: choose one with --name",
                        member->wanted.name);
     for (size_t i = 0; i < admission->count; i++)
@@ -245,9 +253,10 @@ static int admit_host(struct admission *admission, struct fleet_host *member, st
         .name = member->wanted.name,
         .to = member->to.typed,
         .identity = admission->identities[index],
-        .prefix = member->facts.prefix,
+        .prefix = member->facts->prefix,
         .worker_home = member->wanted.worker_home,
-        .tunnel_port = member->wanted.by_tunnel ? strtoull(member->facts.tunnel_port, NULL, 10) : 0,
+        .tunnel_port =
+            member->wanted.by_tunnel ? strtoull(member->facts->tunnel_port, NULL, 10) : 0,
         .control = control,
         .logs = logs};
     return hosts_write(invocation, &entry, err) < 0 ? -1 : 1;

@@ -44,14 +44,14 @@ static const char *outcome_text(struct deploy_screen *screen, const struct fleet
     case FLEET_CHECK:
         return "checked";
     case FLEET_LEAVE:
-        return *member->facts.current ? "removed" : "nothing was installed";
+        return *member->facts->current ? "removed" : "nothing was installed";
     case FLEET_FARM:
         return arena_print(arena, "the coordinator runs, from bundle %s", member->plan.bundle->id);
     case FLEET_ADD:
     case FLEET_UPGRADE:
         break;
     }
-    return arena_print(arena, "ready: %s-linux, bundle %s, %s%s%s", member->facts.cpu,
+    return arena_print(arena, "ready: %s-linux, bundle %s, %s%s%s", member->facts->cpu,
                        member->plan.bundle->id, member->service, *member->service ? ", " : "",
                        duration_text(screen, member));
 }
@@ -155,7 +155,7 @@ static void report_checks(struct deploy_screen *screen, const struct fleet_host 
 
 static void report_plan(struct deploy_screen *screen, const struct fleet_host *member)
 {
-    const struct host_facts *facts = &member->facts;
+    const struct host_facts *facts = member->facts;
     const struct plan *plan = &member->plan;
     struct arena *arena = screen->arena;
     printf("%s: %s, %s, git %s, %s free in %s\n", member_name(member), facts->cpu,
@@ -180,7 +180,7 @@ size_t deploy_screen_report(struct deploy_screen *screen)
     size_t problems = 0;
     for (size_t i = 0; i < screen->count; i++) {
         const struct fleet_host *member = &screen->members[i];
-        if (member->goal == FLEET_CHECK && *member->facts.prefix)
+        if (member->goal == FLEET_CHECK && member->facts)
             report_plan(screen, member);
         report_checks(screen, member);
         problems += member->goal == FLEET_CHECK && member->plan.problem_count;

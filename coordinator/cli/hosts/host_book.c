@@ -3,6 +3,7 @@
 
 #include "coordinator/cli/home.h"
 #include "proto/base/io.h"
+#include "proto/base/text.h"
 #include "proto/json.h"
 #include "proto/limits.h"
 
@@ -11,12 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-bool worker_name_is_fine(const char *name)
-{
-    return *name && *name != '.' && *name != '-' && strlen(name) <= LIMIT_NAME_BYTES &&
-           !strpbrk(name, "/ \t\n'\"\\");
-}
-
 static const char *path_of(struct invocation *invocation, const char *name)
 {
     return arena_print(&invocation->arena, "%s/hosts/%s.json", invocation->home, name);
@@ -24,7 +19,7 @@ static const char *path_of(struct invocation *invocation, const char *name)
 
 bool hosts_knows(struct invocation *invocation, const char *name)
 {
-    return worker_name_is_fine(name) && io_exists(path_of(invocation, name));
+    return text_is_name(name, LIMIT_NAME_BYTES) && io_exists(path_of(invocation, name));
 }
 
 static const char *entry_text(struct invocation *invocation, const json_t *object, const char *key)

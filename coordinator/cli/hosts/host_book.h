@@ -34,7 +34,4 @@ const char *const *hosts_list(struct invocation *invocation);
  * it only prints what to do. */
 enum exit_code host_leave(struct invocation *invocation, const char *name, bool purge);
 
-/* Whether `name` is valid for a worker and for its file. */
-bool worker_name_is_fine(const char *name);
-
 #endif

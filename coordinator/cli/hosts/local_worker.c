@@ -6,6 +6,7 @@
 #include "coordinator/cli/hosts/host_book.h"
 #include "coordinator/cli/process.h"
 #include "proto/base/io.h"
+#include "proto/base/text.h"
 #include "proto/json.h"
 #include "proto/keys.h"
 #include "proto/limits.h"
@@ -171,10 +172,10 @@ static enum exit_code start_at(struct invocation *invocation, const struct local
 
 enum exit_code local_worker_start(struct invocation *invocation, const struct local_worker *worker)
 {
-    if (!worker_name_is_fine(worker->name))
+    if (!text_is_name(worker->name, LIMIT_NAME_BYTES))
         return fail(EXIT_USAGE,
-                    "a worker's name must have 1 to %d characters and no blank, slash or quote",
-                    LIMIT_NAME_BYTES);
+                    "\"%.80s\" cannot be a worker's name, which has 1 to %d " TEXT_NAME_RULE,
+                    worker->name, LIMIT_NAME_BYTES);
     struct local_place place = place_of(invocation, worker);
     return start_at(invocation, worker, &place);
 }
@@ -187,7 +188,7 @@ bool local_worker_exists(struct invocation *invocation, const char *name)
         arena_print(&invocation->arena, "%s/run/worker-%s.pid", invocation->home, name);
     const char *conf =
         arena_print(&invocation->arena, "%s/workers/%s/worker.conf", invocation->home, name);
-    return worker_name_is_fine(name) && (io_exists(pid_file) || io_exists(conf));
+    return text_is_name(name, LIMIT_NAME_BYTES) && (io_exists(pid_file) || io_exists(conf));
 }
 
 /* Program, home and supervisor of the process that runs, from its command line. */

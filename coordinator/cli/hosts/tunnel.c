@@ -136,6 +136,8 @@ static struct tunnel_port lead_to(struct arena *arena, uint64_t port, const char
     const char *from = endpoint + strlen("tcp://"), *colon = strrchr(endpoint, ':');
     const char *host = arena_print(arena, "%.*s", (int)(colon - from), from);
     bool anywhere = !strcmp(host, "*") || !strcmp(host, "0.0.0.0") || !strcmp(host, "[::]");
+    if (*host == '[') /* an IPv6 address */
+        host = arena_print(arena, "%.*s", (int)strcspn(host + 1, "]"), host + 1);
     return (struct tunnel_port){(unsigned)port, anywhere ? "127.0.0.1" : host, colon + 1};
 }
 

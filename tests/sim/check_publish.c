@@ -147,15 +147,6 @@ static bool publishes_now(const struct folder *folder)
     return folder->on_disk && folder->phase == PHASE_PUBLISH && supervisor_lives(folder);
 }
 
-/* A person removed its worker and gave up what it was publishing. */
-static bool was_given_up(const struct facts *facts, struct token token)
-{
-    const struct fact_try *one = facts_try(facts, token);
-    const struct fact_publication *of = one ? facts_publication(facts, one->publication) : NULL;
-    const struct fact_worker *worker = of ? facts_worker(facts, of->worker) : NULL;
-    return worker && worker->removed;
-}
-
 /* What a restored journal does not know is not counted: nobody can promise that. */
 static void check_alone(struct world *world, const struct folder *folder)
 {
@@ -164,7 +155,7 @@ static void check_alone(struct world *world, const struct folder *folder)
             const struct folder *other = world->hosts[h]->folders[i];
             if (other != folder && publishes_now(other) &&
                 other->token.epoch == folder->token.epoch &&
-                !was_given_up(world->facts, other->token) &&
+                !facts_given_up(world->facts, other->token) &&
                 same_place(&other->order, &folder->order))
                 world_wrong(world, "grant", "%s publishes while %s publishes the same",
                             token_text(folder->token), token_text(other->token));

@@ -23,6 +23,7 @@ void facts_destroy(struct facts *facts)
     free(facts->publications);
     free(facts->workers);
     free(facts->notices);
+    free(facts->given_up);
     free(facts->ledger);
     arena_clear(&facts->arena);
     free(facts);
@@ -342,11 +343,35 @@ static void heard(struct facts *facts, const struct record_worker_heard *body)
                 host->filesystems[j].free_bytes = body->filesystems[i].free_bytes;
 }
 
+/* Remembered by token: the publications are forgotten with their archived runs, and the host may
+ * publish on. */
+static void give_up_tries(struct facts *facts, uint64_t worker)
+{
+    for (const struct fact_try *at = facts->tries; at; at = at->hh.next) {
+        const struct fact_publication *of = facts_publication(facts, at->publication);
+        if (!of || of->worker != worker)
+            continue;
+        MEM_GROW(facts->given_up, facts->given_up_count, facts->given_up_capacity);
+        facts->given_up[facts->given_up_count++] =
+            (struct token){.epoch = at->key.epoch, .number = at->key.number};
+    }
+}
+
+bool facts_given_up(const struct facts *facts, struct token token)
+{
+    for (size_t i = 0; i < facts->given_up_count; i++)
+        if (token_equal(facts->given_up[i], token))
+            return true;
+    return false;
+}
+
 static void moved(struct facts *facts, const struct record_worker_moved *body)
 {
     struct fact_worker *worker = &facts->workers[body->worker];
     worker->state = body->to;
     worker->removed |= body->to == WORKER_REMOVED;
+    if (worker->removed)
+        give_up_tries(facts, worker->id);
     worker->on_probation = body->to == WORKER_PROBATION;
     worker->connected &= !worker->removed;
     if (worker->state != WORKER_QUARANTINED && worker->state != WORKER_PROBATION)

@@ -131,6 +131,8 @@ struct facts {
     struct fact_worker *workers;
     struct fact_notice *notices;
     size_t notice_count, notice_capacity;
+    struct token *given_up; /* tries whose worker a person removed */
+    size_t given_up_count, given_up_capacity;
     struct fact_entry *ledger; /* oldest first */
     size_t ledger_count, ledger_capacity;
     size_t held_jobs;
@@ -153,6 +155,8 @@ struct fact_request *facts_request(const struct facts *facts, const char *id);
 /* Its newest notice of this kind, or NULL. */
 struct fact_notice *facts_notice(const struct facts *facts, enum notice_kind kind,
                                  const char *subject);
+/* Whether a person removed the worker of this try, and gave up what it was publishing. */
+bool facts_given_up(const struct facts *facts, struct token token);
 /* Its jobs are no builds: they tell whether those of another run evaluate. */
 bool facts_evaluates(const struct facts *facts, uint64_t run);
 /* Online, and can be reached. */

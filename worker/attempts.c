@@ -190,8 +190,8 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
 {
     const struct attempts_options *options = &attempts->options;
     struct phase_command command = {0};
-    if (phase_command(options->program, options->home, order, entry->phase, &options->inputs->arena,
-                      &command, err) < 0)
+    if (phase_command(options->program, options->home, order, entry->phase, options->host,
+                      &options->inputs->arena, &command, err) < 0)
         return -1;
     const struct supervisor_client_start start = {
         .program = options->supervisor,

@@ -53,6 +53,7 @@ static bool is_suspicious(const struct attempt_view *attempt)
     case CAUSE_DENIED:
     case CAUSE_PUBLISH:
     case CAUSE_STALE:
+    case CAUSE_HARDWARE:
         break;
     }
     return false;

@@ -477,6 +477,18 @@ static int run_search(struct discovery_search *search)
     return result;
 }
 
+void discover_refresh_checks(const char *config, struct plan_item *items, size_t count)
+{
+    struct config now;
+    struct err err;
+    bool known = config_read(config, &now, &err) == 0;
+    for (size_t i = 0; known && i < count; i++)
+        for (size_t k = 0; k < now.projects_count; k++)
+            if (strcmp(now.projects[k].name, items[i].variant.project) == 0)
+                items[i].recipe.check = now.projects[k].check;
+    config_release(&now);
+}
+
 int discover_run(const struct discover_question *question, struct discover_answer *answer,
                  struct arena *arena, struct err *err)
 {

@@ -153,8 +153,8 @@ size_t release_jobs(struct step *step, uint64_t run, uint64_t job)
 
 enum { WITNESSES_MAX = 2 };
 
-/* The jobs of the family that failed as the held job would, and their hosts: what counts of a failed
- * check, in place of the whole run's tally. */
+/* The jobs of the family that failed as the held job would, and their hosts: what counts of a
+ * failed check, in place of the whole run's tally. */
 static struct cluster_tally tally_family(const struct farm *farm, const struct job_view *held)
 {
     struct cluster_tally tally = {.trying = query_cluster(farm, held->run, held->held_for).trying};

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -558,6 +559,34 @@ static void what_is_not_there_is_an_error(void **state)
     assert_non_null(strstr(rig->err.text, "/nowhere/farm.yaml"));
 }
 
+/* What ssh and servers say before git's general last words. */
+static void what_git_says_first_is_the_reason(void **state)
+{
+    struct rig *rig = *state;
+    struct discover_answer answer;
+    static const char *const rows[][2] = {
+        {"Host key verification failed.", "no key of the host is known"},
+        {"git@x: Permission denied (publickey).", "add an ssh key"},
+        {"ERROR: Repository not found.", "check the URL"},
+        {"ssh: connect to host x port 22: Connection refused", "check the URL's host and port"},
+        {"kex_exchange_identification: banned", ""},
+    };
+    configure(rig, "ssh://git@vision.example/build.git", "    branches: [{name: main}]\n");
+    struct discover_question asked = question(rig, "");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_file(rig, "ssh",
+                   arena_print(&rig->arena, "#!/bin/sh\necho '%s' >&2\nexit 255\n", rows[i][0]));
+        chmod(arena_print(&rig->arena, "%s/ssh", rig->home), 0755);
+        setenv("GIT_SSH", arena_print(&rig->arena, "%s/ssh", rig->home), 1);
+        assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), -1);
+        const char *line = rows[i][0] + (strncmp(rows[i][0], "ERROR: ", 7) ? 0 : 7);
+        const char *wanted = arena_print(&rig->arena, "git fetch failed: %s", line);
+        if (!strstr(rig->err.text, wanted) || !strstr(rig->err.text, rows[i][1]))
+            fail_msg("%s", rig->err.text);
+    }
+    unsetenv("GIT_SSH");
+}
+
 /* The first fetch is killed, as by a kernel that is short of memory, and leaves its locks. */
 static void a_killed_git_is_asked_again(void **state)
 {
@@ -637,8 +666,9 @@ int main(int argc, char **argv)
         TEST(flox_rules_decide_what_is_a_package), TEST(odd_names_are_problems_of_their_own),
         TEST(inputs_are_what_a_recipe_takes_in),   TEST(systems_without_an_isa),
         TEST(collisions_are_decided_by_wins),      TEST(a_bundle_brings_an_unpushed_commit),
-        TEST(what_is_not_there_is_an_error),       TEST(a_killed_git_is_asked_again),
-        TEST(answers_that_are_none_are_errors),    TEST(init_writes_a_config_that_works),
+        TEST(what_is_not_there_is_an_error),       TEST(what_git_says_first_is_the_reason),
+        TEST(a_killed_git_is_asked_again),         TEST(answers_that_are_none_are_errors),
+        TEST(init_writes_a_config_that_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 #include "coordinator/cli/screen/grid.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
-#include "coordinator/cli/screen/sanitize.h"
+#include "proto/base/sanitize.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,7 +9,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/logread.h"
 #include "coordinator/cli/screen/print.h"
-#include "coordinator/cli/screen/sanitize.h"
+#include "proto/base/sanitize.h"
 #include "proto/base/io.h"
 #include "proto/json.h"
 

@@ -5,6 +5,7 @@
  * problem of its item, never a path or an argument of ours.
  */
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/elsewhere.h"
 
 #include "coordinator/discovery/packages.h"
 #include "coordinator/matrix/filter.h"
@@ -150,7 +151,7 @@ static void add_by_platforms(const struct site *site, const struct config_branch
 
 static void add_package(const struct site *site, const struct config_branch *branch,
                         const struct git_branch *at, const struct package *package,
-                        const struct package_inputs *inputs, bool has_check)
+                        const struct package_inputs *inputs, bool has_check, const char *elsewhere)
 {
     struct plan_item item = {
         .variant = {.project = site->project->name,
@@ -167,6 +168,8 @@ static void add_package(const struct site *site, const struct config_branch *bra
     };
     if (!*item.problem && site->project->builder == BUILDER_FLOX)
         item.problem = package->dotted;
+    if (!*item.problem && site->project->checkout)
+        item.problem = elsewhere;
     variant_parse_name(package->name, &item.variant, site->search->arena);
     if (*item.variant.system)
         add_item(site, branch, &item);
@@ -200,6 +203,9 @@ static int search_branch(const struct site *site, const struct config_branch *br
     size_t count, kept = 0;
     if (tree_read(&site->git, at->commit, &tree, search->arena, search->err) < 0)
         return -1;
+    const char *elsewhere;
+    if (elsewhere_find(&site->git, &tree, &elsewhere, search->arena, search->err) < 0)
+        return -1;
     packages_list(&tree, &packages, &count, search->arena);
     warn_of_unused(site, branch, at, packages, count);
     for (size_t i = 0; i < count; i++)
@@ -211,7 +217,8 @@ static int search_branch(const struct site *site, const struct config_branch *br
         return -1;
     const struct git_entry *check = tree_find(&tree, "test-build.sh");
     for (size_t i = 0; i < kept; i++)
-        add_package(site, branch, at, &packages[i], &inputs[i], check && check->kind == GIT_FILE);
+        add_package(site, branch, at, &packages[i], &inputs[i], check && check->kind == GIT_FILE,
+                    elsewhere);
     return 0;
 }
 

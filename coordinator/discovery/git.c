@@ -148,8 +148,8 @@ static int read_back(int fd, struct buf *out, struct err *err)
     return 0;
 }
 
-/* What git, ssh and servers say of a repository that cannot be read, and what to do. The order is the
- * priority: what stands first causes what stands below. */
+/* What git, ssh and servers say of a repository that cannot be read, and what to do. The order is
+ * the priority: what stands first causes what stands below. */
 static const struct {
     const char *text, *advice;
 } reasons[] = {

@@ -559,6 +559,31 @@ static void what_is_not_there_is_an_error(void **state)
     assert_non_null(strstr(rig->err.text, "/nowhere/farm.yaml"));
 }
 
+/* Without them a checkout has empty folders and pointers, from which something would be built. */
+static void what_git_does_not_have_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "sample");
+    configure(rig, url, "    branches: [{name: main}]\n");
+    shell(rig,
+          "git clone -q build-torchvision.git work 2>/dev/null; cd work; git config user.name a; "
+          "git config user.email a@b; mkdir -p data/deep; "
+          "echo '*.bin filter=lfs diff=lfs merge=lfs -text' > data/.gitattributes; "
+          "echo plain > data/deep/a.bin; git -c filter.lfs.clean=cat add -A; "
+          "git commit -qm plain; git push -q");
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.items[0].problem, "");
+    shell(rig, "cd work; printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%064d\n"
+               "size 5\n' 0 > data/deep/b.bin; cp data/deep/b.bin data/c.txt; "
+               "git -c filter.lfs.clean=cat add -A; git commit -qm lfs; git push -q");
+    ask_filter(rig, "");
+    assert_non_null(strstr(rig->answer.items[0].problem, "data/deep/b.bin is kept by git-lfs"));
+    shell(rig, "cd work; git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),lib/sub; "
+               "git commit -qm module; git push -q");
+    ask_filter(rig, "");
+    assert_non_null(strstr(rig->answer.items[0].problem, "lib/sub is a submodule"));
+}
+
 /* What ssh and servers say before git's general last words. */
 static void what_git_says_first_is_the_reason(void **state)
 {
@@ -667,8 +692,8 @@ int main(int argc, char **argv)
         TEST(inputs_are_what_a_recipe_takes_in),   TEST(systems_without_an_isa),
         TEST(collisions_are_decided_by_wins),      TEST(a_bundle_brings_an_unpushed_commit),
         TEST(what_is_not_there_is_an_error),       TEST(what_git_says_first_is_the_reason),
-        TEST(a_killed_git_is_asked_again),         TEST(answers_that_are_none_are_errors),
-        TEST(init_writes_a_config_that_works),
+        TEST(what_git_does_not_have_is_refused),   TEST(a_killed_git_is_asked_again),
+        TEST(answers_that_are_none_are_errors),    TEST(init_writes_a_config_that_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,8 +11,8 @@
 #include "coordinator/discovery/packages.h"
 
 /* Why the commit cannot be built, with the first such path, as one line; "" if all of its contents
- * are in git. 0, or -1 with err. Files of git-lfs are those that a .gitattributes of their folder or
- * one above names and that are pointers; what was committed as itself is no pointer. */
+ * are in git. 0, or -1 with err. Files of git-lfs are those that a .gitattributes of their folder
+ * or one above names and that are pointers; what was committed as itself is no pointer. */
 int elsewhere_find(const struct git *git, const struct tree *tree, const char **problem,
                    struct arena *arena, struct err *err);
 

@@ -7,9 +7,9 @@
  * not the jobs, when they are different packages of different families, when they ended fast or
  * other hosts build well meanwhile, and when no other host met the same failure. A host that cannot
  * be compared with others is not judged this way. A failure whose line names the variant's own GPU
- * architecture ("Unsupported gpu architecture 'compute_103'" of an sm103) is the variant's, and is not
- * held against its host: the lines of several architectures are one cause in `farm why`, too. Two packages that miss what the host claims to
- * have are always enough.
+ * architecture ("Unsupported gpu architecture 'compute_103'" of an sm103) is the variant's, and is
+ * not held against its host: the lines of several architectures are one cause in `farm why`, too.
+ * Two packages that miss what the host claims to have are always enough.
  *
  * Quarantine is not permanent: after a time that doubles with each further quarantine, the host is
  * on probation and gets one job. A good end makes it online again; a bad one does not count against

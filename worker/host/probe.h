@@ -22,8 +22,8 @@ struct probe_limits {
  * fails: without git `problem` is set; a flox older than 1.12.0 is not listed as a builder. Texts
  * are in the arena. */
 void probe_host(const struct probe_limits *limits, struct capabilities *out, struct arena *arena);
-/* Attempts at a time where the owner says nothing: one for each core that has memory for a light one,
- * or else one beside the heavy ones. What jobs reserve limits them further. */
+/* Attempts at a time where the owner says nothing: one for each core that has memory for a light
+ * one, or else one beside the heavy ones. What jobs reserve limits them further. */
 uint32_t probe_default_slots(uint32_t cores, uint64_t memory_bytes, uint32_t heavy_slots);
 /* Measures what always changes: free bytes of the same file systems, pressure (PSI). */
 void probe_now(const struct capabilities *known, struct filesystem *filesystems,

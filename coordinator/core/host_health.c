@@ -31,7 +31,7 @@ enum {
     DOUBLINGS_MAX = 5,
 };
 
-/* Whether the line that shows the cause has the variant's GPU in it: sm103, sm_103a, compute_103. */
+/* Whether the line that shows the cause names the variant's GPU: sm103, sm_103a, compute_103. */
 static bool names_its_gpu(const struct attempt_view *attempt, const struct variant *variant)
 {
     static const char *const prefixes[] = {"compute_", "sm_", "sm"};

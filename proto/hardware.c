@@ -100,6 +100,14 @@ const char *hardware_obstacle(const struct capabilities *host, const struct vari
     return NULL;
 }
 
+const char *hardware_unprovable(const struct capabilities *host, const struct variant *variant)
+{
+    const char *obstacle = hardware_obstacle(host, variant);
+    if (!obstacle && hardware_proof(host, variant) == CHECKED_NONE)
+        obstacle = variant->isa;
+    return obstacle;
+}
+
 enum checked hardware_proof(const struct capabilities *host, const struct variant *variant)
 {
     char compute[HARDWARE_COMPUTE_BYTES];

@@ -41,6 +41,10 @@ bool hardware_compute(const char *gpu, char out[HARDWARE_COMPUTE_BYTES]);
  * Decides where a required check goes. An emulated system does not run: a check below an emulator
  * proves something about the emulator. */
 const char *hardware_obstacle(const struct capabilities *host, const struct variant *variant);
+/* What keeps an automatic check off this host: a name as hardware_obstacle gives it, or the ISA
+ * that stands in no row. NULL: it may run. Without the variant's GPU it does not run at all: the
+ * branch's own script would fail there for reasons of the host. */
+const char *hardware_unprovable(const struct capabilities *host, const struct variant *variant);
 /* What a check on this host proves of a variant's product. NONE where the host is not known to run
  * it; CPU where the variant's GPU is not in the host, or it names none. */
 enum checked hardware_proof(const struct capabilities *host, const struct variant *variant);

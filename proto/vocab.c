@@ -18,10 +18,10 @@ const char *const collisions_names[] = {"refuse", "newest", "versions", "order",
 const char *const verdict_names[] = {"none",    "ok",      "failed",     "timed-out",  "cancelled",
                                      "skipped", "blocked", "unroutable", "superseded", NULL};
 const char *const outcome_names[] = {"none", "ok", "failed", "stopped", "lost", "refused", NULL};
-const char *const cause_names[] = {"none",      "oom",     "disk-full", "silent",  "timeout",
-                                   "host-lost", "network", "store",     "eval",    "wrong-host",
-                                   "auth",      "denied",  "config",    "publish", "stale",
-                                   "check",     "compile", "unknown",   NULL};
+const char *const cause_names[] = {"none",      "oom",     "disk-full", "silent",   "timeout",
+                                   "host-lost", "network", "store",     "eval",     "wrong-host",
+                                   "auth",      "denied",  "config",    "publish",  "stale",
+                                   "check",     "compile", "unknown",   "hardware", NULL};
 const char *const item_state_names[] = {"none", "accepted", "running", "ended", NULL};
 const char *const order_kind_names[] = {"none", "offer", "stop", "forget", "grant", NULL};
 
@@ -164,6 +164,7 @@ static const struct field product_fields[] = {
     SHAPE_FIELD(struct product, TEXT, derivation),
     SHAPE_TEXTS(struct product, paths),
     SHAPE_ENUM(struct product, checked, checked_names),
+    SHAPE_FIELD(struct product, TEXT, unchecked),
 };
 const struct shape product_shape = SHAPE(struct product, product_fields);
 
@@ -188,6 +189,7 @@ static const struct field item_fields[] = {
     SHAPE_FIELD(struct item, TEXT, lines),
     SHAPE_ENUM(struct item, stop_cause, cause_names),
     SHAPE_FIELD(struct item, U64, stop_at_ms),
+    SHAPE_FIELD(struct item, TEXT, warning),
 };
 const struct shape item_shape = SHAPE(struct item, item_fields);
 

@@ -109,7 +109,8 @@ enum cause {
     CAUSE_STALE,      /* no_rebuild: the built outputs are gone and must be built again */
     CAUSE_CHECK,      /* built, but its check failed */
     CAUSE_COMPILE,    /* the builder ran and failed: an error of the code itself */
-    CAUSE_UNKNOWN
+    CAUSE_UNKNOWN,
+    CAUSE_HARDWARE /* a check met hardware that does not fit: no other variant is meant */
 };
 extern const char *const cause_names[]; /* with dashes: disk-full, host-lost, wrong-host */
 
@@ -261,6 +262,8 @@ struct product {
     const char **paths; /* store paths, "out" first */
     size_t paths_count;
     enum checked checked;
+    const char
+        *unchecked; /* NONE: why its check did not run or proved nothing; "" if it has none */
 };
 
 /* The state of one attempt or try of a publication as its worker reports it. */
@@ -295,6 +298,7 @@ struct item {
      * when (boot time of the host, as at_ms of hello and status). NONE and 0: no stop announced. */
     enum cause stop_cause;
     uint64_t stop_at_ms;
+    const char *warning; /* what a person should know of its branch's check; "" if nothing */
 };
 
 /* ---- worker -> coordinator ---------------------------------------------------------------- */

@@ -105,7 +105,8 @@ void attempts_destroy(struct attempts *attempts)
 
 /* ---- how a phase ends ------------------------------------------------------------------------ */
 
-/* A phase that could not be started, or whose exit facts cannot be read. */
+/* A phase that could not be started, or whose exit facts cannot be read: the host lacks processes,
+ * memory or its own files. Nothing is said about the job, so it goes to another host. */
 static void push_failed(struct attempts *attempts, const struct attempt_entry *entry,
                         const struct err *why)
 {
@@ -115,7 +116,7 @@ static void push_failed(struct attempts *attempts, const struct attempt_entry *e
     ended->token = entry->token;
     ended->phase = entry->phase;
     ended->facts.status = -1;
-    ended->cause = CAUSE_UNKNOWN;
+    ended->cause = CAUSE_WRONG_HOST;
     ended->detail = arena_text(&attempts->options.inputs->arena, why->text);
     log_error("%s", why->text);
     input_queue_push(attempts->options.inputs, &input);
@@ -190,8 +191,8 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
 {
     const struct attempts_options *options = &attempts->options;
     struct phase_command command = {0};
-    if (phase_command(options->program, options->home, order, entry->phase, &options->inputs->arena,
-                      &command, err) < 0)
+    if (phase_command(options->program, options->home, order, entry->phase, options->host,
+                      &options->inputs->arena, &command, err) < 0)
         return -1;
     const struct supervisor_client_start start = {
         .program = options->supervisor,

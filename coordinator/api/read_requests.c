@@ -9,6 +9,7 @@
 #include "coordinator/shell/archive.h"
 #include "coordinator/shell/reply.h"
 #include "coordinator/storage/logstore.h"
+#include "proto/base/io.h"
 #include "proto/json.h"
 
 #include <stdio.h>
@@ -154,7 +155,7 @@ struct requested_log {
 };
 
 static int find_publish_log(const struct lookup *lookup, const struct job_view *job,
-                            struct requested_log *log, struct err *err)
+                            uint64_t ordinal, struct requested_log *log, struct err *err)
 {
     struct publication_view publication;
     if (!job->publication || !view_publication(lookup->farm, job->publication, &publication) ||
@@ -163,17 +164,39 @@ static int find_publish_log(const struct lookup *lookup, const struct job_view *
                        job->item->variant.package);
     *log = (struct requested_log){.token = publication.token,
                                   .state = publication_state_names[publication.state]};
+    if (ordinal && !view_try(lookup->farm, job->publication, (size_t)ordinal, &log->token))
+        return err_set(err, "the publication of %s has no try %llu; it has %zu",
+                       job->item->variant.package, (unsigned long long)ordinal, publication.tries);
     return 0;
+}
+
+/* A token as the screens print it, "1.55": its log is there, or its attempt is known. */
+static bool find_log_of_token(struct shell *shell, const char *text, struct requested_log *log)
+{
+    struct attempt_view attempt;
+    unsigned long long number;
+    unsigned epoch;
+    char rest;
+    if (sscanf(text, "%9u.%19llu%c", &epoch, &number, &rest) != 2)
+        return false;
+    *log = (struct requested_log){.token = {epoch, number}, .state = ""};
+    if (view_attempt(shell->farm, log->token, &attempt)) {
+        log->state = attempt_state_names[attempt.state];
+        log->is_empty = attempt.state == ATTEMPT_SEALED && !attempt.log_bytes;
+        return true;
+    }
+    return io_exists(
+        shell_path(shell, arena_print(&shell->arena, "logs/%u/%llu.log", epoch, number)));
 }
 
 static int find_log(const struct lookup *lookup, const json_t *arguments, struct requested_log *log,
                     struct err *err)
 {
     struct job_view job = must_job(lookup->farm, lookup->job);
-    if (!strcmp(json_get_text(arguments, "kind", ""), "publish"))
-        return find_publish_log(lookup, &job, log, err);
-    const char *package = job.item->variant.package;
     uint64_t ordinal = json_get_u64(arguments, "attempt", 0);
+    if (!strcmp(json_get_text(arguments, "kind", ""), "publish"))
+        return find_publish_log(lookup, &job, ordinal, log, err);
+    const char *package = job.item->variant.package;
     struct attempt_view attempt;
     size_t index = 0;
     bool found = false;
@@ -198,11 +221,12 @@ static int find_log(const struct lookup *lookup, const json_t *arguments, struct
 
 void serve_logs(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
-    struct lookup lookup;
+    struct lookup lookup = {.farm = NULL};
     struct err err;
     struct requested_log log = {.state = ""};
-    if (lookup_job(shell, json_get_text(arguments, "job", ""), &lookup, &err) ||
-        find_log(&lookup, arguments, &log, &err)) {
+    const char *about = json_get_text(arguments, "job", "");
+    if (!find_log_of_token(shell, about, &log) &&
+        (lookup_job(shell, about, &lookup, &err) || find_log(&lookup, arguments, &log, &err))) {
         reply_refuse(shell->replies, asker, 3, "%s", err.text);
         lookup_release(&lookup);
         return;

@@ -51,6 +51,7 @@ static struct attempt *begin_attempt(struct farm *farm, const struct record *rec
     attempt->state = state_move(&attempt_table, STATE_NEW, record->kind, (int)state);
     attempt->phase = body->phase;
     attempt->detail = attempt->lines = "";
+    shape_init(&product_shape, &attempt->product);
     attempt->product.derivation = "";
     attempt->offered_ms = attempt->renewed_ms = record->at_ms;
     attempt->offered_wall_ms = record->wall_ms;

@@ -11,6 +11,9 @@
  *    job;
  *  - otherwise the job closes `blocked` unbuilt, and says which jobs it would fail like.
  *
+ * A check that failed speaks of the hardware it ran on: only failures of the job's own GPU
+ * architecture say that it would fail, too, however alike those of others look.
+ *
  * Jobs whose recipe does not evaluate (evaluate.c) are held in the same way, package by package.
  *
  * A success in the family releases all of its jobs, and so does a person (`farm release`),
@@ -150,10 +153,40 @@ size_t release_jobs(struct step *step, uint64_t run, uint64_t job)
 
 enum { WITNESSES_MAX = 2 };
 
+/* The jobs of the family that failed as the held job would, and their hosts: what counts of a
+ * failed check, in place of the whole run's tally. */
+static struct cluster_tally tally_family(const struct farm *farm, const struct job_view *held)
+{
+    struct cluster_tally tally = {.trying = query_cluster(farm, held->run, held->held_for).trying};
+    struct attempt_view attempt;
+    struct job_view job;
+    uint64_t cursor = 0;
+    while (view_job_next(farm, held->run, &cursor, &job)) {
+        bool failed = job.state == JOB_CLOSED && job.verdict == VERDICT_FAILED &&
+                      same_family(&job.item->variant, &held->item->variant) &&
+                      view_attempt(farm, job.attempt, &attempt) &&
+                      attempt.signature == held->held_for;
+        if (!failed)
+            continue;
+        tally.jobs++;
+        tally.hosts += !tally.hosts || attempt.worker != tally.host;
+        tally.first_job = tally.first_job ? tally.first_job : job.job;
+        tally.host = tally.host ? tally.host : attempt.worker;
+    }
+    return tally;
+}
+
+/* What speaks against a held job. */
+static struct cluster_tally tally_against(const struct farm *farm, const struct job_view *held)
+{
+    return held->cause == CAUSE_CHECK ? tally_family(farm, held)
+                                      : query_cluster(farm, held->run, held->held_for);
+}
+
 /* Whether enough is known about a signature to say that this job would fail, too. */
 static bool is_certain(const struct farm *farm, const struct job_view *job)
 {
-    struct cluster_tally cluster = query_cluster(farm, job->run, job->held_for);
+    struct cluster_tally cluster = tally_against(farm, job);
     assert((cluster.hosts || !cluster.jobs) && "jobs that failed nowhere");
     return cluster.jobs >= (SEEDED_BUG(ONE_WITNESS) ? 1 : WITNESSES_MAX) &&
            (cluster.hosts > 1 || SEEDED_BUG(ONE_HOST) ||
@@ -163,7 +196,7 @@ static bool is_certain(const struct farm *farm, const struct job_view *job)
 bool may_witness(const struct farm *farm, uint64_t id, uint64_t worker)
 {
     struct job_view job = must_job(farm, id);
-    struct cluster_tally cluster = query_cluster(farm, job.run, job.held_for);
+    struct cluster_tally cluster = tally_against(farm, &job);
     assert(job.state == JOB_HELD && "only a held job is a witness");
     bool second = cluster.jobs < WITNESSES_MAX || cluster.host != worker;
     return !cluster.trying && second && !query_waits_for_family(farm, id);
@@ -174,7 +207,7 @@ const char *certain_failure(const struct farm *farm, uint64_t id, struct arena *
     struct job_view job = must_job(farm, id);
     if (!is_certain(farm, &job))
         return NULL;
-    struct cluster_tally cluster = query_cluster(farm, job.run, job.held_for);
+    struct cluster_tally cluster = tally_against(farm, &job);
     struct job_view first = must_job(farm, cluster.first_job);
     assert(first.run == job.run && first.job != id && "it would fail like a job of another run");
     return arena_print(arena, "not built: it would fail like %s and %zu more: %s",

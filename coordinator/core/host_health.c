@@ -6,8 +6,10 @@
  * there, and meanwhile the host gets no more than SUSPECTS_MAX jobs in all. The host is blamed, and
  * not the jobs, when they are different packages of different families, when they ended fast or
  * other hosts build well meanwhile, and when no other host met the same failure. A host that cannot
- * be compared with others is not judged this way. Two packages that miss what the host claims to
- * have are always enough.
+ * be compared with others is not judged this way. A failure whose line names the variant's own GPU
+ * architecture ("Unsupported gpu architecture 'compute_103'" of an sm103) is the variant's, and is
+ * not held against its host: the lines of several architectures are one cause in `farm why`, too.
+ * Two packages that miss what the host claims to have are always enough.
  *
  * Quarantine is not permanent: after a time that doubles with each further quarantine, the host is
  * on probation and gets one job. A good end makes it online again; a bad one does not count against
@@ -29,14 +31,32 @@ enum {
     DOUBLINGS_MAX = 5,
 };
 
-static bool is_suspicious(const struct attempt_view *attempt)
+/* Whether the line that shows the cause names the variant's GPU: sm103, sm_103a, compute_103. */
+static bool names_its_gpu(const struct attempt_view *attempt, const struct variant *variant)
+{
+    static const char *const prefixes[] = {"compute_", "sm_", "sm"};
+    const char *number = variant->gpu + 2;
+    if (strncmp(variant->gpu, "sm", 2) != 0 || !*number)
+        return false;
+    size_t length = strlen(number);
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        for (const char *at = attempt->detail; (at = strstr(at, prefixes[i]));) {
+            at += strlen(prefixes[i]);
+            if (strncmp(at, number, length) == 0 && (at[length] < '0' || at[length] > '9'))
+                return true;
+        }
+    return false;
+}
+
+static bool is_suspicious(const struct attempt_view *attempt, const struct variant *variant)
 {
     if (attempt->outcome != OUTCOME_FAILED && attempt->outcome != OUTCOME_LOST)
         return false;
     switch (attempt->cause) {
-    case CAUSE_WRONG_HOST:
     case CAUSE_EVAL:
     case CAUSE_COMPILE:
+        return !names_its_gpu(attempt, variant);
+    case CAUSE_WRONG_HOST:
     case CAUSE_CHECK:
     case CAUSE_CONFIG:
     case CAUSE_UNKNOWN:
@@ -53,6 +73,7 @@ static bool is_suspicious(const struct attempt_view *attempt)
     case CAUSE_DENIED:
     case CAUSE_PUBLISH:
     case CAUSE_STALE:
+    case CAUSE_HARDWARE:
         break;
     }
     return false;
@@ -226,7 +247,8 @@ static void judge_host(struct step *step, const struct attempt_view *attempt)
     if (worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
         return;
     assert(attempt->state >= ATTEMPT_ENDED && "a host is judged by what has ended");
-    if (is_suspicious(attempt)) {
+    struct job_view job = must_job(step->farm, attempt->job);
+    if (is_suspicious(attempt, &job.item->variant)) {
         suspect_worker(step, attempt, &worker);
     } else if (attempt->outcome == OUTCOME_OK || SEEDED_BUG(CLEAR_BY_ANY)) {
         if (worker.suspects)

@@ -115,6 +115,28 @@ static bool adopt_attempt(struct step *step, uint64_t worker, const struct item 
     return true;
 }
 
+/* Tells the people of the run what the check of a branch lacks, once for each branch. */
+static void warn_of_check(struct step *step, uint64_t worker, const struct item *item)
+{
+    struct attempt_view attempt;
+    if (!item->warning || !*item->warning || !view_attempt(step->farm, item->token, &attempt) ||
+        attempt.worker != worker)
+        return;
+    struct job_view job = must_job(step->farm, attempt.job);
+    struct run_view run = must_run(step->farm, job.run);
+    const struct variant *variant = &job.item->variant;
+    const char *about =
+        arena_print(step->arena, "branch %s of %s: ", variant->branch, variant->project);
+    if (run.state != RUN_OPEN || run.warnings_count >= LIMIT_WARNINGS)
+        return;
+    for (size_t i = 0; i < run.warnings_count; i++)
+        if (strncmp(run.warnings[i], about, strlen(about)) == 0)
+            return;
+    const char *text = arena_print(step->arena, "%s%s (on %s)", about, item->warning,
+                                   must_worker(step->farm, worker).name);
+    decide(step, &(struct record){.kind = RECORD_RUN_WARNED, .run = {run.run, text}});
+}
+
 /* False when the attempt belongs to another worker. */
 static bool decide_attempt_item(struct step *step, uint64_t worker, const struct item *item)
 {
@@ -250,6 +272,8 @@ static void reconcile_items(struct step *step, const struct told *told)
     const struct item *foreign = NULL;
     for (size_t i = 0; i < told->items_count; i++) {
         const struct item *item = &told->items[i];
+        if (!item->is_publication)
+            warn_of_check(step, told->worker, item);
         bool own = item->is_publication ? decide_publication_item(step, told->worker, item)
                                         : decide_attempt_item(step, told->worker, item);
         if (!own && !foreign)

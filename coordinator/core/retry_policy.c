@@ -43,6 +43,9 @@ static const struct retry_policy policies[] = {
                        PUBLISH_AGAIN, "the code's own fault"},
     [CAUSE_UNKNOWN] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_JOB, 3, VERDICT_FAILED,
                        PUBLISH_AGAIN, "neither exit facts nor log show a cause"},
+    [CAUSE_HARDWARE] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
+                        PUBLISH_AGAIN,
+                        "the check met the host's hardware: other variants are not blamed"},
 };
 enum { POLICIES = sizeof policies / sizeof policies[0] };
 

@@ -288,6 +288,17 @@ bool view_publication(const struct farm *farm, uint64_t publication, struct publ
     return true;
 }
 
+bool view_try(const struct farm *farm, uint64_t publication, size_t ordinal, struct token *token)
+{
+    const struct publication *found = find_publication(farm, publication);
+    const struct try *one = found && ordinal ? found->tries_first : NULL;
+    for (size_t i = 1; one && i < ordinal; i++)
+        one = one->next;
+    if (one)
+        *token = one->token;
+    return one;
+}
+
 /* ---- workers and peers --------------------------------------------------------------------- */
 
 static void fill_worker(const struct worker *worker, struct worker_view *out)

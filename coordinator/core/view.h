@@ -130,6 +130,10 @@ struct publication_view {
 MAY_MISS bool view_publication(const struct farm *farm, uint64_t publication,
                                struct publication_view *out);
 
+/* The token of a publication's try, which names its log; `ordinal` counts from 1. */
+MAY_MISS bool view_try(const struct farm *farm, uint64_t publication, size_t ordinal,
+                       struct token *token);
+
 struct worker_view {
     uint64_t worker;
     const char *name;

@@ -5,6 +5,7 @@
  * problem of its item, never a path or an argument of ours.
  */
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/elsewhere.h"
 
 #include "coordinator/discovery/packages.h"
 #include "coordinator/matrix/filter.h"
@@ -172,7 +173,7 @@ static void add_by_platforms(const struct site *site, const struct recipe_facts 
 
 static void add_package(const struct site *site, const struct config_branch *branch,
                         const struct git_branch *at, const struct package *package,
-                        const struct package_inputs *inputs, bool has_check)
+                        const struct package_inputs *inputs, bool has_check, const char *elsewhere)
 {
     struct plan_item item = {
         .variant = {.project = site->project->name,
@@ -190,6 +191,8 @@ static void add_package(const struct site *site, const struct config_branch *bra
     };
     if (!*item.problem && site->project->builder == BUILDER_FLOX)
         item.problem = package->dotted;
+    if (!*item.problem && site->project->checkout)
+        item.problem = elsewhere;
     variant_parse_name(package->name, &item.variant, site->search->arena);
     if (*item.variant.system)
         add_item(site, &item);
@@ -224,6 +227,9 @@ static int search_branch(struct site *site, const struct config_branch *branch,
     if (tree_read(&site->git, at->commit, &tree, search->arena, search->err) < 0)
         return -1;
     site->depth = git_depth(&site->git, at->commit);
+    const char *elsewhere;
+    if (elsewhere_find(&site->git, &tree, &elsewhere, search->arena, search->err) < 0)
+        return -1;
     packages_list(&tree, &packages, &count, search->arena);
     warn_of_unused(site, branch, at, packages, count);
     for (size_t i = 0; i < count; i++)
@@ -235,7 +241,8 @@ static int search_branch(struct site *site, const struct config_branch *branch,
         return -1;
     const struct git_entry *check = tree_find(&tree, "test-build.sh");
     for (size_t i = 0; i < kept; i++)
-        add_package(site, branch, at, &packages[i], &inputs[i], check && check->kind == GIT_FILE);
+        add_package(site, branch, at, &packages[i], &inputs[i], check && check->kind == GIT_FILE,
+                    elsewhere);
     return 0;
 }
 
@@ -576,6 +583,18 @@ static int run_search(struct discovery_search *search)
         warn_of_toolkits(search);
     filter_destroy(filter);
     return result;
+}
+
+void discover_refresh_checks(const char *config, struct plan_item *items, size_t count)
+{
+    struct config now;
+    struct err err;
+    bool known = config_read(config, &now, &err) == 0;
+    for (size_t i = 0; known && i < count; i++)
+        for (size_t k = 0; k < now.projects_count; k++)
+            if (strcmp(now.projects[k].name, items[i].variant.project) == 0)
+                items[i].recipe.check = now.projects[k].check;
+    config_release(&now);
 }
 
 int discover_run(const struct discover_question *question, struct discover_answer *answer,

@@ -148,19 +148,87 @@ static int read_back(int fd, struct buf *out, struct err *err)
     return 0;
 }
 
-/* Sets the error to git's last `fatal:` line, or else to its last line. */
+/* What git, ssh and servers say of a repository that cannot be read, and what to do. The order is
+ * the priority: what stands first causes what stands below. */
+static const struct {
+    const char *text, *advice;
+} reasons[] = {
+    {"REMOTE HOST IDENTIFICATION HAS CHANGED",
+     "if that is right, remove the old key: ssh-keygen -R HOST, as the user who runs farmd"},
+    {"Host key verification failed",
+     "no key of the host is known: connect once by ssh as the user who runs farmd, or add its key "
+     "to ~/.ssh/known_hosts"},
+    {"Permission denied (", "add an ssh key of the user who runs farmd to the account, or use the "
+                            "https URL of a public repository"},
+    {"Authentication failed", "the server wants a login: use an ssh URL with a key"},
+    {"could not read Username",
+     "the repository is private or does not exist: check the URL, or use "
+     "an ssh URL with a key"},
+    {"could not read Password", "the server wants a login: use an ssh URL with a key"},
+    {"Repository not found", "check the URL; a private repository needs an ssh URL with a key"},
+    {"' not found", "check the URL; a private repository needs an ssh URL with a key"},
+    {"does not appear to be a git repository", "check the URL"},
+    {"does not exist", "check the URL"},
+    {"dubious ownership", "the repository belongs to another user: git config --global "
+                          "safe.directory, as the user who runs farmd"},
+    {"ould not resolve host", "check the host's name and the network"},
+    {"Connection refused", "check the URL's host and port"},
+    {"Connection timed out", "check the network: the host does not answer"},
+    {"Network is unreachable", "check the network"},
+    {"SSL certificate problem", "the server's certificate is not trusted here"},
+};
+enum { REASONS = sizeof reasons / sizeof reasons[0] };
+
+/* Without git's and a server's prefixes. */
+static const char *strip_prefixes(const char *line)
+{
+    static const char *const prefixes[] = {"remote: ", "fatal: ", "ERROR: ", "error: "};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(line, prefixes[i], strlen(prefixes[i])) == 0)
+            line += strlen(prefixes[i]);
+    return line;
+}
+
+/* These follow each failed connection and say nothing of it. */
+static bool is_general(const char *line)
+{
+    return strstr(line, "Could not read from remote repository") ||
+           strstr(line, "Please make sure you have the correct access rights") ||
+           strcmp(line, "and the repository exists.") == 0;
+}
+
+/* The line that says why: of the highest row, or else git's last `fatal:` line, or else its last.
+ * *advice is what to do, or "". Cuts the text into lines. */
+static const char *find_reason(char *text, const char **advice)
+{
+    const char *found = NULL, *last = NULL;
+    size_t best = REASONS;
+    bool fatal = false;
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+        for (size_t i = 0; i < best; i++)
+            if (strstr(line, reasons[i].text)) {
+                best = i;
+                found = line;
+            }
+        bool is_fatal = strncmp(line, "fatal: ", 7) == 0;
+        if (*line && !is_general(line) && (is_fatal || !fatal))
+            last = line;
+        fatal |= is_fatal && !is_general(line);
+    }
+    *advice = best < REASONS ? reasons[best].advice : "";
+    return found ? found : last;
+}
+
 static int set_git_error(const char *what, const struct files *files, struct err *err)
 {
     struct buf text = {0};
+    const char *advice;
     if (read_back(files->err, &text, err) < 0)
         return -1;
-    char *said = NULL;
-    for (char *rest = (char *)text.data, *line; (line = strsep(&rest, "\n"));)
-        if (*line && (!said || strncmp(line, "fatal: ", 7) == 0))
-            said = line;
-    if (said && strncmp(said, "fatal: ", 7) == 0)
-        said += 7;
-    err_set(err, "git %s failed: %.400s", what, said ? said : "it was killed or gave no reason");
+    const char *said = find_reason((char *)text.data, &advice);
+    err_set(err, "git %s failed: %.300s%s%s", what,
+            said ? strip_prefixes(said) : "it was killed or gave no reason", *advice ? ": " : "",
+            advice);
     buf_release(&text);
     return -1;
 }

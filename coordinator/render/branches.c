@@ -18,6 +18,7 @@ enum { HOLD_TEXT_MAX = 80 };
 struct branch_counts {
     const struct variant *variant; /* of the first job: has project, branch and commit */
     size_t total, fine, failed, other, building, waiting, on_hold, superseded;
+    size_t unchecked; /* built, and their checks did not run or proved nothing */
     enum cause hold_cause;
     const char *hold_detail; /* of the first job on hold */
     size_t wanted, published, publish_failed, held, built_only;
@@ -98,6 +99,13 @@ static void count_hold(struct branch_counts *tally, const struct job_view *job)
     }
 }
 
+static bool is_unchecked(const struct farm *farm, const struct job_view *job)
+{
+    struct attempt_view attempt;
+    return job->verdict == VERDICT_OK && view_attempt(farm, job->attempt, &attempt) &&
+           attempt.product && *attempt.product->unchecked;
+}
+
 static void count_job(struct tallies *tallies, const struct job_view *job)
 {
     struct branch_counts *tally = branch_tally(tallies, &job->item->variant);
@@ -114,6 +122,7 @@ static void count_job(struct tallies *tallies, const struct job_view *job)
         count_hold(tally, job);
     else
         tally->waiting++;
+    tally->unchecked += is_unchecked(tallies->farm, job);
     tally_publication(tallies, tally, job);
 }
 
@@ -133,6 +142,7 @@ static json_t *summary_of(const struct branch_counts *tally)
         buf_print(&out, ", %zu failed (%zu cause%s)", failed, tally->causes,
                   tally->causes == 1 ? "" : "s");
     add_part(&out, tally->built_only, "built, not published");
+    add_part(&out, tally->unchecked, "not checked");
     add_part(&out, tally->held, "held");
     add_part(&out, tally->other, "not built");
     add_part(&out, tally->superseded, "superseded");
@@ -167,6 +177,7 @@ static json_t *branch_from(const struct branch_counts *tally)
         {"on_hold", tally->on_hold},
         {"built_only", tally->built_only},
         {"superseded", tally->superseded},
+        {"unchecked", tally->unchecked},
     };
     json_t *object = json_object();
     json_object_set_new(object, "project", json_text(tally->variant->project));

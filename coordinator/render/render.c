@@ -297,6 +297,7 @@ static void set_attempt(json_t *object, const struct farm *farm, const struct jo
     set_number(object, "started_at", attempt.offered_wall_ms);
     set_text(object, "checked",
              checked_names[known && attempt.product ? attempt.product->checked : CHECKED_NONE]);
+    set_text(object, "unchecked", known && attempt.product ? attempt.product->unchecked : "");
 }
 
 static json_t *job_from_view(const struct farm *farm, const struct job_view *view)

@@ -19,7 +19,7 @@ json_t *render_runs(const struct farm *farm); /* [run without jobs...] */
 /* {job, run, project, branch, commit, package, system, gpu, isa, cuda, python, state, verdict,
  * cause, detail, worker, attempts, attempt:"1.42", log:"1.42", stop:{cause, in_ms}|null,
  * publication:{state, cause, detail, target, stop}|null, published: true|false, skipped...,
- * checked, planned_at, closed_at} */
+ * checked, unchecked, planned_at, closed_at} */
 json_t *render_job(const struct farm *farm, uint64_t job);
 json_t *render_attempts(const struct farm *farm,
                         uint64_t job); /* [{token, ordinal, worker, ...}] */

@@ -50,6 +50,30 @@ int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err
     return result;
 }
 
+/* O_NONBLOCK: to open a pipe must not wait for its writer. */
+enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
+{
+    struct stat file;
+    size_t begin = out->size;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return IO_ABSENT;
+    if (fd < 0) {
+        err_set(err, "cannot open %s: %s", path,
+                errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+        return IO_REFUSED;
+    }
+    int result = fstat(fd, &file) == 0 && S_ISREG(file.st_mode)
+                     ? read_up_to(fd, path, bytes_max, out, err)
+                     : err_set(err, "%s is not a regular file", path);
+    close(fd);
+    if (result < 0 && out->data) {
+        out->size = begin;
+        out->data[begin] = '\0';
+    }
+    return result < 0 ? IO_REFUSED : IO_READ;
+}
+
 int io_write_all(int fd, const void *data, size_t size, struct err *err)
 {
     for (size_t done = 0; done < size;) {

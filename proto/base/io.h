@@ -12,6 +12,12 @@
 
 /* Reads a whole file of at most `bytes_max` bytes, appending to `out`. */
 int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err *err);
+/* The one door to a file that a build, a person or another program may have written: tells a file
+ * that is absent from one that is refused. Refused are a link, a device or another thing that is no
+ * regular file, one of more than `bytes_max` bytes, and one that cannot be read; err then has the
+ * reason. A file that is absent leaves `out` and err as they are. What is read is appended. */
+enum io_found { IO_REFUSED = -1, IO_READ, IO_ABSENT };
+enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, struct err *err);
 /* Replaces a file atomically: temporary file in the same folder, rename. `durable` adds fsync of
  * file and folder. Fails where io_may_replace does. */
 int io_write_file(const char *path, const void *data, size_t size, mode_t mode, bool durable,

@@ -154,6 +154,19 @@ one_worker() {
 	wait_until 20 workers_online 1
 }
 
+@test "a group of build users that is missing is named before anything is built" {
+	[ "$(id -u)" -eq 0 ] || skip "only root's nix wants build users"
+	command -v nix >/dev/null || skip "no nix here"
+	sed -i 's/^build-users-group.*/build-users-group = farmnone/' "$NIX_CONF_DIR/nix.conf"
+	enrol_somewhere --slots 1
+	run worker doctor
+	says 'group farmnone does not exist'
+	says 'groupadd --system farmnone'
+	one_worker
+	run -1 farm worker smoke one
+	says 'group farmnone does not exist'
+}
+
 @test "worker smoke sends a job through the real queue, also to a drained host" {
 	one_worker
 	run -0 farm worker smoke one

@@ -61,7 +61,8 @@ has() {
 	has network $short-avx2-no-network
 	has compile $short-avx2-hash-mismatch
 	has eval $short-avx2-eval-error
-	has check $short-avx2-check-fails
+	has none $short-avx2-check-fails ok # no GPU of sm90 here: it is not checked
+	job_is $short-avx2-check-fails checked none
 	has silent $short-avx2-silent timed-out
 	has timeout $short-avx2-endless timed-out
 	job_is torchvision-python313-darwin-mps verdict unroutable

@@ -36,6 +36,10 @@ build_of() {
 	wait_until 30 run_is closed
 	farm logs sm90-avx2 --raw >"$top/read"
 	cmp "$top/wrote" "$top/read"
+	# The number that why prints, without the name of the job.
+	farm why sm90-avx2 --json >"$top/why"
+	farm logs "$(jq -r .why.log "$top/why")" --raw | cmp - "$top/wrote"
+	refuses 3 "" farm logs 1.99999
 }
 
 @test "a hundred megabytes come back identical" {

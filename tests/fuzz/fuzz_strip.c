@@ -4,7 +4,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "coordinator/cli/screen/print.h"
-#include "coordinator/cli/screen/sanitize.h"
+#include "proto/base/sanitize.h"
 #include "proto/base/utf8.h"
 
 /* Bytes of the colour sequence at `text`, 0 when it is none. */

@@ -272,6 +272,7 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->facts.disk_bytes = number(&words, "used", 0);
     item->signature = number(&words, "sign", 0);
     item->lines = value(&words, "lines", "");
+    item->warning = value(&words, "warning", "");
     int stop = shape_enum_value(cause_names, value(&words, "stop", "none"));
     item->stop_cause = (enum cause)stop;
     item->stop_at_ms = number(&words, "stopat", 0);

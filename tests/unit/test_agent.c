@@ -281,7 +281,7 @@ static void in_ended(struct play *play)
     else if (cause > 0)
         ended->cause = (enum cause)cause, ended->facts.status = 1;
     else if (ended->phase == PHASE_BUILD)
-        ended->product = (struct product){"/nix/store/x.drv", paths, 1, CHECKED_NONE};
+        ended->product = (struct product){"/nix/store/x.drv", paths, 1, CHECKED_NONE, ""};
     else if (ended->phase == PHASE_CHECK)
         ended->product.checked = CHECKED_CPU;
     step(play, &input);

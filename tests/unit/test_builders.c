@@ -70,9 +70,14 @@ static const char recipes[] =
     "EOF\n"
     "cat > test-build.sh <<'EOF'\n"
     "#!/bin/sh\n"
+    "case $FARM_CUDA in 99.1) farm-no-such-python -c 'import torch'; exit ;; esac\n"
+    "case $FARM_CUDA in 99.2) echo 'CUDA error: no CUDA-capable device is detected'; exit 1;; "
+    "esac\n"
+    "case $FARM_CUDA in 99.3) test $FARM_CHECK = cpu && test -z \"$CUDA_VISIBLE_DEVICES\" && echo "
+    "it is $FARM_RESULT; exit ;; esac\n"
     "echo checking $1 at $FARM_RESULT\n"
     "test \"$(readlink result-$1)\" = \"$FARM_RESULT\" && test \"$(cat $FARM_RESULT)\" = lib\n"
-    "test ! -e \"$FARM_RESULT-no\" && test \"$FARM_GPU\" != sm999\n"
+    "test ! -e \"$FARM_RESULT-no\" && test \"$FARM_CUDA\" != 99.9\n"
     "EOF\n"
     "chmod +x test-build.sh\n"
     "echo '{\"version\":1,\"name\":\"t\"}' > .flox/env.json\n"
@@ -191,7 +196,7 @@ static void run_under_supervisor(const struct order *order, enum phase phase)
     struct phase_command command;
     struct supervisor_client *client = NULL;
     struct err err = {""};
-    if (phase_command(FARM_BINARY_DIR "/bin/farm-worker", shared->path, order, phase,
+    if (phase_command(FARM_BINARY_DIR "/bin/farm-worker", shared->path, order, phase, &host,
                       &shared->arena, &command, &err) < 0)
         fail_msg("%s", err.text);
     struct supervisor_client_start start = {
@@ -388,12 +393,111 @@ static void a_failing_check_is_no_compile_error(void **state)
     (void)state;
     need("nix-store");
     struct order order = order_for(BUILDER_NIX, "good");
-    order.variant.gpu = "sm999";
+    order.variant.cuda = "99.9";
     struct agent_phase_ended ended = build(&order);
     assert_well(&order, &ended);
     ended = run(&order, PHASE_CHECK);
     assert_failed(&order, &ended, CAUSE_CHECK, "");
     assert_int_equal(ended.product.checked, CHECKED_NONE);
+    assert_string_equal(ended.product.unchecked, "");
+}
+
+/* ---- the check ---------------------------------------------------------------------------- */
+
+/* Checks what a command made, on a branch whose script plays the part that `part` names. */
+static struct agent_phase_ended check_as(const char *part, enum check_mode mode)
+{
+    struct order order = order_for(BUILDER_COMMAND, "made");
+    order.recipe.command = "echo $PWD > $FARM_OUTPUTS";
+    order.recipe.check = mode;
+    order.variant.cuda = part;
+    struct agent_phase_ended ended = build(&order);
+    assert_well(&order, &ended);
+    return run(&order, PHASE_CHECK);
+}
+
+static void a_check_that_cannot_start_is_no_failure(void **state)
+{
+    (void)state;
+    struct agent_phase_ended ended = check_as("99.1", CHECK_AUTO);
+    assert_int_equal(ended.cause, CAUSE_NONE);
+    assert_int_equal(ended.product.checked, CHECKED_NONE);
+    assert_int_equal(ended.facts.status, 127);
+    assert_non_null(strstr(ended.product.unchecked, "could not start"));
+    assert_non_null(strstr(ended.product.unchecked, "farm-no-such-python"));
+    assert_non_null(strstr(ended.warning, "farm-no-such-python"));
+    ended = check_as("99.1", CHECK_REQUIRED);
+    assert_int_equal(ended.cause, CAUSE_CONFIG);
+    assert_non_null(strstr(ended.detail, "farm-no-such-python"));
+}
+
+static void a_check_that_speaks_of_the_gpu_blames_nobody(void **state)
+{
+    (void)state;
+    struct agent_phase_ended ended = check_as("99.2", CHECK_AUTO);
+    assert_int_equal(ended.cause, CAUSE_NONE);
+    assert_non_null(strstr(ended.product.unchecked, "no CUDA-capable device"));
+    ended = check_as("99.2", CHECK_REQUIRED);
+    assert_int_equal(ended.cause, CAUSE_HARDWARE);
+}
+
+static void a_check_knows_what_a_command_made(void **state)
+{
+    (void)state;
+    struct agent_phase_ended ended = check_as("99.3", CHECK_AUTO);
+    assert_int_equal(ended.cause, CAUSE_NONE);
+    assert_int_equal(ended.product.checked, CHECKED_CPU);
+    assert_int_equal(ended.product.paths_count, 1);
+    struct order order = {.token = {.epoch = 1, .number = next_number - 1}};
+    assert_non_null(
+        strstr(log_of(&order), arena_print(&shared->arena, "it is %s\n", ended.product.paths[0])));
+}
+
+static void without_its_gpu_a_variant_is_not_checked(void **state)
+{
+    (void)state;
+    struct order order = order_for(BUILDER_COMMAND, "made");
+    order.recipe.command = "true";
+    order.variant.gpu = "sm999";
+    struct agent_phase_ended ended = build(&order);
+    assert_well(&order, &ended);
+    assert_true(phase_skip(&order, PHASE_CHECK, &host));
+    ended = run(&order, PHASE_CHECK);
+    assert_int_equal(ended.product.checked, CHECKED_NONE);
+    assert_string_equal(ended.product.unchecked,
+                        "its check needs a GPU of sm999, and the host has none");
+}
+
+static void what_a_check_lacks_is_found_before_the_build(void **state)
+{
+    (void)state;
+    struct order order = order_for(BUILDER_COMMAND, "made");
+    begin(&order);
+    struct agent_phase_ended ended = run(&order, PHASE_CHECKOUT);
+    assert_string_equal(ended.warning,
+                        "test-build.sh calls farm-no-such-python, which is not in PATH");
+    order = order_for(BUILDER_COMMAND, "made");
+    order.recipe.check = CHECK_OFF;
+    begin(&order);
+    ended = run(&order, PHASE_CHECKOUT);
+    assert_string_equal(ended.warning, "");
+}
+
+static void too_many_outputs_are_an_error(void **state)
+{
+    (void)state;
+    struct order order = order_for(BUILDER_COMMAND, "made");
+    order.recipe.checkout = false;
+    order.recipe.command = "yes /x/made | head -c 99000 > $FARM_OUTPUTS";
+    begin(&order);
+    struct agent_phase_ended ended = run(&order, PHASE_BUILD);
+    assert_failed(&order, &ended, CAUSE_CONFIG, "$FARM_OUTPUTS cannot be read: ");
+    order = order_for(BUILDER_COMMAND, "made");
+    order.recipe.checkout = false;
+    order.recipe.command = "ln -s /etc/passwd $FARM_OUTPUTS";
+    begin(&order);
+    ended = run(&order, PHASE_BUILD);
+    assert_failed(&order, &ended, CAUSE_CONFIG, "symbolic link");
 }
 
 static void nix_failures_are_told_apart(void **state)
@@ -627,6 +731,12 @@ int main(void)
         cmocka_unit_test(a_publish_that_was_killed_is_unsure),
         cmocka_unit_test(nix_builds_and_checks),
         cmocka_unit_test(a_failing_check_is_no_compile_error),
+        cmocka_unit_test(a_check_that_cannot_start_is_no_failure),
+        cmocka_unit_test(a_check_that_speaks_of_the_gpu_blames_nobody),
+        cmocka_unit_test(a_check_knows_what_a_command_made),
+        cmocka_unit_test(without_its_gpu_a_variant_is_not_checked),
+        cmocka_unit_test(what_a_check_lacks_is_found_before_the_build),
+        cmocka_unit_test(too_many_outputs_are_an_error),
         cmocka_unit_test(nix_failures_are_told_apart),
         cmocka_unit_test(a_signed_cache_gets_it_once),
         cmocka_unit_test(a_path_that_is_gone_is_stale),

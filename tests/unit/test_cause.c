@@ -386,7 +386,63 @@ static void details_are_clean_text(void **state)
     static const char text[] = "50%\r\033[31;1mx.c:1:1: error:\033[0m b\0ad \xff\xfe end\007\r\n";
     struct cause_verdict verdict = find_in(PHASE_BUILD, &failed, text, sizeof text - 1);
     assert_int_equal(verdict.cause, CAUSE_COMPILE);
-    assert_string_equal(verdict.detail, "x.c:1:1: error: b ad ?? end");
+    assert_string_equal(verdict.detail, "x.c:1:1: error: bad \xef\xbf\xbd\xef\xbf\xbd end");
+}
+
+/* The payload of titles, links and device strings is no text, in whichever form it ends. */
+static void the_payload_of_a_sequence_is_gone(void **state)
+{
+    (void)state;
+    static const char plain[] = "x.c:1:1: error: no such thing\n";
+    static const char text[] =
+        "\033]0;title a\007x.c:1:1: \033]8;;file:///x\033\\error\033]8;;\033\\: \033Pq#0;2\033\\no "
+        "such \033[1mthing\033(B\033]0;not closed\n";
+    struct cause_verdict verdict = find_in(PHASE_BUILD, &failed, text, sizeof text - 1);
+    assert_string_equal(verdict.detail, "x.c:1:1: error: no such thing");
+    struct cause_verdict same = find_in(PHASE_BUILD, &failed, plain, sizeof plain - 1);
+    assert_int_equal(verdict.signature, same.signature);
+}
+
+static void an_error_that_nix_recovers_from_is_no_reason(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    static const char network[] = "warning: error: unable to download 'https://c/x': HTTP error "
+                                  "500; retrying in 280 ms\n",
+                      store[] = "warning: error: path '/nix/store/a' is not valid\n";
+    struct cause_verdict verdict = find(
+        PHASE_BUILD, arena_print(&arena, "%s%sbuilding\nerror: some reason\n", network, store));
+    assert_int_equal(verdict.cause, CAUSE_COMPILE);
+    assert_string_equal(verdict.detail, "error: some reason");
+    verdict = find(PHASE_BUILD, arena_print(&arena,
+                                            "%serror: builder for '/nix/store/x.drv' failed "
+                                            "with exit code 1\n%s",
+                                            store, network));
+    assert_int_equal(verdict.cause, CAUSE_COMPILE);
+    verdict = find(PHASE_BUILD,
+                   arena_print(&arena, "%serror: unable to download 'https://c/x'\n", network));
+    assert_int_equal(verdict.cause, CAUSE_NETWORK);
+    assert_string_equal(verdict.detail, "error: unable to download 'https://c/x'");
+    arena_clear(&arena);
+}
+
+static void the_line_above_git_s_last_one_is_the_reason(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    static const char last[] = "fatal: Could not read from remote repository.\n\nPlease make sure "
+                               "you have the correct access rights\nand the repository exists.\n";
+    struct cause_verdict verdict =
+        find(PHASE_CHECKOUT, arena_print(&arena, "Host key verification failed.\r\n%s", last));
+    assert_int_equal(verdict.cause, CAUSE_AUTH);
+    assert_string_equal(verdict.detail, "Host key verification failed.");
+    verdict =
+        find(PHASE_CHECKOUT, arena_print(&arena, "kex_exchange_identification: banned\n%s", last));
+    assert_int_equal(verdict.cause, CAUSE_NETWORK);
+    assert_string_equal(verdict.detail, "kex_exchange_identification: banned");
+    verdict = find(PHASE_CHECKOUT, last);
+    assert_string_equal(verdict.detail, "fatal: Could not read from remote repository.");
+    arena_clear(&arena);
 }
 
 /* Without a NUL behind it. */
@@ -563,6 +619,9 @@ int main(void)
         cmocka_unit_test(a_lost_supervisor_is_a_lost_host),
         cmocka_unit_test(without_words_the_phase_and_the_signal_tell),
         cmocka_unit_test(details_are_clean_text),
+        cmocka_unit_test(the_payload_of_a_sequence_is_gone),
+        cmocka_unit_test(an_error_that_nix_recovers_from_is_no_reason),
+        cmocka_unit_test(the_line_above_git_s_last_one_is_the_reason),
         cmocka_unit_test(a_line_of_a_megabyte_is_cut_around_the_match),
         cmocka_unit_test(a_cut_never_breaks_a_character),
         cmocka_unit_test(variants_that_fail_alike_have_one_signature),

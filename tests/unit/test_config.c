@@ -163,7 +163,7 @@ static const struct broken table[] = {
      "2:13: match: invalid regular expression: missing closing parenthesis, at character 4"},
     {"rules:\n  - {match: a, cause: sabotage}\n",
      "2:23: cause: expected oom, disk-full, silent, timeout, host-lost, network, store, eval, "
-     "wrong-host, auth, denied, config, publish, stale, check, compile or unknown, not "
+     "wrong-host, auth, denied, config, publish, stale, check, compile, unknown or hardware, not "
      "\"sabotage\""},
     {"rules:\n  - {match: \"\", cause: network}\n",
      "2:13: match: expected a regular expression on one line"},

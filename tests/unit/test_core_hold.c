@@ -60,6 +60,53 @@ static void others_go_before_the_family_of_what_failed(void **state)
     history_end(h);
 }
 
+static void a_failed_check_counts_for_its_own_hardware(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux gpu=sm80, b x86_64-linux gpu=sm80, c x86_64-linux "
+                  "gpu=sm90, d x86_64-linux gpu=sm90\n"
+                  "status w1 : 1.1 ended failed check at=check detail=bad sign=7\n"
+                  "status w1 : 1.2 ended failed check at=check detail=bad sign=7");
+    assert_int_equal(job_of(h, 2).state, JOB_LEASED); /* two failed so, but one of sm80 only */
+    assert_int_equal(job_of(h, 4).state, JOB_HELD);
+    history_do(h, "status w1 : 1.3 ended ok");
+    assert_int_equal(job_of(h, 4).state, JOB_LEASED); /* the witness of sm90 */
+    history_do(h, "status w1 : 1.4 ended ok");
+    assert_int_equal(job_of(h, 4).verdict, VERDICT_OK);
+    history_end(h);
+}
+
+static void the_hardware_of_a_host_holds_nobody(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux gpu=sm80, b x86_64-linux gpu=sm80\n"
+                  "status w1 : 1.1 ended failed hardware at=check detail=no-kernel-image sign=7");
+    assert_int_equal(job_of(h, 1).verdict, VERDICT_FAILED);
+    assert_int_equal(job_of(h, 2).state, JOB_LEASED);
+    history_end(h);
+}
+
+static void a_branch_is_warned_of_once(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=2\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux, b x86_64-linux");
+    history_expect(h, "status w1 : 1.1 running build warning=test-build.sh-calls-x",
+                   "run-warned run=1 reason=\"branch main of p: test-build.sh-calls-x (on w1)\"\n"
+                   "attempt-moved...\n> orders 1\n");
+    history_rebuild(h);
+    history_expect(h,
+                   "status w1 : 1.1 running build warning=test-build.sh-calls-x, "
+                   "1.2 running build warning=another",
+                   "attempt-moved...\n");
+    history_end(h);
+}
+
 static void one_of_each_family_goes_first(void **state)
 {
     (void)state;
@@ -906,6 +953,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(others_go_before_the_family_of_what_failed),
+        cmocka_unit_test(a_failed_check_counts_for_its_own_hardware),
+        cmocka_unit_test(the_hardware_of_a_host_holds_nobody),
+        cmocka_unit_test(a_branch_is_warned_of_once),
         cmocka_unit_test(one_of_each_family_goes_first),
         cmocka_unit_test(a_success_releases_its_family),
         cmocka_unit_test(a_success_of_another_run_releases_a_family),

@@ -829,6 +829,11 @@ static void removing_a_host_in_doubt_tells_where_to_look(void **state)
     history_do(h, "remove x w1 discard");
     struct publication_view view;
     assert_true(view_publication(history_farm(h), 1, &view)); /* held, and in doubt */
+    struct token try;                                         /* the log of each try can be read */
+    assert_true(view.tries > 1 && view_try(history_farm(h), 1, 1, &try) && try.number == 2);
+    assert_true(view_try(history_farm(h), 1, view.tries, &try) && token_equal(try, view.token));
+    assert_false(view_try(history_farm(h), 1, view.tries + 1, &try) ||
+                 view_try(history_farm(h), 1, 0, &try));
     assert_non_null(strstr(view.detail, "look at the target"));
     assert_true(view_publication(history_farm(h), 2, &view)); /* held with it */
     assert_string_equal(view.detail, "its worker was removed before it was published");

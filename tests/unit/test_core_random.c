@@ -150,7 +150,7 @@ static void progress(struct world *world, struct robot *robot)
     }
     bool well = world->healing || draw(world, 2);
     enum outcome outcome = well ? OUTCOME_OK : OUTCOME_OK + 1 + (int)draw(world, 4);
-    enum cause cause = well ? CAUSE_NONE : (enum cause)draw(world, CAUSE_UNKNOWN + 1);
+    enum cause cause = well ? CAUSE_NONE : (enum cause)draw(world, CAUSE_HARDWARE + 1);
     if (cause == CAUSE_WRONG_HOST && draw(world, 4))
         cause = CAUSE_NETWORK; /* quarantines would soon leave nobody */
     end_item(world, item, outcome, cause);

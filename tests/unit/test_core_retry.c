@@ -332,6 +332,23 @@ static const char *const black_hole =
     "e x86_64-linux gpu=sm61, f x86_64-linux gpu=sm75\n"
     "status w2 : 1.2 running build";
 
+/* Each tool names another architecture; the host is as good as before. */
+static void architectures_that_a_toolkit_lacks_are_no_host_s_fault(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h, black_hole);
+    history_do(h, "status w1 : 1.1 ended failed compile at=build detail=no-sm80a sign=7\n"
+                  "status w1 : 1.3 ended failed compile at=build detail=no-gcc sign=7\n"
+                  "status w1 : 1.4 ended failed compile at=build detail=no-sm100 sign=7\n"
+                  "status w1 : 1.5 ended failed compile at=build detail=no-sm61 sign=7");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    assert_int_equal(worker.suspects, 1); /* for the compiler that it lacks */
+    history_end(h);
+}
+
 static void a_black_hole_eats_three_jobs(void **state)
 {
     (void)state;
@@ -985,6 +1002,7 @@ int main(void)
         cmocka_unit_test(memory_that_was_not_enough_is_remembered),
         cmocka_unit_test(disk_that_was_not_enough_is_remembered),
         cmocka_unit_test(a_full_host_is_cleaned_before_its_next_job),
+        cmocka_unit_test(architectures_that_a_toolkit_lacks_are_no_host_s_fault),
         cmocka_unit_test(a_black_hole_eats_three_jobs),
         cmocka_unit_test(what_other_hosts_meet_too_is_not_the_hosts_fault),
         cmocka_unit_test(one_family_that_fails_is_not_the_hosts_fault),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -632,6 +633,59 @@ static void what_is_not_there_is_an_error(void **state)
     assert_non_null(strstr(rig->err.text, "/nowhere/farm.yaml"));
 }
 
+/* Without them a checkout has empty folders and pointers, from which something would be built. */
+static void what_git_does_not_have_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "sample");
+    configure(rig, url, "    branches: [{name: main}]\n");
+    shell(rig,
+          "git clone -q build-torchvision.git work 2>/dev/null; cd work; git config user.name a; "
+          "git config user.email a@b; mkdir -p data/deep; "
+          "echo '*.bin filter=lfs diff=lfs merge=lfs -text' > data/.gitattributes; "
+          "echo plain > data/deep/a.bin; git -c filter.lfs.clean=cat add -A; "
+          "git commit -qm plain; git push -q");
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.items[0].problem, "");
+    shell(rig, "cd work; printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%064d\n"
+               "size 5\n' 0 > data/deep/b.bin; cp data/deep/b.bin data/c.txt; "
+               "git -c filter.lfs.clean=cat add -A; git commit -qm lfs; git push -q");
+    ask_filter(rig, "");
+    assert_non_null(strstr(rig->answer.items[0].problem, "data/deep/b.bin is kept by git-lfs"));
+    shell(rig, "cd work; git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),lib/sub; "
+               "git commit -qm module; git push -q");
+    ask_filter(rig, "");
+    assert_non_null(strstr(rig->answer.items[0].problem, "lib/sub is a submodule"));
+}
+
+/* What ssh and servers say before git's general last words. */
+static void what_git_says_first_is_the_reason(void **state)
+{
+    struct rig *rig = *state;
+    struct discover_answer answer;
+    static const char *const rows[][2] = {
+        {"Host key verification failed.", "no key of the host is known"},
+        {"git@x: Permission denied (publickey).", "add an ssh key"},
+        {"ERROR: Repository not found.", "check the URL"},
+        {"ssh: connect to host x port 22: Connection refused", "check the URL's host and port"},
+        {"kex_exchange_identification: banned", ""},
+    };
+    configure(rig, "ssh://git@vision.example/build.git", "    branches: [{name: main}]\n");
+    struct discover_question asked = question(rig, "");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_file(rig, "ssh",
+                   arena_print(&rig->arena, "#!/bin/sh\necho '%s' >&2\nexit 255\n", rows[i][0]));
+        chmod(arena_print(&rig->arena, "%s/ssh", rig->home), 0755);
+        setenv("GIT_SSH", arena_print(&rig->arena, "%s/ssh", rig->home), 1);
+        assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), -1);
+        const char *line = rows[i][0] + (strncmp(rows[i][0], "ERROR: ", 7) ? 0 : 7);
+        const char *wanted = arena_print(&rig->arena, "git fetch failed: %s", line);
+        if (!strstr(rig->err.text, wanted) || !strstr(rig->err.text, rows[i][1]))
+            fail_msg("%s", rig->err.text);
+    }
+    unsetenv("GIT_SSH");
+}
+
 /* The first fetch is killed, as by a kernel that is short of memory, and leaves its locks. */
 static void a_killed_git_is_asked_again(void **state)
 {
@@ -766,6 +820,8 @@ int main(int argc, char **argv)
         TEST(answers_that_are_none_are_errors),
         TEST(names_of_several_branches_are_counted_by_pairs),
         TEST(init_writes_a_config_that_works),
+        TEST(what_git_says_first_is_the_reason),
+        TEST(what_git_does_not_have_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

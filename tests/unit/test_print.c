@@ -4,7 +4,7 @@
 #include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
-#include "coordinator/cli/screen/sanitize.h"
+#include "proto/base/sanitize.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

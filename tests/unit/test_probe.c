@@ -91,6 +91,18 @@ static void its_owner_sets_the_limits(void **state)
     assert_int_equal(host.heavy_slots, 1);
 }
 
+/* Heavy jobs have slots of their own, so the others are bounded by what light ones need. */
+static void light_jobs_get_a_slot_each_core(void **state)
+{
+    (void)state;
+    const uint64_t gib = 1ull << 30;
+    assert_int_equal(probe_default_slots(16, 64 * gib, 1), 16);
+    assert_int_equal(probe_default_slots(16, 12 * gib, 1), 6); /* memory is scarcer */
+    assert_int_equal(probe_default_slots(16, gib, 2), 3); /* a light one beside the heavy ones */
+    assert_int_equal(probe_default_slots(2, 64 * gib, 1), 2);
+    assert_int_equal(probe_default_slots(1, 64 * gib, 1), 1);
+}
+
 static void each_file_system_is_there_once(void **state)
 {
     struct place *place = *state;
@@ -158,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_host_says_what_it_is),
         TEST(its_owner_sets_the_limits),
+        cmocka_unit_test(light_jobs_get_a_slot_each_core),
         TEST(each_file_system_is_there_once),
         TEST(free_bytes_are_asked_again),
         TEST(programs_are_asked_for_their_versions),

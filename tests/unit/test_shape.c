@@ -172,7 +172,8 @@ static void enum_names_read_back(void **state)
     (void)state;
     assert_int_equal(shape_enum_value(cause_names, "wrong-host"), CAUSE_WRONG_HOST);
     assert_int_equal(shape_enum_value(cause_names, "unknown"), CAUSE_UNKNOWN);
-    assert_null(cause_names[CAUSE_UNKNOWN + 1]);
+    assert_int_equal(shape_enum_value(cause_names, "hardware"), CAUSE_HARDWARE);
+    assert_null(cause_names[CAUSE_HARDWARE + 1]);
     assert_int_equal(shape_enum_value(verdict_names, "unroutable"), VERDICT_UNROUTABLE);
     assert_int_equal(shape_enum_value(target_kind_names, "nix-cache"), TARGET_NIX_CACHE);
     assert_int_equal(shape_enum_value(phase_names, "publish"), PHASE_PUBLISH);

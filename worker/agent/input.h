@@ -40,7 +40,8 @@ struct agent_phase_ended {
     const char *detail;
     uint64_t signature;
     const char *lines;                       /* the lines of the log that show the cause */
-    struct product product;                  /* BUILD: what was built; CHECK: only `checked` */
+    struct product product;                  /* BUILD: what was built; CHECK: what was checked */
+    const char *warning;                     /* as in struct item; NULL: none */
     bool already_published, rebuilt, unsure; /* set by PUBLISH only */
     uint64_t log_bytes;
 };

@@ -128,7 +128,8 @@ static bool ended_well(const struct agent_phase_ended *ended)
     if (SEEDED_BUG(AGENT_TRUSTS_EXITS))
         return true;
     bool lost = ended->supervisor_lost || was_cut_off(&ended->facts);
-    return !lost && ended->cause == CAUSE_NONE && ended->facts.status == 0;
+    bool unchecked = ended->phase == PHASE_CHECK && ended->product.unchecked[0] != '\0';
+    return !lost && ended->cause == CAUSE_NONE && (ended->facts.status == 0 || unchecked);
 }
 
 /* The exit facts of an attempt cover all its phases: times and counts are sums, peaks are maxima;
@@ -156,8 +157,12 @@ static void take_report(struct work_pair pair, const struct agent_phase_ended *e
         item->log_bytes = ended->log_bytes;
     if (ended->product.paths_count > 0 || ended->product.derivation[0] != '\0')
         shape_copy(&product_shape, &item->product, &ended->product, &pair.work->arena);
-    else
+    else {
         item->product.checked = ended->product.checked;
+        item->product.unchecked = arena_text(&pair.work->arena, ended->product.unchecked);
+    }
+    if (ended->warning && *ended->warning)
+        item->warning = arena_text(&pair.work->arena, ended->warning);
     item->already_published |= ended->already_published;
     item->rebuilt |= ended->rebuilt;
     item->unsure |= ended->unsure;

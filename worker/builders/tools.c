@@ -4,9 +4,11 @@
 #include "proto/base/io.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { VERSION_BYTES_MAX = 65536, VERSION_MS_MAX = 10000 };
+enum { VERSION_BYTES_MAX = 65536, VERSION_MS_MAX = 10000, OUTPUTS_BYTES_MAX = 65536 };
 
 void tools_describe(struct texts *environment, const struct order *order, const char *folder)
 {
@@ -85,6 +87,56 @@ void tools_paths(const char *text, struct arena *arena, const char ***paths, siz
             (*paths)[(*count)++] = arena_print(arena, "%.*s", length, line);
         line += length + (line[length] == '\n');
     }
+}
+
+int tools_outputs(const char *folder, struct product *product, struct arena *arena, struct err *err)
+{
+    struct buf text = {0};
+    const char *path = arena_print(arena, "%s/outputs", folder);
+    if (product->paths_count)
+        return 0;
+    enum io_found found = io_find_file(path, OUTPUTS_BYTES_MAX, &text, err);
+    if (found == IO_READ && text.size)
+        tools_paths((const char *)text.data, arena, &product->paths, &product->paths_count);
+    buf_release(&text);
+    return found == IO_REFUSED ? err_prefix(err, "$FARM_OUTPUTS cannot be read") : 0;
+}
+
+/* Of FARM_PYTHON's version, or else any. */
+static const char *find_python(const char *const *paths, size_t count, const char *version,
+                               struct arena *arena)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *program = arena_print(arena, "%s/bin/python%s", paths[i], version);
+        if (access(program, X_OK) == 0)
+            return program;
+    }
+    return "";
+}
+
+static bool is_in_store(const struct product *product)
+{
+    const char *set = getenv("NIX_STORE_DIR"), *store = set && *set ? set : "/nix/store";
+    return product->paths_count && strncmp(product->paths[0], store, strlen(store)) == 0;
+}
+
+const char *tools_python(const struct product *product, const char *version, struct arena *arena)
+{
+    struct texts argv = {.arena = arena};
+    struct buf output = {0};
+    const char **paths = product->paths;
+    size_t count = product->paths_count;
+    texts_add(&argv, "nix-store");
+    texts_add(&argv, "--query");
+    texts_add(&argv, "--requisites");
+    for (size_t i = 0; i < product->paths_count; i++)
+        texts_add(&argv, "%s", product->paths[i]);
+    if (is_in_store(product) && tool_exists("nix-store") &&
+        tool_run(&(struct tool){.argv = argv.items, .output = &output}, NULL) == 0 && output.size)
+        tools_paths((const char *)output.data, arena, &paths, &count);
+    buf_release(&output);
+    const char *python = *version ? find_python(paths, count, version, arena) : "";
+    return *python ? python : find_python(paths, count, "3", arena);
 }
 
 int tools_hold(const struct phase_context *context, const struct product *product, struct err *err)

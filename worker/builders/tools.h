@@ -21,6 +21,14 @@ void tools_paths(const char *text, struct arena *arena, const char ***paths, siz
 /* Protects the product's paths by indirect GC roots FOLDER/roots/result*. Does nothing on a host
  * without nix-store, where nothing collects garbage either. */
 int tools_hold(const struct phase_context *context, const struct product *product, struct err *err);
+/* Adds the paths that a command wrote to FOLDER/outputs ($FARM_OUTPUTS) to a product that has none.
+ * -1 with err when the file is there and cannot be taken: too large, or no regular file. */
+int tools_outputs(const char *folder, struct product *product, struct arena *arena,
+                  struct err *err);
+/* The Python interpreter that the product brings along: bin/python3 of a path in the closure of its
+ * paths, of the given version ("3.13") where there are several; "" when there is none. A Python
+ * package itself has no interpreter. */
+const char *tools_python(const struct product *product, const char *version, struct arena *arena);
 /* The derivation that made a path; "" if unknown. */
 const char *tools_deriver(const struct phase_context *context, const char *path);
 

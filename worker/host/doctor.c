@@ -17,6 +17,7 @@
 #include "worker/process/tool.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <jansson.h>
 #include <netdb.h>
 #include <poll.h>
@@ -152,10 +153,34 @@ static const char *nix_setting(struct examination *exam, const char *name)
     return value;
 }
 
+/* A nix that runs as root builds as a member of this group. A package of nix may make neither the
+ * group nor a configuration. */
+static void check_build_users(struct examination *exam)
+{
+    const char *group = nix_setting(exam, "build-users-group");
+    if (!group || !*group || geteuid() != 0)
+        return;
+    if (getgrnam(group)) {
+        check_report(exam, "build-users", FINE, arena_print(exam->arena, "group %s exists", group),
+                     "");
+        return;
+    }
+    check_report(
+        exam, "build-users", BAD,
+        arena_print(exam->arena, "group %s does not exist, so nix cannot build as root", group),
+        arena_print(exam->arena,
+                    "install nix with its build users, or make them: `groupadd --system "
+                    "%s; for n in 1 2 3 4 5 6 7 8; do useradd --system --no-create-home "
+                    "--home-dir /var/empty --shell /usr/sbin/nologin --gid %s --groups %s "
+                    "%s$n; done`; or set `build-users-group =` in /etc/nix/nix.conf",
+                    group, group, group, group));
+}
+
 static void check_nix(struct examination *exam)
 {
     if (!tool_exists("nix"))
         return;
+    check_build_users(exam);
     const char *features = nix_setting(exam, "system-features");
     if (features && !strstr(features, "big-parallel"))
         check_report(exam, "big-parallel", BAD,

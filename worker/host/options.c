@@ -57,7 +57,7 @@ static const struct setting settings[] = {
      0, OPTIONS_JOIN},
     {"name", "NAME", "Name of this worker in the farm (default: the host's name)", SETTING_TEXT,
      AT(name), 0, OWNED},
-    {"slots", "N", "Attempts at a time (default: --heavy plus 1)", SETTING_COUNT, AT(slots),
+    {"slots", "N", "Attempts at a time (default: by cores and memory)", SETTING_COUNT, AT(slots),
      LIMIT_SLOTS, LIMITS},
     {"heavy", "N", "Heavy attempts at a time (default 1)", SETTING_COUNT, AT(heavy), LIMIT_SLOTS,
      LIMITS},

@@ -29,7 +29,8 @@ enum {
     GPU_MS_MAX = 5000
 };
 
-#define KEEP_BYTES (1ull << 30) /* memory that is left to the rest of the machine */
+#define KEEP_BYTES  (1ull << 30) /* memory that is left to the rest of the machine */
+#define LIGHT_BYTES (2ull << 30) /* memory for a light attempt: a compiler or two */
 
 #if defined(__x86_64__)
 #define NATIVE_SYSTEM "x86_64-linux"
@@ -249,6 +250,14 @@ static void probe_disks(const struct probe_limits *limits, struct capabilities *
 
 /* ---- limits and programs ------------------------------------------------------------------ */
 
+uint32_t probe_default_slots(uint32_t cores, uint64_t memory_bytes, uint32_t heavy_slots)
+{
+    uint64_t slots = memory_bytes / LIGHT_BYTES;
+    if (slots < (uint64_t)heavy_slots + 1)
+        slots = (uint64_t)heavy_slots + 1;
+    return slots < cores ? (uint32_t)slots : cores;
+}
+
 static void probe_sizes(const struct probe_limits *limits, struct capabilities *out)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES);
@@ -258,9 +267,9 @@ static void probe_sizes(const struct probe_limits *limits, struct capabilities *
     if (limits->memory_bytes)
         out->memory_bytes = limits->memory_bytes;
     out->heavy_slots = limits->heavy_slots ? limits->heavy_slots : 1;
-    out->slots = limits->slots ? limits->slots : out->heavy_slots + 1;
-    if (!limits->slots && out->slots > out->cores)
-        out->slots = out->cores;
+    out->slots = limits->slots
+                     ? limits->slots
+                     : probe_default_slots(out->cores, out->memory_bytes, out->heavy_slots);
     if (out->slots > LIMIT_SLOTS)
         out->slots = LIMIT_SLOTS;
     if (out->heavy_slots > out->slots)

@@ -9,7 +9,7 @@
 /* The host owner's settings, from HOME/worker.conf or the command line. 0 and "": the default. */
 struct probe_limits {
     const char *home;
-    uint32_t slots;        /* default: heavy_slots + 1, at most the cores */
+    uint32_t slots;        /* default: probe_default_slots */
     uint32_t heavy_slots;  /* default 1 */
     uint64_t memory_bytes; /* default: the machine's memory minus 1 GiB */
     bool may_publish;
@@ -22,6 +22,9 @@ struct probe_limits {
  * fails: without git `problem` is set; a flox older than 1.12.0 is not listed as a builder. Texts
  * are in the arena. */
 void probe_host(const struct probe_limits *limits, struct capabilities *out, struct arena *arena);
+/* Attempts at a time where the owner says nothing: one for each core that has memory for a light
+ * one, or else one beside the heavy ones. What jobs reserve limits them further. */
+uint32_t probe_default_slots(uint32_t cores, uint64_t memory_bytes, uint32_t heavy_slots);
 /* Measures what always changes: free bytes of the same file systems, pressure (PSI). */
 void probe_now(const struct capabilities *known, struct filesystem *filesystems,
                struct pressure *pressure);

@@ -4,6 +4,7 @@
  * Evidence from the kernel and the supervisor takes precedence over texts in the log, and the
  * farm's own rules over those of cause.def. */
 #include "worker/phase/cause.h"
+#include "proto/base/sanitize.h"
 #include "proto/base/utf8.h"
 #include "proto/limits.h"
 #include "worker/phase/cause_rules.h"
@@ -22,36 +23,18 @@
 
 /* ---- text --------------------------------------------------------------------------------- */
 
-/* Length of the terminal escape sequence at the start of the text; 0 if there is none. */
-static size_t escape_length(const uint8_t *text, size_t size)
-{
-    size_t length = 2;
-    if (size < 2 || text[0] != 0x1b)
-        return 0;
-    if (text[1] != '[')
-        return 2;
-    while (length < size && (text[length] < 0x40 || text[length] > 0x7e))
-        length++;
-    return length < size ? length + 1 : size;
-}
-
-/* A copy without escape sequences and control characters, except line ends. */
+/* A copy without escape sequences and control characters; a carriage return ends a line. */
 static char *clean_copy(struct bytes tail, size_t *size)
 {
-    char *out = mem_new(tail.size + 1);
-    *size = 0;
-    for (size_t i = 0; i < tail.size;) {
-        size_t escape = escape_length(tail.data + i, tail.size - i);
-        if (escape) {
-            i += escape;
-            continue;
-        }
-        uint8_t byte = tail.data[i++];
-        if (byte == '\r')
-            byte = '\n';
-        out[(*size)++] = (char)(byte == '\n' || (byte >= ' ' && byte != 0x7f) ? byte : ' ');
-    }
-    return out;
+    struct sanitizer sanitizer = {.plain = true};
+    struct buf out = {0};
+    buf_reserve(&out, tail.size + 1);
+    sanitize_add(&sanitizer, tail.data, tail.size, &out);
+    for (size_t i = 0; i < out.size; i++)
+        if (out.data[i] == '\r' || out.data[i] == '\t')
+            out.data[i] = out.data[i] == '\r' ? '\n' : ' ';
+    *size = out.size;
+    return (char *)out.data;
 }
 
 static size_t line_begin(const char *text, size_t at)
@@ -113,11 +96,12 @@ static bool has_text(const char *line, size_t length, const char *text)
 }
 
 /* nix reports each derivation that failed and each one that depends on it; these lines give no
- * reason. */
+ * reason. Nor does an error that it reports as a warning: it tries again. */
 static bool is_frame(const char *line, size_t length)
 {
     return has_text(line, length, "error: Cannot build '") ||
            has_text(line, length, "error: builder for '") ||
+           has_text(line, length, "warning: error: ") ||
            has_text(line, length, "dependencies of derivation '");
 }
 

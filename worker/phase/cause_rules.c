@@ -93,6 +93,18 @@ static bool has_literal(const struct rule_search *search, size_t rule, size_t at
            memcmp(search->text + at, rules[rule].pattern, length) == 0;
 }
 
+/* Whether the place stands behind or in the words with which nix begins an error that it recovers
+ * from. */
+static bool is_recovered(const struct rule_search *search, size_t at)
+{
+    static const char warning[] = "warning: error:";
+    size_t begin = at;
+    while (begin > 0 && search->text[begin - 1] != '\n')
+        begin--;
+    size_t end = search->size - at > sizeof warning ? at + sizeof warning - 1 : search->size;
+    return memmem(search->text + begin, end - begin, warning, sizeof warning - 1);
+}
+
 /* True, with the match stored in `search`, if the rule matches at `at`. */
 static bool rule_matches(struct rule_search *search, size_t rule, size_t at)
 {
@@ -101,7 +113,7 @@ static bool rule_matches(struct rule_search *search, size_t rule, size_t at)
                                   search->match, NULL)
                     : PCRE2_ERROR_NOMATCH;
     const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(search->match);
-    if (pairs < 1)
+    if (pairs < 1 || is_recovered(search, at))
         return false;
     search->best = rule;
     search->found = (struct cause_match){.rule = &rules[rule],

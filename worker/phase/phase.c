@@ -4,10 +4,12 @@
 #include "proto/base/io.h"
 #include "proto/hardware.h"
 #include "proto/limits.h"
+#include "worker/agent/phases.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
 #include "worker/phase/cause.h"
+#include "worker/phase/check.h"
 #include "worker/process/supervisor_client.h"
 #include "worker/process/tool.h"
 
@@ -17,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FINDING_BYTES_MAX = 4096, OUTPUTS_BYTES_MAX = 65536 };
+enum { FINDING_BYTES_MAX = 4096, WORKTREE_BYTES_MAX = 4096 };
 
 /* ---- skipping ----------------------------------------------------------------------------- */
 
@@ -34,7 +36,7 @@ static bool skip_check(const struct order *order, const struct capabilities *hos
     if (order->recipe.check == CHECK_REQUIRED)
         return false;
     return order->recipe.check == CHECK_OFF || !order->recipe.has_check ||
-           !order->recipe.checkout || hardware_proof(host, &order->variant) == CHECKED_NONE;
+           !order->recipe.checkout || hardware_unprovable(host, &order->variant);
 }
 
 bool phase_skip(const struct order *order, enum phase phase, const struct capabilities *host)
@@ -97,7 +99,8 @@ static void set_secret(const struct order *order, enum phase phase, struct phase
 }
 
 int phase_command(const char *program, const char *home, const struct order *order,
-                  enum phase phase, struct arena *arena, struct phase_command *out, struct err *err)
+                  enum phase phase, const struct capabilities *host, struct arena *arena,
+                  struct phase_command *out, struct err *err)
 {
     static const char *const without[] = {"FARM_*", NULL};
     const char *folder = folder_path(home, order->token, NULL, arena);
@@ -117,6 +120,9 @@ int phase_command(const char *program, const char *home, const struct order *ord
         out->own_cgroup = phase != PHASE_CHECKOUT;
         out->looks_at_host = phase == PHASE_BUILD || phase == PHASE_PUBLISH;
     }
+    if (phase == PHASE_CHECK)
+        texts_set(&environment, "FARM_CHECK", "%s",
+                  hardware_proof(host, &order->variant) == CHECKED_GPU ? "gpu" : "cpu");
     set_limits(order, phase, out);
     set_secret(order, phase, out);
     out->argv = argv.items;
@@ -184,29 +190,83 @@ static void read_finding(const char *folder, struct agent_phase_ended *out, stru
     buf_release(&text);
 }
 
-static void read_outputs(const char *folder, struct product *product, struct arena *arena)
+/* What a command made, from its file: one that cannot be taken is an error of the command. */
+static void read_outputs(const char *folder, struct agent_phase_ended *out, struct arena *arena)
 {
-    struct buf text = {0};
-    const char *path = arena_print(arena, "%s/outputs", folder);
-    if (!product->paths_count && io_read_file(path, OUTPUTS_BYTES_MAX, &text, NULL) == 0)
-        tools_paths((const char *)text.data, arena, &product->paths, &product->paths_count);
-    buf_release(&text);
+    struct err err;
+    if (tools_outputs(folder, &out->product, arena, &err) == 0 || out->cause != CAUSE_NONE)
+        return;
+    out->cause = CAUSE_CONFIG;
+    out->detail = arena_text(arena, err.text);
 }
 
 static int read_product(const char *folder, const struct order *order,
-                        const struct capabilities *host, struct agent_phase_ended *out,
-                        bool skipped, struct arena *arena, struct err *err)
+                        struct agent_phase_ended *out, struct arena *arena, struct err *err)
 {
     if (out->phase != PHASE_BUILD && out->phase != PHASE_CHECK)
         return 0;
     if (!is_light(order, out->phase) && folder_read_product(folder, &out->product, arena, err) < 0)
         return -1;
     if (order->recipe.builder == BUILDER_COMMAND)
-        read_outputs(folder, &out->product, arena);
-    if (out->phase == PHASE_CHECK && !skipped && out->cause == CAUSE_NONE)
-        out->product.checked = hardware_proof(host, &order->variant);
+        read_outputs(folder, out, arena);
     return 0;
 }
+
+/* ---- the check ----------------------------------------------------------------------------- */
+
+/* A check that proves nothing is no failure, unless it is required. */
+static void forgive_check(struct agent_phase_ended *out, const char *reason)
+{
+    out->product.unchecked = reason;
+    out->cause = CAUSE_NONE;
+    out->detail = out->lines = "";
+    out->signature = 0;
+}
+
+static void judge_check(const char *folder, const struct order *order,
+                        const struct capabilities *host, struct agent_phase_ended *out,
+                        struct arena *arena)
+{
+    struct buf tail = {0};
+    bool required = order->recipe.check == CHECK_REQUIRED;
+    enum checked proof = hardware_proof(host, &order->variant);
+    if (out->cause == CAUSE_NONE) {
+        out->product.checked = proof;
+        return;
+    }
+    read_tail(folder, out->phase, arena_print(arena, "%s/log", folder), out->log_bytes, &tail);
+    const char *reason = NULL;
+    if (out->cause == CAUSE_CHECK || out->cause == CAUSE_CONFIG)
+        reason = check_not_started(&out->facts, (struct bytes){tail.data, tail.size}, &out->product,
+                                   arena);
+    if (reason)
+        out->warning = reason;
+    if (reason && required) {
+        out->cause = CAUSE_CONFIG;
+        out->detail = reason;
+    }
+    if (out->cause == CAUSE_HARDWARE && proof != CHECKED_GPU)
+        reason = arena_print(arena, "its check looked for a GPU: %s", out->detail);
+    if (reason && !required)
+        forgive_check(out, reason);
+    buf_release(&tail);
+}
+
+/* What the check of this branch will miss, found before its build begins. */
+static void look_ahead(const char *folder, const struct order *order,
+                       const struct capabilities *host, struct agent_phase_ended *out,
+                       struct arena *arena)
+{
+    struct buf worktree = {0};
+    bool wanted = agent_wants_phase(order, PHASE_CHECK) && !skip_check(order, host);
+    const char *path = arena_print(arena, "%s/worktree", folder);
+    if (wanted && io_find_file(path, WORKTREE_BYTES_MAX, &worktree, NULL) == IO_READ &&
+        worktree.size)
+        out->warning = check_missing((const char *)worktree.data, arena);
+    buf_release(&worktree);
+}
+
+/* ---- all of it ----------------------------------------------------------------------------- */
 
 int phase_finish(const char *home, const struct order *order, enum phase phase,
                  const struct capabilities *host, struct arena *arena,
@@ -216,7 +276,7 @@ int phase_finish(const char *home, const struct order *order, enum phase phase,
     const char *log = arena_print(arena, "%s/log", folder);
     bool skipped = phase_skip(order, phase, host);
     *out = (struct agent_phase_ended){
-        .token = order->token, .phase = phase, .detail = "", .lines = ""};
+        .token = order->token, .phase = phase, .detail = "", .lines = "", .warning = ""};
     shape_init(&product_shape, &out->product);
     if (!skipped &&
         supervisor_client_facts(folder, phase, &out->facts, &out->supervisor_lost, err) < 0)
@@ -226,5 +286,13 @@ int phase_finish(const char *home, const struct order *order, enum phase phase,
         find_cause(folder, order, log, arena, out);
     if (phase == PHASE_PUBLISH)
         read_finding(folder, out, arena);
-    return read_product(folder, order, host, out, skipped, arena, err);
+    if (read_product(folder, order, out, arena, err) < 0)
+        return -1;
+    if (phase == PHASE_CHECKOUT && out->cause == CAUSE_NONE)
+        look_ahead(folder, order, host, out, arena);
+    if (phase == PHASE_CHECK && skipped && agent_wants_phase(order, phase))
+        out->product.unchecked = check_obstacle(host, &order->variant, arena);
+    else if (phase == PHASE_CHECK && !skipped)
+        judge_check(folder, order, host, out, arena);
+    return 0;
 }

@@ -4,7 +4,8 @@
  * The loop asks which command to run under a supervisor (phase_command) and, when it ended, for the
  * result (phase_finish). The supervised process is `farm-worker phase NAME FOLDER` (phase_main): it
  * reads the order from the folder, does the phase's work in the foreground with its output on
- * standard output and error, and exits with the tool's exit code. The folder is its only input.
+ * standard output and error, and exits with the tool's exit code. The folder is its only input; a
+ * check also gets FARM_CHECK, what it will prove on this host.
  *
  * Builds of the command builder run as `sh -c COMMAND` without such a process between the
  * supervisor and the command. That is what makes light jobs light. */
@@ -30,20 +31,21 @@ struct phase_command {
 };
 
 /* True when this phase has nothing to do: a checkout without git; a check that is off, has no
- * script or cannot run on this host. With CHECK_REQUIRED a check is never skipped. phase_finish
- * reports a skipped phase as successful. */
+ * script, or lacks the hardware here (check.h). With CHECK_REQUIRED a check is never skipped.
+ * phase_finish reports a skipped phase as successful. */
 bool phase_skip(const struct order *order, enum phase phase, const struct capabilities *host);
 
 /* Decides what to run. `program` is the path of farm-worker. The folder must exist. 0, or -1 with
  * err. */
 int phase_command(const char *program, const char *home, const struct order *order,
-                  enum phase phase, struct arena *arena, struct phase_command *out,
-                  struct err *err);
+                  enum phase phase, const struct capabilities *host, struct arena *arena,
+                  struct phase_command *out, struct err *err);
 
 /* The result of a phase whose supervisor ended, or that was skipped: exit facts, cause, product,
- * the finding of a publish, size of the log. If the supervisor was killed, kills the rest of its
- * process tree first. BUILD and CHECK report the whole product, so that a restarted agent knows it,
- * too. Fails with -1 and err only when the folder cannot be read. */
+ * the finding of a publish, size of the log, why nothing was checked. If the supervisor was
+ * killed, kills the rest of its process tree first. BUILD and CHECK report the whole product, so
+ * that a restarted agent knows it, too. Fails with -1 and err only when the folder cannot be
+ * read. */
 int phase_finish(const char *home, const struct order *order, enum phase phase,
                  const struct capabilities *host, struct arena *arena,
                  struct agent_phase_ended *out, struct err *err);

@@ -9,6 +9,7 @@
 #include "worker/disk/folder.h"
 #include "worker/disk/slots.h"
 #include "worker/disk/workspace.h"
+#include "worker/phase/check.h"
 #include "worker/phase/phase.h"
 #include "worker/process/tool.h"
 
@@ -66,19 +67,22 @@ static int check_phase(struct phase_context *context, struct err *err)
     struct product product;
     const char *package = context->order->variant.package;
     const char *script = arena_print(context->arena, "%s/test-build.sh", context->worktree);
-    if (folder_read_product(context->folder, &product, context->arena, err) < 0)
+    if (folder_read_product(context->folder, &product, context->arena, err) < 0 ||
+        tools_outputs(context->folder, &product, context->arena, err) < 0)
         return -1;
     if (!io_exists(script))
         return err_set(err, "a check is required, but the branch has no test-build.sh at its top");
     struct texts environment = tools_environment(context);
-    if (product.paths_count)
-        texts_set(&environment, "FARM_RESULT", "%s", product.paths[0]);
+    const char *on = getenv("FARM_CHECK");
+    check_environment(&environment, &context->order->variant, &product,
+                      on && strcmp(on, "gpu") == 0);
     const char *itself[] = {"./test-build.sh", package, NULL};
     const char *by_shell[] = {"sh", "./test-build.sh", package, NULL};
-    return tool_run(&(struct tool){.argv = access(script, X_OK) == 0 ? itself : by_shell,
-                                   .environment = environment.items,
-                                   .folder = context->worktree},
-                    err);
+    int code = tool_run(&(struct tool){.argv = access(script, X_OK) == 0 ? itself : by_shell,
+                                       .environment = environment.items,
+                                       .folder = context->worktree},
+                        err);
+    return code < 0 ? err_prefix(err, "the check could not start") : code;
 }
 
 /* ---- publish ------------------------------------------------------------------------------ */

@@ -9,8 +9,8 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/logread.h"
 #include "coordinator/cli/screen/print.h"
-#include "coordinator/cli/screen/sanitize.h"
 #include "proto/base/io.h"
+#include "proto/base/sanitize.h"
 #include "proto/json.h"
 
 #include <poll.h>

@@ -110,6 +110,9 @@ static void print_head(const json_t *why, struct arena *arena, bool colours, str
     if (*detail)
         buf_print(out, ": %s", text_safe(arena, detail));
     buf_print(out, "\n");
+    const char *unchecked = json_get_text(why, "unchecked", "");
+    if (*unchecked)
+        buf_print(out, "not checked: %s\n", text_safe(arena, unchecked));
     const char *nearest = json_get_text(why, "nearest", "");
     if (*nearest)
         buf_print(out, "the project has %s\n", text_safe(arena, nearest));

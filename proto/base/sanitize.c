@@ -7,7 +7,7 @@
  *
  * A newline ends any sequence: an unclosed one must not swallow the rest of a log.
  */
-#include "coordinator/cli/screen/sanitize.h"
+#include "proto/base/sanitize.h"
 #include "proto/base/utf8.h"
 
 #include <stdbool.h>
@@ -107,7 +107,7 @@ static void take_csi(struct sanitizer *sanitizer, uint8_t byte, struct buf *out)
     hold_byte(sanitizer, byte);
     if (byte < 0x40 || byte > 0x7e)
         return;
-    if (is_colour(sanitizer))
+    if (is_colour(sanitizer) && !sanitizer->plain)
         buf_add(out, sanitizer->held, sanitizer->held_count);
     to_text(sanitizer);
 }

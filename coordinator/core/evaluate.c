@@ -104,9 +104,10 @@ static void plan_evaluation(struct step *step, uint64_t run, const struct job_vi
     item.needs = (struct needs){0};
     item.inputs = (struct inputs){.hash = ""};
     shape_init(&target_shape, &item.target);
-    decide(step,
-           &(struct record){.kind = RECORD_JOB_PLANNED,
-                            .job_planned = {query_counters(step->farm).job + 1, run, 0, item}});
+    decide(step, &(struct record){.kind = RECORD_JOB_PLANNED,
+                                  .job_planned = {.job = query_counters(step->farm).job + 1,
+                                                  .run = run,
+                                                  .item = item}});
     assert(!item_is_evaluable(&item) && "an evaluation that would be evaluated");
 }
 

@@ -13,6 +13,7 @@
 #include "proto/json.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void answer_request(struct shell *shell, const struct asker *asker, json_t *body)
@@ -170,23 +171,34 @@ static int find_publish_log(const struct lookup *lookup, const struct job_view *
     return 0;
 }
 
+/* Digits, a point, digits; nothing else. */
+static bool read_token(const char *text, unsigned long *epoch, unsigned long long *number)
+{
+    size_t size = strspn(text, "0123456789"),
+           rest = text[size] == '.' ? strlen(text + size + 1) : 0;
+    if (!size || size > 9 || !rest || rest > 19 || strspn(text + size + 1, "0123456789") != rest)
+        return false;
+    *epoch = strtoul(text, NULL, 10);
+    *number = strtoull(text + size + 1, NULL, 10);
+    return true;
+}
+
 /* A token as the screens print it, "1.55": its log is there, or its attempt is known. */
 static bool find_log_of_token(struct shell *shell, const char *text, struct requested_log *log)
 {
     struct attempt_view attempt;
     unsigned long long number;
-    unsigned epoch;
-    char rest;
-    if (sscanf(text, "%9u.%19llu%c", &epoch, &number, &rest) != 2)
+    unsigned long epoch;
+    if (!read_token(text, &epoch, &number))
         return false;
-    *log = (struct requested_log){.token = {epoch, number}, .state = ""};
+    *log = (struct requested_log){.token = {(uint32_t)epoch, number}, .state = ""};
     if (view_attempt(shell->farm, log->token, &attempt)) {
         log->state = attempt_state_names[attempt.state];
         log->is_empty = attempt.state == ATTEMPT_SEALED && !attempt.log_bytes;
         return true;
     }
     return io_exists(
-        shell_path(shell, arena_print(&shell->arena, "logs/%u/%llu.log", epoch, number)));
+        shell_path(shell, arena_print(&shell->arena, "logs/%lu/%llu.log", epoch, number)));
 }
 
 static int find_log(const struct lookup *lookup, const json_t *arguments, struct requested_log *log,

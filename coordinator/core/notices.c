@@ -137,8 +137,8 @@ static void note_new_waits(struct step *step)
 static void note_old_waits(struct step *step)
 {
     struct notice_view notice;
-    uint64_t cursor = 0;
-    while (view_notice_next(step->farm, &cursor, &notice))
+    uint64_t cursor = 0, newest = query_counters(step->farm).notice;
+    while (view_notice_next(step->farm, &cursor, &notice) && notice.notice <= newest)
         if (notice.kind == NOTICE_HOSTS_WANTED)
             note_waits(step, notice.run);
 }

@@ -402,7 +402,7 @@ static bool is_commit(const char *text)
 /* `farm build --from`: a commit that may not be on any branch of origin. */
 static int search_commit(struct site *site)
 {
-    static const struct config_branch unlisted = {.name = "", .publish = ""};
+    static const struct config_branch unlisted = {.name = "", .publish = "", .line = ""};
     struct discovery_search *search = site->search;
     const struct discover_question *question = search->question;
     if (!is_commit(question->commit)) {

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 enum { TCP_LISTENING = 0x0a, NAME_BYTES = 64 };
+/* Of a line of the table, counted from 0. */
+enum { FIELD_LOCAL = 1, FIELD_STATE = 3, FIELD_INODE = 9, FIELD_COUNT };
 
 /* The inode of the listening socket in one table; 0: none. The format is that of proc(5): "sl
  * local:PORT remote:PORT state queues timer retransmits uid timeout inode". */
@@ -17,12 +19,14 @@ static unsigned long inode_in(const char *table, unsigned long port)
     unsigned long found = 0;
     FILE *file = fopen(table, "re");
     while (file && !found && fgets(line, sizeof line, file)) {
-        unsigned at, state;
-        unsigned long inode;
-        if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu", &at,
-                   &state, &inode) == 3 &&
-            at == port && state == TCP_LISTENING)
-            found = inode;
+        const char *fields[FIELD_COUNT] = {0};
+        char *rest = line;
+        for (size_t i = 0; i < FIELD_COUNT; i++)
+            fields[i] = strtok_r(rest, " \n", &rest);
+        const char *colon = fields[FIELD_LOCAL] ? strchr(fields[FIELD_LOCAL], ':') : NULL;
+        if (colon && fields[FIELD_INODE] && strtoul(colon + 1, NULL, 16) == port &&
+            strtoul(fields[FIELD_STATE], NULL, 16) == TCP_LISTENING)
+            found = strtoul(fields[FIELD_INODE], NULL, 10);
     }
     if (file)
         fclose(file);

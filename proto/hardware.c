@@ -4,6 +4,7 @@
 
 #include "proto/base/text.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,6 +103,7 @@ const char *hardware_obstacle(const struct capabilities *host, const struct vari
 
 const char *hardware_unprovable(const struct capabilities *host, const struct variant *variant)
 {
+    assert(variant->isa && variant->gpu && "a text of a variant is \"\", not NULL");
     const char *obstacle = hardware_obstacle(host, variant);
     if (!obstacle && hardware_proof(host, variant) == CHECKED_NONE)
         obstacle = variant->isa;

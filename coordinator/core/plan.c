@@ -353,23 +353,51 @@ static bool route_job(struct step *step, uint64_t job)
     return !want.is_patient;
 }
 
-/* A class vanishes with its last job, so the walk restarts after each decision. */
-static bool route_one(struct step *step)
+static bool is_hostless(struct step *step, uint64_t job)
 {
+    struct want want;
+    const char *reason;
+    query_want(step->farm, job, &want);
+    return route_of(step->farm, &want, &reason, step->arena) != ROUTE_OPEN;
+}
+
+/* Lists the ready and held jobs that no host of the roster can take. A class is asked about once,
+ * but each of its jobs is listed: their runs may have deadlines, and others may have joined them. */
+static size_t list_hostless(struct step *step, uint64_t **out)
+{
+    size_t count = 0, held_count = query_held_jobs(step->farm, out, step->arena);
+    uint64_t *held = *out;
+    *out = arena_new(step->arena, (query_ready_count(step->farm) + held_count + 1) * sizeof **out);
     struct ready_view ready = {0};
-    while (query_ready_class(step->farm, ready.class, &ready))
-        if (route_job(step, ready.head))
-            return true;
-    for (uint64_t held = 0; (held = query_held_after(step->farm, held));)
-        if (route_job(step, held))
-            return true;
-    return false;
+    while (query_ready_class(step->farm, ready.class, &ready)) {
+        if (!is_hostless(step, ready.head))
+            continue;
+        for (uint64_t job = ready.head; job; job = query_ready_after(step->farm, job))
+            (*out)[count++] = job;
+    }
+    for (size_t i = 0; i < held_count; i++)
+        if (is_hostless(step, held[i]))
+            (*out)[count++] = held[i];
+    return count;
+}
+
+/* One look at all of them; returns the number of decisions, which may have made jobs ready. */
+static size_t route_all(struct step *step)
+{
+    uint64_t *jobs;
+    size_t decisions = 0, count = list_hostless(step, &jobs);
+    for (size_t i = 0; i < count; i++) {
+        enum job_state state = must_job(step->farm, jobs[i]).state;
+        if (state == JOB_READY || state == JOB_HELD)
+            decisions += route_job(step, jobs[i]);
+    }
+    return decisions;
 }
 
 void decide_routes(struct step *step)
 {
-    size_t decisions = 0;
-    while (route_one(step))
-        decisions++;
+    size_t decisions = 0, more;
+    while ((more = route_all(step)) != 0)
+        decisions += more;
     assert(decisions <= 2 * query_counters(step->farm).job && "a pass that decided nothing");
 }

@@ -749,6 +749,37 @@ static void a_failure_outranks_a_wait(void **state)
     history_end(h);
 }
 
+/* The older run waits for ever: its jobs are more urgent, and of the same class. */
+static void a_deadline_counts_behind_a_job_that_waits_on(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a aarch64-linux\n"
+                  "submit r2 give-up=3600000\nresolved 2 b aarch64-linux, c aarch64-linux\n"
+                  "tick 3600000");
+    assert_int_equal(job_of(h, 1).state, JOB_READY);
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_CANCELLED);
+    assert_int_equal(job_of(h, 3).verdict, VERDICT_CANCELLED);
+    history_end(h);
+}
+
+/* Each of the jobs that share a class is looked at, not only the most urgent one. */
+static void all_who_joined_jobs_without_a_host_go_alone(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=acme, b x86_64-linux org=acme\npreflighted 1\n"
+                  "submit r2\nresolved 2 a x86_64-linux org=acme, b x86_64-linux org=acme");
+    assert_int_equal(job_of(h, 4).joins, 2);
+    history_do(h, "hello w1 x86_64-linux slots=2");
+    for (uint64_t id = 1; id <= 2; id++)
+        assert_int_equal(job_of(h, id).state, JOB_READY);
+    for (uint64_t id = 3; id <= 4; id++)
+        assert_int_equal(job_of(h, id).state, JOB_LEASED);
+    history_end(h);
+}
+
 static void a_run_gives_up_at_its_deadline(void **state)
 {
     (void)state;
@@ -1302,6 +1333,8 @@ int main(void)
         cmocka_unit_test(a_run_waits_for_its_host),
         cmocka_unit_test(a_failure_outranks_a_wait),
         cmocka_unit_test(a_run_gives_up_at_its_deadline),
+        cmocka_unit_test(a_deadline_counts_behind_a_job_that_waits_on),
+        cmocka_unit_test(all_who_joined_jobs_without_a_host_go_alone),
         cmocka_unit_test(urgent_jobs_go_first),
         cmocka_unit_test(a_run_for_one_worker_goes_nowhere_else),
         cmocka_unit_test(the_longest_goes_first),

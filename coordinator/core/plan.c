@@ -362,7 +362,7 @@ static bool is_hostless(struct step *step, uint64_t job)
 }
 
 /* Lists the ready and held jobs that no host of the roster can take. A class is asked about once,
- * but each of its jobs is listed: their runs may have deadlines, and others may have joined them. */
+ * but each of its jobs is listed: its run may have a deadline, and others may have joined it. */
 static size_t list_hostless(struct step *step, uint64_t **out)
 {
     size_t count = 0, held_count = query_held_jobs(step->farm, out, step->arena);

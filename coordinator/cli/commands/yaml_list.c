@@ -227,7 +227,8 @@ enum exit_code yaml_reload(struct invocation *invocation, bool *runs)
 {
     json_t *body = NULL, *change;
     size_t index;
-    *runs = *home_endpoint(&invocation->arena, invocation->home, "control") ||
+    /* Its endpoints stay behind when it was killed; a pid that runs does not. */
+    *runs = process_running(home_path(&invocation->arena, invocation->home, "run/farmd.pid")) ||
             *home_remote(&invocation->arena, invocation->home, "host");
     if (!*runs)
         return EXIT_FINE;

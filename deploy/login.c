@@ -122,7 +122,7 @@ static bool file_public(struct ssh *ssh, const char *path, struct buf *blob)
     for (size_t i = 0; i < 2 && !found; i++) {
         struct buf text = {0};
         if (io_exists(paths[i]))
-            io_read_file(paths[i], LIMIT_KEY_FILE_BYTES, &text, NULL);
+            io_peek_file(paths[i], LIMIT_KEY_FILE_BYTES, &text);
         found = text.size && keyfile_public((char *)text.data, blob);
         if (text.size)
             explicit_bzero(text.data, text.size);
@@ -238,9 +238,9 @@ static void match_agent(struct ssh *ssh, const char *path)
 static bool file_is_rsa(struct ssh *ssh, const char *path)
 {
     struct buf text = {0};
-    io_read_file(arena_print(&ssh->arena, "%s.pub", path), 1 << 16, &text, NULL);
+    io_peek_file(arena_print(&ssh->arena, "%s.pub", path), 1 << 16, &text);
     if (!text.size)
-        io_read_file(path, 1 << 16, &text, NULL);
+        io_peek_file(path, 1 << 16, &text);
     bool rsa = text.size && (!strncmp((char *)text.data, "ssh-rsa ", 8) ||
                              strstr((char *)text.data, "BEGIN RSA PRIVATE KEY"));
     buf_release(&text);
@@ -252,7 +252,7 @@ static bool file_is_rsa(struct ssh *ssh, const char *path)
 static bool file_is_encrypted(const char *path)
 {
     struct buf text = {0};
-    io_read_file(path, 1 << 16, &text, NULL);
+    io_peek_file(path, 1 << 16, &text);
     const char *body = text.size ? strstr((char *)text.data, "OPENSSH PRIVATE KEY-----\n") : NULL;
     bool encrypted = body ? strncmp(body + 25, "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", 31) != 0
                           : text.size && strstr((char *)text.data, "ENCRYPTED") != NULL;

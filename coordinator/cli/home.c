@@ -45,7 +45,7 @@ static const char *read_line_of(struct arena *arena, const char *path, const cha
     struct buf text = {0};
     const char *found = "";
     size_t size = strlen(what);
-    io_read_file(path, LIMIT_TEXT_BYTES, &text, NULL);
+    io_peek_file(path, LIMIT_TEXT_BYTES, &text);
     char *rest = NULL;
     for (char *line = text.size ? strtok_r((char *)text.data, "\n", &rest) : NULL; line;
          line = strtok_r(NULL, "\n", &rest))

@@ -116,22 +116,26 @@ static int check_backup_format(const char *folder, struct arena *arena, struct e
     return result;
 }
 
-/* The public key of the coordinator in the folder; "" when there is none. */
-static const char *coordinator_key(struct arena *arena, const char *folder)
+/* The public key of the coordinator in the folder; "" when there is none, NULL with err when it is
+ * refused. */
+static const char *coordinator_key(struct arena *arena, const char *folder, struct err *err)
 {
     struct buf text = {0};
-    const char *key = "";
-    if (io_read_file(path_in(arena, folder, "keys/farmd.key.pub"), LIMIT_TEXT_BYTES, &text, NULL) ==
-        0)
+    const char *path = path_in(arena, folder, "keys/farmd.key.pub"), *key = "";
+    enum io_found found = io_find_file(path, LIMIT_TEXT_BYTES, &text, err);
+    if (found == IO_READ)
         key = arena_text(arena, (const char *)text.data);
     buf_release(&text);
-    return key;
+    return found == IO_REFUSED ? NULL : key;
 }
 
 static int check_same_farm(const char *home, const char *folder, struct arena *arena,
                            struct err *err)
 {
-    const char *here = coordinator_key(arena, home), *there = coordinator_key(arena, folder);
+    const char *here = coordinator_key(arena, home, err);
+    const char *there = here ? coordinator_key(arena, folder, err) : NULL;
+    if (!there)
+        return -1;
     if (!*here || !strcmp(here, there))
         return 0;
     return err_set(err, "%s belongs to another farm: restore into an empty folder (--home)", home);

@@ -51,11 +51,12 @@ int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err
 }
 
 /* O_NONBLOCK: to open a pipe must not wait for its writer. */
-enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
+static enum io_found find_regular(const char *path, int open_flags, size_t bytes_max,
+                                  struct buf *out, struct err *err)
 {
     struct stat file;
     size_t begin = out->size;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | open_flags);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return IO_ABSENT;
     if (fd < 0) {
@@ -72,6 +73,16 @@ enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, 
         out->data[begin] = '\0';
     }
     return result < 0 ? IO_REFUSED : IO_READ;
+}
+
+enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
+{
+    return find_regular(path, O_NOFOLLOW, bytes_max, out, err);
+}
+
+bool io_peek_file(const char *path, size_t bytes_max, struct buf *out)
+{
+    return find_regular(path, 0, bytes_max, out, NULL) == IO_READ;
 }
 
 int io_write_all(int fd, const void *data, size_t size, struct err *err)

@@ -10,14 +10,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Reads a whole file of at most `bytes_max` bytes, appending to `out`. */
-int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err *err);
+/* Reads a whole file of at most `bytes_max` bytes, appending to `out`. err is never NULL: a caller
+ * that can do without the file calls one of the next two. */
+int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
+    __attribute__((nonnull, warn_unused_result));
 /* The one door to a file that a build, a person or another program may have written: tells a file
  * that is absent from one that is refused. Refused are a link, a device or another thing that is no
  * regular file, one of more than `bytes_max` bytes, and one that cannot be read; err then has the
  * reason. A file that is absent leaves `out` and err as they are. What is read is appended. */
 enum io_found { IO_REFUSED = -1, IO_READ, IO_ABSENT };
-enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, struct err *err);
+enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
+    __attribute__((warn_unused_result));
+/* For a hint, a cache or a file of the kernel, without which the caller does the right thing more
+ * slowly or says less. A link is followed. False: there is no such regular file, it is larger than
+ * `bytes_max`, or it cannot be read; `out` is then as it was. Never waits for another process. */
+bool io_peek_file(const char *path, size_t bytes_max, struct buf *out);
 /* Replaces a file atomically: temporary file in the same folder, rename. `durable` adds fsync of
  * file and folder. Fails where io_may_replace does. */
 int io_write_file(const char *path, const void *data, size_t size, mode_t mode, bool durable,

@@ -36,7 +36,7 @@ static unsigned long long start_time(pid_t pid)
     /* Read through its first thread: for a process that reads its own /proc/PID/stat, qemu-user
      * makes up the contents, with a start time that differs from the kernel's. */
     snprintf(path, sizeof path, "/proc/%ld/task/%ld/stat", (long)pid, (long)pid);
-    if (!io_read_file(path, 4096, &text, NULL) && text.size) {
+    if (io_peek_file(path, 4096, &text) && text.size) {
         const char *state = behind_blanks(strrchr((char *)text.data, ')'), 1);
         const char *field = behind_blanks(state, 19);
         if (field && *state != 'Z' && *state != 'X')
@@ -51,7 +51,7 @@ pid_t process_running(const char *pid_file)
     struct buf text = {0};
     long pid = 0;
     unsigned long long start = 0;
-    if (!io_read_file(pid_file, 256, &text, NULL) && text.size) {
+    if (io_peek_file(pid_file, 256, &text) && text.size) {
         char *rest;
         pid = strtol((char *)text.data, &rest, 10);
         start = *rest == ' ' ? strtoull(rest + 1, NULL, 10) : 0;

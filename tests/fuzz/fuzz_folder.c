@@ -19,7 +19,7 @@ enum { NAMES = sizeof names / sizeof *names };
 static const char *boot_id(void)
 {
     static struct buf id;
-    if (!id.size && io_read_file("/proc/sys/kernel/random/boot_id", 64, &id, NULL) < 0)
+    if (!id.size && !io_peek_file("/proc/sys/kernel/random/boot_id", 64, &id))
         abort();
     id.data[strcspn((char *)id.data, "\n")] = '\0';
     return (const char *)id.data;
@@ -75,7 +75,7 @@ static bool has_exit(const char *folder, enum phase phase)
     char path[128];
     struct buf text = {0};
     snprintf(path, sizeof path, "%s/%s.run", folder, phase_names[phase]);
-    bool found = io_read_file(path, 65536, &text, NULL) == 0 && text.size > RUN_FILE_EXIT_OFFSET &&
+    bool found = io_peek_file(path, 65536, &text) && text.size > RUN_FILE_EXIT_OFFSET &&
                  strstr((char *)text.data + RUN_FILE_EXIT_OFFSET, "\nend\n");
     buf_release(&text);
     return found;

@@ -233,9 +233,8 @@ static struct agent_phase_ended run(const struct order *order, enum phase phase)
 static const char *log_of(const struct order *order)
 {
     struct buf log = {0};
-    assert_int_equal(io_read_file(folder_path(shared->path, order->token, "log", &shared->arena),
-                                  1 << 24, &log, NULL),
-                     0);
+    assert_true(io_peek_file(folder_path(shared->path, order->token, "log", &shared->arena),
+                             1 << 24, &log));
     const char *text = arena_text(&shared->arena, (const char *)log.data);
     buf_release(&log);
     return text;
@@ -500,6 +499,38 @@ static void too_many_outputs_are_an_error(void **state)
     assert_failed(&order, &ended, CAUSE_CONFIG, "symbolic link");
 }
 
+/* Puts a link where the attempt's folder has a file. */
+static void replace_by_link(const struct order *order, const char *name)
+{
+    const char *path = folder_path(shared->path, order->token, name, &shared->arena);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/etc/passwd", path), 0);
+}
+
+static void a_replaced_file_is_not_an_absent_one(void **state)
+{
+    (void)state;
+    struct err err = {""};
+    struct agent_phase_ended ended;
+    struct order built = order_for(BUILDER_COMMAND, "smoke");
+    struct product product = {.derivation = ""};
+    struct order order = grant_for(&built, &product, TARGET_COMMAND, "shelf", "");
+    order.target.location = "true";
+    begin(&order);
+    run(&order, PHASE_CHECKOUT);
+    run_under_supervisor(&order, PHASE_PUBLISH);
+    replace_by_link(&order, "finding");
+    assert_int_equal(
+        phase_finish(shared->path, &order, PHASE_PUBLISH, &host, &shared->arena, &ended, &err), 0);
+    assert_true(ended.unsure);
+    order = order_for(BUILDER_NIX, "fails");
+    begin(&order);
+    run(&order, PHASE_CHECKOUT);
+    replace_by_link(&order, "worktree");
+    run(&order, PHASE_BUILD);
+    assert_non_null(strstr(log_of(&order), "worktree: it is a symbolic link"));
+}
+
 static void nix_failures_are_told_apart(void **state)
 {
     (void)state;
@@ -737,6 +768,7 @@ int main(void)
         cmocka_unit_test(without_its_gpu_a_variant_is_not_checked),
         cmocka_unit_test(what_a_check_lacks_is_found_before_the_build),
         cmocka_unit_test(too_many_outputs_are_an_error),
+        cmocka_unit_test(a_replaced_file_is_not_an_absent_one),
         cmocka_unit_test(nix_failures_are_told_apart),
         cmocka_unit_test(a_signed_cache_gets_it_once),
         cmocka_unit_test(a_path_that_is_gone_is_stale),

@@ -59,7 +59,7 @@ static void a_file_comes_back(void **state)
     struct buf read = {0};
     struct stat file;
     assert_int_equal(io_write_file(path, "a\0b", 3, 0640, true, NULL), 0);
-    assert_int_equal(io_read_file(path, 3, &read, NULL), 0);
+    assert_true(io_peek_file(path, 3, &read));
     assert_int_equal(read.size, 3);
     assert_memory_equal(read.data, "a\0b", 4); /* and a NUL behind it */
     assert_int_equal(stat(path, &file), 0);
@@ -83,6 +83,30 @@ static void a_large_file_is_refused(void **state)
     buf_release(&read);
 }
 
+static void only_regular_files_are_found(void **state)
+{
+    const char *path = in(*state, "file"), *fifo = in(*state, "fifo"), *link = in(*state, "link");
+    struct buf read = {0};
+    struct err err;
+    write_text(path, "0123456789");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(symlink(path, link), 0);
+    buf_print(&read, "kept ");
+    assert_int_equal(io_find_file(in(*state, "none"), 10, &read, &err), IO_ABSENT);
+    assert_int_equal(io_find_file(path, 9, &read, &err), IO_REFUSED);
+    assert_non_null(strstr(err.text, "larger than 9 bytes"));
+    assert_int_equal(io_find_file(fifo, 10, &read, &err), IO_REFUSED);
+    assert_non_null(strstr(err.text, "not a regular file"));
+    assert_int_equal(io_find_file(link, 10, &read, &err), IO_REFUSED);
+    assert_non_null(strstr(err.text, "symbolic link"));
+    assert_false(io_peek_file(path, 9, &read));
+    assert_false(io_peek_file(fifo, 10, &read));
+    assert_string_equal(read.data, "kept ");
+    assert_true(io_peek_file(link, 10, &read)); /* people link their keys */
+    assert_string_equal(read.data, "kept 0123456789");
+    buf_release(&read);
+}
+
 static void replacing_leaves_no_remains(void **state)
 {
     struct fixture *fixture = *state;
@@ -95,7 +119,7 @@ static void replacing_leaves_no_remains(void **state)
     assert_int_equal(io_run(argv, NULL, 4096, 10000, &out, NULL), 0);
     assert_string_equal(out.data, "file\n");
     buf_clear(&out);
-    assert_int_equal(io_read_file(path, 100, &out, NULL), 0);
+    assert_true(io_peek_file(path, 100, &out));
     assert_string_equal(out.data, "new");
     buf_release(&out);
 }
@@ -252,7 +276,7 @@ static void run_is_stopped_in_time(void **state)
     assert_int_equal(run_sh(script, 700, &out, &err), -1);
     assert_non_null(strstr(err.text, "stopped after 700 ms"));
     assert_in_range(clock_boot_ms() - before_ms, 700, 60000);
-    assert_int_equal(io_read_file(started, 100, &pid, NULL), 0);
+    assert_true(io_peek_file(started, 100, &pid));
     pid_t sleeper = atoi((const char *)pid.data);
     assert_true(sleeper > 1);
     const char *look = arena_print(
@@ -321,8 +345,8 @@ static void spawn_gives_what_was_asked(void **state)
     close(spawn.stdin_fd);
     close(spawn.stdout_fd);
     close(spawn.stderr_fd);
-    assert_int_equal(io_read_file(out_path, 4096, &out, NULL), 0);
-    assert_int_equal(io_read_file(err_path, 4096, &err_out, NULL), 0);
+    assert_true(io_peek_file(out_path, 4096, &out));
+    assert_true(io_peek_file(err_path, 4096, &err_out));
     assert_string_equal(out.data, "typed given\nsession\n3\n"); /* 0, 1, 2 */
     assert_string_equal(err_out.data, "wrong\n");
     buf_release(&out);
@@ -346,8 +370,8 @@ static void spawn_can_swap_outputs(void **state)
     dup2(kept_out, 1);
     dup2(kept_err, 2);
     assert_int_equal(status, 0);
-    assert_int_equal(io_read_file(in(fixture, "1"), 100, &one, NULL), 0);
-    assert_int_equal(io_read_file(in(fixture, "2"), 100, &two, NULL), 0);
+    assert_true(io_peek_file(in(fixture, "1"), 100, &one));
+    assert_true(io_peek_file(in(fixture, "2"), 100, &two));
     assert_string_equal(one.data, "err\n");
     assert_string_equal(two.data, "out\n");
     close(kept_out);
@@ -382,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(a_file_comes_back),
         IN_FOLDER(a_large_file_is_refused),
+        IN_FOLDER(only_regular_files_are_found),
         IN_FOLDER(replacing_leaves_no_remains),
         IN_FOLDER(only_regular_files_are_replaced),
         IN_FOLDER(folders_are_made_with_parents),

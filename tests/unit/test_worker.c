@@ -140,7 +140,7 @@ static void wait_more(struct state *s, uint64_t deadline, const char *what)
 {
     if (clock_boot_ms() >= deadline) {
         struct buf text = {0};
-        io_read_file(home_path(s, "worker.log"), 1 << 20, &text, NULL);
+        io_peek_file(home_path(s, "worker.log"), 1 << 20, &text);
         fail_msg("waited too long for %s; the worker says:\n%s", what, (char *)text.data);
     }
     while (!pump(s)) /* before waiting: what was sent since may have swallowed the sign */
@@ -374,7 +374,7 @@ static void a_killed_supervisor_loses_its_attempt(void **state)
     uint64_t deadline = clock_boot_ms() + WAIT_MS;
     while (!pid) {
         buf_clear(&text);
-        if (io_read_file(folder_file(s, "build.run"), 1 << 16, &text, NULL) == 0)
+        if (io_peek_file(folder_file(s, "build.run"), 1 << 16, &text))
             pid = strstr((char *)text.data, "\npid ");
         if (!pid)
             wait_more(s, deadline, "the supervisor to say who it is");

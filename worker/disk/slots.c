@@ -37,8 +37,7 @@ static bool stands_on(const char *home, const char *project, const char *slot, c
     struct buf head = {0};
     const char *path = arena_print(arena, "%s/git/%s.git/worktrees/%s/HEAD", home, project, slot);
     const char *wanted = arena_print(arena, "ref: refs/heads/farm/%s/%s\n", slot, branch);
-    bool same =
-        io_read_file(path, 1024, &head, NULL) == 0 && strcmp((const char *)head.data, wanted) == 0;
+    bool same = io_peek_file(path, 1024, &head) && strcmp((const char *)head.data, wanted) == 0;
     buf_release(&head);
     return same;
 }

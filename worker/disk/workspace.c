@@ -143,7 +143,7 @@ static const char *url_file(const struct workspace *space)
 static bool url_is_set(const struct workspace *space)
 {
     struct buf text = {0};
-    bool same = io_read_file(url_file(space), LIMIT_TEXT_BYTES, &text, NULL) == 0 &&
+    bool same = io_peek_file(url_file(space), LIMIT_TEXT_BYTES, &text) &&
                 strcmp((const char *)text.data, space->wish->url) == 0;
     buf_release(&text);
     return same;
@@ -315,8 +315,8 @@ static int add_worktree(const struct workspace *space, struct err *err)
 static int set_upstream(const struct workspace *space, struct err *err)
 {
     struct buf config = {0};
-    io_read_file(arena_print(space->arena, "%s/config", space->bare), LIMIT_CONTROL_FRAME_BYTES,
-                 &config, NULL);
+    io_peek_file(arena_print(space->arena, "%s/config", space->bare), LIMIT_CONTROL_FRAME_BYTES,
+                 &config);
     bool there = config.data && strstr((const char *)config.data,
                                        arena_print(space->arena, "[branch \"%s\"]", space->local));
     buf_release(&config);

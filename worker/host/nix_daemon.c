@@ -19,7 +19,7 @@
 static bool includes_ours(const char *nix_conf)
 {
     struct buf text = {0};
-    bool found = io_read_file(nix_conf, LIMIT_TOOL_BYTES, &text, NULL) == 0 && text.size &&
+    bool found = io_peek_file(nix_conf, LIMIT_TOOL_BYTES, &text) && text.size &&
                  strstr((const char *)text.data, NIX_INCLUDE);
     buf_release(&text);
     return found;
@@ -76,7 +76,7 @@ void nix_daemon_restore(struct service *service)
     const char *nix_conf = service_path(service, NIX_CONF);
     struct buf text = {0};
     unlink(service_path(service, DROP_IN));
-    if (includes_ours(nix_conf) && io_read_file(nix_conf, LIMIT_TOOL_BYTES, &text, NULL) == 0) {
+    if (includes_ours(nix_conf) && io_peek_file(nix_conf, LIMIT_TOOL_BYTES, &text)) {
         char *line = strstr((char *)text.data, NIX_INCLUDE);
         size_t size = strlen(NIX_INCLUDE);
         memmove(line, line + size, strlen(line + size) + 1);

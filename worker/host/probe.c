@@ -58,7 +58,7 @@ static const char *first_line(const char *path, struct arena *arena)
 {
     struct buf text = {0};
     const char *line = "";
-    if (io_read_file(path, SMALL_FILE_BYTES, &text, NULL) == 0)
+    if (io_peek_file(path, SMALL_FILE_BYTES, &text))
         line = arena_print(arena, "%.*s", (int)strcspn((const char *)text.data, "\n"),
                            (const char *)text.data);
     buf_release(&text);
@@ -134,7 +134,7 @@ static void probe_features(struct capabilities *out, struct arena *arena)
 {
     struct buf text = {0};
     const char *flags = NULL;
-    if (io_read_file("/proc/cpuinfo", CPUINFO_BYTES, &text, NULL) == 0)
+    if (io_peek_file("/proc/cpuinfo", CPUINFO_BYTES, &text))
         flags = strstr((const char *)text.data, "\nflags");
     flags = flags ? strchr(flags, ':') : NULL;
     for (const char *at = flags ? flags + 1 : "\n"; *at && *at != '\n';) {
@@ -381,7 +381,7 @@ void probe_now(const struct capabilities *known, struct filesystem *filesystems,
                struct pressure *pressure)
 {
     struct buf mounts = {0};
-    io_read_file("/proc/self/mountinfo", MOUNTINFO_BYTES, &mounts, NULL);
+    io_peek_file("/proc/self/mountinfo", MOUNTINFO_BYTES, &mounts);
     for (size_t i = 0; i < known->filesystems_count; i++) {
         filesystems[i] = known->filesystems[i];
         filesystem_measure_again((const char *)mounts.data, &filesystems[i]);

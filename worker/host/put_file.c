@@ -11,7 +11,7 @@
 int put_file(const char *path, const struct buf *text, bool *changed, struct err *err)
 {
     struct buf old = {0};
-    bool same = io_read_file(path, LIMIT_TOOL_BYTES, &old, NULL) == 0 && old.size == text->size &&
+    bool same = io_peek_file(path, LIMIT_TOOL_BYTES, &old) && old.size == text->size &&
                 memcmp(old.data, text->data, old.size) == 0;
     buf_release(&old);
     if (same)

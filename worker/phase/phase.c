@@ -175,13 +175,15 @@ static void find_cause(const char *folder, const struct order *order, const char
     out->lines = arena_text(arena, verdict.lines);
 }
 
-/* Reads what the publish phase recorded. Without "ended" it was killed on the way: then only the
- * target itself knows whether the publish happened. */
+/* Reads what the publish phase recorded. Without "ended" it was killed on the way, and a file that
+ * is refused tells nothing: then only the target itself knows whether the publish happened. */
 static void read_finding(const char *folder, struct agent_phase_ended *out, struct arena *arena)
 {
     struct buf text = {0};
     const char *path = arena_print(arena, "%s/finding", folder);
-    if (io_read_file(path, FINDING_BYTES_MAX, &text, NULL) == 0) {
+    enum io_found found = io_find_file(path, FINDING_BYTES_MAX, &text, NULL);
+    out->unsure = found == IO_REFUSED;
+    if (found == IO_READ) {
         const char *finding = (const char *)text.data;
         out->already_published = strstr(finding, "already\n") != NULL;
         out->rebuilt = strstr(finding, "rebuilt\n") != NULL;

@@ -136,15 +136,18 @@ static int run_phase(enum phase phase, struct phase_context *context, struct err
     return err_set(err, "no such phase");
 }
 
-static const char *read_worktree(const char *folder, struct arena *arena)
+/* The path of the attempt's checkout; "" when there is none, NULL with err when its file is
+ * refused. */
+static const char *read_worktree(const char *folder, struct arena *arena, struct err *err)
 {
     struct buf text = {0};
     const char *path = arena_print(arena, "%s/worktree", folder);
     const char *worktree = "";
-    if (io_exists(path) && io_read_file(path, PATH_BYTES_MAX, &text, NULL) == 0)
+    enum io_found found = io_find_file(path, PATH_BYTES_MAX, &text, err);
+    if (found == IO_READ)
         worktree = arena_text(arena, (const char *)text.data);
     buf_release(&text);
-    return worktree;
+    return found == IO_REFUSED ? NULL : worktree;
 }
 
 /* HOME of HOME/attempts/EPOCH.NUMBER. */
@@ -165,9 +168,11 @@ static int in_folder(enum phase phase, const char *folder, struct arena *arena, 
     struct order order;
     struct phase_context context = {.home = home_of(folder, arena),
                                     .folder = folder,
-                                    .worktree = read_worktree(folder, arena),
+                                    .worktree = read_worktree(folder, arena, err),
                                     .order = &order,
                                     .arena = arena};
+    if (!context.worktree)
+        return -1;
     if (!context.home || folder[0] != '/')
         return err_set(err, "%s is not the full path of HOME/attempts/EPOCH.NUMBER", folder);
     if (folder_read_order(folder, &order, arena, err) < 0)

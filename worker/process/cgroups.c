@@ -74,7 +74,7 @@ static bool unit_cgroup(const char *mount, char *out, size_t size, bool *is_ours
 {
     struct buf text = {0};
     bool found = false;
-    if (mount && io_read_file("/proc/self/cgroup", 65536, &text, NULL) == 0) {
+    if (mount && io_peek_file("/proc/self/cgroup", 65536, &text)) {
         const char *line = strstr((const char *)text.data, "0::/");
         found = line && (line == (const char *)text.data || line[-1] == '\n');
         if (found)

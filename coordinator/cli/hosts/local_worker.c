@@ -197,7 +197,7 @@ static void read_running(struct invocation *invocation, pid_t pid, struct local_
     char *path = arena_print(&invocation->arena, "/proc/%ld/cmdline", (long)pid);
     struct buf line = {0};
     const char *before = "";
-    if (io_read_file(path, LIMIT_TEXT_BYTES, &line, NULL) < 0)
+    if (!io_peek_file(path, LIMIT_TEXT_BYTES, &line))
         return;
     for (size_t at = 0; at < line.size; at += strlen((char *)line.data + at) + 1) {
         const char *word = arena_text(&invocation->arena, (char *)line.data + at);

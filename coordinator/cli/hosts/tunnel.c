@@ -55,7 +55,7 @@ static const char *tunnel_state(struct invocation *invocation, const struct tunn
 {
     struct buf text = {0};
     if (io_exists(paths->state))
-        io_read_file(paths->state, LIMIT_TEXT_BYTES, &text, NULL);
+        io_peek_file(paths->state, LIMIT_TEXT_BYTES, &text);
     const char *state = arena_text(&invocation->arena, text.size ? (char *)text.data : "");
     buf_release(&text);
     return state;

@@ -139,6 +139,10 @@
 #define LIMIT_CONNECT_MS 10000
 /* Between two tries: a restarted coordinator has its workers back within two seconds. */
 #define LIMIT_RECONNECT_MS 800
+/* The same where a handshake was refused time and again: long enough that a thousand forgotten
+ * workers cost a coordinator less than one build, short enough for a person who has just enrolled
+ * the key and watches. */
+#define LIMIT_REFUSED_MS 10000
 /* A connection whose other end answers no heartbeat: shorter than the kernel's own two hours,
  * longer than a network that reroutes. */
 #define LIMIT_SILENT_LINK_MS 30000

@@ -48,13 +48,16 @@ struct link {
     struct conn_limit *conn_limit; /* all connections, including silent ones */
     size_t open_max, per_key_max;
     uint64_t silent_ms, looked_ms;
-    uint64_t failed;  /* failed handshakes; zap.c logs the keys that were not admitted */
-    bool is_shut;     /* too many connections: no other is accepted */
-    uint64_t shut_ms; /* when is_shut changed last */
+    uint64_t failed;        /* failed handshakes; zap.c logs the keys that were not admitted */
+    uint64_t failed_minute; /* of the last log line about them, counted from 1 */
+    bool is_shut;           /* too many connections: no other is accepted */
+    uint64_t shut_ms;       /* when is_shut changed last */
     /* Client only. */
     bool is_up;
     bool came_up;          /* connected since the last link_came_up */
     uint64_t connected_ms; /* last time the connection was up or was requested */
+    unsigned refusals;     /* handshakes that failed in a row */
+    uint64_t rejoin_ms;    /* when to connect again after too many of them; 0: libzmq does it */
 };
 
 /* ---- options of the socket ----------------------------------------------------------------- */
@@ -64,7 +67,9 @@ enum {
     REVIVE_MS = 15000,    /* a client that is disconnected for this long is connected again */
     HEARTBEAT_MS = 10000, /* to detect half-open connections */
     RECONNECT_MS = 100,   /* doubled up to LIMIT_RECONNECT_MS */
+    PATIENT_REFUSALS = 3, /* as many handshakes may fail while a coordinator restarts */
     LOOK_MS = 1000,       /* how often to look for connections to end */
+    HANDSHAKE_FAILED = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL,
     CURVE_BYTES = 33, /* added to a frame: "\\7MESSAGE", a short nonce, flags, the box (RFC 26) */
 };
 
@@ -245,8 +250,7 @@ struct link *link_serve(void *zmq_context, const char *const *endpoints, size_t 
         set_server(link->socket, server, options->admits_any_key) < 0 ||
         events_watch(link, zmq_context,
                      ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
-                         ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                         ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) < 0)
+                         HANDSHAKE_FAILED) < 0)
         return give_up(link, "make a socket for", count ? endpoints[0] : "nothing", err);
     link->open_max = options->connections_max ? options->connections_max : LIMIT_CONNECTIONS;
     link->per_key_max = options->per_key_max ? options->per_key_max : LIMIT_CONNECTIONS_PER_KEY;
@@ -286,7 +290,8 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
     struct link *link = open_link(zmq_context, false);
     if (!link->socket || set_common(link->socket, options) < 0 ||
         set_client(link->socket, server_public_key, own) < 0 ||
-        events_watch(link, zmq_context, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) <
+        events_watch(link, zmq_context,
+                     ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | HANDSHAKE_FAILED) <
             0 ||
         connect_endpoint(link, endpoint) < 0)
         return give_up(link, "connect to", endpoint, err);
@@ -467,10 +472,13 @@ static void listener_shut(struct link *link, bool is_shut)
 
 static void count_failed(struct link *link)
 {
+    uint64_t minute = clock_boot_ms() / 60000 + 1;
     link->failed++;
-    if (budget_take(&link->lines))
-        log_warn("a connection to %s failed in the handshake (%llu so far)", link->endpoints[0],
-                 (unsigned long long)link->failed);
+    if (link->failed_minute == minute)
+        return;
+    link->failed_minute = minute;
+    log_warn("a connection to %s failed in the handshake (%llu so far)", link->endpoints[0],
+             (unsigned long long)link->failed);
 }
 
 static void take_events(struct link *link, uint64_t now_ms)
@@ -570,7 +578,39 @@ static void read_events(struct link *link)
     while (take_event(link, &number, &value)) {
         link->is_up = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
         link->came_up |= link->is_up;
+        if (link->is_up)
+            link->refusals = 0;
+        else if (number & HANDSHAKE_FAILED)
+            link->refusals++;
     }
+}
+
+static uint64_t refused_wait_ms(unsigned refusals)
+{
+    uint64_t wait_ms = LIMIT_RECONNECT_MS;
+    for (unsigned i = PATIENT_REFUSALS; i < refusals && wait_ms < LIMIT_REFUSED_MS; i++)
+        wait_ms *= 2;
+    return wait_ms < LIMIT_REFUSED_MS ? wait_ms : LIMIT_REFUSED_MS;
+}
+
+/* libzmq waits longer and longer for an address that nobody listens at, but tries again at once
+ * where the handshake fails: at a coordinator that does not know this key, or that has another one
+ * than we were told. */
+static void retry_later(struct link *link, uint64_t now_ms)
+{
+    if (link->refusals == PATIENT_REFUSALS)
+        log_warn("%s refuses this key or has another one than expected: trying again every %d s",
+                 link->endpoints[0], LIMIT_REFUSED_MS / 1000);
+    zmq_disconnect(link->socket, link->endpoints[0]);
+    link->rejoin_ms = now_ms + refused_wait_ms(link->refusals);
+}
+
+static void connect_again(struct link *link, uint64_t now_ms)
+{
+    link->connected_ms = now_ms;
+    link->rejoin_ms = 0;
+    if (zmq_connect(link->socket, link->endpoints[0]) < 0)
+        log_warn("cannot connect to %s: %s", link->endpoints[0], zmq_strerror(errno));
 }
 
 /* Reconnects a client that was disconnected for long. If libzmq still retries by itself, this only
@@ -578,15 +618,18 @@ static void read_events(struct link *link)
 static void look_after(struct link *link)
 {
     uint64_t now_ms = clock_boot_ms();
+    unsigned before = link->refusals;
     read_events(link);
     if (link->is_up)
         link->connected_ms = now_ms;
-    if (now_ms - link->connected_ms < REVIVE_MS)
-        return;
-    link->connected_ms = now_ms;
-    zmq_disconnect(link->socket, link->endpoints[0]);
-    if (zmq_connect(link->socket, link->endpoints[0]) < 0)
-        log_warn("cannot connect to %s: %s", link->endpoints[0], zmq_strerror(errno));
+    if (link->rejoin_ms && now_ms >= link->rejoin_ms)
+        connect_again(link, now_ms);
+    else if (!link->rejoin_ms && link->refusals > before && link->refusals >= PATIENT_REFUSALS)
+        retry_later(link, now_ms);
+    else if (!link->rejoin_ms && now_ms - link->connected_ms >= REVIVE_MS) {
+        zmq_disconnect(link->socket, link->endpoints[0]);
+        connect_again(link, now_ms);
+    }
 }
 
 enum link_result link_receive(struct link *link, struct received *received, struct arena *arena)

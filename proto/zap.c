@@ -31,6 +31,15 @@ struct admitted {
     UT_hash_handle hh;
 };
 
+/* Who was refused of late, so that each of them costs one log line a minute. */
+struct refusal {
+    char key[9], address[64];
+    uint64_t minute; /* of the last line, counted from 1 */
+    uint64_t count;
+};
+
+enum { REFUSALS_REMEMBERED = 64 };
+
 struct zap {
     pthread_t thread;
     void *handler;   /* used by the thread only */
@@ -40,7 +49,9 @@ struct zap {
     struct admitted *table; /* by key; its items are one block, `items` */
     struct admitted *items;
     uint64_t refused;
-    struct budget lines; /* this and the next two: used by the thread only */
+    struct budget lines; /* from here on: used by the thread only */
+    struct refusal refusals[REFUSALS_REMEMBERED];
+    size_t refusals_next;
     uint64_t join_second;
     unsigned joins; /* in that second */
 };
@@ -155,13 +166,32 @@ static void request_answer(void *handler, const struct zap_request *request, con
     zmq_send(handler, "", 0, 0);
 }
 
+/* The entry of this address and key; the oldest is forgotten for one that is new. */
+static struct refusal *refusal_of(struct zap *zap, const char *address, const char *public_key)
+{
+    struct refusal fresh = {0};
+    keys_short(public_key, fresh.key);
+    snprintf(fresh.address, sizeof fresh.address, "%s", address);
+    for (size_t i = 0; i < REFUSALS_REMEMBERED; i++)
+        if (!strcmp(zap->refusals[i].key, fresh.key) &&
+            !strcmp(zap->refusals[i].address, fresh.address))
+            return &zap->refusals[i];
+    struct refusal *oldest = &zap->refusals[zap->refusals_next++ % REFUSALS_REMEMBERED];
+    *oldest = fresh;
+    return oldest;
+}
+
 static void key_refuse(struct zap *zap, const struct zap_request *request, const char *public_key)
 {
-    char name[9];
-    keys_short(public_key, name);
-    if (budget_take(&zap->lines))
-        log_warn("refused a connection from %s: the key %s is not enrolled here",
-                 (const char *)request->frame[ASK_ADDRESS], name);
+    const char *address = (const char *)request->frame[ASK_ADDRESS];
+    struct refusal *refusal = refusal_of(zap, address, public_key);
+    uint64_t minute = clock_boot_ms() / 60000 + 1;
+    refusal->count++;
+    if (refusal->minute != minute && budget_take(&zap->lines)) {
+        log_warn("refused a connection from %s: the key %s is not enrolled here (%llu so far)",
+                 address, refusal->key, (unsigned long long)refusal->count);
+        refusal->minute = minute;
+    }
     request_answer(zap->handler, request, "300", "this key is not enrolled here", "");
 }
 

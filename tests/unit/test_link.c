@@ -310,6 +310,24 @@ static void a_wrong_server_key_connects_nobody(void **state)
     link_close(client, 0);
 }
 
+/* libzmq alone tries some 20 times in this time. A slow machine makes it fewer, never more. */
+static void a_refused_client_waits_longer_and_longer(void **state)
+{
+    struct fixture *fixture = *state;
+    struct received received;
+    struct link *client =
+        link_connect(fixture->context, link_endpoint(fixture->server, 0),
+                     fixture->stranger_keys.public_key, &fixture->worker_keys, &small, NULL);
+    uint64_t end_ms = clock_boot_ms() + 3000;
+    while (clock_boot_ms() < end_ms) {
+        assert_int_equal(link_receive(client, &received, &fixture->arena), LINK_EMPTY);
+        assert_int_equal(link_receive(fixture->server, &received, &fixture->arena), LINK_EMPTY);
+        wait_readable(client, 20);
+    }
+    assert_in_range(link_failed_count(fixture->server), 1, 6);
+    link_close(client, 0);
+}
+
 /* Says something that is not ZMTP to the first that connects to this port. */
 static void say_nonsense_at(int listener)
 {
@@ -728,6 +746,7 @@ int main(void)
         CONNECTED(two_workers_are_told_apart),
         CONNECTED(without_zap_every_frame_is_dropped),
         CONNECTED(a_wrong_server_key_connects_nobody),
+        CONNECTED(a_refused_client_waits_longer_and_longer),
         CONNECTED(a_client_gets_over_a_foreign_server),
         CONNECTED(a_taken_port_is_said),
         CONNECTED(garbage_is_dropped_and_counted),

@@ -10,6 +10,7 @@
 #include "coordinator/resolve/discovery_queue.h"
 #include "coordinator/resolve/preflight.h"
 #include "coordinator/shell/archive.h"
+#include "coordinator/shell/awake.h"
 #include "coordinator/shell/reload.h"
 #include "coordinator/shell/shell.h"
 #include "coordinator/storage/journal.h"
@@ -51,6 +52,7 @@ struct main_loop {
     uint64_t commits;   /* transactions since the start */
     uint64_t committed; /* sequence number of the newest record in one */
     uint64_t housekeeping_at_ms;
+    struct awake *awake;
 };
 
 /* ---- the turn ------------------------------------------------------------------------------- */
@@ -130,6 +132,14 @@ static void watch_disk(struct main_loop *loop)
              (unsigned long long)(free_bytes >> 20));
 }
 
+static void watch_sleep(struct main_loop *loop)
+{
+    struct shell *shell = &loop->shell;
+    const char *reason = awake_watch(loop->awake, view_has_work(shell->farm), shell->now_ms);
+    struct input input = {.kind = INPUT_SLEEP, .sleep = {.reason = reason}};
+    shell_step(shell, &input);
+}
+
 static void gather_inputs(struct main_loop *loop)
 {
     struct shell *shell = &loop->shell;
@@ -143,6 +153,7 @@ static void gather_inputs(struct main_loop *loop)
     notifier_work(shell->notifier);
     if (shell->now_ms >= loop->housekeeping_at_ms) {
         watch_disk(loop);
+        watch_sleep(loop);
         loop->housekeeping_at_ms = shell->now_ms + HOUSEKEEPING_MS;
     }
     /* Queued inputs first, because the tick may expire what they renew. */
@@ -406,6 +417,7 @@ static int loop_begin(struct main_loop *loop, struct err *err)
     shell->questions = questions_create(shell);
     shell->resolver = resolver_create(shell);
     shell->notifier = notifier_create(shell);
+    loop->awake = awake_create(NULL);
     shell->now_ms = clock_boot_ms();
     shell->wall_ms = clock_wall_ms();
     shell->intake_open = true;
@@ -431,6 +443,7 @@ static void loop_finish(struct main_loop *loop)
         log_error("%s", err.text);
     resolver_destroy(shell->resolver);
     notifier_destroy(shell->notifier);
+    awake_destroy(loop->awake);
     questions_destroy(shell->questions);
     logstore_stop(shell->logs);
     join_destroy(shell->join);

@@ -119,9 +119,8 @@ static const struct config_option listener_options[] = {
      OPTION_TEXT, AT(struct config_listener, secret)},
     {"kinds", NULL,
      "Send only these notices: run-opened, run-ended, publishing-held, publication-unknown, "
-     "worker-quarantined, intake-closed, hosts-wanted (default: all but run-opened). github always "
-     "gets "
-     "run-opened and run-ended.",
+     "worker-quarantined, intake-closed, hosts-wanted, coordinator-sleeps (default: all but "
+     "run-opened). github always gets run-opened and run-ended.",
      OPTION_TEXTS, ITEMS(struct config_listener, kinds)},
     END};
 

@@ -59,6 +59,11 @@ void apply_intake_set(struct farm *farm, const struct record *record)
     set_text(&farm->intake_reason, record->intake.reason);
 }
 
+void apply_sleep_set(struct farm *farm, const struct record *record)
+{
+    set_text(&farm->sleep_reason, record->sleep.reason);
+}
+
 void apply_clock_jumped(struct farm *farm, const struct record *record)
 {
     uint64_t gap_ms = record->clock.gap_ms;

@@ -408,6 +408,9 @@ static void put_passing(struct export *export)
         put_record(
             export, farm->now_ms, farm->wall_ms,
             &(struct record){.kind = RECORD_INTAKE_SET, .intake = {false, farm->intake_reason}});
+    if (farm->sleep_reason && *farm->sleep_reason)
+        put_record(export, farm->now_ms, farm->wall_ms,
+                   &(struct record){.kind = RECORD_SLEEP_SET, .sleep = {farm->sleep_reason}});
     for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next) {
         if (!worker->session)
             continue;

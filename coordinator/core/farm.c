@@ -151,6 +151,7 @@ void farm_destroy(struct farm *farm)
     free(farm->paused_by);
     free(farm->paused_reason);
     free(farm->intake_reason);
+    free(farm->sleep_reason);
     free(farm);
 }
 
@@ -253,6 +254,17 @@ static void set_intake(struct step *step, const struct input_intake *intake)
                                       .intake = {intake->open, intake->reason}});
 }
 
+static void set_sleep(struct step *step, const struct input_sleep *sleep)
+{
+    struct farm_view view;
+    view_farm(step->farm, &view);
+    if (strcmp(view.sleep_reason, sleep->reason) == 0)
+        return;
+    decide(step, &(struct record){.kind = RECORD_SLEEP_SET, .sleep = {sleep->reason}});
+    view_farm(step->farm, &view);
+    assert(!strcmp(view.sleep_reason, sleep->reason) && "the sentence is another one");
+}
+
 static void dispatch_input(struct step *step, const struct input *input)
 {
     switch (input->kind) {
@@ -267,6 +279,9 @@ static void dispatch_input(struct step *step, const struct input *input)
         return;
     case INPUT_INTAKE:
         set_intake(step, &input->intake);
+        return;
+    case INPUT_SLEEP:
+        set_sleep(step, &input->sleep);
         return;
     case INPUT_HELLO:
         decide_hello(step, &input->hello);

@@ -310,6 +310,7 @@ struct farm {
     char *paused_by, *paused_reason;
     bool intake_closed; /* (passing) */
     char *intake_reason;
+    char *sleep_reason;              /* (passing) NULL or "": nothing is wrong */
     struct record_counters counters; /* the newest id of each */
     struct arena arena;
     struct peer *peers;

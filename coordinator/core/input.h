@@ -32,6 +32,7 @@ enum input_kind {
     INPUT_RELEASE, /* a secret was set, or a person releases held jobs */
     INPUT_LEDGER_IMPORT,
     INPUT_INTAKE,   /* the coordinator's own disk: may new work begin? */
+    INPUT_SLEEP,    /* the coordinator's machine: does it sleep while there is work? */
     INPUT_NOTIFIED, /* a notice was handed over, or will not be */
     INPUT_ARCHIVE   /* forget a closed run whose attempts are all sealed; does nothing for others */
 };
@@ -151,6 +152,10 @@ struct input_intake {
     const char *reason;
 };
 
+struct input_sleep {
+    const char *reason; /* "": nothing is wrong */
+};
+
 struct input_notified {
     uint64_t notice;
     const char *problem; /* "" or why not everybody was told */
@@ -180,6 +185,7 @@ struct input {
         struct input_release release;
         struct input_ledger_import ledger_import;
         struct input_intake intake;
+        struct input_sleep sleep;
         struct input_notified notified;
         uint64_t archive; /* run */
     };

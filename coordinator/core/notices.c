@@ -231,6 +231,16 @@ static void note_intake(struct step *step)
             arena_print(step->arena, "the coordinator takes no new work: %s", farm.intake_reason));
 }
 
+static void note_sleep(struct step *step)
+{
+    struct farm_view farm;
+    view_farm(step->farm, &farm);
+    if (*farm.sleep_reason)
+        raise_notice(step, NOTICE_COORDINATOR_SLEEPS, "coordinator", 0, farm.sleep_reason);
+    else
+        end_notice(step, NOTICE_COORDINATOR_SLEEPS, "coordinator");
+}
+
 /* ---- the records of a step ----------------------------------------------------------------- */
 
 /* Raising a notice may move the array of records: `record` is read before that, never after. */
@@ -247,8 +257,10 @@ static void note_record(struct step *step, const struct record *record)
         note_worker(step, record->worker_moved.worker, record->worker_moved.to);
     else if (kind == RECORD_WORKER_JOINED || kind == RECORD_PEER_ENROLLED)
         note_old_waits(step);
-    else if (kind == RECORD_INTAKE_SET || kind == RECORD_FARM_STARTED)
+    if (kind == RECORD_INTAKE_SET || kind == RECORD_FARM_STARTED)
         note_intake(step);
+    if (kind == RECORD_SLEEP_SET || kind == RECORD_FARM_STARTED)
+        note_sleep(step);
 }
 
 void decide_notices(struct step *step, size_t first)

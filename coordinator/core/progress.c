@@ -132,6 +132,18 @@ static enum run_progress judge_ends(const struct run_view *run, size_t waiting)
                                                                          : PROGRESS_NOTHING;
 }
 
+bool view_has_work(const struct farm *farm)
+{
+    struct farm_view all;
+    struct run_view run;
+    uint64_t cursor = 0;
+    view_farm(farm, &all);
+    bool works = all.attempts_live > 0;
+    while (!works && all.runs_open && view_run_next(farm, &cursor, &run))
+        works = run.state == RUN_OPEN && view_progress(farm, run.run) == PROGRESS_ADVANCES;
+    return works;
+}
+
 enum run_progress view_progress(const struct farm *farm, uint64_t id)
 {
     struct run_view run = must_run(farm, id);

@@ -17,6 +17,7 @@ const char *const notice_kind_names[] = {"none",
                                          "worker-quarantined",
                                          "intake-closed",
                                          "hosts-wanted",
+                                         "coordinator-sleeps",
                                          NULL};
 const char *const worker_state_names[] = {"offline", "online",    "draining", "quarantined",
                                           "removed", "probation", NULL};
@@ -50,6 +51,10 @@ static const struct field record_paused_fields[] = {
 static const struct field record_intake_fields[] = {
     SHAPE_FIELD(struct record_intake, FLAG, open),
     SHAPE_FIELD(struct record_intake, TEXT, reason),
+};
+
+static const struct field record_sleep_fields[] = {
+    SHAPE_FIELD(struct record_sleep, TEXT, reason),
 };
 
 static const struct field record_clock_fields[] = {

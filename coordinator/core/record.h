@@ -49,6 +49,10 @@ struct record_intake {
     const char *reason;
 };
 
+struct record_sleep {
+    const char *reason; /* one sentence with what to do; "": nothing is wrong */
+};
+
 struct record_clock {
     uint64_t gap_ms;    /* JUMPED */
     uint64_t offset_ms; /* SET: core time is boot time plus this, modulo 2^64 */
@@ -300,7 +304,7 @@ struct record_signature_seen {
     bool anew; /* set on the first one of an export: replay drops those it derived before */
 };
 
-/* Why people are notified: a run began or ended, or a person is needed. Notices of the last four
+/* Why people are notified: a run began or ended, or a person is needed. Notices of the other
  * kinds stay open until what they say is over, and are not raised again while they are open. */
 enum notice_kind {
     NOTICE_NONE,
@@ -310,7 +314,8 @@ enum notice_kind {
     NOTICE_PUBLICATION_UNKNOWN, /* publish_tries_max tries did not tell: a person must look */
     NOTICE_WORKER_QUARANTINED,
     NOTICE_INTAKE_CLOSED, /* the coordinator's disk */
-    NOTICE_HOSTS_WANTED   /* jobs of a run wait for a host that is not there */
+    NOTICE_HOSTS_WANTED,  /* jobs of a run wait for a host that is not there */
+    NOTICE_COORDINATOR_SLEEPS
 };
 extern const char *const notice_kind_names[];
 

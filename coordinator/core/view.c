@@ -20,6 +20,7 @@ void view_farm(const struct farm *farm, struct farm_view *out)
         .paused_reason = text_or_empty(farm->paused_reason),
         .intake_open = !farm->intake_closed,
         .intake_reason = text_or_empty(farm->intake_reason),
+        .sleep_reason = text_or_empty(farm->sleep_reason),
         .policy = farm->policy,
         .runs_open = farm->runs_open,
         .jobs_open = farm->jobs_open,

@@ -24,10 +24,15 @@ struct farm_view {
     const char *paused_reason;
     bool intake_open;
     const char *intake_reason;
+    const char
+        *sleep_reason; /* the machine slept or may sleep while there is work; "": it does not */
     struct policy policy;
     size_t runs_open, jobs_open, attempts_live, publications_open, workers_online;
 };
 void view_farm(const struct farm *farm, struct farm_view *out);
+/* Whether an attempt or a publication runs or could start without a new host: then the
+ * coordinator's machine should stay awake. */
+bool view_has_work(const struct farm *farm);
 
 struct run_view {
     uint64_t run;

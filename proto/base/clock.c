@@ -18,6 +18,12 @@ uint64_t clock_boot_ms(void)
     return read_ms(CLOCK_BOOTTIME);
 }
 
+uint64_t clock_suspended_ms(void)
+{
+    uint64_t awake_ms = read_ms(CLOCK_MONOTONIC), boot_ms = clock_boot_ms();
+    return boot_ms > awake_ms ? boot_ms - awake_ms : 0;
+}
+
 uint64_t clock_wall_ms(void)
 {
     return read_ms(CLOCK_REALTIME);

@@ -8,5 +8,8 @@
 
 uint64_t clock_boot_ms(void); /* CLOCK_BOOTTIME */
 uint64_t clock_wall_ms(void); /* CLOCK_REALTIME, since 1970 */
+/* How long this machine has been suspended since it was booted: what boot time counts and
+ * CLOCK_MONOTONIC does not. */
+uint64_t clock_suspended_ms(void);
 
 #endif

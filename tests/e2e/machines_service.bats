@@ -94,6 +94,50 @@ group_of_build() {
 	[ "$(host_on alpha systemctl is-system-running)" = running ]
 }
 
+# The process that holds a block of the farm's against sleeping, as the host's logind knows it.
+inhibitor() {
+	host_on alpha systemd-inhibit --list --no-pager | awk '/^floxfarm/ { print $4 }'
+}
+
+sleep_is_blocked() {
+	[ -n "$(inhibitor)" ]
+}
+
+may_sleep() {
+	! sleep_is_blocked
+}
+
+another_blocks_sleep() {
+	local now
+	now=$(inhibitor) && [ -n "$now" ] && [ "$now" != "$1" ]
+}
+
+@test "the coordinator's machine stays awake while there is work, also when the coordinator was killed" {
+	host_boot alpha systemd
+	tar -cf - -C "$binary_dir/bundles" "$here-linux-coordinator.tar.gz" |
+		host_ssh root@alpha 'mkdir -p /opt/farm /srv/farm && tar -xOf - | tar -xz -C /opt/farm'
+	sed "s/${net_address[laptop]//./\\.}:/127.0.0.1:/" "$FARM_HOME/farm.yaml" |
+		sed "/url:/s|//127.0.0.1|//${net_address[laptop]}|" | host_on alpha tee /srv/farm/farm.yaml
+	there() { host_on alpha /opt/farm/bin/farm --home /srv/farm "$@"; }
+	there up --slots 1
+	run ! sleep_is_blocked
+	host_on alpha touch /var/tmp/closed
+	there rebuild --detach --force 'gpu=sm90 isa=avx2'
+	wait_until 60 host_on alpha test -s /var/tmp/built
+	wait_until 20 sleep_is_blocked
+
+	# The block ends with the coordinator, however that ends; the next one takes its own.
+	local first
+	first=$(inhibitor)
+	host_on alpha pkill -KILL -x farmd
+	there up --slots 1
+	wait_until 20 another_blocks_sleep "$first"
+	run ! host_on alpha kill -0 "$first"
+	host_on alpha rm /var/tmp/closed
+	wait_until 60 may_sleep
+	there down
+}
+
 @test "a user's unit with linger: it survives the logout and the boot, and its builds the agent" {
 	host_boot alpha systemd
 	run -0 add builder@alpha --accept-new

@@ -441,6 +441,12 @@ static void open_or_close_intake(struct play *play)
     step(play, &input);
 }
 
+static void sleep_or_wake(struct play *play)
+{
+    struct input input = {.kind = INPUT_SLEEP, .sleep = {.reason = draw(play, 2) ? "slept" : ""}};
+    step(play, &input);
+}
+
 static void archive(struct play *play)
 {
     struct input input = {.kind = INPUT_ARCHIVE, .archive = draw(play, 5)};
@@ -508,6 +514,7 @@ static void (*const deeds[])(struct play *play) = {
     import_ledger,   wait,
     restart,         manage_worker,
     pause_or_resume, open_or_close_intake,
+    sleep_or_wake,
 };
 
 /* What a compaction writes leads to an equal farm, too. */

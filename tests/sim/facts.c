@@ -330,6 +330,7 @@ static void started(struct facts *facts, const struct record_farm_started *body)
     facts->incarnation = body->incarnation;
     facts->intake_closed = false;
     over(facts, NOTICE_INTAKE_CLOSED, "coordinator");
+    over(facts, NOTICE_COORDINATOR_SLEEPS, "coordinator");
     for (size_t i = 0; i < facts->worker_room; i++)
         facts->workers[i].connected = false;
 }
@@ -506,6 +507,10 @@ void facts_apply(struct facts *facts, const struct record *record)
         facts->intake_closed = !record->intake.open;
         if (record->intake.open)
             over(facts, NOTICE_INTAKE_CLOSED, "coordinator");
+        return;
+    case RECORD_SLEEP_SET:
+        if (!*record->sleep.reason)
+            over(facts, NOTICE_COORDINATOR_SLEEPS, "coordinator");
         return;
     case RECORD_PEER_ENROLLED:
         add_worker(facts, &record->peer);

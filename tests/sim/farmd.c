@@ -70,8 +70,9 @@ struct farmd {
     uint64_t now_ms, wall_ms;
     uint64_t steps;
     bool intake_told, compact, fail_commit;
-    bool crashes;       /* it dies soon, at one of the places where it can */
-    struct arena arena; /* of a turn's messages */
+    bool slept, sleep_told; /* the machine was suspended; the core was told */
+    bool crashes;           /* it dies soon, at one of the places where it can */
+    struct arena arena;     /* of a turn's messages */
 };
 
 static void start(struct world *world);
@@ -100,6 +101,7 @@ static void drop_process(struct farmd *farmd)
     sessions_destroy(farmd->sessions);
     farmd->sessions = NULL;
     farmd->crashes = farmd->fail_commit = farmd->compact = farmd->intake_told = false;
+    farmd->slept = farmd->sleep_told = false;
     farmd->turn_at_ms = 0;
 }
 
@@ -533,6 +535,18 @@ static void watch_disk(struct world *world)
     step(world, &(struct input){.kind = INPUT_INTAKE, .intake = {!farmd->disk_full, "full"}});
 }
 
+/* As coordinator/shell/awake.c does it: a sleep matters while there is work. */
+static void watch_sleep(struct world *world)
+{
+    struct farmd *farmd = world->farmd;
+    if (!farmd->slept || view_has_work(farmd->farm) == farmd->sleep_told)
+        return;
+    farmd->sleep_told = !farmd->sleep_told;
+    farmd->slept = farmd->sleep_told;
+    step(world,
+         &(struct input){.kind = INPUT_SLEEP, .sleep = {farmd->sleep_told ? "it slept" : ""}});
+}
+
 /* False: the process is gone. */
 static bool gather(struct world *world)
 {
@@ -543,6 +557,7 @@ static bool gather(struct world *world)
     take_sealed(world);
     take_answers(world);
     watch_disk(world);
+    watch_sleep(world);
     if (farmd->now_ms >= farm_deadline_ms(farmd->farm))
         step(world, &(struct input){.kind = INPUT_TICK});
     return !dies_here(world, GATHERED, 0);
@@ -581,6 +596,7 @@ static void turn(struct world *world, const struct event *event)
         return;
     farmd->turn_at_ms = 0;
     if (farmd->stalled_until_ms > world->now_ms) {
+        farmd->slept = true;
         plan_turn(world, farmd->stalled_until_ms - world->now_ms);
         return;
     }

@@ -122,7 +122,7 @@ static void say_record(struct history *history, const struct record *record)
     if (is_notice && !tells_people(history))
         return;
     if (info->is_passing && record->kind != RECORD_CLOCK_JUMPED &&
-        record->kind != RECORD_INTAKE_SET)
+        record->kind != RECORD_INTAKE_SET && record->kind != RECORD_SLEEP_SET)
         return;
     struct buf line = {0};
     record_print(record, &line);
@@ -601,6 +601,9 @@ static bool do_shell(struct history *history, const struct words *words, char *l
     } else if (strcmp(verb, "intake") == 0) {
         input.kind = INPUT_INTAKE;
         input.intake = (struct input_intake){has(words, "open"), "disk-full"};
+    } else if (strcmp(verb, "sleep") == 0) {
+        input.kind = INPUT_SLEEP;
+        input.sleep.reason = words->count > 1 ? word(words, 1) : "";
     } else if (strcmp(verb, "notified") == 0) {
         input.kind = INPUT_NOTIFIED;
         input.notified.notice = strtoull(word(words, 1), NULL, 10);

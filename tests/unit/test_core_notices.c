@@ -151,6 +151,28 @@ static void a_full_disk_is_told_until_there_is_room(void **state)
     history_end(h);
 }
 
+static void a_machine_that_sleeps_is_told_until_it_does_not(void **state)
+{
+    (void)state;
+    struct history *h = listening();
+    history_do(h, "sleep slept\nsleep slept");
+    assert_int_equal(said_times(h, "kind=coordinator-sleeps"), 1);
+    history_do(h, "sleep");
+    assert_int_equal(said_times(h, "notice-ended notice=1"), 1);
+    history_end(h);
+}
+
+/* A restart forgets why: the machine is looked at again. */
+static void a_restart_ends_what_was_said_of_sleep(void **state)
+{
+    (void)state;
+    struct history *h = listening();
+    history_do(h, "sleep slept");
+    history_restart(h);
+    assert_int_equal(said_times(h, "notice-ended notice=1"), 1);
+    history_end(h);
+}
+
 /* Killed between the record and the delivery: it is told after the restart, and only then. */
 static void a_restart_tells_what_was_not_told(void **state)
 {
@@ -181,6 +203,8 @@ int main(void)
         cmocka_unit_test(a_worker_in_quarantine_is_told_until_it_is_resumed),
         cmocka_unit_test(what_nobody_can_tell_is_told_after_the_allowed_tries),
         cmocka_unit_test(a_full_disk_is_told_until_there_is_room),
+        cmocka_unit_test(a_machine_that_sleeps_is_told_until_it_does_not),
+        cmocka_unit_test(a_restart_ends_what_was_said_of_sleep),
         cmocka_unit_test(a_restart_tells_what_was_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,6 +392,7 @@ static void person_acts(struct world *world)
         return;
     case 7:
         step(world, (struct input){.kind = INPUT_INTAKE, .intake = {draw(world, 3), "full"}});
+        step(world, (struct input){.kind = INPUT_SLEEP, .sleep = {draw(world, 2) ? "slept" : ""}});
         return;
     case 8:
         step(world, (struct input){.kind = INPUT_ARCHIVE, .archive = any_of(world, newest.run)});
@@ -448,6 +449,7 @@ static void heal_people(struct world *world)
 {
     step(world, (struct input){.kind = INPUT_RESUME, .pause = {ask_new(world), ""}});
     step(world, (struct input){.kind = INPUT_INTAKE, .intake = {true, ""}});
+    step(world, (struct input){.kind = INPUT_SLEEP, .sleep = {""}});
     step(world, (struct input){.kind = INPUT_RELEASE, .release = {ask_new(world), "acme", 0, 0}});
     step(world, (struct input){.kind = INPUT_RELEASE, .release = {ask_new(world), "beta", 0, 0}});
     for (size_t i = 0; i < WORKERS; i++)

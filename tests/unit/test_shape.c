@@ -85,6 +85,7 @@ static void copy_equals_and_owns(void **state)
         sample_fill(shapes[i], again, &third, 7);
         shape_copy(shapes[i], b, a, &second);
         assert_true(shape_equal(shapes[i], a, b));
+        assert_true(shape_hash(1, shapes[i], a) == shape_hash(1, shapes[i], b));
         arena_clear(&first); /* the copy must not look there: the sanitizer would tell */
         assert_true(shape_equal(shapes[i], again, b));
         arena_clear(&second);
@@ -107,7 +108,7 @@ static void copy_in_place_detaches(void **state)
     arena_clear(&arena);
 }
 
-/* Changing any single field is noticed. */
+/* Changing any single field is noticed, and changes the hash. */
 static void equal_sees_each_field(void **state)
 {
     (void)state;
@@ -125,8 +126,17 @@ static void equal_sees_each_field(void **state)
             memcpy((char *)b + at, (char *)zero + at, size);
             assert_false(shape_equal(shapes[i], a, b));
             assert_false(shape_equal(shapes[i], b, a));
+            assert_true(shape_hash(1, shapes[i], a) != shape_hash(1, shapes[i], b));
             arena_clear(&arena);
         }
+}
+
+static void hash_reads_a_missing_text_as_empty(void **state)
+{
+    (void)state;
+    struct refused missing = {0}, empty;
+    shape_init(&refused_shape, &empty);
+    assert_true(shape_hash(1, &refused_shape, &missing) == shape_hash(1, &refused_shape, &empty));
 }
 
 static void print_is_one_short_line(void **state)
@@ -195,6 +205,7 @@ int main(void)
         cmocka_unit_test(copy_equals_and_owns),     cmocka_unit_test(copy_in_place_detaches),
         cmocka_unit_test(equal_sees_each_field),    cmocka_unit_test(print_is_one_short_line),
         cmocka_unit_test(print_keeps_secrets),      cmocka_unit_test(enum_names_read_back),
+        cmocka_unit_test(hash_reads_a_missing_text_as_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Small enough to be cheap in an idle turn, large enough that a turn of a few hundred records needs
- * only a few blocks. */
-enum { ARENA_BLOCK_BYTES = 8192 };
+/* Most arenas hold one message or the texts of one thing: the first block is of a size that malloc
+ * keeps at hand. The others are large enough that a turn of a few hundred records needs only a few.
+ */
+enum { ARENA_FIRST_BYTES = 960, ARENA_BLOCK_BYTES = 8192 };
 
 struct arena_block {
     struct arena_block *next;
@@ -48,7 +49,8 @@ void *arena_new(struct arena *arena, size_t size)
     size = (size + align - 1) / align * align;
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < size) {
-        size_t room = size > ARENA_BLOCK_BYTES ? size : ARENA_BLOCK_BYTES;
+        size_t least = block ? ARENA_BLOCK_BYTES : ARENA_FIRST_BYTES;
+        size_t room = size > least ? size : least;
         block = mem_resize(NULL, sizeof *block + room);
         block->next = arena->blocks;
         block->used = 0;

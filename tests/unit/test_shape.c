@@ -201,10 +201,14 @@ static void enum_names_read_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_cover_their_structs), cmocka_unit_test(init_makes_texts_empty),
-        cmocka_unit_test(copy_equals_and_owns),     cmocka_unit_test(copy_in_place_detaches),
-        cmocka_unit_test(equal_sees_each_field),    cmocka_unit_test(print_is_one_short_line),
-        cmocka_unit_test(print_keeps_secrets),      cmocka_unit_test(enum_names_read_back),
+        cmocka_unit_test(rows_cover_their_structs),
+        cmocka_unit_test(init_makes_texts_empty),
+        cmocka_unit_test(copy_equals_and_owns),
+        cmocka_unit_test(copy_in_place_detaches),
+        cmocka_unit_test(equal_sees_each_field),
+        cmocka_unit_test(print_is_one_short_line),
+        cmocka_unit_test(print_keeps_secrets),
+        cmocka_unit_test(enum_names_read_back),
         cmocka_unit_test(hash_reads_a_missing_text_as_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,13 +74,17 @@ char *arena_text(struct arena *arena, const char *text)
 char *arena_print(struct arena *arena, const char *format, ...)
 {
     va_list args, again;
+    char few[256]; /* enough for most, so that they are formatted once */
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(few, sizeof few, format, args);
     va_end(args);
     assert(n >= 0);
     char *text = arena_new(arena, (size_t)n + 1);
-    vsnprintf(text, (size_t)n + 1, format, again);
+    if ((size_t)n < sizeof few)
+        memcpy(text, few, (size_t)n + 1);
+    else
+        vsnprintf(text, (size_t)n + 1, format, again);
     va_end(again);
     return text;
 }
@@ -134,11 +138,15 @@ void buf_print(struct buf *buf, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    buf_reserve(buf, 1);
+    size_t room = buf->capacity - buf->size;
+    int n = vsnprintf((char *)buf->data + buf->size, room, format, args);
     va_end(args);
     assert(n >= 0);
-    buf_reserve(buf, (size_t)n);
-    vsnprintf((char *)buf->data + buf->size, (size_t)n + 1, format, again);
+    if ((size_t)n >= room) {
+        buf_reserve(buf, (size_t)n);
+        vsnprintf((char *)buf->data + buf->size, (size_t)n + 1, format, again);
+    }
     va_end(again);
     buf->size += (size_t)n;
 }

@@ -237,6 +237,42 @@ uint64_t shape_hash(uint64_t hash, const struct shape *shape, const void *plain)
     return hash;
 }
 
+/* ---- empty -------------------------------------------------------------------------------- */
+
+static bool value_empty(const struct field *field, const void *value)
+{
+    switch (field->type) {
+    case FIELD_U64:
+    case FIELD_I64:
+        return *(const uint64_t *)value == 0;
+    case FIELD_U32:
+        return *(const uint32_t *)value == 0;
+    case FIELD_FLAG:
+        return !*(const bool *)value;
+    case FIELD_ENUM:
+        return *(const int *)value == 0;
+    case FIELD_TEXT:
+        return texts_equal(load_pointer(value), "");
+    case FIELD_BYTES:
+        return ((const struct bytes *)value)->size == 0;
+    case FIELD_STRUCT:
+        return shape_empty(field->shape, value);
+    }
+    assert(!"unknown field type");
+    return true;
+}
+
+bool shape_empty(const struct shape *shape, const void *plain)
+{
+    for (size_t i = 0; i < shape->field_count; i++) {
+        const struct field *field = &shape->fields[i];
+        if (field->is_list ? list_count(field, plain) > 0
+                           : !value_empty(field, part(plain, field->offset)))
+            return false;
+    }
+    return true;
+}
+
 /* ---- print -------------------------------------------------------------------------------- */
 
 static bool needs_quotes(const char *text)
@@ -319,34 +355,6 @@ static void print_value(const struct field *field, const void *value, struct buf
         return;
     }
     assert(!"unknown field type");
-}
-
-static bool value_empty(const struct field *field, const void *value)
-{
-    switch (field->type) {
-    case FIELD_U64:
-    case FIELD_I64:
-        return *(const uint64_t *)value == 0;
-    case FIELD_U32:
-        return *(const uint32_t *)value == 0;
-    case FIELD_FLAG:
-        return !*(const bool *)value;
-    case FIELD_ENUM:
-        return *(const int *)value == 0;
-    case FIELD_TEXT:
-        return texts_equal(load_pointer(value), "");
-    case FIELD_BYTES:
-        return ((const struct bytes *)value)->size == 0;
-    case FIELD_STRUCT:
-        break;
-    }
-    for (size_t i = 0; i < field->shape->field_count; i++) {
-        const struct field *inner = &field->shape->fields[i];
-        if (inner->is_list ? list_count(inner, value) > 0
-                           : !value_empty(inner, part(value, inner->offset)))
-            return false;
-    }
-    return true;
 }
 
 static void print_list(const struct field *field, const void *plain, struct buf *out)

@@ -80,6 +80,8 @@ struct shape {
 void shape_init(const struct shape *shape, void *plain);
 /* Deep copy; texts, bytes and lists of `to` live in the arena. NULL texts become "". */
 void shape_copy(const struct shape *shape, void *to, const void *from, struct arena *arena);
+/* Whether every value is zero, false or empty, as shape_init leaves them. */
+bool shape_empty(const struct shape *shape, const void *plain);
 /* Deep comparison of all values. */
 bool shape_equal(const struct shape *shape, const void *a, const void *b);
 /* Continues the hash with all values, so that structs that are not equal differ in it, save by

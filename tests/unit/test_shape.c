@@ -108,6 +108,28 @@ static void copy_in_place_detaches(void **state)
     arena_clear(&arena);
 }
 
+/* What init makes is empty, and any single field fills it. */
+static void empty_sees_each_field(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SHAPE_COUNT; i++)
+        for (size_t j = 0; j < shapes[i]->field_count; j++) {
+            const struct field *field = &shapes[i]->fields[j];
+            struct arena arena = {0};
+            void *full = arena_new(&arena, shapes[i]->size);
+            void *one = arena_new(&arena, shapes[i]->size);
+            sample_fill(shapes[i], full, &arena, 1);
+            shape_init(shapes[i], one);
+            assert_true(shape_empty(shapes[i], one));
+            memcpy((char *)one + field->offset, (char *)full + field->offset, bytes_of(field));
+            if (field->is_list)
+                memcpy((char *)one + field->count_offset, (char *)full + field->count_offset,
+                       sizeof(size_t));
+            assert_false(shape_empty(shapes[i], one));
+            arena_clear(&arena);
+        }
+}
+
 /* Changing any single field is noticed, and changes the hash. */
 static void equal_sees_each_field(void **state)
 {
@@ -209,6 +231,7 @@ int main(void)
         cmocka_unit_test(print_is_one_short_line),
         cmocka_unit_test(print_keeps_secrets),
         cmocka_unit_test(enum_names_read_back),
+        cmocka_unit_test(empty_sees_each_field),
         cmocka_unit_test(hash_reads_a_missing_text_as_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

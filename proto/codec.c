@@ -163,7 +163,7 @@ static void store_pointer(void *to, const void *pointer)
 /* ---- packing ------------------------------------------------------------------------------ */
 
 static ProtobufCMessage *message_wrap(const struct codec *codec, const void *plain,
-                                      struct arena *arena, bool *is_empty);
+                                      struct arena *arena);
 
 static const char *sound_text(const char *text, struct arena *arena)
 {
@@ -177,80 +177,75 @@ static const char *sound_text(const char *text, struct arena *arena)
     return repaired;
 }
 
-/* Sets one member of protobuf-c's struct. Returns true if it has the default value, which is not
- * written. */
-static bool wrap_value(const struct codec_row *row, const void *plain, void *wire,
+/* Sets one member of protobuf-c's struct. One that has the default value is not written. */
+static void wrap_value(const struct codec_row *row, const void *plain, void *wire,
                        struct arena *arena)
 {
     const void *from = our_value(row, plain);
     void *to = theirs_of(row, wire);
     switch (row->field->type) {
     case FIELD_U64:
-        return (*(uint64_t *)to = *(const uint64_t *)from) == 0;
+        *(uint64_t *)to = *(const uint64_t *)from;
+        return;
     case FIELD_I64:
-        return (*(int64_t *)to = *(const int64_t *)from) == 0;
+        *(int64_t *)to = *(const int64_t *)from;
+        return;
     case FIELD_U32:
     case FIELD_ENUM:
-        return (*(uint32_t *)to = *(const uint32_t *)from) == 0;
+        *(uint32_t *)to = *(const uint32_t *)from;
+        return;
     case FIELD_FLAG:
-        return !(*(protobuf_c_boolean *)to = *(const bool *)from);
-    case FIELD_TEXT: {
-        const char *text = sound_text(load_pointer(from), arena);
-        store_pointer(to, text);
-        return !*text;
-    }
+        *(protobuf_c_boolean *)to = *(const bool *)from;
+        return;
+    case FIELD_TEXT:
+        store_pointer(to, sound_text(load_pointer(from), arena));
+        return;
     case FIELD_BYTES: {
         const struct bytes *bytes = from;
         ProtobufCBinaryData *data = to;
         data->len = bytes->size;
         data->data =
             (uint8_t *)(uintptr_t)bytes->data; /* only read; protobuf-c's type has no const */
-        return bytes->size == 0;
+        return;
     }
-    case FIELD_STRUCT: {
-        bool is_empty;
-        ProtobufCMessage *inner = message_wrap(row->inner, from, arena, &is_empty);
-        store_pointer(to, is_empty ? NULL : inner);
-        return is_empty;
-    }
+    case FIELD_STRUCT:
+        if (!shape_empty(row->inner->shape, from))
+            store_pointer(to, message_wrap(row->inner, from, arena));
+        return;
     }
     assert(!"unknown field type");
-    return true;
 }
 
-static bool wrap_list(const struct codec_row *row, const void *plain, void *wire,
+static void wrap_list(const struct codec_row *row, const void *plain, void *wire,
                       struct arena *arena)
 {
     size_t count = *(const size_t *)((const char *)plain + row->field->count_offset);
     const char *items = load_pointer(our_value(row, plain));
     assert(count <= LIMIT_VARIANTS_PER_RUN);
     if (!count)
-        return true;
+        return;
     const void **wrapped = arena_new(arena, count * sizeof *wrapped);
     for (size_t i = 0; i < count; i++) {
-        bool ignored;
         if (row->field->type == FIELD_TEXT)
             wrapped[i] = sound_text(load_pointer(items + i * sizeof(const char *)), arena);
         else
-            wrapped[i] =
-                message_wrap(row->inner, items + i * row->inner->shape->size, arena, &ignored);
+            wrapped[i] = message_wrap(row->inner, items + i * row->inner->shape->size, arena);
     }
     store_pointer(theirs_of(row, wire), wrapped);
     *(size_t *)((char *)wire + row->wire->quantifier_offset) = count;
-    return false;
 }
 
 static ProtobufCMessage *message_wrap(const struct codec *codec, const void *plain,
-                                      struct arena *arena, bool *is_empty)
+                                      struct arena *arena)
 {
     ProtobufCMessage *wire = arena_new(arena, codec->descriptor->sizeof_message);
     protobuf_c_message_init(codec->descriptor, wire);
-    *is_empty = true;
     for (size_t i = 0; i < codec->shape->field_count; i++) {
         const struct codec_row *row = &codec->rows[i];
-        bool is_default = row->field->is_list ? wrap_list(row, plain, wire, arena)
-                                              : wrap_value(row, plain, wire, arena);
-        *is_empty = *is_empty && is_default;
+        if (row->field->is_list)
+            wrap_list(row, plain, wire, arena);
+        else
+            wrap_value(row, plain, wire, arena);
     }
     return wire;
 }
@@ -258,8 +253,7 @@ static ProtobufCMessage *message_wrap(const struct codec *codec, const void *pla
 void codec_pack(const struct codec *codec, const void *plain, struct buf *out)
 {
     struct arena arena = {0};
-    bool ignored;
-    ProtobufCMessage *wire = message_wrap(codec, plain, &arena, &ignored);
+    ProtobufCMessage *wire = message_wrap(codec, plain, &arena);
     size_t size = protobuf_c_message_get_packed_size(wire);
     buf_reserve(out, size);
     size_t packed = protobuf_c_message_pack(wire, out->data + out->size);

@@ -7,6 +7,7 @@
 #include "coordinator/core/view.h"
 
 #include <string.h>
+#include <utlist.h>
 
 /* ---- runs ---------------------------------------------------------------------------------- */
 
@@ -52,6 +53,8 @@ static void move_run(struct farm *farm, struct run *run, const struct record *re
     if (!run_is_open(to)) {
         assert(farm->runs_open && !run->closed_ms);
         farm->runs_open--;
+        DL_DELETE2(farm->open, run, open_prev, open_next);
+        run->open_prev = run->open_next = NULL;
         run->closed_ms = record->at_ms;
         run->closed_wall_ms = record->wall_ms;
     }
@@ -72,6 +75,7 @@ void apply_run_submitted(struct farm *farm, const struct record *record)
     run->submitted_ms = record->at_ms;
     run->submitted_wall_ms = record->wall_ms;
     HASH_ADD(hh, farm->runs, id, sizeof run->id, run);
+    DL_APPEND2(farm->open, run, open_prev, open_next);
     farm->runs_open++;
     farm->counters.run = higher(farm->counters.run, run->id);
     know_request(farm, body->request_id, run->id);

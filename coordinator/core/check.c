@@ -107,11 +107,13 @@ static void check_ready(const struct farm *farm)
 
 void farm_check(const struct farm *farm)
 {
-    size_t runs = 0, jobs = 0, live = 0, publications = 0;
+    size_t runs = 0, open = 0, jobs = 0, live = 0, publications = 0;
     for (const struct run *at = farm->runs; at; at = at->hh.next) {
         check_run(farm, at);
         runs += at->state != RUN_CLOSED && at->state != RUN_REFUSED;
     }
+    for (const struct run *at = farm->open; at; at = at->open_next)
+        open++;
     for (const struct job *at = farm->jobs; at; at = at->hh.next)
         jobs += at->state != JOB_CLOSED;
     for (const struct worker *at = farm->workers; at; at = at->hh.next) {
@@ -128,6 +130,6 @@ void farm_check(const struct farm *farm)
     check_pins(farm);
     check_ready(farm);
     assert_totals(farm);
-    assert(runs == farm->runs_open && jobs == farm->jobs_open);
+    assert(runs == farm->runs_open && open == runs && jobs == farm->jobs_open);
     assert(live == farm->attempts_live && publications == farm->publications_open);
 }

@@ -136,12 +136,10 @@ static void begin_evaluation(struct step *step, const struct run_view *of)
 
 uint64_t evaluation_due_ms(const struct farm *farm, const struct run_view *run)
 {
-    struct farm_view view;
-    view_farm(farm, &view);
+    uint64_t after_ms = query_policy(farm)->evaluate_after_ms;
     bool may = run->state == RUN_OPEN && !run->evaluation && !run->options.local &&
                !*run->options.task && run->evaluable && run->by_state[JOB_READY];
-    return may && view.policy.evaluate_after_ms ? run->submitted_ms + view.policy.evaluate_after_ms
-                                                : UINT64_MAX;
+    return may && after_ms ? run->submitted_ms + after_ms : UINT64_MAX;
 }
 
 static bool is_over(const struct farm *farm, uint64_t run)
@@ -169,7 +167,7 @@ void decide_evaluations(struct step *step)
 {
     struct run_view run;
     uint64_t cursor = 0;
-    while (view_run_next(step->farm, &cursor, &run)) {
+    while (view_open_run_next(step->farm, &cursor, &run)) {
         if (evaluation_due_ms(step->farm, &run) <= step->now_ms)
             begin_evaluation(step, &run);
         else if (run.state == RUN_OPEN && options_evaluate(&run.options) &&

@@ -450,15 +450,6 @@ static uint64_t mix_number(uint64_t hash, uint64_t number)
     return hash_number(hash, number);
 }
 
-static uint64_t mix_shape(uint64_t hash, const struct shape *shape, const void *plain)
-{
-    struct buf text = {0};
-    shape_print(shape, plain, &text);
-    hash = hash_text(hash, text.data ? (const char *)text.data : "");
-    buf_release(&text);
-    return hash;
-}
-
 static uint64_t mix_token(uint64_t hash, struct token token)
 {
     return mix_number(mix_number(hash, token.epoch), token.number);
@@ -469,13 +460,13 @@ static uint64_t mix_capabilities(uint64_t hash, const struct capabilities *capab
 {
     struct capabilities durable = *capabilities;
     durable.filesystems_count = 0;
-    return mix_shape(hash, &capabilities_shape, &durable);
+    return shape_hash(hash, &capabilities_shape, &durable);
 }
 
 static uint64_t mix_workers(uint64_t hash, const struct farm *farm)
 {
     for (const struct peer *peer = farm->peers; peer; peer = peer->hh.next)
-        hash = mix_number(mix_shape(hash, record_info(RECORD_PEER_ENROLLED)->shape, &peer->is),
+        hash = mix_number(shape_hash(hash, record_info(RECORD_PEER_ENROLLED)->shape, &peer->is),
                           peer->revoked);
     for (const struct worker *worker = farm->workers; worker; worker = worker->hh.next) {
         hash = mix_number(mix_number(mix_number(hash, worker->id), worker->state), worker->session);
@@ -490,7 +481,7 @@ static uint64_t mix_workers(uint64_t hash, const struct farm *farm)
         hash = mix_number(mix_number(hash, worker->until_ms), worker->strikes);
         for (size_t i = 0; i < worker->suspects_count; i++)
             hash =
-                mix_shape(hash, record_info(RECORD_WORKER_SUSPECTED)->shape, &worker->suspects[i]);
+                shape_hash(hash, record_info(RECORD_WORKER_SUSPECTED)->shape, &worker->suspects[i]);
     }
     return hash;
 }
@@ -508,16 +499,16 @@ static uint64_t mix_attempt(uint64_t hash, const struct attempt *attempt)
     hash = mix_number(mix_number(mix_number(hash, attempt->ended_wall_ms), attempt->log_bytes),
                       attempt->log_stored);
     hash = mix_number(hash, attempt->adopted);
-    hash = mix_shape(hash, &exit_facts_shape, &attempt->facts);
+    hash = shape_hash(hash, &exit_facts_shape, &attempt->facts);
     hash = hash_text(mix_number(hash, attempt->signature), attempt->lines);
-    return mix_shape(hash, &product_shape, &attempt->product);
+    return shape_hash(hash, &product_shape, &attempt->product);
 }
 
 static uint64_t mix_job(uint64_t hash, const struct job *job)
 {
     hash = mix_number(mix_number(mix_number(hash, job->id), job->run->id), job->joins);
     hash = mix_number(hash, job->after);
-    hash = mix_shape(hash, &plan_item_shape, &job->item);
+    hash = shape_hash(hash, &plan_item_shape, &job->item);
     hash = mix_number(mix_number(mix_number(hash, job->state), job->verdict), job->cause);
     hash = mix_number(hash_text(hash, job->detail), job->until_ms);
     hash = mix_number(mix_number(hash, job->planned_wall_ms), job->closed_wall_ms);
@@ -533,7 +524,7 @@ static uint64_t mix_job(uint64_t hash, const struct job *job)
 static uint64_t mix_run(uint64_t hash, const struct run *run)
 {
     hash = mix_number(mix_number(hash, run->id), run->state);
-    hash = mix_shape(hash, &run_options_shape, &run->options);
+    hash = shape_hash(hash, &run_options_shape, &run->options);
     hash = hash_text(hash_text(hash_text(hash, run->who), run->request_id), run->reason);
     hash = mix_number(mix_number(hash, run->submitted_wall_ms), run->closed_wall_ms);
     hash = mix_number(mix_number(hash, run->evaluable), run->evaluation);
@@ -552,8 +543,8 @@ static uint64_t mix_publication(uint64_t hash, const struct publication *publica
 {
     hash = mix_number(mix_number(hash, publication->id), publication->job->id);
     hash = mix_token(mix_number(hash, publication->worker->id), publication->built_by);
-    hash = mix_shape(hash, &target_shape, &publication->target);
-    hash = mix_shape(hash, &product_shape, &publication->product);
+    hash = shape_hash(hash, &target_shape, &publication->target);
+    hash = shape_hash(hash, &product_shape, &publication->product);
     hash = mix_number(mix_number(hash, publication->state), publication->tries);
     hash = mix_number(hash_text(hash, publication->detail), publication->cause);
     hash = mix_number(hash_text(hash, publication->lines), publication->signature);
@@ -568,11 +559,11 @@ static uint64_t mix_publication(uint64_t hash, const struct publication *publica
 static uint64_t mix_lasting(uint64_t hash, const struct farm *farm)
 {
     for (size_t i = 0; i < farm->ledger_count; i++)
-        hash = mix_shape(hash, &ledger_entry_shape, farm->ledger[i]);
+        hash = shape_hash(hash, &ledger_entry_shape, farm->ledger[i]);
     for (const struct learned *at = farm->learned; at; at = at->hh.next)
-        hash = mix_shape(hash, record_info(RECORD_LEARNED)->shape, &at->is);
+        hash = shape_hash(hash, record_info(RECORD_LEARNED)->shape, &at->is);
     for (const struct seen *at = farm->seen; at; at = at->hh.next)
-        hash = mix_shape(hash, record_info(RECORD_SIGNATURE_SEEN)->shape, &at->is);
+        hash = shape_hash(hash, record_info(RECORD_SIGNATURE_SEEN)->shape, &at->is);
     for (const struct known_request *at = farm->requests; at; at = at->hh.next)
         hash = mix_number(hash_text(hash, at->id), at->run);
     for (const struct notice *at = farm->notices; at; at = at->hh.next) {
@@ -591,8 +582,8 @@ uint64_t farm_digest(const struct farm *farm)
     hash = mix_number(hash, farm->paused);
     if (farm->paused)
         hash = hash_text(hash_text(hash, farm->paused_by), farm->paused_reason);
-    hash = mix_shape(hash, &policy_shape, &farm->policy);
-    hash = mix_shape(hash, record_info(RECORD_COUNTERS_SET)->shape, &farm->counters);
+    hash = shape_hash(hash, &policy_shape, &farm->policy);
+    hash = shape_hash(hash, record_info(RECORD_COUNTERS_SET)->shape, &farm->counters);
     hash = mix_workers(hash, farm);
     hash = mix_lasting(hash, farm);
     for (const struct run *at = farm->runs; at; at = at->hh.next)

@@ -182,7 +182,7 @@ static uint64_t evaluations_ms(const struct farm *farm)
 {
     struct run_view run;
     uint64_t first_ms = FARM_NEVER, cursor = 0;
-    while (farm->policy.evaluate_after_ms && view_run_next(farm, &cursor, &run)) {
+    while (farm->policy.evaluate_after_ms && view_open_run_next(farm, &cursor, &run)) {
         uint64_t due_ms = evaluation_due_ms(farm, &run);
         if (due_ms < first_ms)
             first_ms = due_ms;
@@ -199,7 +199,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t give_ups_ms(const struct farm *farm, uint64_t after_ms)
 {
     uint64_t first_ms = FARM_NEVER;
-    for (const struct run *run = farm->runs; run; run = run->hh.next) {
+    for (const struct run *run = farm->open; run; run = run->open_next) {
         uint64_t due_ms = run->submitted_ms + run->options.give_up_ms;
         if (run->state == RUN_OPEN && run->options.give_up_ms && due_ms > after_ms)
             first_ms = earlier(first_ms, due_ms);
@@ -436,7 +436,7 @@ void farm_step(struct farm *farm, const struct input *input, struct farm_outcome
 void farm_resume(const struct farm *farm, struct farm_outcome *outcome)
 {
     outcome_add_effect(outcome, &(struct effect){.kind = EFFECT_PEERS});
-    for (const struct run *run = farm->runs; run; run = run->hh.next) {
+    for (const struct run *run = farm->open; run; run = run->open_next) {
         if (run->state == RUN_RESOLVING)
             outcome_add_effect(outcome, &(struct effect){.kind = EFFECT_RESOLVE, .run = run->id});
         if (run->state == RUN_PREFLIGHT)

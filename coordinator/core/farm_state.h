@@ -120,6 +120,7 @@ struct run {
     struct cluster *clusters;
     struct family *families;
     size_t publications, publications_by_state[PUBLICATION_STATES];
+    struct run *open_prev, *open_next;         /* in the order of their ids */
     struct run *finished_prev, *finished_next; /* open with nothing left to do */
     bool finished;
 };
@@ -316,7 +317,7 @@ struct farm {
     struct peer *peers;
     struct worker *workers;
     struct machine *machines;
-    struct run *runs, *finished;
+    struct run *runs, *open, *finished;
     struct job *jobs, *building;
     struct attempt *attempts;
     struct publication *publications;

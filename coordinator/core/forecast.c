@@ -137,7 +137,7 @@ static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
 {
     struct run_view run;
     uint64_t run_cursor = 0, last_ms = 0;
-    while (view_run_next(forecast->farm, &run_cursor, &run)) {
+    while (view_open_run_next(forecast->farm, &run_cursor, &run)) {
         struct job_view job;
         struct want want;
         uint64_t cursor = 0, worker, start_ms = 0;

@@ -33,6 +33,8 @@ static void assert_run_lists(const struct farm *farm, const struct run *run)
     assert(!run->jobs_last || !run->jobs_last->run_next);
     assert(!run->jobs_last || run->jobs_last->run == run);
     assert(!run->jobs_first || run->jobs_first->id <= run->jobs_last->id);
+    assert(!run->open_next || run->open_next->open_prev == run);
+    assert(!run->open_next || run->id < run->open_next->id);
     assert(run->finished || (!run->finished_prev && !run->finished_next));
     assert((run->finished && !run->finished_prev) == (farm->finished == run));
     assert(!run->finished_prev || run->finished_prev->finished_next == run);
@@ -51,6 +53,7 @@ void assert_run(const struct farm *farm, const struct run *run)
     assert(run->evaluation != run->id && "a run evaluates another one");
     assert(over ? run->closed_ms >= run->submitted_ms : !run->closed_ms);
     assert(over || farm->runs_open);
+    assert(over == !run->open_prev && "on the list of open runs");
     assert(!run->by_state[JOB_HELD] || farm->held.root);
     assert(run->by_state[JOB_READY] <= farm->jobs_ready);
     assert(!over || run->by_state[JOB_CLOSED] == run->jobs);
@@ -379,6 +382,7 @@ void assert_totals(const struct farm *farm)
     assert(farm->jobs_open <= HASH_COUNT(farm->jobs));
     assert(HASH_CNT(hh_variant, farm->building) <= farm->jobs_open);
     assert(farm->runs_open <= HASH_COUNT(farm->runs));
+    assert(!farm->runs_open == !farm->open);
     assert((farm->runs_open || !farm->jobs_open) && "an open job of no open run");
     assert((farm->runs_open || !farm->finished) && "a run to be closed is open");
     assert(farm->attempts_live <= HASH_COUNT(farm->attempts));

@@ -128,7 +128,7 @@ static void note_new_waits(struct step *step)
 {
     struct run_view run;
     uint64_t cursor = 0;
-    while (view_run_next(step->farm, &cursor, &run))
+    while (view_open_run_next(step->farm, &cursor, &run))
         if (run.state == RUN_OPEN)
             note_waits(step, run.run);
 }

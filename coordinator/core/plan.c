@@ -206,7 +206,7 @@ static void supersede_jobs(struct step *step, uint64_t run)
 {
     struct run_view older;
     uint64_t cursor = 0;
-    while (view_run_next(step->farm, &cursor, &older) && older.run < run) {
+    while (view_open_run_next(step->farm, &cursor, &older) && older.run < run) {
         struct job_view job;
         uint64_t at = 0, newer;
         if (older.state != RUN_OPEN || older.options.local)

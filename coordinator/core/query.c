@@ -18,6 +18,11 @@ struct token query_next_token(const struct farm *farm)
     return (struct token){farm->epoch, farm->counters.token + !again};
 }
 
+const struct policy *query_policy(const struct farm *farm)
+{
+    return &farm->policy;
+}
+
 bool query_request_known(const struct farm *farm, const char *request_id, uint64_t *run)
 {
     const struct known_request *known;
@@ -376,12 +381,9 @@ struct token query_built_by(const struct farm *farm, uint64_t publication)
 
 bool query_cleaning(const struct farm *farm, const char *worker)
 {
-    for (const struct run *run = farm->runs; run; run = run->hh.next) {
-        bool over = run->state == RUN_CLOSED || run->state == RUN_REFUSED;
-        if (!over && strncmp(run->options.task, "clean", 5) == 0 &&
-            strcmp(run->options.worker, worker) == 0)
+    for (const struct run *run = farm->open; run; run = run->open_next)
+        if (strncmp(run->options.task, "clean", 5) == 0 && strcmp(run->options.worker, worker) == 0)
             return true;
-    }
     return false;
 }
 

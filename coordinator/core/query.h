@@ -10,6 +10,7 @@
 /* ---- ids: the newest that was given out, of each kind ---- */
 struct record_counters query_counters(const struct farm *farm);
 struct token query_next_token(const struct farm *farm);
+const struct policy *query_policy(const struct farm *farm);
 bool query_request_known(const struct farm *farm, const char *request_id, uint64_t *run);
 bool query_key_revoked(const struct farm *farm, const char *public_key);
 

@@ -81,6 +81,21 @@ bool view_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *o
     return true;
 }
 
+bool view_open_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out)
+{
+    const struct run *run = farm->open;
+    if (*cursor) {
+        run = find_run(farm, *cursor);
+        assert(run && run->open_prev && "it was closed in between");
+        run = run->open_next;
+    }
+    if (!run)
+        return false;
+    *cursor = run->id;
+    fill_run(run, out);
+    return true;
+}
+
 uint64_t view_run_newest(const struct farm *farm)
 {
     if (!farm->runs)

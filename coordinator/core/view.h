@@ -54,6 +54,8 @@ struct run_view {
 };
 MAY_MISS bool view_run(const struct farm *farm, uint64_t run, struct run_view *out);
 bool view_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out);
+/* Of those that are neither closed nor refused; none of them may be closed in between. */
+bool view_open_run_next(const struct farm *farm, uint64_t *cursor, struct run_view *out);
 /* The newest run that people mean: no task, and not refused, when there is such a one; 0: none. */
 uint64_t view_run_newest(const struct farm *farm);
 

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Small enough to be cheap in an idle turn, large enough that a turn of a few hundred records needs
- * only a few blocks. */
-enum { ARENA_BLOCK_BYTES = 8192 };
+/* Most arenas hold one message or the texts of one thing: the first block is of a size that malloc
+ * keeps at hand. The others are large enough that a turn of a few hundred records needs only a few.
+ */
+enum { ARENA_FIRST_BYTES = 960, ARENA_BLOCK_BYTES = 8192 };
 
 struct arena_block {
     struct arena_block *next;
@@ -48,7 +49,8 @@ void *arena_new(struct arena *arena, size_t size)
     size = (size + align - 1) / align * align;
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < size) {
-        size_t room = size > ARENA_BLOCK_BYTES ? size : ARENA_BLOCK_BYTES;
+        size_t least = block ? ARENA_BLOCK_BYTES : ARENA_FIRST_BYTES;
+        size_t room = size > least ? size : least;
         block = mem_resize(NULL, sizeof *block + room);
         block->next = arena->blocks;
         block->used = 0;
@@ -72,13 +74,17 @@ char *arena_text(struct arena *arena, const char *text)
 char *arena_print(struct arena *arena, const char *format, ...)
 {
     va_list args, again;
+    char few[256]; /* enough for most, so that they are formatted once */
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(few, sizeof few, format, args);
     va_end(args);
     assert(n >= 0);
     char *text = arena_new(arena, (size_t)n + 1);
-    vsnprintf(text, (size_t)n + 1, format, again);
+    if ((size_t)n < sizeof few)
+        memcpy(text, few, (size_t)n + 1);
+    else
+        vsnprintf(text, (size_t)n + 1, format, again);
     va_end(again);
     return text;
 }
@@ -132,11 +138,15 @@ void buf_print(struct buf *buf, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    buf_reserve(buf, 1);
+    size_t room = buf->capacity - buf->size;
+    int n = vsnprintf((char *)buf->data + buf->size, room, format, args);
     va_end(args);
     assert(n >= 0);
-    buf_reserve(buf, (size_t)n);
-    vsnprintf((char *)buf->data + buf->size, (size_t)n + 1, format, again);
+    if ((size_t)n >= room) {
+        buf_reserve(buf, (size_t)n);
+        vsnprintf((char *)buf->data + buf->size, (size_t)n + 1, format, again);
+    }
     va_end(again);
     buf->size += (size_t)n;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* shape.c - the walks over shaped structs that need no protobuf: init, copy, compare, print.
+/* shape.c - the walks over shaped structs that need no protobuf: init, copy, compare, hash, print.
  *
  * Invariant: the results of shape_init and shape_copy follow the conventions of shape.h, so that no
  * other code ever meets a NULL text. Shapes are constant tables and not recursive, so the depth of
  * a walk is limited by the tables. Of a field of bytes only its size is printed, because it may be
  * a secret. */
 #include "proto/base/shape.h"
+
+#include "proto/base/hash.h"
 
 #include <assert.h>
 #include <string.h>
@@ -188,6 +190,89 @@ bool shape_equal(const struct shape *shape, const void *a, const void *b)
     return true;
 }
 
+/* ---- hash --------------------------------------------------------------------------------- */
+
+static uint64_t hash_value(uint64_t hash, const struct field *field, const void *value)
+{
+    switch (field->type) {
+    case FIELD_U64:
+    case FIELD_I64:
+        return hash_number(hash, *(const uint64_t *)value);
+    case FIELD_U32:
+        return hash_number(hash, *(const uint32_t *)value);
+    case FIELD_FLAG:
+        return hash_number(hash, *(const bool *)value);
+    case FIELD_ENUM:
+        return hash_number(hash, (uint64_t) * (const int *)value);
+    case FIELD_TEXT: {
+        const char *text = load_pointer(value);
+        return hash_text(hash, text ? text : "");
+    }
+    case FIELD_BYTES: {
+        const struct bytes *bytes = value;
+        return hash_bytes(hash_number(hash, bytes->size), bytes->data, bytes->size);
+    }
+    case FIELD_STRUCT:
+        return shape_hash(hash, field->shape, value);
+    }
+    assert(!"unknown field type");
+    return hash;
+}
+
+uint64_t shape_hash(uint64_t hash, const struct shape *shape, const void *plain)
+{
+    for (size_t i = 0; i < shape->field_count; i++) {
+        const struct field *field = &shape->fields[i];
+        const void *value = part(plain, field->offset);
+        if (!field->is_list) {
+            hash = hash_value(hash, field, value);
+            continue;
+        }
+        const char *items = load_pointer(value);
+        size_t count = list_count(field, plain), size = item_size(field);
+        hash = hash_number(hash, count);
+        for (size_t n = 0; n < count; n++)
+            hash = hash_value(hash, field, items + n * size);
+    }
+    return hash;
+}
+
+/* ---- empty -------------------------------------------------------------------------------- */
+
+static bool value_empty(const struct field *field, const void *value)
+{
+    switch (field->type) {
+    case FIELD_U64:
+    case FIELD_I64:
+        return *(const uint64_t *)value == 0;
+    case FIELD_U32:
+        return *(const uint32_t *)value == 0;
+    case FIELD_FLAG:
+        return !*(const bool *)value;
+    case FIELD_ENUM:
+        return *(const int *)value == 0;
+    case FIELD_TEXT:
+        return texts_equal(load_pointer(value), "");
+    case FIELD_BYTES:
+        return ((const struct bytes *)value)->size == 0;
+    case FIELD_STRUCT:
+        return shape_empty(field->shape, value);
+    }
+    assert(!"unknown field type");
+    return true;
+}
+
+bool shape_empty(const struct shape *shape, const void *plain)
+{
+    for (size_t i = 0; i < shape->field_count; i++) {
+        const struct field *field = &shape->fields[i];
+        if (field->is_list ? list_count(field, plain) > 0
+                           : !value_empty(field, part(plain, field->offset)))
+            return false;
+    }
+    return true;
+}
+
 /* ---- print -------------------------------------------------------------------------------- */
 
 static bool needs_quotes(const char *text)
@@ -270,34 +355,6 @@ static void print_value(const struct field *field, const void *value, struct buf
         return;
     }
     assert(!"unknown field type");
-}
-
-static bool value_empty(const struct field *field, const void *value)
-{
-    switch (field->type) {
-    case FIELD_U64:
-    case FIELD_I64:
-        return *(const uint64_t *)value == 0;
-    case FIELD_U32:
-        return *(const uint32_t *)value == 0;
-    case FIELD_FLAG:
-        return !*(const bool *)value;
-    case FIELD_ENUM:
-        return *(const int *)value == 0;
-    case FIELD_TEXT:
-        return texts_equal(load_pointer(value), "");
-    case FIELD_BYTES:
-        return ((const struct bytes *)value)->size == 0;
-    case FIELD_STRUCT:
-        break;
-    }
-    for (size_t i = 0; i < field->shape->field_count; i++) {
-        const struct field *inner = &field->shape->fields[i];
-        if (inner->is_list ? list_count(inner, value) > 0
-                           : !value_empty(inner, part(value, inner->offset)))
-            return false;
-    }
-    return true;
 }
 
 static void print_list(const struct field *field, const void *plain, struct buf *out)

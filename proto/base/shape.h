@@ -2,7 +2,7 @@
 /* shape.h - describes the fields of a plain struct as data.
  *
  * One description of a struct is used for its protobuf codec, its JSON, its text in a trace, its
- * deep copy and its comparison. So adding a field takes one row, and no user of the struct can miss
+ * deep copy, its comparison and its hash. So adding a field takes one row, and no user of the struct can miss
  * it. Pure: the cores use it to copy and print; proto/codec.c binds a shape to a protobuf
  * descriptor.
  *
@@ -80,8 +80,13 @@ struct shape {
 void shape_init(const struct shape *shape, void *plain);
 /* Deep copy; texts, bytes and lists of `to` live in the arena. NULL texts become "". */
 void shape_copy(const struct shape *shape, void *to, const void *from, struct arena *arena);
+/* Whether every value is zero, false or empty, as shape_init leaves them. */
+bool shape_empty(const struct shape *shape, const void *plain);
 /* Deep comparison of all values. */
 bool shape_equal(const struct shape *shape, const void *a, const void *b);
+/* Continues the hash with all values, so that structs that are not equal differ in it, save by
+ * accident. The content of bytes counts, too. */
+uint64_t shape_hash(uint64_t hash, const struct shape *shape, const void *plain);
 /* Sum of the bytes of all texts, nested ones included. */
 size_t shape_text_bytes(const struct shape *shape, const void *plain);
 /* Appends "name=value name=value". Fields that are zero, false or empty are omitted; nested structs

@@ -31,6 +31,7 @@ struct entry {
 
 struct session_book {
     uint64_t boot_ms;
+    uint64_t last; /* the last worker that has an entry */
     struct entry entries[WORKERS_MOST];
 };
 
@@ -51,8 +52,11 @@ void check_session_replayed(struct world *world)
 
 static struct entry *entry_of(struct world *world, uint64_t worker)
 {
+    struct session_book *book = world->checks->sessions;
     assert(worker < WORKERS_MOST);
-    return &world->checks->sessions->entries[worker];
+    if (worker > book->last)
+        book->last = worker;
+    return &book->entries[worker];
 }
 
 /* ---- what comes in -------------------------------------------------------------------------- */
@@ -88,7 +92,7 @@ static void note_offer(struct world *world, const struct record_lease *lease)
 /* It may be over before anybody was told: its worker went away, or a person cancelled it. */
 static void forget_offer(struct world *world, struct token token)
 {
-    for (uint64_t worker = 1; worker < WORKERS_MOST; worker++)
+    for (uint64_t worker = 1; worker <= world->checks->sessions->last; worker++)
         if (token_equal(entry_of(world, worker)->offer, token))
             entry_of(world, worker)->offer = (struct token){0};
 }
@@ -150,7 +154,7 @@ void check_session_sent(struct world *world, uint64_t worker, uint64_t to,
 
 void check_session_turn(struct world *world, uint64_t boot_ms)
 {
-    for (uint64_t worker = 1; worker < WORKERS_MOST; worker++) {
+    for (uint64_t worker = 1; worker <= world->checks->sessions->last; worker++) {
         const struct entry *entry = entry_of(world, worker);
         if (!token_none(entry->offer))
             world_wrong(world, "session", "%s was offered, and worker %llu was not told",

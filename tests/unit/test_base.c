@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is pure below proto/base: hashes, hex, UTF-8, lists of texts. */
+/* What is pure below proto/base: hashes, hex, UTF-8, lists of texts, texts that are printed. */
 #include "proto/base/hash.h"
 #include "proto/base/hex.h"
+#include "proto/base/mem.h"
 #include "proto/base/text.h"
 #include "proto/base/utf8.h"
 
@@ -136,6 +137,28 @@ static void utf8_codes_are_those_of_unicode(void **state)
     }
 }
 
+/* Texts of up to 600 bytes: some are formatted once, the longer ones and those that do not fit into
+ * what is left of a buffer twice. */
+static void texts_of_any_length_are_printed(void **state)
+{
+    (void)state;
+    char wanted[601] = "";
+    for (int size = 0; size <= 600; size++) {
+        struct arena arena = {0};
+        struct buf buf = {0};
+        assert_string_equal(arena_print(&arena, "%s", wanted), wanted);
+        buf_print(&buf, "%s", wanted);
+        buf_print(&buf, "%s", wanted);
+        assert_int_equal(buf.size, 2 * size);
+        assert_int_equal(strlen((const char *)buf.data), 2 * size);
+        assert_memory_equal(buf.data + size, wanted, (size_t)size + 1);
+        arena_clear(&arena);
+        buf_release(&buf);
+        if (size < 600)
+            wanted[size] = (char)('a' + size % 26);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +169,7 @@ int main(void)
         cmocka_unit_test(names_are_one_word_and_no_option),
         cmocka_unit_test(utf8_is_rfc_3629),
         cmocka_unit_test(utf8_codes_are_those_of_unicode),
+        cmocka_unit_test(texts_of_any_length_are_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

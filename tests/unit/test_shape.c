@@ -85,6 +85,7 @@ static void copy_equals_and_owns(void **state)
         sample_fill(shapes[i], again, &third, 7);
         shape_copy(shapes[i], b, a, &second);
         assert_true(shape_equal(shapes[i], a, b));
+        assert_true(shape_hash(1, shapes[i], a) == shape_hash(1, shapes[i], b));
         arena_clear(&first); /* the copy must not look there: the sanitizer would tell */
         assert_true(shape_equal(shapes[i], again, b));
         arena_clear(&second);
@@ -107,7 +108,29 @@ static void copy_in_place_detaches(void **state)
     arena_clear(&arena);
 }
 
-/* Changing any single field is noticed. */
+/* What init makes is empty, and any single field fills it. */
+static void empty_sees_each_field(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SHAPE_COUNT; i++)
+        for (size_t j = 0; j < shapes[i]->field_count; j++) {
+            const struct field *field = &shapes[i]->fields[j];
+            struct arena arena = {0};
+            void *full = arena_new(&arena, shapes[i]->size);
+            void *one = arena_new(&arena, shapes[i]->size);
+            sample_fill(shapes[i], full, &arena, 1);
+            shape_init(shapes[i], one);
+            assert_true(shape_empty(shapes[i], one));
+            memcpy((char *)one + field->offset, (char *)full + field->offset, bytes_of(field));
+            if (field->is_list)
+                memcpy((char *)one + field->count_offset, (char *)full + field->count_offset,
+                       sizeof(size_t));
+            assert_false(shape_empty(shapes[i], one));
+            arena_clear(&arena);
+        }
+}
+
+/* Changing any single field is noticed, and changes the hash. */
 static void equal_sees_each_field(void **state)
 {
     (void)state;
@@ -125,8 +148,17 @@ static void equal_sees_each_field(void **state)
             memcpy((char *)b + at, (char *)zero + at, size);
             assert_false(shape_equal(shapes[i], a, b));
             assert_false(shape_equal(shapes[i], b, a));
+            assert_true(shape_hash(1, shapes[i], a) != shape_hash(1, shapes[i], b));
             arena_clear(&arena);
         }
+}
+
+static void hash_reads_a_missing_text_as_empty(void **state)
+{
+    (void)state;
+    struct refused missing = {0}, empty;
+    shape_init(&refused_shape, &empty);
+    assert_true(shape_hash(1, &refused_shape, &missing) == shape_hash(1, &refused_shape, &empty));
 }
 
 static void print_is_one_short_line(void **state)
@@ -191,10 +223,16 @@ static void enum_names_read_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_cover_their_structs), cmocka_unit_test(init_makes_texts_empty),
-        cmocka_unit_test(copy_equals_and_owns),     cmocka_unit_test(copy_in_place_detaches),
-        cmocka_unit_test(equal_sees_each_field),    cmocka_unit_test(print_is_one_short_line),
-        cmocka_unit_test(print_keeps_secrets),      cmocka_unit_test(enum_names_read_back),
+        cmocka_unit_test(rows_cover_their_structs),
+        cmocka_unit_test(init_makes_texts_empty),
+        cmocka_unit_test(copy_equals_and_owns),
+        cmocka_unit_test(copy_in_place_detaches),
+        cmocka_unit_test(equal_sees_each_field),
+        cmocka_unit_test(print_is_one_short_line),
+        cmocka_unit_test(print_keeps_secrets),
+        cmocka_unit_test(enum_names_read_back),
+        cmocka_unit_test(empty_sees_each_field),
+        cmocka_unit_test(hash_reads_a_missing_text_as_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

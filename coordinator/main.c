@@ -6,7 +6,8 @@
  *   farmd discover --init URL [--home DIR]    print a farm.yaml for a repository
  *   farmd notify                              child: read a notice on stdin, send it to listeners
  *   farmd config-check [--home DIR]           check farm.yaml
- *   farmd config-explain                      print docs/config.md
+ *   farmd config-explain                      print every option of farm.yaml
+ *   farmd config-page                         print docs/config.md
  *   farmd requests                            print the table of requests in docs/protocol.md
  *   farmd states                              print docs/states.md
  *   farmd failures                            print the first part of docs/failures.md
@@ -76,7 +77,13 @@ static int run_config_check(const struct arguments *arguments, const char *home)
 static int run_config_explain(const struct arguments *arguments, const char *home)
 {
     (void)arguments, (void)home;
-    return config_explain_main();
+    return config_explain_main(config_options_explain);
+}
+
+static int run_config_page(const struct arguments *arguments, const char *home)
+{
+    (void)arguments, (void)home;
+    return config_explain_main(config_options_print);
 }
 
 static int run_states(const struct arguments *arguments, const char *home)
@@ -159,9 +166,13 @@ static int run_requests(const struct arguments *arguments, const char *home)
 }
 
 static const struct subcommand tasks[] = {
-    {"discover", run_discover},         {"notify", run_notify},
-    {"config-check", run_config_check}, {"config-explain", run_config_explain},
-    {"requests", run_requests},         {"states", run_states},
+    {"discover", run_discover},
+    {"notify", run_notify},
+    {"config-check", run_config_check},
+    {"config-explain", run_config_explain},
+    {"config-page", run_config_page},
+    {"requests", run_requests},
+    {"states", run_states},
     {"failures", run_failures},
 };
 

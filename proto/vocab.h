@@ -45,6 +45,8 @@ extern const char *const role_names[];
 
 enum builder { BUILDER_NONE, BUILDER_FLOX, BUILDER_NIX, BUILDER_COMMAND };
 extern const char *const builder_names[]; /* none flox nix command */
+/* What a host lists among its builders, with the version, when its flox is too old to be one. */
+#define OLD_FLOX "old-flox"
 
 enum target_kind { TARGET_NONE, TARGET_FLOX, TARGET_NIX_CACHE, TARGET_COMMAND };
 extern const char *const target_kind_names[]; /* none flox nix-cache command */

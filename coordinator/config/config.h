@@ -156,11 +156,14 @@ int config_check_url(const char *url, struct err *err);
 void config_write_template(const struct config *config, struct buf *out);
 /* Appends docs/config.md: every option, as Markdown tables. */
 void config_options_print(struct buf *out);
+/* Appends every option for a terminal of 80 columns. */
+void config_options_explain(struct buf *out);
 
 /* `farmd config-check`: reads HOME/farm.yaml; prints that it is fine (returns 0) or the error
- * (returns 1). `farmd config-explain`: config_options_print to standard output. */
+ * (returns 1). `farmd config-explain` and `farmd config-page`: every option, for a terminal or
+ * as docs/config.md. */
 int config_check_main(const char *home);
-int config_explain_main(void);
+int config_explain_main(void (*print)(struct buf *out));
 
 /* The rules in the format of recipe.rules, in the arena. */
 const char *config_rules(const struct config *config, struct arena *arena);

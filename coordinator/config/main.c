@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - `farmd config-check` and `farmd config-explain`, which `farm config` runs. */
+/* main.c - `farmd config-check` and `farmd config-explain`, which `farm config` runs, and the
+ * page of the docs. */
 #include "coordinator/config/config.h"
 
 #include <stdio.h>
@@ -23,10 +24,10 @@ int config_check_main(const char *home)
     return result < 0 ? 1 : 0;
 }
 
-int config_explain_main(void)
+int config_explain_main(void (*print)(struct buf *out))
 {
     struct buf out = {0};
-    config_options_print(&out);
+    print(&out);
     int written = fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0;
     buf_release(&out);
     return written ? 0 : 1;

@@ -213,15 +213,22 @@ static void print_type(const struct config_option *option, struct buf *out)
         buf_print(out, "%s %s", i > first ? "," : "", option->names[i]);
 }
 
-static void print_default(const struct config_option *option, struct buf *out)
+static void print_default(const struct config_option *option, const char *quote, struct buf *out)
 {
     bool is_inner = option->type == OPTION_GROUP || option->type == OPTION_LIST;
     if (!option->otherwise && option->type != OPTION_TEXTS)
         buf_print(out, "required");
     else if (option->otherwise && *option->otherwise)
-        buf_print(out, "`%s`", option->otherwise);
+        buf_print(out, "%s%s%s", quote, option->otherwise, quote);
     else if (!is_inner)
         buf_print(out, "none");
+}
+
+static const char *path_below(struct arena *arena, const char *path,
+                              const struct config_option *option)
+{
+    return arena_print(arena, "%s%s%s%s", path, *path ? "." : "", option->key,
+                       option->type == OPTION_LIST ? "[]" : "");
 }
 
 static void print_table(const struct config_option *options, const char *path, struct buf *out)
@@ -233,25 +240,65 @@ static void print_table(const struct config_option *options, const char *path, s
         buf_print(out, "| `%s` | ", option->key);
         print_type(option, out);
         buf_print(out, " | ");
-        print_default(option, out);
+        print_default(option, "`", out);
         buf_print(out, " | %s |\n", option->meaning);
     }
     for (const struct config_option *option = options; option->key; option++)
         if (option->options)
-            print_table(option->options,
-                        arena_print(&arena, "%s%s%s%s", path, *path ? "." : "", option->key,
-                                    option->type == OPTION_LIST ? "[]" : ""),
-                        out);
+            print_table(option->options, path_below(&arena, path, option), out);
     arena_clear(&arena);
+}
+
+/* Breaks a text into lines that fit a terminal. */
+static void print_indented(const char *text, struct buf *out)
+{
+    enum { INDENT = 4, COLUMNS = 78 };
+    size_t column = COLUMNS;
+    while (*text) {
+        size_t word = strcspn(text, " ");
+        bool breaks = column + 1 + word > COLUMNS;
+        buf_print(out, "%s%.*s", breaks ? "\n    " : " ", (int)word, text);
+        column = breaks ? INDENT + word : column + 1 + word;
+        text += word + strspn(text + word, " ");
+    }
+    buf_print(out, "\n");
+}
+
+static void explain_options(const struct config_option *options, const char *path, struct buf *out)
+{
+    struct arena arena = {0};
+    struct buf about = {0};
+    for (const struct config_option *option = options; option->key; option++) {
+        bool is_inner = option->options != NULL;
+        buf_clear(&about);
+        print_type(option, &about);
+        if (!is_inner || !option->otherwise) {
+            buf_print(&about, "; %s", option->otherwise ? "default " : "");
+            print_default(option, "", &about);
+        }
+        buf_print(&about, ". %s", option->meaning);
+        buf_print(out, "\n%s%s%s", path, *path ? "." : "", option->key);
+        print_indented((const char *)about.data, out);
+        if (is_inner)
+            explain_options(option->options, path_below(&arena, path, option), out);
+    }
+    buf_release(&about);
+    arena_clear(&arena);
+}
+
+void config_options_explain(struct buf *out)
+{
+    buf_print(out, "The keys of farm.yaml. Sizes are written 8G or 500MiB (powers of 1024), times\n"
+                   "500ms, 30s, 90m, 2h, 1d. An error names file, line and column.\n");
+    explain_options(config_options, "", out);
 }
 
 void config_options_print(struct buf *out)
 {
-    buf_print(
-        out,
-        "# farm.yaml\n\n"
-        "Made from the table in coordinator/config/options.c; `farm config explain` prints it. "
-        "Sizes are written `8G` or\n`500MiB` (powers of 1024), times `500ms`, `30s`, "
-        "`90m`, `2h`, `1d`. An error names file, line and column.\n");
+    buf_print(out, "# farm.yaml\n\n"
+                   "Made from the table in coordinator/config/options.c; `farm config explain` "
+                   "prints it, too. "
+                   "Sizes are written `8G` or\n`500MiB` (powers of 1024), times `500ms`, `30s`, "
+                   "`90m`, `2h`, `1d`. An error names file, line and column.\n");
     print_table(config_options, "", out);
 }

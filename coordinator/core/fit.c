@@ -273,6 +273,19 @@ static const char *system_text(const struct worker_view *worker, const struct va
                        host->systems_count ? host->systems[0] : "nothing", variant->system);
 }
 
+static const char *builder_text(const struct worker_view *worker, enum builder missing,
+                                struct arena *arena)
+{
+    const struct capabilities *host = worker->capabilities;
+    for (size_t i = 0; i < host->builders_count && missing == BUILDER_FLOX; i++)
+        if (strncmp(host->builders[i], OLD_FLOX, strlen(OLD_FLOX)) == 0)
+            return arena_print(arena,
+                               "%s has flox%s, which is too old: upgrade it to 1.12.0 or later, "
+                               "then restart the worker",
+                               worker->name, host->builders[i] + strlen(OLD_FLOX));
+    return arena_print(arena, "%s has no %s", worker->name, builder_names[missing]);
+}
+
 static const char *disk_text(const struct worker_view *worker, const struct want *want,
                              uint64_t floor_bytes, struct arena *arena)
 {
@@ -305,8 +318,7 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
     case FIT_SYSTEM:
         return system_text(worker, &item->variant, arena);
     case FIT_BUILDER:
-        return arena_print(arena, "%s has no %s", worker->name,
-                           builder_names[missing_builder(host, &item->recipe)]);
+        return builder_text(worker, missing_builder(host, &item->recipe), arena);
     case FIT_CHECK:
         return arena_print(arena, "%s cannot run %s, and the check is required", worker->name,
                            hardware_obstacle(host, &item->variant));

@@ -264,6 +264,26 @@ struct removal {
 
 static int empty_folder(struct removal *removal, int fd, int depth);
 
+/* Opens a folder to empty it. The owner of a folder of mode 000 may not read it, but may change the
+ * mode: through an O_PATH descriptor, so that nobody can put a link in its place meanwhile. */
+static int open_own_folder(int parent, const char *name)
+{
+    enum { READ = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+    char path[64];
+    int fd = openat(parent, name, READ);
+    if (fd >= 0 || errno != EACCES)
+        return fd;
+    int found = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (found < 0)
+        return -1;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", found);
+    fd = chmod(path, S_IRWXU) == 0 ? openat(found, ".", READ) : -1;
+    int reason = errno;
+    close(found);
+    errno = reason;
+    return fd;
+}
+
 static int remove_folder(struct removal *removal, int parent, const char *name, int depth)
 {
     if (depth >= REMOVE_DEPTH) {
@@ -272,7 +292,7 @@ static int remove_folder(struct removal *removal, int parent, const char *name, 
         removal->again = true;
         return renameat(parent, name, removal->top, place);
     }
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_own_folder(parent, name);
     if (fd < 0)
         return -1;
     int result = empty_folder(removal, fd, depth + 1);
@@ -328,7 +348,7 @@ int io_remove_tree(const char *path, struct err *err)
         return 0;
     int top = -1, result = -1;
     if (errno == EISDIR || errno == EPERM)
-        top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        top = open_own_folder(AT_FDCWD, path);
     if (top >= 0) {
         result = remove_whole(top, path);
         int reason = errno;

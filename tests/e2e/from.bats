@@ -34,9 +34,12 @@ teardown() {
 @test "an unpushed commit is built, and only built" {
 	sed -i 's/0\.23\.0/0.24.0/' "$checkout/.flox/pkgs/$package.nix"
 	git -C "$checkout" commit --quiet --all --message "Try the next version"
+	git -C "$checkout" tag main # git alone then calls the branch heads/main
 	farm build "$package" --from "$checkout"
 	run farm logs "$package"
 	says "$package 0.24.0"
+	run farm why "$package"
+	[[ $output != *heads/* ]]
 	farm ledger --json | jq -e '. == []'
 	[ "$(git --git-dir="$repository" log --format=%s -1 main)" != "Try the next version" ]
 }

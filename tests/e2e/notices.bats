@@ -60,7 +60,8 @@ nothing_on_its_way() {
 		  secret: hook
 	EOT
 	ready
-	printf 'open sesame' | farm secret set hook
+	# As an editor saved it: a byte order mark, blanks, a line end.
+	printf '\xef\xbb\xbf open sesame \r\n' | farm secret set hook
 	echo 1 >"$hook/fails"
 	farm rebuild --publish
 	wait_until 60 told run-ended 1

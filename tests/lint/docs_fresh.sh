@@ -40,7 +40,7 @@ failures() {
 }
 
 page cli.md "$bin/farm" help --markdown
-page config.md "$bin/farmd" config-explain
+page config.md "$bin/farmd" config-page
 page states.md "$bin/farmd" states
 part protocol.md "$bin/farmd" requests
 page failures.md failures

@@ -323,7 +323,7 @@ static void the_docs_list_every_key(void **state)
     buf_release(&out);
 }
 
-/* docs/config.md is what `farm config explain` prints. */
+/* docs/config.md is what `farmd config-page` prints; `farm config explain` fits a terminal. */
 static void the_docs_are_fresh(void **state)
 {
     (void)state;
@@ -332,6 +332,13 @@ static void the_docs_are_fresh(void **state)
     config_options_print(&printed);
     assert_int_equal(io_read_file(FARM_SOURCE_DIR "/docs/config.md", 1 << 20, &file, &err), 0);
     assert_string_equal((char *)file.data, (char *)printed.data);
+    buf_clear(&printed);
+    config_options_explain(&printed);
+    assert_non_null(
+        strstr((char *)printed.data, "\nprojects[].branches[].name\n    text; required. "));
+    assert_null(strchr((char *)printed.data, '|'));
+    for (char *line = strtok((char *)printed.data, "\n"); line; line = strtok(NULL, "\n"))
+        assert_in_range(strlen(line), 1, 80);
     buf_release(&printed);
     buf_release(&file);
 }

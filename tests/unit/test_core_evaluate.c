@@ -311,9 +311,12 @@ static void each_builder_is_asked_in_its_way(void **state)
     struct plan_item items[] = {item_of("a", BUILDER_NIX, ""), item_of("b", BUILDER_FLOX, ""),
                                 item_of("c", BUILDER_COMMAND, "look"),
                                 item_of("d", BUILDER_COMMAND, "")};
-    history_do(h, "policy evaluate=10000\nenrol w1\nenrol w2\n"
-                  "hello w1 x86_64-linux slots=1 heavy=1 builders=flox+nix+command\n"
-                  "hello w2 x86_64-linux slots=1 heavy=1 builders=command problem=x\nsubmit r1");
+    history_do(
+        h, "policy evaluate=10000\nenrol w1\nenrol w2\n"
+           "hello w1 x86_64-linux slots=1 heavy=1 builders=flox+nix+command\n"
+           "hello w2 x86_64-linux slots=1 heavy=1 builders=command problem=x\n"
+           "enrol w3\n"
+           "hello w3 x86_64-linux slots=1 heavy=1 builders=command+old-flox problem=x\nsubmit r1");
     history_step(h, &(struct input){
                         .kind = INPUT_RESOLVED,
                         .resolved = {.run = 1, .problem = "", .items = items, .items_count = 4}});
@@ -322,8 +325,9 @@ static void each_builder_is_asked_in_its_way(void **state)
     assert_non_null(strstr(job_of(h, 6).item->recipe.command, "\nlook"));
     assert_false(view_job(history_farm(h), 7, &none)); /* d has no way */
     struct job_view job = job_of(h, 5);
-    assert_int_equal(view_fits(history_farm(h), job.item, false, 5, &fits, &arena), 2);
+    assert_int_equal(view_fits(history_farm(h), job.item, false, 5, &fits, &arena), 3);
     assert_string_equal(fits[1].text, "w2 has no flox");
+    assert_non_null(strstr(fits[2].text, "w3 has flox, which is too old: upgrade it"));
     arena_clear(&arena);
     history_end(h);
 }

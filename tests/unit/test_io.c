@@ -107,6 +107,29 @@ static void only_regular_files_are_found(void **state)
     buf_release(&read);
 }
 
+/* As an ordinary user: root may read everything. */
+static void folders_that_nobody_may_read_are_removed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err err = {""};
+    int status;
+    if (geteuid() == 0)
+        assert_int_equal(chmod(fixture->folder, 0777), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        const char *tree = in(fixture, "tree");
+        bool is_made = (geteuid() != 0 || setuid(65534) == 0) &&
+                       io_make_folders(in(fixture, "tree/inner/deep"), 0700, &err) == 0 &&
+                       chmod(in(fixture, "tree/inner/deep"), 0) == 0 &&
+                       chmod(in(fixture, "tree/inner"), 0) == 0 && chmod(tree, 0) == 0;
+        _exit(!is_made ? 2 : io_remove_tree(tree, &err) < 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_false(io_exists(in(fixture, "tree")));
+}
+
 static void replacing_leaves_no_remains(void **state)
 {
     struct fixture *fixture = *state;
@@ -407,6 +430,7 @@ int main(void)
         IN_FOLDER(a_file_comes_back),
         IN_FOLDER(a_large_file_is_refused),
         IN_FOLDER(only_regular_files_are_found),
+        IN_FOLDER(folders_that_nobody_may_read_are_removed),
         IN_FOLDER(replacing_leaves_no_remains),
         IN_FOLDER(only_regular_files_are_replaced),
         IN_FOLDER(folders_are_made_with_parents),

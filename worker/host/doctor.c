@@ -130,7 +130,9 @@ static void check_builders(struct examination *exam)
                      "neither flox nor nix: only projects with the command builder can build here",
                      "install flox (https://flox.dev/docs) or nix");
     if (exam->options->may_publish && !flox)
-        check_report(exam, "publish", WARN, "this worker may publish but has no flox",
+        check_report(exam, "publish", WARN,
+                     has_old_flox ? "this worker may publish but its flox is too old"
+                                  : "this worker may publish but has no flox",
                      "install flox 1.12.0 or later; targets other than flox work without it");
 }
 

@@ -294,7 +294,10 @@ static void probe_builders(struct capabilities *out, struct arena *arena)
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         const struct builder_row *row = builder_row(all[i]);
         const char *version = row->version(arena);
-        if (version && !is_too_old(all[i], version))
+        if (version && is_too_old(all[i], version))
+            add_text(&out->builders, &out->builders_count,
+                     arena_print(arena, OLD_FLOX " %s", version), arena);
+        else if (version)
             add_text(&out->builders, &out->builders_count,
                      arena_print(arena, "%s%s%s", row->name, *version ? " " : "", version), arena);
     }

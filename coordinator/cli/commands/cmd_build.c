@@ -45,6 +45,16 @@ static const char *git_output(struct arena *arena, const char *folder, const cha
 #define GIT(arena, folder, err, ...)                                                               \
     git_output(arena, folder, (const char *const[]){__VA_ARGS__, NULL}, err)
 
+/* The branch that is checked out; "HEAD": none is. git's own short names are ambiguous where a tag
+ * has the branch's name: it then says "heads/main". */
+static const char *read_branch(struct arena *arena, const char *folder)
+{
+    static const char prefix[] = "refs/heads/";
+    struct err err;
+    const char *ref = GIT(arena, folder, &err, "symbolic-ref", "--quiet", "HEAD");
+    return ref && !strncmp(ref, prefix, strlen(prefix)) ? ref + strlen(prefix) : "HEAD";
+}
+
 static int read_head_commit(struct arena *arena, const char *folder, struct head *head,
                             struct err *err)
 {
@@ -52,10 +62,10 @@ static int read_head_commit(struct arena *arena, const char *folder, struct head
     head->commit = GIT(arena, folder, err, "rev-parse", "--verify", "HEAD");
     if (!head->commit)
         return err_prefix(err, "the checkout has no commit to build");
-    head->branch = GIT(arena, folder, err, "rev-parse", "--abbrev-ref", "HEAD");
+    head->branch = read_branch(arena, folder);
     remotes = GIT(arena, folder, err, "branch", "-r", "--contains", "HEAD");
     changes = GIT(arena, folder, err, "status", "--porcelain");
-    if (!head->branch || !remotes || !changes)
+    if (!remotes || !changes)
         return -1;
     head->pushed = *remotes;
     head->dirty = *changes;

@@ -50,9 +50,23 @@ static ssize_t ask_value(const char *name, char *value, size_t size_max)
         set_echo(true);
         fputc('\n', stderr);
     }
-    while (size > 0 && (value[size - 1] == '\n' || value[size - 1] == '\r'))
-        size--;
     return size;
+}
+
+/* What editors and clipboards add is no part of a secret: a byte order mark, blanks and line ends
+ * around it. Returns where the secret begins; `size` becomes its length. */
+static const char *trim_value(const char *value, ssize_t *size)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    const char *end = value + *size;
+    if (*size >= 3 && memcmp(value, mark, 3) == 0)
+        value += 3;
+    while (value < end && strchr(" \t\r\n", *value) && *value)
+        value++;
+    while (value < end && strchr(" \t\r\n", end[-1]) && end[-1])
+        end--;
+    *size = end - value;
+    return value;
 }
 
 enum exit_code cmd_secret_set(struct invocation *invocation)
@@ -62,10 +76,11 @@ enum exit_code cmd_secret_set(struct invocation *invocation)
     ssize_t size = ask_value(name, value, sizeof value);
     if (size < 0 || size > LIMIT_SECRET_BYTES)
         return fail(EXIT_REFUSED, "a secret may have at most %d bytes", LIMIT_SECRET_BYTES);
+    const char *secret = trim_value(value, &size);
     if (size == 0)
         return fail(EXIT_REFUSED, "no value was given; the secret was not changed");
-    json_t *text = json_stringn(value, (size_t)size);
-    bool has_nul = memchr(value, '\0', (size_t)size);
+    json_t *text = json_stringn(secret, (size_t)size);
+    bool has_nul = memchr(secret, '\0', (size_t)size);
     explicit_bzero(value, sizeof value);
     if (!text || has_nul) {
         json_decref(text);

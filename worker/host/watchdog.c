@@ -6,6 +6,7 @@
  * home. Invariant: per home one watchdog (keep.lock) and one agent (its own lock). */
 #include "proto/base/boot.h"
 #include "proto/base/keeper.h"
+#include "proto/base/lockfile.h"
 #include "proto/base/pidfile.h"
 #include "worker/host/build_path.h"
 #include "worker/host/commands.h"
@@ -16,7 +17,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,18 +55,6 @@ static void oom_score_lower(void)
     close(fd);
 }
 
-static int lock_home(const char *path, struct err *err)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return err_set(err, "cannot open %s: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        close(fd);
-        return err_set(err, "another watchdog holds %s", path);
-    }
-    return fd;
-}
-
 int host_keep(struct worker_options *options, struct err *err)
 {
     struct arena *arena = &options->arena;
@@ -81,9 +69,9 @@ int host_keep(struct worker_options *options, struct err *err)
     oom_score_lower();
     if (become_owner(options->home, err) < 0)
         return -1;
-    int lock = lock_home(arena_print(arena, "%s/keep.lock", options->home), err);
+    int lock = lockfile_take(arena_print(arena, "%s/keep.lock", options->home), 0, err);
     if (lock < 0)
-        return -1;
+        return err_prefix(err, "another watchdog runs");
     /* An earlier watchdog may have been killed and left its agent; ours replaces it. */
     int result = process_stop(agent_file, keeper.times.stop_ms_max, err);
     if (result >= 0)

@@ -7,10 +7,10 @@ load farm
 
 setup() {
 	farm_setup
+	gate=$top/gate built=$top/built
 	[[ $BATS_TEST_DESCRIPTION != *'full disk'* ]] || small_disk
 	fixture sample
 	farm_make "$url"
-	gate=$top/gate built=$top/built
 	: >"$built"
 	farm_project "echo \$FARM_PACKAGE >>$built; while ! [ -e $gate ]; do sleep 0.05; done"
 }

@@ -184,6 +184,18 @@ at_once() {
 	wait_until 10 gone "$pid"
 }
 
+@test "down fails while another process uses the journal" {
+	farm_up
+	farm down
+	local lock
+	exec {lock}>>"$FARM_HOME/journal.lock"
+	flock "$lock"
+	refuses 3 "uses $FARM_HOME/journal.db" farm down
+	exec {lock}>&-
+	run -0 farm down
+	says "was not running"
+}
+
 @test "a killed keeper leaves its coordinator, which up and down find" {
 	keeper=yes farm_up
 	local pid

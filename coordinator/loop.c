@@ -30,7 +30,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -112,11 +111,10 @@ static void take_sealed_logs(struct main_loop *loop)
 
 static void watch_disk(struct main_loop *loop)
 {
-    struct statvfs fs;
+    uint64_t free_bytes;
     struct shell *shell = &loop->shell;
-    if (statvfs(shell->home, &fs))
+    if (!io_free_bytes(shell->home, &free_bytes))
         return;
-    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     bool open = free_bytes >= (shell->intake_open ? INTAKE_FLOOR_BYTES : INTAKE_RESUME_BYTES);
     if (open == shell->intake_open)
         return;
@@ -170,7 +168,7 @@ static void commit_turn(struct main_loop *loop)
     loop->committed = loop->shell.sequence;
     loop->commits += loop->committed != before;
     if (journal_commit(loop->shell.journal, &err))
-        shell_give_up("cannot commit the turn", &err);
+        shell_give_up(&loop->shell, "cannot commit the turn", &err);
 }
 
 static void expect_log(struct shell *shell, const struct effect *effect)
@@ -244,7 +242,7 @@ static void keep_house(struct main_loop *loop)
 {
     struct err err;
     if (archive_compact(&loop->shell, &err))
-        shell_give_up("cannot archive closed runs", &err);
+        shell_give_up(&loop->shell, "cannot archive closed runs", &err);
 }
 
 static void run_turn(struct main_loop *loop)

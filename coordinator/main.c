@@ -2,6 +2,7 @@
 /* main.c - the program farmd: the coordinator, its child processes, and tables for the docs.
  *
  *   farmd [--home DIR] [--verbose]            run the coordinator
+ *   farmd keep [--home DIR]                   run it, and restart it when it ends (keep.h)
  *   farmd discover                            child: read a question on stdin, print the answer
  *   farmd discover --init URL [--home DIR]    print a farm.yaml for a repository
  *   farmd notify                              child: read a notice on stdin, send it to listeners
@@ -18,8 +19,11 @@
 #include "coordinator/core/state.h"
 #include "coordinator/discovery/discover.h"
 #include "coordinator/discovery/shared.h"
+#include "coordinator/keep.h"
 #include "coordinator/loop.h"
 #include "coordinator/notify/notify.h"
+#include "coordinator/shell/shell.h"
+#include "coordinator/start.h"
 #include "coordinator/storage/backup.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
@@ -27,6 +31,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +170,21 @@ static int run_requests(const struct arguments *arguments, const char *home)
     return 0;
 }
 
+static int run_keep(const struct arguments *arguments, const char *home)
+{
+    (void)arguments;
+    char *absolute = realpath(home, NULL);
+    int status = FARMD_NOT_STARTED;
+    if (absolute)
+        status = keep_main(absolute);
+    else
+        log_error("%s: %s", home, strerror(errno));
+    free(absolute);
+    return status;
+}
+
 static const struct subcommand tasks[] = {
+    {"keep", run_keep},
     {"discover", run_discover},
     {"notify", run_notify},
     {"config-check", run_config_check},
@@ -230,6 +249,28 @@ static char *own_path(struct arena *arena)
     return arena_text(arena, path);
 }
 
+/* Runs the coordinator to its end; returns an enum farmd_status. */
+static int run_coordinator(const char *home, const char *program)
+{
+    struct err err;
+    char *absolute = realpath(home, NULL);
+    const struct loop_options loop = {.home = absolute, .program = program};
+    int status = FARMD_NOT_STARTED;
+    if (!absolute)
+        err_set(&err, "%s: %s; create a farm with `farm init URL`", home, strerror(errno));
+    else if (backup_check_here(absolute, &err) == 0 && start_claim(absolute, &err) == 0) {
+        start_await_room(absolute);
+        if (loop_run(&loop, &err) == 0)
+            status = FARMD_STOPPED;
+        else if (start_lacks_room(absolute))
+            status = FARMD_NO_ROOM;
+    }
+    if (status)
+        log_error("%s", err.text);
+    free(absolute);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp argp = {options,
@@ -244,22 +285,17 @@ int main(int argc, char **argv)
     struct arena arena = {0};
     argp_program_version = arena_print(&arena, "farmd %s", version_text);
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    log_open(arguments.task ? "farmd-discover" : "farmd", arguments.verbose ? LOG_DEBUG : LOG_INFO);
+    log_open(arguments.task ? arena_print(&arena, "farmd-%s", arguments.task->name) : "farmd",
+             arguments.verbose ? LOG_DEBUG : LOG_INFO);
     char *home = arguments.home ? arena_text(&arena, arguments.home) : default_home(&arena);
-    int status;
-    if (arguments.task) {
-        status = arguments.task->run(&arguments, home);
-    } else {
-        char *absolute = realpath(home, NULL);
-        struct loop_options loop = {.home = absolute, .program = own_path(&arena)};
-        struct err err;
-        if (!absolute)
-            err_set(&err, "%s: %s; create a farm with `farm init URL`", home, strerror(errno));
-        status = !absolute || backup_check_here(absolute, &err) || loop_run(&loop, &err) ? 1 : 0;
-        if (status)
-            log_error("%s", err.text);
-        free(absolute);
-    }
+    /* `farm config reload` and service managers may send it before the loop reads signals. */
+    sigset_t early;
+    sigemptyset(&early);
+    sigaddset(&early, SIGHUP);
+    if (!arguments.task)
+        sigprocmask(SIG_BLOCK, &early, NULL);
+    int status = arguments.task ? arguments.task->run(&arguments, home)
+                                : run_coordinator(home, own_path(&arena));
     arena_clear(&arena);
     return status;
 }

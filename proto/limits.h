@@ -68,6 +68,9 @@
 #define LIMIT_DISCOVERY_CHILDREN 4
 /* One recipe's text; real ones are below 20 kB. */
 #define LIMIT_RECIPE_BYTES (1u << 20)
+/* Free disk space without which a coordinator does not begin: the WAL of the journal grows to 16 MB
+ * before a checkpoint, and the checkpoint adds as much to the journal. */
+#define LIMIT_START_ROOM_BYTES (32u << 20)
 /* A configuration file. */
 #define LIMIT_CONFIG_BYTES (1u << 20)
 /* A secret: a JWT is about 1 kB, a signing key about 100 bytes. */

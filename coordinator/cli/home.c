@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/home.h"
 
+#include "coordinator/cli/local_farmd.h"
+#include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 
+#include <poll.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,12 +98,30 @@ static int remembered_address(struct arena *arena, const char *home, struct clie
     return keys_load(home_path(arena, home, "keys/me.key"), &out->own, err);
 }
 
+/* Replaying a large journal takes a second, on a slow disk several. */
+enum { START_WAIT_MS = 10 * 1000, LOOK_EVERY_MS = 20 };
+
+/* A coordinator that was just started, or is about to be restarted, writes its endpoints soon. */
+static void await_endpoints(struct arena *arena, const char *home)
+{
+    uint64_t deadline_ms = clock_boot_ms() + START_WAIT_MS, free_bytes;
+    const char *path = home_path(arena, home, "run/endpoints");
+    while (!io_exists(path) && clock_boot_ms() < deadline_ms &&
+           (local_farmd_pid(arena, home) || local_farmd_keeper(arena, home)) &&
+           !(io_free_bytes(home, &free_bytes) && free_bytes < LIMIT_START_ROOM_BYTES))
+        poll(NULL, 0, LOOK_EVERY_MS);
+}
+
 static int local_address(struct arena *arena, const char *home, struct client_address *out,
                          struct err *err)
 {
+    await_endpoints(arena, home);
     out->endpoint = home_endpoint(arena, home, "local");
     if (!*out->endpoint)
         out->endpoint = home_endpoint(arena, home, "control");
+    const char *trouble = *out->endpoint ? "" : local_farmd_trouble(arena, home);
+    if (*trouble)
+        return err_set(err, "%s", trouble);
     if (!*out->endpoint)
         return err_set(err,
                        "no coordinator runs in %s: start it with farm up, or name another "

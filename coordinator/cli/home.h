@@ -7,7 +7,8 @@
  *   HOME/remote                  the address of a farm elsewhere, after join or up --on
  *   HOME/keys/me.key             our identity in that farm (0600)
  *   HOME/run/endpoints           while farmd runs, one per line: control URL, log URL, local URL
- *   HOME/run/NAME.pid            pid and start time of farmd, worker-* and tunnel-*
+ *   HOME/run/NAME.pid            farmd and keeper: locked by these (local_farmd.h); worker-* and
+ *                                tunnel-*: pid and start time
  *   HOME/workers/NAME/           homes of the workers of this machine
  *   HOME/hosts/NAME.json         how to reach workers on other hosts over ssh (host_book.h)
  *   HOME/log/NAME.log            output of these programs

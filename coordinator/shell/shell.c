@@ -6,11 +6,11 @@
 
 #include <unistd.h>
 
-_Noreturn void shell_give_up(const char *what, const struct err *err)
+_Noreturn void shell_give_up(const struct shell *shell, const char *what, const struct err *err)
 {
     log_error("%s: %s; the coordinator stops; it continues from the journal when it is restarted",
               what, err->text);
-    _exit(70);
+    _exit(journal_lacks_room(shell->journal) ? FARMD_NO_ROOM : FARMD_GAVE_UP);
 }
 
 void shell_step(struct shell *shell, struct input *input)
@@ -23,7 +23,7 @@ void shell_step(struct shell *shell, struct input *input)
     for (size_t i = first; i < shell->outcome.record_count; i++) {
         uint64_t sequence;
         if (journal_append(shell->journal, &shell->outcome.records[i], &sequence, &err))
-            shell_give_up("cannot write a record", &err);
+            shell_give_up(shell, "cannot write a record", &err);
         shell->sequence = sequence ? sequence : shell->sequence; /* 0: a passing record */
     }
 }

@@ -43,9 +43,17 @@ struct shell {
  * (docs/architecture.md, rule 2). */
 void shell_step(struct shell *shell, struct input *input);
 
-/* Ends the process at once, because a write to the journal failed: nothing of this turn was acted
- * on, and the journal has everything before it. */
-_Noreturn void shell_give_up(const char *what, const struct err *err);
+/* How farmd ends; the keeper (coordinator/keep.h) and service managers tell them apart. */
+enum farmd_status {
+    FARMD_STOPPED = 0,
+    FARMD_NOT_STARTED = 1, /* farm.yaml, a port in use, another coordinator, ... */
+    FARMD_GAVE_UP = 70,    /* a write to the journal failed */
+    FARMD_NO_ROOM = 75     /* the same, or a start, for lack of room on the disk */
+};
+
+/* Ends the process at once with FARMD_GAVE_UP or FARMD_NO_ROOM, because a write to the journal
+ * failed: nothing of this turn was acted on, and the journal has everything before it. */
+_Noreturn void shell_give_up(const struct shell *shell, const char *what, const struct err *err);
 
 /* HOME/NAME, in the turn's arena. */
 char *shell_path(struct shell *shell, const char *name);

@@ -297,6 +297,31 @@ uint64_t journal_size(const struct journal *journal)
     return journal->size;
 }
 
+bool journal_lacks_room(const struct journal *journal)
+{
+    int system = sqlite3_system_errno(journal->db);
+    return sqlite3_errcode(journal->db) == SQLITE_FULL || system == ENOSPC || system == EDQUOT;
+}
+
+/* Read-only: closing a connection that may write would take the WAL into the database. */
+uint64_t journal_run_head(const char *folder)
+{
+    static const char sql[] = "SELECT coalesce(max(sequence), 0) FROM records WHERE run != 0";
+    struct arena arena = {0};
+    const char *path = arena_print(&arena, "%s/journal.db", folder);
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    uint64_t head = 0;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        head = column_number(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    arena_clear(&arena);
+    return head;
+}
+
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /* Returns the run that the record belongs to; remembers the other run whose job it waits for. */

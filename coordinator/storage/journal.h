@@ -22,6 +22,8 @@
 #include "coordinator/core/record.h"
 #include "proto/base/err.h"
 
+#include <stdbool.h>
+
 struct journal;
 
 /* Opens or creates FOLDER/journal.db and locks FOLDER/journal.lock. */
@@ -62,6 +64,11 @@ int journal_commit(struct journal *journal, struct err *err);
  * journal_commit. */
 int journal_compact(struct journal *journal, const uint64_t *runs, size_t run_count,
                     const struct record *snapshot, size_t snapshot_count, struct err *err);
+/* Whether the last write failed because the disk or the user's quota is full. */
+bool journal_lacks_room(const struct journal *journal);
+/* The sequence number of the newest record of a run in FOLDER/journal.db; 0 if there is none, or if
+ * the file cannot be read. Needs no lock and changes nothing. */
+uint64_t journal_run_head(const char *folder);
 /* The number of records that are replayed, to decide when to compact. */
 uint64_t journal_size(const struct journal *journal);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* ---- reading and writing ------------------------------------------------------------------ */
@@ -222,6 +223,15 @@ void io_remove_suffixed(const char *folder, const char *suffix)
 bool io_exists(const char *path)
 {
     return access(path, F_OK) == 0;
+}
+
+bool io_free_bytes(const char *path, uint64_t *out)
+{
+    struct statvfs disk;
+    if (statvfs(path, &disk) < 0)
+        return false;
+    *out = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return true;
 }
 
 /* ---- folders ------------------------------------------------------------------------------ */

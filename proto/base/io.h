@@ -40,6 +40,9 @@ int io_remove_tree(const char *path, struct err *err);
 /* Removes the files below `folder` whose names end in `suffix`, at any depth, as far as it can. */
 void io_remove_suffixed(const char *folder, const char *suffix);
 bool io_exists(const char *path);
+/* The bytes that an ordinary user may still write to the file system of `path`; false if unknown.
+ */
+bool io_free_bytes(const char *path, uint64_t *out);
 /* N bytes from the kernel's random source; asserts that it works. */
 void io_random(void *out, size_t size);
 /* 2*bytes hex digits and a NUL. */

@@ -83,7 +83,7 @@ pid_t process_start(const struct process_start *start, struct err *err)
                              .new_session = true};
     pid_t pid = io_spawn(&spawn, err);
     close(log);
-    if (pid > 0 && pidfile_write(start->pid_file, pid, err)) {
+    if (pid > 0 && start->pid_file && pidfile_write(start->pid_file, pid, err)) {
         kill(pid, SIGTERM);
         return -1;
     }
@@ -96,25 +96,28 @@ bool process_ended(pid_t pid)
     return waitpid(pid, &status, WNOHANG) != 0;
 }
 
+int process_end(pid_t pid, int pidfd, uint64_t wait_ms, struct err *err)
+{
+    struct pollfd wait = {.fd = pidfd, .events = POLLIN};
+    syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+    if (poll(&wait, 1, (int)wait_ms) == 1)
+        return 0;
+    return err_set(err, "process %ld has not ended within %llu s", (long)pid,
+                   (unsigned long long)(wait_ms / 1000));
+}
+
 /* Opens the pidfd first and compares the start time afterwards: from then on the pidfd cannot refer
  * to another process. */
 int process_stop(const char *pid_file, uint64_t wait_ms, struct err *err)
 {
     pid_t pid = process_running(pid_file);
     int pidfd = pid ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-    if (pidfd < 0 || process_running(pid_file) != pid) {
-        if (pidfd >= 0)
-            close(pidfd);
+    int result = 1;
+    if (pidfd >= 0 && process_running(pid_file) == pid)
+        result = process_end(pid, pidfd, wait_ms, err);
+    if (pidfd >= 0)
+        close(pidfd);
+    if (result >= 0)
         unlink(pid_file);
-        return 1;
-    }
-    struct pollfd wait = {.fd = pidfd, .events = POLLIN};
-    syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
-    int ended = poll(&wait, 1, (int)wait_ms);
-    close(pidfd);
-    if (ended != 1)
-        return err_set(err, "process %ld has not ended within %llu s", (long)pid,
-                       (unsigned long long)(wait_ms / 1000));
-    unlink(pid_file);
-    return 0;
+    return result;
 }

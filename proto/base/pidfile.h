@@ -19,7 +19,7 @@ int pidfile_write(const char *pid_file, pid_t pid, struct err *err);
 
 struct process_start {
     const char *const *argv;
-    const char *pid_file;
+    const char *pid_file; /* NULL: the program has a lock file of its own (lockfile.h) */
     const char *log_file; /* its output is appended */
 };
 /* Starts it in a session of its own and writes the pid file. Returns the pid or -1. */
@@ -30,5 +30,7 @@ bool process_ended(pid_t pid);
 /* Sends SIGTERM, waits at most `wait_ms` for the end and removes the pid file. 1: it was not
  * running; -1 with err: it still runs. */
 int process_stop(const char *pid_file, uint64_t wait_ms, struct err *err);
+/* The same for a process whose pidfd the caller has opened. -1 with err: it still runs. */
+int process_end(pid_t pid, int pidfd, uint64_t wait_ms, struct err *err);
 
 #endif

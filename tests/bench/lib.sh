@@ -88,7 +88,7 @@ bench_farm_do() {
 bench_up() {
     local home=$1 file
     shift
-    bench_farm_do "$home" up "$@" >"$bench_dir/up.log"
+    bench_farm_do "$home" up --no-keeper "$@" >"$bench_dir/up.log"
     for file in "$home"/run/*.pid; do
         bench_pids+=("$(head -1 "$file" | cut -d' ' -f1)")
     done

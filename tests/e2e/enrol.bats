@@ -109,6 +109,15 @@ another_agent() {
 	worker service start
 	wait_until 20 another_agent "$third"
 	worker service stop
+
+	# Two at a time: stop finds the watchdog that runs, whichever it is.
+	worker service start &
+	worker service start
+	wait "$!"
+	first=$(agent)
+	worker service stop
+	wait_until 10 gone "$first"
+	[ "$(worker service status --json | jq .running)" = false ]
 	run -0 --separate-stderr worker service remove --json
 	[ "$(jq -r .installed <<<"$output")" = false ]
 	[ ! -s "$top/own/crontab.table" ]

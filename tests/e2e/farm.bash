@@ -298,9 +298,12 @@ yaml_block() {
 	printf '%s: |\n      %s\n' "$1" "${2//$'\n'/$'\n      '}"
 }
 
-# farm_up: the coordinator alone.
+# farm_up: the coordinator alone, and without a keeper: most tests that kill it start it themselves.
+# Variable for the call: keeper=yes.
 farm_up() {
-	farm up --no-worker >/dev/null
+	local options=(--no-worker)
+	[ "${keeper:-}" = yes ] || options+=(--no-keeper)
+	farm up "${options[@]}" >/dev/null
 	wait_until 20 farm status --json
 }
 

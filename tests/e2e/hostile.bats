@@ -307,7 +307,7 @@ said_more() {
 
 @test "with few open files allowed fewer are let in" {
 	kill_hard farmd
-	(ulimit -n 1600 && farm up --no-worker >/dev/null)
+	(ulimit -n 1600 && farm up --no-worker --no-keeper >/dev/null)
 	wait_until 20 farm status --json
 	logged "the limit of 1600 open files allows only 544 connections to each socket"
 	misbehave opens-many 3000

@@ -108,7 +108,7 @@ in_farm() {
 @test "--down stops all of it, and it starts again from there" {
 	local pids pid
 	pids=$(cat "$dir"/farm/run/*.pid | cut -d' ' -f1)
-	[ "$(wc -w <<<"$pids")" -eq 3 ]
+	[ "$(wc -w <<<"$pids")" -eq 4 ] # coordinator, keeper, two workers
 	quickstart --down
 	for pid in $pids; do
 		wait_until 10 gone "$pid"

@@ -166,7 +166,7 @@ kill_git() {
 
 restart_what_died() {
 	local name
-	! gone "$(pid_of farmd)" || farm up --no-worker >/dev/null
+	! gone "$(pid_of farmd)" || farm up --no-worker --no-keeper >/dev/null
 	for name in "${workers[@]}"; do
 		[ -n "${agent[$name]:-}" ] || agent_up "$name" --slots 2 --may-publish
 	done

@@ -5,6 +5,7 @@
 #include "proto/base/boot.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
+#include "proto/base/lockfile.h"
 #include "proto/base/pidfile.h"
 #include "proto/limits.h"
 #include "worker/disk/folder.h"
@@ -126,6 +127,13 @@ static const char *watchdog_file(const struct service *service)
     return arena_print(service->arena, "%s/service.pid", service->home);
 }
 
+/* Its holder is the watchdog that runs. Two starts at a time may have left the pid of the other one
+ * in service.pid. */
+static const char *watchdog_lock(const struct service *service)
+{
+    return arena_print(service->arena, "%s/keep.lock", service->home);
+}
+
 static const char *log_file(const struct service *service)
 {
     return arena_print(service->arena, "%s/service.log", service->home);
@@ -157,7 +165,7 @@ static int start_process(const struct service *service, struct err *err)
     const char *argv[] = {service->program, "keep", "--home", service->home, NULL};
     const struct process_start start = {
         .argv = argv, .pid_file = watchdog_file(service), .log_file = log_file(service)};
-    if (process_running(start.pid_file))
+    if (lockfile_holder(watchdog_lock(service)) || process_running(start.pid_file))
         return 0;
     return process_start(&start, err) < 0 ? -1 : 0;
 }
@@ -178,7 +186,8 @@ int service_stop(struct service *service, struct err *err)
     if (service->kind != SERVICE_PROCESS)
         return io_exists(service->file) ? systemctl_must(service, "stop", service->unit, err) : 0;
     /* Stop the agent itself, too: its watchdog may have been killed. */
-    return process_stop(watchdog_file(service), LIMIT_SERVICE_STOP_MS, err) < 0 ||
+    return lockfile_stop_holder(watchdog_lock(service), LIMIT_SERVICE_STOP_MS, err) < 0 ||
+                   process_stop(watchdog_file(service), LIMIT_SERVICE_STOP_MS, err) < 0 ||
                    process_stop(agent_file(service), LIMIT_SERVICE_STOP_MS, err) < 0
                ? -1
                : 0;

@@ -4,6 +4,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/commands/tarball.h"
 #include "coordinator/cli/home.h"
+#include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/storage/backup.h"
 #include "proto/base/io.h"
@@ -179,6 +180,17 @@ static void print_restored(struct invocation *invocation, const struct backup_re
                "with the builds that they started after the backup; then farm resume");
 }
 
+/* A keeper without a coordinator is about to start one. Holds the lock, so that nobody does. */
+static int refuse_beside_keeper(struct invocation *invocation, struct err *err)
+{
+    if (local_farmd_lock(&invocation->arena, invocation->home, err) < 0)
+        return -1;
+    return local_farmd_keeper(&invocation->arena, invocation->home)
+               ? err_set(err, "a coordinator runs in %s: stop it first (farm down)",
+                         invocation->home)
+               : 0;
+}
+
 enum exit_code cmd_restore(struct invocation *invocation)
 {
     const char *path = absolute_path(&invocation->arena, invocation->arguments[0]);
@@ -189,6 +201,8 @@ enum exit_code cmd_restore(struct invocation *invocation)
     struct err err;
     const char *stage = NULL;
     int result = io_make_folders(invocation->home, 0750, &err);
+    if (result == 0)
+        result = refuse_beside_keeper(invocation, &err);
     if (result == 0 && !(stage = fresh_folder(invocation, "restore", &err)))
         result = -1;
     if (result == 0)

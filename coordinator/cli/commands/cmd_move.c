@@ -11,6 +11,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/commands/tarball.h"
 #include "coordinator/cli/home.h"
+#include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/process.h"
 #include "coordinator/storage/backup.h"
 #include "proto/base/io.h"
@@ -20,8 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define STOP_WAIT_MS 30000
 
 struct move {
     struct invocation *invocation;
@@ -132,9 +131,11 @@ static int send_rest(const struct move *move, struct err *err)
 /* Stops this coordinator; the lock keeps it from starting again. */
 static int stop_here(const struct move *move, int *lock, struct err *err)
 {
+    struct arena *arena = &move->invocation->arena;
     const char *home = move->invocation->home;
-    const char *pid_file = home_path(&move->invocation->arena, home, "run/farmd.pid");
-    if (process_stop(pid_file, STOP_WAIT_MS, err) < 0)
+    if (local_farmd_lock(arena, home, err) < 0)
+        return -1;
+    if (local_farmd_stop(arena, home, err) < 0)
         return err_prefix(err, "the coordinator here");
     return backup_lock(home, lock, err);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/follow.h"
+#include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
+#include "proto/base/clock.h"
 #include "proto/json.h"
 
 #include <string.h>
@@ -29,10 +32,23 @@ static enum exit_code ask_status(struct invocation *invocation, json_t **body)
 
 /* ---- status -------------------------------------------------------------------------------- */
 
-static void print_status(const json_t *body, bool all)
+/* One line if this machine's keeper had to restart the coordinator; "" otherwise. */
+static const char *restarts_of(struct invocation *invocation)
+{
+    if (client_address(invocation->client)->is_remote)
+        return "";
+    return local_farmd_restarts(&invocation->arena, invocation->home, clock_wall_ms());
+}
+
+static void print_status(struct invocation *invocation, const json_t *body, bool all)
 {
     struct screen screen = screen_of(stdout);
     struct buf text = {0};
+    const char *restarts = restarts_of(invocation);
+    if (*restarts)
+        buf_print(&text, "%s\n", restarts);
+    if (*restarts && screen.rows)
+        screen.rows--;
     struct page page = {.rows = all ? 0 : screen.rows,
                         .columns = all || !screen.is_terminal ? 0 : screen.columns,
                         .colours = screen.colours};
@@ -50,7 +66,7 @@ enum exit_code cmd_status(struct invocation *invocation)
     if (option_given(invocation, "json"))
         print_json(json_incref(body));
     else
-        print_status(body, option_given(invocation, "all"));
+        print_status(invocation, body, option_given(invocation, "all"));
     json_decref(body);
     return EXIT_FINE;
 }

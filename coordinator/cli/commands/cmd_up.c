@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_up.c - `farm up` and `farm down`: start and stop a farm on this machine. `up` does not touch
- * programs that run already. */
+ * programs that run already. Both hold HOME/run/up.lock, so that at most one of them is at work,
+ * and ask the locks of local_farmd.h who runs. */
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/hosts/local_worker.h"
 #include "coordinator/cli/hosts/tunnel.h"
 #include "coordinator/cli/hosts/up_remote.h"
+#include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/process.h"
 #include "coordinator/storage/backup.h"
 #include "proto/base/boot.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
+#include "proto/base/lockfile.h"
 #include "proto/keys.h"
+#include "proto/limits.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Replaying a large journal takes a second, on a slow disk several. */
 #define START_WAIT_MS 30000
-#define STOP_WAIT_MS  30000
 #define LOOK_EVERY_MS 20
 
 struct farm_paths {
-    const char *yaml, *endpoints, *pid_file, *log_file, *server_key, *admin_key;
+    const char *yaml, *endpoints, *note, *log_file, *server_key, *admin_key;
 };
 
 static struct farm_paths paths_of(struct invocation *invocation)
@@ -34,7 +39,7 @@ static struct farm_paths paths_of(struct invocation *invocation)
     const char *home = invocation->home;
     return (struct farm_paths){.yaml = home_path(arena, home, "farm.yaml"),
                                .endpoints = home_path(arena, home, "run/endpoints"),
-                               .pid_file = home_path(arena, home, "run/farmd.pid"),
+                               .note = home_path(arena, home, "run/keeper.note"),
                                .log_file = home_path(arena, home, "log/farmd.log"),
                                .server_key = home_path(arena, home, "keys/farmd.key"),
                                .admin_key = home_path(arena, home, "keys/admin.key")};
@@ -57,23 +62,44 @@ static int make_folders_and_keys(struct invocation *invocation, const struct far
                : 0;
 }
 
-/* The coordinator writes its endpoints file when it is ready for connections. */
-static int await_endpoints(const struct farm_paths *paths, pid_t pid, struct arena *arena,
-                           struct err *err)
+/* What happened to a coordinator that ended before it was ready. */
+static int say_why_it_ended(struct invocation *invocation, const struct farm_paths *paths,
+                            struct err *err)
 {
+    const char *why = local_farmd_given_up(&invocation->arena, invocation->home);
+    if (*why)
+        return err_set(err, "%s", why);
+    return err_set(err, "the coordinator exited at once: %s",
+                   process_last_line(&invocation->arena, paths->log_file));
+}
+
+static bool lacks_room(const struct invocation *invocation)
+{
+    uint64_t free_bytes;
+    return io_free_bytes(invocation->home, &free_bytes) && free_bytes < LIMIT_START_ROOM_BYTES;
+}
+
+/* The coordinator writes its endpoints file when it is ready for connections. `child` is what we
+ * started, 0 if it ran before. */
+static int await_ready(struct invocation *invocation, const struct farm_paths *paths, pid_t child,
+                       struct err *err)
+{
+    struct arena *arena = &invocation->arena;
+    const char *home = invocation->home;
     uint64_t deadline_ms = clock_boot_ms() + START_WAIT_MS;
-    while (!io_exists(paths->endpoints)) {
-        if (process_ended(pid)) {
-            unlink(paths->pid_file);
-            return err_set(err, "the coordinator exited at once: %s",
-                           process_last_line(arena, paths->log_file));
-        }
+    for (;;) {
+        bool runs = local_farmd_pid(arena, home) != 0;
+        if (runs && io_exists(paths->endpoints))
+            return 0;
+        if (child ? process_ended(child) : !runs && !local_farmd_keeper(arena, home))
+            return say_why_it_ended(invocation, paths, err);
+        if (runs && lacks_room(invocation))
+            return err_set(err, "%s", local_farmd_trouble(arena, home));
         if (clock_boot_ms() > deadline_ms)
             return err_set(err, "the coordinator is not ready after %d s: see %s",
                            START_WAIT_MS / 1000, paths->log_file);
         poll(NULL, 0, LOOK_EVERY_MS);
     }
-    return 0;
 }
 
 static enum exit_code start_coordinator(struct invocation *invocation,
@@ -81,30 +107,57 @@ static enum exit_code start_coordinator(struct invocation *invocation,
 {
     struct arena *arena = &invocation->arena;
     struct err err;
-    const char *argv[] = {process_find(arena, "farmd"), "--home", invocation->home, NULL};
+    const char *program = process_find(arena, "farmd");
+    const char *kept[] = {program, "keep", "--home", invocation->home, NULL};
+    const char *alone[] = {program, "--home", invocation->home, NULL};
     const struct process_start start = {
-        .argv = argv, .pid_file = paths->pid_file, .log_file = paths->log_file};
+        .argv = option_given(invocation, "no-keeper") ? alone : kept, .log_file = paths->log_file};
+    const char *before = local_farmd_given_up(arena, invocation->home);
+    if (*before)
+        printf("starting again, although %s\n", before);
     if (make_folders_and_keys(invocation, paths, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
     unlink(paths->endpoints); /* left behind by one that was killed */
+    unlink(paths->note);
     pid_t pid = process_start(&start, &err);
-    if (pid < 0 || await_endpoints(paths, pid, arena, &err))
+    if (pid < 0 || await_ready(invocation, paths, pid, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
+    return EXIT_FINE;
+}
+
+/* Starts one, or waits for the one that its keeper is about to restart. */
+static enum exit_code ensure_running(struct invocation *invocation, const struct farm_paths *paths,
+                                     bool *ran_before)
+{
+    struct err err;
+    pid_t pid = local_farmd_pid(&invocation->arena, invocation->home);
+    pid_t keeper = local_farmd_keeper(&invocation->arena, invocation->home);
+    *ran_before = pid != 0;
+    if (pid == LOCKFILE_UNSEEN || keeper == LOCKFILE_UNSEEN)
+        return fail(EXIT_REFUSED,
+                    "the coordinator of %s runs in another container or on another host",
+                    invocation->home);
+    if (!pid && !keeper)
+        return start_coordinator(invocation, paths);
+    if (!pid)
+        kill(keeper, SIGCONT); /* ends the pause before the restart */
+    if (await_ready(invocation, paths, 0, &err) < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
+    if (!keeper && !option_given(invocation, "no-keeper"))
+        puts("nothing restarts this coordinator if it ends: farm down and farm up start it with a "
+             "keeper");
     return EXIT_FINE;
 }
 
 static enum exit_code ensure_coordinator(struct invocation *invocation,
                                          const struct farm_paths *paths)
 {
-    pid_t pid = process_running(paths->pid_file);
-    if (!pid) {
-        enum exit_code code = start_coordinator(invocation, paths);
-        if (code != EXIT_FINE)
-            return code;
-    }
-    enum exit_code code = invocation_tell(invocation, "farm", NULL);
+    bool ran_before;
+    enum exit_code code = ensure_running(invocation, paths, &ran_before);
     if (code == EXIT_FINE)
-        printf("the coordinator %s at %s (log %s)\n", pid ? "already runs" : "started",
+        code = invocation_tell(invocation, "farm", NULL);
+    if (code == EXIT_FINE)
+        printf("the coordinator %s at %s (log %s)\n", ran_before ? "already runs" : "started",
                home_endpoint(&invocation->arena, invocation->home, "control"), paths->log_file);
     return code;
 }
@@ -120,9 +173,9 @@ static const char *boot_mark(struct invocation *invocation)
 /* Puts the same command into the crontab. */
 static enum exit_code up_at_boot(struct invocation *invocation)
 {
-    static const char *const kept[] = {"no-worker", "may-publish"};
+    static const char *const kept[] = {"no-worker", "may-publish", "no-keeper"};
     const char *program = boot_program(&invocation->arena, "farm");
-    const char *argv[9] = {program, "--home", invocation->home, "up"};
+    const char *argv[10] = {program, "--home", invocation->home, "up"};
     size_t count = 4;
     struct err err;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
@@ -177,17 +230,50 @@ enum exit_code cmd_up(struct invocation *invocation)
         return fail(EXIT_REFUSED,
                     "the coordinator of this farm runs on %s: farm up --on %s starts it there",
                     host, host);
-    if (backup_check_here(invocation->home, &err))
+    if (backup_check_here(invocation->home, &err) ||
+        local_farmd_lock(&invocation->arena, invocation->home, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = up_here(invocation, &paths);
     return code == EXIT_FINE && option_given(invocation, "at-boot") ? up_at_boot(invocation) : code;
 }
 
+/* Whoever uses the journal now is no coordinator that we know: one of an older version, or a
+ * restore. */
+static int check_nobody_is_left(struct invocation *invocation, struct err *err)
+{
+    int lock;
+    if (!io_exists(home_path(&invocation->arena, invocation->home, "journal.lock")))
+        return 0;
+    if (backup_lock(invocation->home, &lock, err) == 0)
+        return close(lock);
+    struct buf text = {0};
+    io_peek_file(home_path(&invocation->arena, invocation->home, "journal.lock"), 64, &text);
+    const char *pid = text.size ? (char *)text.data : "unknown";
+    err_set(err,
+            "another process (%.*s) uses %s/journal.db: a coordinator of an older version, which "
+            "you can end with kill, or farm restore",
+            (int)strcspn(pid, "\n"), pid, invocation->home);
+    buf_release(&text);
+    return -1;
+}
+
+static enum exit_code stop_coordinator(struct invocation *invocation)
+{
+    struct err err;
+    int result = local_farmd_stop(&invocation->arena, invocation->home, &err);
+    if (result < 0 || check_nobody_is_left(invocation, &err) < 0)
+        return fail(EXIT_REFUSED, "the coordinator: %s", err.text);
+    puts(result ? "the coordinator was not running" : "the coordinator stopped; builds continue");
+    return EXIT_FINE;
+}
+
 enum exit_code cmd_down(struct invocation *invocation)
 {
-    struct farm_paths paths = paths_of(invocation);
     struct err err;
     enum exit_code code = EXIT_FINE;
+    bool any = io_exists(home_path(&invocation->arena, invocation->home, "run"));
+    if (any && local_farmd_lock(&invocation->arena, invocation->home, &err) < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
     if (option_given(invocation, "workers"))
         code = local_workers_stop(invocation);
     const char *host = home_remote(&invocation->arena, invocation->home, "host");
@@ -196,9 +282,6 @@ enum exit_code cmd_down(struct invocation *invocation)
     tunnels_stop(invocation);
     if (option_given(invocation, "at-boot") && boot_clear(boot_mark(invocation), &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
-    int result = process_stop(paths.pid_file, STOP_WAIT_MS, &err);
-    if (result < 0)
-        return fail(EXIT_REFUSED, "the coordinator: %s", err.text);
-    puts(result ? "the coordinator was not running" : "the coordinator stopped; builds continue");
-    return code;
+    enum exit_code stopped = stop_coordinator(invocation);
+    return stopped == EXIT_FINE ? code : stopped;
 }

@@ -2,6 +2,7 @@
 #include "coordinator/cli/commands/yaml_list.h"
 
 #include "coordinator/cli/home.h"
+#include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/process.h"
 #include "coordinator/config/config.h"
 #include "proto/base/io.h"
@@ -227,8 +228,8 @@ enum exit_code yaml_reload(struct invocation *invocation, bool *runs)
 {
     json_t *body = NULL, *change;
     size_t index;
-    /* Its endpoints stay behind when it was killed; a pid that runs does not. */
-    *runs = process_running(home_path(&invocation->arena, invocation->home, "run/farmd.pid")) ||
+    /* Its endpoints stay behind when it was killed; its lock does not. */
+    *runs = local_farmd_pid(&invocation->arena, invocation->home) ||
             *home_remote(&invocation->arena, invocation->home, "host");
     if (!*runs)
         return EXIT_FINE;

@@ -4,6 +4,7 @@
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/hosts/host_book.h"
+#include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/process.h"
 #include "proto/base/io.h"
 #include "proto/base/text.h"
@@ -137,11 +138,24 @@ static int start_process(const struct local_place *place, struct err *err)
     return process_start(&start, err) < 0 ? -1 : 0;
 }
 
+/* The agent writes a pid file of its own once it has locked its home. If ours is lost (the command
+ * that started it was killed, or the folder was copied), it is the truth. */
+static int adopt_process(const struct local_place *place, struct err *err)
+{
+    struct arena arena = {0};
+    pid_t pid = process_running(arena_print(&arena, "%s/agent.pid", place->home));
+    arena_clear(&arena);
+    return pid && pid != process_running(place->pid_file) ? pidfile_write(place->pid_file, pid, err)
+                                                          : 0;
+}
+
 /* One that runs is stopped first when it must read other settings. */
 static enum exit_code run_worker(const struct local_worker *worker, const struct local_place *place,
                                  bool changed)
 {
     struct err err;
+    if (adopt_process(place, &err) < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
     bool runs = process_running(place->pid_file) != 0;
     if (runs && !changed) {
         printf("worker %s already runs (log %s)\n", worker->name, place->log_file);
@@ -177,6 +191,9 @@ enum exit_code local_worker_start(struct invocation *invocation, const struct lo
                     "\"%.80s\" cannot be a worker's name, which has 1 to %d " TEXT_NAME_RULE,
                     worker->name, LIMIT_NAME_BYTES);
     struct local_place place = place_of(invocation, worker);
+    struct err err;
+    if (local_farmd_lock(&invocation->arena, invocation->home, &err) < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
     return start_at(invocation, worker, &place);
 }
 
@@ -215,6 +232,9 @@ static void read_running(struct invocation *invocation, pid_t pid, struct local_
 enum exit_code local_worker_change(struct invocation *invocation, const struct local_worker *worker)
 {
     struct local_place place = place_of(invocation, worker);
+    struct err err;
+    if (local_farmd_lock(&invocation->arena, invocation->home, &err) < 0)
+        return fail(EXIT_REFUSED, "%s", err.text);
     pid_t pid = process_running(place.pid_file);
     if (pid)
         read_running(invocation, pid, &place);

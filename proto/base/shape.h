@@ -2,9 +2,9 @@
 /* shape.h - describes the fields of a plain struct as data.
  *
  * One description of a struct is used for its protobuf codec, its JSON, its text in a trace, its
- * deep copy, its comparison and its hash. So adding a field takes one row, and no user of the struct can miss
- * it. Pure: the cores use it to copy and print; proto/codec.c binds a shape to a protobuf
- * descriptor.
+ * deep copy, its comparison and its hash. So adding a field takes one row, and no user of the
+ * struct can miss it. Pure: the cores use it to copy and print; proto/codec.c binds a shape to a
+ * protobuf descriptor.
  *
  * Conventions of every shaped struct: texts are `const char *` and never NULL (absent is "");
  * lists are a pointer followed by a `size_t` count named NAME_count; nested structs are inline.

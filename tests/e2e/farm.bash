@@ -106,10 +106,17 @@ own_crontab() {
 	chmod +x "$1/crontab"
 }
 
-# fixture NAME: makes a repository of tests/fixtures; its URL in $url, its folder in $repository.
+# fixture NAME: a repository of tests/fixtures; its URL in $url, its folder in $repository. It is made
+# once for all tests of a file, and each has a copy: a hundred calls of git make one.
 fixture() {
-	url=$("$fixtures/$1/generate" "$top/git" | tail -n 1)
-	repository=${url#file://}
+	local made
+	made=$("$fixtures/$1/generate" "$BATS_RUN_TMPDIR/fixtures" | tail -n 1)
+	made=${made#file://}
+	repository=$top/git/${made##*/}
+	url=file://$repository
+	[ ! -e "$repository" ] || return 0 # the test has changed it
+	mkdir -p "$top/git"
+	cp -R "$made" "$repository"
 }
 
 # Ports nobody listens on, in $control_port and $log_port; $join_port is no other farm's.

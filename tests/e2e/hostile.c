@@ -31,6 +31,7 @@
 #include <zstd.h>
 
 enum { ITEMS_MAX = LIMIT_ITEMS_PER_STATUS, OTHERS = 300, WAIT_MS = 5, HEARTBEAT_MS = 300 };
+enum { WELCOMED_MIN = 1000, WELCOME_MS = 40000 };
 static const uint64_t ten_years_ms = 10ull * 365 * 24 * 3600 * 1000;
 
 struct hostile {
@@ -647,17 +648,23 @@ static int dial(const char *endpoint)
     return -1;
 }
 
-/* So few at a time that their handshakes end well, for at most 40 s. */
+/* A busy machine gets through with so many, and after WELCOME_MS no more are waited for. */
+static bool are_enough(const struct hostile *hostile, uint64_t enough_ms)
+{
+    return hostile->heard >= WELCOMED_MIN && clock_boot_ms() >= enough_ms;
+}
+
+/* So few at a time that their handshakes end well. */
 static struct conn_limit welcome_conn_limit(struct hostile *hostile, uint64_t count)
 {
     struct conn_limit conn_limit = {.links = mem_new((count + 1) * sizeof *conn_limit.links)};
-    uint64_t enough_ms = clock_boot_ms() + 40000;
-    while (conn_limit.count < count && clock_boot_ms() < enough_ms && goes_on(hostile)) {
+    uint64_t enough_ms = clock_boot_ms() + WELCOME_MS;
+    while (conn_limit.count < count && !are_enough(hostile, enough_ms) && goes_on(hostile)) {
         struct conn_limit some = {.links = conn_limit.links + conn_limit.count};
         uint64_t wanted = hostile->heard + 100;
         for (; some.count < 100 && conn_limit.count < count; some.count++)
             conn_limit.links[conn_limit.count++] = connect_to(hostile, hostile->control);
-        while (hostile->heard < wanted && clock_boot_ms() < enough_ms && goes_on(hostile)) {
+        while (hostile->heard < wanted && !are_enough(hostile, enough_ms) && goes_on(hostile)) {
             look_after_conn_limit(hostile, &some);
             poll(NULL, 0, 1);
         }

@@ -77,7 +77,7 @@ farm_ready() {
 }
 
 @test "two branches with the same package: publishing is refused until the config says who wins" {
-	url=$("$fixtures/collide/generate" "$top/git" | tail -n 1)
+	fixture collide
 	farm_ready "$(target)"
 	run farm matrix
 	[ "$status" -eq 0 ]

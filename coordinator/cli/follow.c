@@ -311,7 +311,7 @@ static enum exit_code print_result(struct follow *follow)
 static enum exit_code follow_begin(struct follow *follow, struct invocation *invocation,
                                    uint64_t run)
 {
-    json_t *arguments = json_object(), *body = NULL;
+    json_t *body = NULL;
     follow->invocation = invocation;
     follow->run = run;
     follow->screen = screen_of(stdout);
@@ -319,17 +319,12 @@ static enum exit_code follow_begin(struct follow *follow, struct invocation *inv
     follow->interrupt_fd = open_interrupts();
     enum exit_code code = invocation_connect(invocation);
     if (code == EXIT_FINE) {
-        json_object_set_new(arguments, "follow", json_true());
-        json_object_set_new(arguments, "since", json_integer(0));
-        if (run)
-            json_object_set_new(arguments, "run", json_integer((json_int_t)run));
         client_interrupt_by(invocation->client, follow->interrupt_fd);
-        client_follow(invocation->client, "events", arguments);
+        client_follow(invocation->client, "events", NULL);
         code = invocation_ask(invocation, "workers", NULL, &body);
     }
     teller_learn(follow->teller, NULL, json_object_get(body, "workers"));
     json_decref(body);
-    json_decref(arguments);
     return code;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/manual.h"
 
+#include "proto/answers.h"
+
 #include <string.h>
 
 /* Whether the command can exit with this code. */
@@ -142,6 +144,25 @@ void manual_markdown(FILE *out)
         fprintf(out, "| %d | %s |\n", (int)exit_texts[i].code, exit_texts[i].text);
     for (size_t i = 0; (command = command_at(i)); i++)
         markdown_command(command, out);
+}
+
+/* ---- docs/json.md -------------------------------------------------------------------------- */
+
+void manual_answers(FILE *out)
+{
+    fputs(
+        "# JSON answers\n\n"
+        "Made by `farm help --answers` from the table of shapes (`proto/answers.def`); change it "
+        "there.\n\n"
+        "The table only grows: a member keeps its name, its type and its meaning. Ignore members "
+        "that you do not know.\n\n"
+        "Times are milliseconds since 1970; a name that ends with `_ms` is a duration. `0` is "
+        "\"not yet\", and `\"\"` is a text that does not apply. Sizes are bytes. A member that is "
+        "optional may be missing or `null`. The causes of failures are listed in "
+        "[failures.md](failures.md).\n\n"
+        "## Shapes\n",
+        out);
+    answers_print(out);
 }
 
 /* ---- man ----------------------------------------------------------------------------------- */

@@ -295,6 +295,7 @@ struct plan_view {
     enum disposition disposition;
     const char *reason;   /* in the arena */
     const char *lost;     /* in the arena: why it is built and not published; "" it is published */
+    bool publishes;       /* BUILD: it is published when it is built */
     uint64_t worker;      /* BUILD: where a simulation of the queue puts it */
     uint64_t start_ms;    /* BUILD: from now, by the same simulation */
     uint64_t duration_ms; /* learned, else the default */

@@ -26,6 +26,8 @@ enum exit_code cmd_help(struct invocation *invocation)
     const char *name = arguments_joined(invocation, 0);
     if (option_given(invocation, "markdown"))
         manual_markdown(stdout);
+    else if (option_given(invocation, "answers"))
+        manual_answers(stdout);
     else if (option_given(invocation, "man"))
         manual_man(stdout);
     else if (option_given(invocation, "completion"))

@@ -3,11 +3,13 @@
  *
  * Events are printed as lines and show that something changed. The state of the run is always
  * asked from the farm, never counted here, so a lost event costs a late line but no wrong number.
+ * With --json each event of the run is one, and nothing is drawn.
  * The farm is asked at most every REFRESH_MS and at least every IDLE_MS.
  */
 #include "coordinator/cli/follow.h"
 
 #include "coordinator/cli/client.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/events.h"
 #include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
@@ -98,6 +100,8 @@ static void draw_grid(struct follow *follow)
 
 static void draw_state(struct follow *follow)
 {
+    if (report_wanted())
+        return;
     if (follow->screen.is_terminal && follow->mode == FOLLOW_GRID)
         draw_grid(follow);
     else if (follow->screen.is_terminal)
@@ -116,6 +120,8 @@ static enum exit_code end_interrupted(struct follow *follow)
 {
     erase_progress(follow);
     screen_write(&follow->screen, &follow->text);
+    if (follow->state)
+        report_answer(json_pack("{s:O}", "run", follow->state));
     if (follow->run)
         fprintf(stderr,
                 "farm: run %llu continues; farm watch %llu follows it, farm cancel %llu stops it\n",
@@ -200,6 +206,8 @@ static void print_events(struct follow *follow, const json_t *body)
     {
         buf_clear(&line);
         enum weight weight = teller_tell(follow->teller, event, follow->run, &line);
+        if (weight != EVENT_UNTOLD && !report_event(json_incref(event)))
+            continue;
         bool wanted = follow->screen.is_terminal
                           ? follow->mode == FOLLOW_PROGRESS && weight == EVENT_BAD
                           : weight != EVENT_UNTOLD;
@@ -292,11 +300,12 @@ static enum exit_code print_result(struct follow *follow)
     if (code != EXIT_FINE)
         return code;
     enum exit_code end = run_exit(run);
-    erase_progress(follow);
-    if (follow->mode == FOLLOW_PROGRESS || !follow->screen.is_terminal)
-        run_print_failures(run, follow->screen.colours, &follow->text);
     bool refused = !strcmp(json_get_text(run, "state", ""), "refused");
-    if (!refused) {
+    bool people_read = report_answer(json_pack("{s:O}", "run", run));
+    erase_progress(follow);
+    if (people_read && (follow->mode == FOLLOW_PROGRESS || !follow->screen.is_terminal))
+        run_print_failures(run, follow->screen.colours, &follow->text);
+    if (people_read && !refused) {
         run_print_waits(run, follow->screen.colours, &follow->text);
         run_summary(run, &follow->text);
         buf_print(&follow->text, "\n");
@@ -315,6 +324,7 @@ static enum exit_code follow_begin(struct follow *follow, struct invocation *inv
     follow->invocation = invocation;
     follow->run = run;
     follow->screen = screen_of(stdout);
+    follow->screen.is_terminal &= !report_wanted();
     follow->teller = teller_create();
     follow->interrupt_fd = open_interrupts();
     enum exit_code code = invocation_connect(invocation);

@@ -2,6 +2,7 @@
 #include "coordinator/cli/submit.h"
 
 #include "coordinator/cli/follow.h"
+#include "coordinator/cli/report.h"
 #include "proto/json.h"
 
 #include <poll.h>
@@ -19,11 +20,13 @@ static enum exit_code await_acceptance(struct invocation *invocation, uint64_t r
         json_t *body = NULL,
                *arguments = json_pack("{s:I, s:b}", "run", (json_int_t)run, "brief", 1);
         enum exit_code code = invocation_ask(invocation, "status", arguments, &body);
-        const json_t *state = json_object_get(body, "run");
+        json_t *state = json_object_get(body, "run");
         const char *word = json_get_text(state, "state", "");
         bool undecided = !strcmp(word, "resolving") || !strcmp(word, "preflight");
         if (code == EXIT_FINE && !strcmp(word, "refused"))
             code = fail(run_exit(state), "%s", json_get_text(state, "reason", "it was refused"));
+        if (state && !undecided)
+            report_answer(json_pack("{s:O}", "run", state));
         json_decref(body);
         if (code != EXIT_FINE || !undecided)
             return code;

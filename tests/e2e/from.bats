@@ -37,7 +37,7 @@ teardown() {
 	farm build "$package" --from "$checkout"
 	run farm logs "$package"
 	says "$package 0.24.0"
-	farm ledger --json | jq -e '. == []'
+	farm_rows ledger | jq -e '. == []'
 	[ "$(git --git-dir="$repository" log --format=%s -1 main)" != "Try the next version" ]
 }
 

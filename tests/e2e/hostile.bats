@@ -104,7 +104,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	matrix
 	[ "$took" -lt 20000 ]
 	over
-	farm status --json | jq -e 'any(.run.jobs[]; .attempts > 1)' # it was offered something
+	farm_result status | jq -e 'any(.run.jobs[]; .attempts > 1)' # it was offered something
 	memory_below 64
 }
 
@@ -114,7 +114,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	matrix
 	over
 	[ "$did" -ge 1 ]
-	farm worker list --json | jq -e 'all(.[]; .slots <= 256)'
+	farm_rows worker list | jq -e 'all(.[]; .slots <= 256)'
 	memory_below 64
 }
 
@@ -124,7 +124,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	matrix
 	over
 	[ "$did" -ge 1 ]
-	farm status --json | jq -e 'any(.run.jobs[]; .worker == "mallory")'
+	farm_result status | jq -e 'any(.run.jobs[]; .worker == "mallory")'
 	memory_below 64
 }
 
@@ -138,7 +138,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	over
 	# The logs are what the honest worker's packages said.
 	farm logs sm90-avx2 | grep -qx 'torchvision-python313-cuda12_8-sm90-avx2'
-	farm status --json | jq -e 'all(.run.jobs[]; .worker == "one")'
+	farm_result status | jq -e 'all(.run.jobs[]; .worker == "one")'
 	memory_below 64
 }
 
@@ -184,7 +184,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	wait_until 60 logged "request from mallory (worker, key $short): its role may not send this: dropped"
 	wait_until 60 logged "log-read from key $short: this key may not read logs: refused"
 	over
-	farm worker list --json | jq -e 'length == 2' # nobody was revoked
+	farm_rows worker list | jq -e 'length == 2' # nobody was revoked
 	memory_below 64
 }
 
@@ -223,7 +223,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ?", sys.argv[2:
 	matrix
 	over
 	[ "$did" -ge 1 ]
-	farm status --json | jq -e 'all(.run.jobs[]; .attempts == 1)'
+	farm_result status | jq -e 'all(.run.jobs[]; .attempts == 1)'
 	memory_below 64
 }
 
@@ -308,7 +308,7 @@ said_more() {
 @test "with few open files allowed fewer are let in" {
 	kill_hard farmd
 	(ulimit -n 1600 && farm up --no-worker >/dev/null)
-	wait_until 20 farm status --json
+	wait_until 20 farm_result status
 	logged "the limit of 1600 open files allows only 544 connections to each socket"
 	misbehave opens-many 3000
 	matrix
@@ -332,6 +332,6 @@ said_more() {
 	matrix
 	over
 	[ "$did" -ge 1 ]
-	farm status --json | jq -e '.farm.paused == null or .farm.paused == false'
+	farm_result status | jq -e '.farm.paused == null or .farm.paused == false'
 	memory_below 64
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_matrix.c - `farm matrix` and `farm plan`: variants, and what a rebuild would do with them. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/json.h"
 
@@ -85,11 +86,10 @@ enum exit_code cmd_matrix(struct invocation *invocation)
     if (code != EXIT_FINE)
         return code;
     const json_t *items = json_object_get(body, "items");
-    if (option_given(invocation, "json")) {
-        print_json(json_incref(body));
-    } else if (option_given(invocation, "markdown")) {
+    bool people_read = report_answer(json_incref(body));
+    if (people_read && option_given(invocation, "markdown")) {
         print_matrix_markdown(items, &text);
-    } else {
+    } else if (people_read) {
         print_items(items, add_variant_row, columns, MATRIX_KEYS + 1, &text, screen.colours);
         buf_print(&text, "%zu variants\n", json_array_size(items));
     }
@@ -178,9 +178,7 @@ enum exit_code cmd_plan(struct invocation *invocation)
     if (code != EXIT_FINE)
         return code;
     const json_t *items = json_object_get(body, "items");
-    if (option_given(invocation, "json")) {
-        print_json(json_incref(body));
-    } else {
+    if (report_answer(json_incref(body))) {
         print_items(items, add_plan, columns, 8, &text, screen.colours);
         add_totals(items, &text);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/follow.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
@@ -47,9 +48,7 @@ enum exit_code cmd_status(struct invocation *invocation)
     enum exit_code code = ask_status(invocation, &body);
     if (code != EXIT_FINE)
         return code;
-    if (option_given(invocation, "json"))
-        print_json(json_incref(body));
-    else
+    if (report_answer(json_incref(body)))
         print_status(body, option_given(invocation, "all"));
     json_decref(body);
     return EXIT_FINE;
@@ -125,9 +124,7 @@ enum exit_code cmd_runs(struct invocation *invocation)
     enum exit_code code = invocation_ask(invocation, "runs", NULL, &body);
     if (code != EXIT_FINE)
         return code;
-    if (option_given(invocation, "json"))
-        print_json(json_incref(json_object_get(body, "runs")));
-    else
+    if (report_answer(json_incref(body)))
         print_runs(invocation, json_object_get(body, "runs"));
     json_decref(body);
     return EXIT_FINE;

@@ -8,10 +8,12 @@
 #include "coordinator/cli/hosts/tunnel.h"
 #include "coordinator/cli/hosts/up_remote.h"
 #include "coordinator/cli/process.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/storage/backup.h"
 #include "proto/base/boot.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
+#include "proto/json.h"
 #include "proto/keys.h"
 
 #include <poll.h>
@@ -103,9 +105,12 @@ static enum exit_code ensure_coordinator(struct invocation *invocation,
             return code;
     }
     enum exit_code code = invocation_tell(invocation, "farm", NULL);
-    if (code == EXIT_FINE)
-        printf("the coordinator %s at %s (log %s)\n", pid ? "already runs" : "started",
-               home_endpoint(&invocation->arena, invocation->home, "control"), paths->log_file);
+    const char *endpoint = home_endpoint(&invocation->arena, invocation->home, "control");
+    if (code == EXIT_FINE &&
+        report_answer(json_pack("{s:{s:s, s:o, s:b}}", "coordinator", "endpoint", endpoint, "log",
+                                json_text(paths->log_file), "already", (int)(pid != 0))))
+        printf("the coordinator %s at %s (log %s)\n", pid ? "already runs" : "started", endpoint,
+               paths->log_file);
     return code;
 }
 
@@ -199,6 +204,8 @@ enum exit_code cmd_down(struct invocation *invocation)
     int result = process_stop(paths.pid_file, STOP_WAIT_MS, &err);
     if (result < 0)
         return fail(EXIT_REFUSED, "the coordinator: %s", err.text);
-    puts(result ? "the coordinator was not running" : "the coordinator stopped; builds continue");
+    if (report_answer(json_pack("{s:b}", "ran", (int)(result == 0))))
+        puts(result ? "the coordinator was not running"
+                    : "the coordinator stopped; builds continue");
     return code;
 }

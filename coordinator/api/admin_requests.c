@@ -163,6 +163,65 @@ void serve_revoke(struct shell *shell, const struct asker *asker, const json_t *
                  lookup);
 }
 
+/* ---- secrets --------------------------------------------------------------------------------- */
+
+static json_t *targets_with(const struct config *config, const char *secret)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < config->targets_count; i++)
+        if (!strcmp(config->targets[i].secret, secret))
+            json_array_append_new(names, json_text(config->targets[i].name));
+    return names;
+}
+
+static json_t *recipients_with(const struct config *config, const char *secret)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < config->listeners_count; i++)
+        if (!strcmp(config->listeners[i].secret, secret))
+            json_array_append_new(names, json_text(config->listeners[i].name));
+    return names;
+}
+
+/* A row for each name, once. */
+static void add_secret(const struct shell *shell, const char *name, json_t *list)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(list, index, row)
+    {
+        if (!strcmp(json_get_text(row, "name", ""), name))
+            return;
+    }
+    if (!*name)
+        return;
+    struct secret_facts facts = secret_facts(shell->home, name);
+    row = json_object();
+    json_object_set_new(row, "name", json_text(name));
+    json_object_set_new(row, "source", json_string(facts.source));
+    json_object_set_new(row, "bytes", json_integer((json_int_t)facts.bytes));
+    json_object_set_new(row, "set_at", json_integer((json_int_t)facts.set_at_ms));
+    json_object_set_new(row, "targets", targets_with(&shell->config, name));
+    json_object_set_new(row, "recipients", recipients_with(&shell->config, name));
+    json_array_append_new(list, row);
+}
+
+/* Those that are stored, then those that farm.yaml names and nobody has set. */
+void serve_secret_list(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    (void)arguments;
+    const char **names;
+    json_t *list = json_array();
+    size_t count = secret_names(shell->home, &names, &shell->arena);
+    for (size_t i = 0; i < count; i++)
+        add_secret(shell, names[i], list);
+    for (size_t i = 0; i < shell->config.targets_count; i++)
+        add_secret(shell, shell->config.targets[i].secret, list);
+    for (size_t i = 0; i < shell->config.listeners_count; i++)
+        add_secret(shell, shell->config.listeners[i].secret, list);
+    reply_answer(shell->replies, asker, false, json_pack("{s:o}", "secrets", list));
+}
+
 void serve_secret_set(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     const char *name = json_get_text(arguments, "name", "");

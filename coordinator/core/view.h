@@ -304,6 +304,9 @@ struct plan_view {
 void view_plan(const struct farm *farm, const struct run_options *options,
                const struct plan_item *items, size_t count, const struct plan_item *rivals,
                size_t rival_count, struct plan_view *out, struct arena *arena);
+/* Whether a run was refused for this reason because its filter selects nothing: such reasons, those
+ * of discovery too, begin with "nothing ". */
+bool plan_selects_nothing(const char *reason);
 /* ---- how far a run is (progress.c) ---- */
 
 enum run_progress {

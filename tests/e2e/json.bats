@@ -136,6 +136,9 @@ has() {
 	has '.told == ["nobody"]'
 
 	answers secret set hub <<<"not shown"
+	answers secret list
+	has '.secrets | map(.name) == ["hub"]'
+	[[ $answer != *"not shown"* ]]
 	answers token create --role viewer
 	token=$(jq -r .token <<<"$answer")
 	answers join --token "$token" --name anna --home "$top/anna"

@@ -97,6 +97,39 @@ standing() {
 	[ "$(grep -c '^| main' <<<"$output")" -eq 1 ]
 }
 
+# as_planned RUN: the run did with each variant what $plan, the result of a dry run, says.
+as_planned() {
+	farm_result status "$1" | jq -e --argjson plan "$plan" '
+		(.run.jobs | map({key: .package, value: .}) | from_entries) as $did |
+		$plan.items | length > 0 and all($did[.package] as $job |
+			{build: "ok", skip: "skipped"}[.disposition] == $job.verdict and
+			.publishes == ($job.publication != null))'
+}
+
+@test "rebuild --dry-run shows what the rebuild then does, and starts nothing" {
+	local plan
+	nix_setup
+	builder=nix command='' project sample --may-publish
+	run -0 farm rebuild --dry-run --publish gpu=sm90 "isa=avx*"
+	says "4 build, 4 to publish"
+	[ "$(farm_rows runs | jq length)" -eq 0 ]
+	plan=$(farm_result rebuild --dry-run --publish gpu=sm90 "isa=avx*" | jq .plan)
+	farm rebuild --publish gpu=sm90 "isa=avx*"
+	as_planned 1
+	commit_to main "Next version" change_two
+	run -0 farm rebuild --dry-run --publish gpu=sm90 "isa=avx*"
+	says "2 build"
+	says "2 skip"
+	plan=$(farm_result rebuild --dry-run --publish gpu=sm90 "isa=avx*" | jq .plan)
+	[ "$(farm_rows runs | jq length)" -eq 1 ]
+	farm rebuild --publish gpu=sm90 "isa=avx*"
+	as_planned 2
+	plan=$(farm_result rebuild --dry-run --force gpu=sm90 "isa=avx*" | jq .plan)
+	farm rebuild --force gpu=sm90 "isa=avx*"
+	as_planned 3
+	refuses 2 "did you mean" farm rebuild --dry-run gpu=sm91
+}
+
 @test "what was built without publishing can be published later, without building" {
 	project sample --may-publish
 	farm rebuild gpu=sm90 "isa=avx*"

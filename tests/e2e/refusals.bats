@@ -70,6 +70,12 @@ farm_ready() {
 	farm_up
 	worker_up one --slots 2 --may-publish
 	wait_until 20 workers_online 1
+	refuses 3 absent farm rebuild --dry-run --publish branch=main gpu=sm90
+	farm_result secret list | jq -e '.secrets == [{name: "absent", source: "missing", bytes: 0, set_at: 0,
+		targets: ["vision"], recipients: []}]'
+	run -0 farm secret list
+	says "not set"
+	[ "$(farm_rows runs | jq length)" -eq 0 ]
 	run farm rebuild --publish branch=main gpu=sm90
 	[ "$status" -ne 0 ]
 	says absent

@@ -8,8 +8,10 @@
 
 static int set_up(void **state)
 {
-    *state = rig_open("name: home\nprojects:\n  - {name: vision, url: 'file:///nowhere', builder: "
-                      "nix, branches: [{name: main}]}\n");
+    *state =
+        rig_open("name: home\nprojects:\n  - {name: vision, url: 'file:///nowhere', builder: "
+                 "nix, branches: [{name: main}]}\n"
+                 "targets:\n  - {name: shelf, kind: command, command: 'true', secret: absent}\n");
     return 0;
 }
 
@@ -100,9 +102,9 @@ static void a_viewer_leaves_no_record(void **state)
 /* What hands out rights, or destroys what cannot be had again, is an admin's. */
 static void rights_and_secrets_are_an_admins(void **state)
 {
-    static const char *const verbs[] = {"enrol",         "revoke",        "token-create",
-                                        "token-list",    "token-revoke",  "secret-set",
-                                        "ledger-import", "worker-remove", "worker-replace"};
+    static const char *const verbs[] = {
+        "enrol",      "revoke",      "token-create",  "token-list",    "token-revoke",
+        "secret-set", "secret-list", "ledger-import", "worker-remove", "worker-replace"};
     (void)state;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         const struct verb *verb = verb_find(verbs[i]);
@@ -353,6 +355,30 @@ static void a_secret_is_in_its_file_and_not_in_the_journal(void **state)
     }
 }
 
+/* Names, sizes and who uses them; the values stay where they are. */
+static void secrets_are_listed_without_their_values(void **state)
+{
+    struct rig *rig = *state;
+    assert_true(
+        rig_ask(rig, RIG_ADMIN, "secret-set", "{\"name\": \"hub\", \"value\": \"correct-horse\"}")
+            .ok);
+    struct reply reply = rig_ask(rig, RIG_ADMIN, "secret-list", "{}");
+    assert_true(reply.ok);
+    assert_null(strstr(reply.body, "correct-horse"));
+    json_t *body = json_loads(reply.body, 0, NULL), *list = json_object_get(body, "secrets");
+    assert_int_equal(json_array_size(list), 2);
+    const json_t *hub = json_array_get(list, 0), *absent = json_array_get(list, 1);
+    assert_string_equal(json_get_text(hub, "name", ""), "hub");
+    assert_string_equal(json_get_text(hub, "source", ""), "file");
+    assert_int_equal(json_get_u64(hub, "bytes", 0), strlen("correct-horse"));
+    assert_int_equal(json_array_size(json_object_get(hub, "targets")), 0);
+    assert_string_equal(json_get_text(absent, "name", ""), "absent");
+    assert_string_equal(json_get_text(absent, "source", ""), "missing");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(absent, "targets"), 0)),
+                        "shelf");
+    json_decref(body);
+}
+
 static void a_bundle_is_stored_under_the_id_of_its_request(void **state)
 {
     struct rig *rig = *state;
@@ -429,6 +455,7 @@ int main(int argc, char **argv)
         TEST(a_refused_retry_publishes_nothing),
         TEST(a_repeated_request_starts_one_run),
         TEST(a_secret_is_in_its_file_and_not_in_the_journal),
+        TEST(secrets_are_listed_without_their_values),
         TEST(a_bundle_is_stored_under_the_id_of_its_request),
         TEST(a_paused_farm_says_why),
         TEST(a_replaced_worker_has_only_its_new_key),

@@ -17,6 +17,7 @@
 #include "proto/base/clock.h"
 #include "proto/json.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -363,6 +364,87 @@ enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum foll
     if (code == EXIT_FINE)
         code = print_result(&follow);
     json_decref(jobs);
+    follow_end(&follow);
+    return code;
+}
+
+/* ---- detaching ------------------------------------------------------------------------------- */
+
+static bool is_decided(const json_t *run)
+{
+    const char *state = json_get_text(run, "state", "");
+    return strcmp(state, "resolving") != 0 && strcmp(state, "preflight") != 0;
+}
+
+static enum exit_code refresh_brief(struct follow *follow)
+{
+    json_t *body = NULL,
+           *arguments = json_pack("{s:I, s:b}", "run", (json_int_t)follow->run, "brief", 1);
+    enum exit_code code = ask_patiently(follow, "status", arguments, &body);
+    if (code == EXIT_FINE) {
+        json_decref(follow->state);
+        follow->state = json_incref(json_object_get(body, "run"));
+    }
+    json_decref(body);
+    return code;
+}
+
+static bool concerns_run(const json_t *body, uint64_t run)
+{
+    size_t index;
+    json_t *event;
+    json_array_foreach(json_object_get(body, "events"), index, event)
+    {
+        if (json_get_u64(event, "run", 0) == run)
+            return true;
+    }
+    return false;
+}
+
+/* Waits until something happens to the run, or until it is time to ask without a reason. */
+static enum exit_code await_event(struct follow *follow)
+{
+    json_t *body = NULL;
+    struct err err;
+    for (;;) {
+        switch (client_next(follow->invocation->client, IDLE_MS, &body, &err)) {
+        case CLIENT_BODY: {
+            bool concerns = concerns_run(body, follow->run);
+            json_decref(body);
+            if (concerns)
+                return EXIT_FINE;
+            break;
+        }
+        case CLIENT_INTERRUPTED:
+            return end_interrupted(follow);
+        case CLIENT_REFUSED: /* too many follow already: without events, now and then */
+            poll(NULL, 0, REFRESH_MS);
+            return EXIT_FINE;
+        case CLIENT_LOST:
+        case CLIENT_BACK:
+        case CLIENT_QUIET:
+            return EXIT_FINE;
+        }
+    }
+}
+
+enum exit_code follow_until_decided(struct invocation *invocation, uint64_t run)
+{
+    struct follow follow = {.mode = FOLLOW_PROGRESS};
+    enum exit_code code = follow_begin(&follow, invocation, run);
+    if (code == EXIT_FINE)
+        code = refresh_brief(&follow);
+    while (code == EXIT_FINE && !is_decided(follow.state)) {
+        code = await_event(&follow);
+        if (code == EXIT_FINE)
+            code = refresh_brief(&follow);
+    }
+    if (code == EXIT_FINE) {
+        report_answer(json_pack("{s:O}", "run", follow.state));
+        if (!strcmp(json_get_text(follow.state, "state", ""), "refused"))
+            code = fail(run_exit(follow.state), "%s",
+                        json_get_text(follow.state, "reason", "the run was refused"));
+    }
     follow_end(&follow);
     return code;
 }

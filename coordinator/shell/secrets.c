@@ -99,7 +99,8 @@ size_t secret_names(const char *home, const char ***names, struct arena *arena)
         size_t size = strlen(name), end = strlen(EXEC);
         if (size > end && !strcmp(name + size - end, EXEC))
             name[size - end] = '\0';
-        if (text_is_name(name, LIMIT_NAME_BYTES) && (!count || strcmp((*names)[count - 1], name)))
+        if (text_is_name(name, LIMIT_NAME_BYTES) &&
+            (!count || strcmp((*names)[count - 1], name) != 0))
             (*names)[count++] = name;
     }
     globfree(&found);

@@ -161,12 +161,7 @@ static int run_failures(const struct arguments *arguments, const char *home)
 static int run_requests(const struct arguments *arguments, const char *home)
 {
     (void)arguments, (void)home;
-    printf("| request | role | arguments | answer |\n|---|---|---|---|\n");
-    for (size_t i = 0; request_row_at(i); i++) {
-        const struct request_row *row = request_row_at(i);
-        printf("| %s | %s | `%s` | `%s` |\n", row->verb, role_names[row->role], row->arguments,
-               row->answer);
-    }
+    requests_print(stdout);
     return 0;
 }
 

@@ -100,10 +100,7 @@ void serve_enrol(struct shell *shell, const struct asker *asker, const json_t *a
                                     .public_key = key,
                                     .role = (enum role)role,
                                     .may_publish = json_get_flag(arguments, "may_publish")}};
-    if (role <= ROLE_NONE)
-        reply_refuse(shell->replies, asker, 2,
-                     "the role must be viewer, operator, admin or worker");
-    else if (!keys_valid(key))
+    if (!keys_valid(key))
         reply_refuse(shell->replies, asker, 2,
                      "\"%s\" is not a public key: expected 40 characters of Z85", key);
     else if (!text_is_name(name, LIMIT_NAME_BYTES))
@@ -166,6 +163,65 @@ void serve_revoke(struct shell *shell, const struct asker *asker, const json_t *
                  lookup);
 }
 
+/* ---- secrets --------------------------------------------------------------------------------- */
+
+static json_t *targets_with(const struct config *config, const char *secret)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < config->targets_count; i++)
+        if (!strcmp(config->targets[i].secret, secret))
+            json_array_append_new(names, json_text(config->targets[i].name));
+    return names;
+}
+
+static json_t *recipients_with(const struct config *config, const char *secret)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < config->listeners_count; i++)
+        if (!strcmp(config->listeners[i].secret, secret))
+            json_array_append_new(names, json_text(config->listeners[i].name));
+    return names;
+}
+
+/* A row for each name, once. */
+static void add_secret(const struct shell *shell, const char *name, json_t *list)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(list, index, row)
+    {
+        if (!strcmp(json_get_text(row, "name", ""), name))
+            return;
+    }
+    if (!*name)
+        return;
+    struct secret_facts facts = secret_facts(shell->home, name);
+    row = json_object();
+    json_object_set_new(row, "name", json_text(name));
+    json_object_set_new(row, "source", json_string(facts.source));
+    json_object_set_new(row, "bytes", json_integer((json_int_t)facts.bytes));
+    json_object_set_new(row, "set_at", json_integer((json_int_t)facts.set_at_ms));
+    json_object_set_new(row, "targets", targets_with(&shell->config, name));
+    json_object_set_new(row, "recipients", recipients_with(&shell->config, name));
+    json_array_append_new(list, row);
+}
+
+/* Those that are stored, then those that farm.yaml names and nobody has set. */
+void serve_secret_list(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    (void)arguments;
+    const char **names;
+    json_t *list = json_array();
+    size_t count = secret_names(shell->home, &names, &shell->arena);
+    for (size_t i = 0; i < count; i++)
+        add_secret(shell, names[i], list);
+    for (size_t i = 0; i < shell->config.targets_count; i++)
+        add_secret(shell, shell->config.targets[i].secret, list);
+    for (size_t i = 0; i < shell->config.listeners_count; i++)
+        add_secret(shell, shell->config.listeners[i].secret, list);
+    reply_answer(shell->replies, asker, false, json_pack("{s:o}", "secrets", list));
+}
+
 void serve_secret_set(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     const char *name = json_get_text(arguments, "name", "");
@@ -185,11 +241,6 @@ void serve_ledger_import(struct shell *shell, const struct asker *asker, const j
 {
     const json_t *list = json_object_get(arguments, "entries");
     size_t count = json_array_size(list);
-    if (!count || count > LIMIT_VARIANTS_PER_RUN) {
-        reply_refuse(shell->replies, asker, 2, "\"entries\" must be a list of 1 to %d entries",
-                     LIMIT_VARIANTS_PER_RUN);
-        return;
-    }
     struct ledger_entry *entries = arena_new(&shell->arena, count * sizeof *entries);
     const struct shape *shape = record_info(RECORD_LEDGER_ENTERED)->shape;
     struct err err;

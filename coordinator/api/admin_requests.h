@@ -21,6 +21,7 @@ void serve_enrol(struct shell *shell, const struct asker *asker, const json_t *a
 void serve_worker_replace(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_revoke(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_config_reload(struct shell *shell, const struct asker *asker, const json_t *arguments);
+void serve_secret_list(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_secret_set(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_ledger_import(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_notify_test(struct shell *shell, const struct asker *asker, const json_t *arguments);

@@ -116,6 +116,7 @@ void questions_take(struct questions *questions, const struct asker *asker,
     struct replies *replies = questions->shell->replies;
     const struct verb *verb = verb_find(request->verb);
     json_error_t error;
+    struct err err;
     json_t *arguments = NULL;
     if (!request_id_is_fine(request->id))
         reply_refuse(replies, asker, 2, "a request's id must be 32 hex digits");
@@ -129,8 +130,11 @@ void questions_take(struct questions *questions, const struct asker *asker,
                      verb->row.verb, role_names[verb->row.role], role_names[asker->role]);
     else if (!(arguments = json_loads(*request->arguments ? request->arguments : "{}", 0, &error)))
         reply_refuse(replies, asker, 2, "the arguments are not JSON: %s", error.text);
+    else if (parameters_check(verb->row.verb, verb->row.parameters, arguments, &err) < 0)
+        reply_refuse(replies, asker, 2, "%s", err.text);
     else
-        serve_question(questions, verb, asker, arguments);
+        serve_question(questions, verb, asker, json_incref(arguments));
+    json_decref(arguments);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */

@@ -259,11 +259,7 @@ void serve_settle(struct shell *shell, const struct asker *asker, const json_t *
                           .settle = {.asked = reply_asked(asker),
                                      .publication = json_get_u64(arguments, "publication", 0),
                                      .settlement = (enum settlement)settlement}};
-    if (settlement < 0)
-        reply_refuse(shell->replies, asker, 2,
-                     "name the outcome: published, not-published or give-up");
-    else
-        reply_from_core(shell, asker, &input);
+    reply_from_core(shell, asker, &input);
 }
 
 void serve_release(struct shell *shell, const struct asker *asker, const json_t *arguments)

@@ -29,6 +29,7 @@ enum exit_code {
 };
 struct exit_text {
     enum exit_code code;
+    const char *word; /* for programs: error.kind of --json */
     const char *text;
 };
 extern const struct exit_text exit_texts[]; /* ends with text NULL */
@@ -40,6 +41,7 @@ struct command_option {
     const char *help;
 };
 
+struct answer_shape; /* proto/answers.h */
 struct invocation;
 
 struct command {
@@ -50,6 +52,8 @@ struct command {
     const struct command_option *options;
     int arguments_min, arguments_max; /* max -1: any number */
     const char *example;
+    const struct answer_shape *result; /* of --json */
+    const struct answer_shape *event; /* of --json: what it prints while it follows; NULL nothing */
     bool ends_badly; /* follows a run: may end with EXIT_BAD_END, EXIT_WAITS or EXIT_INTERRUPTED */
     bool is_local;   /* needs no coordinator: never EXIT_UNREACHABLE or EXIT_NOT_ALLOWED */
     enum exit_code (*run)(struct invocation *invocation);
@@ -57,7 +61,12 @@ struct command {
 
 /* The rows of the table in the order of help; NULL after the last. */
 const struct command *command_at(size_t index);
-/* Options that every command takes (--home, --help). */
+/* The command of this name, or all commands of a family ("worker"), or with "" all, as JSON of the
+ * shape answer_commands; empty if there is none. A new reference. */
+json_t *command_list(const char *name);
+/* Whether `name` names the command or its family. */
+bool command_is(const struct command *command, const char *name);
+/* Options that every command takes (--home, --json, --help). */
 extern const struct command_option common_options[];
 
 /* A parsed command line. */
@@ -68,6 +77,7 @@ struct invocation {
     const char **arguments;
     size_t argument_count;
     bool wants_help;       /* private to dispatch.c */
+    const char *misfit;    /* private to dispatch.c: the word that is no option or argument */
     struct client *client; /* opened by the first invocation_ask */
     struct arena arena;    /* lives as long as the invocation */
 };
@@ -91,7 +101,8 @@ const char *arguments_joined(struct invocation *invocation, size_t first);
  * text. */
 enum exit_code argument_number(const struct invocation *invocation, size_t index, uint64_t *out);
 
-/* Prints "farm: ..." to standard error and returns the code, so that `return fail(...)` works. */
+/* Prints "farm: ..." to standard error, notes it for --json and returns the code, so that `return
+ * fail(...)` works. */
 enum exit_code fail(enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -103,9 +114,6 @@ enum exit_code invocation_ask(struct invocation *invocation, const char *verb, j
 enum exit_code invocation_tell(struct invocation *invocation, const char *verb, json_t *arguments);
 /* Opens `invocation->client` if necessary; EXIT_FINE, or the error was printed. */
 enum exit_code invocation_connect(struct invocation *invocation);
-/* Prints JSON, indented, with a newline. Steals. */
-void print_json(json_t *value);
-
 /* Parses a command line and runs its command; returns main()'s result. */
 enum exit_code farm_main(int argc, char **argv);
 

@@ -3,11 +3,13 @@
  *
  * Events are printed as lines and show that something changed. The state of the run is always
  * asked from the farm, never counted here, so a lost event costs a late line but no wrong number.
+ * With --json each event of the run is one, and nothing is drawn.
  * The farm is asked at most every REFRESH_MS and at least every IDLE_MS.
  */
 #include "coordinator/cli/follow.h"
 
 #include "coordinator/cli/client.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/events.h"
 #include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
@@ -15,6 +17,7 @@
 #include "proto/base/clock.h"
 #include "proto/json.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -98,6 +101,8 @@ static void draw_grid(struct follow *follow)
 
 static void draw_state(struct follow *follow)
 {
+    if (report_wanted())
+        return;
     if (follow->screen.is_terminal && follow->mode == FOLLOW_GRID)
         draw_grid(follow);
     else if (follow->screen.is_terminal)
@@ -116,6 +121,8 @@ static enum exit_code end_interrupted(struct follow *follow)
 {
     erase_progress(follow);
     screen_write(&follow->screen, &follow->text);
+    if (follow->state)
+        report_answer(json_pack("{s:O}", "run", follow->state));
     if (follow->run)
         fprintf(stderr,
                 "farm: run %llu continues; farm watch %llu follows it, farm cancel %llu stops it\n",
@@ -200,6 +207,8 @@ static void print_events(struct follow *follow, const json_t *body)
     {
         buf_clear(&line);
         enum weight weight = teller_tell(follow->teller, event, follow->run, &line);
+        if (weight != EVENT_UNTOLD && !report_event(json_incref(event)))
+            continue;
         bool wanted = follow->screen.is_terminal
                           ? follow->mode == FOLLOW_PROGRESS && weight == EVENT_BAD
                           : weight != EVENT_UNTOLD;
@@ -292,11 +301,12 @@ static enum exit_code print_result(struct follow *follow)
     if (code != EXIT_FINE)
         return code;
     enum exit_code end = run_exit(run);
-    erase_progress(follow);
-    if (follow->mode == FOLLOW_PROGRESS || !follow->screen.is_terminal)
-        run_print_failures(run, follow->screen.colours, &follow->text);
     bool refused = !strcmp(json_get_text(run, "state", ""), "refused");
-    if (!refused) {
+    bool people_read = report_answer(json_pack("{s:O}", "run", run));
+    erase_progress(follow);
+    if (people_read && (follow->mode == FOLLOW_PROGRESS || !follow->screen.is_terminal))
+        run_print_failures(run, follow->screen.colours, &follow->text);
+    if (people_read && !refused) {
         run_print_waits(run, follow->screen.colours, &follow->text);
         run_summary(run, &follow->text);
         buf_print(&follow->text, "\n");
@@ -311,25 +321,21 @@ static enum exit_code print_result(struct follow *follow)
 static enum exit_code follow_begin(struct follow *follow, struct invocation *invocation,
                                    uint64_t run)
 {
-    json_t *arguments = json_object(), *body = NULL;
+    json_t *body = NULL;
     follow->invocation = invocation;
     follow->run = run;
     follow->screen = screen_of(stdout);
+    follow->screen.is_terminal &= !report_wanted();
     follow->teller = teller_create();
     follow->interrupt_fd = open_interrupts();
     enum exit_code code = invocation_connect(invocation);
     if (code == EXIT_FINE) {
-        json_object_set_new(arguments, "follow", json_true());
-        json_object_set_new(arguments, "since", json_integer(0));
-        if (run)
-            json_object_set_new(arguments, "run", json_integer((json_int_t)run));
         client_interrupt_by(invocation->client, follow->interrupt_fd);
-        client_follow(invocation->client, "events", arguments);
+        client_follow(invocation->client, "events", NULL);
         code = invocation_ask(invocation, "workers", NULL, &body);
     }
     teller_learn(follow->teller, NULL, json_object_get(body, "workers"));
     json_decref(body);
-    json_decref(arguments);
     return code;
 }
 
@@ -358,6 +364,87 @@ enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum foll
     if (code == EXIT_FINE)
         code = print_result(&follow);
     json_decref(jobs);
+    follow_end(&follow);
+    return code;
+}
+
+/* ---- detaching ------------------------------------------------------------------------------- */
+
+static bool is_decided(const json_t *run)
+{
+    const char *state = json_get_text(run, "state", "");
+    return strcmp(state, "resolving") != 0 && strcmp(state, "preflight") != 0;
+}
+
+static enum exit_code refresh_brief(struct follow *follow)
+{
+    json_t *body = NULL,
+           *arguments = json_pack("{s:I, s:b}", "run", (json_int_t)follow->run, "brief", 1);
+    enum exit_code code = ask_patiently(follow, "status", arguments, &body);
+    if (code == EXIT_FINE) {
+        json_decref(follow->state);
+        follow->state = json_incref(json_object_get(body, "run"));
+    }
+    json_decref(body);
+    return code;
+}
+
+static bool concerns_run(const json_t *body, uint64_t run)
+{
+    size_t index;
+    json_t *event;
+    json_array_foreach(json_object_get(body, "events"), index, event)
+    {
+        if (json_get_u64(event, "run", 0) == run)
+            return true;
+    }
+    return false;
+}
+
+/* Waits until something happens to the run, or until it is time to ask without a reason. */
+static enum exit_code await_event(struct follow *follow)
+{
+    json_t *body = NULL;
+    struct err err;
+    for (;;) {
+        switch (client_next(follow->invocation->client, IDLE_MS, &body, &err)) {
+        case CLIENT_BODY: {
+            bool concerns = concerns_run(body, follow->run);
+            json_decref(body);
+            if (concerns)
+                return EXIT_FINE;
+            break;
+        }
+        case CLIENT_INTERRUPTED:
+            return end_interrupted(follow);
+        case CLIENT_REFUSED: /* too many follow already: without events, now and then */
+            poll(NULL, 0, REFRESH_MS);
+            return EXIT_FINE;
+        case CLIENT_LOST:
+        case CLIENT_BACK:
+        case CLIENT_QUIET:
+            return EXIT_FINE;
+        }
+    }
+}
+
+enum exit_code follow_until_decided(struct invocation *invocation, uint64_t run)
+{
+    struct follow follow = {.mode = FOLLOW_PROGRESS};
+    enum exit_code code = follow_begin(&follow, invocation, run);
+    if (code == EXIT_FINE)
+        code = refresh_brief(&follow);
+    while (code == EXIT_FINE && !is_decided(follow.state)) {
+        code = await_event(&follow);
+        if (code == EXIT_FINE)
+            code = refresh_brief(&follow);
+    }
+    if (code == EXIT_FINE) {
+        report_answer(json_pack("{s:O}", "run", follow.state));
+        if (!strcmp(json_get_text(follow.state, "state", ""), "refused"))
+            code = fail(run_exit(follow.state), "%s",
+                        json_get_text(follow.state, "reason", "the run was refused"));
+    }
     follow_end(&follow);
     return code;
 }

@@ -16,6 +16,9 @@ enum follow_mode {
  * nothing could be built, EXIT_INTERRUPTED, or the farm's refusal. */
 enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum follow_mode mode,
                           bool wait_all);
+/* Waits only until the run is accepted or refused: whoever detaches is not there when it is said
+ * later. Prints no events. Returns EXIT_FINE, EXIT_INTERRUPTED, or what the refusal means. */
+enum exit_code follow_until_decided(struct invocation *invocation, uint64_t run);
 /* What following ends with, from the run's JSON: EXIT_FINE, EXIT_BAD_END, EXIT_WAITS, EXIT_USAGE or
  * EXIT_REFUSED. */
 enum exit_code run_exit(const json_t *run);

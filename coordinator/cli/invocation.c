@@ -3,6 +3,7 @@
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/cli/home.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/base/units.h"
 
@@ -23,6 +24,7 @@ enum exit_code fail(enum exit_code code, const char *format, ...)
     va_end(args);
     fflush(stdout);
     fprintf(stderr, "farm: %s\n", text_safe(&arena, text));
+    report_error(text);
     arena_clear(&arena);
     return code;
 }
@@ -131,12 +133,4 @@ enum exit_code invocation_tell(struct invocation *invocation, const char *verb, 
     enum exit_code code = invocation_ask(invocation, verb, arguments, &body);
     json_decref(body);
     return code;
-}
-
-void print_json(json_t *value)
-{
-    char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    puts(text ? text : "null");
-    free(text);
-    json_decref(value);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/manual.h"
 
+#include "proto/answers.h"
+
 #include <string.h>
 
 /* Whether the command can exit with this code. */
@@ -112,7 +114,13 @@ static void markdown_command(const struct command *command, FILE *out)
         fputs("\n| option | |\n|---|---|\n", out);
         markdown_options(command->options, out);
     }
-    fprintf(out, "\nExample: `%s`\n\nExit codes: ", command->example);
+    fprintf(out, "\nExample: `%s`\n\nWith `--json`: ", command->example);
+    answer_print_link(command->result, "json.md", out);
+    if (command->event) {
+        fputs(", after events: ", out);
+        answer_print_link(command->event, "json.md", out);
+    }
+    fputs(".\n\nExit codes: ", out);
     const char *separator = "";
     for (size_t i = 0; exit_texts[i].text; i++) {
         if (!may_end(command, exit_texts[i].code))
@@ -129,8 +137,9 @@ void manual_markdown(FILE *out)
     fputs("# The commands\n\n"
           "Made by `farm help --markdown` from the table of commands "
           "(`coordinator/cli/commands.def`); change it there.\n\n"
-          "Tables are for people; `--json` prints the same for programs. Colours appear only on a "
-          "terminal, and never with `NO_COLOR`.\n\n"
+          "Tables are for people; `--json` prints the same for programs, also what is refused "
+          "([json.md](json.md)). Colours appear only on a terminal, and never with "
+          "`NO_COLOR`.\n\n"
           "## Every command\n\n| option | |\n|---|---|\n",
           out);
     markdown_options(common_options, out);
@@ -142,6 +151,54 @@ void manual_markdown(FILE *out)
         fprintf(out, "| %d | %s |\n", (int)exit_texts[i].code, exit_texts[i].text);
     for (size_t i = 0; (command = command_at(i)); i++)
         markdown_command(command, out);
+}
+
+/* ---- docs/json.md -------------------------------------------------------------------------- */
+
+static const char envelope_text[] =
+    "# JSON\n\n"
+    "Made by `farm help --answers` from the tables of shapes (`proto/answers.def`) and of exit "
+    "codes; change it there.\n\n"
+    "Every command of `farm` takes `--json`. Then standard output has JSON documents only, each on "
+    "one line, and what people would read goes to standard error. The last line is the end:\n\n"
+    "```\n"
+    "{\"schema\":1,\"command\":\"runs\",\"ok\":true,\"exit\":0,\"result\":{\"runs\":[]}}\n"
+    "{\"schema\":1,\"command\":\"runs\",\"ok\":false,\"exit\":4,\"error\":"
+    "{\"kind\":\"unreachable\",\"text\":\"no coordinator answers ...\"}}\n"
+    "```\n\n"
+    "| member | meaning |\n|---|---|\n"
+    "| `schema` | 1. It would change if a member changed its meaning; new members do not change "
+    "it |\n"
+    "| `command` | The command's name; `\"\"` if there is no such command |\n"
+    "| `ok` | Whether the exit code is 0 |\n"
+    "| `exit` | The exit code |\n"
+    "| `result` | The answer: the shape that [cli.md](cli.md) names for the command. Always there "
+    "if `ok`; otherwise only if there is one, like the run that failed |\n"
+    "| `error` | Only if not `ok`: `kind`, a word of the table below, and `text`, the sentences "
+    "for people, a line each, which also say what to do |\n\n"
+    "A command that follows something prints a line for each thing that happens before the end: "
+    "`{\"schema\":1,\"command\":\"rebuild\",\"event\":{...}}`. If a program is killed, or its "
+    "output cannot be written (the exit code tells), the end is missing.\n\n"
+    "Everything here only grows: a member keeps its name, its type and its meaning. Ignore members "
+    "and words that you do not know.\n\n"
+    "| `exit` | `error.kind` | meaning |\n|---|---|---|\n";
+
+static const char shapes_text[] =
+    "\n## Shapes\n\n"
+    "They are the answers of [requests](requests.md), too. Times are milliseconds since 1970; a "
+    "name that ends with `_ms` is a duration. `0` is \"not yet\", and `\"\"` is a text that does "
+    "not apply. Sizes are bytes. A member that is optional may be missing or `null`. The causes of "
+    "failures are listed in [failures.md](failures.md).\n";
+
+void manual_answers(FILE *out)
+{
+    fputs(envelope_text, out);
+    for (size_t i = 0; exit_texts[i].text; i++)
+        if (exit_texts[i].code != EXIT_FINE)
+            fprintf(out, "| %d | `%s` | %s |\n", (int)exit_texts[i].code, exit_texts[i].word,
+                    exit_texts[i].text);
+    fputs(shapes_text, out);
+    answers_print(out);
 }
 
 /* ---- man ----------------------------------------------------------------------------------- */

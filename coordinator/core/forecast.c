@@ -187,6 +187,7 @@ void view_plan(const struct farm *farm, const struct run_options *options,
                             .worker = options->worker};
         if (out[i].disposition != PLAN_BUILD)
             continue;
+        out[i].publishes = want.publish;
         out[i].duration_ms = duration_of(farm, &items[i]);
         place_job(&forecast, &want, out[i].duration_ms, &out[i].worker, &out[i].start_ms);
     }

@@ -7,10 +7,6 @@
 #include "coordinator/core/collide.h"
 #include "coordinator/core/step.h"
 
-/* Whether a run was refused for this reason because its filter selects nothing: such reasons, those
- * of discovery too, begin with "nothing ". */
-bool plan_selects_nothing(const char *reason);
-
 /* Whether a run with these options publishes the item. */
 bool plan_publishes(const struct run_options *options, const struct plan_item *item);
 /* What a run would do with one settled item now. *joins is the job to join, or 0. *reason lives in

@@ -302,6 +302,7 @@ struct plan_view {
     enum disposition disposition;
     const char *reason;   /* in the arena */
     const char *lost;     /* in the arena: why it is built and not published; "" it is published */
+    bool publishes;       /* BUILD: it is published when it is built */
     uint64_t worker;      /* BUILD: where a simulation of the queue puts it */
     uint64_t start_ms;    /* BUILD: from now, by the same simulation */
     uint64_t duration_ms; /* learned, else the default */
@@ -310,6 +311,9 @@ struct plan_view {
 void view_plan(const struct farm *farm, const struct run_options *options,
                const struct plan_item *items, size_t count, const struct plan_item *rivals,
                size_t rival_count, struct plan_view *out, struct arena *arena);
+/* Whether a run was refused for this reason because its filter selects nothing: such reasons, those
+ * of discovery too, begin with "nothing ". */
+bool plan_selects_nothing(const char *reason);
 /* ---- how far a run is (progress.c) ---- */
 
 enum run_progress {

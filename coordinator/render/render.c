@@ -558,6 +558,7 @@ json_t *render_plan(const struct farm *farm, const struct run_options *options,
         set_text(row, "disposition", disposition_names[plan[i].disposition]);
         set_text(row, "reason", plan[i].reason);
         set_text(row, "not_published", plan[i].lost);
+        set_flag(row, "publishes", plan[i].publishes);
         set_worker(row, "worker", farm, builds ? plan[i].worker : 0);
         set_number(row, "start_ms", builds ? plan[i].start_ms : 0);
         set_number(row, "duration_ms", plan[i].duration_ms);

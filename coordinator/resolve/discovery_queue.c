@@ -6,6 +6,7 @@
 #include "coordinator/discovery/discover.h"
 #include "coordinator/matrix/filter.h"
 #include "coordinator/render/render.h"
+#include "coordinator/resolve/preflight.h"
 #include "coordinator/resolve/tasks.h"
 #include "coordinator/shell/archive.h"
 #include "coordinator/shell/children.h"
@@ -357,20 +358,69 @@ void resolver_run(struct resolver *resolver, uint64_t run)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+/* Publishing is opt-in for each branch. A run that publishes but has no such branch is refused at
+ * once, not after hours of building. Returns "" or the reason. */
+static const char *publish_problem(const struct run_options *options,
+                                   const struct discover_answer *answer)
+{
+    if (!options->publish)
+        return "";
+    for (size_t i = 0; i < answer->items_count; i++)
+        if (answer->items[i].target.kind != TARGET_NONE)
+            return "";
+    return "no selected branch has a target: `farm target add` adds one, or omit "
+           "--publish";
+}
+
+/* The same of a run. */
+static const char *run_publish_problem(struct resolver *resolver, uint64_t run,
+                                       const struct discover_answer *answer)
+{
+    struct run_view view;
+    return view_run(resolver->shell->farm, run, &view) ? publish_problem(&view.options, answer)
+                                                       : "";
+}
+
+/* Checks the secrets that the plan's publications need, as preflight would. */
+static void check_plan(struct resolver *resolver, const struct discover_answer *answer,
+                       const json_t *items, struct preflight_findings *found)
+{
+    bool *publishes = arena_new(&resolver->shell->arena, answer->items_count + 1);
+    uint64_t last_ms = 0;
+    for (size_t i = 0; i < answer->items_count; i++) {
+        const json_t *item = json_array_get(items, i);
+        uint64_t end_ms = json_get_u64(item, "start_ms", 0) + json_get_u64(item, "duration_ms", 0);
+        publishes[i] = json_get_flag(item, "publishes");
+        last_ms = end_ms > last_ms ? end_ms : last_ms;
+    }
+    found->end_s = (resolver->shell->wall_ms + last_ms) / 1000;
+    preflight_items(resolver->shell, answer->items, publishes, answer->items_count, found);
+}
+
+static json_t *render_plan_answer(struct resolver *resolver, const struct run_options *options,
+                                  const struct discover_answer *answer, json_t *warnings)
+{
+    struct preflight_findings found = {.problem = ""};
+    json_t *items = render_plan(resolver->shell->farm, options, answer->items, answer->items_count,
+                                answer->rivals, answer->rivals_count);
+    const char *refused = publish_problem(options, answer);
+    check_plan(resolver, answer, items, &found);
+    if (*found.warning)
+        json_array_append_new(warnings, json_text(found.warning));
+    return json_pack("{s:o, s:o, s:o}", "items", items, "warnings", warnings, "refused",
+                     json_text(*refused ? refused : found.problem));
+}
+
 static json_t *render_listing(struct resolver *resolver, const struct ticket *ticket,
                               const struct discover_answer *answer)
 {
-    json_t *body = json_object();
-    json_object_set_new(body, "items",
-                        ticket->is_plan
-                            ? render_plan(resolver->shell->farm, &ticket->options, answer->items,
-                                          answer->items_count, answer->rivals, answer->rivals_count)
-                            : render_matrix(answer->items, answer->items_count));
     json_t *warnings = json_array();
     for (size_t i = 0; i < answer->warnings_count; i++)
         json_array_append_new(warnings, json_text(answer->warnings[i]));
-    json_object_set_new(body, "warnings", warnings);
-    return body;
+    if (ticket->is_plan)
+        return render_plan_answer(resolver, &ticket->options, answer, warnings);
+    return json_pack("{s:o, s:o}", "items", render_matrix(answer->items, answer->items_count),
+                     "warnings", warnings);
 }
 
 /* Completes the items of a local build with its bundle, so that any worker can get the commit;
@@ -388,21 +438,6 @@ static void adapt_local(struct resolver *resolver, uint64_t run, struct discover
         answer->items[i].recipe.bundle = view.options.bundle;
         answer->items[i].target.kind = TARGET_NONE; /* local builds never publish */
     }
-}
-
-/* Publishing is opt-in for each branch. A run that publishes but has no such branch is refused at
- * once, not after hours of building. Returns "" or the reason. */
-static const char *publish_problem(struct resolver *resolver, uint64_t run,
-                                   const struct discover_answer *answer)
-{
-    struct run_view view;
-    if (!view_run(resolver->shell->farm, run, &view) || !view.options.publish)
-        return "";
-    for (size_t i = 0; i < answer->items_count; i++)
-        if (answer->items[i].target.kind != TARGET_NONE)
-            return "";
-    return "no selected branch has a target: `farm target add` adds one, or omit "
-           "--publish";
 }
 
 /* Continues a retry when git has reported which commits are lost. */
@@ -432,10 +467,12 @@ static void take_child_answer(void *context, uint64_t tag, struct bytes bytes, c
     } else if (ticket->run) {
         adapt_local(resolver, ticket->run, &answer);
         if (!*answer.problem)
-            answer.problem = publish_problem(resolver, ticket->run, &answer);
+            answer.problem = run_publish_problem(resolver, ticket->run, &answer);
         tell_resolved(resolver, ticket->run, &answer);
     } else if (*answer.problem) {
-        reply_refuse(resolver->shell->replies, &ticket->asker, 3, "%s", answer.problem);
+        /* As a rebuild ends that selects nothing. */
+        reply_refuse(resolver->shell->replies, &ticket->asker,
+                     plan_selects_nothing(answer.problem) ? 2 : 3, "%s", answer.problem);
     } else {
         reply_answer(resolver->shell->replies, &ticket->asker, false,
                      render_listing(resolver, ticket, &answer));

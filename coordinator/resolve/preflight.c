@@ -6,18 +6,12 @@
 #include "coordinator/shell/secrets.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-/* The results; both texts are "" when there is nothing to report. */
-struct findings {
-    uint64_t end_s; /* expected end of the run, in seconds since 1970 */
-    char problem[1024];
-    char warning[1024];
-};
 
 /* The token must still be valid when the last package is published. */
 static void check_token(const struct shell *shell, const struct target *target, uint64_t expiry_s,
-                        struct findings *found)
+                        struct preflight_findings *found)
 {
     if (!expiry_s)
         return;
@@ -36,7 +30,7 @@ static void check_token(const struct shell *shell, const struct target *target, 
 
 /* Checks a target before a run that publishes to it is accepted. */
 static void preflight_target(struct shell *shell, const struct target *target,
-                             struct findings *found)
+                             struct preflight_findings *found)
 {
     struct buf secret = {0};
     struct err err;
@@ -53,24 +47,48 @@ static void preflight_target(struct shell *shell, const struct target *target,
     buf_release(&secret);
 }
 
-static void preflight_targets(struct shell *shell, uint64_t run, struct findings *found)
+/* Appends the target unless one of its name is there. */
+static void add_target(const struct target ***list, size_t *count, size_t *capacity,
+                       const struct target *target)
 {
-    const struct target *checked[64]; /* distinct targets of the run; a farm has a handful */
-    size_t checked_count = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (!strcmp((*list)[i]->name, target->name))
+            return;
+    MEM_GROW(*list, *count, *capacity);
+    (*list)[(*count)++] = target;
+}
+
+static void check_targets(struct shell *shell, const struct target *const *targets, size_t count,
+                          struct preflight_findings *found)
+{
+    for (size_t i = 0; i < count && !*found->problem; i++)
+        preflight_target(shell, targets[i], found);
+}
+
+void preflight_items(struct shell *shell, const struct plan_item *items, const bool *publishes,
+                     size_t count, struct preflight_findings *found)
+{
+    const struct target **targets = NULL;
+    size_t target_count = 0, capacity = 0;
+    for (size_t i = 0; i < count; i++)
+        if (publishes[i])
+            add_target(&targets, &target_count, &capacity, &items[i].target);
+    check_targets(shell, targets, target_count, found);
+    free(targets);
+}
+
+/* Checks the targets of the run's jobs that are not over. */
+static void check_jobs(struct shell *shell, uint64_t run, struct preflight_findings *found)
+{
     struct job_view job;
     uint64_t cursor = 0;
-    while (!*found->problem && view_job_next(shell->farm, run, &cursor, &job)) {
-        const struct target *target = &job.item->target;
-        if (job.state == JOB_CLOSED || target->kind == TARGET_NONE)
-            continue;
-        bool seen = false;
-        for (size_t i = 0; i < checked_count && !seen; i++)
-            seen = !strcmp(checked[i]->name, target->name);
-        if (seen || checked_count == sizeof checked / sizeof *checked)
-            continue;
-        checked[checked_count++] = target;
-        preflight_target(shell, target, found);
-    }
+    const struct target **targets = NULL;
+    size_t count = 0, capacity = 0;
+    while (view_job_next(shell->farm, run, &cursor, &job))
+        if (job.state != JOB_CLOSED && job.item->target.kind != TARGET_NONE)
+            add_target(&targets, &count, &capacity, &job.item->target);
+    check_targets(shell, targets, count, found);
+    free(targets);
 }
 
 void preflight_run(struct shell *shell, uint64_t run)
@@ -78,9 +96,10 @@ void preflight_run(struct shell *shell, uint64_t run)
     struct run_view view;
     if (!view_run(shell->farm, run, &view) || view.state != RUN_PREFLIGHT)
         return;
-    struct findings found = {.end_s = (shell->wall_ms + view_eta_ms(shell->farm, run)) / 1000};
+    struct preflight_findings found = {.end_s =
+                                           (shell->wall_ms + view_eta_ms(shell->farm, run)) / 1000};
     if (view.options.publish)
-        preflight_targets(shell, run, &found);
+        check_jobs(shell, run, &found);
     struct input input = {.kind = INPUT_PREFLIGHTED,
                           .preflighted = {run, found.problem, found.warning}};
     shell_step(shell, &input);

@@ -14,4 +14,14 @@
  * run is no longer in RUN_PREFLIGHT. */
 void preflight_run(struct shell *shell, uint64_t run);
 
+struct preflight_findings {
+    uint64_t end_s; /* set by the caller: the expected end of the run, in seconds since 1970 */
+    char problem[1024];
+    char warning[1024];
+};
+/* The same of a run that is only planned and would publish items[i] where publishes[i]: fills
+ * problem and warning, which begin as "". */
+void preflight_items(struct shell *shell, const struct plan_item *items, const bool *publishes,
+                     size_t count, struct preflight_findings *found);
+
 #endif

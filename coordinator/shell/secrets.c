@@ -8,11 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* Ends the name of a file whose first line is a command that prints the secret. */
+#define EXEC ".exec"
 
 static int check_secret_name(const char *name, struct err *err)
 {
@@ -48,26 +52,78 @@ static int mint_secret(const char *path, const char *name, struct buf *out, stru
     return 0;
 }
 
+/* ---- where a secret is ----------------------------------------------------------------------- */
+
+/* The places in which a secret is looked for, in this order. */
+struct places {
+    const char *file, *exec, *credential; /* credential "": systemd gave none */
+};
+
+static struct places places_of(const char *home, const char *name, struct arena *arena)
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    return (struct places){.file = arena_print(arena, "%s/secrets/%s", home, name),
+                           .exec = arena_print(arena, "%s/secrets/%s" EXEC, home, name),
+                           .credential =
+                               credentials ? arena_print(arena, "%s/%s", credentials, name) : ""};
+}
+
+struct secret_facts secret_facts(const char *home, const char *name)
+{
+    struct arena arena = {0};
+    struct stat st = {0};
+    struct secret_facts facts = {.source = "missing"};
+    struct places places = places_of(home, name, &arena);
+    if (check_secret_name(name, NULL) == 0 && !stat(places.file, &st))
+        facts.source = "file";
+    else if (check_secret_name(name, NULL) == 0 && !stat(places.exec, &st))
+        facts.source = "command";
+    else if (check_secret_name(name, NULL) == 0 && *places.credential &&
+             !stat(places.credential, &st))
+        facts.source = "credential";
+    arena_clear(&arena);
+    facts.bytes = strcmp(facts.source, "command") != 0 ? (uint64_t)st.st_size : 0;
+    facts.set_at_ms = (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
+    return facts;
+}
+
+size_t secret_names(const char *home, const char ***names, struct arena *arena)
+{
+    glob_t found = {0};
+    size_t count = 0;
+    if (glob(arena_print(arena, "%s/secrets/*", home), 0, NULL, &found))
+        found.gl_pathc = 0;
+    *names = arena_new(arena, (found.gl_pathc + 1) * sizeof **names);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char *name = arena_text(arena, strrchr(found.gl_pathv[i], '/') + 1);
+        size_t size = strlen(name), end = strlen(EXEC);
+        if (size > end && !strcmp(name + size - end, EXEC))
+            name[size - end] = '\0';
+        if (text_is_name(name, LIMIT_NAME_BYTES) &&
+            (!count || strcmp((*names)[count - 1], name) != 0))
+            (*names)[count++] = name;
+    }
+    globfree(&found);
+    return count;
+}
+
 int secret_read(const char *home, const char *name, struct buf *out, struct err *err)
 {
     if (check_secret_name(name, err))
         return -1;
     struct arena arena = {0};
     size_t from = out->size;
-    const char *path = arena_print(&arena, "%s/secrets/%s", home, name);
-    const char *exec = arena_print(&arena, "%s/secrets/%s.exec", home, name);
-    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-    const char *credential = credentials ? arena_print(&arena, "%s/%s", credentials, name) : "";
+    struct places places = places_of(home, name, &arena);
     int result;
     struct stat st;
-    if (!stat(path, &st)) {
-        result = (st.st_mode & 077)
-                     ? err_set(err, "other users can read secret %s: chmod 600 %s", name, path)
-                     : io_read_file(path, LIMIT_SECRET_BYTES, out, err);
-    } else if (io_exists(exec)) {
-        result = mint_secret(exec, name, out, err);
-    } else if (*credential && io_exists(credential)) {
-        result = io_read_file(credential, LIMIT_SECRET_BYTES, out, err);
+    if (!stat(places.file, &st)) {
+        result = (st.st_mode & 077) ? err_set(err, "other users can read secret %s: chmod 600 %s",
+                                              name, places.file)
+                                    : io_read_file(places.file, LIMIT_SECRET_BYTES, out, err);
+    } else if (io_exists(places.exec)) {
+        result = mint_secret(places.exec, name, out, err);
+    } else if (*places.credential && io_exists(places.credential)) {
+        result = io_read_file(places.credential, LIMIT_SECRET_BYTES, out, err);
     } else {
         result =
             err_set(err, "there is no secret %s: set it with `farm secret set %s`", name, name);

@@ -20,6 +20,16 @@ int secret_read(const char *home, const char *name, struct buf *out, struct err 
  */
 int secret_write(const char *home, const char *name, const void *data, size_t size,
                  struct err *err);
+/* What may be told of a secret: never its value. */
+struct secret_facts {
+    const char *source; /* "file", "command", "credential", or "missing" */
+    uint64_t bytes;     /* of a file or credential */
+    uint64_t set_at_ms; /* since 1970: when its file was written */
+};
+/* Looks where secret_read would read, and runs no command. */
+struct secret_facts secret_facts(const char *home, const char *name);
+/* The names of the secrets in HOME/secrets, sorted; *names is in the arena. */
+size_t secret_names(const char *home, const char ***names, struct arena *arena);
 /* The expiry of the token in the secret, in seconds since 1970: the `exp` claim of a JWT (RFC 7519
  * section 4.1.4), decoded without checking the signature, as flox does. 0 when the secret is not a
  * JWT or does not expire. */

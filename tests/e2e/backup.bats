@@ -25,12 +25,12 @@ built_at_least() {
 }
 
 epoch_is() {
-	farm status --json | jq -e --argjson epoch "$1" '.farm.epoch == $epoch' >/dev/null
+	farm_result status | jq -e --argjson epoch "$1" '.farm.epoch == $epoch' >/dev/null
 }
 
 # Both jobs run, on the attempts they had when the coordinator was last seen.
 both_run() {
-	farm status --json |
+	farm_result status |
 		jq -e '[.run.jobs[] | select(.state == "running" and .attempts == 1)] | length == 2' >/dev/null
 }
 
@@ -48,7 +48,7 @@ both_run() {
 	worker_up three --slots 1
 	wait_until 30 built_at_least 2
 	wait_until 20 both_run
-	farm status --json | jq -r '.run.jobs[] | .attempt, .worker' >"$top/attempts"
+	farm_result status | jq -r '.run.jobs[] | .attempt, .worker' >"$top/attempts"
 	kill_hard farmd
 	run farm restore "$top/monday.tar"
 	[ "$status" -eq 0 ]
@@ -62,7 +62,7 @@ both_run() {
 	worker_up two --slots 1
 	worker_up three --slots 1
 	wait_until 30 both_run
-	farm status --json | jq -r '.run.jobs[] | .attempt, .worker' | diff "$top/attempts" -
+	farm_result status | jq -r '.run.jobs[] | .attempt, .worker' | diff "$top/attempts" -
 	farm resume
 	touch "$gate"
 	wait_until 30 run_is closed
@@ -73,7 +73,7 @@ both_run() {
 	says ended
 	# What is new is of the new epoch.
 	farm rebuild --force 'gpu=sm90 isa=avx2'
-	farm status --json | jq -e '.run.jobs[0].attempt | startswith("2.")'
+	farm_result status | jq -e '.run.jobs[0].attempt | startswith("2.")'
 }
 
 # Its agent; what it builds goes on.
@@ -96,7 +96,7 @@ stop_worker() {
 		farm resume
 		wait_until 20 workers_online 1
 		farm rebuild 'gpu=sm90 isa=avx2'
-		farm status --json | jq -e --arg epoch "$round." '.run.jobs[0].attempt | startswith($epoch)'
+		farm_result status | jq -e --arg epoch "$round." '.run.jobs[0].attempt | startswith($epoch)'
 	done
 	# The journal is gone, too: the logs still tell.
 	farm down
@@ -132,7 +132,7 @@ stop_worker() {
 	farm_up
 	farm backup "$top/monday.tar"
 	refuses 3 "a coordinator runs" farm restore "$top/monday.tar"
-	farm status --json >/dev/null
+	farm_result status >/dev/null
 	farm down
 	sha256sum "$FARM_HOME"/{farm.yaml,journal.db,keys/*} >"$top/sums"
 	refuses 3 "cannot read" farm restore "$top/nothing.tar"
@@ -216,7 +216,7 @@ other_host() {
 	refuses 3 "no such host" farm move nobody@nowhere.example
 	refuses 3 "no farm program" farm move --program "$top/no/farm" farm@there.example
 	refuses 3 "USER@HOST" farm move -- -oProxyCommand=true
-	farm status --json >/dev/null
+	farm_result status >/dev/null
 	# The folder there is another farm's: found out late, so the farm is stopped, but still here.
 	mkdir -p "$there/keys"
 	echo "public 0000000000000000000000000000000000000000" >"$there/keys/farmd.key.pub"

@@ -63,16 +63,16 @@ project() {
 	says "not checked: its check could not start: ./test-build.sh: line 3: python3.99: command not found"
 	run farm why $gpu
 	says "not checked: its check needs a GPU of sm999, and the host has none"
-	farm status 1 --json | jq -e '.run.warnings ==
+	farm_result status 1 | jq -e '.run.warnings ==
 		["branch main of tool: test-build.sh calls python3.99, which is not in PATH (on one)"]'
-	farm status 1 --json | jq -e '.run.branches[0].summary == "2/2 built, 2 not checked"'
+	farm_result status 1 | jq -e '.run.branches[0].summary == "2/2 built, 2 not checked"'
 
 	# What it is given: the result of a command, its Python, and no GPU.
 	script 'test $FARM_CHECK = cpu' 'test -z "$CUDA_VISIBLE_DEVICES"' 'test -d "$FARM_RESULT"' \
 		'"$FARM_RESULT_PYTHON"' 'test "${FARM_RESULT_PYTHON%/bin/python3}" = "$FARM_RESULT"'
 	run -0 farm rebuild $cpu
 	job_is $cpu checked cpu
-	farm status 2 --json | jq -e '.run.warnings == []'
+	farm_result status 2 | jq -e '.run.warnings == []'
 
 	script 'exit 3'
 	run -1 farm rebuild $cpu

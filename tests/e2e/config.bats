@@ -19,12 +19,12 @@ teardown() {
 }
 
 publishes() {
-	farm worker list --json | jq -e --arg worker "$1" --argjson wanted "$2" \
+	farm_rows worker list | jq -e --arg worker "$1" --argjson wanted "$2" \
 		'any(.worker == $worker and .may_publish == $wanted and .state == "online")' >/dev/null
 }
 
 slots_are() {
-	farm worker list --json | jq -e --arg worker "$1" --argjson wanted "$2" \
+	farm_rows worker list | jq -e --arg worker "$1" --argjson wanted "$2" \
 		'any(.worker == $worker and .slots == $wanted and .state == "online")' >/dev/null
 }
 
@@ -91,15 +91,15 @@ slots_are() {
 	farm_up
 	worker_up one
 	wait_until 20 workers_online 1
-	farm matrix --json | jq -e '.items | all(.branch == "main")'
+	farm_result matrix | jq -e '.items | all(.branch == "main")'
 	branches='cuda-12_9' attempts_max=2 farm_project true 'checkout: false'
-	farm matrix --json | jq -e '.items | length > 0 and all(.branch == "cuda-12_9")'
+	farm_result matrix | jq -e '.items | length > 0 and all(.branch == "cuda-12_9")'
 	grep -q 'retry.attempts_max: "3" is now "2"' "$FARM_HOME/log/farmd.log"
 	echo 'colour: blue' >>"$FARM_HOME/farm.yaml"
 	refuses 3 colour farm config reload
 	refuses 3 colour farm plan
 	refuses 3 colour farm rebuild
-	[ "$(farm runs --json | jq length)" -eq 0 ]
+	[ "$(farm_rows runs | jq length)" -eq 0 ]
 }
 
 @test "project list, remove" {
@@ -109,11 +109,11 @@ slots_are() {
 	says "projects: "
 	run -0 farm project list
 	says "torchvision"
-	count=$(farm project list --json | jq length)
-	name=$(farm project list --json | jq -r '.[-1].project')
+	count=$(farm_rows project list | jq length)
+	name=$(farm_rows project list | jq -r '.[-1].project')
 	run -0 farm project remove "$name"
 	says "projects: $name, removed"
-	[ "$(farm project list --json | jq length)" -eq $((count - 1)) ]
+	[ "$(farm_rows project list | jq length)" -eq $((count - 1)) ]
 	refuses 3 "nothing named $name" farm project remove "$name"
 	farm config check
 }

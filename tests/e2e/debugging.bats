@@ -53,5 +53,5 @@ commands_of_page() {
 	[ "$ran" -gt 10 ]
 	[[ $("$bin/farm" version) =~ ^farm\ [0-9.]+\ \(([0-9a-f]{12}(-dirty)?|unknown)\)$ ]]
 	[ "$("$bin/farm" version)" = "$("$bin/farm" --version)" ]
-	[ "$(farm version --json | jq -r '"farm \(.version) (\(.commit))"')" = "$("$bin/farm" version)" ]
+	[ "$(farm_result version | jq -r '"farm \(.version) (\(.commit))"')" = "$("$bin/farm" version)" ]
 }

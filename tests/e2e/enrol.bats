@@ -184,12 +184,12 @@ one_worker() {
 	run -0 farm worker smoke one
 	says 'smoke task: ok'
 	# Tasks are not runs of the matrix.
-	run -0 --separate-stderr farm status --json
+	run -0 --separate-stderr farm_result status
 	[ "$(jq -r '.run.task // ""' <<<"$output")" = smoke ]
 	farm worker resume one
 	farm rebuild package=torchvision-python313-cpu-avx2 --detach
 	farm worker smoke one
-	run -0 --separate-stderr farm status --json
+	run -0 --separate-stderr farm_result status
 	[ "$(jq -r .run.task <<<"$output")" = '' ]
 
 	# The host can no longer read the repository.
@@ -207,7 +207,7 @@ one_worker() {
 
 # The only job of the newest run stands in this state.
 stands_in() {
-	[ "$(farm status --json | jq -r '.run.jobs[0].state')" = "$1" ]
+	[ "$(farm_result status | jq -r '.run.jobs[0].state')" = "$1" ]
 }
 
 @test "worker clean frees a host in order, and leaves what an attempt needs" {
@@ -222,7 +222,7 @@ stands_in() {
 	[ -d "$home/git/torchvision.git" ]
 	touch "$gate"
 	wait_until 30 stands_in closed
-	[ "$(farm status --json | jq -r '.run.jobs[0].verdict')" = ok ]
+	[ "$(farm_result status | jq -r '.run.jobs[0].verdict')" = ok ]
 
 	run -0 farm worker clean one --keep 900T --dry-run
 	says "would remove"
@@ -249,8 +249,8 @@ stands_in() {
 	refuses 3 'already, with another key' farm key add one --role worker --public "$key"
 	farm key add one --role worker --public "$key" --replace
 	wait_until 10 stands_in ready
-	[ "$(farm key list --json | jq -r '[.[] | select(.name == "one")] | length')" = 1 ]
-	[ "$(farm key list --json | jq -r '.[] | select(.name == "one") | .key')" = "$key" ]
+	[ "$(farm_rows key list | jq -r '[.[] | select(.name == "one")] | length')" = 1 ]
+	[ "$(farm_rows key list | jq -r '.[] | select(.name == "one") | .key')" = "$key" ]
 	wait_until 20 grep -q 'not enrolled here' "$FARM_HOME/log/worker-one.log"
 	touch "$gate"
 	"$bin/farm-worker" enrol --home "$top/anew" --name one \
@@ -261,7 +261,7 @@ stands_in() {
 	worker service install --mode process $(as_us)
 	worker service start
 	wait_until 30 stands_in closed
-	[ "$(farm status --json | jq -r '.run.jobs[0].verdict')" = ok ]
+	[ "$(farm_result status | jq -r '.run.jobs[0].verdict')" = ok ]
 }
 
 # ---- joining with a token ----------------------------------------------------------------------
@@ -292,7 +292,7 @@ empty_farm() {
 	run -0 worker join --token "$token" --no-service
 	run -1 "$bin/farm-worker" join --token "$token" --home "$top/second" --no-service
 	says 'already used'
-	[ "$(farm token list --json | jq -r '.[0].state')" = used ]
+	[ "$(farm_rows token list | jq -r '.[0].state')" = used ]
 	grep -q 'may not join: this token was already used' "$FARM_HOME/log/farmd.log"
 	run ! grep -qi "${token:100:30}" "$FARM_HOME/log/farmd.log" "$FARM_HOME/invitations.json"
 }
@@ -300,7 +300,7 @@ empty_farm() {
 @test "a farm on IPv6 alone" {
 	python3 -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))' 2>/dev/null || skip "no IPv6 here"
 	listen_on='[::1]' empty_farm
-	run -0 --separate-stderr farm token create --address ::1 --json
+	run -0 --separate-stderr farm_result token create --address ::1
 	[ "$(jq -r .endpoint <<<"$output")" = "tcp://[::1]:$join_port" ]
 	run -0 worker join --token "$(jq -r .token <<<"$output")" --no-service --name six
 	grep -qF "connect tcp://[::1]:$control_port" "$worker_home/worker.conf"
@@ -316,7 +316,7 @@ empty_farm() {
 	says 'cut or mistyped'
 	run -1 join hunter2
 	says 'this is not a token'
-	number=$(farm token list --json | jq -r '.[0].token')
+	number=$(farm_rows token list | jq -r '.[0].token')
 	other=$(farm token create --role viewer)
 	farm token revoke "$number"
 	run -1 join "$token"
@@ -333,16 +333,16 @@ empty_farm() {
 	refuses 2 'only a worker may publish' farm token create --role viewer --may-publish
 	refuses 3 'there is no token' farm token revoke 12345678
 	# Nobody came in, and a taken name is refused without using the token up.
-	[ "$(farm key list --json | jq length)" = 1 ]
+	[ "$(farm_rows key list | jq length)" = 1 ]
 	farm key add x --role worker --public "$("$bin/farm-worker" keys --home "$top/x")"
 	token=$(farm token create)
 	run -1 join "$token"
 	says 'worker x is enrolled already, with another key'
-	[ "$(farm token list --json | jq -r '.[-1].state')" = open ]
+	[ "$(farm_rows token list | jq -r '.[-1].state')" = open ]
 }
 
 is_expired() {
-	farm token list --json | jq -e 'any(.state == "expired")'
+	farm_rows token list | jq -e 'any(.state == "expired")'
 }
 
 @test "farm join: a teammate watches, and does no more" {
@@ -366,7 +366,7 @@ is_expired() {
 }
 
 worker_has() {
-	farm worker list --json | jq -e --arg what "$1" '.[0].builders | index($what)'
+	farm_rows worker list | jq -e --arg what "$1" '.[0].builders | index($what)'
 }
 
 @test "an idle agent is small, and learns of an upgrade by SIGHUP" {

@@ -75,7 +75,7 @@ has() {
 	says ".drv': got: sha256-"
 	run farm why 1
 	says "not tried again"
-	farm why 1 --json | jq -e '.clusters | map(select(.cause == "compile")) | .[0].lines | length > 0'
+	farm_result why 1 | jq -e '.clusters | map(select(.cause == "compile")) | .[0].lines | length > 0'
 	run farm why torchvision-python313-darwin-mps
 	says aarch64-darwin
 }
@@ -90,7 +90,7 @@ has() {
 	run farm retry 1 --failed
 	[ "$status" -eq 1 ]
 	ended_as "0 ok, 1 failed, 0 published" 2
-	farm status 2 --json | jq -e '.run.retry_of == 1'
+	farm_result status 2 | jq -e '.run.retry_of == 1'
 	run farm why 1
 	[[ $output != *"first seen in"* ]]
 	kill_hard farmd
@@ -117,12 +117,12 @@ has() {
 	run farm rebuild no-feature
 	[ "$status" -eq 1 ]
 	has wrong-host $short-avx2-no-feature
-	farm worker list --json | jq -e '.[0].state == "online"'
+	farm_rows worker list | jq -e '.[0].state == "online"'
 	# Another package that this host cannot build, for a reason of its own.
 	run farm rebuild wrong-platform
 	[ "$status" -eq 1 ]
 	has wrong-host $short-avx2-wrong-platform
-	farm worker list --json | jq -e '.[0].state == "quarantined"'
+	farm_rows worker list | jq -e '.[0].state == "quarantined"'
 	farm rebuild --detach sm90-avx2-noisy
 	wait_until 30 run_is open
 	run farm why sm90-avx2-noisy
@@ -176,7 +176,7 @@ has() {
 	attempts_max=1 retry_delay=1s project
 	run farm rebuild 'package=*-no-feature,*-wrong-platform'
 	[ "$status" -eq 1 ]
-	farm worker list --json | jq -e '.[0].state | . == "quarantined" or . == "probation"'
+	farm_rows worker list | jq -e '.[0].state | . == "quarantined" or . == "probation"'
 	farm rebuild sm90-avx2-noisy
-	farm worker list --json | jq -e '.[0].state == "online"'
+	farm_rows worker list | jq -e '.[0].state == "online"'
 }

@@ -93,6 +93,17 @@ farm() {
 	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "$bin/farm" --home "$FARM_HOME" "$@"
 }
 
+# farm_result COMMAND...: the result of `farm COMMAND... --json`; fails when it was refused, or when
+# what was printed is not what docs/json.md promises.
+farm_result() {
+	farm "$@" --json | "$bin/envelope"
+}
+
+# farm_rows COMMAND...: the same of a command whose result is one list: the list.
+farm_rows() {
+	farm_result "$@" | jq 'map(arrays) | if length == 1 then .[0] else error("not one list") end'
+}
+
 # own_crontab DIR: a crontab(1) there, with a table beside it: no test writes that of its user.
 own_crontab() {
 	cat >"$1/crontab" <<-'EOT'
@@ -155,7 +166,7 @@ wait_until() {
 
 # job_field PACKAGE FIELD: of the newest run (or of $run).
 job_field() {
-	farm status ${run:+"$run"} --json |
+	farm_result status ${run:+"$run"} |
 		jq -er --arg package "$1" --arg field "$2" \
 			'.run.jobs[] | select(.package == $package) | .[$field] | tostring'
 }
@@ -172,17 +183,17 @@ job_is() {
 
 # run_is STATE [RUN]
 run_is() {
-	farm status ${2:+"$2"} --json | jq -e --arg state "$1" '.run.state == $state' >/dev/null
+	farm_result status ${2:+"$2"} | jq -e --arg state "$1" '.run.state == $state' >/dev/null
 }
 
 # workers_online NUMBER
 workers_online() {
-	farm status --json | jq -e --argjson number "$1" '.farm.workers_online == $number' >/dev/null
+	farm_result status | jq -e --argjson number "$1" '.farm.workers_online == $number' >/dev/null
 }
 
 # counts RUN: "OK ok, FAILED failed, PUBLISHED published", as JSON has it.
 counts() {
-	farm status ${1:+"$1"} --json |
+	farm_result status ${1:+"$1"} |
 		jq -r '"\(.run.counts.ok) ok, \(.run.counts.failed) failed, \(.run.published.done) published"'
 }
 
@@ -193,7 +204,7 @@ ended_as() {
 	[ "$said" = "$1" ] || {
 		printf 'expected: %s\nbut: %s\n' "$1" "$said"
 		farm status ${2:+"$2"}
-		farm status ${2:+"$2"} --json | jq -c '.run.jobs[] | select(.verdict != "ok") |
+		farm_result status ${2:+"$2"} | jq -c '.run.jobs[] | select(.verdict != "ok") |
 			{package, state, verdict, cause, detail, attempts, worker}'
 		return 1
 	} >&2
@@ -311,7 +322,7 @@ farm_up() {
 	local options=(--no-worker)
 	[ "${keeper:-}" = yes ] || options+=(--no-keeper)
 	farm up "${options[@]}" >/dev/null
-	wait_until 20 farm status --json
+	wait_until 20 farm_result status
 }
 
 # worker_up NAME [OPTION...]: a worker with a home of its own, of this machine's architecture.

@@ -77,7 +77,7 @@ story() {
 	jq -es 'all(.uploads == 1 and .org == "vision-org")' "$catalog"/entries/*.json
 	# Published from the commits that the run pinned.
 	diff <(jq -r '.rev' "$catalog"/entries/*.json | sort) \
-		<(farm ledger --json | jq -r '.[].commit' | sort)
+		<(farm_rows ledger | jq -r '.[].commit' | sort)
 }
 
 @test "1.12.2: builds and publishes" {
@@ -87,7 +87,7 @@ story() {
 @test "1.14.1: builds and publishes; again, there is nothing to do" {
 	story 1.14.1
 	farm rebuild --publish 'gpu=sm90,sm103 isa=avx512*'
-	farm status --json | jq -e '.run.counts.skipped == 6'
+	farm_result status | jq -e '.run.counts.skipped == 6'
 	jq -es 'all(.uploads == 1)' "$catalog"/entries/*.json
 }
 
@@ -112,7 +112,7 @@ story() {
 	[ "$status" -eq 0 ]
 	says "67 ok, 0 failed, 67 published"
 	[ "$(published)" -eq 67 ]
-	farm status --json | jq -e --arg there "$other-linux" \
+	farm_result status | jq -e --arg there "$other-linux" \
 		'all(.run.jobs[]; .worker == (if .system == $there then "two" else "one" end))'
 }
 
@@ -145,7 +145,7 @@ story() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	says "warning: the FloxHub token in secret floxhub ends about"
-	farm status --json | jq -e '.run.warnings | length == 1'
+	farm_result status | jq -e '.run.warnings | length == 1'
 	ended_as "1 ok, 0 failed, 1 published"
 }
 
@@ -170,7 +170,7 @@ story() {
 }
 
 publications_held() {
-	farm status --json | jq -e --argjson number "$1" '.run.published.held >= $number' >/dev/null
+	farm_result status | jq -e --argjson number "$1" '.run.published.held >= $number' >/dev/null
 }
 
 @test "no confirmation: asked again, and not uploaded twice" {

@@ -40,7 +40,7 @@ teardown() {
 	says "$package 0.24.0"
 	run farm why "$package"
 	[[ $output != *heads/* ]]
-	farm ledger --json | jq -e '. == []'
+	farm_rows ledger | jq -e '. == []'
 	[ "$(git --git-dir="$repository" log --format=%s -1 main)" != "Try the next version" ]
 }
 

@@ -100,7 +100,7 @@ was_lost() {
 	misbehave never-answers
 	matrix
 	over
-	farm status --json | jq -e 'any(.run.jobs[]; .attempts > 1)' # it was offered something
+	farm_result status | jq -e 'any(.run.jobs[]; .attempts > 1)' # it was offered something
 	wait_until 60 was_lost mallory # as matrix says of the honest one that it was not
 	memory_below 64
 }
@@ -111,7 +111,7 @@ was_lost() {
 	matrix
 	over
 	[ "$did" -ge 1 ]
-	farm worker list --json | jq -e 'all(.[]; .slots <= 256)'
+	farm_rows worker list | jq -e 'all(.[]; .slots <= 256)'
 	memory_below 64
 }
 
@@ -121,7 +121,7 @@ was_lost() {
 	matrix
 	over
 	[ "$did" -ge 1 ]
-	farm status --json | jq -e 'any(.run.jobs[]; .worker == "mallory")'
+	farm_result status | jq -e 'any(.run.jobs[]; .worker == "mallory")'
 	memory_below 64
 }
 
@@ -135,7 +135,7 @@ was_lost() {
 	over
 	# The logs are what the honest worker's packages said.
 	farm logs sm90-avx2 | grep -qx 'torchvision-python313-cuda12_8-sm90-avx2'
-	farm status --json | jq -e 'all(.run.jobs[]; .worker == "one")'
+	farm_result status | jq -e 'all(.run.jobs[]; .worker == "one")'
 	memory_below 64
 }
 
@@ -181,7 +181,7 @@ was_lost() {
 	wait_until 60 logged "request from mallory (worker, key $short): its role may not send this: dropped"
 	wait_until 60 logged "log-read from key $short: this key may not read logs: refused"
 	over
-	farm worker list --json | jq -e 'length == 2' # nobody was revoked
+	farm_rows worker list | jq -e 'length == 2' # nobody was revoked
 	memory_below 64
 }
 
@@ -220,7 +220,7 @@ was_lost() {
 	matrix
 	over
 	[ "$did" -ge 1 ]
-	farm status --json | jq -e 'all(.run.jobs[]; .attempts == 1)'
+	farm_result status | jq -e 'all(.run.jobs[]; .attempts == 1)'
 	memory_below 64
 }
 
@@ -305,7 +305,7 @@ said_more() {
 @test "with few open files allowed fewer are let in" {
 	kill_hard farmd
 	(ulimit -n 1600 && farm up --no-worker --no-keeper >/dev/null)
-	wait_until 20 farm status --json
+	wait_until 20 farm_result status
 	logged "the limit of 1600 open files allows only 544 connections to each socket"
 	misbehave opens-many 3000
 	matrix
@@ -329,6 +329,6 @@ said_more() {
 	matrix
 	over
 	[ "$did" -ge 1 ]
-	farm status --json | jq -e '.farm.paused == null or .farm.paused == false'
+	farm_result status | jq -e '.farm.paused == null or .farm.paused == false'
 	memory_below 64
 }

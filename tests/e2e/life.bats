@@ -45,7 +45,7 @@ at_gate() {
 	ended_as "67 ok, 0 failed, 0 published"
 	[ "$(sort "$built" | uniq -d)" = "" ]
 	[ "$(wc -l <"$built")" -eq 67 ]
-	farm status --json | jq -e 'all(.run.jobs[]; .attempts == 1)'
+	farm_result status | jq -e 'all(.run.jobs[]; .attempts == 1)'
 }
 
 built_at_least() {
@@ -54,7 +54,7 @@ built_at_least() {
 
 # to_be_stopped CAUSE|null: what the newest run's only job is announced to be stopped for.
 to_be_stopped() {
-	farm status --json | jq -e --arg cause "$1" '(.run.jobs[0].stop.cause // "null") == $cause'
+	farm_result status | jq -e --arg cause "$1" '(.run.jobs[0].stop.cause // "null") == $cause'
 }
 
 @test "a build that is silent is announced to be stopped, until it prints" {
@@ -153,7 +153,7 @@ to_be_stopped() {
 	farm worker drain one
 	touch "$gate"
 	wait_until 30 jobs_closed 1
-	farm worker list --json | jq -e '.[0].state == "draining"'
+	farm_rows worker list | jq -e '.[0].state == "draining"'
 	[ "$(wc -l <"$built")" -eq 1 ]
 	run farm why sm90-avx512
 	says drain
@@ -163,7 +163,7 @@ to_be_stopped() {
 }
 
 jobs_closed() {
-	farm status --json | jq -e --argjson number "$1" \
+	farm_result status | jq -e --argjson number "$1" \
 		'[.run.jobs[] | select(.state == "closed")] | length == $number' >/dev/null
 }
 
@@ -199,7 +199,7 @@ jobs_closed() {
 	mapfile -d '' -t arguments <"/proc/$(pid_of worker-one)/cmdline"
 	timeout 5 "${arguments[@]/"$FARM_HOME/workers/one"/"$top/thief"}" >"$top/thief.log" 2>&1 3>&- || true
 	grep -i 'key' "$top/thief.log"
-	farm worker list --json | jq -e 'length == 1 and .[0].state == "online"'
+	farm_rows worker list | jq -e 'length == 1 and .[0].state == "online"'
 	farm rebuild 'gpu=sm90 isa=avx2'
 	ended_as "1 ok, 0 failed, 0 published"
 }

@@ -37,7 +37,7 @@ build_of() {
 	farm logs sm90-avx2 --raw >"$top/read"
 	cmp "$top/wrote" "$top/read"
 	# The number that why prints, without the name of the job.
-	farm why sm90-avx2 --json >"$top/why"
+	farm_result why sm90-avx2 >"$top/why"
 	farm logs "$(jq -r .why.log "$top/why")" --raw | cmp - "$top/wrote"
 	refuses 3 "" farm logs 1.99999
 }

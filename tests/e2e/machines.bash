@@ -54,7 +54,7 @@ add() {
 
 # worker_field NAME FIELD
 worker_field() {
-	farm worker list --json |
+	farm_rows worker list |
 		jq -er --arg name "$1" --arg field "$2" '.[] | select(.worker == $name and .state != "removed") | .[$field] | tostring'
 }
 
@@ -75,7 +75,7 @@ agent_of() {
 
 # jobs_where JQ_CONDITION: how many jobs of the newest run.
 jobs_where() {
-	farm status --json | jq "[.run.jobs[] | select($1)] | length"
+	farm_result status | jq "[.run.jobs[] | select($1)] | length"
 }
 
 at_least() {

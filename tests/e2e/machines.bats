@@ -24,7 +24,7 @@ teardown() {
 	host_boot arm aarch64
 	run -0 add root@alpha --check --accept-new
 	says "would"
-	run ! farm worker list --json -e 'length > 0'
+	[ "$(farm_rows worker list | jq length)" -eq 0 ]
 
 	run -0 add root@alpha
 	says "alpha: ready"

@@ -23,7 +23,7 @@ teardown() {
 nothing_was_done() {
 	run ! host_on beta test -e /opt/floxfarm/current
 	run ! host_on beta test -e "$homes/builder/.local/share/floxfarm/current"
-	[ "$(farm worker list --json | jq length)" -eq 0 ]
+	[ "$(farm_rows worker list | jq length)" -eq 0 ]
 }
 
 @test "a host key that nobody vouched for, and one that has changed" {

@@ -49,7 +49,7 @@ told() {
 }
 
 nothing_on_its_way() {
-	farm notice list --json | jq -e 'all(.state != "raised")' >/dev/null
+	farm_rows notice list | jq -e 'all(.state != "raised")' >/dev/null
 }
 
 @test "a web hook gets one signed notice at a run's end, also when it was down before" {
@@ -150,7 +150,7 @@ nothing_on_its_way() {
 }
 
 held() {
-	farm status --json | jq -e --argjson number "$1" '.run.published.held == $number' >/dev/null
+	farm_result status | jq -e --argjson number "$1" '.run.published.held == $number' >/dev/null
 }
 
 @test "github: a status for the branch's commit, pending and then success" {
@@ -169,7 +169,7 @@ held() {
 	farm rebuild --publish
 	wait_until 60 test -e "$hook/2.body"
 	local commit
-	commit=$(farm status --json | jq -r '.run.branches[0].commit')
+	commit=$(farm_result status | jq -r '.run.branches[0].commit')
 	grep -qx "/repos/vision/build-torchvision/statuses/$commit" "$hook/1.head"
 	grep -q '^Authorization: Bearer ghp_token' "$hook/1.head"
 	jq -es 'map(.state) | sort == ["pending", "success"]' "$hook"/*.body
@@ -213,5 +213,5 @@ held() {
 }
 
 on_its_way() {
-	farm notice list --json | jq -e 'any(.state == "raised" and .notice == "run-ended")' >/dev/null
+	farm_rows notice list | jq -e 'any(.state == "raised" and .notice == "run-ended")' >/dev/null
 }

@@ -51,7 +51,7 @@ log_is_whole() {
 }
 
 worker_is() {
-	farm worker list --json | jq -e --arg name "$1" --arg state "$2" \
+	farm_rows worker list | jq -e --arg name "$1" --arg state "$2" \
 		'.[] | select(.worker == $name) | .state == $state' >/dev/null
 }
 

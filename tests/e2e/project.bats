@@ -17,7 +17,7 @@ teardown() {
 }
 
 projects() {
-	farm matrix --json | jq -r '[.items[].project] | unique | join(" ")'
+	farm_result matrix | jq -r '[.items[].project] | unique | join(" ")'
 }
 
 @test "behind the others, comments and all; a running coordinator reads it again" {

@@ -63,22 +63,22 @@ change_two() {
 	# A commit that touches no recipe.
 	commit_to main "Tell more" sh -c 'echo more >>README.md'
 	farm rebuild --publish gpu=sm90 "isa=avx*"
-	farm status --json | jq -e '.run.counts.skipped == 4 and .run.counts.ok == 0'
+	farm_result status | jq -e '.run.counts.skipped == 4 and .run.counts.ok == 0'
 	# One that touches two of the four.
 	commit_to main "Next version" change_two
 	farm rebuild gpu=sm90 "isa=avx*"
 	standing "2 current, 2 older"
 	farm rebuild --publish gpu=sm90 "isa=avx*"
 	standing "4 current, 0 older"
-	farm status --json | jq -e '.run.counts.skipped == 2 and .run.counts.ok == 2'
+	farm_result status | jq -e '.run.counts.skipped == 2 and .run.counts.ok == 2'
 	farm rebuild --publish --force gpu=sm90 isa=avx2
-	farm status --json | jq -e '.run.counts.skipped == 0 and .run.counts.ok == 1'
+	farm_result status | jq -e '.run.counts.skipped == 0 and .run.counts.ok == 1'
 	[ "$(shelved | head -n 1)" = "3 torchvision-python313-cuda12_8-sm90-avx2" ]
 }
 
 # standing TEXT: of the variants on the shelf.
 standing() {
-	[ "$(farm ledger --matrix --json | jq -r 'map(.standing) |
+	[ "$(farm_rows ledger --matrix | jq -r 'map(.standing) |
 		"\(map(select(. == "current")) | length) current, \(map(select(. == "older")) | length) older"')" = "$1" ]
 }
 
@@ -97,6 +97,39 @@ standing() {
 	[ "$(grep -c '^| main' <<<"$output")" -eq 1 ]
 }
 
+# as_planned RUN: the run did with each variant what $plan, the result of a dry run, says.
+as_planned() {
+	farm_result status "$1" | jq -e --argjson plan "$plan" '
+		(.run.jobs | map({key: .package, value: .}) | from_entries) as $did |
+		$plan.items | length > 0 and all($did[.package] as $job |
+			{build: "ok", skip: "skipped"}[.disposition] == $job.verdict and
+			.publishes == ($job.publication != null))'
+}
+
+@test "rebuild --dry-run shows what the rebuild then does, and starts nothing" {
+	local plan
+	nix_setup
+	builder=nix command='' project sample --may-publish
+	run -0 farm rebuild --dry-run --publish gpu=sm90 "isa=avx*"
+	says "4 build, 4 to publish"
+	[ "$(farm_rows runs | jq length)" -eq 0 ]
+	plan=$(farm_result rebuild --dry-run --publish gpu=sm90 "isa=avx*" | jq .plan)
+	farm rebuild --publish gpu=sm90 "isa=avx*"
+	as_planned 1
+	commit_to main "Next version" change_two
+	run -0 farm rebuild --dry-run --publish gpu=sm90 "isa=avx*"
+	says "2 build"
+	says "2 skip"
+	plan=$(farm_result rebuild --dry-run --publish gpu=sm90 "isa=avx*" | jq .plan)
+	[ "$(farm_rows runs | jq length)" -eq 1 ]
+	farm rebuild --publish gpu=sm90 "isa=avx*"
+	as_planned 2
+	plan=$(farm_result rebuild --dry-run --force gpu=sm90 "isa=avx*" | jq .plan)
+	farm rebuild --force gpu=sm90 "isa=avx*"
+	as_planned 3
+	refuses 2 "did you mean" farm rebuild --dry-run gpu=sm91
+}
+
 @test "what was built without publishing can be published later, without building" {
 	project sample --may-publish
 	farm rebuild gpu=sm90 "isa=avx*"
@@ -104,11 +137,11 @@ standing() {
 	farm publish 1
 	wait_until 30 ledger_has 4
 	[ "$(shelved | wc -l)" -eq 4 ]
-	farm status 1 --json | jq -e 'all(.run.jobs[]; .attempts == 1)'
+	farm_result status 1 | jq -e 'all(.run.jobs[]; .attempts == 1)'
 }
 
 ledger_has() {
-	farm ledger --json | jq -e --argjson number "$1" 'length == $number' >/dev/null
+	farm_rows ledger | jq -e --argjson number "$1" 'length == $number' >/dev/null
 }
 
 @test "one package on two branches: neither is published until the config says which wins, the rest is" {
@@ -120,10 +153,10 @@ ledger_has() {
 	[ "$status" -eq 1 ]
 	says "variants are not published, such as: torchvision-"
 	says "or set \`collisions\` of the target"
-	farm status --json | jq -e '.run.counts.blocked > 0 and .run.published.done > 0 and
+	farm_result status | jq -e '.run.counts.blocked > 0 and .run.published.done > 0 and
 		.run.counts.ok == .run.published.done and .run.counts.failed == 0'
 	[ "$(shelved | awk '$1 > 1' | wc -l)" -eq 0 ]
-	farm ledger --json | jq -e '[.[].package] | length > 0 and length == (unique | length)'
+	farm_rows ledger | jq -e '[.[].package] | length > 0 and length == (unique | length)'
 }
 
 # policy LINE: under the target.
@@ -149,7 +182,7 @@ policy() {
 	says "1 ok, 0 failed, 0 published, 1 built only"
 	[ "$(shelved)" = "" ]
 	farm rebuild --publish branch=cuda-13_0 gpu=sm121 isa=avx2
-	farm ledger --json | jq -e 'length == 1 and .[0].branch == "cuda-13_0"'
+	farm_rows ledger | jq -e 'length == 1 and .[0].branch == "cuda-13_0"'
 	refuses 3 "is not published: cuda-13_0 has this name: version line 13.0" farm publish 1
 	# farm.yaml does not name that branch any more: the ledger speaks for it.
 	farm down >/dev/null
@@ -158,7 +191,7 @@ policy() {
 	wait_until 20 workers_online 1
 	farm rebuild --publish branch=main gpu=sm121 isa=avx2
 	[ "$(shelved)" = "1 torchvision-python313-cuda12_8-sm121-avx2" ]
-	farm status --json |
+	farm_result status |
 		jq -e '.run.jobs[0].not_published == "cuda-13_0 has this name at shelf, published by run 2"'
 }
 
@@ -167,7 +200,7 @@ policy() {
 	run farm rebuild --publish gpu=sm121 isa=avx2
 	echo "$output"
 	[ "$(shelved)" = "1 torchvision-python313-cuda12_8-sm121-avx2" ]
-	farm ledger --json | jq -e '.[0].branch == "cuda-13_0"'
+	farm_rows ledger | jq -e '.[0].branch == "cuda-13_0"'
 }
 
 # The first call meets the network, later ones do not.
@@ -191,20 +224,20 @@ flaky="[ -e \$FARM_TEST_ONCE ] || { : >\$FARM_TEST_ONCE; echo 'curl: (6) Could n
 	farm watch 1
 	run farm status 1
 	says "1 built, not published"
-	farm status 1 --json | jq -e --arg newer "$newer" '.run.progress == "well" and
+	farm_result status 1 | jq -e --arg newer "$newer" '.run.progress == "well" and
 		(.run.jobs[0].not_published == "superseded by \($newer[:12]), published by run 2")'
 	[ "$(shelved)" = "1 torchvision-python313-cuda12_8-sm90-avx2" ]
-	farm ledger --json | jq -e --arg newer "$newer" '.[0].commit == $newer'
+	farm_rows ledger | jq -e --arg newer "$newer" '.[0].commit == $newer'
 	# The same is known beforehand when the branch was set back.
 	git -C "$repository" update-ref refs/heads/main "$older"
 	run farm plan --publish gpu=sm90 isa=avx2
 	says "built, not published: superseded by ${newer:0:12}, published by run 2"
 	farm rebuild --publish --force gpu=sm90 isa=avx2
-	farm ledger --json | jq -e --arg older "$older" '.[-1].commit == $older'
+	farm_rows ledger | jq -e --arg older "$older" '.[-1].commit == $older'
 }
 
 run_ended() {
-	farm status "$1" --json | jq -e '.run.state == "closed"' >/dev/null
+	farm_result status "$1" | jq -e '.run.state == "closed"' >/dev/null
 }
 
 @test "workers that may not publish are given none of it, and it is said" {

@@ -42,7 +42,7 @@ in_farm() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	says "67 ok, 0 failed, 67 published"
-	in_farm status 1 --json >"$dir/status.json"
+	in_farm status 1 --json | jq .result >"$dir/status.json"
 }
 
 @test "each job ran on the worker of its architecture, once" {
@@ -59,7 +59,7 @@ in_farm() {
 	says "$([ "$other" = aarch64 ] && echo 'ARM aarch64' || echo x86-64)"
 	in_farm worker list --json |
 		jq -e --arg other "$other" \
-			'.[] | select(.worker == $other) | .systems == [$other + "-linux"]'
+			'.result.workers[] | select(.worker == $other) | .systems == [$other + "-linux"]'
 }
 
 @test "status lists of every job what a program wants to know" {
@@ -83,7 +83,7 @@ in_farm() {
 }
 
 @test "the ledger has each package with its commit and out path" {
-	in_farm ledger --json | jq -e 'length == 67 and
+	in_farm ledger --json | jq .result.ledger | jq -e 'length == 67 and
 		all(.[]; (.commit | length == 40) and (.paths | length >= 1) and .target == "sample")'
 }
 
@@ -102,7 +102,7 @@ in_farm() {
 	[ "$status" -eq 0 ]
 	says "nothing to rebuild"
 	says "67 ok, 0 failed, 67 published"
-	in_farm status --json | jq -e '.run.counts.skipped == 67 and all(.run.jobs[]; .attempts == 0)'
+	in_farm status --json | jq .result | jq -e '.run.counts.skipped == 67 and all(.run.jobs[]; .attempts == 0)'
 }
 
 @test "--down stops all of it, and it starts again from there" {
@@ -130,13 +130,13 @@ in_farm() {
 	in_farm up --no-worker
 	wait "$script"
 	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/said")" = "67 ok, 0 failed, 67 published" ]
-	in_farm status --json | jq -e 'all(.run.jobs[]; .attempts == 1) and .run.run == 1'
+	in_farm status --json | jq .result | jq -e 'all(.run.jobs[]; .attempts == 1) and .run.run == 1'
 	[ "$(find "$dir/cache" -name '*.narinfo' | wc -l)" -eq 67 ]
 	quickstart --down
 }
 
 published_at_least() {
-	in_farm status --json | jq -e --argjson number "$1" '.run.published.done >= $number' >/dev/null
+	in_farm status --json | jq -e --argjson number "$1" '.result.run.published.done >= $number' >/dev/null
 }
 
 published_fewer_than() {

@@ -36,13 +36,13 @@ farm_ready() {
 		farm rebuild torchvision-python313-cuda12_8-sm90-axv512
 	refuses 2 cuda-13_0 farm rebuild branch=cuda-13.1
 	refuses 2 isa farm rebuild issa=avx512
-	farm status --json | jq -e '.run == null or .run.state == "refused"'
+	farm_result status | jq -e '.run == null or .run.state == "refused"'
 }
 
 @test "armv8.2 and armv8_2 are the same to type" {
 	farm_ready
-	diff <(farm matrix isa=armv8.2 --json) <(farm matrix isa=armv8_2 --json)
-	farm matrix isa=armv8.2 --json | jq -e 'tostring | contains("armv8_2")'
+	diff <(farm_result matrix isa=armv8.2) <(farm_result matrix isa=armv8_2)
+	farm_result matrix isa=armv8.2 | jq -e 'tostring | contains("armv8_2")'
 }
 
 @test "a broken farm.yaml: file, line and what was expected" {
@@ -61,7 +61,7 @@ farm_ready() {
 	run farm rebuild --publish gpu=sm90 "isa=avx*"
 	[ "$status" -ne 0 ]
 	says "no selected branch has a target"
-	farm status --json | jq -e '.run.state == "refused"'
+	farm_result status | jq -e '.run.state == "refused"'
 }
 
 @test "a secret that is not there: found before anything is built" {
@@ -70,10 +70,16 @@ farm_ready() {
 	farm_up
 	worker_up one --slots 2 --may-publish
 	wait_until 20 workers_online 1
+	refuses 3 absent farm rebuild --dry-run --publish branch=main gpu=sm90
+	farm_result secret list | jq -e '.secrets == [{name: "absent", source: "missing", bytes: 0, set_at: 0,
+		targets: ["vision"], recipients: []}]'
+	run -0 farm secret list
+	says "not set"
+	[ "$(farm_rows runs | jq length)" -eq 0 ]
 	run farm rebuild --publish branch=main gpu=sm90
 	[ "$status" -ne 0 ]
 	says absent
-	farm status --json | jq -e '.run == null or .run.state == "refused"'
+	farm_result status | jq -e '.run == null or .run.state == "refused"'
 }
 
 @test "two branches with the same package: publishing is refused until the config says who wins" {
@@ -110,7 +116,7 @@ farm_ready() {
 	rm -f "$top"/stranger/home/*.key*
 	run timeout 10 "$bin/farm-worker" --home "$top/stranger/home"
 	[ "$status" -ne 0 ]
-	farm status --json | jq -e '.farm.workers_online == 1'
+	farm_result status | jq -e '.farm.workers_online == 1'
 }
 
 @test "a command that does not exist, or takes other arguments: exit 2 and where to look" {
@@ -134,11 +140,11 @@ farm_ready() {
 	[ "$status" -eq 6 ]
 	says "no worker builds for $other-linux: \`farm worker add\` adds one"
 	says "waiting for a host"
-	farm status --json | jq -e --arg system "$other-linux" '.run | .state == "open" and
+	farm_result status | jq -e --arg system "$other-linux" '.run | .state == "open" and
 		(.jobs | all(.[]; if .system == $system then .state == "ready" else .verdict == "ok" end))'
 	run farm why sm90-armv9
 	says "$other-linux"
-	farm notice list --json | jq -e 'any(.notice == "hosts-wanted" and .subject == "run 1")'
+	farm_rows notice list | jq -e 'any(.notice == "hosts-wanted" and .subject == "run 1")'
 	run farm retry 1 --failed
 	[ "$status" -eq 2 ] # nothing failed
 	run farm watch 1
@@ -147,7 +153,7 @@ farm_ready() {
 	run farm watch 1 --wait-all
 	[ "$status" -eq 0 ]
 	run_is closed
-	farm notice list --json | jq -e 'all(.notice != "hosts-wanted")'
+	farm_rows notice list | jq -e 'all(.notice != "hosts-wanted")'
 }
 
 @test "nobody waits longer than --give-up says" {
@@ -171,7 +177,7 @@ farm_ready() {
 
 @test "output that cannot be written is an error, for people and for programs" {
 	farm_ready
-	for command in "status" "status --json" "runs --json" "matrix" "worker list"; do
+	for command in "status" "status --json" "runs --json" "matrix" "worker list" "help --json" "resume --json"; do
 		# shellcheck disable=SC2086
 		run sh -c "\"$bin/farm\" $command >/dev/full"
 		[ "$status" -eq 3 ]

@@ -22,7 +22,7 @@ teardown() {
 	local checkout=$top/checkout commit gone
 	run farm rebuild "gpu=sm90,sm103 isa=avx512 system=$here-linux"
 	[ "$status" -eq 1 ]
-	farm status 1 --json | jq -e '[.run.jobs[] | select(.verdict == "failed") | .branch] |
+	farm_result status 1 | jq -e '[.run.jobs[] | select(.verdict == "failed") | .branch] |
 		unique == ["cuda-12_9", "main"]'
 	commit=$(git -C "$repository" rev-parse main)
 	gone="commit ${commit:0:12} of main is no longer on any branch of $url: push it again, or build the branch's tip by \`farm retry\` with --at main"
@@ -36,18 +36,18 @@ teardown() {
 	run farm retry 1 --failed
 	[ "$status" -eq 1 ]
 	says "$gone"
-	farm status 3 --json | jq -e --arg gone "$gone" '[.run.jobs[] | select(.branch == "main") |
+	farm_result status 3 | jq -e --arg gone "$gone" '[.run.jobs[] | select(.branch == "main") |
 		.verdict == "blocked" and .cause == "config" and .attempts == 0 and
 		(.detail | startswith($gone))] | length > 0 and all'
-	farm status 3 --json | jq -e '[.run.jobs[] | select(.branch == "cuda-12_9") |
+	farm_result status 3 | jq -e '[.run.jobs[] | select(.branch == "cuda-12_9") |
 		.verdict == "failed" and .attempts == 1] | length > 0 and all'
 
 	# What it advises: the tip, or the commit pushed again, wherever that is.
 	run farm retry 1 --failed --at main branch=main
-	farm status 4 --json | jq -e '[.run.jobs[] | .verdict == "failed"] | length > 0 and all'
+	farm_result status 4 | jq -e '[.run.jobs[] | .verdict == "failed"] | length > 0 and all'
 	git -C "$repository" branch rescued "$commit"
 	run farm retry 1 --failed branch=main
-	farm status 5 --json | jq -e --arg commit "$commit" '[.run.jobs[] |
+	farm_result status 5 | jq -e --arg commit "$commit" '[.run.jobs[] |
 		.verdict == "failed" and .commit == $commit] | length > 0 and all'
 
 	git -C "$repository" branch --quiet -D cuda-12_9

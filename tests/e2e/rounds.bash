@@ -203,10 +203,10 @@ blow() {
 # Every attempt of the run, a line of JSON: package, token, ordinal, outcome, cause, detail.
 tries() {
 	local package
-	farm status 1 --json | jq -c '.run.jobs[] | select(.attempts == 1) |
+	farm_result status 1 | jq -c '.run.jobs[] | select(.attempts == 1) |
 		{package, token: .attempt, ordinal: 1, outcome: .verdict, detail: ""}'
-	for package in $(farm status 1 --json | jq -r '.run.jobs[] | select(.attempts > 1) | .package'); do
-		farm why "1/$package" --json | jq -c --arg package "$package" '.why.tries[] + {package: $package}'
+	for package in $(farm_result status 1 | jq -r '.run.jobs[] | select(.attempts > 1) | .package'); do
+		farm_result why "1/$package" | jq -c --arg package "$package" '.why.tries[] + {package: $package}'
 	done
 }
 
@@ -295,7 +295,7 @@ nothing_of() {
 }
 
 judge() {
-	packages=$(farm status 1 --json | jq -r '.run.jobs[].package')
+	packages=$(farm_result status 1 | jq -r '.run.jobs[].package')
 	local count
 	count=$(wc -w <<<"$packages")
 	ended_as "$count ok, 0 failed, $count published" 1
@@ -304,7 +304,7 @@ judge() {
 	nothing_of "built too often" "$(begun_too_often "$round/begun" build)"
 	nothing_of "published too often" "$(begun_too_often "$round/published" publish)"
 	nothing_of "published at the same time" "$(cat "$round/overlaps" 2>/dev/null)"
-	[ "$(farm ledger --json | jq -r '.[].package' | sort)" = "$(sort <<<"$packages")" ]
+	[ "$(farm_rows ledger | jq -r '.[].package' | sort)" = "$(sort <<<"$packages")" ]
 	[ "$(find "$round/shelf" -type f ! -name '*.lock' -printf '%f\n' | sort)" = "$(sort <<<"$packages")" ]
 	wait_until 30 all_is_told
 	wait_until 60 all_is_forgotten
@@ -317,7 +317,7 @@ judge() {
 
 # all_published RUN: it is closed, and so is all it had to publish.
 all_published() {
-	farm status "$1" --json | jq -e '.run.state == "closed" and
+	farm_result status "$1" | jq -e '.run.state == "closed" and
 		.run.published.done == (.run.jobs | length)' >/dev/null
 }
 

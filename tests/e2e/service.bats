@@ -37,7 +37,7 @@ farm_worker=/opt/floxfarm/current/bin/farm-worker
 
 # The only job of the newest run stands in this state.
 stands_in() {
-	[ "$(farm status --json | jq -r '.run.jobs[0].state')" = "$1" ]
+	[ "$(farm_result status | jq -r '.run.jobs[0].state')" = "$1" ]
 }
 
 # service USER VERB: on alpha, as JSON.
@@ -80,7 +80,7 @@ agents_come_and_go() {
 	stands_in running
 	host_ssh root@alpha touch /srv/gate
 	wait_until 30 stands_in closed
-	[ "$(farm status --json | jq -r '.run.jobs[0] | "\(.verdict) \(.attempts)"')" = 'ok 1' ]
+	[ "$(farm_result status | jq -r '.run.jobs[0] | "\(.verdict) \(.attempts)"')" = 'ok 1' ]
 }
 
 @test "a system unit: the agent comes and goes, what it builds goes on; it starts at boot" {

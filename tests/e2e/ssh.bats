@@ -42,7 +42,7 @@ plays() {
 }
 
 worker_is() {
-	farm worker list --json | jq -e --arg name "$1" --arg state "$2" \
+	farm_rows worker list | jq -e --arg name "$1" --arg state "$2" \
 		'.[] | select(.worker == $name) | .state == $state'
 }
 
@@ -61,7 +61,7 @@ agent() {
 	says "one: ready: $here-linux, bundle 0."
 	worker_is one online
 	first=$(agent one)
-	[ "$(farm worker list --json | jq -r '.[].may_publish')" = false ]
+	[ "$(farm_rows worker list | jq -r '.[].may_publish')" = false ]
 	[ "$(stat -c %a "$top/hosts/one/worker/worker.key")" = 600 ]
 	run ! grep -r "$(sed -n 's/^secret //p' "$top/hosts/one/worker/worker.key")" "$FARM_HOME"
 
@@ -73,7 +73,7 @@ agent() {
 	run add one --may-publish
 	echo "$output"
 	[ "$status" -eq 0 ]
-	[ "$(farm worker list --json | jq -r '.[].may_publish')" = true ]
+	[ "$(farm_rows worker list | jq -r '.[].may_publish')" = true ]
 	[ "$(agent one)" != "$first" ]
 	run -0 add one --check
 	says "ok "
@@ -121,7 +121,7 @@ agent() {
 
 	# It was a worker, and is installed anew: another host key, nothing of ours.
 	run -0 add one --accept-new --replace one
-	first=$(farm worker list --json | jq -r '.[].key')
+	first=$(farm_rows worker list | jq -r '.[].key')
 	"$top/hosts/one/opt/current/bin/farm-worker" service remove --home "$top/hosts/one/worker"
 	host_down one
 	rm -r "$top/hosts/one/opt" "$top/hosts/one/worker" "$top"/hosts/one/key*
@@ -130,8 +130,8 @@ agent() {
 	run -0 add one --accept-new --replace one
 	says "one: ready"
 	worker_is one online
-	[ "$(farm worker list --json | jq -r '.[] | select(.state == "online") | .key')" != "$first" ]
-	run ! grep -qF "$first" <(farm key list --json)
+	[ "$(farm_rows worker list | jq -r '.[] | select(.state == "online") | .key')" != "$first" ]
+	run ! grep -qF "$first" <(farm_rows key list)
 }
 
 @test "ssh_config means what it means to ssh" {
@@ -369,7 +369,7 @@ tunnel_is_down() {
 	grep -q 'attempts_max: 5' "$top/hosts/server/farm/farm.yaml"
 	[ "$(cut -d' ' -f1 "$top/hosts/server/farm/run/farmd.pid")" = "$first" ]
 	[ "$(grep -c "^@reboot .*/current/bin/farm' .* 'up' '--no-worker' " "$top/hosts/server/bin/crontab.table")" -eq 1 ]
-	[ "$(farm key list --json | jq '[.[] | select(.role == "admin")] | length')" -eq 2 ]
+	[ "$(farm_rows key list | jq '[.[] | select(.role == "admin")] | length')" -eq 2 ]
 	refuses 3 "runs on $user@127.0.0.1" farm up
 	refuses 3 "stop it there" farm down
 	echo 'listen: nonsense' >"$FARM_HOME/farm.yaml"

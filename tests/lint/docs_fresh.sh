@@ -24,16 +24,6 @@ page() {
 	fi
 }
 
-# part FILE COMMAND...: what the command prints stands in FILE, between the lines "<!-- made:" and "<!-- end -->".
-part() {
-	local file=$docs/$1
-	shift
-	page "$(basename "$file")" awk -v command="$*" '
-		/^<!-- made:/ { print; while ((command | getline line) > 0) print line; skip = 1; next }
-		/^<!-- end -->/ { skip = 0 }
-		!skip { print }' "$file"
-}
-
 # shellcheck disable=SC2317 # page calls it
 failures() {
 	"$bin/farmd" failures && "$bin/farm-worker" rules
@@ -42,6 +32,7 @@ failures() {
 page cli.md "$bin/farm" help --markdown
 page config.md "$bin/farmd" config-page
 page states.md "$bin/farmd" states
-part protocol.md "$bin/farmd" requests
+page requests.md "$bin/farmd" requests
+page json.md "$bin/farm" help --answers
 page failures.md failures
 exit $status

@@ -9,6 +9,7 @@
 #define FARM_TESTS_SHELL_RIG_H
 
 #include "coordinator/api/questions.h"
+#include "coordinator/api/requests_private.h"
 #include "coordinator/control.h"
 #include "coordinator/core/view.h"
 #include "coordinator/discovery/discover.h"
@@ -220,12 +221,25 @@ static inline struct message rig_receive(struct rig *rig, struct link *link, enu
     }
 }
 
+/* Every answer has the shape that docs/json.md promises. */
+static inline void rig_check_answer(const char *verb, const struct reply *reply)
+{
+    struct err err;
+    json_t *body = *reply->body ? json_loads(reply->body, 0, NULL) : json_object();
+    if (answer_check(verb_find(verb)->row.answer, body, &err) < 0)
+        fail_msg("%s answers %s: %s", verb, reply->body, err.text);
+    json_decref(body);
+}
+
 static inline struct reply rig_ask_again(struct rig *rig, enum rig_who who, const char *id,
                                          const char *verb, const char *arguments)
 {
     struct link *link = rig_client(rig, who);
     rig_send(rig, link, id, verb, arguments, 0);
-    return rig_receive(rig, link, MESSAGE_REPLY, id).reply;
+    struct reply reply = rig_receive(rig, link, MESSAGE_REPLY, id).reply;
+    if (reply.ok)
+        rig_check_answer(verb, &reply);
+    return reply;
 }
 
 static inline struct reply rig_ask(struct rig *rig, enum rig_who who, const char *verb,

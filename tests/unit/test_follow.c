@@ -48,6 +48,17 @@ static void a_refused_run_ends_as_refused(void **state)
     assert_int_equal(follow_run(&rig->invocation, run, FOLLOW_GRID, false), EXIT_REFUSED);
 }
 
+/* Whoever detaches waits for the decision, not for the run. */
+static void detaching_waits_for_the_decision(void **state)
+{
+    struct farm_rig *rig = *state;
+    uint64_t run = rebuild(rig);
+    assert_int_equal(follow_until_decided(&rig->invocation, run), EXIT_REFUSED);
+    assert_string_equal(state_of(rig, run), "refused");
+    assert_int_equal(follow_until_decided(&rig->invocation, run), EXIT_REFUSED);
+    assert_int_equal(follow_until_decided(&rig->invocation, run + 1), EXIT_REFUSED);
+}
+
 static void a_run_that_is_not_there_is_refused(void **state)
 {
     struct farm_rig *rig = *state;
@@ -95,6 +106,7 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_refused_run_ends_as_refused),
+        TEST(detaching_waits_for_the_decision),
         TEST(a_run_that_is_not_there_is_refused),
         TEST(an_interrupt_ends_the_command_and_not_the_run),
         TEST(following_the_farm_ends_by_an_interrupt),

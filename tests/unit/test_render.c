@@ -2,6 +2,7 @@
 /* Views as JSON: the members that `--json` promises, through the life of a run. */
 #include "coordinator/matrix/filter.h"
 #include "coordinator/render/render.h"
+#include "proto/answers.h"
 #include "proto/json.h"
 #include "tests/unit/history.h"
 
@@ -11,6 +12,43 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+/* Every view of these tests has the shape that docs/json.md promises. */
+static json_t *shaped(const struct answer_shape *shape, json_t *view)
+{
+    struct err err;
+    if (!json_is_null(view) && answer_check(shape, view, &err) < 0)
+        fail_msg("%s: %s", shape->name, err.text);
+    return view;
+}
+
+static json_t *all_shaped(const struct answer_shape *shape, json_t *views)
+{
+    size_t index;
+    json_t *view;
+    assert_true(json_is_array(views));
+    json_array_foreach(views, index, view)
+    {
+        shaped(shape, view);
+    }
+    return views;
+}
+
+#define render_farm(...)         shaped(&answer_farm, render_farm(__VA_ARGS__))
+#define render_run(...)          shaped(&answer_run, render_run(__VA_ARGS__))
+#define render_job(...)          shaped(&answer_job, render_job(__VA_ARGS__))
+#define render_why(...)          shaped(&answer_job_why, render_why(__VA_ARGS__))
+#define render_ledger_entry(...) shaped(&answer_ledger_entry, render_ledger_entry(__VA_ARGS__))
+#define render_event(...)        shaped(&answer_event, render_event(__VA_ARGS__))
+#define render_runs(...)         all_shaped(&answer_run, render_runs(__VA_ARGS__))
+#define render_branches(...)     all_shaped(&answer_branch, render_branches(__VA_ARGS__))
+#define render_attempts(...)     all_shaped(&answer_attempt, render_attempts(__VA_ARGS__))
+#define render_clusters(...)     all_shaped(&answer_cluster, render_clusters(__VA_ARGS__))
+#define render_standing(...)     all_shaped(&answer_standing, render_standing(__VA_ARGS__))
+#define render_workers(...)      all_shaped(&answer_worker, render_workers(__VA_ARGS__))
+#define render_peers(...)        all_shaped(&answer_peer, render_peers(__VA_ARGS__))
+#define render_matrix(...)       all_shaped(&answer_matrix_item, render_matrix(__VA_ARGS__))
+#define render_plan(...)         all_shaped(&answer_plan_item, render_plan(__VA_ARGS__))
 
 #define WORKER                                                                                     \
     "enrol w1 publish\n"                                                                           \

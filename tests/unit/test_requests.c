@@ -8,8 +8,10 @@
 
 static int set_up(void **state)
 {
-    *state = rig_open("name: home\nprojects:\n  - {name: vision, url: 'file:///nowhere', builder: "
-                      "nix, branches: [{name: main}]}\n");
+    *state =
+        rig_open("name: home\nprojects:\n  - {name: vision, url: 'file:///nowhere', builder: "
+                 "nix, branches: [{name: main}]}\n"
+                 "targets:\n  - {name: shelf, kind: command, command: 'true', secret: absent}\n");
     return 0;
 }
 
@@ -43,6 +45,43 @@ static void a_role_below_the_verbs_is_refused(void **state)
     assert_true(refused > 30);
 }
 
+/* A value that the parameter takes. */
+static json_t *value_of(const struct parameter *parameter)
+{
+    switch (parameter->type) {
+    case PARAMETER_TEXT:
+        return json_string("1");
+    case PARAMETER_NUMBER:
+        return json_integer(parameter->least > 1 ? parameter->least : 1);
+    case PARAMETER_FLAG:
+        return json_true();
+    case PARAMETER_WORD:
+        return json_string(parameter->words[0]);
+    case PARAMETER_LIST:
+        return json_pack("[{}]");
+    }
+    return NULL;
+}
+
+/* Arguments with a value for each parameter, or for each that is required. */
+static json_t *arguments_of(const struct request_row *row, bool all)
+{
+    json_t *arguments = json_object();
+    for (const struct parameter *at = row->parameters; at->name; at++)
+        if (all || at->required)
+            json_object_set_new(arguments, at->name, value_of(at));
+    return arguments;
+}
+
+static struct reply ask_with(struct rig *rig, enum rig_who who, const char *verb,
+                             const json_t *arguments)
+{
+    char *text = json_dumps(arguments, JSON_COMPACT);
+    struct reply reply = rig_ask(rig, who, verb, text);
+    free(text);
+    return reply;
+}
+
 /* Whoever may only look changes nothing, whatever the arguments. */
 static void a_viewer_leaves_no_record(void **state)
 {
@@ -51,9 +90,10 @@ static void a_viewer_leaves_no_record(void **state)
     uint64_t before = rig->shell.sequence;
     for (size_t i = 0; (row = request_row_at(i)); i++)
         if (row->role == ROLE_VIEWER && strcmp(row->verb, "events") != 0) {
-            struct reply reply = rig_ask(rig, RIG_VIEWER, row->verb,
-                                         "{\"run\": 1, \"job\": \"x\", \"subject\": \"1\"}");
+            json_t *arguments = arguments_of(row, true);
+            struct reply reply = ask_with(rig, RIG_VIEWER, row->verb, arguments);
             assert_true(reply.ok || reply.exit_code == 3);
+            json_decref(arguments);
         }
     assert_int_equal(rig->shell.sequence, before);
     assert_int_equal(journal_size(rig->shell.journal), before);
@@ -62,9 +102,9 @@ static void a_viewer_leaves_no_record(void **state)
 /* What hands out rights, or destroys what cannot be had again, is an admin's. */
 static void rights_and_secrets_are_an_admins(void **state)
 {
-    static const char *const verbs[] = {"enrol",         "revoke",        "token-create",
-                                        "token-list",    "token-revoke",  "secret-set",
-                                        "ledger-import", "worker-remove", "worker-replace"};
+    static const char *const verbs[] = {
+        "enrol",      "revoke",      "token-create",  "token-list",    "token-revoke",
+        "secret-set", "secret-list", "ledger-import", "worker-remove", "worker-replace"};
     (void)state;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         const struct verb *verb = verb_find(verbs[i]);
@@ -74,9 +114,81 @@ static void rights_and_secrets_are_an_admins(void **state)
     assert_null(verb_find("no-such-verb"));
 }
 
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static void assert_refused_for(struct rig *rig, const char *verb, const json_t *arguments,
+                               const char *parameter)
+{
+    struct reply reply = ask_with(rig, RIG_ADMIN, verb, arguments);
+    char *text = json_dumps(arguments, JSON_COMPACT);
+    if (reply.ok || reply.exit_code != 2 || !strstr(reply.error, parameter))
+        fail_msg("%s %s: %s, exit code %u: %s", verb, text, reply.ok ? "done" : "refused",
+                 reply.exit_code, reply.error);
+    free(text);
+}
+
+/* With each parameter in turn as a value of no parameter's type. */
+static void check_types(struct rig *rig, const struct request_row *row)
+{
+    for (const struct parameter *at = row->parameters; at->name; at++) {
+        json_t *arguments = arguments_of(row, true);
+        json_object_set_new(arguments, at->name, json_real(0.5));
+        assert_refused_for(rig, row->verb, arguments, at->name);
+        if (at->type == PARAMETER_NUMBER && at->least > INT64_MIN) {
+            json_object_set_new(arguments, at->name, json_integer(-1));
+            assert_refused_for(rig, row->verb, arguments, at->name);
+        }
+        if (at->type == PARAMETER_WORD) {
+            json_object_set_new(arguments, at->name, json_string("no-such-word"));
+            assert_refused_for(rig, row->verb, arguments, at->words[0]);
+        }
+        json_decref(arguments);
+    }
+}
+
+static void check_required(struct rig *rig, const struct request_row *row)
+{
+    for (const struct parameter *at = row->parameters; at->name; at++) {
+        json_t *arguments = arguments_of(row, true);
+        json_object_del(arguments, at->name);
+        if (at->required)
+            assert_refused_for(rig, row->verb, arguments, at->name);
+        json_decref(arguments);
+    }
+}
+
+static void arguments_are_checked_against_the_table(void **state)
+{
+    struct rig *rig = *state;
+    const struct request_row *row;
+    uint64_t before = rig->shell.sequence;
+    for (size_t i = 0; (row = request_row_at(i)); i++) {
+        json_t *arguments = arguments_of(row, true);
+        json_object_set_new(arguments, "colour", json_string("red"));
+        assert_refused_for(rig, row->verb, arguments, "colour");
+        json_decref(arguments);
+        check_types(rig, row);
+        check_required(rig, row);
+        arguments = json_array();
+        assert_refused_for(rig, row->verb, arguments, "JSON object");
+        json_decref(arguments);
+    }
+    assert_int_equal(rig->shell.sequence, before);
+}
+
+/* A newer client names a parameter that it does not use: it asks for nothing that is unknown. */
+static void an_unknown_parameter_that_is_not_given_is_ignored(void **state)
+{
+    struct rig *rig = *state;
+    assert_true(rig_ask(rig, RIG_VIEWER, "status",
+                        "{\"new\": false, \"newer\": \"\", \"newest\": 0, \"last\": null}")
+                    .ok);
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
-#define KEY "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+#define CHECKOUT "\"package\": \"a\", \"branch\": \"main\", \"commit\": \"c\""
+#define KEY      "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 
 static const struct {
     const char *verb, *arguments;
@@ -90,14 +202,14 @@ static const struct {
     {"ledger", "{\"filter\": \"colour=red\"}", 2, "colour"},
     {"rebuild", "{\"filter\": \"colour=red\"}", 2, "colour"},
     {"rebuild", "{\"project\": \"elsewhere\"}", 3, "farm.yaml has no project elsewhere"},
-    {"build", "{\"package\": \"a\", \"bundle\": \"xy\"}", 3, "not valid hex"},
-    {"build", "{\"package\": \"a\", \"project\": \"elsewhere\"}", 3, "no project elsewhere"},
+    {"build", "{" CHECKOUT ", \"bundle\": \"xy\"}", 3, "not valid hex"},
+    {"build", "{" CHECKOUT ", \"project\": \"elsewhere\"}", 3, "no project elsewhere"},
     {"retry", "{\"run\": 7}", 3, "7"},
     {"cancel", "{\"subject\": \"7\", \"kind\": \"run\"}", 3, "7"},
     {"cancel", "{\"subject\": \"x\", \"kind\": \"job\"}", 3, "x"},
     {"publish", "{\"subject\": \"nothing\"}", 3, "no built job matches nothing"},
     {"publish", "{\"subject\": \"colour=red\"}", 2, "colour"},
-    {"settle", "{\"publication\": 1, \"as\": \"perhaps\"}", 2, "name the outcome"},
+    {"settle", "{\"publication\": 1, \"as\": \"perhaps\"}", 2, "or give-up"},
     {"settle", "{\"publication\": 9, \"as\": \"published\"}", 3, "9"},
     {"release", "{\"subject\": \"7\"}", 3, "7"},
     {"worker-drain", "{\"worker\": \"w9\"}", 3, "there is no worker w9"},
@@ -105,17 +217,19 @@ static const struct {
     {"worker-remove", "{\"worker\": \"w9\"}", 3, "there is no worker w9"},
     {"worker-replace", "{\"worker\": \"w9\", \"public_key\": \"short\"}", 2, "not a public key"},
     {"worker-replace", "{\"worker\": \"w9\", \"public_key\": \"" KEY "\"}", 3, "no worker w9"},
-    {"enrol", "{\"name\": \"n\", \"public_key\": \"" KEY "\", \"role\": \"king\"}", 2, "the role"},
+    {"enrol", "{\"name\": \"n\", \"public_key\": \"" KEY "\", \"role\": \"king\"}", 2, "or worker"},
     {"enrol", "{\"name\": \"n\", \"public_key\": \"short\", \"role\": \"viewer\"}", 2,
      "not a public key"},
-    {"enrol", "{\"public_key\": \"" KEY "\", \"role\": \"viewer\"}", 2, "cannot be a name"},
+    {"enrol", "{\"name\": \"a/b\", \"public_key\": \"" KEY "\", \"role\": \"viewer\"}", 2,
+     "cannot be a name"},
     {"enrol", "{\"name\": \"otto\", \"public_key\": \"" KEY "\", \"role\": \"operator\"}", 3,
      "operator otto is enrolled already"},
     {"revoke", "{\"name\": \"nobody\"}", 3, "there is no enrolled key nobody"},
     {"secret-set", "{\"name\": \"../up\", \"value\": \"v\"}", 3, "up"},
-    {"secret-set", "{\"name\": \"empty\", \"value\": \"\"}", 3, "0 bytes"},
+    {"secret-set", "{\"name\": \"empty\", \"value\": \"\"}", 2, "value"},
     {"ledger-import", "{\"entries\": []}", 2, "must be a list"},
-    {"ledger-import", "{\"entries\": [7]}", 2, "entry 1"},
+    {"ledger-import", "{\"entries\": [7]}", 2, "must be a list"},
+    {"ledger-import", "{\"entries\": [{\"variant\": 7}]}", 2, "entry 1"},
     {"notify-test", "{}", 3, "nobody to notify"},
     {"token-create", "{\"role\": \"admin\", \"ttl_ms\": 60000}", 2, "a token's role"},
     {"token-create", "{\"role\": \"viewer\", \"ttl_ms\": 60000, \"may_publish\": true}", 2,
@@ -241,6 +355,30 @@ static void a_secret_is_in_its_file_and_not_in_the_journal(void **state)
     }
 }
 
+/* Names, sizes and who uses them; the values stay where they are. */
+static void secrets_are_listed_without_their_values(void **state)
+{
+    struct rig *rig = *state;
+    assert_true(
+        rig_ask(rig, RIG_ADMIN, "secret-set", "{\"name\": \"hub\", \"value\": \"correct-horse\"}")
+            .ok);
+    struct reply reply = rig_ask(rig, RIG_ADMIN, "secret-list", "{}");
+    assert_true(reply.ok);
+    assert_null(strstr(reply.body, "correct-horse"));
+    json_t *body = json_loads(reply.body, 0, NULL), *list = json_object_get(body, "secrets");
+    assert_int_equal(json_array_size(list), 2);
+    const json_t *hub = json_array_get(list, 0), *absent = json_array_get(list, 1);
+    assert_string_equal(json_get_text(hub, "name", ""), "hub");
+    assert_string_equal(json_get_text(hub, "source", ""), "file");
+    assert_int_equal(json_get_u64(hub, "bytes", 0), strlen("correct-horse"));
+    assert_int_equal(json_array_size(json_object_get(hub, "targets")), 0);
+    assert_string_equal(json_get_text(absent, "name", ""), "absent");
+    assert_string_equal(json_get_text(absent, "source", ""), "missing");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(absent, "targets"), 0)),
+                        "shelf");
+    json_decref(body);
+}
+
 static void a_bundle_is_stored_under_the_id_of_its_request(void **state)
 {
     struct rig *rig = *state;
@@ -259,7 +397,7 @@ static void a_bundle_is_stored_under_the_id_of_its_request(void **state)
     assert_true(run.options.local && run.options.force);
     id = rig_new_id(rig);
     reply = rig_ask_again(rig, RIG_OPERATOR, id, "build",
-                          "{\"package\": \"a\", \"project\": \"elsewhere\", \"bundle\": \"68\"}");
+                          "{" CHECKOUT ", \"project\": \"elsewhere\", \"bundle\": \"68\"}");
     assert_false(reply.ok);
     assert_false(io_exists(home_path(rig->place, arena_print(&rig->arena, "bundles/%s", id))));
 }
@@ -310,11 +448,14 @@ int main(int argc, char **argv)
         TEST(a_role_below_the_verbs_is_refused),
         TEST(a_viewer_leaves_no_record),
         TEST(rights_and_secrets_are_an_admins),
+        TEST(arguments_are_checked_against_the_table),
+        TEST(an_unknown_parameter_that_is_not_given_is_ignored),
         TEST(a_refused_request_leaves_no_record),
         TEST(a_request_without_a_fine_id_is_refused),
         TEST(a_refused_retry_publishes_nothing),
         TEST(a_repeated_request_starts_one_run),
         TEST(a_secret_is_in_its_file_and_not_in_the_journal),
+        TEST(secrets_are_listed_without_their_values),
         TEST(a_bundle_is_stored_under_the_id_of_its_request),
         TEST(a_paused_farm_says_why),
         TEST(a_replaced_worker_has_only_its_new_key),

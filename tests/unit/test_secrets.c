@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -96,6 +97,36 @@ static void an_exec_source_mints_one_each_time(void **state)
     buf_release(&out);
 }
 
+static void what_may_be_told_of_secrets(void **state)
+{
+    struct place *place = *state;
+    struct err err;
+    const char **names;
+    const char *exec = arena_print(&place->arena, "%s/secrets/minted.exec", place->home);
+    assert_int_equal(secret_names(place->home, &names, &place->arena), 0);
+    assert_int_equal(secret_write(place->home, "minted", "old", 3, &err), 0);
+    assert_int_equal(secret_write(place->home, "hub", "abcdef", 6, &err), 0);
+    assert_int_equal(io_write_file(exec, "touch ran\n", 10, 0600, true, &err), 0);
+    assert_int_equal(secret_names(place->home, &names, &place->arena), 2);
+    assert_string_equal(names[0], "hub");
+    assert_string_equal(names[1], "minted");
+    struct secret_facts facts = secret_facts(place->home, "hub");
+    assert_string_equal(facts.source, "file");
+    assert_int_equal(facts.bytes, 6);
+    assert_true(facts.set_at_ms > 1700000000000);
+    /* The same order as reading: the file first, then the command, which is not run. */
+    assert_string_equal(secret_facts(place->home, "minted").source, "file");
+    assert_int_equal(unlink(arena_print(&place->arena, "%s/secrets/minted", place->home)), 0);
+    facts = secret_facts(place->home, "minted");
+    assert_string_equal(facts.source, "command");
+    assert_int_equal(facts.bytes, 0);
+    assert_false(io_exists("ran"));
+    facts = secret_facts(place->home, "none");
+    assert_string_equal(facts.source, "missing");
+    assert_int_equal(facts.bytes + facts.set_at_ms, 0);
+    assert_string_equal(secret_facts(place->home, "../secrets/hub").source, "missing");
+}
+
 static uint64_t expiry(const char *text)
 {
     return secret_expiry_s((struct bytes){(const uint8_t *)text, strlen(text)});
@@ -130,6 +161,7 @@ int main(void)
                                         remove_place),
         cmocka_unit_test_setup_teardown(an_exec_source_mints_one_each_time, make_place,
                                         remove_place),
+        cmocka_unit_test_setup_teardown(what_may_be_told_of_secrets, make_place, remove_place),
         cmocka_unit_test(the_end_of_a_token_is_read_from_its_claims),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

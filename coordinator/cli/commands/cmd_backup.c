@@ -5,9 +5,11 @@
 #include "coordinator/cli/commands/tarball.h"
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/local_farmd.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/storage/backup.h"
 #include "proto/base/io.h"
+#include "proto/json.h"
 #include "proto/limits.h"
 
 #include <errno.h>
@@ -131,9 +133,11 @@ enum exit_code cmd_backup(struct invocation *invocation)
     struct err err;
     if (write_tarball(invocation, path, &err) < 0)
         return fail(EXIT_REFUSED, "cannot make the backup: %s", err.text);
-    printf("wrote %s (%s). It contains keys: keep it safe. It does not contain logs and secrets\n",
-           path,
-           format_bytes(&invocation->arena, stat(path, &file) == 0 ? (uint64_t)file.st_size : 0));
+    uint64_t bytes = stat(path, &file) == 0 ? (uint64_t)file.st_size : 0;
+    if (report_answer(json_pack("{s:o, s:I}", "file", json_text(path), "bytes", (json_int_t)bytes)))
+        printf("wrote %s (%s). It contains keys: keep it safe. It does not contain logs and "
+               "secrets\n",
+               path, format_bytes(&invocation->arena, bytes));
     return EXIT_FINE;
 }
 
@@ -213,6 +217,10 @@ enum exit_code cmd_restore(struct invocation *invocation)
     tarball_drop(stage);
     if (result)
         return fail(EXIT_REFUSED, "cannot restore: %s", err.text);
-    print_restored(invocation, &restored);
+    if (report_answer(json_pack("{s:o, s:I, s:o, s:b}", "home", json_text(invocation->home),
+                                "epoch", (json_int_t)restored.epoch, "aside",
+                                json_text(restored.aside), "paused",
+                                (int)!option_given(invocation, "complete"))))
+        print_restored(invocation, &restored);
     return EXIT_FINE;
 }

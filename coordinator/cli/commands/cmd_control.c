@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_control.c - publish, settle, release, cancel, pause and resume: requests about what runs. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/report.h"
 #include "proto/json.h"
 
 #include <stdio.h>
@@ -13,13 +14,8 @@ enum exit_code cmd_publish(struct invocation *invocation)
     enum exit_code code = invocation_ask(invocation, "publish", arguments, &body);
     if (code != EXIT_FINE)
         return code;
-    json_t *count = json_object_get(body, "publications");
-    if (json_is_integer(count))
-        printf("%lld publications requested; farm status shows them\n",
-               (long long)json_integer_value(count));
-    else
+    if (report_answer(body))
         puts("publishing requested; farm status shows it");
-    json_decref(body);
     return EXIT_FINE;
 }
 

@@ -3,7 +3,9 @@
 #include "coordinator/cli/commands/init.h"
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/process.h"
+#include "coordinator/cli/report.h"
 #include "proto/base/io.h"
+#include "proto/json.h"
 #include "proto/limits.h"
 
 #include <stdio.h>
@@ -36,8 +38,9 @@ enum exit_code cmd_init(struct invocation *invocation)
     buf_release(&yaml);
     if (failed)
         return fail(EXIT_REFUSED, "%s", err.text);
-    printf("wrote %s; nothing is published until you set a target there.\n"
-           "Next: farm up, then farm matrix and farm rebuild\n",
-           path);
+    if (report_answer(json_pack("{s:o}", "file", json_text(path))))
+        printf("wrote %s; nothing is published until you set a target there.\n"
+               "Next: farm up, then farm matrix and farm rebuild\n",
+               path);
     return EXIT_FINE;
 }

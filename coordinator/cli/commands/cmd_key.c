@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/home.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/json.h"
 #include "proto/keys.h"
@@ -59,13 +60,18 @@ enum exit_code cmd_key_add(struct invocation *invocation)
     json_object_set_new(arguments, replaces ? "worker" : "name",
                         json_text(invocation->arguments[0]));
     json_object_set_new(arguments, "public_key", json_text(key));
-    json_object_set_new(arguments, "role", json_text(role));
+    if (!replaces)
+        json_object_set_new(arguments, "role", json_text(role));
     json_object_set_new(arguments, "may_publish",
                         json_boolean(option_given(invocation, "may-publish")));
     code = invocation_tell(invocation, replaces ? "worker-replace" : "enrol", arguments);
-    if (code == EXIT_FINE && made)
+    if (code != EXIT_FINE)
+        return code;
+    bool people_read = report_answer(
+        json_pack("{s:s, s:o}", "public_key", key, "file", json_text(made ? made : "")));
+    if (made && people_read)
         explain_new_key(invocation, made);
-    return code;
+    return EXIT_FINE;
 }
 
 /* ---- list and revoke ----------------------------------------------------------------------- */
@@ -102,9 +108,7 @@ enum exit_code cmd_key_list(struct invocation *invocation)
     enum exit_code code = invocation_ask(invocation, "peers", NULL, &body);
     if (code != EXIT_FINE)
         return code;
-    if (option_given(invocation, "json"))
-        print_json(json_incref(json_object_get(body, "peers")));
-    else
+    if (report_answer(json_incref(body)))
         print_peers(json_object_get(body, "peers"));
     json_decref(body);
     return EXIT_FINE;

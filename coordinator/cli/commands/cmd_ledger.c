@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/grid.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/base/io.h"
@@ -84,11 +85,10 @@ static enum exit_code print_matrix(struct invocation *invocation, json_t *argume
     if (code != EXIT_FINE)
         return code;
     const json_t *rows = json_object_get(body, "matrix");
-    if (option_given(invocation, "json"))
-        print_json(json_incref(json_object_get(body, "matrix")));
-    else if (option_given(invocation, "markdown"))
+    bool people_read = report_answer(json_incref(body));
+    if (people_read && option_given(invocation, "markdown"))
         print_ledger_markdown(rows, &invocation->arena, &text);
-    else
+    else if (people_read)
         grid_ledger(rows, screen.colours, &text);
     screen_write(&screen, &text);
     buf_release(&text);
@@ -118,6 +118,17 @@ static json_t *nested_entry(const json_t *flat)
     return entry;
 }
 
+/* The list of entries in what `farm ledger --json` printed; a bare list is taken, too. Steals. */
+static json_t *entries_of(json_t *document)
+{
+    json_t *list = json_object_get(json_object_get(document, "result"), "ledger");
+    if (!list)
+        return document;
+    json_incref(list);
+    json_decref(document);
+    return list;
+}
+
 static enum exit_code import_ledger(struct invocation *invocation, const char *path)
 {
     struct buf text = {0};
@@ -125,7 +136,7 @@ static enum exit_code import_ledger(struct invocation *invocation, const char *p
     json_error_t at = {0};
     if (io_read_file(path, LIMIT_REPLY_BYTES, &text, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
-    json_t *list = json_loadb((char *)text.data, text.size, 0, &at), *flat;
+    json_t *list = entries_of(json_loadb((char *)text.data, text.size, 0, &at)), *flat;
     buf_release(&text);
     if (!json_is_array(list)) {
         json_decref(list);
@@ -141,7 +152,7 @@ static enum exit_code import_ledger(struct invocation *invocation, const char *p
     json_decref(list);
     enum exit_code code =
         invocation_tell(invocation, "ledger-import", json_pack("{s:o}", "entries", entries));
-    if (code == EXIT_FINE)
+    if (code == EXIT_FINE && report_answer(json_pack("{s:I}", "imported", (json_int_t)count)))
         printf("imported %zu entries\n", count);
     return code;
 }
@@ -164,10 +175,7 @@ enum exit_code cmd_ledger(struct invocation *invocation)
     if (code != EXIT_FINE)
         return code;
     const json_t *ledger = json_object_get(body, "ledger");
-    if (option_given(invocation, "json"))
-        print_json(json_object_get(body, "ledger") ? json_incref(json_object_get(body, "ledger"))
-                                                   : json_array());
-    else
+    if (report_answer(json_incref(body)))
         print_entries(ledger, &invocation->arena, screen.colours, &text);
     screen_write(&screen, &text);
     buf_release(&text);

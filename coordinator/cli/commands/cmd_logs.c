@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_logs.c - `farm logs`: prints a log from the log store.
  *
+ * With --json each line is an event.
  * A pipe or file gets the builder's bytes unchanged. On a terminal, everything but text and
  * colours is removed, because a build's output must not control the terminal (CWE-150); --raw
  * turns that off. When the store falls silent, the coordinator is asked again where the log is.
@@ -8,10 +9,12 @@
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/logread.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/base/io.h"
 #include "proto/base/sanitize.h"
 #include "proto/json.h"
+#include "proto/limits.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -21,13 +24,40 @@
 struct output {
     bool strips;
     struct sanitizer sanitizer;
-    struct buf text;
+    struct buf text; /* what was stripped; with --json, the line that has no end yet */
     bool said_ahead; /* the message that the job has not started was printed */
 };
+
+static void report_line(struct output *output, const uint8_t *data, size_t size)
+{
+    buf_add(&output->text, data, size);
+    buf_add(&output->text, "", 1); /* a NUL within the line ends it for JSON */
+    report_event(json_pack("{s:o}", "line", json_text((char *)output->text.data)));
+    buf_clear(&output->text);
+}
+
+/* A line that never ends is cut: an event has a bound as everything else. */
+static void report_lines(struct output *output, const uint8_t *data, size_t size)
+{
+    while (size) {
+        const uint8_t *end = memchr(data, '\n', size);
+        size_t part = end ? (size_t)(end - data) : size;
+        if (end || output->text.size + part > LIMIT_TEXT_BYTES)
+            report_line(output, data, part);
+        else
+            buf_add(&output->text, data, part);
+        data += part + (end != NULL);
+        size -= part + (end != NULL);
+    }
+}
 
 static int write_out(void *context, const uint8_t *data, size_t size, struct err *err)
 {
     struct output *output = context;
+    if (report_wanted()) {
+        report_lines(output, data, size);
+        return 0;
+    }
     if (!output->strips)
         return io_write_all(STDOUT_FILENO, data, size, err);
     buf_clear(&output->text);
@@ -89,6 +119,7 @@ static enum exit_code read_once(struct invocation *invocation, const struct log_
     enum exit_code code = locate_log(invocation, wish, &body);
     if (code != EXIT_FINE)
         return code;
+    report_answer(json_incref(body));
     if (json_get_flag(body, "ahead")) {
         json_decref(body);
         wait_for_start(wish, &output->said_ahead);
@@ -115,6 +146,8 @@ enum exit_code log_print(struct invocation *invocation, const struct log_wish *w
     do
         code = read_once(invocation, wish, &output, &request, &again);
     while (code == EXIT_FINE && again);
+    if (report_wanted() && output.text.size)
+        report_line(&output, NULL, 0);
     buf_release(&output.text);
     return code;
 }

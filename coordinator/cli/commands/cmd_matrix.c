@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_matrix.c - `farm matrix` and `farm plan`: variants, and what a rebuild would do with them. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/commands/plan.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/json.h"
 
 #include <string.h>
 
-static void print_warnings(const json_t *body)
+void print_warnings(const json_t *body)
 {
     struct arena arena = {0};
     size_t index;
@@ -85,11 +87,10 @@ enum exit_code cmd_matrix(struct invocation *invocation)
     if (code != EXIT_FINE)
         return code;
     const json_t *items = json_object_get(body, "items");
-    if (option_given(invocation, "json")) {
-        print_json(json_incref(body));
-    } else if (option_given(invocation, "markdown")) {
+    bool people_read = report_answer(json_incref(body));
+    if (people_read && option_given(invocation, "markdown")) {
         print_matrix_markdown(items, &text);
-    } else {
+    } else if (people_read) {
         print_items(items, add_variant_row, columns, MATRIX_KEYS + 1, &text, screen.colours);
         buf_print(&text, "%zu variants\n", json_array_size(items));
     }
@@ -144,11 +145,12 @@ static void add_plan(struct table *table, struct arena *arena, const json_t *ite
 static void add_totals(const json_t *items, struct buf *out)
 {
     json_t *totals = json_object(), *item, *total;
-    size_t index, built_only = 0;
+    size_t index, built_only = 0, publishes = 0;
     const char *key, *separator = "";
     json_array_foreach(items, index, item)
     {
         key = json_get_text(item, "disposition", "");
+        publishes += json_get_flag(item, "publishes");
         built_only += *json_get_text(item, "not_published", "") != '\0';
         json_object_set_new(totals, key,
                             json_integer((json_int_t)json_get_u64(totals, key, 0) + 1));
@@ -158,35 +160,49 @@ static void add_totals(const json_t *items, struct buf *out)
         buf_print(out, "%s%lld %s", separator, (long long)json_integer_value(total), key);
         separator = ", ";
     }
+    if (publishes)
+        buf_print(out, "%s%zu to publish", separator, publishes);
     if (built_only)
         buf_print(out, "%s%zu of them built, not published", separator, built_only);
     buf_print(out, *separator ? "\n" : "no variant matches\n");
     json_decref(totals);
 }
 
-enum exit_code cmd_plan(struct invocation *invocation)
+enum exit_code plan_ask(struct invocation *invocation, json_t **plan)
+{
+    json_t *arguments = filter_arguments(invocation);
+    json_object_set_new(arguments, "publish", json_boolean(option_given(invocation, "publish")));
+    json_object_set_new(arguments, "force", json_boolean(option_given(invocation, "force")));
+    return invocation_ask(invocation, "plan", arguments, plan);
+}
+
+void plan_print(const json_t *plan)
 {
     static const struct column columns[] = {
         {"would", false}, {"branch", false}, {"package", false}, {"system", false},
         {"on", false},    {"begins", false}, {"takes", false},   {"because", false}};
-    json_t *arguments = filter_arguments(invocation), *body = NULL;
     struct buf text = {0};
     struct screen screen = screen_of(stdout);
-    json_object_set_new(arguments, "publish", json_boolean(option_given(invocation, "publish")));
-    json_object_set_new(arguments, "force", json_boolean(option_given(invocation, "force")));
-    enum exit_code code = invocation_ask(invocation, "plan", arguments, &body);
+    const json_t *items = json_object_get(plan, "items");
+    print_items(items, add_plan, columns, 8, &text, screen.colours);
+    add_totals(items, &text);
+    screen_write(&screen, &text);
+    buf_release(&text);
+}
+
+enum exit_code cmd_plan(struct invocation *invocation)
+{
+    json_t *plan = NULL;
+    enum exit_code code = plan_ask(invocation, &plan);
     if (code != EXIT_FINE)
         return code;
-    const json_t *items = json_object_get(body, "items");
-    if (option_given(invocation, "json")) {
-        print_json(json_incref(body));
-    } else {
-        print_items(items, add_plan, columns, 8, &text, screen.colours);
-        add_totals(items, &text);
-    }
-    screen_write(&screen, &text);
-    print_warnings(body);
-    buf_release(&text);
-    json_decref(body);
+    if (report_answer(json_incref(plan)))
+        plan_print(plan);
+    print_warnings(plan);
+    const char *refused = json_get_text(plan, "refused", "");
+    if (*refused)
+        fprintf(stderr, "farm: a rebuild would be refused: %s\n",
+                text_safe(&invocation->arena, refused));
+    json_decref(plan);
     return EXIT_FINE;
 }

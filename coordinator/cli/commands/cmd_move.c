@@ -13,8 +13,10 @@
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/process.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/storage/backup.h"
 #include "proto/base/io.h"
+#include "proto/json.h"
 #include "proto/limits.h"
 
 #include <stdarg.h>
@@ -165,6 +167,8 @@ static enum exit_code start_there(const struct move *move)
                     move->host, move->there, err.text);
     const char *endpoint =
         run_remote(move, &err, "sed -n 's/^control //p' %s/run/endpoints", move->quoted);
+    report_answer(
+        json_pack("{s:o, s:o}", "host", json_text(move->host), "home", json_text(move->there)));
     printf("the coordinator now runs on %s in %s and listens on %s\n"
            "Workers on other hosts know the old address: restart each with --connect and the new "
            "one; their builds continue\n",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/json.h"
 
@@ -44,9 +45,7 @@ enum exit_code cmd_notice_list(struct invocation *invocation)
     if (code != EXIT_FINE)
         return code;
     json_t *notices = json_object_get(body, "notices");
-    if (option_given(invocation, "json"))
-        print_json(json_incref(notices));
-    else
+    if (report_answer(json_pack("{s:O}", "notices", notices)))
         print_notices(invocation, notices);
     json_decref(body);
     return EXIT_FINE;
@@ -61,6 +60,7 @@ enum exit_code cmd_notice_test(struct invocation *invocation)
     enum exit_code code = invocation_ask(invocation, "notify-test", NULL, &body);
     if (code != EXIT_FINE)
         return code;
+    report_answer(json_incref(body));
     json_array_foreach(json_object_get(body, "told"), index, row)
     {
         printf("notified %s\n", text_safe(&invocation->arena, json_string_value(row)));

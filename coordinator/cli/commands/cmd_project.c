@@ -5,6 +5,7 @@
 #include "coordinator/cli/commands/init.h"
 #include "coordinator/cli/commands/yaml_list.h"
 #include "coordinator/cli/home.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/config/config.h"
 #include "proto/json.h"
@@ -21,6 +22,14 @@ static json_t *project_json(const struct config_project *project)
         json_array_append_new(branches, json_text(project->branches[i].name));
     return json_pack("{s:s, s:s, s:s, s:o}", "project", project->name, "url", project->url,
                      "builder", builder_names[project->builder], "branches", branches);
+}
+
+static json_t *projects_json(const struct config *config)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < config->projects_count; i++)
+        json_array_append_new(list, project_json(&config->projects[i]));
+    return json_pack("{s:o}", "projects", list);
 }
 
 static void print_projects(const struct config *config, struct arena *arena)
@@ -52,14 +61,8 @@ enum exit_code cmd_project_list(struct invocation *invocation)
     struct err err;
     int result =
         config_read(home_path(&invocation->arena, invocation->home, "farm.yaml"), &config, &err);
-    if (result == 0 && option_given(invocation, "json")) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < config.projects_count; i++)
-            json_array_append_new(list, project_json(&config.projects[i]));
-        print_json(list);
-    } else if (result == 0) {
+    if (result == 0 && report_answer(projects_json(&config)))
         print_projects(&config, &invocation->arena);
-    }
     config_release(&config);
     return result < 0 ? fail(EXIT_REFUSED, "%s", err.text) : EXIT_FINE;
 }

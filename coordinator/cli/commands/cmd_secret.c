@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_secret.c - `farm secret set`: reads a secret from standard input or a prompt without echo,
- * never from argv, which every user of the host can read. */
+ * never from argv, which every user of the host can read. `farm secret list` knows no values. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/report.h"
+#include "coordinator/cli/screen/print.h"
 #include "proto/json.h"
 #include "proto/limits.h"
 
@@ -10,6 +12,76 @@
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
+
+/* ---- list ---------------------------------------------------------------------------------- */
+
+/* "targets a, b; notices c" */
+static const char *uses_text(struct arena *arena, const json_t *secret)
+{
+    static const struct {
+        const char *key, *what;
+    } uses[] = {{"targets", "targets"}, {"recipients", "notices"}};
+    const char *text = "";
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        size_t index;
+        json_t *name;
+        json_array_foreach(json_object_get(secret, uses[i].key), index, name)
+        {
+            if (index == 0)
+                text = arena_print(arena, "%s%s%s ", text, *text ? "; " : "", uses[i].what);
+            text = arena_print(arena, "%s%s%s", text, index ? ", " : "", json_string_value(name));
+        }
+    }
+    return *text ? text : "nothing";
+}
+
+static void add_secret_row(struct table *table, struct arena *arena, const json_t *secret)
+{
+    const char *source = json_get_text(secret, "source", "");
+    bool missing = !strcmp(source, "missing"), has_size = json_get_u64(secret, "bytes", 0) != 0;
+    table_cell(table, INK_BOLD, json_get_text(secret, "name", ""));
+    table_cell(table, missing ? INK_BAD : INK_PLAIN, missing ? "not set" : source);
+    table_cell(table, INK_PLAIN,
+               has_size ? format_bytes(arena, json_get_u64(secret, "bytes", 0)) : "");
+    table_cell(table, INK_PLAIN, format_time(arena, json_get_u64(secret, "set_at", 0)));
+    table_cell(table, INK_PLAIN, uses_text(arena, secret));
+}
+
+static void print_secrets(struct invocation *invocation, const json_t *secrets)
+{
+    static const struct column columns[] = {
+        {"secret", false}, {"from", false}, {"size", true}, {"set", false}, {"used by", false}};
+    struct screen screen = screen_of(stdout);
+    struct table *table = table_create(columns, sizeof columns / sizeof *columns);
+    struct buf text = {0};
+    size_t index;
+    json_t *secret;
+    json_array_foreach(secrets, index, secret)
+    {
+        add_secret_row(table, &invocation->arena, secret);
+    }
+    if (index)
+        table_print(table, screen.colours, &text);
+    else
+        buf_print(&text, "no secrets: farm secret set NAME stores one\n");
+    screen_write(&screen, &text);
+    buf_release(&text);
+    table_destroy(table);
+}
+
+enum exit_code cmd_secret_list(struct invocation *invocation)
+{
+    json_t *body = NULL;
+    enum exit_code code = invocation_ask(invocation, "secret-list", NULL, &body);
+    if (code != EXIT_FINE)
+        return code;
+    if (report_answer(json_incref(body)))
+        print_secrets(invocation, json_object_get(body, "secrets"));
+    json_decref(body);
+    return EXIT_FINE;
+}
+
+/* ---- set ----------------------------------------------------------------------------------- */
 
 static void set_echo(bool on)
 {

@@ -3,6 +3,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/follow.h"
 #include "coordinator/cli/local_farmd.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/page.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
@@ -63,9 +64,7 @@ enum exit_code cmd_status(struct invocation *invocation)
     enum exit_code code = ask_status(invocation, &body);
     if (code != EXIT_FINE)
         return code;
-    if (option_given(invocation, "json"))
-        print_json(json_incref(body));
-    else
+    if (report_answer(json_incref(body)))
         print_status(invocation, body, option_given(invocation, "all"));
     json_decref(body);
     return EXIT_FINE;
@@ -141,9 +140,7 @@ enum exit_code cmd_runs(struct invocation *invocation)
     enum exit_code code = invocation_ask(invocation, "runs", NULL, &body);
     if (code != EXIT_FINE)
         return code;
-    if (option_given(invocation, "json"))
-        print_json(json_incref(json_object_get(body, "runs")));
-    else
+    if (report_answer(json_incref(body)))
         print_runs(invocation, json_object_get(body, "runs"));
     json_decref(body);
     return EXIT_FINE;

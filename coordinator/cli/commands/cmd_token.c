@@ -4,6 +4,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/own_address.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
@@ -105,11 +106,9 @@ static void print_made(struct invocation *invocation, const struct invitation *m
 {
     char number[9];
     snprintf(number, sizeof number, "%08x", made->number);
-    if (option_given(invocation, "json")) {
-        print_json(json_pack("{s:s, s:s, s:s, s:s}", "token", text, "number", number, "role", role,
-                             "endpoint", made->endpoint));
+    if (!report_answer(json_pack("{s:s, s:s, s:s, s:s}", "token", text, "number", number, "role",
+                                 role, "endpoint", made->endpoint)))
         return;
-    }
     printf("%s\n", text);
     fprintf(stderr, "To use it once before it expires, run there: %s join --token %.12s...\n",
             strcmp(role, "worker") != 0 ? "farm" : "farm-worker", text);
@@ -190,9 +189,7 @@ enum exit_code cmd_token_list(struct invocation *invocation)
     enum exit_code code = invocation_ask(invocation, "token-list", NULL, &body);
     if (code != EXIT_FINE)
         return code;
-    if (option_given(invocation, "json"))
-        print_json(json_incref(json_object_get(body, "tokens")));
-    else
+    if (report_answer(json_incref(body)))
         print_tokens(invocation, json_object_get(body, "tokens"));
     json_decref(body);
     return EXIT_FINE;
@@ -252,7 +249,9 @@ enum exit_code cmd_join(struct invocation *invocation)
         return fail(EXIT_USAGE, "name the token: --token farm1...");
     if (join_farm(invocation, &joined, &err))
         return fail(EXIT_REFUSED, "%s", err.text);
-    printf("joined the farm at %s as %s %s; farm status shows it\n", joined.control, joined.role,
-           joined.name);
+    if (report_answer(json_pack("{s:s, s:s, s:s}", "control", joined.control, "name", joined.name,
+                                "role", joined.role)))
+        printf("joined the farm at %s as %s %s; farm status shows it\n", joined.control,
+               joined.role, joined.name);
     return EXIT_FINE;
 }

@@ -10,11 +10,13 @@
 #include "coordinator/cli/hosts/up_remote.h"
 #include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/process.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/storage/backup.h"
 #include "proto/base/boot.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "proto/base/lockfile.h"
+#include "proto/json.h"
 #include "proto/keys.h"
 #include "proto/limits.h"
 
@@ -156,9 +158,12 @@ static enum exit_code ensure_coordinator(struct invocation *invocation,
     enum exit_code code = ensure_running(invocation, paths, &ran_before);
     if (code == EXIT_FINE)
         code = invocation_tell(invocation, "farm", NULL);
-    if (code == EXIT_FINE)
+    const char *endpoint = home_endpoint(&invocation->arena, invocation->home, "control");
+    if (code == EXIT_FINE &&
+        report_answer(json_pack("{s:{s:s, s:o, s:b}}", "coordinator", "endpoint", endpoint, "log",
+                                json_text(paths->log_file), "already", (int)ran_before)))
         printf("the coordinator %s at %s (log %s)\n", ran_before ? "already runs" : "started",
-               home_endpoint(&invocation->arena, invocation->home, "control"), paths->log_file);
+               endpoint, paths->log_file);
     return code;
 }
 
@@ -263,7 +268,9 @@ static enum exit_code stop_coordinator(struct invocation *invocation)
     int result = local_farmd_stop(&invocation->arena, invocation->home, &err);
     if (result < 0 || check_nobody_is_left(invocation, &err) < 0)
         return fail(EXIT_REFUSED, "the coordinator: %s", err.text);
-    puts(result ? "the coordinator was not running" : "the coordinator stopped; builds continue");
+    if (report_answer(json_pack("{s:b}", "ran", (int)(result == 0))))
+        puts(result ? "the coordinator was not running"
+                    : "the coordinator stopped; builds continue");
     return EXIT_FINE;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/report.h"
 #include "proto/base/version.h"
 #include "proto/json.h"
 
@@ -7,11 +8,11 @@
 
 enum exit_code cmd_version(struct invocation *invocation)
 {
-    if (!option_given(invocation, "json"))
-        return printf("farm %s\n", version_text) < 0 ? EXIT_REFUSED : EXIT_FINE;
+    (void)invocation;
     json_t *body = json_object();
     json_object_set_new(body, "version", json_text(FARM_VERSION));
     json_object_set_new(body, "commit", json_text(version_commit));
-    print_json(body);
+    if (report_answer(body))
+        printf("farm %s\n", version_text);
     return EXIT_FINE;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "coordinator/cli/screen/run_text.h"
 #include "proto/json.h"
@@ -323,11 +324,10 @@ enum exit_code cmd_why(struct invocation *invocation)
     enum exit_code code = invocation_ask(invocation, "why", arguments, &body);
     if (code != EXIT_FINE)
         return code;
-    if (option_given(invocation, "json"))
-        print_json(json_incref(body));
-    else if (json_object_get(body, "why"))
+    bool people_read = report_answer(json_incref(body));
+    if (people_read && json_object_get(body, "why"))
         print_why(json_object_get(body, "why"), &invocation->arena, screen.colours, &text);
-    else
+    else if (people_read)
         print_run(body, screen.colours, &text);
     screen_write(&screen, &text);
     buf_release(&text);

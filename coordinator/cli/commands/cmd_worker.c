@@ -2,6 +2,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/hosts/host_book.h"
 #include "coordinator/cli/hosts/local_worker.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/json.h"
 
@@ -121,9 +122,7 @@ enum exit_code cmd_worker_list(struct invocation *invocation)
     enum exit_code code = invocation_ask(invocation, "workers", NULL, &body);
     if (code != EXIT_FINE)
         return code;
-    if (option_given(invocation, "json"))
-        print_json(json_incref(json_object_get(body, "workers")));
-    else
+    if (report_answer(json_incref(body)))
         print_worker_table(invocation, json_object_get(body, "workers"));
     json_decref(body);
     return EXIT_FINE;

@@ -4,6 +4,7 @@
 #include "coordinator/cli/home.h"
 #include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/process.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/config/config.h"
 #include "proto/base/io.h"
 #include "proto/json.h"
@@ -235,6 +236,8 @@ enum exit_code yaml_reload(struct invocation *invocation, bool *runs)
         return EXIT_FINE;
     enum exit_code code = invocation_ask(invocation, "config-reload", NULL, &body);
     const json_t *changes = json_object_get(body, "changes");
+    if (code == EXIT_FINE)
+        report_answer(json_incref(body));
     if (code == EXIT_FINE)
         puts(json_array_size(changes) ? "the coordinator has taken farm.yaml:"
                                       : "the coordinator has farm.yaml as it is");

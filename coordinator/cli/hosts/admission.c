@@ -198,15 +198,16 @@ static enum standing peer_standing(const struct fleet_host *member, const json_t
     return by_name ? STANDING_TAKEN : STANDING_NEW;
 }
 
-static int enrol_key(struct admission *admission, const struct fleet_host *member, const char *verb,
+/* Enrols the host's key, or puts it in the place of the one that its name has. */
+static int enrol_key(struct admission *admission, const struct fleet_host *member, bool replaces,
                      struct err *err)
 {
-    return tell_coordinator(admission, verb,
-                            json_pack("{s:s, s:s, s:s, s:s, s:b}", "name", member->wanted.name,
-                                      "worker", member->wanted.name, "public_key",
-                                      member->public_key, "role", "worker", "may_publish",
-                                      (int)member->wanted.may_publish),
-                            err);
+    json_t *arguments =
+        json_pack("{s:s, s:s, s:b}", replaces ? "worker" : "name", member->wanted.name,
+                  "public_key", member->public_key, "may_publish", (int)member->wanted.may_publish);
+    if (!replaces)
+        json_object_set_new(arguments, "role", json_string("worker"));
+    return tell_coordinator(admission, replaces ? "worker-replace" : "enrol", arguments, err);
 }
 
 static int admit_key(struct admission *admission, const struct fleet_host *member, struct err *err)
@@ -222,11 +223,11 @@ static int admit_key(struct admission *admission, const struct fleet_host *membe
         break;
     case STANDING_NEW:
     case STANDING_CHANGES:
-        result = enrol_key(admission, member, "enrol", err);
+        result = enrol_key(admission, member, false, err);
         break;
     case STANDING_TAKEN:
         result = !strcmp(admission->replaces, member->wanted.name)
-                     ? enrol_key(admission, member, "worker-replace", err)
+                     ? enrol_key(admission, member, true, err)
                      : err_set(err,
                                "the name %s is taken by another host: choose another with --name "
                                "or, if this host was reinstalled, use --replace %s",

@@ -175,6 +175,30 @@ static void report_failure(const struct fleet_host *member)
     fail(EXIT_REFUSED, names_itself ? "%.0s%s" : "%s: %s", member->to.typed, member->error);
 }
 
+/* Why the host is not as it was asked for; "" if it is. */
+static const char *problem_of(const struct fleet_host *member)
+{
+    if (member->state == FLEET_FAILED)
+        return member->error;
+    return member->goal == FLEET_CHECK && member->plan.problem_count ? member->plan.problems[0]
+                                                                     : "";
+}
+
+json_t *deploy_screen_json(const struct deploy_screen *screen)
+{
+    json_t *hosts = json_array();
+    for (size_t i = 0; i < screen->count; i++) {
+        const struct fleet_host *member = &screen->members[i];
+        json_t *host = json_object();
+        json_object_set_new(host, "host", json_text(member->to.typed));
+        json_object_set_new(host, "worker", json_text(member->wanted.name));
+        json_object_set_new(host, "done", json_boolean(!*problem_of(member)));
+        json_object_set_new(host, "problem", json_text(problem_of(member)));
+        json_array_append_new(hosts, host);
+    }
+    return hosts;
+}
+
 size_t deploy_screen_report(struct deploy_screen *screen)
 {
     size_t problems = 0;

@@ -11,6 +11,8 @@
 #include "coordinator/cli/screen/print.h"
 #include "deploy/fleet.h"
 
+#include <jansson.h>
+
 struct deploy_screen {
     struct arena *arena;
     const struct fleet_host *members;
@@ -30,5 +32,7 @@ void deploy_screen_show(struct deploy_screen *screen, const struct fleet_host *m
 void deploy_screen_interrupt(struct deploy_screen *screen);
 /* Prints the result of each host. Returns how many checked hosts could not become workers. */
 size_t deploy_screen_report(struct deploy_screen *screen);
+/* The same as JSON: a list of the shape answer_deployed_host. A new reference. */
+json_t *deploy_screen_json(const struct deploy_screen *screen);
 
 #endif

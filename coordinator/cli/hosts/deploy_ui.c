@@ -3,6 +3,7 @@
 
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/process.h"
+#include "coordinator/cli/report.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 
@@ -162,6 +163,7 @@ enum exit_code deploy_ui_run(struct deploy_ui *ui)
     size_t bad = fleet_run(ui->members, ui->count, &ui->fleet);
     fflush(stdout);
     bad += deploy_screen_report(&ui->screen);
+    report_answer(json_pack("{s:o}", "hosts", deploy_screen_json(&ui->screen)));
     return bad ? EXIT_REFUSED : EXIT_FINE;
 }
 

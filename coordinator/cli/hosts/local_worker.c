@@ -6,6 +6,7 @@
 #include "coordinator/cli/hosts/host_book.h"
 #include "coordinator/cli/local_farmd.h"
 #include "coordinator/cli/process.h"
+#include "coordinator/cli/report.h"
 #include "proto/base/io.h"
 #include "proto/base/text.h"
 #include "proto/json.h"
@@ -149,6 +150,14 @@ static int adopt_process(const struct local_place *place, struct err *err)
                                                           : 0;
 }
 
+static void report_running(const struct local_worker *worker, const struct local_place *place,
+                           bool already)
+{
+    report_answer(json_pack("{s:{s:s, s:o, s:o, s:b}}", "worker", "worker", worker->name, "home",
+                            json_text(place->home), "log", json_text(place->log_file), "already",
+                            (int)already));
+}
+
 /* One that runs is stopped first when it must read other settings. */
 static enum exit_code run_worker(const struct local_worker *worker, const struct local_place *place,
                                  bool changed)
@@ -158,6 +167,7 @@ static enum exit_code run_worker(const struct local_worker *worker, const struct
         return fail(EXIT_REFUSED, "%s", err.text);
     bool runs = process_running(place->pid_file) != 0;
     if (runs && !changed) {
+        report_running(worker, place, true);
         printf("worker %s already runs (log %s)\n", worker->name, place->log_file);
         return EXIT_FINE;
     }
@@ -165,6 +175,7 @@ static enum exit_code run_worker(const struct local_worker *worker, const struct
         return fail(EXIT_REFUSED, "%s", err.text);
     if (start_process(place, &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
+    report_running(worker, place, false);
     if (runs)
         printf("worker %s runs with its new settings; its builds continue\n", worker->name);
     else

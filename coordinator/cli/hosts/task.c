@@ -3,6 +3,7 @@
 
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/logread.h"
+#include "coordinator/cli/report.h"
 #include "coordinator/cli/screen/print.h"
 #include "proto/base/clock.h"
 #include "proto/json.h"
@@ -104,24 +105,37 @@ static const char *smoke_text(struct invocation *invocation, const json_t *run, 
                        index == 1 ? "branch" : "branches", format_duration(arena, took_ms));
 }
 
+/* Runs the smoke task; *run is its last state, a new reference. */
+static enum exit_code run_smoke(struct invocation *invocation, const char *worker,
+                                const char **text, json_t **run)
+{
+    uint64_t from_ms = clock_boot_ms();
+    enum exit_code code =
+        run_task(invocation, worker, "worker-smoke", worker_arguments_of(worker), run);
+    if (code == EXIT_FINE)
+        *text = smoke_text(invocation, *run, clock_boot_ms() - from_ms, &code);
+    return code;
+}
+
 enum exit_code task_smoke(struct invocation *invocation, const char *worker, const char **text)
 {
     json_t *run = NULL;
-    uint64_t from_ms = clock_boot_ms();
-    enum exit_code code =
-        run_task(invocation, worker, "worker-smoke", worker_arguments_of(worker), &run);
-    if (code == EXIT_FINE)
-        *text = smoke_text(invocation, run, clock_boot_ms() - from_ms, &code);
+    enum exit_code code = run_smoke(invocation, worker, text, &run);
     json_decref(run);
     return code;
 }
 
 enum exit_code cmd_worker_smoke(struct invocation *invocation)
 {
-    const char *text = NULL;
-    enum exit_code code = task_smoke(invocation, invocation->arguments[0], &text);
-    if (text)
-        printf("%s: %s\n", invocation->arguments[0], text);
+    const char *worker = invocation->arguments[0], *text = NULL;
+    json_t *run = NULL;
+    enum exit_code code = run_smoke(invocation, worker, &text, &run);
+    if (text) {
+        report_answer(json_pack("{s:o}", "run", run));
+        printf("%s: %s\n", worker, text);
+    }
+    if (text && code != EXIT_FINE)
+        report_error(text);
     return code;
 }
 

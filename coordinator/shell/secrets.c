@@ -87,6 +87,14 @@ struct secret_facts secret_facts(const char *home, const char *name)
     return facts;
 }
 
+static bool is_among(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(names[i], name))
+            return true;
+    return false;
+}
+
 size_t secret_names(const char *home, const char ***names, struct arena *arena)
 {
     glob_t found = {0};
@@ -99,8 +107,7 @@ size_t secret_names(const char *home, const char ***names, struct arena *arena)
         size_t size = strlen(name), end = strlen(EXEC);
         if (size > end && !strcmp(name + size - end, EXEC))
             name[size - end] = '\0';
-        if (text_is_name(name, LIMIT_NAME_BYTES) &&
-            (!count || strcmp((*names)[count - 1], name) != 0))
+        if (text_is_name(name, LIMIT_NAME_BYTES) && !is_among(*names, count, name))
             (*names)[count++] = name;
     }
     globfree(&found);

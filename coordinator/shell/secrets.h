@@ -28,7 +28,7 @@ struct secret_facts {
 };
 /* Looks where secret_read would read, and runs no command. */
 struct secret_facts secret_facts(const char *home, const char *name);
-/* The names of the secrets in HOME/secrets, sorted; *names is in the arena. */
+/* The names of the secrets in HOME/secrets, each once; *names is in the arena. */
 size_t secret_names(const char *home, const char ***names, struct arena *arena);
 /* The expiry of the token in the secret, in seconds since 1970: the `exp` claim of a JWT (RFC 7519
  * section 4.1.4), decoded without checking the signature, as flox does. 0 when the secret is not a

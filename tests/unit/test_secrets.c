@@ -106,8 +106,9 @@ static void what_may_be_told_of_secrets(void **state)
     assert_int_equal(secret_names(place->home, &names, &place->arena), 0);
     assert_int_equal(secret_write(place->home, "minted", "old", 3, &err), 0);
     assert_int_equal(secret_write(place->home, "hub", "abcdef", 6, &err), 0);
+    assert_int_equal(secret_write(place->home, "minted-x", "x", 1, &err), 0); /* sorts between */
     assert_int_equal(io_write_file(exec, "touch ran\n", 10, 0600, true, &err), 0);
-    assert_int_equal(secret_names(place->home, &names, &place->arena), 2);
+    assert_int_equal(secret_names(place->home, &names, &place->arena), 3);
     assert_string_equal(names[0], "hub");
     assert_string_equal(names[1], "minted");
     struct secret_facts facts = secret_facts(place->home, "hub");

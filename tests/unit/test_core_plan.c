@@ -179,6 +179,26 @@ static void a_collision_blocks_its_names_alone(void **state)
     history_end(h);
 }
 
+/* What no host can build takes no name from another branch: nothing is red, and nobody must decide. */
+static void what_is_never_built_does_not_collide(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1 publish\nhello w1 x86_64-linux publish\nsubmit r1 publish\n"
+               "resolved 1 mps aarch64-darwin org=acme, mps aarch64-darwin org=acme branch=cuda, "
+               "b x86_64-linux org=acme");
+    assert_int_equal(must_run(history_farm(h), 1).warnings_count, 0);
+    for (uint64_t job = 1; job <= 2; job++) {
+        assert_int_equal(job_of(h, job).verdict, VERDICT_UNROUTABLE);
+        assert_string_equal(job_of(h, job).detail,
+                            "workers run on Linux only, not on aarch64-darwin");
+        assert_string_equal(lost(h, job), "");
+    }
+    assert_int_equal(job_of(h, 3).state, JOB_WAITING);
+    history_end(h);
+}
+
 /* The branches of a name, as words of items; what is said of each, "" that it is published. */
 struct collision_case {
     const char *policy;
@@ -1306,6 +1326,7 @@ int main(void)
         cmocka_unit_test(a_preflight_refuses_before_anything_starts),
         cmocka_unit_test(unchanged_packages_are_skipped),
         cmocka_unit_test(a_collision_blocks_its_names_alone),
+        cmocka_unit_test(what_is_never_built_does_not_collide),
         cmocka_unit_test(a_policy_decides_between_branches),
         cmocka_unit_test(a_branch_that_is_not_built_is_a_rival_all_the_same),
         cmocka_unit_test(the_ledger_speaks_for_a_branch_that_nobody_names),

@@ -105,6 +105,8 @@ enum exit_code invocation_tell(struct invocation *invocation, const char *verb, 
 enum exit_code invocation_connect(struct invocation *invocation);
 /* Prints JSON, indented, with a newline. Steals. */
 void print_json(json_t *value);
+/* Prints the answer's list `warnings`, a line each, to standard error. */
+void print_warnings(const json_t *answer);
 
 /* Parses a command line and runs its command; returns main()'s result. */
 enum exit_code farm_main(int argc, char **argv);

@@ -24,9 +24,9 @@ struct ticket {
     uint64_t tag;
     uint64_t run; /* the run to resolve; 0: a client waits for the answer */
     struct asker asker;
-    bool is_plan;
+    enum listing listing;
     bool has_pins; /* a retry: the answer lists the commits that are no longer available */
-    struct run_options options; /* plan: the options of the planned run; we own the texts */
+    struct run_options options; /* of a listing; we own the texts */
     struct arena arena;
 };
 
@@ -357,20 +357,56 @@ void resolver_run(struct resolver *resolver, uint64_t run)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+static json_t *render_found(struct resolver *resolver, const struct ticket *ticket,
+                            const struct discover_answer *answer)
+{
+    const struct farm *farm = resolver->shell->farm;
+    struct standing_found found = {answer->items, answer->rivals, answer->items_count,
+                                   answer->rivals_count};
+    switch (ticket->listing) {
+    case LISTING_MATRIX:
+        return render_matrix(answer->items, answer->items_count);
+    case LISTING_PLAN:
+        return render_plan(farm, &ticket->options, answer->items, answer->items_count,
+                           answer->rivals, answer->rivals_count);
+    case LISTING_STANDING:
+        break;
+    }
+    struct filter *filter = filter_parse(ticket->options.filter, NULL);
+    json_t *rows = filter ? render_standing(farm, filter, &found) : json_array();
+    filter_destroy(filter);
+    return rows;
+}
+
 static json_t *render_listing(struct resolver *resolver, const struct ticket *ticket,
                               const struct discover_answer *answer)
 {
-    json_t *body = json_object();
-    json_object_set_new(body, "items",
-                        ticket->is_plan
-                            ? render_plan(resolver->shell->farm, &ticket->options, answer->items,
-                                          answer->items_count, answer->rivals, answer->rivals_count)
-                            : render_matrix(answer->items, answer->items_count));
-    json_t *warnings = json_array();
+    json_t *body = json_object(), *warnings = json_array();
+    json_object_set_new(body, ticket->listing == LISTING_STANDING ? "matrix" : "items",
+                        render_found(resolver, ticket, answer));
+    if (*answer->problem)
+        json_array_append_new(warnings, json_text(answer->problem));
     for (size_t i = 0; i < answer->warnings_count; i++)
         json_array_append_new(warnings, json_text(answer->warnings[i]));
     json_object_set_new(body, "warnings", warnings);
     return body;
+}
+
+/* What is published stays known when git cannot be read. */
+static void answer_listing(struct resolver *resolver, struct ticket *ticket,
+                           const struct discover_answer *answer)
+{
+    json_t *body = NULL;
+    if (!*answer->problem || ticket->listing == LISTING_STANDING)
+        body = render_listing(resolver, ticket, answer);
+    if (body && *answer->problem && json_array_size(json_object_get(body, "matrix")) == 0) {
+        json_decref(body);
+        body = NULL;
+    }
+    if (body)
+        reply_answer(resolver->shell->replies, &ticket->asker, false, body);
+    else
+        reply_refuse(resolver->shell->replies, &ticket->asker, 3, "%s", answer->problem);
 }
 
 /* Completes the items of a local build with its bundle, so that any worker can get the commit;
@@ -434,11 +470,8 @@ static void take_child_answer(void *context, uint64_t tag, struct bytes bytes, c
         if (!*answer.problem)
             answer.problem = publish_problem(resolver, ticket->run, &answer);
         tell_resolved(resolver, ticket->run, &answer);
-    } else if (*answer.problem) {
-        reply_refuse(resolver->shell->replies, &ticket->asker, 3, "%s", answer.problem);
     } else {
-        reply_answer(resolver->shell->replies, &ticket->asker, false,
-                     render_listing(resolver, ticket, &answer));
+        answer_listing(resolver, ticket, &answer);
     }
     ticket_destroy(ticket);
 }
@@ -468,8 +501,8 @@ static size_t git_questions_of_key(const struct resolver *resolver, const struct
     return count;
 }
 
-void resolver_list(struct resolver *resolver, const struct asker *asker, const char *project,
-                   const char *filter, const struct run_options *options)
+void resolver_list(struct resolver *resolver, const struct asker *asker, enum listing listing,
+                   const struct run_options *options)
 {
     if (is_asked_already(resolver, asker))
         return;
@@ -482,12 +515,11 @@ void resolver_list(struct resolver *resolver, const struct asker *asker, const c
     }
     struct ticket *ticket = ticket_create(resolver);
     ticket->asker = *asker;
-    ticket->is_plan = options != NULL;
-    if (options) {
-        ticket->options = *options;
-        ticket->options.project = arena_text(&ticket->arena, options->project);
-        ticket->options.filter = arena_text(&ticket->arena, options->filter);
-    }
-    struct discover_question question = question_for(resolver->shell, project, filter);
+    ticket->listing = listing;
+    ticket->options = *options;
+    ticket->options.project = arena_text(&ticket->arena, options->project);
+    ticket->options.filter = arena_text(&ticket->arena, options->filter);
+    struct discover_question question =
+        question_for(resolver->shell, options->project, options->filter);
     ask_child(resolver, ticket, &question);
 }

@@ -6,19 +6,6 @@
 
 #include <string.h>
 
-static void print_warnings(const json_t *body)
-{
-    struct arena arena = {0};
-    size_t index;
-    json_t *warning;
-    fflush(stdout);
-    json_array_foreach(json_object_get(body, "warnings"), index, warning)
-    {
-        fprintf(stderr, "farm: %s\n", text_safe(&arena, json_string_value(warning)));
-    }
-    arena_clear(&arena);
-}
-
 static void print_items(const json_t *items,
                         void (*add)(struct table *, struct arena *, const json_t *),
                         const struct column *columns, size_t count, struct buf *text, bool colours)

@@ -235,6 +235,28 @@ static void counts_and_failures_stand_below(void **state)
     json_decref(run);
 }
 
+/* Branches of one name are told apart by their projects; where there is one project, it is not said. */
+static void branches_of_several_projects_have_their_names(void **state)
+{
+    (void)state;
+    static const char *const projects[] = {"tv", "tv", "torch"};
+    struct buf out = {0};
+    for (size_t count = 2; count <= 3; count++) {
+        json_t *branches = json_array();
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(branches,
+                                  json_pack("{s:s, s:s, s:s}", "project", projects[i], "branch",
+                                            i == 1 ? "next" : "main", "summary", "1/2 built"));
+        json_t *run = json_pack("{s:o}", "branches", branches);
+        run_print_branches(run, false, &out);
+        json_decref(run);
+    }
+    assert_string_equal(text_of(&out), "  main 1/2 built\n  next 1/2 built\n"
+                                       "  tv/main 1/2 built\n  tv/next 1/2 built\n"
+                                       "  torch/main 1/2 built\n");
+    buf_release(&out);
+}
+
 /* ---- the page that fits -------------------------------------------------------------------- */
 
 enum { PAGE_JOBS = 1295, PAGE_BRANCHES = 13 };
@@ -416,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_page_fits_the_terminal),
         cmocka_unit_test(what_a_limit_will_stop_is_a_line),
         cmocka_unit_test(counts_and_failures_stand_below),
+        cmocka_unit_test(branches_of_several_projects_have_their_names),
         cmocka_unit_test(the_last_line_is_exact),
         cmocka_unit_test(a_large_run_is_not_listed_whole),
     };

@@ -72,14 +72,27 @@ void run_summary(const json_t *run, struct buf *out)
     add_count(out, published_of(run, "held"), "held");
 }
 
-/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line for each branch. */
+static bool has_many_projects(const json_t *branches)
+{
+    const char *first = json_get_text(json_array_get(branches, 0), "project", "");
+    for (size_t i = 1; i < json_array_size(branches); i++)
+        if (strcmp(json_get_text(json_array_get(branches, i), "project", ""), first) != 0)
+            return true;
+    return false;
+}
+
+/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line for each branch; with its project
+ * where there are several. */
 static void add_branches(const json_t *branches, struct arena *arena, struct buf *out)
 {
+    bool many = has_many_projects(branches);
     size_t index;
     json_t *branch;
     json_array_foreach(branches, index, branch)
     {
-        buf_print(out, "  %s %s\n", text_safe(arena, json_get_text(branch, "branch", "")),
+        buf_print(out, "  %s%s%s %s\n",
+                  many ? text_safe(arena, json_get_text(branch, "project", "")) : "",
+                  many ? "/" : "", text_safe(arena, json_get_text(branch, "branch", "")),
                   json_get_text(branch, "summary", ""));
     }
 }

@@ -52,7 +52,7 @@ json_t *render_standing(const struct farm *farm, const struct filter *filter,
                         const struct standing_found *found);
 json_t *render_peers(const struct farm *farm);
 /* `farm matrix` and `farm plan`: discovered items; plan adds disposition, reason,
- * not_published (why a variant is built only), worker, start. */
+ * not_published (why a variant is built only), worker, start_ms, away (the worker is offline). */
 json_t *render_matrix(const struct plan_item *items, size_t count);
 json_t *render_plan(const struct farm *farm, const struct run_options *options,
                     const struct plan_item *items, size_t count, const struct plan_item *rivals,

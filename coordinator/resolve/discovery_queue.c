@@ -378,6 +378,13 @@ static json_t *render_found(struct resolver *resolver, const struct ticket *tick
     return rows;
 }
 
+static bool is_any_online(const struct farm *farm)
+{
+    struct farm_view view;
+    view_farm(farm, &view);
+    return view.workers_online > 0;
+}
+
 static json_t *render_listing(struct resolver *resolver, const struct ticket *ticket,
                               const struct discover_answer *answer)
 {
@@ -386,6 +393,9 @@ static json_t *render_listing(struct resolver *resolver, const struct ticket *ti
                         render_found(resolver, ticket, answer));
     if (*answer->problem)
         json_array_append_new(warnings, json_text(answer->problem));
+    if (ticket->listing == LISTING_PLAN && !is_any_online(resolver->shell->farm))
+        json_array_append_new(warnings, json_string("no worker is online: nothing begins until "
+                                                    "one is; `farm worker list` shows them"));
     for (size_t i = 0; i < answer->warnings_count; i++)
         json_array_append_new(warnings, json_text(answer->warnings[i]));
     json_object_set_new(body, "warnings", warnings);

@@ -989,6 +989,36 @@ static void a_plan_is_what_a_rebuild_does(void **state)
     history_end(h);
 }
 
+/* A plan promises nothing on a host that is away, and says so; one that is there goes first, however
+ * much it has to do. */
+static void a_plan_does_not_count_on_hosts_that_are_away(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\ntick 60000");
+    struct plan_item item;
+    struct plan_view view;
+    struct run_options options;
+    struct arena arena = {0};
+    shape_init(&plan_item_shape, &item);
+    shape_init(&run_options_shape, &options);
+    item.variant = (struct variant){"p", "main", "c1", "a", "x86_64-linux", "", "", "", ""};
+    item.recipe.builder = BUILDER_NIX;
+    view_plan(history_farm(h), &options, &item, 1, NULL, 0, &view, &arena);
+    assert_int_equal(view.disposition, PLAN_BUILD);
+    assert_true(view.away);
+    assert_string_equal(view.reason, "w1 is offline: it begins when a host that takes it is back");
+    history_do(h, "enrol w2\nhello w2 x86_64-linux slots=1\n"
+                  "submit r1\nresolved 1 j x86_64-linux, k x86_64-linux");
+    view_plan(history_farm(h), &options, &item, 1, NULL, 0, &view, &arena);
+    assert_false(view.away);
+    assert_int_equal(view.worker, 2);
+    assert_int_equal(view.start_ms, 60 * 60 * 1000);
+    assert_string_equal(view.reason, "");
+    arena_clear(&arena);
+    history_end(h);
+}
+
 static void an_archived_run_is_forgotten(void **state)
 {
     (void)state;
@@ -1363,6 +1393,7 @@ int main(void)
         cmocka_unit_test(warnings_stay_with_their_run),
         cmocka_unit_test(hosts_say_why_not),
         cmocka_unit_test(a_plan_is_what_a_rebuild_does),
+        cmocka_unit_test(a_plan_does_not_count_on_hosts_that_are_away),
         cmocka_unit_test(an_archived_run_is_forgotten),
         cmocka_unit_test(hosts_that_look_alike_differ_in_what_they_check),
         cmocka_unit_test(each_reason_has_its_words),

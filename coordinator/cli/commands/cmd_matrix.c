@@ -99,6 +99,8 @@ static enum ink disposition_ink(const char *disposition)
 static const char *start_text(struct arena *arena, const json_t *item)
 {
     uint64_t start_ms = json_get_u64(item, "start_ms", 0);
+    if (json_get_flag(item, "away"))
+        return "";
     return start_ms < 1000 ? "now" : arena_print(arena, "in %s", format_duration(arena, start_ms));
 }
 

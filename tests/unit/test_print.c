@@ -235,6 +235,21 @@ static void counts_and_failures_stand_below(void **state)
     json_decref(run);
 }
 
+static void a_closed_run_is_what_became_of_it(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    json_t *run =
+        json_pack("{s:i, s:s, s:i, s:{s:i, s:i, s:i, s:i}, s:{s:i, s:i, s:i}}", "run", 3, "state",
+                  "closed", "total", 18, "counts", "closed", 18, "ok", 14, "failed", 0,
+                  "unroutable", 4, "published", "wanted", 9, "done", 9, "built_only", 5);
+    run_print_progress(run, false, &out);
+    assert_string_equal(text_of(&out), "run 3 is closed: 14 ok, 0 failed, 9 published, 5 built "
+                                       "only, 4 unroutable\n");
+    buf_release(&out);
+    json_decref(run);
+}
+
 /* Branches of one name are told apart by their projects; where there is one project, it is not said. */
 static void branches_of_several_projects_have_their_names(void **state)
 {
@@ -441,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_page_fits_the_terminal),
         cmocka_unit_test(what_a_limit_will_stop_is_a_line),
         cmocka_unit_test(counts_and_failures_stand_below),
+        cmocka_unit_test(a_closed_run_is_what_became_of_it),
         cmocka_unit_test(branches_of_several_projects_have_their_names),
         cmocka_unit_test(the_last_line_is_exact),
         cmocka_unit_test(a_large_run_is_not_listed_whole),

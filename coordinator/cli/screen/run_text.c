@@ -116,6 +116,12 @@ void run_print_progress(const json_t *run, bool colours, struct buf *out)
              wanted = published_of(run, "wanted"), eta_ms = json_get_u64(run, "eta_ms", 0);
     buf_print(out, "run %llu is ", (unsigned long long)json_get_u64(run, "run", 0));
     ink_add(out, colours, INK_BOLD, json_get_text(run, "state", "unknown"));
+    if (!strcmp(json_get_text(run, "state", ""), "closed")) { /* how far it is says nothing then */
+        buf_print(out, ": ");
+        run_summary(run, out);
+        buf_print(out, "\n");
+        return;
+    }
     buf_print(out, ": %llu of %llu done", (unsigned long long)closed, (unsigned long long)total);
     add_count(out, busy, "on workers");
     add_count(out, run_count(run, "ready") + run_count(run, "waiting"), "waiting");

@@ -152,7 +152,9 @@ slice='package=*-cpu-armv9,*-cpu-avx2,*-darwin-mps,*cuda12_8-sm61-avx2
 	# shellcheck disable=SC2086
 	farm rebuild --publish --wait-all $slice >"$top/night" 2>&1 3>&- &
 	local rebuild=$!
-	wait_until 120 progress_is waits 2
+	wait_until 120 grep -q "all else is done; this waits until a host comes" "$top/night"
+	progress_is waits 2
+	[ "$(grep -c "5 jobs wait: no worker builds for aarch64-linux" "$top/night")" -eq 1 ]
 	answer status 2 | jq -e '.run | .counts.ok == 9 and .counts.failed == 0 and
 		.published.done == 6 and .published.built_only == 3'
 	screen status 2
@@ -212,7 +214,8 @@ slice='package=*-cpu-armv9,*-cpu-avx2,*-darwin-mps,*cuda12_8-sm61-avx2
 	begin --order "$preferred"
 	FARM_TIMEOUT_S=7200 farm rebuild --publish --wait-all >"$top/night" 2>&1 3>&- &
 	local rebuild=$!
-	wait_until 3600 progress_is waits 1
+	wait_until 3600 grep -q "all else is done; this waits until a host comes" "$top/night"
+	progress_is waits 1
 	screen status
 	says "382 jobs wait: no worker builds for aarch64-linux"
 	add_arm_host

@@ -99,8 +99,8 @@ static void add_hosts(struct forecast *forecast)
     assert(forecast->count <= query_counters(forecast->farm).worker && "hosts without an id");
 }
 
-/* Whether a job goes to `host` at `at_ms` rather than to `best`. A host that is away counts only when
- * no other one takes the job: nobody knows when it is back. */
+/* Whether a job goes to `host` at `at_ms` rather than to `best`. A host that is away counts only
+ * when no other one takes the job: nobody knows when it is back. */
 static bool is_better(const struct lanes *host, uint64_t at_ms, const struct lanes *best,
                       uint64_t best_ms)
 {

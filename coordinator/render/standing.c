@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* standing.c - the newest published commit of every variant, across runs.
  *
- * A variant is known when a branch of farm.yaml, a run or the ledger has it. It is `current` when the
- * published inputs are those of the branch's tip (else of the newest run), `older` when they have
- * changed since, and `never` when its branch has a target but the ledger does not have it; `lost`
- * when another branch publishes its name, and `none` when no host can build it. Variants of
+ * A variant is known when a branch of farm.yaml, a run or the ledger has it. It is `current` when
+ * the published inputs are those of the branch's tip (else of the newest run), `older` when they
+ * have changed since, and `never` when its branch has a target but the ledger does not have it;
+ * `lost` when another branch publishes its name, and `none` when no host can build it. Variants of
  * branches without a target are left out. Nothing is stored: it is computed each time.
  */
 #include "coordinator/matrix/filter.h"

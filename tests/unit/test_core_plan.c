@@ -179,7 +179,8 @@ static void a_collision_blocks_its_names_alone(void **state)
     history_end(h);
 }
 
-/* What no host can build takes no name from another branch: nothing is red, and nobody must decide. */
+/* What no host can build takes no name from another branch: nothing is red, and there is nothing to
+ * decide. */
 static void what_is_never_built_does_not_collide(void **state)
 {
     (void)state;
@@ -989,8 +990,8 @@ static void a_plan_is_what_a_rebuild_does(void **state)
     history_end(h);
 }
 
-/* A plan promises nothing on a host that is away, and says so; one that is there goes first, however
- * much it has to do. */
+/* A plan promises nothing on a host that is away, and says so; one that is there goes first,
+ * however much it has to do. */
 static void a_plan_does_not_count_on_hosts_that_are_away(void **state)
 {
     (void)state;

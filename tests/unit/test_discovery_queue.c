@@ -204,8 +204,8 @@ static size_t count_standing(struct rig *rig, const char *word, size_t *warnings
     return count;
 }
 
-/* What is published, and what is not, is known before any run; and where git is away, from what runs
- * saw, with a warning. */
+/* What is published, and what is not, is known before any run; and where git is away, from what
+ * runs saw, with a warning. */
 static void the_standing_is_known_before_any_run_and_without_git(void **state)
 {
     struct rig *rig = *state;

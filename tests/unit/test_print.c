@@ -250,7 +250,7 @@ static void a_closed_run_is_what_became_of_it(void **state)
     json_decref(run);
 }
 
-/* Branches of one name are told apart by their projects; where there is one project, it is not said. */
+/* Branches of one name are told apart by their projects; a single project is not named. */
 static void branches_of_several_projects_have_their_names(void **state)
 {
     (void)state;

@@ -81,8 +81,8 @@ static bool has_many_projects(const json_t *branches)
     return false;
 }
 
-/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line for each branch; with its project
- * where there are several. */
+/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line for each branch; with its
+ * project where there are several. */
 static void add_branches(const json_t *branches, struct arena *arena, struct buf *out)
 {
     bool many = has_many_projects(branches);

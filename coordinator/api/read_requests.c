@@ -133,9 +133,7 @@ void serve_ledger(struct shell *shell, const struct asker *asker, const json_t *
         reply_refuse(shell->replies, asker, 2, "%s", err.text);
         return;
     }
-    json_t *reply = json_get_flag(arguments, "matrix")
-                        ? object_with("matrix", render_standing(shell->farm, filter))
-                        : object_with("ledger", ledger_entries(shell->farm, filter));
+    json_t *reply = object_with("ledger", ledger_entries(shell->farm, filter));
     filter_destroy(filter);
     answer_request(shell, asker, reply);
 }

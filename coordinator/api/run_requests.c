@@ -60,14 +60,21 @@ void serve_plan(struct shell *shell, const struct asker *asker, const json_t *ar
 {
     struct run_options options = options_from(arguments);
     if (check_options(shell, asker, &options))
-        resolver_list(shell->resolver, asker, options.project, options.filter, &options);
+        resolver_list(shell->resolver, asker, LISTING_PLAN, &options);
 }
 
 void serve_matrix(struct shell *shell, const struct asker *asker, const json_t *arguments)
 {
     struct run_options options = options_from(arguments);
     if (check_options(shell, asker, &options))
-        resolver_list(shell->resolver, asker, options.project, options.filter, NULL);
+        resolver_list(shell->resolver, asker, LISTING_MATRIX, &options);
+}
+
+void serve_standing(struct shell *shell, const struct asker *asker, const json_t *arguments)
+{
+    struct run_options options = options_from(arguments);
+    if (check_options(shell, asker, &options))
+        resolver_list(shell->resolver, asker, LISTING_STANDING, &options);
 }
 
 static void submit_run(struct shell *shell, const struct asker *asker,

@@ -13,6 +13,7 @@
 
 void serve_matrix(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_plan(struct shell *shell, const struct asker *asker, const json_t *arguments);
+void serve_standing(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_rebuild(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_retry(struct shell *shell, const struct asker *asker, const json_t *arguments);
 void serve_build(struct shell *shell, const struct asker *asker, const json_t *arguments);

@@ -114,6 +114,9 @@ enum exit_code invocation_ask(struct invocation *invocation, const char *verb, j
 enum exit_code invocation_tell(struct invocation *invocation, const char *verb, json_t *arguments);
 /* Opens `invocation->client` if necessary; EXIT_FINE, or the error was printed. */
 enum exit_code invocation_connect(struct invocation *invocation);
+/* Prints the answer's list `warnings`, a line each, to standard error. */
+void print_warnings(const json_t *answer);
+
 /* Parses a command line and runs its command; returns main()'s result. */
 enum exit_code farm_main(int argc, char **argv);
 

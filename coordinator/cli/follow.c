@@ -35,10 +35,12 @@ struct follow {
     struct teller *teller;
     struct buf text;
     int interrupt_fd;
-    bool drawn;        /* the terminal shows a progress line */
-    uint64_t asked_ms; /* when the farm was asked last */
-    bool changed;      /* events arrived since then */
-    json_t *state;     /* the run's last answer; with jobs in FOLLOW_GRID */
+    bool drawn;           /* the terminal shows a progress line */
+    uint64_t asked_ms;    /* when the farm was asked last */
+    bool changed;         /* events arrived since then */
+    json_t *state;        /* the run's last answer; with jobs in FOLLOW_GRID */
+    struct buf waits;     /* the reasons why jobs wait for hosts, as told last */
+    bool is_left_waiting; /* told that nothing else is left */
 };
 
 /* ---- Ctrl-C -------------------------------------------------------------------------------- */
@@ -131,6 +133,39 @@ static enum exit_code end_interrupted(struct follow *follow)
     return EXIT_INTERRUPTED;
 }
 
+/* ---- what waits for a host ----------------------------------------------------------------- */
+
+static void list_reasons(const json_t *run, struct buf *out)
+{
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(run, "waits"), index, row)
+    {
+        buf_print(out, "%s\n", json_get_text(row, "reason", ""));
+    }
+}
+
+/* Says what waits for a host when the reasons are others than before, and once when nothing else is
+ * left: whoever goes home knows what to bring. */
+static void tell_waits(struct follow *follow)
+{
+    struct buf reasons = {0};
+    list_reasons(follow->state, &reasons);
+    bool changed = reasons.size != follow->waits.size ||
+                   (reasons.size && memcmp(reasons.data, follow->waits.data, reasons.size) != 0);
+    bool left = follow->wait_all && !strcmp(json_get_text(follow->state, "progress", ""), "waits");
+    bool shows_page = follow->mode == FOLLOW_GRID && follow->screen.is_terminal;
+    if (changed && !shows_page) {
+        erase_progress(follow);
+        run_print_waits(follow->state, follow->screen.colours, &follow->text);
+    }
+    if (left && !follow->is_left_waiting && !shows_page)
+        print_note(follow, "all else is done; this waits until a host comes (Ctrl-C leaves it)");
+    follow->is_left_waiting = left;
+    buf_release(&follow->waits);
+    follow->waits = reasons;
+}
+
 /* ---- asking -------------------------------------------------------------------------------- */
 
 /* Asks until there is an answer, because a run survives a restart of the coordinator. Steals
@@ -191,6 +226,7 @@ static enum exit_code refresh_state(struct follow *follow)
     if (code == EXIT_FINE) {
         json_decref(follow->state);
         follow->state = run;
+        tell_waits(follow);
         draw_state(follow);
     }
     return code;
@@ -347,6 +383,7 @@ static void follow_end(struct follow *follow)
     teller_destroy(follow->teller);
     json_decref(follow->state);
     buf_release(&follow->text);
+    buf_release(&follow->waits);
 }
 
 enum exit_code follow_run(struct invocation *invocation, uint64_t run, enum follow_mode mode,

@@ -134,3 +134,16 @@ enum exit_code invocation_tell(struct invocation *invocation, const char *verb, 
     json_decref(body);
     return code;
 }
+
+void print_warnings(const json_t *answer)
+{
+    struct arena arena = {0};
+    size_t index;
+    json_t *warning;
+    fflush(stdout);
+    json_array_foreach(json_object_get(answer, "warnings"), index, warning)
+    {
+        fprintf(stderr, "farm: %s\n", text_safe(&arena, json_string_value(warning)));
+    }
+    arena_clear(&arena);
+}

@@ -93,8 +93,10 @@ static const struct config_option target_options[] = {
      "you decide; newest: the one of the highest version line; versions: all, the lowest line "
      "first; order: the one that stands first in `order`. `wins` of a branch outranks it.",
      OPTION_ENUM, AT(struct config_target, collisions), .names = collisions_names},
-    {"order", NULL, "collisions: order only: branches (globs), the preferred first.", OPTION_TEXTS,
-     ITEMS(struct config_target, order)},
+    {"order", NULL,
+     "collisions: order only: branches (globs), the preferred first; PROJECT/BRANCH where two "
+     "projects have a branch of that name.",
+     OPTION_TEXTS, ITEMS(struct config_target, order)},
     END};
 
 static const struct config_option listener_options[] = {

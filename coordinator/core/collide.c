@@ -14,6 +14,7 @@
  */
 #include "coordinator/core/collide.h"
 
+#include "coordinator/core/route.h"
 #include "proto/base/seeded.h"
 #include "proto/base/text.h"
 
@@ -303,12 +304,19 @@ static void ask_ledger(const struct farm *farm, const struct run_options *option
     }
 }
 
+/* What can never be built is never published: it takes no name from another branch. */
+static bool claims_place(const struct plan_item *item)
+{
+    return item->target.kind != TARGET_NONE && !*item->problem &&
+           system_can_be_hosted(item->variant.system);
+}
+
 /* Appends the items that claim a place. */
 static size_t add_claimants(struct claimant *to, size_t count, const struct plan_item *items,
                             size_t item_count, struct claim_view *out)
 {
     for (size_t i = 0; i < item_count; i++)
-        if (items[i].target.kind != TARGET_NONE && !*items[i].problem)
+        if (claims_place(&items[i]))
             to[count++] = (struct claimant){&items[i], out ? &out[i] : NULL, i};
     return count;
 }

@@ -19,6 +19,7 @@ const char *const disposition_names[] = {"build",      "skip",    "join", "colli
 
 struct lanes {
     uint64_t worker;
+    bool away; /* not connected: its times count from when it is back */
     uint32_t slots, heavy;
     uint64_t *free_at, *heavy_free_at; /* from now */
 };
@@ -88,6 +89,7 @@ static void add_hosts(struct forecast *forecast)
             continue;
         struct lanes *host = &forecast->hosts[forecast->count++];
         host->worker = worker.worker;
+        host->away = worker.state == WORKER_OFFLINE;
         host->slots = worker.capabilities->slots;
         host->heavy = worker.capabilities->heavy_slots;
         host->free_at = arena_new(forecast->arena, (host->slots + 1) * sizeof(uint64_t));
@@ -95,6 +97,16 @@ static void add_hosts(struct forecast *forecast)
         add_running(forecast, host, farm.now_ms);
     }
     assert(forecast->count <= query_counters(forecast->farm).worker && "hosts without an id");
+}
+
+/* Whether a job goes to `host` at `at_ms` rather than to `best`. A host that is away counts only
+ * when no other one takes the job: nobody knows when it is back. */
+static bool is_better(const struct lanes *host, uint64_t at_ms, const struct lanes *best,
+                      uint64_t best_ms)
+{
+    if (!best || host->away != best->away)
+        return !best || best->away;
+    return at_ms < best_ms;
 }
 
 /* Puts one job where it can begin earliest. False when no known host can take it. */
@@ -113,7 +125,7 @@ static bool place_job(struct forecast *forecast, const struct want *want, uint64
             heavy ? host->heavy_free_at[earliest_lane(host->heavy_free_at, host->heavy)] : 0;
         if (heavy_at_ms > at_ms)
             at_ms = heavy_at_ms;
-        if (!best || at_ms < *start_ms) {
+        if (is_better(host, at_ms, best, *start_ms)) {
             best = host;
             *start_ms = at_ms;
         }
@@ -159,6 +171,16 @@ static uint64_t place_queue(struct forecast *forecast, uint64_t watched)
 
 /* ---- plan ---------------------------------------------------------------------------------- */
 
+/* The host of a plan that is not connected is named with what the plan then means. */
+static void say_away(const struct farm *farm, struct plan_view *plan, struct arena *arena)
+{
+    struct worker_view worker = must_worker(farm, plan->worker);
+    plan->away = worker.state == WORKER_OFFLINE;
+    if (plan->away)
+        plan->reason = arena_print(
+            arena, "%s is offline: it begins when a host that takes it is back", worker.name);
+}
+
 void view_plan(const struct farm *farm, const struct run_options *options,
                const struct plan_item *items, size_t count, const struct plan_item *rivals,
                size_t rival_count, struct plan_view *out, struct arena *arena)
@@ -189,7 +211,8 @@ void view_plan(const struct farm *farm, const struct run_options *options,
             continue;
         out[i].publishes = want.publish;
         out[i].duration_ms = duration_of(farm, &items[i]);
-        place_job(&forecast, &want, out[i].duration_ms, &out[i].worker, &out[i].start_ms);
+        if (place_job(&forecast, &want, out[i].duration_ms, &out[i].worker, &out[i].start_ms))
+            say_away(farm, &out[i], arena);
     }
 }
 

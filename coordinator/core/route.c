@@ -46,8 +46,7 @@ static const char *missing_text(enum fit closest, const struct want *want, struc
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-/* Workers run on Linux only. */
-static bool can_be_hosted(const char *system)
+bool system_can_be_hosted(const char *system)
 {
     static const char suffix[] = "-linux";
     size_t size = strlen(system), suffix_size = sizeof suffix - 1;
@@ -80,7 +79,7 @@ enum route route_of(const struct farm *farm, const struct want *want, const char
     uint64_t cursor = 0;
     enum fit closest = FIT_YES;
     *reason = "";
-    if (!can_be_hosted(want->item->variant.system)) {
+    if (!system_can_be_hosted(want->item->variant.system)) {
         *reason = never_text(want, arena);
         return ROUTE_NEVER;
     }

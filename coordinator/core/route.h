@@ -17,6 +17,9 @@ enum route {
     ROUTE_NEVER    /* its system is not known, or is not Linux: no worker ever runs it */
 };
 
+/* Whether a worker of any farm could run it: a system that is known, and Linux. */
+bool system_can_be_hosted(const char *system);
+
 /* A worker that has not yet said hello could take anything. Unless the result is ROUTE_OPEN,
  * *reason, in the arena, is the sentence that says what is missing and what would help. It names no
  * package, so that jobs which wait for the same thing have the same reason. */

@@ -305,6 +305,7 @@ struct plan_view {
     bool publishes;       /* BUILD: it is published when it is built */
     uint64_t worker;      /* BUILD: where a simulation of the queue puts it */
     uint64_t start_ms;    /* BUILD: from now, by the same simulation */
+    bool away;            /* BUILD: the worker is offline, and start_ms counts from its return */
     uint64_t duration_ms; /* learned, else the default */
 };
 /* Fills one view for each item, in the items' order. Rivals as in struct input_resolved. */

@@ -96,11 +96,14 @@ static struct target target_of(const struct site *site, const struct config_bran
     return none;
 }
 
-/* The place of a branch in a target's order, from 1; 0: not in it. */
-static uint32_t rank_of(const struct config_target *target, const char *branch)
+/* The place of a branch in a target's order, from 1; 0: not in it. Branches of several projects may
+ * have one name, so PROJECT/BRANCH names one, too. */
+static uint32_t rank_of(const struct site *site, const struct config_target *target,
+                        const char *branch)
 {
+    const char *full = arena_print(site->search->arena, "%s/%s", site->project->name, branch);
     for (size_t i = 0; i < target->order_count; i++)
-        if (glob_matches(target->order[i], branch))
+        if (glob_matches(target->order[i], branch) || glob_matches(target->order[i], full))
             return (uint32_t)i + 1;
     return 0;
 }
@@ -114,7 +117,7 @@ static struct claim claim_of(const struct site *site, const struct config_branch
         return claim;
     claim.policy = target->collisions;
     claim.wins = matches_any(branch->wins, branch->wins_count, package);
-    claim.rank = rank_of(target, at->name);
+    claim.rank = rank_of(site, target, at->name);
     claim.line = *branch->line ? branch->line : branch_line(at->name, site->search->arena);
     return claim;
 }

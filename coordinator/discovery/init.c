@@ -43,7 +43,7 @@ static bool has_program(const char *name)
 
 /* The number of packages per system, and of names that an earlier branch has, too. */
 struct package_tally {
-    size_t x86, arm, other, again;
+    size_t x86, arm, darwin, unknown, again;
 };
 
 static void count_package(struct package_tally *tally, const struct package *package,
@@ -56,8 +56,10 @@ static void count_package(struct package_tally *tally, const struct package *pac
         tally->x86++;
     else if (strcmp(variant.system, "aarch64-linux") == 0)
         tally->arm++;
+    else if (*variant.system)
+        tally->darwin++;
     else
-        tally->other++;
+        tally->unknown++;
     for (size_t i = 0; i < seen_count; i++)
         if (strcmp(seen[i], package->name) == 0) {
             tally->again++;
@@ -68,11 +70,15 @@ static void count_package(struct package_tally *tally, const struct package *pac
 
 static const char *branch_note(const struct package_tally *tally, struct arena *arena)
 {
-    const char *note =
-        arena_print(arena, "%zu packages: %zu for x86_64-linux, %zu for aarch64-linux",
-                    tally->x86 + tally->arm + tally->other, tally->x86, tally->arm);
-    if (tally->other)
-        note = arena_print(arena, "%s, %zu whose name does not show a system", note, tally->other);
+    const char *note = arena_print(
+        arena, "%zu packages: %zu for x86_64-linux, %zu for aarch64-linux",
+        tally->x86 + tally->arm + tally->darwin + tally->unknown, tally->x86, tally->arm);
+    if (tally->darwin)
+        note = arena_print(arena, "%s, %zu for macOS (not built: workers run on Linux only)", note,
+                           tally->darwin);
+    if (tally->unknown)
+        note =
+            arena_print(arena, "%s, %zu whose name does not show a system", note, tally->unknown);
     if (tally->again)
         note = arena_print(arena, "%s. A branch above also has %zu of these names.", note,
                            tally->again);

@@ -561,6 +561,7 @@ json_t *render_plan(const struct farm *farm, const struct run_options *options,
         set_flag(row, "publishes", plan[i].publishes);
         set_worker(row, "worker", farm, builds ? plan[i].worker : 0);
         set_number(row, "start_ms", builds ? plan[i].start_ms : 0);
+        set_flag(row, "away", plan[i].away);
         set_number(row, "duration_ms", plan[i].duration_ms);
     }
     arena_clear(&arena);

@@ -40,13 +40,19 @@ json_t *render_notice(const struct notice_view *notice);
 json_t *render_notices(const struct farm *farm);
 json_t *render_workers(const struct farm *farm);
 json_t *render_ledger_entry(const struct ledger_entry *entry);
-/* [{the variant, standing: current|older|never, target, published_commit, published_at, run,
- * verdict}...]: every variant that is published or has a target (standing.c). */
+/* What discovery found, with rivals as in struct input_resolved. */
+struct standing_found {
+    const struct plan_item *items, *rivals;
+    size_t count, rival_count;
+};
+/* [{the variant, standing: current|older|never|lost|none, target, published_commit, published_at,
+ * run, verdict}...]: every variant that is published or has a target (standing.c). */
 struct filter;
-json_t *render_standing(const struct farm *farm, const struct filter *filter);
+json_t *render_standing(const struct farm *farm, const struct filter *filter,
+                        const struct standing_found *found);
 json_t *render_peers(const struct farm *farm);
 /* `farm matrix` and `farm plan`: discovered items; plan adds disposition, reason,
- * not_published (why a variant is built only), worker, start. */
+ * not_published (why a variant is built only), worker, start_ms, away (the worker is offline). */
 json_t *render_matrix(const struct plan_item *items, size_t count);
 json_t *render_plan(const struct farm *farm, const struct run_options *options,
                     const struct plan_item *items, size_t count, const struct plan_item *rivals,

@@ -25,9 +25,9 @@ struct ticket {
     uint64_t tag;
     uint64_t run; /* the run to resolve; 0: a client waits for the answer */
     struct asker asker;
-    bool is_plan;
+    enum listing listing;
     bool has_pins; /* a retry: the answer lists the commits that are no longer available */
-    struct run_options options; /* plan: the options of the planned run; we own the texts */
+    struct run_options options; /* of a listing; we own the texts */
     struct arena arena;
 };
 
@@ -397,8 +397,15 @@ static void check_plan(struct resolver *resolver, const struct discover_answer *
     preflight_items(resolver->shell, answer->items, publishes, answer->items_count, found);
 }
 
-static json_t *render_plan_answer(struct resolver *resolver, const struct run_options *options,
-                                  const struct discover_answer *answer, json_t *warnings)
+static bool is_any_online(const struct farm *farm)
+{
+    struct farm_view view;
+    view_farm(farm, &view);
+    return view.workers_online > 0;
+}
+
+static json_t *plan_body(struct resolver *resolver, const struct run_options *options,
+                         const struct discover_answer *answer, json_t *warnings)
 {
     struct preflight_findings found = {.problem = ""};
     json_t *items = render_plan(resolver->shell->farm, options, answer->items, answer->items_count,
@@ -407,20 +414,63 @@ static json_t *render_plan_answer(struct resolver *resolver, const struct run_op
     check_plan(resolver, answer, items, &found);
     if (*found.warning)
         json_array_append_new(warnings, json_text(found.warning));
-    return json_pack("{s:o, s:o, s:o}", "items", items, "warnings", warnings, "refused",
-                     json_text(*refused ? refused : found.problem));
+    return json_pack("{s:o, s:s}", "items", items, "refused", *refused ? refused : found.problem);
+}
+
+static json_t *standing_body(struct resolver *resolver, const char *text,
+                             const struct discover_answer *answer)
+{
+    struct standing_found found = {answer->items, answer->rivals, answer->items_count,
+                                   answer->rivals_count};
+    struct filter *filter = filter_parse(text, NULL);
+    json_t *rows = filter ? render_standing(resolver->shell->farm, filter, &found) : json_array();
+    filter_destroy(filter);
+    return json_pack("{s:o}", "matrix", rows);
 }
 
 static json_t *render_listing(struct resolver *resolver, const struct ticket *ticket,
                               const struct discover_answer *answer)
 {
-    json_t *warnings = json_array();
+    json_t *body = NULL, *warnings = json_array();
+    if (*answer->problem)
+        json_array_append_new(warnings, json_text(answer->problem));
+    if (ticket->listing == LISTING_PLAN && !is_any_online(resolver->shell->farm))
+        json_array_append_new(warnings, json_string("no worker is online: nothing begins until "
+                                                    "one is; `farm worker list` shows them"));
     for (size_t i = 0; i < answer->warnings_count; i++)
         json_array_append_new(warnings, json_text(answer->warnings[i]));
-    if (ticket->is_plan)
-        return render_plan_answer(resolver, &ticket->options, answer, warnings);
-    return json_pack("{s:o, s:o}", "items", render_matrix(answer->items, answer->items_count),
-                     "warnings", warnings);
+    switch (ticket->listing) {
+    case LISTING_MATRIX:
+        body = json_pack("{s:o}", "items", render_matrix(answer->items, answer->items_count));
+        break;
+    case LISTING_PLAN:
+        body = plan_body(resolver, &ticket->options, answer, warnings);
+        break;
+    case LISTING_STANDING:
+        body = standing_body(resolver, ticket->options.filter, answer);
+        break;
+    }
+    json_object_set_new(body, "warnings", warnings);
+    return body;
+}
+
+/* What is published stays known when git cannot be read. */
+static void answer_listing(struct resolver *resolver, struct ticket *ticket,
+                           const struct discover_answer *answer)
+{
+    json_t *body = NULL;
+    if (!*answer->problem || ticket->listing == LISTING_STANDING)
+        body = render_listing(resolver, ticket, answer);
+    if (body && *answer->problem && json_array_size(json_object_get(body, "matrix")) == 0) {
+        json_decref(body);
+        body = NULL;
+    }
+    if (body)
+        reply_answer(resolver->shell->replies, &ticket->asker, false, body);
+    else
+        /* As a rebuild ends that selects nothing. */
+        reply_refuse(resolver->shell->replies, &ticket->asker,
+                     plan_selects_nothing(answer->problem) ? 2 : 3, "%s", answer->problem);
 }
 
 /* Completes the items of a local build with its bundle, so that any worker can get the commit;
@@ -469,13 +519,8 @@ static void take_child_answer(void *context, uint64_t tag, struct bytes bytes, c
         if (!*answer.problem)
             answer.problem = run_publish_problem(resolver, ticket->run, &answer);
         tell_resolved(resolver, ticket->run, &answer);
-    } else if (*answer.problem) {
-        /* As a rebuild ends that selects nothing. */
-        reply_refuse(resolver->shell->replies, &ticket->asker,
-                     plan_selects_nothing(answer.problem) ? 2 : 3, "%s", answer.problem);
     } else {
-        reply_answer(resolver->shell->replies, &ticket->asker, false,
-                     render_listing(resolver, ticket, &answer));
+        answer_listing(resolver, ticket, &answer);
     }
     ticket_destroy(ticket);
 }
@@ -505,8 +550,8 @@ static size_t git_questions_of_key(const struct resolver *resolver, const struct
     return count;
 }
 
-void resolver_list(struct resolver *resolver, const struct asker *asker, const char *project,
-                   const char *filter, const struct run_options *options)
+void resolver_list(struct resolver *resolver, const struct asker *asker, enum listing listing,
+                   const struct run_options *options)
 {
     if (is_asked_already(resolver, asker))
         return;
@@ -519,12 +564,11 @@ void resolver_list(struct resolver *resolver, const struct asker *asker, const c
     }
     struct ticket *ticket = ticket_create(resolver);
     ticket->asker = *asker;
-    ticket->is_plan = options != NULL;
-    if (options) {
-        ticket->options = *options;
-        ticket->options.project = arena_text(&ticket->arena, options->project);
-        ticket->options.filter = arena_text(&ticket->arena, options->filter);
-    }
-    struct discover_question question = question_for(resolver->shell, project, filter);
+    ticket->listing = listing;
+    ticket->options = *options;
+    ticket->options.project = arena_text(&ticket->arena, options->project);
+    ticket->options.filter = arena_text(&ticket->arena, options->filter);
+    struct discover_question question =
+        question_for(resolver->shell, options->project, options->filter);
     ask_child(resolver, ticket, &question);
 }

@@ -9,6 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "3 days", "5 hours", "20 minutes": rounded up, of a time that is an estimate. */
+static const char *span_text(char text[static 32], uint64_t seconds)
+{
+    static const struct {
+        uint64_t from_s, unit_s;
+        const char *name;
+    } units[] = {{2 * 86400, 86400, "days"}, {2 * 3600, 3600, "hours"}, {0, 60, "minutes"}};
+    size_t at = 0;
+    while (seconds < units[at].from_s)
+        at++;
+    snprintf(text, 32, "%llu %s", (unsigned long long)(seconds / units[at].unit_s + 1),
+             units[at].name);
+    return text;
+}
+
 /* The token must still be valid when the last package is published. */
 static void check_token(const struct shell *shell, const struct target *target, uint64_t expiry_s,
                         struct preflight_findings *found)
@@ -20,12 +35,14 @@ static void check_token(const struct shell *shell, const struct target *target, 
                  "the FloxHub token in secret %s has expired: set a new one with `farm secret set "
                  "%s`",
                  target->secret, target->secret);
-    else if (expiry_s < found->end_s)
-        snprintf(found->warning, sizeof found->warning,
-                 "the FloxHub token in secret %s ends about %llu minutes before this run: set a "
-                 "longer one with `farm secret set %s`, or publishing will be held",
-                 target->secret, (unsigned long long)(found->end_s - expiry_s) / 60 + 1,
-                 target->secret);
+    else if (expiry_s < found->end_s) {
+        char span[32];
+        snprintf(
+            found->warning, sizeof found->warning,
+            "the FloxHub token in secret %s ends about %s before this run does: set a longer one "
+            "with `farm secret set %s`, or publishing will be held",
+            target->secret, span_text(span, found->end_s - expiry_s), target->secret);
+    }
 }
 
 /* Checks a target before a run that publishes to it is accepted. */

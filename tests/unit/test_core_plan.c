@@ -179,6 +179,27 @@ static void a_collision_blocks_its_names_alone(void **state)
     history_end(h);
 }
 
+/* What no host can build takes no name from another branch: nothing is red, and there is nothing to
+ * decide. */
+static void what_is_never_built_does_not_collide(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1 publish\nhello w1 x86_64-linux publish\nsubmit r1 publish\n"
+               "resolved 1 mps aarch64-darwin org=acme, mps aarch64-darwin org=acme branch=cuda, "
+               "b x86_64-linux org=acme");
+    assert_int_equal(must_run(history_farm(h), 1).warnings_count, 0);
+    for (uint64_t job = 1; job <= 2; job++) {
+        assert_int_equal(job_of(h, job).verdict, VERDICT_UNROUTABLE);
+        assert_string_equal(job_of(h, job).detail,
+                            "workers run on Linux only, not on aarch64-darwin");
+        assert_string_equal(lost(h, job), "");
+    }
+    assert_int_equal(job_of(h, 3).state, JOB_WAITING);
+    history_end(h);
+}
+
 /* The branches of a name, as words of items; what is said of each, "" that it is published. */
 struct collision_case {
     const char *policy;
@@ -969,6 +990,36 @@ static void a_plan_is_what_a_rebuild_does(void **state)
     history_end(h);
 }
 
+/* A plan promises nothing on a host that is away, and says so; one that is there goes first,
+ * however much it has to do. */
+static void a_plan_does_not_count_on_hosts_that_are_away(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux slots=1\ntick 60000");
+    struct plan_item item;
+    struct plan_view view;
+    struct run_options options;
+    struct arena arena = {0};
+    shape_init(&plan_item_shape, &item);
+    shape_init(&run_options_shape, &options);
+    item.variant = (struct variant){"p", "main", "c1", "a", "x86_64-linux", "", "", "", ""};
+    item.recipe.builder = BUILDER_NIX;
+    view_plan(history_farm(h), &options, &item, 1, NULL, 0, &view, &arena);
+    assert_int_equal(view.disposition, PLAN_BUILD);
+    assert_true(view.away);
+    assert_string_equal(view.reason, "w1 is offline: it begins when a host that takes it is back");
+    history_do(h, "enrol w2\nhello w2 x86_64-linux slots=1\n"
+                  "submit r1\nresolved 1 j x86_64-linux, k x86_64-linux");
+    view_plan(history_farm(h), &options, &item, 1, NULL, 0, &view, &arena);
+    assert_false(view.away);
+    assert_int_equal(view.worker, 2);
+    assert_int_equal(view.start_ms, 60 * 60 * 1000);
+    assert_string_equal(view.reason, "");
+    arena_clear(&arena);
+    history_end(h);
+}
+
 static void an_archived_run_is_forgotten(void **state)
 {
     (void)state;
@@ -1306,6 +1357,7 @@ int main(void)
         cmocka_unit_test(a_preflight_refuses_before_anything_starts),
         cmocka_unit_test(unchanged_packages_are_skipped),
         cmocka_unit_test(a_collision_blocks_its_names_alone),
+        cmocka_unit_test(what_is_never_built_does_not_collide),
         cmocka_unit_test(a_policy_decides_between_branches),
         cmocka_unit_test(a_branch_that_is_not_built_is_a_rival_all_the_same),
         cmocka_unit_test(the_ledger_speaks_for_a_branch_that_nobody_names),
@@ -1342,6 +1394,7 @@ int main(void)
         cmocka_unit_test(warnings_stay_with_their_run),
         cmocka_unit_test(hosts_say_why_not),
         cmocka_unit_test(a_plan_is_what_a_rebuild_does),
+        cmocka_unit_test(a_plan_does_not_count_on_hosts_that_are_away),
         cmocka_unit_test(an_archived_run_is_forgotten),
         cmocka_unit_test(hosts_that_look_alike_differ_in_what_they_check),
         cmocka_unit_test(each_reason_has_its_words),

@@ -566,6 +566,30 @@ static void items_carry_their_claims(void **state)
     assert_int_equal(rig->answer.rivals_count, 0);
 }
 
+/* Two projects have a branch main: PROJECT/BRANCH tells them apart. */
+static void order_names_branches_of_projects(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = fixture(rig, "sample");
+    write_file(rig, "farm.yaml",
+               arena_print(&rig->arena,
+                           "targets: [{name: acme, kind: flox, collisions: order, branches: ['*'], "
+                           "order: [other/main, 'cuda-*', '*/main']}]\n"
+                           "projects:\n  - name: vision\n    url: %s\n"
+                           "    branches: [{name: main}, {name: cuda-13_0}]\n"
+                           "  - name: other\n    url: %s\n    branches: [{name: main}]\n",
+                           url, url));
+    ask_filter(rig, "gpu=sm121 isa=avx2");
+    assert_string_equal(rig->answer.problem, "");
+    assert_int_equal(rig->answer.items_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct plan_item *at = &rig->answer.items[i];
+        assert_int_equal(at->claim.rank, !strcmp(at->variant.project, "other")      ? 1
+                                         : !strcmp(at->variant.branch, "cuda-13_0") ? 2
+                                                                                    : 3);
+    }
+}
+
 static void a_commit_is_as_deep_as_its_history(void **state)
 {
     struct rig *rig = *state;
@@ -792,6 +816,12 @@ static void init_writes_a_config_that_works(void **state)
     assert_string_equal(rig->answer.problem, "");
     assert_int_equal(rig->answer.items_count, 67);
     assert_string_equal(rig->answer.items[0].variant.project, "build-torchvision");
+    buf_clear(&out);
+    argv[2] = fixture(rig, "failing");
+    assert_int_equal(io_run(argv, NULL, 1 << 20, 60000, &out, &rig->err), 0);
+    assert_non_null(strstr((char *)out.data,
+                           "      # 20 packages: 16 for x86_64-linux, 2 for aarch64-linux, 1 for "
+                           "macOS (not built: workers run"));
     buf_release(&out);
 }
 
@@ -811,6 +841,7 @@ int main(int argc, char **argv)
         TEST(inputs_are_what_a_recipe_takes_in),
         TEST(systems_without_an_isa),
         TEST(items_carry_their_claims),
+        TEST(order_names_branches_of_projects),
         TEST(a_commit_is_as_deep_as_its_history),
         TEST(a_branch_that_is_gone_is_one_warning),
         TEST(a_project_that_is_gone_leaves_the_others),

@@ -191,10 +191,44 @@ static void a_matrix_lists_what_a_run_would_build(void **state)
     assert_int_equal(rig->shell.sequence, before);
 }
 
+static size_t count_standing(struct rig *rig, const char *word, size_t *warnings)
+{
+    json_t *body = rig_get(rig, RIG_VIEWER, "standing", "{\"project\": \"sound\"}"), *row;
+    size_t index, count = 0;
+    json_array_foreach(json_object_get(body, "matrix"), index, row)
+    {
+        count += strcmp(json_string_value(json_object_get(row, "standing")), word) == 0;
+    }
+    *warnings = json_array_size(json_object_get(body, "warnings"));
+    json_decref(body);
+    return count;
+}
+
+/* What is published, and what is not, is known before any run; and where git is away, from what
+ * runs saw, with a warning. */
+static void the_standing_is_known_before_any_run_and_without_git(void **state)
+{
+    struct rig *rig = *state;
+    size_t warnings;
+    assert_int_equal(count_standing(rig, "never", &warnings), 2);
+    assert_int_equal(warnings, 0);
+    rig_sh(rig, "mv vision away");
+    assert_false(rig_ask(rig, RIG_VIEWER, "standing", "{\"project\": \"sound\"}").ok);
+    rig_sh(rig, "mv away vision");
+    add_host(rig);
+    assert_int_equal(rig_resolved(rig, rebuild(rig, "{\"project\": \"sound\"}")).state, RUN_OPEN);
+    rig_sh(rig, "mv vision away");
+    assert_int_equal(count_standing(rig, "never", &warnings), 2);
+    assert_int_equal(warnings, 1);
+}
+
 static bool is_asked(struct rig *rig, const struct asker *asker)
 {
     replies_were_sent(rig->shell.replies);
-    resolver_list(rig->shell.resolver, asker, "vision", "", NULL);
+    struct run_options options;
+    shape_init(&run_options_shape, &options);
+    options.project = "vision";
+    resolver_list(rig->shell.resolver, asker, LISTING_MATRIX, &options);
     return !replies_were_sent(rig->shell.replies);
 }
 
@@ -287,6 +321,7 @@ int main(int argc, char **argv)
         TEST(a_retry_builds_the_same_commits),
         TEST(a_retry_of_a_lost_commit_is_refused),
         TEST(a_matrix_lists_what_a_run_would_build),
+        TEST(the_standing_is_known_before_any_run_and_without_git),
         TEST(questions_of_a_key_are_bounded_and_asked_once),
         TEST(to_publish_nowhere_is_refused_at_once),
         TEST(a_run_without_its_secret_is_refused_at_once),

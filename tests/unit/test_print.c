@@ -235,6 +235,43 @@ static void counts_and_failures_stand_below(void **state)
     json_decref(run);
 }
 
+static void a_closed_run_is_what_became_of_it(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    json_t *run =
+        json_pack("{s:i, s:s, s:i, s:{s:i, s:i, s:i, s:i}, s:{s:i, s:i, s:i}}", "run", 3, "state",
+                  "closed", "total", 18, "counts", "closed", 18, "ok", 14, "failed", 0,
+                  "unroutable", 4, "published", "wanted", 9, "done", 9, "built_only", 5);
+    run_print_progress(run, false, &out);
+    assert_string_equal(text_of(&out), "run 3 is closed: 14 ok, 0 failed, 9 published, 5 built "
+                                       "only, 4 unroutable\n");
+    buf_release(&out);
+    json_decref(run);
+}
+
+/* Branches of one name are told apart by their projects; a single project is not named. */
+static void branches_of_several_projects_have_their_names(void **state)
+{
+    (void)state;
+    static const char *const projects[] = {"tv", "tv", "torch"};
+    struct buf out = {0};
+    for (size_t count = 2; count <= 3; count++) {
+        json_t *branches = json_array();
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(branches,
+                                  json_pack("{s:s, s:s, s:s}", "project", projects[i], "branch",
+                                            i == 1 ? "next" : "main", "summary", "1/2 built"));
+        json_t *run = json_pack("{s:o}", "branches", branches);
+        run_print_branches(run, false, &out);
+        json_decref(run);
+    }
+    assert_string_equal(text_of(&out), "  main 1/2 built\n  next 1/2 built\n"
+                                       "  tv/main 1/2 built\n  tv/next 1/2 built\n"
+                                       "  torch/main 1/2 built\n");
+    buf_release(&out);
+}
+
 /* ---- the page that fits -------------------------------------------------------------------- */
 
 enum { PAGE_JOBS = 1295, PAGE_BRANCHES = 13 };
@@ -297,9 +334,12 @@ static void a_page_fits_the_terminal(void **state)
     buf_clear(&out);
     page_print(&(struct page){.rows = 12, .columns = 40}, status, &out);
     assert_true(count_lines(&out) <= 11);
-    assert_non_null(strstr(text_of(&out), "  and 8 more\n"));
+    assert_non_null(strstr(text_of(&out), "  and 9 more\n"));
     for (const char *line = text_of(&out); *line; line += strcspn(line, "\n") + 1)
         assert_true(strcspn(line, "\n") <= 46); /* the last line is ours and may be longer */
+    /* What a person can do is broken, not cut. */
+    assert_non_null(strstr(text_of(&out), "host 400 jobs wait: no worker builds for\n"
+                                          "  aarch64-linux\n"));
     /* All of it: every branch has its grid, and no cell repeats a word. */
     buf_clear(&out);
     page_print(&(struct page){0}, status, &out);
@@ -416,6 +456,8 @@ int main(void)
         cmocka_unit_test(a_page_fits_the_terminal),
         cmocka_unit_test(what_a_limit_will_stop_is_a_line),
         cmocka_unit_test(counts_and_failures_stand_below),
+        cmocka_unit_test(a_closed_run_is_what_became_of_it),
+        cmocka_unit_test(branches_of_several_projects_have_their_names),
         cmocka_unit_test(the_last_line_is_exact),
         cmocka_unit_test(a_large_run_is_not_listed_whole),
     };

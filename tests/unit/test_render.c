@@ -208,11 +208,13 @@ static void a_published_job_is_in_the_ledger(void **state)
     history_end(h);
 }
 
-static void assert_standing(const struct history *h, const char *package, const char *standing)
+static void assert_found_standing(const struct history *h,
+                                  const struct standing_found *found_by_git, const char *package,
+                                  const char *standing)
 {
     struct err err;
     struct filter *filter = filter_parse("", &err);
-    json_t *rows = render_standing(history_farm(h), filter), *row;
+    json_t *rows = render_standing(history_farm(h), filter, found_by_git), *row;
     size_t index, found = 0;
     json_array_foreach(rows, index, row)
     {
@@ -224,6 +226,12 @@ static void assert_standing(const struct history *h, const char *package, const 
     assert_int_equal(found, *standing != 0);
     json_decref(rows);
     filter_destroy(filter);
+}
+
+static void assert_standing(const struct history *h, const char *package, const char *standing)
+{
+    static const struct standing_found nothing;
+    assert_found_standing(h, &nothing, package, standing);
 }
 
 /* What is published is measured by the newest run that saw the recipe; a build-only branch has no
@@ -239,6 +247,36 @@ static void a_variant_stands_by_its_newest_entry(void **state)
     assert_standing(h, "a", "current");
     history_do(h, "submit r2\nresolved 2 a x86_64-linux org=acme inputs=i2 commit=c2\n");
     assert_standing(h, "a", "older");
+    history_end(h);
+}
+
+/* What git has is known before any run; a name that another branch publishes, and what no host can
+ * build, are not missing. */
+static void variants_have_a_standing_before_any_run(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct plan_item items[4];
+    static const char *const rows[][4] = {{"a", "new", "x86_64-linux", "1"},
+                                          {"a", "main", "x86_64-linux", "2"},
+                                          {"b", "main", "x86_64-linux", "0"},
+                                          {"m", "main", "aarch64-darwin", "0"}};
+    for (size_t i = 0; i < 4; i++) {
+        shape_init(&plan_item_shape, &items[i]);
+        items[i].variant.package = rows[i][0];
+        items[i].variant.branch = rows[i][1];
+        items[i].variant.system = rows[i][2];
+        items[i].target = (struct target){.kind = TARGET_FLOX, .name = "acme"};
+        items[i].claim.policy = COLLISIONS_ORDER;
+        items[i].claim.rank = (uint32_t)(*rows[i][3] - '0');
+    }
+    /* The losing branch alone: the other one is its rival. */
+    struct standing_found found = {items + 1, items, 3, 1};
+    assert_found_standing(h, &found, "a", "lost");
+    assert_found_standing(h, &found, "b", "never");
+    assert_found_standing(h, &found, "m", "none");
+    found = (struct standing_found){items, NULL, 1, 0};
+    assert_found_standing(h, &found, "a", "never");
     history_end(h);
 }
 
@@ -413,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_coming_stop_is_shown),
         cmocka_unit_test(a_published_job_is_in_the_ledger),
         cmocka_unit_test(a_variant_stands_by_its_newest_entry),
+        cmocka_unit_test(variants_have_a_standing_before_any_run),
         cmocka_unit_test(a_branch_is_one_line),
         cmocka_unit_test(why_names_each_host),
         cmocka_unit_test(failed_attempts_are_told),

@@ -80,8 +80,7 @@ static enum exit_code print_matrix(struct invocation *invocation, json_t *argume
     json_t *body = NULL;
     struct buf text = {0};
     struct screen screen = screen_of(stdout);
-    json_object_set_new(arguments, "matrix", json_true());
-    enum exit_code code = invocation_ask(invocation, "ledger", arguments, &body);
+    enum exit_code code = invocation_ask(invocation, "standing", arguments, &body);
     if (code != EXIT_FINE)
         return code;
     const json_t *rows = json_object_get(body, "matrix");
@@ -91,6 +90,7 @@ static enum exit_code print_matrix(struct invocation *invocation, json_t *argume
     else if (people_read)
         grid_ledger(rows, screen.colours, &text);
     screen_write(&screen, &text);
+    print_warnings(body);
     buf_release(&text);
     json_decref(body);
     return EXIT_FINE;

@@ -8,19 +8,6 @@
 
 #include <string.h>
 
-void print_warnings(const json_t *body)
-{
-    struct arena arena = {0};
-    size_t index;
-    json_t *warning;
-    fflush(stdout);
-    json_array_foreach(json_object_get(body, "warnings"), index, warning)
-    {
-        fprintf(stderr, "farm: %s\n", text_safe(&arena, json_string_value(warning)));
-    }
-    arena_clear(&arena);
-}
-
 static void print_items(const json_t *items,
                         void (*add)(struct table *, struct arena *, const json_t *),
                         const struct column *columns, size_t count, struct buf *text, bool colours)
@@ -113,6 +100,8 @@ static enum ink disposition_ink(const char *disposition)
 static const char *start_text(struct arena *arena, const json_t *item)
 {
     uint64_t start_ms = json_get_u64(item, "start_ms", 0);
+    if (json_get_flag(item, "away"))
+        return "";
     return start_ms < 1000 ? "now" : arena_print(arena, "in %s", format_duration(arena, start_ms));
 }
 

@@ -2,7 +2,8 @@
 /* cmd_target.c - `farm target`: the places that packages are published to.
  *
  * `target add` does all that publishing needs on this side: the entry in farm.yaml with the
- * branches that publish there, and the permission for this machine's own worker. */
+ * branches that publish there and what happens to names that they share, and the permission for
+ * this machine's own worker. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/commands/yaml_list.h"
 #include "coordinator/cli/hosts/local_worker.h"
@@ -49,6 +50,20 @@ static bool is_word(const char *text)
                                  "/:@?=&+") == strlen(text);
 }
 
+/* `collisions` and `order` of the target, as lines; "" for farm.yaml's default. */
+static const char *policy_text(struct invocation *invocation)
+{
+    struct arena *arena = &invocation->arena;
+    const char *order = globs_as_yaml(arena, option_text(invocation, "order"));
+    const char *policy = option_given(invocation, "collisions")
+                             ? option_text(invocation, "collisions")
+                             : (order ? "order" : "");
+    if (!*policy)
+        return "";
+    return arena_print(arena, "    collisions: \"%s\"\n%s%s%s", policy, order ? "    order: [" : "",
+                       order ? order : "", order ? "]\n" : "");
+}
+
 static const char *item_text(struct invocation *invocation, const char *branches)
 {
     struct arena *arena = &invocation->arena;
@@ -63,7 +78,7 @@ static const char *item_text(struct invocation *invocation, const char *branches
                     is_flox ? "flox" : "nix-cache", is_flox ? "org" : "location", value);
     if (*secret)
         text = arena_print(arena, "%s    secret: \"%s\"\n", text, secret);
-    return arena_print(arena, "%s    branches: [%s]\n", text, branches);
+    return arena_print(arena, "%s    branches: [%s]\n%s", text, branches, policy_text(invocation));
 }
 
 static int add_target(struct invocation *invocation, const char *branches, struct err *err)
@@ -83,7 +98,8 @@ static int add_target(struct invocation *invocation, const char *branches, struc
 static enum exit_code check_words(struct invocation *invocation)
 {
     const char *words[] = {invocation->arguments[0], option_text(invocation, "flox"),
-                           option_text(invocation, "cache"), option_text(invocation, "secret")};
+                           option_text(invocation, "cache"), option_text(invocation, "secret"),
+                           option_text(invocation, "collisions")};
     if (option_given(invocation, "flox") == option_given(invocation, "cache"))
         return fail(EXIT_USAGE, "say where it publishes: --flox ORG or --cache URI");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -127,6 +143,8 @@ enum exit_code cmd_target_add(struct invocation *invocation)
     printf("added the target %s to farm.yaml, for these branches: %s\n", invocation->arguments[0],
            branches);
     code = yaml_reload(invocation, &runs);
+    if (code == EXIT_FINE) /* it counts the names that its branches share */
+        code = cmd_config_check(invocation);
     if (code == EXIT_FINE && runs)
         code = allow_local_worker(invocation);
     if (code == EXIT_FINE && option_given(invocation, "flox"))

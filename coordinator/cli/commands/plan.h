@@ -11,7 +11,5 @@
 enum exit_code plan_ask(struct invocation *invocation, json_t **plan);
 /* Prints the plan for people. */
 void plan_print(const json_t *plan);
-/* Prints the warnings in the answer to a plan or matrix to standard error. */
-void print_warnings(const json_t *body);
 
 #endif

@@ -15,17 +15,29 @@
 
 /* ---- the word in a cell -------------------------------------------------------------------- */
 
+enum ledger_standing {
+    STANDING_CURRENT,
+    STANDING_OLDER,
+    STANDING_NEVER,
+    STANDING_LOST,
+    STANDING_NONE,
+    STANDING_COUNT
+};
+enum { SHORT_COMMIT = 7 };
+
 /* The state of a variant in the ledger; its cell shows the published commit. */
 static const struct ledger_mark {
     const char *standing;
     enum ink ink;
+    const char *cell; /* without a published commit */
     const char *meaning;
-} standings[] = {
-    {"current", INK_GOOD, "published; unchanged since then"},
-    {"older", INK_NOTE, "published before its recipe changed"},
-    {"never", INK_BAD, "never published"},
+} standings[STANDING_COUNT] = {
+    {"current", INK_GOOD, "-", "published; unchanged since then"},
+    {"older", INK_NOTE, "-", "published before its recipe changed"},
+    {"never", INK_BAD, "-", "never published"},
+    {"lost", INK_DIM, "lost", "another branch publishes this name"},
+    {"none", INK_DIM, "none", "no host of a farm can build it"},
 };
-enum { STANDING_COUNT = sizeof standings / sizeof standings[0], SHORT_COMMIT = 7 };
 
 static const struct ledger_mark *ledger_standing(const json_t *row)
 {
@@ -47,7 +59,7 @@ static const char *cell_word(const json_t *job, enum ink *ink, struct arena *are
     }
     const char *commit = json_get_text(job, "published_commit", "");
     *ink = standing->ink;
-    return *commit ? arena_print(arena, "%.*s", SHORT_COMMIT, commit) : "-";
+    return *commit ? arena_print(arena, "%.*s", SHORT_COMMIT, commit) : standing->cell;
 }
 
 /* ---- sets of names in natural order -------------------------------------------------------- */
@@ -308,16 +320,18 @@ static void count_standings(const json_t *rows, size_t counts[STANDING_COUNT])
     }
 }
 
-/* "43 of 49 published, 3 of them older" */
+/* "43 of 49 published, 3 of them older; 7 by other branches" */
 static void print_standings(const struct branch *branch, struct buf *out)
 {
     size_t counts[STANDING_COUNT] = {0};
     count_standings(branch->placed, counts);
     count_standings(branch->others, counts);
-    size_t published = counts[0] + counts[1];
-    buf_print(out, "%zu of %zu published", published, published + counts[2]);
-    if (counts[1])
-        buf_print(out, ", %zu of them older", counts[1]);
+    size_t published = counts[STANDING_CURRENT] + counts[STANDING_OLDER];
+    buf_print(out, "%zu of %zu published", published, published + counts[STANDING_NEVER]);
+    if (counts[STANDING_OLDER])
+        buf_print(out, ", %zu of them older", counts[STANDING_OLDER]);
+    if (counts[STANDING_LOST])
+        buf_print(out, "; %zu by other branches", counts[STANDING_LOST]);
     buf_print(out, "\n");
 }
 
@@ -333,5 +347,8 @@ void grid_ledger(const json_t *rows, bool colours, struct buf *out)
         ink_add(out, colours, standings[i].ink, standings[i].standing);
         buf_print(out, " %s", standings[i].meaning);
     }
-    buf_print(out, shown ? "\n" : "nothing is published, and no variant to publish is known\n");
+    buf_print(
+        out,
+        shown ? "\n"
+              : "nothing is published, and no branch has a target: `farm target add` adds one\n");
 }

@@ -64,10 +64,60 @@ static void add_farm(const json_t *farm, bool colours, struct buf *out)
     arena_clear(&arena);
 }
 
+/* The bytes of a line that fit; escape sequences take no column. */
+static size_t fitting_bytes(const char *line, size_t size, size_t columns)
+{
+    size_t at = 0, used = 0;
+    while (at < size && used < columns) {
+        if (line[at] == '\033') {
+            at += strcspn(line + at, "m") + 1;
+            continue;
+        }
+        used += ((unsigned char)line[at] & 0xc0) != 0x80;
+        at++;
+    }
+    while (at < size && (((unsigned char)line[at] & 0xc0) == 0x80))
+        at++;
+    return at < size ? at : size;
+}
+
 /* ---- sections ------------------------------------------------------------------------------ */
 
-static void fill_sections(const json_t *status, bool colours, struct section *sections)
+enum { WRAP_INDENT = 2 };
+
+/* The bytes of a line that go before a break: whole words, or all that fits of one long word. */
+static size_t breaking_bytes(const char *line, size_t size, size_t columns)
 {
+    size_t fits = fitting_bytes(line, size, columns), at = fits;
+    while (at > 0 && at < size && line[at] != ' ')
+        at--;
+    return at > WRAP_INDENT ? at : fits;
+}
+
+/* Breaks lines that are wider than the page: what a person has to do must not be cut off. */
+static void wrap_lines(struct buf *text, size_t columns)
+{
+    struct buf wrapped = {0};
+    const char *line = text->size ? (const char *)text->data : "";
+    while (*line) {
+        size_t size = strcspn(line, "\n"), bytes = breaking_bytes(line, size, columns);
+        buf_add(&wrapped, line, bytes);
+        buf_print(&wrapped, "\n");
+        line += bytes;
+        while ((line += strspn(line, " "), size = strcspn(line, "\n")) > 0) {
+            bytes = breaking_bytes(line, size, columns - WRAP_INDENT);
+            buf_print(&wrapped, "%*s%.*s\n", WRAP_INDENT, "", (int)bytes, line);
+            line += bytes;
+        }
+        line += *line == '\n';
+    }
+    buf_release(text);
+    *text = wrapped;
+}
+
+static void fill_sections(const struct page *page, const json_t *status, struct section *sections)
+{
+    bool colours = page->colours;
     const json_t *run = json_object_get(status, "run");
     if (json_is_object(run)) {
         grid_print(run, colours, &sections[SECTION_GRID].text);
@@ -81,6 +131,10 @@ static void fill_sections(const json_t *status, bool colours, struct section *se
     }
     if (json_object_get(status, "farm"))
         add_farm(json_object_get(status, "farm"), colours, &sections[SECTION_FARM].text);
+    if (page->columns > WRAP_INDENT) {
+        wrap_lines(&sections[SECTION_WAITS].text, page->columns);
+        wrap_lines(&sections[SECTION_FARM].text, page->columns);
+    }
     for (size_t i = 0; i < SECTION_COUNT; i++)
         for (size_t at = 0; at < sections[i].text.size; at++)
             sections[i].lines += sections[i].text.data[at] == '\n';
@@ -143,23 +197,6 @@ static void choose_sections(const struct page *page, struct section *sections)
 
 /* ---- printing ------------------------------------------------------------------------------ */
 
-/* The bytes of a line that fit; escape sequences take no column. */
-static size_t fitting_bytes(const char *line, size_t size, size_t columns)
-{
-    size_t at = 0, used = 0;
-    while (at < size && used < columns) {
-        if (line[at] == '\033') {
-            at += strcspn(line + at, "m") + 1;
-            continue;
-        }
-        used += ((unsigned char)line[at] & 0xc0) != 0x80;
-        at++;
-    }
-    while (at < size && (((unsigned char)line[at] & 0xc0) == 0x80))
-        at++;
-    return at < size ? at : size;
-}
-
 static void add_line(const struct page *page, const char *line, size_t size, struct buf *out)
 {
     size_t fits = page->columns ? fitting_bytes(line, size, page->columns) : size;
@@ -184,7 +221,7 @@ void page_print(const struct page *page, const json_t *status, struct buf *out)
 {
     struct section sections[SECTION_COUNT] = {0};
     bool is_cut = false;
-    fill_sections(status, page->colours, sections);
+    fill_sections(page, status, sections);
     choose_sections(page, sections);
     for (size_t i = 0; i < SECTION_COUNT; i++) {
         is_cut |= sections[i].shown < sections[i].lines;

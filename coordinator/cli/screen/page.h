@@ -12,8 +12,9 @@
 #include <jansson.h>
 
 struct page {
-    size_t rows;    /* that there are; 0: no limit, all is shown */
-    size_t columns; /* lines are cut here; 0: never */
+    size_t rows; /* that there are; 0: no limit, all is shown */
+    size_t
+        columns; /* lines are cut here, and broken where they say what a person can do; 0: never */
     bool colours;
 };
 

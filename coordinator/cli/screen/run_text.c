@@ -72,14 +72,27 @@ void run_summary(const json_t *run, struct buf *out)
     add_count(out, published_of(run, "held"), "held");
 }
 
-/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line for each branch. */
+static bool has_many_projects(const json_t *branches)
+{
+    const char *first = json_get_text(json_array_get(branches, 0), "project", "");
+    for (size_t i = 1; i < json_array_size(branches); i++)
+        if (strcmp(json_get_text(json_array_get(branches, i), "project", ""), first) != 0)
+            return true;
+    return false;
+}
+
+/* "  main 43/49 published, 2 failed (1 cause), 4 building", a line for each branch; with its
+ * project where there are several. */
 static void add_branches(const json_t *branches, struct arena *arena, struct buf *out)
 {
+    bool many = has_many_projects(branches);
     size_t index;
     json_t *branch;
     json_array_foreach(branches, index, branch)
     {
-        buf_print(out, "  %s %s\n", text_safe(arena, json_get_text(branch, "branch", "")),
+        buf_print(out, "  %s%s%s %s\n",
+                  many ? text_safe(arena, json_get_text(branch, "project", "")) : "",
+                  many ? "/" : "", text_safe(arena, json_get_text(branch, "branch", "")),
                   json_get_text(branch, "summary", ""));
     }
 }
@@ -103,6 +116,12 @@ void run_print_progress(const json_t *run, bool colours, struct buf *out)
              wanted = published_of(run, "wanted"), eta_ms = json_get_u64(run, "eta_ms", 0);
     buf_print(out, "run %llu is ", (unsigned long long)json_get_u64(run, "run", 0));
     ink_add(out, colours, INK_BOLD, json_get_text(run, "state", "unknown"));
+    if (!strcmp(json_get_text(run, "state", ""), "closed")) { /* how far it is says nothing then */
+        buf_print(out, ": ");
+        run_summary(run, out);
+        buf_print(out, "\n");
+        return;
+    }
     buf_print(out, ": %llu of %llu done", (unsigned long long)closed, (unsigned long long)total);
     add_count(out, busy, "on workers");
     add_count(out, run_count(run, "ready") + run_count(run, "waiting"), "waiting");

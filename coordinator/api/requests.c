@@ -112,7 +112,7 @@ static const struct verb verbs[] = {
      ACT_FRESH,
      serve_plan},
     {{"standing", ROLE_VIEWER, "The newest publication of each variant, also of those without one",
-      PARAMETERS(FILTER), &answer_standings},
+      PARAMETERS(PROJECT, FILTER), &answer_standings},
      ACT_FRESH,
      serve_standing},
     {{"rebuild", ROLE_OPERATOR, "Build the matrix, or a part of it",

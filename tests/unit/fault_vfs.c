@@ -140,7 +140,7 @@ static struct tracked *track(struct fault_vfs *vfs, const char *path)
     struct tracked *file = mem_new(sizeof *file);
     file->path = mem_text(path);
     file->last = &file->first;
-    if (io_exists(path) && io_peek_file(path, FILE_BYTES_MAX, &file->durable))
+    if (io_exists(path) && !io_peek_file(path, FILE_BYTES_MAX, &file->durable))
         abort();
     file->next = vfs->files;
     vfs->files = file;

@@ -154,8 +154,10 @@ static void stop_child(struct keeping *keeping)
 {
     struct pollfd wait = {.fd = keeping->signals, .events = POLLIN};
     uint64_t deadline_ms = clock_boot_ms() + keeping->keeper->times.stop_ms_max;
-    if (keeping->child)
+    if (keeping->child) {
         kill(keeping->child, SIGTERM);
+        kill(keeping->child, SIGCONT); /* a stopped process takes no TERM */
+    }
     while (keeping->child) {
         uint64_t now = clock_boot_ms();
         if (now >= deadline_ms) {

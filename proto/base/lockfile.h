@@ -4,7 +4,7 @@
  * The lock says who runs, not the text of the file: the kernel names its holder (fcntl(2), F_GETLK)
  * and releases it when the process ends, however it ends. The text is the holder's pid, for people.
  * The file is never removed, because two processes could then hold the locks of two files with one
- * name.
+ * name. Only its owner may open it, because a read lock of another user would keep its owner out.
  *
  * A lock belongs to the process: a second lockfile_take of the same path in one process succeeds,
  * and closing either descriptor releases the lock; so does lockfile_holder, which a holder must not

@@ -152,7 +152,7 @@ static void the_log_stays_within_its_limit(void **state)
     struct seen seen = {.ends_max = 1};
     place_write(place, "log", "longer than ten bytes\n");
     assert_int_equal(keep(place, "exit 0", &quick, &seen), 1);
-    assert_string_equal(place_read(place, "log.1"), "longer than ten bytes\n");
+    assert_string_equal(place_read(place, "log.1"), "ten bytes\n");
     assert_string_equal(place_read(place, "log"), "");
 }
 

@@ -68,8 +68,10 @@ static int refuse(int fd, const char *path, struct err *err)
 {
     pid_t pid = holder_of(fd);
     if (pid > 0)
-        return err_set(err, "process %ld has locked %s", (long)pid, path);
-    return err_set(err, "a process in another container or on another host has locked %s", path);
+        err_set(err, "process %ld has locked %s", (long)pid, path);
+    else
+        err_set(err, "a process in another container or on another host has locked %s", path);
+    return LOCKFILE_HELD;
 }
 
 static int await_lock(int fd, const char *path, uint64_t wait_ms, struct err *err)
@@ -94,9 +96,10 @@ int lockfile_take(const char *path, uint64_t wait_ms, struct err *err)
                        errno == ENOTSUP ? "it is no regular file" : strerror(errno));
     /* Whoever may read a file may lock it against writers. An older version made it readable. */
     fchmod(fd, 0600);
-    if (await_lock(fd, path, wait_ms, err) < 0) {
+    int failed = await_lock(fd, path, wait_ms, err);
+    if (failed) {
         close(fd);
-        return -1;
+        return failed;
     }
     /* The text is only for people, so a full disk is no reason to fail. */
     int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());

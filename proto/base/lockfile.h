@@ -22,8 +22,9 @@
 #define LOCKFILE_UNSEEN ((pid_t)-1)
 
 /* Creates and locks the file; waits at most `wait_ms` for its present holder. Returns a descriptor
- * that holds the lock until it is closed or the process ends; -1 with err. The error names the
- * holder if another process has the lock. */
+ * that holds the lock until it is closed or the process ends. LOCKFILE_HELD with err that names the
+ * holder if another process has the lock; -1 with err if there is no file to lock. */
+enum { LOCKFILE_HELD = -2 };
 int lockfile_take(const char *path, uint64_t wait_ms, struct err *err);
 /* Who has the lock: a pid, 0 for nobody, or LOCKFILE_UNSEEN. */
 pid_t lockfile_holder(const char *path);

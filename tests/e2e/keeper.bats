@@ -185,6 +185,19 @@ at_once() {
 }
 
 # One of an older version is such a process. Its endpoints are how clients reach it.
+@test "a lock file that cannot be opened is named, and nobody else is blamed" {
+	farm_up
+	farm down
+	local name
+	for name in up.lock keeper.pid farmd.pid; do
+		rm -f "$FARM_HOME/run/$name"
+		ln -s /nowhere "$FARM_HOME/run/$name"
+		refuses 3 "cannot open $FARM_HOME/run/$name" farm up --no-worker
+		[[ $output != *another* ]]
+		rm -f "$FARM_HOME/run/$name"
+	done
+}
+
 @test "up and down fail while another process uses the journal, and leave its endpoints" {
 	farm_up
 	farm down

@@ -55,7 +55,7 @@ static void its_holder_is_known_whatever_the_file_says(void **state)
     assert_int_equal(write(file, "1\n", 2), 2);
     close(file);
     assert_int_equal(lockfile_holder(path), pid);
-    assert_int_equal(lockfile_take(path, 0, &err), -1);
+    assert_int_equal(lockfile_take(path, 0, &err), LOCKFILE_HELD);
     assert_non_null(
         strstr(err.text, arena_print(&place->arena, "process %ld has locked", (long)pid)));
 
@@ -91,7 +91,7 @@ static void who_waits_gets_it_when_it_is_free(void **state)
     struct io_spawn spawn = {
         .argv = argv, .stdin_fd = -1, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO};
     struct err err;
-    assert_int_equal(lockfile_take(path, 1, &err), -1);
+    assert_int_equal(lockfile_take(path, 1, &err), LOCKFILE_HELD);
     assert_true(io_spawn(&spawn, &err) > 0);
     int fd = lockfile_take(path, 20000, &err);
     assert_true(fd >= 0);

@@ -122,9 +122,11 @@ int keep_main(const char *home)
                                   .again = start_again,
                                   .context = &keep};
     int result = io_make_folders(arena_print(&arena, "%s/run", home), 0755, &err);
-    if (result == 0 && lockfile_take(arena_print(&arena, "%s/run/keeper.pid", home), 0, &err) < 0)
-        result = err_prefix(&err, "another keeper runs in %s", home);
-    if (result == 0) {
+    if (result == 0)
+        result = lockfile_take(arena_print(&arena, "%s/run/keeper.pid", home), 0, &err);
+    if (result == LOCKFILE_HELD)
+        err_prefix(&err, "another keeper runs in %s", home);
+    if (result >= 0) {
         unlink(keep.note_file);
         result = keeper_run(&keeper, &err);
     }

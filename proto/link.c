@@ -30,6 +30,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -42,7 +43,7 @@ struct link {
     struct budget lines, shut_lines; /* limits of log lines */
     struct buf out;                  /* the frame being sent */
     void *events;                    /* libzmq's monitor socket: events of connections */
-    int fd;                          /* epoll over the descriptors of both sockets */
+    int fd;                          /* epoll over the descriptors of both sockets and the timer */
     /* Server only. */
     int listener;                  /* libzmq's descriptor of the TCP endpoint */
     struct conn_limit *conn_limit; /* all connections, including silent ones */
@@ -58,6 +59,8 @@ struct link {
     uint64_t connected_ms; /* last time the connection was up or was requested */
     unsigned refusals;     /* handshakes that failed in a row */
     uint64_t rejoin_ms;    /* when to connect again after too many of them; 0: libzmq does it */
+    int timer;             /* ready when look_after is due, so that nobody sleeps over it */
+    uint64_t timer_ms;     /* what it is set to; 0: nothing */
 };
 
 /* ---- options of the socket ----------------------------------------------------------------- */
@@ -154,7 +157,7 @@ static struct link *open_link(void *zmq_context, bool is_server)
 {
     struct link *link = mem_new(sizeof *link);
     link->is_server = is_server;
-    link->listener = link->fd = -1;
+    link->listener = link->fd = link->timer = -1;
     link->socket = zmq_socket(zmq_context, is_server ? ZMQ_ROUTER : ZMQ_DEALER);
     return link;
 }
@@ -165,6 +168,8 @@ void link_close(struct link *link, int linger_ms)
         return;
     if (link->fd >= 0)
         close(link->fd);
+    if (link->timer >= 0)
+        close(link->timer);
     if (link->events) {
         zmq_socket_monitor(link->socket, NULL, 0);
         zmq_close(link->events);
@@ -278,6 +283,13 @@ static int connect_endpoint(struct link *link, const char *endpoint)
     return 0;
 }
 
+static int timer_watch(struct link *link)
+{
+    struct epoll_event ready = {.events = EPOLLIN};
+    link->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    return link->timer < 0 ? -1 : epoll_ctl(link->fd, EPOLL_CTL_ADD, link->timer, &ready);
+}
+
 struct link *link_connect(void *zmq_context, const char *endpoint, const char *server_public_key,
                           const struct key_pair *own, const struct link_options *options,
                           struct err *err)
@@ -293,7 +305,7 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
         events_watch(link, zmq_context,
                      ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | HANDSHAKE_FAILED) <
             0 ||
-        connect_endpoint(link, endpoint) < 0)
+        timer_watch(link) < 0 || connect_endpoint(link, endpoint) < 0)
         return give_up(link, "connect to", endpoint, err);
     return link;
 }
@@ -596,10 +608,11 @@ static uint64_t refused_wait_ms(unsigned refusals)
 /* libzmq waits longer and longer for an address that nobody listens at, but tries again at once
  * where the handshake fails: at a coordinator that does not know this key, or that has another one
  * than we were told. */
-static void retry_later(struct link *link, uint64_t now_ms)
+static void retry_later(struct link *link, uint64_t now_ms, bool is_first)
 {
-    if (link->refusals == PATIENT_REFUSALS)
-        log_warn("%s refuses this key or has another one than expected: trying again every %d s",
+    if (is_first)
+        log_warn("%s refuses this key, has another one than expected, or is a tunnel to a "
+                 "coordinator that is down: trying again every %d s",
                  link->endpoints[0], LIMIT_REFUSED_MS / 1000);
     zmq_disconnect(link->socket, link->endpoints[0]);
     link->rejoin_ms = now_ms + refused_wait_ms(link->refusals);
@@ -611,6 +624,16 @@ static void connect_again(struct link *link, uint64_t now_ms)
     link->rejoin_ms = 0;
     if (zmq_connect(link->socket, link->endpoints[0]) < 0)
         log_warn("cannot connect to %s: %s", link->endpoints[0], zmq_strerror(errno));
+}
+
+static void timer_set(struct link *link, uint64_t at_ms)
+{
+    const struct itimerspec at = {.it_value = {.tv_sec = (time_t)(at_ms / 1000),
+                                               .tv_nsec = (long)(at_ms % 1000) * 1000000}};
+    if (link->timer_ms == at_ms)
+        return;
+    link->timer_ms = at_ms;
+    timerfd_settime(link->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
 /* Reconnects a client that was disconnected for long. If libzmq still retries by itself, this only
@@ -625,11 +648,13 @@ static void look_after(struct link *link)
     if (link->rejoin_ms && now_ms >= link->rejoin_ms)
         connect_again(link, now_ms);
     else if (!link->rejoin_ms && link->refusals > before && link->refusals >= PATIENT_REFUSALS)
-        retry_later(link, now_ms);
+        retry_later(link, now_ms, before < PATIENT_REFUSALS);
     else if (!link->rejoin_ms && now_ms - link->connected_ms >= REVIVE_MS) {
         zmq_disconnect(link->socket, link->endpoints[0]);
         connect_again(link, now_ms);
     }
+    uint64_t due_ms = link->rejoin_ms ? link->rejoin_ms : link->connected_ms + REVIVE_MS;
+    timer_set(link, link->is_up ? 0 : due_ms);
 }
 
 enum link_result link_receive(struct link *link, struct received *received, struct arena *arena)

@@ -57,7 +57,8 @@ struct link *link_connect(void *zmq_context, const char *endpoint, const char *s
 void link_close(struct link *link, int linger_ms);
 
 /* A descriptor that becomes readable when something can be received or sent, and when a connection
- * opens or closes (while a client is not connected its sends fail). It is edge-triggered like
+ * opens or closes (while a client is not connected its sends fail), and when a client must call
+ * link_receive to connect again. It is edge-triggered like
  * ZMQ_FD, and link_send may consume the edge: before each wait, receive until LINK_EMPTY, whatever
  * ended the last wait. */
 int link_fd(const struct link *link);

@@ -27,13 +27,14 @@ int local_farmd_lock(struct arena *arena, const char *home, struct err *err)
     if (io_make_folders(path_in(arena, home, "run"), 0755, err) < 0)
         return -1;
     /* The descriptor stays open: the lock ends with this program. */
-    if (lockfile_take(path_in(arena, home, "run/up.lock"), LOCK_WAIT_MS, err) < 0)
+    int lock = lockfile_take(path_in(arena, home, "run/up.lock"), LOCK_WAIT_MS, err);
+    if (lock == LOCKFILE_HELD)
         return err_prefix(err,
                           "another command starts or stops this farm, and has not ended within %d "
                           "s; run this again when it has",
                           LOCK_WAIT_MS / 1000);
-    is_locked = true;
-    return 0;
+    is_locked = lock >= 0;
+    return is_locked ? 0 : -1;
 }
 
 pid_t local_farmd_pid(struct arena *arena, const char *home)

@@ -139,8 +139,9 @@ bool view_has_work(const struct farm *farm)
     uint64_t cursor = 0;
     view_farm(farm, &all);
     bool works = all.attempts_live > 0;
-    while (!works && all.runs_open && view_run_next(farm, &cursor, &run))
-        works = run.state == RUN_OPEN && view_progress(farm, run.run) == PROGRESS_ADVANCES;
+    while (!works && view_open_run_next(farm, &cursor, &run))
+        works = (run.state != RUN_OPEN || !all.paused) &&
+                view_progress(farm, run.run) == PROGRESS_ADVANCES;
     return works;
 }
 

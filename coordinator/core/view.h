@@ -30,8 +30,8 @@ struct farm_view {
     size_t runs_open, jobs_open, attempts_live, publications_open, workers_online;
 };
 void view_farm(const struct farm *farm, struct farm_view *out);
-/* Whether an attempt or a publication runs or could start without a new host: then the
- * coordinator's machine should stay awake. */
+/* Whether an attempt or a publication runs or could start without a new host or a person, or a run
+ * is being resolved: then the coordinator's machine should stay awake. */
 bool view_has_work(const struct farm *farm);
 
 struct run_view {

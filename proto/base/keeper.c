@@ -7,6 +7,7 @@
 #include "proto/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -109,6 +110,26 @@ static void take_signals(struct keeping *keeping)
 
 /* ---- the log ------------------------------------------------------------------------------- */
 
+/* The last `bytes_max` bytes of the file, which may have any size. */
+static int read_end(const char *path, off_t size, size_t bytes_max, struct buf *out,
+                    struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    off_t at = size > (off_t)bytes_max ? size - (off_t)bytes_max : 0;
+    ssize_t got = -1;
+    buf_reserve(out, bytes_max);
+    while (fd >= 0 && out->size < bytes_max &&
+           (got = pread(fd, out->data + out->size, bytes_max - out->size, at)) > 0) {
+        out->size += (size_t)got;
+        at += got;
+    }
+    if (fd < 0 || got < 0)
+        err_set(err, "cannot read %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return got < 0 ? -1 : 0;
+}
+
 /* Keeper and child append to one open file, so it is copied and truncated, not renamed. */
 static void trim_log(struct keeping *keeping)
 {
@@ -122,8 +143,7 @@ static void trim_log(struct keeping *keeping)
         return;
     const char *old = arena_print(&arena, "%s.1", keeper->log_file);
     err_set(&err, "%s: %s", keeper->log_file, "cannot truncate it");
-    if (io_read_file(keeper->log_file, (size_t)file.st_size + keeper->log_bytes_max, &text, &err) <
-            0 ||
+    if (read_end(keeper->log_file, file.st_size, keeper->log_bytes_max, &text, &err) < 0 ||
         io_write_file(old, text.data, text.size, 0640, false, &err) < 0 ||
         truncate(keeper->log_file, 0) < 0)
         log_warn("cannot trim the log: %s", err.text);
@@ -154,8 +174,10 @@ static void stop_child(struct keeping *keeping)
 {
     struct pollfd wait = {.fd = keeping->signals, .events = POLLIN};
     uint64_t deadline_ms = clock_boot_ms() + keeping->keeper->times.stop_ms_max;
-    if (keeping->child)
+    if (keeping->child) {
         kill(keeping->child, SIGTERM);
+        kill(keeping->child, SIGCONT); /* a stopped process takes no TERM */
+    }
     while (keeping->child) {
         uint64_t now = clock_boot_ms();
         if (now >= deadline_ms) {

@@ -4,8 +4,8 @@
  * After an end it waits `pause_ms_min`, then twice as long each time, at most `pause_ms_max`; after
  * a child that ran for `held_ms` the pause is the shortest again. HUP is forwarded to the child.
  * CONT ends the pause (it does no harm to a process that does not expect it). TERM and INT stop the
- * child, then the keeper. A log file that both append to is kept within `log_bytes_max`: the older
- * part goes to FILE.1.
+ * child, then the keeper. A log file that both append to is kept within `log_bytes_max`: its
+ * end goes to FILE.1 before it is emptied.
  *
  * Used by `farm-worker keep` and `farmd keep`. One per process: it takes the signals and reaps all
  * children. */

@@ -11,10 +11,24 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum { LOOK_AGAIN_MS = 20 };
+
+/* O_NOFOLLOW, O_NONBLOCK: a link could lead to any file (CWE-59), and to open a pipe must not wait
+ * for its writer. */
+static int open_lock(const char *path, int flags)
+{
+    struct stat file;
+    int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+    if (fd < 0 || (fstat(fd, &file) == 0 && S_ISREG(file.st_mode)))
+        return fd;
+    close(fd);
+    errno = ENOTSUP;
+    return -1;
+}
 
 /* ---- the holder ---------------------------------------------------------------------------- */
 
@@ -28,7 +42,7 @@ static pid_t holder_of(int fd)
 
 pid_t lockfile_holder(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open_lock(path, O_RDONLY);
     if (fd < 0)
         return 0;
     pid_t pid = holder_of(fd);
@@ -54,8 +68,10 @@ static int refuse(int fd, const char *path, struct err *err)
 {
     pid_t pid = holder_of(fd);
     if (pid > 0)
-        return err_set(err, "process %ld has locked %s", (long)pid, path);
-    return err_set(err, "a process in another container or on another host has locked %s", path);
+        err_set(err, "process %ld has locked %s", (long)pid, path);
+    else
+        err_set(err, "a process in another container or on another host has locked %s", path);
+    return LOCKFILE_HELD;
 }
 
 static int await_lock(int fd, const char *path, uint64_t wait_ms, struct err *err)
@@ -74,12 +90,16 @@ static int await_lock(int fd, const char *path, uint64_t wait_ms, struct err *er
 int lockfile_take(const char *path, uint64_t wait_ms, struct err *err)
 {
     char text[32];
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = open_lock(path, O_RDWR | O_CREAT);
     if (fd < 0)
-        return err_set(err, "cannot open %s: %s", path, strerror(errno));
-    if (await_lock(fd, path, wait_ms, err) < 0) {
+        return err_set(err, "cannot open %s: %s", path,
+                       errno == ENOTSUP ? "it is no regular file" : strerror(errno));
+    /* Whoever may read a file may lock it against writers. An older version made it readable. */
+    fchmod(fd, 0600);
+    int failed = await_lock(fd, path, wait_ms, err);
+    if (failed) {
         close(fd);
-        return -1;
+        return failed;
     }
     /* The text is only for people, so a full disk is no reason to fail. */
     int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());

@@ -4,7 +4,7 @@
  * The lock says who runs, not the text of the file: the kernel names its holder (fcntl(2), F_GETLK)
  * and releases it when the process ends, however it ends. The text is the holder's pid, for people.
  * The file is never removed, because two processes could then hold the locks of two files with one
- * name.
+ * name. Only its owner may open it, because a read lock of another user would keep its owner out.
  *
  * A lock belongs to the process: a second lockfile_take of the same path in one process succeeds,
  * and closing either descriptor releases the lock; so does lockfile_holder, which a holder must not
@@ -22,8 +22,9 @@
 #define LOCKFILE_UNSEEN ((pid_t)-1)
 
 /* Creates and locks the file; waits at most `wait_ms` for its present holder. Returns a descriptor
- * that holds the lock until it is closed or the process ends; -1 with err. The error names the
- * holder if another process has the lock. */
+ * that holds the lock until it is closed or the process ends. LOCKFILE_HELD with err that names the
+ * holder if another process has the lock; -1 with err if there is no file to lock. */
+enum { LOCKFILE_HELD = -2 };
 int lockfile_take(const char *path, uint64_t wait_ms, struct err *err);
 /* Who has the lock: a pid, 0 for nobody, or LOCKFILE_UNSEEN. */
 pid_t lockfile_holder(const char *path);

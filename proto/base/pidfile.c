@@ -100,6 +100,7 @@ int process_end(pid_t pid, int pidfd, uint64_t wait_ms, struct err *err)
 {
     struct pollfd wait = {.fd = pidfd, .events = POLLIN};
     syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+    syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0); /* a stopped process takes no TERM */
     if (poll(&wait, 1, (int)wait_ms) == 1)
         return 0;
     return err_set(err, "process %ld has not ended within %llu s", (long)pid,

@@ -184,12 +184,30 @@ at_once() {
 	wait_until 10 gone "$pid"
 }
 
-@test "down fails while another process uses the journal" {
+# One of an older version is such a process. Its endpoints are how clients reach it.
+@test "a lock file that cannot be opened is named, and nobody else is blamed" {
+	farm_up
+	farm down
+	local name
+	for name in up.lock keeper.pid farmd.pid; do
+		rm -f "$FARM_HOME/run/$name"
+		ln -s /nowhere "$FARM_HOME/run/$name"
+		refuses 3 "cannot open $FARM_HOME/run/$name" farm up --no-worker
+		[[ $output != *another* ]]
+		rm -f "$FARM_HOME/run/$name"
+	done
+}
+
+@test "up and down fail while another process uses the journal, and leave its endpoints" {
 	farm_up
 	farm down
 	local lock
 	exec {lock}>>"$FARM_HOME/journal.lock"
 	flock "$lock"
+	echo "control tcp://127.0.0.1:9" >"$FARM_HOME/run/endpoints"
+	refuses 3 "uses $FARM_HOME/journal.db" farm up --no-worker
+	run -1 "$bin/farmd" --home "$FARM_HOME"
+	[ -e "$FARM_HOME/run/endpoints" ]
 	refuses 3 "uses $FARM_HOME/journal.db" farm down
 	exec {lock}>&-
 	run -0 farm down

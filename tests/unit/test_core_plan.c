@@ -733,6 +733,31 @@ static void what_is_about_a_host_does_not_wait(void **state)
     history_end(h);
 }
 
+/* The discovery of a large repository takes minutes, in which nothing runs yet. */
+static void there_is_work_from_submission_on(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux");
+    assert_false(view_has_work(history_farm(h)));
+    history_do(h, "submit r1");
+    assert_true(view_has_work(history_farm(h)));
+    history_do(h, "resolved 1 a x86_64-linux, b aarch64-linux");
+    assert_true(view_has_work(history_farm(h)));
+    history_do(h, "status w1 : 1.1 ended ok"); /* b waits for a host that is not there */
+    assert_false(view_has_work(history_farm(h)));
+    history_do(h, "pause p1");
+    history_do(h, "enrol w2\nhello w2 aarch64-linux");
+    assert_false(view_has_work(history_farm(h)));
+    history_do(h, "resume p2");
+    assert_true(view_has_work(history_farm(h)));
+    history_do(h, "pause p3"); /* what runs goes on */
+    assert_true(view_has_work(history_farm(h)));
+    history_do(h, "status w2 : 1.2 ended ok");
+    assert_false(view_has_work(history_farm(h)));
+    history_end(h);
+}
+
 /* A run that lacks only a host is over for whoever follows it; it goes on when the host comes. */
 static void a_run_waits_for_its_host(void **state)
 {
@@ -1382,6 +1407,7 @@ int main(void)
         cmocka_unit_test(slots_have_a_limit),
         cmocka_unit_test(who_joined_a_job_without_a_host_goes_alone),
         cmocka_unit_test(what_is_about_a_host_does_not_wait),
+        cmocka_unit_test(there_is_work_from_submission_on),
         cmocka_unit_test(a_run_waits_for_its_host),
         cmocka_unit_test(a_failure_outranks_a_wait),
         cmocka_unit_test(a_run_gives_up_at_its_deadline),

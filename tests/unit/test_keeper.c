@@ -116,6 +116,24 @@ static void told_to_stop_it_stops_its_child(void **state)
     assert_int_equal(seen.ends, 0);
 }
 
+/* Not killed: a coordinator that a person suspended writes what it has to. */
+static void a_suspended_child_stops_in_order(void **state)
+{
+    struct place *place = *state;
+    struct seen seen = {.ends_max = 1};
+    struct keeper_times times = quick;
+    times.stop_ms_max = 20000;
+    assert_int_equal(keep(place,
+                          "trap 'echo stopped >told; exit 0' TERM\n"
+                          "(until grep -q '^State:.T' /proc/$$/status; do :; done\n"
+                          "kill -TERM $PPID) &\n"
+                          "kill -STOP $$\n"
+                          "while :; do :; done",
+                          &times, &seen),
+                     0);
+    assert_string_equal(place_read(place, "told"), "stopped\n");
+}
+
 static void a_child_that_does_not_stop_is_killed(void **state)
 {
     struct seen seen = {.ends_max = 1};
@@ -134,7 +152,7 @@ static void the_log_stays_within_its_limit(void **state)
     struct seen seen = {.ends_max = 1};
     place_write(place, "log", "longer than ten bytes\n");
     assert_int_equal(keep(place, "exit 0", &quick, &seen), 1);
-    assert_string_equal(place_read(place, "log.1"), "longer than ten bytes\n");
+    assert_string_equal(place_read(place, "log.1"), "ten bytes\n");
     assert_string_equal(place_read(place, "log"), "");
 }
 
@@ -294,6 +312,7 @@ int main(void)
         TEST(a_signal_ends_the_pause),
         TEST(a_hangup_is_forwarded),
         TEST(told_to_stop_it_stops_its_child),
+        TEST(a_suspended_child_stops_in_order),
         TEST(a_child_that_does_not_stop_is_killed),
         TEST(the_log_stays_within_its_limit),
         cmocka_unit_test(a_crash_is_an_end_without_a_reason),

@@ -328,6 +328,25 @@ static void a_refused_client_waits_longer_and_longer(void **state)
     link_close(client, 0);
 }
 
+/* Whoever has nothing to send sleeps until the descriptor is ready, as the log tail does. */
+static void a_refused_client_wakes_whoever_waits_for_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct received received;
+    struct link *client =
+        link_connect(fixture->context, link_endpoint(fixture->server, 0),
+                     fixture->stranger_keys.public_key, &fixture->worker_keys, &small, NULL);
+    bool is_woken = true;
+    while (is_woken && link_failed_count(fixture->server) < 5) { /* 3 of libzmq, then ours */
+        assert_int_equal(link_receive(client, &received, &fixture->arena), LINK_EMPTY);
+        struct pollfd wait = {.fd = link_fd(client), .events = POLLIN};
+        is_woken = poll(&wait, 1, 14000) == 1;
+        assert_int_equal(link_receive(fixture->server, &received, &fixture->arena), LINK_EMPTY);
+    }
+    link_close(client, 0);
+    assert_true(is_woken);
+}
+
 /* Says something that is not ZMTP to the first that connects to this port. */
 static void say_nonsense_at(int listener)
 {
@@ -747,6 +766,7 @@ int main(void)
         CONNECTED(without_zap_every_frame_is_dropped),
         CONNECTED(a_wrong_server_key_connects_nobody),
         CONNECTED(a_refused_client_waits_longer_and_longer),
+        CONNECTED(a_refused_client_wakes_whoever_waits_for_it),
         CONNECTED(a_client_gets_over_a_foreign_server),
         CONNECTED(a_taken_port_is_said),
         CONNECTED(garbage_is_dropped_and_counted),

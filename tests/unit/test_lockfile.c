@@ -4,6 +4,7 @@
 #include "tests/unit/folders.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* Locks the file, prints a line on its standard output, and waits for a signal. */
@@ -54,7 +55,7 @@ static void its_holder_is_known_whatever_the_file_says(void **state)
     assert_int_equal(write(file, "1\n", 2), 2);
     close(file);
     assert_int_equal(lockfile_holder(path), pid);
-    assert_int_equal(lockfile_take(path, 0, &err), -1);
+    assert_int_equal(lockfile_take(path, 0, &err), LOCKFILE_HELD);
     assert_non_null(
         strstr(err.text, arena_print(&place->arena, "process %ld has locked", (long)pid)));
 
@@ -90,7 +91,7 @@ static void who_waits_gets_it_when_it_is_free(void **state)
     struct io_spawn spawn = {
         .argv = argv, .stdin_fd = -1, .stdout_fd = STDOUT_FILENO, .stderr_fd = STDERR_FILENO};
     struct err err;
-    assert_int_equal(lockfile_take(path, 1, &err), -1);
+    assert_int_equal(lockfile_take(path, 1, &err), LOCKFILE_HELD);
     assert_true(io_spawn(&spawn, &err) > 0);
     int fd = lockfile_take(path, 20000, &err);
     assert_true(fd >= 0);
@@ -109,6 +110,49 @@ static void a_link_is_not_followed(void **state)
     assert_false(io_exists(home_path(place, "victim")));
 }
 
+/* Neither call waits for a writer of the pipe. */
+static void a_pipe_is_refused(void **state)
+{
+    struct place *place = *state;
+    const char *path = home_path(place, "lock");
+    struct err err;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(lockfile_holder(path), 0);
+    assert_int_equal(lockfile_take(path, 0, &err), -1);
+    assert_non_null(strstr(err.text, "no regular file"));
+}
+
+/* A reader could take a read lock, and then nobody gets the write lock. */
+static void only_its_owner_may_read_it(void **state)
+{
+    struct place *place = *state;
+    const char *path = home_path(place, "lock");
+    struct err err;
+    struct stat file;
+    place_write(place, "lock", "1 2\n");
+    assert_int_equal(chmod(path, 0644), 0); /* the pid file of an older version */
+    int fd = lockfile_take(path, 0, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(stat(path, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0600);
+    close(fd);
+}
+
+static void a_holder_that_sleeps_is_stopped(void **state)
+{
+    struct place *place = *state;
+    const char *path = home_path(place, "lock");
+    struct err err;
+    int status;
+    pid_t pid = start_holder(path);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(lockfile_stop_holder(path, 20000, &err), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WTERMSIG(status), SIGTERM);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 
 int main(int argc, char **argv)
@@ -120,6 +164,9 @@ int main(int argc, char **argv)
         TEST(its_holder_is_stopped),
         TEST(who_waits_gets_it_when_it_is_free),
         TEST(a_link_is_not_followed),
+        TEST(a_pipe_is_refused),
+        TEST(only_its_owner_may_read_it),
+        TEST(a_holder_that_sleeps_is_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,8 +70,10 @@ int host_keep(struct worker_options *options, struct err *err)
     if (become_owner(options->home, err) < 0)
         return -1;
     int lock = lockfile_take(arena_print(arena, "%s/keep.lock", options->home), 0, err);
-    if (lock < 0)
+    if (lock == LOCKFILE_HELD)
         return err_prefix(err, "another watchdog runs");
+    if (lock < 0)
+        return -1;
     /* An earlier watchdog may have been killed and left its agent; ours replaces it. */
     int result = process_stop(agent_file, keeper.times.stop_ms_max, err);
     if (result >= 0)

@@ -104,6 +104,26 @@ static int await_ready(struct invocation *invocation, const struct farm_paths *p
     }
 }
 
+/* Whoever uses the journal now is no coordinator that we know: one of an older version, or a
+ * restore. */
+static int check_nobody_is_left(struct invocation *invocation, struct err *err)
+{
+    int lock;
+    if (!io_exists(home_path(&invocation->arena, invocation->home, "journal.lock")))
+        return 0;
+    if (backup_lock(invocation->home, &lock, err) == 0)
+        return close(lock);
+    struct buf text = {0};
+    io_peek_file(home_path(&invocation->arena, invocation->home, "journal.lock"), 64, &text);
+    const char *pid = text.size ? (char *)text.data : "unknown";
+    err_set(err,
+            "another process (%.*s) uses %s/journal.db: a coordinator of an older version, which "
+            "you can end with kill, or farm restore",
+            (int)strcspn(pid, "\n"), pid, invocation->home);
+    buf_release(&text);
+    return -1;
+}
+
 static enum exit_code start_coordinator(struct invocation *invocation,
                                         const struct farm_paths *paths)
 {
@@ -114,6 +134,8 @@ static enum exit_code start_coordinator(struct invocation *invocation,
     const char *alone[] = {program, "--home", invocation->home, NULL};
     const struct process_start start = {
         .argv = option_given(invocation, "no-keeper") ? alone : kept, .log_file = paths->log_file};
+    if (check_nobody_is_left(invocation, &err) < 0)
+        return fail(EXIT_REFUSED, "the coordinator: %s", err.text);
     const char *before = local_farmd_given_up(arena, invocation->home);
     if (*before)
         printf("starting again, although %s\n", before);
@@ -240,26 +262,6 @@ enum exit_code cmd_up(struct invocation *invocation)
         return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = up_here(invocation, &paths);
     return code == EXIT_FINE && option_given(invocation, "at-boot") ? up_at_boot(invocation) : code;
-}
-
-/* Whoever uses the journal now is no coordinator that we know: one of an older version, or a
- * restore. */
-static int check_nobody_is_left(struct invocation *invocation, struct err *err)
-{
-    int lock;
-    if (!io_exists(home_path(&invocation->arena, invocation->home, "journal.lock")))
-        return 0;
-    if (backup_lock(invocation->home, &lock, err) == 0)
-        return close(lock);
-    struct buf text = {0};
-    io_peek_file(home_path(&invocation->arena, invocation->home, "journal.lock"), 64, &text);
-    const char *pid = text.size ? (char *)text.data : "unknown";
-    err_set(err,
-            "another process (%.*s) uses %s/journal.db: a coordinator of an older version, which "
-            "you can end with kill, or farm restore",
-            (int)strcspn(pid, "\n"), pid, invocation->home);
-    buf_release(&text);
-    return -1;
 }
 
 static enum exit_code stop_coordinator(struct invocation *invocation)

@@ -75,6 +75,18 @@ no_farmd() {
 	no_farmd
 }
 
+@test "while a killed coordinator cannot be started, commands say so" {
+	cp -r "$bin" "$top/bin"
+	bin=$top/bin
+	keeper=yes farm_up
+	mv "$bin/farmd" "$bin/away"
+	kill_hard farmd
+	refuses 4 "ended by signal 9 (Killed), and its keeper is about to restart it" farm status
+	mv "$bin/away" "$bin/farmd"
+	run -0 farm up --no-worker
+	farm status --json
+}
+
 @test "three crashes in a row: it stays down, with a copy of the journal and the reason" {
 	keeper=yes farm_up
 	farm pause

@@ -219,11 +219,12 @@ at_once() {
 	echo "control tcp://127.0.0.1:9" >"$FARM_HOME/run/endpoints"
 	refuses 3 "uses $FARM_HOME/journal.db" farm up --no-worker
 	run -1 "$bin/farmd" --home "$FARM_HOME"
-	[ -e "$FARM_HOME/run/endpoints" ]
 	refuses 3 "uses $FARM_HOME/journal.db" farm down
+	[ -e "$FARM_HOME/run/endpoints" ]
 	exec {lock}>&-
 	run -0 farm down
 	says "was not running"
+	[ ! -e "$FARM_HOME/run/endpoints" ]
 }
 
 @test "a killed keeper leaves its coordinator, which up and down find" {

@@ -265,6 +265,7 @@ static enum exit_code stop_coordinator(struct invocation *invocation)
     int result = local_farmd_stop(&invocation->arena, invocation->home, &err);
     if (result < 0 || check_nobody_is_left(invocation, &err) < 0)
         return fail(EXIT_REFUSED, "the coordinator: %s", err.text);
+    unlink(paths_of(invocation).endpoints); /* left by one that was killed */
     puts(result ? "the coordinator was not running" : "the coordinator stopped; builds continue");
     return EXIT_FINE;
 }

@@ -241,6 +241,14 @@ at_once() {
 	no_farmd
 }
 
+@test "down says nothing of a folder that it cannot look at" {
+	local FARM_HOME=$FARM_HOME/farm.yaml/inner
+	refuses 3 "${FARM_HOME%/*}" farm down
+	FARM_HOME=$top/nowhere
+	run -0 farm down
+	says "was not running"
+}
+
 @test "without a keeper a killed coordinator stays down" {
 	run -0 farm up --no-worker --no-keeper
 	kill_hard farmd

@@ -18,6 +18,7 @@
 #include "proto/keys.h"
 #include "proto/limits.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -274,8 +275,10 @@ enum exit_code cmd_down(struct invocation *invocation)
 {
     struct err err;
     enum exit_code code = EXIT_FINE;
-    bool any = io_exists(home_path(&invocation->arena, invocation->home, "run"));
-    if (any && local_farmd_lock(&invocation->arena, invocation->home, &err) < 0)
+    /* Where the folder may not be looked at, as that of another user, nothing is known. */
+    bool none = !io_exists(home_path(&invocation->arena, invocation->home, "run")) &&
+                errno == ENOENT;
+    if (!none && local_farmd_lock(&invocation->arena, invocation->home, &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
     if (option_given(invocation, "workers"))
         code = local_workers_stop(invocation);

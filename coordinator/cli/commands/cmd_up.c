@@ -276,8 +276,8 @@ enum exit_code cmd_down(struct invocation *invocation)
     struct err err;
     enum exit_code code = EXIT_FINE;
     /* Where the folder may not be looked at, as that of another user, nothing is known. */
-    bool none = !io_exists(home_path(&invocation->arena, invocation->home, "run")) &&
-                errno == ENOENT;
+    bool none =
+        !io_exists(home_path(&invocation->arena, invocation->home, "run")) && errno == ENOENT;
     if (!none && local_farmd_lock(&invocation->arena, invocation->home, &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
     if (option_given(invocation, "workers"))

@@ -76,10 +76,17 @@ static void give_up(struct keep *keep, const struct keeper_end *end)
         CRASHES_MAX, keeper_end_text(&keep->arena, end->status), copy);
     log_error("%s", keep->note.why);
     write_note(keep);
-    unlink(arena_print(&keep->arena, "%s/run/endpoints", keep->home));
 }
 
 /* ---- after each end ------------------------------------------------------------------------ */
+
+/* Those of a killed coordinator: clients would wait for an answer, and not learn why there is none.
+ * Another coordinator may run that is not ours: then they are its. */
+static void remove_endpoints(struct keep *keep)
+{
+    if (lockfile_holder(arena_print(&keep->arena, "%s/run/farmd.pid", keep->home)) == 0)
+        unlink(arena_print(&keep->arena, "%s/run/endpoints", keep->home));
+}
 
 static bool could_not_start(const struct keeper_end *end)
 {
@@ -94,6 +101,7 @@ static bool start_again(void *context, const struct keeper_end *end)
     bool again = true;
     if (is_first && could_not_start(end))
         return false; /* farmd's own error is the last line of the log */
+    remove_endpoints(keep);
     if (crash_is_last(&keep->crashes, end, journal_run_head(keep->home))) {
         give_up(keep, end);
         again = false;

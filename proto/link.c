@@ -628,8 +628,8 @@ static void connect_again(struct link *link, uint64_t now_ms)
 
 static void timer_set(struct link *link, uint64_t at_ms)
 {
-    const struct itimerspec at = {.it_value = {.tv_sec = (time_t)(at_ms / 1000),
-                                               .tv_nsec = (long)(at_ms % 1000) * 1000000}};
+    const struct itimerspec at = {
+        .it_value = {.tv_sec = (time_t)(at_ms / 1000), .tv_nsec = (long)(at_ms % 1000) * 1000000}};
     if (link->timer_ms == at_ms)
         return;
     link->timer_ms = at_ms;

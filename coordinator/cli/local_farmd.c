@@ -8,8 +8,6 @@
 #include "proto/base/lockfile.h"
 #include "proto/limits.h"
 
-#include <unistd.h>
-
 /* A start takes up to 30 s, and so does a stop. */
 enum { LOCK_WAIT_MS = 60 * 1000, STOP_WAIT_MS = 30 * 1000 };
 enum { NEWS_MS = 24 * 3600 * 1000 };
@@ -60,7 +58,6 @@ int local_farmd_stop(struct arena *arena, const char *home, struct err *err)
         if (stopped == 0)
             result = 0;
     }
-    unlink(path_in(arena, home, "run/endpoints")); /* left by one that was killed */
     return result;
 }
 

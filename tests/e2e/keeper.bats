@@ -75,6 +75,18 @@ no_farmd() {
 	no_farmd
 }
 
+@test "while a killed coordinator cannot be started, commands say so" {
+	cp -r "$bin" "$top/bin"
+	bin=$top/bin
+	keeper=yes farm_up
+	mv "$bin/farmd" "$bin/away"
+	kill_hard farmd
+	refuses 4 "ended by signal 9 (Killed), and its keeper is about to restart it" farm status
+	mv "$bin/away" "$bin/farmd"
+	run -0 farm up --no-worker
+	farm status --json
+}
+
 @test "three crashes in a row: it stays down, with a copy of the journal and the reason" {
 	keeper=yes farm_up
 	farm pause
@@ -207,11 +219,12 @@ at_once() {
 	echo "control tcp://127.0.0.1:9" >"$FARM_HOME/run/endpoints"
 	refuses 3 "uses $FARM_HOME/journal.db" farm up --no-worker
 	run -1 "$bin/farmd" --home "$FARM_HOME"
-	[ -e "$FARM_HOME/run/endpoints" ]
 	refuses 3 "uses $FARM_HOME/journal.db" farm down
+	[ -e "$FARM_HOME/run/endpoints" ]
 	exec {lock}>&-
 	run -0 farm down
 	says "was not running"
+	[ ! -e "$FARM_HOME/run/endpoints" ]
 }
 
 @test "a killed keeper leaves its coordinator, which up and down find" {
@@ -226,6 +239,14 @@ at_once() {
 	run -0 farm down
 	says "the coordinator stopped"
 	no_farmd
+}
+
+@test "down says nothing of a folder that it cannot look at" {
+	local FARM_HOME=$FARM_HOME/farm.yaml/inner
+	refuses 3 "${FARM_HOME%/*}" farm down
+	FARM_HOME=$top/nowhere
+	run -0 farm down
+	says "was not running"
 }
 
 @test "without a keeper a killed coordinator stays down" {

@@ -20,6 +20,7 @@
 #include "proto/keys.h"
 #include "proto/limits.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -270,6 +271,7 @@ static enum exit_code stop_coordinator(struct invocation *invocation)
     int result = local_farmd_stop(&invocation->arena, invocation->home, &err);
     if (result < 0 || check_nobody_is_left(invocation, &err) < 0)
         return fail(EXIT_REFUSED, "the coordinator: %s", err.text);
+    unlink(paths_of(invocation).endpoints); /* left by one that was killed */
     if (report_answer(json_pack("{s:b}", "ran", (int)(result == 0))))
         puts(result ? "the coordinator was not running"
                     : "the coordinator stopped; builds continue");
@@ -280,8 +282,10 @@ enum exit_code cmd_down(struct invocation *invocation)
 {
     struct err err;
     enum exit_code code = EXIT_FINE;
-    bool any = io_exists(home_path(&invocation->arena, invocation->home, "run"));
-    if (any && local_farmd_lock(&invocation->arena, invocation->home, &err) < 0)
+    /* Where the folder may not be looked at, as that of another user, nothing is known. */
+    bool none =
+        !io_exists(home_path(&invocation->arena, invocation->home, "run")) && errno == ENOENT;
+    if (!none && local_farmd_lock(&invocation->arena, invocation->home, &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
     if (option_given(invocation, "workers"))
         code = local_workers_stop(invocation);

@@ -367,13 +367,14 @@ static int copy(int from, struct writing *to, struct err *err)
     }
 }
 
-/* Replaces a pointer. The copy is the worktree's own: a build may write to it. */
+/* Replaces a pointer. The copy is the worktree's own: a build may write to it. It is made beside
+ * the worktree, where no file of the commit can have its name. */
 static int put_file(const struct restoring *all, const struct lfs_file *file, struct err *err)
 {
     struct writing writing;
     const char *from = stored(all, file);
     const char *to = arena_print(all->arena, "%s/%s", all->wish->worktree, file->path);
-    const char *fresh = arena_print(all->arena, "%s.farm-lfs", to);
+    const char *fresh = arena_print(all->arena, "%s.lfs", all->wish->worktree);
     int source = open(from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (source < 0)
         return err_set(err, "cannot open %s: %s", from, strerror(errno));

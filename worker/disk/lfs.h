@@ -5,6 +5,7 @@
  *   HOME/git/PROJECT.git/farm-lfs/OID   contents that were fetched, by their SHA-256: fetched once
  *                                       for all worktrees of a project, removed with its clone
  *   HOME/git/PROJECT.lfs.lock           flock that serialises fetching them
+ *   HOME/work/PROJECT/SLOT.lfs          a file on its way into the worktree
  *
  * Fetches without credentials, over https, from public addresses only (public_https.h), within the
  * bounds of limits.h. What is put in place has the size and the hash that its pointer names. A file

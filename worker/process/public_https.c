@@ -143,6 +143,18 @@ static enum https_result host_resolve(const struct https_place *place, const cha
 
 /* ---- URLs --------------------------------------------------------------------------------- */
 
+/* Removes what a terminal or a log must not get from strangers, and line ends. */
+static char *plain_text(struct arena *arena, const char *text)
+{
+    struct sanitizer sanitizer = {.plain = true};
+    struct buf out = {0};
+    sanitize_add(&sanitizer, (const uint8_t *)text, strlen(text), &out);
+    char *copy = arena_print(arena, "%.*s", (int)out.size, out.data ? (const char *)out.data : "");
+    buf_release(&out);
+    copy[strcspn(copy, "\r\n")] = '\0';
+    return copy;
+}
+
 static const char host_characters[] =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
 
@@ -152,14 +164,14 @@ static size_t host_length(const char *authority)
     if (*authority != '[')
         return strspn(authority, host_characters);
     size_t length = 1 + strspn(authority + 1, "0123456789abcdefABCDEF:.");
-    return authority[length] == ']' ? length + 1 : 0;
+    return length > 1 && authority[length] == ']' ? length + 1 : 0;
 }
 
 int https_parse(const char *url, struct https_place *out, struct arena *arena, struct err *err)
 {
     static const char scheme[] = "https://";
     if (strncmp(url, scheme, sizeof scheme - 1) != 0)
-        return err_set(err, "%.200s is not https", url);
+        return err_set(err, "%.200s is not https", plain_text(arena, url));
     const char *authority = url + sizeof scheme - 1;
     size_t size = strcspn(authority, "/?#"), host = host_length(authority);
     size_t digits = authority[host] == ':' ? strspn(authority + host + 1, "0123456789") : 0;
@@ -168,7 +180,7 @@ int https_parse(const char *url, struct https_place *out, struct arena *arena, s
         whole = whole && *at > ' ' && *at < 0x7f;
     if (!host || !whole || digits > 5 || strlen(url) > LIMIT_TEXT_BYTES)
         return err_set(err, "%.200s is not a URL of a host with at most a port, without user name",
-                       url);
+                       plain_text(arena, url));
     bool bracketed = *authority == '[';
     out->host = arena_print(arena, "%.*s", (int)host - 2 * bracketed, authority + bracketed);
     out->port = digits ? arena_print(arena, "%.*s", (int)digits, authority + host + 1) : "443";
@@ -306,18 +318,6 @@ struct answer {
     const char *redirect; /* "" without one */
     const char *message;  /* curl's own, "" without one */
 };
-
-/* Removes what a terminal or a log must not get from strangers, and line ends. */
-static char *plain_text(struct arena *arena, const char *text)
-{
-    struct sanitizer sanitizer = {.plain = true};
-    struct buf out = {0};
-    sanitize_add(&sanitizer, (const uint8_t *)text, strlen(text), &out);
-    char *copy = arena_print(arena, "%.*s", (int)out.size, out.data ? (const char *)out.data : "");
-    buf_release(&out);
-    copy[strcspn(copy, "\r\n")] = '\0';
-    return copy;
-}
 
 static struct answer read_answer(const struct transfer *transfer)
 {

@@ -79,6 +79,19 @@
 #define LIMIT_BUNDLE_BYTES (2u << 20)
 /* A checkout phase: a first clone over a slow connection. */
 #define LIMIT_CHECKOUT_MS (2ull * 3600 * 1000)
+/* The pointer of a file that git-lfs keeps: the specification wants less than 1024 bytes. */
+#define LIMIT_LFS_POINTER_BYTES 1023
+/* Files of git-lfs in one checkout: a package has some test images or a model in some parts. */
+#define LIMIT_LFS_FILES 4096
+/* Their size together: what one checkout may take of a host's disk and line. A single file on
+ * GitHub has at most 5 GB. */
+#define LIMIT_LFS_BYTES (16ull << 30)
+/* Objects that a server is asked about at a time: what the git-lfs program asks, too. */
+#define LIMIT_LFS_BATCH 100
+/* The answer to that: a signed URL has 1 to 2 kB. */
+#define LIMIT_LFS_ANSWER_BYTES (1u << 20)
+/* Redirects after each other: a renamed repository, then its storage, then a region. */
+#define LIMIT_REDIRECTS 5
 /* A check phase: it runs the product and builds nothing. */
 #define LIMIT_CHECK_MS (3600ull * 1000)
 /* A publish phase: the upload of a CUDA closure, then up to 30 minutes in which flox waits for

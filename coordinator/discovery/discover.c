@@ -231,7 +231,8 @@ static int search_branch(struct site *site, const struct config_branch *branch,
         return -1;
     site->depth = git_depth(&site->git, at->commit);
     const char *elsewhere;
-    if (elsewhere_find(&site->git, &tree, &elsewhere, search->arena, search->err) < 0)
+    if (elsewhere_find(&site->git, site->project, &tree, &elsewhere, search->arena, search->err) <
+        0)
         return -1;
     packages_list(&tree, &packages, &count, search->arena);
     warn_of_unused(site, branch, at, packages, count);

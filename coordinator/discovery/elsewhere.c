@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* elsewhere.c - see elsewhere.h. */
 #include "coordinator/discovery/elsewhere.h"
+#include "proto/lfs.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -67,10 +68,9 @@ static bool is_for_lfs(const struct search *search, const char *path)
 
 static void take_pointer(void *context, size_t index, struct bytes blob)
 {
-    static const char begin[] = "version https://git-lfs.github.com/spec/";
     struct search *search = context;
-    if (!search->pointer && blob.size > sizeof begin &&
-        memcmp(blob.data, begin, sizeof begin - 1) == 0)
+    struct lfs_pointer pointer;
+    if (!search->pointer && lfs_read_pointer(blob, &pointer) != LFS_CONTENTS)
         search->pointer = search->paths[index];
 }
 
@@ -108,8 +108,28 @@ static int find_pointer(const struct git *git, const struct tree *tree, struct s
     return count ? git_blobs(git, ids, count, take_pointer, search, err) : 0;
 }
 
-int elsewhere_find(const struct git *git, const struct tree *tree, const char **problem,
-                   struct arena *arena, struct err *err)
+/* Why a worker will not fetch the pointer's contents; "" if it tries. */
+static const char *pointer_problem(const struct config_project *project, const struct tree *tree,
+                                   const char *path, struct arena *arena)
+{
+    if (project->builder == BUILDER_FLOX)
+        return arena_print(arena,
+                           "%.200s is kept by git-lfs, and flox builds and publishes from git, "
+                           "which has only its pointer: commit the file itself, or have the recipe "
+                           "fetch it by hash",
+                           path);
+    if (!tree_find(tree, ".lfsconfig") && !lfs_endpoint(project->url, arena))
+        return arena_print(arena,
+                           "%.200s is kept by git-lfs, which is fetched over https only, and the "
+                           "project's url is not https: change it, commit the file itself, or have "
+                           "the recipe fetch it by hash",
+                           path);
+    return "";
+}
+
+int elsewhere_find(const struct git *git, const struct config_project *project,
+                   const struct tree *tree, const char **problem, struct arena *arena,
+                   struct err *err)
 {
     struct search search = {.arena = arena};
     *problem = "";
@@ -123,10 +143,7 @@ int elsewhere_find(const struct git *git, const struct tree *tree, const char **
         return 0;
     int result = find_pointer(git, tree, &search, err);
     if (result == 0 && search.pointer)
-        *problem = arena_print(arena,
-                               "%.200s is kept by git-lfs, which the farm does not fetch: have the "
-                               "recipe fetch it, or commit the file itself",
-                               search.pointer);
+        *problem = pointer_problem(project, tree, search.pointer, arena);
     free(search.rules);
     return result;
 }

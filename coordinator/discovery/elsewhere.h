@@ -3,17 +3,21 @@
  * kept by git-lfs. Private to coordinator/discovery.
  *
  * A worker's checkout would have an empty folder, or a pointer of three lines, in their place; what
- * is built from that is not what its author means. The farm fetches neither, so such a branch is
- * refused before anything is built. */
+ * is built from that is not what its author means. Submodules are not fetched. Files of git-lfs are
+ * fetched by the worker (worker/disk/lfs.h), except for flox, which builds and publishes from git
+ * itself. A branch with what will not be fetched is refused before anything is built. */
 #ifndef FARM_DISCOVERY_ELSEWHERE_H
 #define FARM_DISCOVERY_ELSEWHERE_H
 
+#include "coordinator/config/config.h"
 #include "coordinator/discovery/packages.h"
 
-/* Why the commit cannot be built, with the first such path, as one line; "" if all of its contents
- * are in git. 0, or -1 with err. Files of git-lfs are those that a .gitattributes of their folder
- * or one above names and that are pointers; what was committed as itself is no pointer. */
-int elsewhere_find(const struct git *git, const struct tree *tree, const char **problem,
-                   struct arena *arena, struct err *err);
+/* Why the project cannot build the commit, with the first such path, as one line; "" if all of its
+ * contents are in git or will be fetched. 0, or -1 with err. Files of git-lfs are those that a
+ * .gitattributes of their folder or one above names and that are pointers; what was committed as
+ * itself is no pointer. */
+int elsewhere_find(const struct git *git, const struct config_project *project,
+                   const struct tree *tree, const char **problem, struct arena *arena,
+                   struct err *err);
 
 #endif

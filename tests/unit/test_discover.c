@@ -675,7 +675,16 @@ static void what_git_does_not_have_is_refused(void **state)
                "size 5\n' 0 > data/deep/b.bin; cp data/deep/b.bin data/c.txt; "
                "git -c filter.lfs.clean=cat add -A; git commit -qm lfs; git push -q");
     ask_filter(rig, "");
-    assert_non_null(strstr(rig->answer.items[0].problem, "data/deep/b.bin is kept by git-lfs"));
+    assert_non_null(strstr(rig->answer.items[0].problem,
+                           "data/deep/b.bin is kept by git-lfs, and flox builds and publishes"));
+    /* Others get it from the workers, which fetch over https. */
+    configure(rig, url, "    builder: nix\n    branches: [{name: main}]\n");
+    ask_filter(rig, "");
+    assert_non_null(strstr(rig->answer.items[0].problem, "the project's url is not https"));
+    shell(rig, "cd work; git config -f .lfsconfig lfs.url https://lfs.example/x; "
+               "git -c filter.lfs.clean=cat add -A; git commit -qm config; git push -q");
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.items[0].problem, "");
     shell(rig, "cd work; git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),lib/sub; "
                "git commit -qm module; git push -q");
     ask_filter(rig, "");

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* workspace.c - see workspace.h.
  *
- * Runs the `git` program in a reproducible way: without prompts, hooks, background maintenance and
- * variables of a surrounding repository. The user's global configuration stays in force, because it
- * has the credentials. Every change of the clone happens under its lock; so git's own lock files
- * found there were left by a killed git and are removed.
+ * Every change of the clone happens under its lock; so git's own lock files found there were left
+ * by a killed git and are removed.
  */
 #include "worker/disk/workspace.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
+#include "worker/disk/git_tool.h"
 #include "worker/disk/home.h"
 #include "worker/disk/slots.h"
-#include "worker/process/tool.h"
 
 #include <errno.h>
 #include <glob.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +25,7 @@ struct workspace {
     const char *path;     /* the worktree */
     const char *local;    /* farm/SLOT/BRANCH */
     const char *upstream; /* refs/remotes/origin/BRANCH */
-    const char *const *environment;
-    bool *killed; /* a git process was killed from outside: its failure does not count */
+    struct git_tool *git;
 };
 
 enum { KILLED_MAX = 3 };
@@ -72,57 +67,6 @@ static int check_wish(const struct workspace_wish *wish, struct err *err)
 }
 
 /* ---- git ---------------------------------------------------------------------------------- */
-
-static const char *const *git_environment(struct arena *arena)
-{
-    static const char *const without[] = {
-        "GIT_DIR",        "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY",
-        "GIT_COMMON_DIR", "GIT_NAMESPACE", "LANGUAGE",       NULL};
-    struct texts environment = {.arena = arena};
-    texts_environment(&environment, without);
-    texts_set(&environment, "GIT_TERMINAL_PROMPT", "0");
-    texts_set(&environment, "LC_ALL", "C");
-    if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
-        texts_set(&environment, "GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
-    return environment.items;
-}
-
-/* Runs git in `folder` with the arguments up to NULL; `output` may be NULL. Returns its exit code,
- * or -1 with err. */
-static int run_git(const struct workspace *space, const char *folder, struct buf *output,
-                   struct err *err, ...)
-{
-    /* http.lowSpeed*: a connection that stalls for a minute is an error; the build must not hang.
-     */
-    static const char *const settings[] = {"core.hooksPath=/dev/null",
-                                           "safe.directory=*",
-                                           "gc.auto=0",
-                                           "maintenance.auto=false",
-                                           "core.fsmonitor=false",
-                                           "advice.detachedHead=false",
-                                           "http.lowSpeedLimit=1000",
-                                           "http.lowSpeedTime=60",
-                                           "submodule.recurse=false",
-                                           "core.autocrlf=false",
-                                           "fetch.recurseSubmodules=false"};
-    struct texts argv = {.arena = space->arena};
-    texts_add(&argv, "git");
-    texts_add(&argv, "-C");
-    texts_add(&argv, "%s", folder);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        texts_add(&argv, "-c");
-        texts_add(&argv, "%s", settings[i]);
-    }
-    va_list words;
-    va_start(words, err);
-    for (const char *word; (word = va_arg(words, const char *));)
-        texts_add(&argv, "%s", word);
-    va_end(words);
-    struct tool tool = {.argv = argv.items, .environment = space->environment, .output = output};
-    int code = tool_run(&tool, err);
-    *space->killed |= code == 128 + SIGKILL;
-    return code;
-}
 
 /* Makes an error of git's exit code; the log has git's own message above it. */
 static int git_failed(int code, struct err *err, const char *what, const char *name)
@@ -170,10 +114,11 @@ static int make_clone(const struct workspace *space, struct err *err)
 {
     const char *fresh = arena_print(space->arena, "%s.new.%ld", space->bare, (long)getpid());
     remove_unfinished(space);
-    int code = run_git(space, ".", NULL, err, "init", "--quiet", "--bare", fresh, NULL);
+    int code = git_tool_run(space->git, ".", NULL, err, "init", "--quiet", "--bare", fresh, NULL);
     if (code)
         return git_failed(code, err, "make", space->bare);
-    code = run_git(space, fresh, NULL, err, "remote", "add", "origin", space->wish->url, NULL);
+    code = git_tool_run(space->git, fresh, NULL, err, "remote", "add", "origin", space->wish->url,
+                        NULL);
     if (code)
         return git_failed(code, err, "set the origin of", space->bare);
     if (rename(fresh, space->bare) < 0)
@@ -190,8 +135,8 @@ static int ensure_clone(const struct workspace *space, struct err *err)
     }
     if (url_is_set(space))
         return 0;
-    int code = run_git(space, space->bare, NULL, err, "remote", "set-url", "origin",
-                       space->wish->url, NULL);
+    int code = git_tool_run(space->git, space->bare, NULL, err, "remote", "set-url", "origin",
+                            space->wish->url, NULL);
     if (code)
         return git_failed(code, err, "set the origin of", space->bare);
     return write_url(space, err);
@@ -210,11 +155,11 @@ static void drop_stale_locks(const struct workspace *space)
 static bool clone_has(const struct workspace *space, const char *what, const char *also)
 {
     struct buf ids = {0};
-    int code =
-        run_git(space, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify", what, NULL);
+    int code = git_tool_run(space->git, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify",
+                            what, NULL);
     if (code == 0 && also)
-        code =
-            run_git(space, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify", also, NULL);
+        code = git_tool_run(space->git, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify",
+                            also, NULL);
     buf_release(&ids);
     return code == 0;
 }
@@ -223,8 +168,8 @@ static int origin_fetch(const struct workspace *space, struct err *err)
 {
     printf("fetching %s\n", space->wish->url);
     fflush(stdout);
-    int code = run_git(space, space->bare, NULL, err, "fetch", "--prune", "--no-tags",
-                       "--no-auto-gc", "--no-write-fetch-head", "origin", NULL);
+    int code = git_tool_run(space->git, space->bare, NULL, err, "fetch", "--prune", "--no-tags",
+                            "--no-auto-gc", "--no-write-fetch-head", "origin", NULL);
     return code ? git_failed(code, err, "fetch from", space->wish->url) : 0;
 }
 
@@ -232,8 +177,8 @@ static int origin_fetch(const struct workspace *space, struct err *err)
 static bool bundle_add(const struct workspace *space)
 {
     struct buf refs = {0};
-    int code =
-        run_git(space, space->bare, &refs, NULL, "bundle", "unbundle", space->wish->bundle, NULL);
+    int code = git_tool_run(space->git, space->bare, &refs, NULL, "bundle", "unbundle",
+                            space->wish->bundle, NULL);
     buf_release(&refs);
     return code == 0;
 }
@@ -276,8 +221,8 @@ static bool is_ready(const struct workspace *space)
     if (!is_worktree(space) || !url_is_set(space))
         return false;
     struct buf status = {0};
-    int code = run_git(space, space->path, &status, NULL, "status", "--porcelain=v2", "--branch",
-                       "--untracked-files=normal", "--ignored=traditional", NULL);
+    int code = git_tool_run(space->git, space->path, &status, NULL, "status", "--porcelain=v2",
+                            "--branch", "--untracked-files=normal", "--ignored=traditional", NULL);
     const char *wanted =
         arena_print(space->arena,
                     "# branch.oid %s\n# branch.head %s\n# branch.upstream origin/%s\n# branch.ab ",
@@ -292,9 +237,9 @@ static bool is_ready(const struct workspace *space)
 static bool move_worktree(const struct workspace *space)
 {
     return is_worktree(space) &&
-           run_git(space, space->path, NULL, NULL, "checkout", "--quiet", "--force", "--no-track",
-                   "-B", space->local, space->wish->commit, NULL) == 0 &&
-           run_git(space, space->path, NULL, NULL, "clean", "-ffdxq", NULL) == 0;
+           git_tool_run(space->git, space->path, NULL, NULL, "checkout", "--quiet", "--force",
+                        "--no-track", "-B", space->local, space->wish->commit, NULL) == 0 &&
+           git_tool_run(space->git, space->path, NULL, NULL, "clean", "-ffdxq", NULL) == 0;
 }
 
 static int add_worktree(const struct workspace *space, struct err *err)
@@ -305,9 +250,10 @@ static int add_worktree(const struct workspace *space, struct err *err)
         arena_print(space->arena, "%s/worktrees/%s", space->bare, space->wish->slot);
     if (io_remove_tree(space->path, err) < 0 || io_remove_tree(known, err) < 0)
         return -1;
-    run_git(space, space->bare, NULL, NULL, "worktree", "prune", NULL);
-    int code = run_git(space, space->bare, NULL, err, "worktree", "add", "--force", "--no-track",
-                       "-B", space->local, space->path, space->wish->commit, NULL);
+    git_tool_run(space->git, space->bare, NULL, NULL, "worktree", "prune", NULL);
+    int code =
+        git_tool_run(space->git, space->bare, NULL, err, "worktree", "add", "--force", "--no-track",
+                     "-B", space->local, space->path, space->wish->commit, NULL);
     return code ? git_failed(code, err, "make the worktree", space->path) : 0;
 }
 
@@ -323,15 +269,15 @@ static int set_upstream(const struct workspace *space, struct err *err)
     if (there || (space->wish->bundle && *space->wish->bundle))
         return 0;
     int code =
-        run_git(space, space->bare, NULL, err, "branch", "--quiet",
-                arena_print(space->arena, "--set-upstream-to=origin/%s", space->wish->branch),
-                space->local, NULL);
+        git_tool_run(space->git, space->bare, NULL, err, "branch", "--quiet",
+                     arena_print(space->arena, "--set-upstream-to=origin/%s", space->wish->branch),
+                     space->local, NULL);
     return code ? git_failed(code, err, "set the upstream of", space->local) : 0;
 }
 
 static int prepare_once(const struct workspace *space, struct err *err)
 {
-    *space->killed = false;
+    space->git->was_killed = false;
     drop_stale_locks(space);
     if (ensure_clone(space, err) < 0 || ensure_commit(space, err) < 0)
         return -1;
@@ -347,7 +293,7 @@ static int prepare_locked(const struct workspace *space, struct err *err)
     int result, tries = 0;
     do
         result = prepare_once(space, err);
-    while (result < 0 && *space->killed && ++tries < KILLED_MAX);
+    while (result < 0 && space->git->was_killed && ++tries < KILLED_MAX);
     return result;
 }
 
@@ -363,8 +309,7 @@ static void workspace_describe(struct workspace *space, const struct workspace_w
         .path = arena_print(arena, "%s/work/%s/%s", wish->home, wish->project, wish->slot),
         .local = arena_print(arena, "farm/%s/%s", wish->slot, wish->branch),
         .upstream = arena_print(arena, "refs/remotes/origin/%s", wish->branch),
-        .environment = git_environment(arena),
-        .killed = arena_new(arena, sizeof(bool))};
+        .git = git_tool_new(arena)};
 }
 
 int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,
@@ -401,7 +346,7 @@ static int drop_slot(const char *home, const char *project, const char *slot, st
         worker_home_lock_file(home, "git", arena_print(arena, "%s.lock", project), arena, err);
     int result = lock < 0 ? -1 : io_remove_tree(space.path, err);
     if (result == 0 && io_exists(space.bare))
-        run_git(&space, space.bare, NULL, NULL, "worktree", "prune", NULL);
+        git_tool_run(space.git, space.bare, NULL, NULL, "worktree", "prune", NULL);
     if (lock >= 0)
         close(lock);
     return result;

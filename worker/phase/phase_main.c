@@ -7,6 +7,7 @@
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
+#include "worker/disk/lfs.h"
 #include "worker/disk/slots.h"
 #include "worker/disk/workspace.h"
 #include "worker/phase/check.h"
@@ -40,6 +41,14 @@ static int checkout_phase(struct phase_context *context, struct err *err)
                                   .bundle = io_exists(bundle) ? bundle : "",
                                   .slot = slot};
     if (workspace_prepare(&wish, arena, &path, err) < 0)
+        return -1;
+    struct lfs_wish files = {.home = wish.home,
+                             .project = wish.project,
+                             .url = wish.url,
+                             .commit = wish.commit,
+                             .worktree = path,
+                             .from_git_alone = order->recipe.builder == BUILDER_FLOX};
+    if (lfs_restore(&files, arena, err) < 0)
         return -1;
     return io_write_file(arena_print(arena, "%s/worktree", context->folder), path, strlen(path),
                          0644, false, err);

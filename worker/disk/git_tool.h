@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* git_tool.h - runs the `git` program in a reproducible way: without prompts, hooks, filters of
+ * git-lfs, background maintenance and variables of a surrounding repository. The user's global
+ * configuration stays in force otherwise, because it has the credentials. Private to worker/disk.
+ */
+#ifndef FARM_WORKER_DISK_GIT_TOOL_H
+#define FARM_WORKER_DISK_GIT_TOOL_H
+
+#include "proto/base/err.h"
+#include "proto/base/mem.h"
+
+#include <stdbool.h>
+
+struct git_tool {
+    struct arena *arena;
+    const char *const *environment;
+    bool was_killed; /* a git process was killed from outside: its failure does not count */
+};
+/* Lives in the arena. */
+struct git_tool *git_tool_new(struct arena *arena);
+/* Runs git in `folder` with the arguments up to NULL; `output` may be NULL. Returns its exit code,
+ * or -1 with err. */
+int git_tool_run(struct git_tool *git, const char *folder, struct buf *output, struct err *err,
+                 ...);
+
+#endif

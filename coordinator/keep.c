@@ -35,7 +35,7 @@ bool crash_is(const struct keeper_end *end)
         return false;
     if (WIFSIGNALED(end->status))
         return WTERMSIG(end->status) != SIGTERM && WTERMSIG(end->status) != SIGINT &&
-               WTERMSIG(end->status) != SIGHUP;
+               WTERMSIG(end->status) != SIGHUP && WTERMSIG(end->status) != SIGKILL;
     int status = WEXITSTATUS(end->status);
     return status != FARMD_STOPPED && status != FARMD_NOT_STARTED && status != FARMD_NO_ROOM;
 }

@@ -85,7 +85,7 @@ print(journal.execute("SELECT count(*) FROM records WHERE kind = ? AND hex(body)
 # losses_of WORKER: how often it was silent for longer than its lease (worker-lost, which has its number).
 losses_of() {
 	local id
-	id=$(farm worker list --json | jq --arg name "$1" '.[] | select(.worker == $name) | .id')
+	id=$(farm_rows worker list | jq --arg name "$1" '.[] | select(.worker == $name) | .id')
 	records_of_kind 12 "$(printf '08%02x' "$id")"
 }
 

@@ -280,8 +280,7 @@ static const char *builder_text(const struct worker_view *worker, enum builder m
     for (size_t i = 0; i < host->builders_count && missing == BUILDER_FLOX; i++)
         if (strncmp(host->builders[i], OLD_FLOX, strlen(OLD_FLOX)) == 0)
             return arena_print(arena,
-                               "%s has flox%s, which is too old: upgrade it to 1.12.0 or later, "
-                               "then restart the worker",
+                               "%s has flox%s, which is too old: upgrade it to 1.12.0 or later",
                                worker->name, host->builders[i] + strlen(OLD_FLOX));
     return arena_print(arena, "%s has no %s", worker->name, builder_names[missing]);
 }

@@ -51,15 +51,16 @@ static void a_pair_is_kept(void **state)
     struct fixture *fixture = *state;
     struct key_pair made, loaded;
     char public_key[KEY_TEXT_BYTES];
+    struct err err;
     assert_int_equal(keys_make(&made, NULL), 0);
     assert_true(keys_valid(made.public_key));
     assert_int_equal(keys_save(fixture->path, &made, NULL), 0);
     assert_int_equal(mode_of(fixture->path), 0600);
     assert_int_equal(mode_of(fixture->public_path), 0644);
-    assert_int_equal(keys_load(fixture->path, &loaded, NULL), 0);
+    assert_int_equal(keys_load(fixture->path, &loaded, &err), 0);
     assert_string_equal(made.public_key, loaded.public_key);
     assert_string_equal(made.secret_key, loaded.secret_key);
-    assert_int_equal(keys_load_public(fixture->public_path, public_key, NULL), 0);
+    assert_int_equal(keys_load_public(fixture->public_path, public_key, &err), 0);
     assert_string_equal(public_key, made.public_key);
 }
 
@@ -74,7 +75,7 @@ static void a_key_is_not_overwritten(void **state)
     assert_int_equal(keys_save(fixture->path, &first, NULL), 0);
     assert_int_equal(keys_save(fixture->path, &second, &err), -1);
     assert_non_null(strstr(err.text, "exists already"));
-    assert_int_equal(keys_load(fixture->path, &loaded, NULL), 0);
+    assert_int_equal(keys_load(fixture->path, &loaded, &err), 0);
     assert_string_equal(first.secret_key, loaded.secret_key);
 }
 
@@ -82,10 +83,10 @@ static void ensure_makes_once(void **state)
 {
     struct fixture *fixture = *state;
     struct key_pair first, second;
-    assert_int_equal(keys_ensure(fixture->path, &first, NULL), 0);
-    assert_int_equal(keys_ensure(fixture->path, &second, NULL), 0);
-    assert_string_equal(first.secret_key, second.secret_key);
     struct err err;
+    assert_int_equal(keys_ensure(fixture->path, &first, &err), 0);
+    assert_int_equal(keys_ensure(fixture->path, &second, &err), 0);
+    assert_string_equal(first.secret_key, second.secret_key);
     assert_int_equal(keys_ensure("/nowhere/worker", &second, &err), -1);
     assert_non_null(strstr(err.text, "/nowhere/worker"));
 }
@@ -95,7 +96,7 @@ static void a_readable_key_is_refused(void **state)
     struct fixture *fixture = *state;
     struct key_pair pair;
     struct err err;
-    assert_int_equal(keys_ensure(fixture->path, &pair, NULL), 0);
+    assert_int_equal(keys_ensure(fixture->path, &pair, &err), 0);
     assert_int_equal(chmod(fixture->path, 0640), 0);
     assert_int_equal(keys_load(fixture->path, &pair, &err), -1);
     assert_non_null(strstr(err.text, "chmod 600"));
@@ -116,6 +117,7 @@ static void odd_files_are_refused(void **state)
     struct fixture *fixture = *state;
     struct key_pair a, b;
     char text[512], public_key[KEY_TEXT_BYTES];
+    struct err err;
     assert_int_equal(keys_make(&a, NULL), 0);
     assert_int_equal(keys_make(&b, NULL), 0);
     refuse_file(fixture, "", "is not a key file");
@@ -126,8 +128,8 @@ static void odd_files_are_refused(void **state)
     refuse_file(fixture, text, "is not a key file");
     snprintf(text, sizeof text, "public %s\nsecret %s\n", a.public_key, b.secret_key);
     refuse_file(fixture, text, "does not match the secret key");
-    assert_int_equal(keys_load_public(fixture->path, public_key, NULL), -1);
-    assert_int_equal(keys_load_public("/nowhere/x.pub", public_key, NULL), -1);
+    assert_int_equal(keys_load_public(fixture->path, public_key, &err), -1);
+    assert_int_equal(keys_load_public("/nowhere/x.pub", public_key, &err), -1);
 }
 
 static void validity(void **state)

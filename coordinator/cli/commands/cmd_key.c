@@ -14,7 +14,9 @@ static void explain_new_key(struct invocation *invocation, const char *path)
 {
     char server[KEY_TEXT_BYTES] = "";
     struct arena *arena = &invocation->arena;
-    keys_load_public(home_path(arena, invocation->home, "keys/farmd.key.pub"), server, NULL);
+    struct err err;
+    if (keys_load_public(home_path(arena, invocation->home, "keys/farmd.key.pub"), server, &err))
+        snprintf(server, sizeof server, "%s", "(the coordinator's public key)");
     printf(
         "the key pair is in %s: send that file to its owner over a safe channel. The owner runs:\n"
         "  export FARM_CONNECT=%s FARM_SERVER_KEY='%s' FARM_KEY=%s\n",

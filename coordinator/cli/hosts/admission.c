@@ -101,18 +101,23 @@ static int endpoints_by_option(struct admission *admission, struct fleet_host *m
 }
 
 /* The endpoints of a tunnel on the host's loopback; an existing tunnel keeps its ports. */
-static void endpoints_by_tunnel(struct admission *admission, struct fleet_host *member)
+static int endpoints_by_tunnel(struct admission *admission, struct fleet_host *member,
+                               struct err *err)
 {
     struct invocation *invocation = admission->invocation;
-    struct host_entry known;
+    struct host_entry known = {.tunnel_port = 0};
     uint64_t port = strtoull(member->facts->tunnel_port, NULL, 10);
-    if (hosts_read(invocation, member->wanted.name, &known, NULL) == 0 && known.tunnel_port)
+    if (hosts_knows(invocation, member->wanted.name) &&
+        hosts_read(invocation, member->wanted.name, &known, err) < 0)
+        return -1;
+    if (known.tunnel_port)
         port = known.tunnel_port;
     member->facts->tunnel_port = arena_print(&member->arena, "%llu", (unsigned long long)port);
     member->wanted.coordinator =
         arena_print(&member->arena, "tcp://127.0.0.1:%llu", (unsigned long long)port);
     member->wanted.logs =
         arena_print(&member->arena, "tcp://127.0.0.1:%llu", (unsigned long long)port + 1);
+    return 0;
 }
 
 static int settle_name(struct admission *admission, struct fleet_host *member, struct err *err)
@@ -141,13 +146,12 @@ int admission_settle(struct admission *admission, struct fleet_host *member, str
         return -1;
     own_endpoints(admission, &control, &logs);
     if (member->wanted.by_tunnel)
-        endpoints_by_tunnel(admission, member);
-    else if (*admission->coordinator)
+        return endpoints_by_tunnel(admission, member, err);
+    if (*admission->coordinator)
         return endpoints_by_option(admission, member, logs, err);
-    else if (reachable_endpoint(admission, member, control, &member->wanted.coordinator, err) < 0 ||
-             reachable_endpoint(admission, member, logs, &member->wanted.logs, err) < 0)
+    if (reachable_endpoint(admission, member, control, &member->wanted.coordinator, err) < 0)
         return -1;
-    return 0;
+    return reachable_endpoint(admission, member, logs, &member->wanted.logs, err);
 }
 
 /* ---- the coordinator ------------------------------------------------------------------------- */

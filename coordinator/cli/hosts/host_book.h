@@ -22,7 +22,7 @@ struct host_entry {
 /* The texts live in the invocation's arena. -1 with err, also for a host that is not in the book.
  */
 int hosts_read(struct invocation *invocation, const char *name, struct host_entry *out,
-               struct err *err);
+               struct err *err) __attribute__((nonnull));
 int hosts_write(struct invocation *invocation, const struct host_entry *entry, struct err *err);
 bool hosts_knows(struct invocation *invocation, const char *name);
 void hosts_forget(struct invocation *invocation, const char *name);

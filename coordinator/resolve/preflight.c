@@ -19,8 +19,8 @@ static const char *span_text(char text[static 32], uint64_t seconds)
     size_t at = 0;
     while (seconds < units[at].from_s)
         at++;
-    snprintf(text, 32, "%llu %s", (unsigned long long)(seconds / units[at].unit_s + 1),
-             units[at].name);
+    unsigned long long count = seconds / units[at].unit_s + 1;
+    snprintf(text, 32, "%llu %s", count, units[at].name);
     return text;
 }
 

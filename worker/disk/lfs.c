@@ -255,7 +255,7 @@ static int writing_begin(struct writing *writing, const char *path, mode_t mode,
     return 0;
 }
 
-/* A piece of 0 bytes begins anew (public_https.h). */
+/* A piece of 0 bytes begins again (public_https.h). */
 static int writing_take(void *context, const void *data, size_t size, struct err *err)
 {
     struct writing *writing = context;

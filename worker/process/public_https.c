@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* REDIRECT_BYTES: a redirect has a page for people as its body, also where little is expected. */
@@ -279,15 +278,6 @@ static void transfer_follow(struct transfer *transfer, pid_t pid, int body, int 
     }
 }
 
-static int wait_for(pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return 127;
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 /* Runs curl; its exit code, or -1 with err. */
 static int curl_run(struct transfer *transfer, const char *const *argv, struct err *err)
 {
@@ -308,7 +298,7 @@ static int curl_run(struct transfer *transfer, const char *const *argv, struct e
         transfer_follow(transfer, pid, body[0], said[0], err);
     close(body[0]);
     close(said[0]);
-    return pid < 0 ? err_prefix(err, "is curl installed and in PATH?") : wait_for(pid);
+    return pid < 0 ? err_prefix(err, "is curl installed and in PATH?") : tool_wait(pid);
 }
 
 /* ---- answers ------------------------------------------------------------------------------ */

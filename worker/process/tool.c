@@ -162,7 +162,7 @@ static void close_fd(int fd)
         close(fd);
 }
 
-static int wait_for(pid_t pid)
+int tool_wait(pid_t pid)
 {
     int status;
     while (waitpid(pid, &status, 0) < 0)
@@ -188,7 +188,7 @@ static int tool_spawn(const struct tool *tool, const int output[2], const int bo
     if (pid < 0)
         return err_prefix(err, "is %s installed and in PATH?", tool->argv[0]);
     output_follow(&running);
-    return wait_for(pid);
+    return tool_wait(pid);
 }
 
 int tool_run(const struct tool *tool, struct err *err)

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* A growing list of texts for an environment or argv: NULL-terminated, in an arena. */
 struct texts {
@@ -42,5 +43,7 @@ struct tool {
 int tool_run(const struct tool *tool, struct err *err);
 /* Whether PATH has a program of this name. */
 bool tool_exists(const char *name);
+/* Waits for a child of ours. Its exit code, or 128 and the signal that ended it, as a shell says. */
+int tool_wait(pid_t pid);
 
 #endif

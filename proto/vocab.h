@@ -198,7 +198,7 @@ struct plan_item {
 struct filesystem {
     const char *id; /* stable on that host, for example "8:1" */
     bool is_store;  /* has the nix store */
-    bool is_build;  /* has build folders and worktrees */
+    bool is_build;  /* has build folders and checkouts */
     bool is_state;  /* has the attempt folders and logs */
     uint64_t free_bytes;
     uint64_t total_bytes;

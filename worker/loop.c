@@ -92,6 +92,7 @@ static void save_result(struct worker_loop *loop, const struct item *item)
     /* If saving fails nothing is lost: the next agent derives the same result from exit facts. */
     if (io_exists(folder) && folder_save_result(loop->options->home, item, &err) < 0)
         log_error("%s", err.text);
+    sweeper_wake(loop->sweeper);
     log_route_finish(loop->logs, item->token, item->log_bytes);
 }
 

@@ -349,7 +349,8 @@ static int remove_whole(int top, const char *path)
         if (fd < 0 || empty_folder(&removal, fd, 0) < 0)
             return -1;
     } while (removal.again);
-    return rmdir(path);
+    return rmdir(path) == 0 || errno == ENOENT ? 0
+                                               : -1; /* moved away meanwhile: its contents went */
 }
 
 int io_remove_tree(const char *path, struct err *err)

@@ -210,31 +210,34 @@ stands_in() {
 	[ "$(farm_result status | jq -r '.run.jobs[0].state')" = "$1" ]
 }
 
+has_checkout() {
+	compgen -G "$home/attempts/*/box/checkout/README.md" >/dev/null
+}
+
 @test "worker clean frees a host in order, and leaves what an attempt needs" {
 	gate=$top/gate
 	one_worker "echo begun; while ! [ -e $gate ]; do sleep 0.05; done; ls README.md"
 	home=$FARM_HOME/workers/one
 	farm rebuild package=torchvision-python313-cpu-avx2 branch=main --detach
 	wait_until 30 stands_in running
-	wait_until 30 test -d "$home/work/torchvision/s1"
+	wait_until 30 has_checkout
 	run -0 farm worker clean one --keep 900T
-	[ -d "$home/work/torchvision/s1" ]
-	[ -d "$home/git/torchvision.git" ]
+	has_checkout
+	[ -d "$home/clones/torchvision.git" ]
 	touch "$gate"
 	wait_until 30 stands_in closed
 	[ "$(farm_result status | jq -r '.run.jobs[0].verdict')" = ok ]
 
 	run -0 farm worker clean one --keep 900T --dry-run
 	says "would remove"
-	says "$home/work/torchvision/s1"
-	[ -d "$home/work/torchvision/s1" ]
+	says "$home/clones/torchvision.git"
+	[ -d "$home/clones/torchvision.git" ]
 	run -0 farm worker clean one --keep 1
 	says 'removed 0.0 MiB'
-	[ -d "$home/work/torchvision/s1" ]
+	[ -d "$home/clones/torchvision.git" ]
 	run -0 farm worker clean one --keep 900T
 	says "removed"
-	[ ! -e "$home/work/torchvision/s1" ]
-	[ ! -e "$home/git/torchvision.git" ]
+	[ ! -e "$home/clones/torchvision.git" ]
 	# What was freed is made again.
 	run -0 farm worker smoke one
 	refuses 2 '--keep 150G' farm worker clean one

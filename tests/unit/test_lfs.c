@@ -311,11 +311,11 @@ static void commit_pointer(struct place *place, const char *file, const char *co
 /* Puts contents where they are kept when they were fetched. */
 static void keep(struct place *place, const char *contents, const char *kept)
 {
-    const char *store = home_path(place, "home/git/vision.git/farm-lfs");
+    const char *store = home_path(place, "home/clones/vision.git/farm-lfs");
     assert_int_equal(io_make_folders(store, 0755, NULL), 0);
     place_write(
         place,
-        arena_print(&place->arena, "home/git/vision.git/farm-lfs/%s", oid_of(place, contents)),
+        arena_print(&place->arena, "home/clones/vision.git/farm-lfs/%s", oid_of(place, contents)),
         kept);
 }
 
@@ -327,7 +327,7 @@ static int restore(struct place *place, bool from_git_alone, struct err *err)
                                   .branch = "main",
                                   .commit = shell(place, "git -C origin rev-parse main"),
                                   .bundle = "",
-                                  .slot = "s1"};
+                                  .token = {.epoch = 1, .number = 1}};
     char *path;
     if (workspace_prepare(&wish, &place->arena, &path, err) < 0)
         fail_msg("%s", err->text);
@@ -355,7 +355,6 @@ static void restores(struct place *place)
         fail_msg("%s", err.text);
 }
 
-/* Also in a slot that a build has used, with what it changed put right. */
 static void contents_stand_in_place_of_pointers(void **state)
 {
     struct place *place = *state;
@@ -366,21 +365,24 @@ static void contents_stand_in_place_of_pointers(void **state)
                  "git -c filter.lfs.clean=cat add -A; git commit -qm more");
     restore(place, true, NULL); /* makes the clone */
     keep(place, "weights", "weights");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++) { /* also where an interrupted checkout left something */
         restores(place);
-        assert_string_equal(place_read(place, "home/work/vision/s1/a.bin"), "weights");
-        assert_string_equal(place_read(place, "home/work/vision/s1/same.bin"), "weights");
-        assert_string_equal(place_read(place, "home/work/vision/s1/itself.bin"), "itself\n");
-        assert_string_equal(shell(place, "head -n 1 home/work/vision/s1/plain.txt"),
+        assert_string_equal(place_read(place, "home/attempts/1.1/box/checkout/a.bin"), "weights");
+        assert_string_equal(place_read(place, "home/attempts/1.1/box/checkout/same.bin"),
+                            "weights");
+        assert_string_equal(place_read(place, "home/attempts/1.1/box/checkout/itself.bin"),
+                            "itself\n");
+        assert_string_equal(shell(place, "head -n 1 home/attempts/1.1/box/checkout/plain.txt"),
                             "version https://git-lfs.github.com/spec/v1");
-        assert_string_equal(shell(place, "cd home/work/vision/s1; readlink link.bin; "
+        assert_string_equal(shell(place, "cd home/attempts/1.1/box/checkout; readlink link.bin; "
                                          "test -x a.bin; test ! -x same.bin"),
                             "a.bin");
-        assert_string_equal(shell(place, "cd home/work/vision/s1; ls -A | wc -l"), "7");
-        shell(place, "cd home/work/vision/s1; echo x > a.bin; rm same.bin; echo y > left");
+        assert_string_equal(shell(place, "cd home/attempts/1.1/box/checkout; ls -A | wc -l"), "7");
+        shell(place,
+              "cd home/attempts/1.1/box/checkout; echo x > a.bin; rm same.bin; echo y > left");
     }
     /* What a worktree does to its copy is not seen by others. */
-    assert_string_equal(shell(place, "cat home/git/vision.git/farm-lfs/*"), "weights");
+    assert_string_equal(shell(place, "cat home/clones/vision.git/farm-lfs/*"), "weights");
 }
 
 static void the_next_commit_has_its_own_contents(void **state)
@@ -393,7 +395,7 @@ static void the_next_commit_has_its_own_contents(void **state)
     restores(place);
     commit_pointer(place, "a.bin", "three", 5);
     restores(place);
-    assert_string_equal(place_read(place, "home/work/vision/s1/a.bin"), "three");
+    assert_string_equal(place_read(place, "home/attempts/1.1/box/checkout/a.bin"), "three");
 }
 
 static void damaged_contents_are_not_used(void **state)
@@ -403,8 +405,8 @@ static void damaged_contents_are_not_used(void **state)
     restore(place, true, NULL);
     keep(place, "weights", "weighty");
     refuses(place, false, "git-lfs server: ");
-    assert_string_equal(shell(place, "ls home/git/vision.git/farm-lfs | wc -l"), "0");
-    assert_string_equal(shell(place, "head -n 1 home/work/vision/s1/a.bin"),
+    assert_string_equal(shell(place, "ls home/clones/vision.git/farm-lfs | wc -l"), "0");
+    assert_string_equal(shell(place, "head -n 1 home/attempts/1.1/box/checkout/a.bin"),
                         "version https://git-lfs.github.com/spec/v1");
 }
 

@@ -53,6 +53,7 @@ struct texts tools_environment(const struct phase_context *context)
     if (io_make_folders(temporary, 0700, NULL) == 0)
         texts_set(&environment, "TMPDIR", "%s", temporary);
     texts_set(&environment, "GIT_TERMINAL_PROMPT", "0");
+    texts_set(&environment, "GIT_NO_REPLACE_OBJECTS", "1");
     texts_set(&environment, "NO_COLOR", "1");
     tools_describe(&environment, context->order, context->folder);
     return environment;

@@ -7,7 +7,10 @@
  *     bundle           the git bundle that came with the order; absent if there was none
  *     log              raw output of all phases, one after the other
  *     PHASE.run        per phase: lock, identity of the supervisor, exit facts (run_file.h)
- *     worktree         text: path of the worktree that the checkout phase prepared
+ *     worktree         text: path of the worktree that the checkout phase prepared. An attempt
+ *                      that an older version began has a path below HOME/work
+ *     box/checkout/    the attempt's own repository and worktree (workspace.h), removed when there
+ *                      is a result
  *     product          packed struct product, written by the build phase
  *     outputs          command builder: paths that the command made, one per line
  *     finding          publish phase, lines: began, already, rebuilt, unsure, ended (phase_main.c)

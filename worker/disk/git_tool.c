@@ -15,6 +15,7 @@ static const char *const *git_environment(struct arena *arena)
     struct texts environment = {.arena = arena};
     texts_environment(&environment, without);
     texts_set(&environment, "GIT_TERMINAL_PROMPT", "0");
+    texts_set(&environment, "GIT_NO_REPLACE_OBJECTS", "1");
     texts_set(&environment, "LC_ALL", "C");
     if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
         texts_set(&environment, "GIT_SSH_COMMAND", "ssh -o BatchMode=yes");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* git_tool.h - runs the `git` program in a reproducible way: without prompts, hooks, filters of
- * git-lfs, background maintenance and variables of a surrounding repository. The user's global
- * configuration stays in force otherwise, because it has the credentials. Private to worker/disk.
+ * git-lfs, replaced objects, background maintenance and variables of a surrounding repository. The
+ * user's global configuration stays in force otherwise, because it has the credentials. Private to
+ * worker/disk.
  */
 #ifndef FARM_WORKER_DISK_GIT_TOOL_H
 #define FARM_WORKER_DISK_GIT_TOOL_H

@@ -11,6 +11,7 @@
 #include "proto/limits.h"
 #include "worker/disk/git_tool.h"
 #include "worker/disk/home.h"
+#include "worker/disk/workspace.h"
 #include "worker/process/public_https.h"
 #include "worker/process/tool.h"
 
@@ -400,7 +401,8 @@ int lfs_restore(const struct lfs_wish *wish, struct arena *arena, struct err *er
         .wish = wish,
         .arena = arena,
         .git = git_tool_new(arena),
-        .store = arena_print(arena, "%s/git/%s.git/farm-lfs", wish->home, wish->project)};
+        .store =
+            arena_print(arena, "%s/farm-lfs", workspace_clone(wish->home, wish->project, arena))};
     if (find_files(&all, err) < 0)
         return -1;
     if (!all.count)
@@ -410,7 +412,7 @@ int lfs_restore(const struct lfs_wish *wish, struct arena *arena, struct err *er
     if (!tool_exists("curl"))
         return err_set(err, "git-lfs needs curl, which this host has not: install it (Debian: "
                             "apt-get install curl)");
-    int lock = worker_home_lock_file(wish->home, "git",
+    int lock = worker_home_lock_file(wish->home, "clones",
                                      arena_print(arena, "%s.lfs.lock", wish->project), arena, err);
     int result = lock < 0 ? -1 : fetch_missing(&all, err);
     if (lock >= 0)

@@ -2,10 +2,10 @@
 /* lfs.h - puts the contents of files that are kept by git-lfs into a worktree, in place of their
  * pointers.
  *
- *   HOME/git/PROJECT.git/farm-lfs/OID   contents that were fetched, by their SHA-256: fetched once
- *                                       for all worktrees of a project, removed with its clone
- *   HOME/git/PROJECT.lfs.lock           flock that serialises fetching them
- *   HOME/work/PROJECT/SLOT.lfs          a file on its way into the worktree
+ *   HOME/clones/PROJECT.git/farm-lfs/OID   contents that were fetched, by their SHA-256: fetched
+ *                                       once for all attempts of a project, removed with its clone
+ *   HOME/clones/PROJECT.lfs.lock        flock that serialises fetching them
+ *   HOME/attempts/N/box/checkout.lfs    a file on its way into the worktree
  *
  * Fetches without credentials, over https, from public addresses only (public_https.h), within the
  * bounds of limits.h. What is put in place has the size and the hash that its pointer names. A file
@@ -29,7 +29,7 @@ struct lfs_wish {
 /* All or an error: one line that begins with "git-lfs: " when the commit cannot be built as it is,
  * with "git-lfs server: " when another try may help, "git-lfs needs" when another host may
  * (phase/cause.def). What it did until then stays
- * and does no harm, because workspace_prepare puts pointers back. */
+ * and does no harm, because workspace_prepare makes the repository again. */
 int lfs_restore(const struct lfs_wish *wish, struct arena *arena, struct err *err);
 
 #endif

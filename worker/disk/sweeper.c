@@ -5,6 +5,7 @@
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "worker/disk/folder.h"
+#include "worker/disk/workspace.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,8 +22,10 @@ struct sweeper {
     pthread_mutex_t lock; /* protects the fields below */
     pthread_cond_t wake;
     bool stopping;
-    bool full; /* the trash may have folders */
+    bool due; /* there may be something to remove */
 };
+
+enum { WORKTREE_BYTES_MAX = 4096 };
 
 static bool is_stopping(struct sweeper *sweeper)
 {
@@ -30,6 +33,76 @@ static bool is_stopping(struct sweeper *sweeper)
     bool result = sweeper->stopping;
     pthread_mutex_unlock(&sweeper->lock);
     return result;
+}
+
+/* ---- what an older version left -------------------------------------------------------------- */
+
+/* Whether the attempt works, or may work, below HOME/work. Until its checkout ended it could be one
+ * that an older version began. */
+static bool is_elsewhere(const char *home, struct token token, struct arena *arena)
+{
+    struct buf worktree = {0};
+    const char *own = folder_path(home, token, "", arena);
+    enum io_found found = io_find_file(folder_path(home, token, "worktree", arena),
+                                       WORKTREE_BYTES_MAX, &worktree, NULL);
+    bool result =
+        found == IO_REFUSED ||
+        (found == IO_ABSENT && io_exists(folder_path(home, token, "checkout.run", arena)));
+    if (found == IO_READ && worktree.size)
+        result = strncmp((const char *)worktree.data, own, strlen(own)) != 0;
+    buf_release(&worktree);
+    return result;
+}
+
+static void drop_old_folders(const struct sweeper *sweeper)
+{
+    static const char *const names[] = {"work", "git"};
+    struct arena arena = {0};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        (void)rename(arena_print(&arena, "%s/%s", sweeper->home, names[i]),
+                     arena_print(&arena, "%s/old-%s", sweeper->trash, names[i]));
+    arena_clear(&arena);
+}
+
+/* ---- the sweep ------------------------------------------------------------------------------- */
+
+static void remove_tree(const char *path)
+{
+    struct err err;
+    if (io_remove_tree(path, &err) < 0)
+        log_warn("%s", err.text);
+}
+
+/* Removes the repositories of attempts that have a result. */
+static void sweep_attempts(struct sweeper *sweeper)
+{
+    struct token *tokens;
+    size_t count;
+    bool old_is_used = false;
+    if (folder_list(sweeper->home, &tokens, &count, NULL) < 0)
+        return;
+    for (size_t i = 0; i < count && !is_stopping(sweeper); i++) {
+        struct arena arena = {0};
+        if (io_exists(folder_path(sweeper->home, tokens[i], "result", &arena)))
+            remove_tree(folder_path(sweeper->home, tokens[i], WORKSPACE_CHECKOUT, &arena));
+        else
+            old_is_used |= is_elsewhere(sweeper->home, tokens[i], &arena);
+        arena_clear(&arena);
+    }
+    free(tokens);
+    if (!old_is_used && !is_stopping(sweeper))
+        drop_old_folders(sweeper);
+}
+
+/* The clone need not hold an attempt's commit any more. */
+static void release_commit(const struct sweeper *sweeper, const char *name, struct arena *arena)
+{
+    struct token token;
+    struct order order;
+    const char *folder = arena_print(arena, "%s/%s", sweeper->trash, name);
+    if (folder_token(name, &token) &&
+        folder_read_order(folder, &order, arena, &(struct err){""}) == 0)
+        workspace_release(sweeper->home, order.variant.project, token);
 }
 
 /* Deletes everything that is in the trash now. */
@@ -41,23 +114,22 @@ static void trash_empty(struct sweeper *sweeper)
     const struct dirent *entry;
     while (!is_stopping(sweeper) && (entry = readdir(trash))) {
         struct arena arena = {0};
-        struct err err;
-        bool dots = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-        if (!dots &&
-            io_remove_tree(arena_print(&arena, "%s/%s", sweeper->trash, entry->d_name), &err) < 0)
-            log_warn("%s", err.text);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            release_commit(sweeper, entry->d_name, &arena);
+            remove_tree(arena_print(&arena, "%s/%s", sweeper->trash, entry->d_name));
+        }
         arena_clear(&arena);
     }
     closedir(trash);
 }
 
-/* Waits until the trash has folders; false when the thread should end. */
-static bool wait_full(struct sweeper *sweeper)
+/* Waits until there is something to do; false when the thread should end. */
+static bool wait_due(struct sweeper *sweeper)
 {
     pthread_mutex_lock(&sweeper->lock);
-    while (!sweeper->full && !sweeper->stopping)
+    while (!sweeper->due && !sweeper->stopping)
         pthread_cond_wait(&sweeper->wake, &sweeper->lock);
-    sweeper->full = false;
+    sweeper->due = false;
     bool go_on = !sweeper->stopping;
     pthread_mutex_unlock(&sweeper->lock);
     return go_on;
@@ -66,8 +138,10 @@ static bool wait_full(struct sweeper *sweeper)
 static void *sweeper_run(void *context)
 {
     struct sweeper *sweeper = context;
-    while (wait_full(sweeper))
+    while (wait_due(sweeper)) {
+        sweep_attempts(sweeper);
         trash_empty(sweeper);
+    }
     return NULL;
 }
 
@@ -92,7 +166,7 @@ struct sweeper *sweeper_start(const char *home, struct err *err)
     struct sweeper *sweeper = mem_new(sizeof *sweeper);
     sweeper->home = arena_text(&sweeper->arena, home);
     sweeper->trash = arena_print(&sweeper->arena, "%s/trash", home);
-    sweeper->full = true; /* an earlier worker may have left some */
+    sweeper->due = true; /* an earlier worker may have left some */
     pthread_mutex_init(&sweeper->lock, NULL);
     pthread_cond_init(&sweeper->wake, NULL);
     if (thread_start(sweeper, err) < 0) {
@@ -100,6 +174,14 @@ struct sweeper *sweeper_start(const char *home, struct err *err)
         return NULL;
     }
     return sweeper;
+}
+
+void sweeper_wake(struct sweeper *sweeper)
+{
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->due = true;
+    pthread_cond_signal(&sweeper->wake);
+    pthread_mutex_unlock(&sweeper->lock);
 }
 
 int sweeper_forget(struct sweeper *sweeper, struct token token, struct err *err)
@@ -114,10 +196,7 @@ int sweeper_forget(struct sweeper *sweeper, struct token token, struct err *err)
     else if (result < 0)
         err_set(err, "cannot move %s to the trash: %s", from, strerror(errno));
     arena_clear(&arena);
-    pthread_mutex_lock(&sweeper->lock);
-    sweeper->full = true;
-    pthread_cond_signal(&sweeper->wake);
-    pthread_mutex_unlock(&sweeper->lock);
+    sweeper_wake(sweeper);
     return result;
 }
 

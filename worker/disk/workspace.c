@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* workspace.c - see workspace.h.
  *
- * Every change of the clone happens under its lock; so git's own lock files found there were left
- * by a killed git and are removed.
+ * Every change of the clone but one happens under its lock; so git's own lock files found there
+ * were left by a killed git and are removed. The exception is the ref of an attempt, which has a
+ * name of its own and is put in place by a rename: a commit that the clone has needs no lock, and
+ * no attempt waits while another one fetches.
  */
 #include "worker/disk/workspace.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
+#include "worker/disk/folder.h"
 #include "worker/disk/git_tool.h"
 #include "worker/disk/home.h"
-#include "worker/disk/slots.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,20 @@
 struct workspace {
     const struct workspace_wish *wish;
     struct arena *arena;
-    const char *bare;     /* the clone */
-    const char *path;     /* the worktree */
-    const char *local;    /* farm/SLOT/BRANCH */
-    const char *upstream; /* refs/remotes/origin/BRANCH */
     struct git_tool *git;
+    bool is_bundled;
+    const char *clone;
+    const char *path;     /* of the attempt's repository */
+    const char *upstream; /* refs/remotes/origin/BRANCH */
+    /* What the clone says; "" when it does not have it. */
+    const char *upstream_id; /* of a bundled commit: always "" */
+    const char *commit_id;
+    const char *tree_id;
 };
 
 enum { KILLED_MAX = 3 };
+
+static const char refs_folder[] = "refs/farm/attempts";
 
 /* ---- names -------------------------------------------------------------------------------- */
 
@@ -37,7 +44,8 @@ static bool good_branch(const char *branch)
 {
     size_t length = strlen(branch);
     if (length == 0 || length > LIMIT_BRANCH_BYTES || branch[0] == '-' || branch[0] == '/' ||
-        strstr(branch, "..") || strstr(branch, "//") || strstr(branch, "@{"))
+        branch[length - 1] == '/' || branch[length - 1] == '.' || strstr(branch, "..") ||
+        strstr(branch, "//") || strstr(branch, "/.") || strstr(branch, "@{") || branch[0] == '.')
         return false;
     for (const unsigned char *at = (const unsigned char *)branch; *at; at++)
         if (*at <= ' ' || *at == 0x7f || strchr("~^:?*[\\", *at))
@@ -55,8 +63,6 @@ static int check_wish(const struct workspace_wish *wish, struct err *err)
 {
     if (!worker_home_good_name(wish->project))
         return err_set(err, "\"%s\" cannot be the name of a project", wish->project);
-    if (!worker_home_good_name(wish->slot))
-        return err_set(err, "\"%s\" cannot be the name of a slot", wish->slot);
     if (!good_branch(wish->branch))
         return err_set(err, "\"%s\" cannot be the name of a branch", wish->branch);
     if (!good_commit(wish->commit))
@@ -76,99 +82,152 @@ static int git_failed(int code, struct err *err, const char *what, const char *n
     return -1;
 }
 
-/* ---- the clone ---------------------------------------------------------------------------- */
+/* ---- repositories by hand ------------------------------------------------------------------ */
 
-static const char *url_file(const struct workspace *space)
+/* Adds a value in quotes, which git reads as it is. */
+static void put_quoted(struct buf *text, const char *value)
 {
-    return arena_print(space->arena, "%s/farm-url", space->bare);
+    buf_print(text, "\"");
+    for (; *value; value++)
+        buf_print(text, "%s%c", *value == '"' || *value == '\\' ? "\\" : "", *value);
+    buf_print(text, "\"");
 }
 
-/* Compares with the URL that we stored when we set it last; saves a run of git. */
-static bool url_is_set(const struct workspace *space)
+/* The configuration of the clone, or of the attempt's repository. */
+static const char *config_text(const struct workspace *space, bool is_clone)
 {
     struct buf text = {0};
-    bool same = io_peek_file(url_file(space), LIMIT_TEXT_BYTES, &text) &&
-                strcmp((const char *)text.data, space->wish->url) == 0;
+    buf_print(&text,
+              "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = %s\n"
+              "\tlogallrefupdates = false\n[remote \"origin\"]\n\turl = ",
+              is_clone ? "true" : "false");
+    put_quoted(&text, space->wish->url);
+    buf_print(&text, "\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n");
+    if (!is_clone && !space->is_bundled) {
+        buf_print(&text, "[branch ");
+        put_quoted(&text, space->wish->branch);
+        buf_print(&text, "]\n\tremote = origin\n\tmerge = ");
+        put_quoted(&text, arena_print(space->arena, "refs/heads/%s", space->wish->branch));
+        buf_print(&text, "\n");
+    }
+    const char *result = arena_text(space->arena, (const char *)text.data);
+    buf_release(&text);
+    return result;
+}
+
+/* Writes REPOSITORY/NAME with its folders. */
+static int put_file(const struct workspace *space, const char *repository, const char *name,
+                    const char *text, struct err *err)
+{
+    char *path = arena_print(space->arena, "%s/%s", repository, name);
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    if (io_make_folders(path, 0755, err) < 0)
+        return -1;
+    *slash = '/';
+    return io_write_file(path, text, strlen(text), 0644, false, err);
+}
+
+/* ---- the clone ---------------------------------------------------------------------------- */
+
+char *workspace_clone(const char *home, const char *project, struct arena *arena)
+{
+    return arena_print(arena, "%s/clones/%s.git", home, project);
+}
+
+static int lock_clone(const char *home, const char *project, struct arena *arena, struct err *err)
+{
+    return worker_home_lock_file(home, "clones", arena_print(arena, "%s.lock", project), arena,
+                                 err);
+}
+
+/* Whether the clone is whole and its configuration is ours. */
+static bool is_cloned(const struct workspace *space)
+{
+    struct buf text = {0};
+    bool same = io_exists(arena_print(space->arena, "%s/HEAD", space->clone)) &&
+                io_peek_file(arena_print(space->arena, "%s/config", space->clone),
+                             LIMIT_CONTROL_FRAME_BYTES, &text) &&
+                strcmp((const char *)text.data, config_text(space, true)) == 0;
     buf_release(&text);
     return same;
 }
 
-static int write_url(const struct workspace *space, struct err *err)
-{
-    return io_write_file(url_file(space), space->wish->url, strlen(space->wish->url), 0644, false,
-                         err);
-}
-
-static void remove_unfinished(const struct workspace *space)
-{
-    glob_t found = {0};
-    if (glob(arena_print(space->arena, "%s.new*", space->bare), 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            io_remove_tree(found.gl_pathv[i], NULL);
-    globfree(&found);
-}
-
-/* Makes the clone under a name that has our pid: the git of a checkout whose supervisor was killed
- * may still write to its own for a moment. Leftovers are removed by the next call. */
-static int make_clone(const struct workspace *space, struct err *err)
-{
-    const char *fresh = arena_print(space->arena, "%s.new.%ld", space->bare, (long)getpid());
-    remove_unfinished(space);
-    int code = git_tool_run(space->git, ".", NULL, err, "init", "--quiet", "--bare", fresh, NULL);
-    if (code)
-        return git_failed(code, err, "make", space->bare);
-    code = git_tool_run(space->git, fresh, NULL, err, "remote", "add", "origin", space->wish->url,
-                        NULL);
-    if (code)
-        return git_failed(code, err, "set the origin of", space->bare);
-    if (rename(fresh, space->bare) < 0)
-        return err_set(err, "cannot put %s in place: %s", space->bare, strerror(errno));
-    return write_url(space, err);
-}
-
+/* HEAD comes last: without it there is no clone. */
 static int ensure_clone(const struct workspace *space, struct err *err)
 {
-    if (!io_exists(arena_print(space->arena, "%s/HEAD", space->bare))) {
-        if (io_remove_tree(space->bare, err) < 0)
-            return -1;
-        return make_clone(space, err);
-    }
-    if (url_is_set(space))
+    if (is_cloned(space))
         return 0;
-    int code = git_tool_run(space->git, space->bare, NULL, err, "remote", "set-url", "origin",
-                            space->wish->url, NULL);
-    if (code)
-        return git_failed(code, err, "set the origin of", space->bare);
-    return write_url(space, err);
+    if (io_make_folders(arena_print(space->arena, "%s/objects/pack", space->clone), 0755, err) <
+            0 ||
+        io_make_folders(arena_print(space->arena, "%s/refs/heads", space->clone), 0755, err) < 0 ||
+        put_file(space, space->clone, "config", config_text(space, true), err) < 0)
+        return -1;
+    return put_file(space, space->clone, "HEAD", "ref: refs/heads/none\n", err);
 }
 
 static void drop_stale_locks(const struct workspace *space)
 {
-    unlink(arena_print(space->arena, "%s/config.lock", space->bare));
-    unlink(arena_print(space->arena, "%s/packed-refs.lock", space->bare));
-    io_remove_suffixed(arena_print(space->arena, "%s/refs", space->bare), ".lock");
+    unlink(arena_print(space->arena, "%s/packed-refs.lock", space->clone));
+    io_remove_suffixed(arena_print(space->arena, "%s/refs", space->clone), ".lock");
 }
 
 /* ---- the commit --------------------------------------------------------------------------- */
 
-/* Whether the clone has the object `what` and, if not NULL, the object `also`. */
-static bool clone_has(const struct workspace *space, const char *what, const char *also)
+/* Asks the clone for upstream, commit and tree, by one run of git: it stops without a word at the
+ * first that is not there. */
+static void look_up(struct workspace *space)
 {
+    const char *commit = arena_print(space->arena, "%s^{commit}", space->wish->commit);
+    const char *tree = arena_print(space->arena, "%s^{tree}", space->wish->commit);
+    const char **answers[] = {&space->upstream_id, &space->commit_id, &space->tree_id};
     struct buf ids = {0};
-    int code = git_tool_run(space->git, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify",
-                            what, NULL);
-    if (code == 0 && also)
-        code = git_tool_run(space->git, space->bare, &ids, NULL, "rev-parse", "--quiet", "--verify",
-                            also, NULL);
+    for (size_t i = 0; i < 3; i++)
+        *answers[i] = "";
+    if (space->is_bundled)
+        git_tool_run(space->git, space->clone, &ids, NULL, "rev-parse", "--revs-only", commit, tree,
+                     NULL);
+    else
+        git_tool_run(space->git, space->clone, &ids, NULL, "rev-parse", "--revs-only",
+                     space->upstream, commit, tree, NULL);
+    const char *line = ids.data ? (const char *)ids.data : "";
+    for (size_t i = space->is_bundled; i < 3 && *line; i++) {
+        size_t length = strcspn(line, "\n");
+        *answers[i] = arena_print(space->arena, "%.*s", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
     buf_release(&ids);
-    return code == 0;
+}
+
+static bool is_known(struct workspace *space)
+{
+    look_up(space);
+    return *space->tree_id != '\0';
+}
+
+/* Gives up what attempts hold that have no folder any more: their refs were packed, or a crash came
+ * between. */
+static void release_forgotten(const struct workspace *space)
+{
+    struct buf refs = {0};
+    git_tool_run(space->git, space->clone, &refs, NULL, "for-each-ref", "--format=%(refname)",
+                 refs_folder, NULL);
+    char *rest = refs.data ? (char *)refs.data : NULL;
+    for (const char *ref; (ref = strsep(&rest, "\n"));) {
+        struct token token;
+        if (*ref && folder_token(strrchr(ref, '/') + 1, &token) &&
+            !io_exists(folder_path(space->wish->home, token, NULL, space->arena)))
+            git_tool_run(space->git, space->clone, NULL, NULL, "update-ref", "-d", ref, NULL);
+    }
+    buf_release(&refs);
 }
 
 static int origin_fetch(const struct workspace *space, struct err *err)
 {
+    release_forgotten(space);
     printf("fetching %s\n", space->wish->url);
     fflush(stdout);
-    int code = git_tool_run(space->git, space->bare, NULL, err, "fetch", "--prune", "--no-tags",
+    int code = git_tool_run(space->git, space->clone, NULL, err, "fetch", "--prune", "--no-tags",
                             "--no-auto-gc", "--no-write-fetch-head", "origin", NULL);
     return code ? git_failed(code, err, "fetch from", space->wish->url) : 0;
 }
@@ -177,208 +236,188 @@ static int origin_fetch(const struct workspace *space, struct err *err)
 static bool bundle_add(const struct workspace *space)
 {
     struct buf refs = {0};
-    int code = git_tool_run(space->git, space->bare, &refs, NULL, "bundle", "unbundle",
+    int code = git_tool_run(space->git, space->clone, &refs, NULL, "bundle", "unbundle",
                             space->wish->bundle, NULL);
     buf_release(&refs);
     return code == 0;
 }
 
-static int ensure_commit(const struct workspace *space, struct err *err)
+static int ensure_commit(struct workspace *space, struct err *err)
 {
     const struct workspace_wish *wish = space->wish;
-    const char *commit = arena_print(space->arena, "%s^{commit}", wish->commit);
-    bool bundled = wish->bundle && *wish->bundle;
-    if (clone_has(space, commit, bundled ? NULL : space->upstream))
-        return 0;
-    if (bundled && bundle_add(space) && clone_has(space, commit, NULL))
+    if (is_known(space) || (space->is_bundled && bundle_add(space) && is_known(space)))
         return 0;
     if (origin_fetch(space, err) < 0)
         return -1;
-    if (bundled && !bundle_add(space))
+    if (space->is_bundled && !bundle_add(space))
         return err_set(err,
                        "the bundle of unpushed commits does not fit what %s has: push the "
                        "branch it began from",
                        wish->url);
-    if (!bundled && !clone_has(space, space->upstream, NULL))
+    if (is_known(space))
+        return 0;
+    if (!space->is_bundled && !*space->upstream_id)
         return err_set(err, "branch %s is gone from %s: choose another or push it again",
                        wish->branch, wish->url);
-    if (!clone_has(space, commit, NULL))
-        return err_set(err, "commit %s is on no branch of %s: push it", wish->commit, wish->url);
+    return err_set(err, "commit %s is on no branch of %s: push it", wish->commit, wish->url);
+}
+
+static const char *ref_name(struct token token, struct arena *arena)
+{
+    return arena_print(arena, "%s/%lu.%llu", refs_folder, (unsigned long)token.epoch,
+                       (unsigned long long)token.number);
+}
+
+/* The file is written outside refs/, where git would take it for a broken ref. */
+static int hold_commit(const struct workspace *space, struct err *err)
+{
+    const char *name = ref_name(space->wish->token, space->arena);
+    const char *ref = arena_print(space->arena, "%s/%s", space->clone, name);
+    const char *fresh = arena_print(space->arena, "farm-%s", strrchr(name, '/') + 1);
+    if (io_make_folders(arena_print(space->arena, "%s/%s", space->clone, refs_folder), 0755, err) <
+            0 ||
+        put_file(space, space->clone, fresh, arena_print(space->arena, "%s\n", space->commit_id),
+                 err) < 0)
+        return -1;
+    if (rename(arena_print(space->arena, "%s/%s", space->clone, fresh), ref) < 0)
+        return err_set(err, "cannot make %s: %s", ref, strerror(errno));
     return 0;
 }
 
-/* ---- the worktree ------------------------------------------------------------------------- */
-
-static bool is_worktree(const struct workspace *space)
+void workspace_release(const char *home, const char *project, struct token token)
 {
-    return io_exists(arena_print(space->arena, "%s/.git", space->path));
+    struct arena arena = {0};
+    if (worker_home_good_name(project))
+        unlink(arena_print(&arena, "%s/%s", workspace_clone(home, project, &arena),
+                           ref_name(token, &arena)));
+    arena_clear(&arena);
 }
 
-/* Whether the worktree is as wished, by one `git status`: at the commit, on the branch with its
- * upstream, and without changed, untracked or ignored files. */
-static bool is_ready(const struct workspace *space)
+static int bring_commit(struct workspace *space, struct err *err)
 {
-    if (!is_worktree(space) || !url_is_set(space))
-        return false;
-    struct buf status = {0};
-    int code = git_tool_run(space->git, space->path, &status, NULL, "status", "--porcelain=v2",
-                            "--branch", "--untracked-files=normal", "--ignored=traditional", NULL);
-    const char *wanted =
-        arena_print(space->arena,
-                    "# branch.oid %s\n# branch.head %s\n# branch.upstream origin/%s\n# branch.ab ",
-                    space->wish->commit, space->local, space->wish->branch);
-    const char *text = status.data ? (const char *)status.data : "";
-    bool ready = code == 0 && strncmp(text, wanted, strlen(wanted)) == 0 &&
-                 text[strlen(wanted) + strcspn(text + strlen(wanted), "\n") + 1] == '\0';
-    buf_release(&status);
-    return ready;
-}
-
-static bool move_worktree(const struct workspace *space)
-{
-    return is_worktree(space) &&
-           git_tool_run(space->git, space->path, NULL, NULL, "checkout", "--quiet", "--force",
-                        "--no-track", "-B", space->local, space->wish->commit, NULL) == 0 &&
-           git_tool_run(space->git, space->path, NULL, NULL, "clean", "-ffdxq", NULL) == 0;
-}
-
-static int add_worktree(const struct workspace *space, struct err *err)
-{
-    /* Remove git's own record of the worktree, too: if making it was interrupted, the record is
-     * locked and `git worktree prune` keeps it. */
-    const char *known =
-        arena_print(space->arena, "%s/worktrees/%s", space->bare, space->wish->slot);
-    if (io_remove_tree(space->path, err) < 0 || io_remove_tree(known, err) < 0)
+    int lock = lock_clone(space->wish->home, space->wish->project, space->arena, err);
+    if (lock < 0)
         return -1;
-    git_tool_run(space->git, space->bare, NULL, NULL, "worktree", "prune", NULL);
-    int code =
-        git_tool_run(space->git, space->bare, NULL, err, "worktree", "add", "--force", "--no-track",
-                     "-B", space->local, space->path, space->wish->commit, NULL);
-    return code ? git_failed(code, err, "make the worktree", space->path) : 0;
+    drop_stale_locks(space);
+    int result = ensure_clone(space, err);
+    if (result == 0)
+        result = ensure_commit(space, err);
+    if (result == 0)
+        result = hold_commit(space, err);
+    close(lock);
+    return result;
 }
 
-/* `flox publish` reads @{u} (contract 2.2e, see builders/flox.c). */
-static int set_upstream(const struct workspace *space, struct err *err)
+/* ---- the attempt's repository -------------------------------------------------------------- */
+
+static int write_repository(const struct workspace *space, struct err *err)
 {
-    struct buf config = {0};
-    io_peek_file(arena_print(space->arena, "%s/config", space->bare), LIMIT_CONTROL_FRAME_BYTES,
-                 &config);
-    bool there = config.data && strstr((const char *)config.data,
-                                       arena_print(space->arena, "[branch \"%s\"]", space->local));
-    buf_release(&config);
-    if (there || (space->wish->bundle && *space->wish->bundle))
-        return 0;
-    int code =
-        git_tool_run(space->git, space->bare, NULL, err, "branch", "--quiet",
-                     arena_print(space->arena, "--set-upstream-to=origin/%s", space->wish->branch),
-                     space->local, NULL);
-    return code ? git_failed(code, err, "set the upstream of", space->local) : 0;
+    const char *branch = arena_print(space->arena, "refs/heads/%s", space->wish->branch);
+    const struct {
+        const char *name, *text;
+    } files[] = {{"objects/info/alternates", arena_print(space->arena, "%s/objects", space->clone)},
+                 {branch, space->commit_id},
+                 {space->upstream, space->upstream_id},
+                 {"config", config_text(space, false)},
+                 {"HEAD", arena_print(space->arena, "ref: %s", branch)}};
+    const char *repository = arena_print(space->arena, "%s/.git", space->path);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (*files[i].text && put_file(space, repository, files[i].name,
+                                       arena_print(space->arena, "%s\n", files[i].text), err) < 0)
+            return -1;
+    return 0;
 }
 
-static int prepare_once(const struct workspace *space, struct err *err)
+/* Whether HEAD's tree is the commit's tree in the clone. */
+static int compare_tree(const struct workspace *space, struct err *err)
+{
+    struct buf tree = {0};
+    int code = git_tool_run(space->git, space->path, &tree, err, "rev-parse", "--verify",
+                            "HEAD^{tree}", NULL);
+    const char *wanted = arena_print(space->arena, "%s\n", space->tree_id);
+    bool same = tree.data && strcmp((const char *)tree.data, wanted) == 0;
+    buf_release(&tree);
+    if (code)
+        return git_failed(code, err, "read the commit in", space->path);
+    return same ? 0
+                : err_set(err, "%s does not have the tree of commit %s", space->path,
+                          space->wish->commit);
+}
+
+static int make_repository(const struct workspace *space, struct err *err)
+{
+    if (io_remove_tree(space->path, err) < 0 || write_repository(space, err) < 0)
+        return -1;
+    int code = git_tool_run(space->git, space->path, NULL, err, "reset", "--quiet", "--hard", NULL);
+    return code ? git_failed(code, err, "check out the commit in", space->path)
+                : compare_tree(space, err);
+}
+
+static int prepare_once(struct workspace *space, struct err *err)
 {
     space->git->was_killed = false;
-    drop_stale_locks(space);
-    if (ensure_clone(space, err) < 0 || ensure_commit(space, err) < 0)
-        return -1;
-    if (!move_worktree(space) && add_worktree(space, err) < 0)
-        return -1;
-    return set_upstream(space, err);
-}
-
-/* Every step copes with what an interrupted one left. So all of it is repeated when a git process
- * was killed, which is mostly done by the kernel for lack of memory. */
-static int prepare_locked(const struct workspace *space, struct err *err)
-{
-    int result, tries = 0;
-    do
-        result = prepare_once(space, err);
-    while (result < 0 && space->git->was_killed && ++tries < KILLED_MAX);
-    return result;
+    int result =
+        is_cloned(space) && is_known(space) ? hold_commit(space, err) : bring_commit(space, err);
+    return result < 0 ? -1 : make_repository(space, err);
 }
 
 /* ---- outside -------------------------------------------------------------------------------- */
 
-static void workspace_describe(struct workspace *space, const struct workspace_wish *wish,
-                               struct arena *arena)
-{
-    *space = (struct workspace){
-        .wish = wish,
-        .arena = arena,
-        .bare = arena_print(arena, "%s/git/%s.git", wish->home, wish->project),
-        .path = arena_print(arena, "%s/work/%s/%s", wish->home, wish->project, wish->slot),
-        .local = arena_print(arena, "farm/%s/%s", wish->slot, wish->branch),
-        .upstream = arena_print(arena, "refs/remotes/origin/%s", wish->branch),
-        .git = git_tool_new(arena)};
-}
-
+/* Every step copes with what an interrupted one left. So all of it is repeated when a git process
+ * was killed, which is mostly done by the kernel for lack of memory. */
 int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,
                       struct err *err)
 {
-    struct workspace space;
     if (check_wish(wish, err) < 0)
         return -1;
-    workspace_describe(&space, wish, arena);
+    struct workspace space = {
+        .wish = wish,
+        .arena = arena,
+        .git = git_tool_new(arena),
+        .is_bundled = wish->bundle && *wish->bundle,
+        .clone = workspace_clone(wish->home, wish->project, arena),
+        .path = folder_path(wish->home, wish->token, WORKSPACE_CHECKOUT, arena),
+        .upstream = arena_print(arena, "refs/remotes/origin/%s", wish->branch)};
     *path_out = arena_text(arena, space.path);
-    if (is_ready(&space))
-        return 0;
-    int lock = worker_home_lock_file(wish->home, "git",
-                                     arena_print(arena, "%s.lock", wish->project), arena, err);
-    if (lock < 0 ||
-        io_make_folders(arena_print(arena, "%s/work/%s", wish->home, wish->project), 0755, err) < 0)
-        return -1;
-    int result = prepare_locked(&space, err);
-    close(lock);
+    int result, tries = 0;
+    do
+        result = prepare_once(&space, err);
+    while (result < 0 && space.git->was_killed && ++tries < KILLED_MAX);
     return result;
 }
 
 /* ---- freeing disk space ---------------------------------------------------------------------- */
 
-/* Keeps the slot's owner link: slots_claim() stops at the first slot that was never used. */
-static int drop_slot(const char *home, const char *project, const char *slot, struct arena *arena,
-                     struct err *err)
+/* Whether an attempt of this project has no result yet. */
+static bool is_live(const char *home, const char *project)
 {
-    struct workspace_wish wish = {
-        .home = home, .project = project, .slot = slot, .url = "", .branch = "", .commit = ""};
-    struct workspace space;
-    workspace_describe(&space, &wish, arena);
-    int lock =
-        worker_home_lock_file(home, "git", arena_print(arena, "%s.lock", project), arena, err);
-    int result = lock < 0 ? -1 : io_remove_tree(space.path, err);
-    if (result == 0 && io_exists(space.bare))
-        git_tool_run(space.git, space.bare, NULL, NULL, "worktree", "prune", NULL);
-    if (lock >= 0)
-        close(lock);
-    return result;
-}
-
-int workspace_drop(const char *home, const char *project, const char *slot, struct err *err)
-{
-    struct arena arena = {0};
-    if (!worker_home_good_name(project) || !worker_home_good_name(slot))
-        return err_set(err, "\"%s/%s\" is not a slot of a project", project, slot);
-    int lock = slots_lock(home, project, &arena, err);
-    int result = lock < 0 ? -1 : 0;
-    if (lock >= 0) {
-        if (!slots_is_free(home, project, slot, &arena))
-            result = 1;
-        else
-            result = drop_slot(home, project, slot, &arena, err);
-        close(lock);
+    struct token *tokens;
+    size_t count;
+    bool live = false;
+    if (folder_list(home, &tokens, &count, NULL) < 0)
+        return true;
+    for (size_t i = 0; i < count && !live; i++) {
+        struct arena arena = {0};
+        struct order order;
+        const char *folder = folder_path(home, tokens[i], NULL, &arena);
+        if (!io_exists(folder_path(home, tokens[i], "result", &arena)))
+            live = folder_read_order(folder, &order, &arena, NULL) < 0 ||
+                   strcmp(order.variant.project, project) == 0;
+        arena_clear(&arena);
     }
-    arena_clear(&arena);
-    return result;
+    free(tokens);
+    return live;
 }
 
-int workspace_drop_clone(const char *home, const char *project, struct err *err)
+int workspace_drop_clone(const char *home, const char *project, bool dry_run, struct err *err)
 {
     struct arena arena = {0};
     if (!worker_home_good_name(project))
         return err_set(err, "\"%s\" cannot be the name of a project", project);
-    int lock =
-        worker_home_lock_file(home, "git", arena_print(&arena, "%s.lock", project), &arena, err);
-    int result =
-        lock < 0 ? -1 : io_remove_tree(arena_print(&arena, "%s/git/%s.git", home, project), err);
+    int lock = lock_clone(home, project, &arena, err);
+    int result = lock < 0 ? -1 : is_live(home, project);
+    if (result == 0 && !dry_run)
+        result = io_remove_tree(workspace_clone(home, project, &arena), err);
     if (lock >= 0)
         close(lock);
     arena_clear(&arena);

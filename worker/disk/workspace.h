@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* workspace.h - git on a worker: one bare clone per project, worktrees for slots and publications.
+/* workspace.h - git on a worker: one clone per project, and a repository of its own per attempt.
  *
- *   HOME/git/PROJECT.git          bare clone of full depth with the refspec
+ *   HOME/clones/PROJECT.git       bare clone of full depth with the refspec
  *                                 +refs/heads/X:refs/remotes/origin/X for all X. `origin` is the
- *                                 project's URL unchanged, because flox stores it
- *   HOME/git/PROJECT.git/farm-url the URL that `origin` was last set to
- *   HOME/git/PROJECT.lock         flock that serialises fetch and worktree commands
- *   HOME/work/PROJECT/SLOT/       worktree of a slot (slots.h) on the local branch
- *                                 farm/SLOT/BRANCH, reset to the commit, tracking origin/BRANCH
+ *                                 project's URL unchanged. Its configuration is the text that
+ *                                 workspace.c writes: another one is replaced before use
+ *   HOME/clones/PROJECT.git/refs/farm/attempts/EPOCH.NUMBER
+ *                                 the commit of an attempt: keeps its objects from a `git gc`
+ *   HOME/clones/PROJECT.lock      flock that serialises fetching and removing
+ *   HOME/attempts/EPOCH.NUMBER/box/checkout
+ *                                 repository and worktree of an attempt or a publication
  *
- * flox >= 1.11.1 needs a branch with an upstream. A bare clone made by `--mirror` has no
- * origin/BRANCH, and two worktrees cannot be on one branch: hence the refspec and the branch names.
+ * The repository of an attempt is written by hand: HEAD, the branch, origin/BRANCH and the
+ * configuration, with the real URL, that flox >= 1.11.1 wants of a branch with an upstream. Of the
+ * clone it borrows `objects/` alone, as an alternate: refs, configuration, hooks and replacements
+ * are its own and die with it. Git fills it once, here, before a stranger has seen it. After that
+ * none of the worker's own git runs in it: its configuration could name programs.
  */
 #ifndef FARM_WORKER_DISK_WORKSPACE_H
 #define FARM_WORKER_DISK_WORKSPACE_H
 
 #include "proto/base/err.h"
 #include "proto/vocab.h"
+
+/* The repository of an attempt, below its folder; folder_path takes it. */
+#define WORKSPACE_CHECKOUT "box/checkout"
 
 struct workspace_wish {
     const char *home;
@@ -25,19 +33,22 @@ struct workspace_wish {
     const char *branch;
     const char *commit;
     const char *bundle; /* path of a git bundle that has the commit; "": none. With a bundle the
-                           branch may be missing on origin */
-    const char *slot;   /* "s1", "p7" */
+                           branch may be missing on origin, and has no upstream */
+    struct token token; /* of the attempt or the try of a publication; its folder exists */
 };
-/* Puts the worktree at the commit and cleans it: changed, untracked and ignored files are removed.
- * Fetches only when the clone does not have the commit. git's output goes to standard output. Sets
- * *path_out to the worktree's path. */
+/* Makes the attempt's repository at the commit, in place of one that an interrupted call left.
+ * Fetches only when the clone does not have the commit. The tree of its HEAD is the commit's tree
+ * in the clone, or that is an error. git's output goes to standard output. Sets *path_out to the
+ * worktree's path. */
 int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,
                       struct err *err);
-/* Removes a slot's worktree, for `farm worker clean`. 0 also if there is none; 1, without removing
- * anything, while an attempt has the slot. */
-int workspace_drop(const char *home, const char *project, const char *slot, struct err *err);
-/* Removes a project's clone; the next checkout makes a new one. The caller makes sure that no
- * worktree needs it. */
-int workspace_drop_clone(const char *home, const char *project, struct err *err);
+/* The clone of a project. */
+char *workspace_clone(const char *home, const char *project, struct arena *arena);
+/* Gives up the objects that an attempt of the project holds in the clone. The attempt is forgotten:
+ * none of its processes runs. */
+void workspace_release(const char *home, const char *project, struct token token);
+/* Removes a project's clone; the next checkout makes a new one. 0 also if there is none; 1, without
+ * removing anything, while an attempt of the project has no result. With dry_run it only tells. */
+int workspace_drop_clone(const char *home, const char *project, bool dry_run, struct err *err);
 
 #endif

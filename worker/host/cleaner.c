@@ -4,7 +4,6 @@
 
 #include "proto/base/io.h"
 #include "proto/base/log.h"
-#include "worker/disk/folder.h"
 #include "worker/disk/workspace.h"
 #include "worker/host/build_path.h"
 #include "worker/process/tool.h"
@@ -167,88 +166,35 @@ static int clean_products(struct cleaning *cleaning, struct err *err)
     return code < 0 ? -1 : result;
 }
 
-/* ---- worktrees and clones ------------------------------------------------------------------ */
+/* ---- clones -------------------------------------------------------------------------------- */
 
-/* Whether an attempt of this project has no result yet; then the project's clone stays. */
-static bool is_live(const struct cleaning *cleaning, const char *project)
+static void clean_clone(struct cleaning *cleaning, const char *project)
 {
     const char *home = cleaning->options->home;
-    struct token *tokens;
-    size_t count;
-    bool live = false;
-    if (folder_list(home, &tokens, &count, NULL) < 0)
-        return true;
-    for (size_t i = 0; i < count && !live; i++) {
-        struct arena arena = {0};
-        struct order order;
-        const char *folder = folder_path(home, tokens[i], NULL, &arena);
-        if (!io_exists(folder_path(home, tokens[i], "result", &arena)))
-            live = folder_read_order(folder, &order, &arena, NULL) < 0 ||
-                   strcmp(order.variant.project, project) == 0;
-        arena_clear(&arena);
-    }
-    free(tokens);
-    return live;
-}
-
-static void clean_slot(struct cleaning *cleaning, const char *project, const char *slot)
-{
-    const char *home = cleaning->options->home;
-    const char *path = arena_print(cleaning->arena, "%s/work/%s/%s", home, project, slot);
+    const char *path = workspace_clone(home, project, cleaning->arena);
     uint64_t bytes = tree_bytes(path);
     struct err err;
-    int result = cleaning->options->dry_run ? is_live(cleaning, project)
-                                            : workspace_drop(home, project, slot, &err);
+    int result = workspace_drop_clone(home, project, cleaning->options->dry_run, &err);
     if (result < 0)
         log_warn("%s", err.text);
     else if (result == 0)
         removal_report(cleaning, bytes, path);
 }
 
-static void clean_clone(struct cleaning *cleaning, const char *project)
+static void clean_clones(struct cleaning *cleaning)
 {
+    static const char end[] = ".git";
     const char *home = cleaning->options->home;
-    const char *path = arena_print(cleaning->arena, "%s/git/%s.git", home, project);
-    struct err err;
-    if (!io_exists(path) || is_live(cleaning, project))
-        return;
-    uint64_t bytes = tree_bytes(path);
-    if (!cleaning->options->dry_run && workspace_drop_clone(home, project, &err) < 0)
-        log_warn("%s", err.text);
-    else
-        removal_report(cleaning, bytes, path);
-}
-
-static bool is_folder(const struct dirent *entry)
-{
-    return entry->d_type == DT_DIR && entry->d_name[0] != '.';
-}
-
-static void clean_project(struct cleaning *cleaning, const char *project)
-{
-    const char *path = arena_print(cleaning->arena, "%s/work/%s", cleaning->options->home, project);
-    const char *home = cleaning->options->home;
-    DIR *slots = opendir(path);
+    DIR *clones = opendir(arena_print(cleaning->arena, "%s/clones", home));
     const struct dirent *entry;
-    while (slots && !is_enough(cleaning, home) && (entry = readdir(slots)))
-        if (is_folder(entry))
-            clean_slot(cleaning, project, entry->d_name);
-    if (slots)
-        closedir(slots);
-    if (!is_enough(cleaning, home))
-        clean_clone(cleaning, project);
-}
-
-static void clean_work(struct cleaning *cleaning)
-{
-    const char *home = cleaning->options->home;
-    DIR *projects = opendir(arena_print(cleaning->arena, "%s/work", home));
-    const struct dirent *entry;
-    while (projects && !is_enough(cleaning, home) && (entry = readdir(projects)))
-        if (is_folder(entry))
-            clean_project(cleaning, entry->d_name);
-    if (projects)
-        closedir(projects);
+    while (clones && !is_enough(cleaning, home) && (entry = readdir(clones))) {
+        size_t length = strlen(entry->d_name);
+        if (length >= sizeof end && strcmp(entry->d_name + length - (sizeof end - 1), end) == 0)
+            clean_clone(cleaning, arena_print(cleaning->arena, "%.*s",
+                                              (int)(length - (sizeof end - 1)), entry->d_name));
+    }
+    if (clones)
+        closedir(clones);
 }
 
 /* ---- the rest of the store ----------------------------------------------------------------- */
@@ -299,7 +245,7 @@ int cleaner_run(struct worker_options *options, struct err *err)
     if (!is_enough(&cleaning, cleaning.store))
         result = clean_products(&cleaning, err);
     if (result == 0 && !is_enough(&cleaning, options->home))
-        clean_work(&cleaning);
+        clean_clones(&cleaning);
     if (result == 0 && !is_enough(&cleaning, cleaning.store))
         result = collect_rest(&cleaning, err);
     totals_report(&cleaning);

@@ -2,12 +2,12 @@
 /* cleaner.h - frees disk space of a host; removes first what costs least to replace.
  *
  *   1. products that this host built and no longer needs (published, or their run is over)
- *   2. worktrees and clones that no attempt uses; costs one checkout next time
+ *   2. clones that no attempt uses; costs one fetch next time
  *   3. everything else that nix can collect, for example shared CUDA dependencies; costs hours of
  *      downloads or builds
  *
  * It stops as soon as enough space is free. What a running attempt or an open publication needs is
- * protected by the GC roots in its folder and by its slot, and is never removed.
+ * protected by its folder and the GC roots in it, and is never removed.
  */
 #ifndef FARM_WORKER_HOST_CLEANER_H
 #define FARM_WORKER_HOST_CLEANER_H

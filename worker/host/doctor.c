@@ -4,8 +4,8 @@
  * Each check has one of three results: ok; warn (builds work, with a restriction); bad (builds or
  * the worker will fail). A result that is not ok comes with a fix. Nothing is changed, and every
  * program that is run has a time limit. Minimums: Linux 5.3 (pidfd_open), flox 1.12.0
- * (builders/flox.c), git 2.17 (can remove worktrees), memory and disk for one heavy build (defaults
- * of farm.yaml, docs/config.md).
+ * (builders/flox.c), git 2.29 (fetches without FETCH_HEAD), memory and disk for one heavy build
+ * (defaults of farm.yaml, docs/config.md).
  */
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
@@ -107,9 +107,9 @@ static void check_git(struct examination *exam)
     if (*version == '\0')
         check_report(exam, "git", BAD, "git is missing",
                      "install git (Debian: apt-get install git)");
-    else if (is_older(version, 2, 17))
+    else if (is_older(version, 2, 29))
         check_report(exam, "git", BAD, arena_print(exam->arena, "git %s", version),
-                     "upgrade git to 2.17 or later");
+                     "upgrade git to 2.29 or later");
     else
         check_report(exam, "git", FINE, arena_print(exam->arena, "git %s", version), "");
 }

@@ -234,18 +234,14 @@ static const char *store_of(const struct probe_limits *limits)
 static void probe_disks(const struct probe_limits *limits, struct capabilities *out,
                         struct arena *arena)
 {
-    out->filesystems = arena_new(arena, 3 * sizeof *out->filesystems);
+    out->filesystems = arena_new(arena, 2 * sizeof *out->filesystems);
     struct filesystem *store = add_filesystem(out, store_of(limits), arena);
     struct filesystem *build =
-        add_filesystem(out, arena_print(arena, "%s/work", limits->home), arena);
-    struct filesystem *state =
         add_filesystem(out, arena_print(arena, "%s/attempts", limits->home), arena);
     if (store)
         store->is_store = true;
     if (build)
-        build->is_build = true;
-    if (state)
-        state->is_state = true;
+        build->is_build = build->is_state = true;
 }
 
 /* ---- limits and programs ------------------------------------------------------------------ */

@@ -8,7 +8,6 @@
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
 #include "worker/disk/lfs.h"
-#include "worker/disk/slots.h"
 #include "worker/disk/workspace.h"
 #include "worker/phase/check.h"
 #include "worker/phase/phase.h"
@@ -28,18 +27,15 @@ static int checkout_phase(struct phase_context *context, struct err *err)
 {
     const struct order *order = context->order;
     struct arena *arena = context->arena;
-    char *slot, *path;
+    char *path;
     const char *bundle = arena_print(arena, "%s/bundle", context->folder);
-    if (slots_claim(context->home, order->variant.project, order->variant.branch,
-                    order->is_publication ? 'p' : 's', order->token, arena, &slot, err) < 0)
-        return -1;
     struct workspace_wish wish = {.home = context->home,
                                   .project = order->variant.project,
                                   .url = order->recipe.url,
                                   .branch = order->variant.branch,
                                   .commit = order->variant.commit,
                                   .bundle = io_exists(bundle) ? bundle : "",
-                                  .slot = slot};
+                                  .token = order->token};
     if (workspace_prepare(&wish, arena, &path, err) < 0)
         return -1;
     struct lfs_wish files = {.home = wish.home,

@@ -86,11 +86,11 @@ static void folder_prepare(struct worker_loop *loop, const struct order *order)
 static void save_result(struct worker_loop *loop, const struct item *item)
 {
     struct err err;
-    const char *folder = folder_path(loop->options->home, item->token, NULL, &loop->pending.arena);
     if (item->outcome == OUTCOME_OK && !item->is_publication)
         cleaner_note(loop->options->home, &item->product);
     /* If saving fails nothing is lost: the next agent derives the same result from exit facts. */
-    if (io_exists(folder) && folder_save_result(loop->options->home, item, &err) < 0)
+    if (folder_exists(loop->options->home, item->token) &&
+        folder_save_result(loop->options->home, item, &err) < 0)
         log_error("%s", err.text);
     log_route_finish(loop->logs, item->token, item->log_bytes);
 }

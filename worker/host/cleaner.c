@@ -2,6 +2,7 @@
 /* cleaner.c - see cleaner.h. */
 #include "worker/host/cleaner.h"
 
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "worker/disk/folder.h"
@@ -9,10 +10,8 @@
 #include "worker/host/build_path.h"
 #include "worker/process/tool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +21,7 @@
 
 enum {
     LIST_BYTES_MAX = 256 << 20, /* enough for the list of a store with a million paths */
-    PRODUCTS_BYTES_MAX = 16 << 20,
-    TREE_FILES = 16
+    PRODUCTS_BYTES_MAX = 16 << 20
 };
 static const uint64_t nix_ms_max = 4ull * 3600 * 1000; /* collecting terabytes takes hours */
 
@@ -57,21 +55,6 @@ static void removal_report(struct cleaning *cleaning, uint64_t bytes, const char
     printf("%s %8.1f MiB  %s\n", cleaning->options->dry_run ? "would remove" : "removed",
            (double)bytes / (1 << 20), what);
     fflush(stdout);
-}
-
-static uint64_t counted; /* global, because nftw passes no context to its callback */
-static int count_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-    (void)path, (void)type, (void)at;
-    counted += (uint64_t)info->st_blocks * 512;
-    return 0;
-}
-
-static uint64_t tree_bytes(const char *path)
-{
-    counted = 0;
-    nftw(path, count_one, TREE_FILES, FTW_PHYS);
-    return counted;
 }
 
 /* ---- products ------------------------------------------------------------------------------ */
@@ -182,7 +165,7 @@ static bool is_live(const struct cleaning *cleaning, const char *project)
         struct arena arena = {0};
         struct order order;
         const char *folder = folder_path(home, tokens[i], NULL, &arena);
-        if (!io_exists(folder_path(home, tokens[i], "result", &arena)))
+        if (!folder_has_result(home, tokens[i]))
             live = folder_read_order(folder, &order, &arena, NULL) < 0 ||
                    strcmp(order.variant.project, project) == 0;
         arena_clear(&arena);
@@ -195,7 +178,7 @@ static void clean_slot(struct cleaning *cleaning, const char *project, const cha
 {
     const char *home = cleaning->options->home;
     const char *path = arena_print(cleaning->arena, "%s/work/%s/%s", home, project, slot);
-    uint64_t bytes = tree_bytes(path);
+    uint64_t bytes = beneath_disk_bytes(path, "");
     struct err err;
     int result = cleaning->options->dry_run ? is_live(cleaning, project)
                                             : workspace_drop(home, project, slot, &err);
@@ -212,29 +195,39 @@ static void clean_clone(struct cleaning *cleaning, const char *project)
     struct err err;
     if (!io_exists(path) || is_live(cleaning, project))
         return;
-    uint64_t bytes = tree_bytes(path);
+    uint64_t bytes = beneath_disk_bytes(path, "");
     if (!cleaning->options->dry_run && workspace_drop_clone(home, project, &err) < 0)
         log_warn("%s", err.text);
     else
         removal_report(cleaning, bytes, path);
 }
 
-static bool is_folder(const struct dirent *entry)
+/* The folders in a folder; what cannot be read has none. */
+static size_t list_folders(struct cleaning *cleaning, const char *top, const char ***names)
 {
-    return entry->d_type == DT_DIR && entry->d_name[0] != '.';
+    size_t count, folders = 0;
+    struct err err = {""};
+    if (beneath_list(top, "", "", BENEATH_ENTRIES_MAX, cleaning->arena, names, &count, &err) !=
+            BENEATH_FOUND &&
+        err.text[0])
+        log_warn("%s", err.text);
+    for (size_t i = 0; i < count; i++) {
+        struct stat about;
+        if ((*names)[i][0] != '.' &&
+            beneath_look(top, (*names)[i], &about, NULL) == BENEATH_FOUND && S_ISDIR(about.st_mode))
+            (*names)[folders++] = (*names)[i];
+    }
+    return folders;
 }
 
 static void clean_project(struct cleaning *cleaning, const char *project)
 {
     const char *path = arena_print(cleaning->arena, "%s/work/%s", cleaning->options->home, project);
     const char *home = cleaning->options->home;
-    DIR *slots = opendir(path);
-    const struct dirent *entry;
-    while (slots && !is_enough(cleaning, home) && (entry = readdir(slots)))
-        if (is_folder(entry))
-            clean_slot(cleaning, project, entry->d_name);
-    if (slots)
-        closedir(slots);
+    const char **slots;
+    size_t count = list_folders(cleaning, path, &slots);
+    for (size_t i = 0; i < count && !is_enough(cleaning, home); i++)
+        clean_slot(cleaning, project, slots[i]);
     if (!is_enough(cleaning, home))
         clean_clone(cleaning, project);
 }
@@ -242,13 +235,10 @@ static void clean_project(struct cleaning *cleaning, const char *project)
 static void clean_work(struct cleaning *cleaning)
 {
     const char *home = cleaning->options->home;
-    DIR *projects = opendir(arena_print(cleaning->arena, "%s/work", home));
-    const struct dirent *entry;
-    while (projects && !is_enough(cleaning, home) && (entry = readdir(projects)))
-        if (is_folder(entry))
-            clean_project(cleaning, entry->d_name);
-    if (projects)
-        closedir(projects);
+    const char **projects;
+    size_t count = list_folders(cleaning, arena_print(cleaning->arena, "%s/work", home), &projects);
+    for (size_t i = 0; i < count && !is_enough(cleaning, home); i++)
+        clean_project(cleaning, projects[i]);
 }
 
 /* ---- the rest of the store ----------------------------------------------------------------- */

@@ -342,13 +342,16 @@ uint64_t folder_log_bytes(const char *folder)
                                                         : LIMIT_LOG_FILE_BYTES;
 }
 
-/* Whether the file is there and is no file, or its folder is none. */
-static int check_file(const char *folder, const char *name, struct err *err)
+/* Whether what is there is a file of at most `bytes_max` bytes. */
+static int check_file(const char *folder, const char *name, uint64_t bytes_max, struct err *err)
 {
     struct stat about;
     enum beneath found = beneath_look(folder, name, &about, err);
     if (found == BENEATH_FOUND && !S_ISREG(about.st_mode))
         err_set(err, "%s/%s is %s", folder, name, beneath_kind(about.st_mode));
+    else if (found == BENEATH_FOUND && (uint64_t)about.st_size > bytes_max)
+        err_set(err, "%s/%s is larger than %llu bytes", folder, name,
+                (unsigned long long)bytes_max);
     else if (found != BENEATH_REFUSED)
         return 0;
     return err_prefix(err, "the attempt's folder was tampered with");
@@ -356,12 +359,12 @@ static int check_file(const char *folder, const char *name, struct err *err)
 
 int folder_check(const char *folder, struct err *err)
 {
-    static const char *const files[] = {"order",     "bundle",    "log",        "worktree",
-                                        "product",   "finding",   "result",     "checkout.run",
-                                        "build.run", "check.run", "publish.run"};
-    int result = 0;
+    static const char *const files[] = {"order",     "bundle",     "worktree",     "product",
+                                        "finding",   "result",     "checkout.run", "build.run",
+                                        "check.run", "publish.run"};
+    int result = check_file(folder, "log", LIMIT_LOG_FILE_BYTES, err);
     for (size_t i = 0; i < sizeof files / sizeof *files && result == 0; i++)
-        result = check_file(folder, files[i], err);
+        result = check_file(folder, files[i], LIMIT_CONTROL_FRAME_BYTES, err);
     return result;
 }
 

@@ -46,7 +46,8 @@ int folder_read_product(const char *folder, struct product *product, struct aren
  * that took a second or longer. */
 int folder_save_result(const char *home, const struct item *item, struct err *err);
 /* Fails if a file that only this program writes there is a link, a FIFO or another thing that is no
- * regular file: no crash and no full disk does that, so the folder was tampered with. */
+ * regular file, or larger than this program makes it: no crash and no full disk does that, so the
+ * folder was tampered with. */
 int folder_check(const char *folder, struct err *err);
 /* Size of the log, at most LIMIT_LOG_FILE_BYTES; 0 if there is none or it is no regular file. */
 uint64_t folder_log_bytes(const char *folder);

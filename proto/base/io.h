@@ -15,9 +15,10 @@
 int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
     __attribute__((nonnull, warn_unused_result));
 /* For a file that a person or another program may have written (what a build can reach is read by
- * proto/base/beneath.h alone): tells a file that is absent from one that is refused. Refused are a link, a device or another thing that is no
- * regular file, one of more than `bytes_max` bytes, and one that cannot be read; err then has the
- * reason. A file that is absent leaves `out` and err as they are. What is read is appended. */
+ * proto/base/beneath.h alone): tells a file that is absent from one that is refused. Refused are a
+ * link, a device or another thing that is no regular file, one of more than `bytes_max` bytes, and
+ * one that cannot be read; err then has the reason. A file that is absent leaves `out` and err as
+ * they are. What is read is appended. */
 enum io_found { IO_REFUSED = -1, IO_READ, IO_ABSENT };
 enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
     __attribute__((warn_unused_result));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that a stranger replaced: each attack is tried on each function, by the kernel's openat2 and
- * by the walk that takes its place. A call that waits for somebody ends the test by its alarm. */
+/* Files that a stranger replaced: each attack is tried on each function, by the kernel's openat2
+ * and by the walk that takes its place. A call that waits for somebody ends the test by its alarm.
+ */
 #include "proto/base/beneath.h"
 #include "tests/unit/folders.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* An attempt's folder. The input is a row of files: a byte that names one and says what stands in
- * its place, two bytes of size, its content (that of a link is its target). What the code under test
- * may signal or remove is only what a run file of this very boot names: so no input may name this
- * boot, nor a folder by an absolute path. */
+ * its place, two bytes of size, its content (that of a link is its target).
+ *
+ * What the code under test may signal or remove is only what a run file of this very boot names: so
+ * no input may name this boot, nor a folder by an absolute path. */
 #include "tests/fuzz/fuzz.h"
 
 #include "proto/base/beneath.h"

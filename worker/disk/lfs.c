@@ -68,7 +68,7 @@ static int take_file(struct restoring *all, const char *path, bool is_program, s
     enum beneath found =
         beneath_read(all->wish->worktree, path, LIMIT_LFS_POINTER_BYTES, &text, err);
     if (found == BENEATH_REFUSED)
-        return refuse_file(path, err);
+        return err_prefix(err, "git-lfs: the checkout was changed");
     enum lfs_kind kind = found == BENEATH_FOUND && text.size
                              ? lfs_read_pointer((struct bytes){text.data, text.size}, &pointer)
                              : LFS_CONTENTS;

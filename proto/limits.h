@@ -54,6 +54,9 @@
 /* One stored log. A PyTorch build prints 5 to 50 MB. Beyond the limit the middle of the log is
  * omitted; the build goes on. */
 #define LIMIT_LOG_BYTES (4ull << 30)
+/* The file of a log: each phase may still write its first and last words beyond the limit, and a
+ * file that says more was not written by a supervisor. */
+#define LIMIT_LOG_FILE_BYTES (LIMIT_LOG_BYTES + (1ull << 20))
 /* A reply to a client (JSON text). 120,000 jobs at about 500 bytes each. */
 #define LIMIT_REPLY_BYTES (96u << 20)
 /* Output of a discovery child: about that of a reply. */

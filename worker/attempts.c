@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <uthash.h>
 
 enum { STOP_GRACE_MS = 10 * 1000 }; /* from TERM to KILL */
@@ -237,20 +236,12 @@ void attempts_stop(struct attempts *attempts, struct token token)
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
-static uint64_t log_bytes(const struct attempts *attempts, const struct attempt_entry *entry)
-{
-    struct stat info;
-    if (stat(entry_path(attempts, entry, "log"), &info) < 0)
-        return 0;
-    return (uint64_t)info.st_size;
-}
-
 static void entry_look(struct attempts *attempts, const struct attempt_entry *entry)
 {
     struct agent_input input = {.kind = AGENT_INPUT_LOOKED};
     struct agent_look *look = &input.looked;
     look->token = entry->token;
-    look->bytes = log_bytes(attempts, entry);
+    look->bytes = folder_log_bytes(entry_path(attempts, entry, NULL));
     look->stop_cause =
         run_file_coming_stop(entry_path(attempts, entry, NULL), entry->phase, &look->stop_at_ms);
     input_queue_push(attempts->options.inputs, &input);

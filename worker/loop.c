@@ -29,6 +29,7 @@
 #include "worker/log_route.h"
 #include "worker/process/cgroups.h"
 #include "worker/process/hostfacts.h"
+#include "worker/process/supervisor_client.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -86,11 +87,11 @@ static void folder_prepare(struct worker_loop *loop, const struct order *order)
 static void save_result(struct worker_loop *loop, const struct item *item)
 {
     struct err err;
-    const char *folder = folder_path(loop->options->home, item->token, NULL, &loop->pending.arena);
     if (item->outcome == OUTCOME_OK && !item->is_publication)
         cleaner_note(loop->options->home, &item->product);
     /* If saving fails nothing is lost: the next agent derives the same result from exit facts. */
-    if (io_exists(folder) && folder_save_result(loop->options->home, item, &err) < 0)
+    if (folder_exists(loop->options->home, item->token) &&
+        folder_save_result(loop->options->home, item, &err) < 0)
         log_error("%s", err.text);
     sweeper_wake(loop->sweeper);
     log_route_finish(loop->logs, item->token, item->log_bytes);
@@ -314,12 +315,29 @@ static void loop_turns(struct worker_loop *loop)
 
 /* ---- at start -------------------------------------------------------------------------------- */
 
+/* Nothing in such a folder is believed, so the coordinator gives its attempt up: no hello lists it.
+ */
+static void give_up_tampered(struct worker_loop *loop, struct token token, const char *folder,
+                             const struct err *why)
+{
+    struct err err;
+    log_error("attempt given up: %s", why->text);
+    if (supervisor_client_end_tree(folder, &err) < 0 ||
+        sweeper_forget(loop->sweeper, token, &err) < 0)
+        log_error("%s", err.text);
+}
+
 /* Restores the item of a folder that an earlier worker left. */
 static void find_again(struct worker_loop *loop, struct token token)
 {
     struct agent_input input = {.kind = AGENT_INPUT_FOUND};
     struct agent_found *found = &input.found;
     struct err err;
+    const char *folder = folder_path(loop->options->home, token, NULL, &loop->pending.arena);
+    if (folder_check(folder, &err) < 0) {
+        give_up_tampered(loop, token, folder, &err);
+        return;
+    }
     if (folder_read(loop->options->home, token, found, &loop->pending.arena, &err) < 0) {
         log_error("attempt folder ignored: %s", err.text);
         return;

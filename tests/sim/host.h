@@ -33,7 +33,8 @@ struct phase_run {
     enum publishing publishing;
     bool reached; /* a publish: its target */
     bool already, rebuilt, unsure;
-    bool eaten; /* it failed because its host is broken */
+    bool eaten;   /* it failed because its host is broken */
+    bool tampers; /* at its end a file of the folder is no file any more */
 };
 
 enum tail_state {
@@ -67,6 +68,7 @@ struct folder {
     bool built, check_wanted, check_passed;
     bool published; /* this try put it there */
     bool eaten;     /* it failed because the host is broken */
+    bool tampered;  /* what the folder says is refused */
     size_t starts[PHASE_PUBLISH + 1];
 };
 

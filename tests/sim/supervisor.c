@@ -137,6 +137,17 @@ static void end_run(struct host *host, struct folder *folder, bool writes_exit)
     host_phase_over(host, folder);
 }
 
+/* What the agent makes of a folder that was tampered with (worker/phase/phase.c). */
+static void tamper(struct world *world, struct folder *folder, enum phase phase)
+{
+    struct phase_run *run = &folder->runs[phase];
+    folder->tampered = true;
+    run->cause = CAUSE_CONFIG;
+    run->unsure |= phase == PHASE_PUBLISH;
+    shape_init(&product_shape, &folder->product);
+    TRACE(world, "%s of %s tampers with its folder", phase_names[phase], token_text(folder->token));
+}
+
 static bool ended_well(const struct phase_run *run)
 {
     return run->cause == CAUSE_NONE && run->facts.status == 0;
@@ -179,6 +190,8 @@ static void phase_ends(struct world *world, const struct event *event)
         return; /* its end was moved */
     if (event->what == PHASE_PUBLISH && !run->reached && !run->stopped)
         reach_target(world, host, folder); /* it was suspended, and both are due now */
+    if (run->tampers && !world->healed)
+        tamper(world, folder, (enum phase)event->what);
     keep_deeds(folder, (enum phase)event->what);
     folder->eaten |= run->eaten && !run->stopped;
     TRACE(world, "host %zu %s of %s ends: %s", host->index, phase_names[event->what],
@@ -318,6 +331,7 @@ void supervisor_begin(struct host *host, struct folder *folder, enum phase phase
     run->ends_ms = world->now_ms + duration_ms(world, run, phase);
     run->log_bytes = roll(world, run, world->swarm.log_most_bytes + 1);
     run->facts.memory_peak = roll(world, run, 4) << 30;
+    run->tampers = draw_permille(world, CHANCE_TAMPER, run->chance, world->swarm.tamper_permille);
     TRACE(world, "host %zu %s of %s begins", host->index, phase_names[phase],
           token_text(folder->token));
     if (phase == PHASE_PUBLISH)

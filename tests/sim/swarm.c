@@ -189,6 +189,8 @@ void swarm_shape(struct swarm *swarm, uint64_t seed)
         make_families(swarm);
     if (seed % 16 == 7)
         make_conn_limit(swarm);
+    if (seed % 8 == 0)
+        swarm->tamper_permille = 150;
     if (seed % 4 == 2)
         make_private(swarm, seed / 4);
 }
@@ -202,5 +204,5 @@ void swarm_print(const struct swarm *swarm, struct buf *out)
     for (int i = 0; i < FAULTS; i++)
         if (swarm_has(swarm, (enum fault)i))
             buf_print(out, "%s,", fault_names[i]);
-    buf_print(out, "\n");
+    buf_print(out, "%s\n", swarm->tamper_permille ? "tampered" : "");
 }

@@ -67,6 +67,7 @@ struct swarm {
     uint64_t log_most_bytes;
     uint32_t bad_build_permille, bad_publish_permille;
     enum cause bad_build_cause; /* of all that fail; NONE: any */
+    uint32_t tamper_permille;   /* phases that replace a file of their attempt's folder */
 
     /* people */
     uint64_t person_every_ms;

@@ -8,6 +8,7 @@
  * The system is always passed to nix: the worker takes only jobs for systems that it has, and nix
  * may assume another one (an aarch64 worker under qemu-user that uses the host's x86_64 nix).
  */
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
 #include "worker/builders/tools.h"
 
@@ -46,6 +47,20 @@ static int run_for_paths(const struct phase_context *context, const struct texts
     return code;
 }
 
+/* With --add-root nix prints the roots, which are links in FOLDER/roots: replaces them by the store
+ * paths that they point to. */
+static int follow_roots(const struct phase_context *context, const char **paths, size_t count,
+                        struct err *err)
+{
+    size_t length = strlen(context->folder);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(paths[i], context->folder, length) == 0 && paths[i][length] == '/' &&
+            beneath_link(context->folder, paths[i] + length + 1, context->arena, &paths[i], NULL,
+                         err) != BENEATH_FOUND)
+            return err_prefix(err, "a GC root cannot be read");
+    return 0;
+}
+
 static int recipe_instantiate(const struct phase_context *context, struct product *product,
                               struct err *err)
 {
@@ -64,25 +79,10 @@ static int recipe_instantiate(const struct phase_context *context, struct produc
     if (count != 1)
         return err_set(err, "%s evaluates to %zu derivations: a recipe must give exactly one",
                        context->order->recipe.path, count);
-    /* With --add-root nix-instantiate prints the root, a link to the derivation. */
-    char target[4096];
-    ssize_t size = readlink(paths[0], target, sizeof target - 1);
-    target[size > 0 ? size : 0] = '\0';
-    product->derivation = size > 0 ? arena_text(context->arena, target) : paths[0];
+    if (follow_roots(context, paths, count, err) < 0)
+        return -1;
+    product->derivation = paths[0];
     return 0;
-}
-
-/* Replaces GC roots, which are links, by the store paths they point to. */
-static void follow_links(const struct phase_context *context, const char **paths, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        char target[4096];
-        ssize_t size = readlink(paths[i], target, sizeof target - 1);
-        if (size <= 0)
-            continue;
-        target[size] = '\0';
-        paths[i] = arena_text(context->arena, target);
-    }
 }
 
 static int derivation_realise(const struct phase_context *context, struct product *product,
@@ -97,20 +97,24 @@ static int derivation_realise(const struct phase_context *context, struct produc
     texts_add(&argv, "--indirect");
     add_system(&argv, &context->order->variant);
     int code = run_for_paths(context, &argv, &product->paths, &product->paths_count, err);
-    if (code == 0)
-        follow_links(context, product->paths, product->paths_count);
-    return code;
+    return code == 0 ? follow_roots(context, product->paths, product->paths_count, err) : code;
 }
 
 /* Makes the same link as `flox build`, for the branch's own test-build.sh. */
 static int link_result(const struct phase_context *context, const struct product *product,
                        struct err *err)
 {
-    const char *link = arena_print(context->arena, "%s/result-%s", context->worktree,
-                                   context->order->variant.package);
-    unlink(link);
-    if (symlink(product->paths[0], link) < 0)
-        return err_set(err, "cannot make %s: %s", link, strerror(errno));
+    const char *link = arena_print(context->arena, "result-%s", context->order->variant.package);
+    int folder = beneath_folder(context->worktree, "", err);
+    if (folder < 0)
+        return -1;
+    unlinkat(folder, link, 0);
+    int result = symlinkat(product->paths[0], folder, link);
+    if (result < 0)
+        err_set(err, "cannot make %s/%s: %s", context->worktree, link, strerror(errno));
+    close(folder);
+    if (result < 0)
+        return -1;
     for (size_t i = 0; i < product->paths_count; i++)
         printf("%s\n", product->paths[i]);
     fflush(stdout);

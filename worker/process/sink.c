@@ -7,6 +7,8 @@
  */
 #include "worker/process/sink.h"
 
+#include "proto/base/beneath.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -113,7 +115,8 @@ static void count_lost(struct sink *sink, size_t size)
 static void put_ring(struct sink *sink, const unsigned char *data, size_t size)
 {
     if (sink->ring < 0) {
-        sink->ring = openat(sink->folder, "ring", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        unlinkat(sink->folder, "ring", 0); /* of a supervisor that was killed between these */
+        sink->ring = beneath_open_at(sink->folder, "ring", O_RDWR | O_CREAT | O_EXCL, 0600);
         unlinkat(sink->folder, "ring", 0);
     }
     while (size > 0) {

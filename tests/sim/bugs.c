@@ -76,6 +76,10 @@ static const struct bug bugs[] = {
     {SEEDED_FORGET_FAILED_SEND, "forget-failed-send", 11,
      "who cannot be reached counts as connected"},
     {SEEDED_PUBLISH_OLDER, "publish-older", 6, "an older commit is published over a newer one"},
+    {SEEDED_NO_PROBE, "no-probe", 5, "a host that fails everything is not looked at"},
+    {SEEDED_WORDS_QUARANTINE, "words-quarantine", 4, "what logs say quarantines a host"},
+    {SEEDED_WORDS_RESERVE, "words-reserve", 4, "what a log says cleans a host, and reserves it"},
+    {SEEDED_WORDS_HOLD, "words-hold", 4, "what a log says holds an account"},
     {SEEDED_NO_HEARTBEAT, "no-heartbeat", 1, "a worker without orders hears nothing"},
 };
 enum { BUG_COUNT = sizeof bugs / sizeof bugs[0] };

@@ -117,7 +117,7 @@ enum cause {
 extern const char *const cause_names[]; /* with dashes: disk-full, host-lost, wrong-host */
 
 /* Who says so, beside the words of the log, which the recipe can print. What touches others than
- * the job itself (its host, its target) needs one; docs/adr/0020 has the table. */
+ * the job itself (its host, its target) needs one; docs/adr/0022 has the table. */
 enum witness {
     WITNESS_NONE,    /* words only, or an older worker that does not tell */
     WITNESS_KERNEL,  /* counters of the kernel: processes killed for memory, free space */

@@ -15,7 +15,7 @@
  * architecture say that it would fail, too, however alike those of others look.
  *
  * The failures are words of a log. They count for jobs of their own branch alone, whose author could
- * fail them anyway; the same words of another branch hold and close nothing (docs/adr/0020).
+ * fail them anyway; the same words of another branch hold and close nothing (docs/adr/0022).
  *
  * Jobs whose recipe does not evaluate (evaluate.c) are held in the same way, package by package.
  *

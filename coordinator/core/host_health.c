@@ -19,7 +19,7 @@
  *
  * Quarantine is not permanent: after a time that doubles with each further quarantine, the host is
  * on probation: it is probed, and gets one job at a time. A good end makes it online again; the end
- * of a probe or one with a witness can quarantine it again. docs/adr/0020 has the reasons.
+ * of a probe or one with a witness can quarantine it again. docs/adr/0022 has the reasons.
  */
 #include "coordinator/core/host_health.h"
 

@@ -100,6 +100,8 @@
 /* A publish phase: the upload of a CUDA closure, then up to 30 minutes in which flox waits for
  * confirmation. */
 #define LIMIT_PUBLISH_MS (6ull * 3600 * 1000)
+/* A disk with less free space than this is full: a compiler cannot write its next object file. */
+#define LIMIT_DISK_FULL_BYTES (4ull << 20)
 /* The end of a log that is searched for the cause of a failure. */
 #define LIMIT_CAUSE_BYTES (256u << 10)
 /* The lines of a log that show the cause of a failure; stored in the journal with the attempt. */

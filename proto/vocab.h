@@ -116,6 +116,17 @@ enum cause {
 };
 extern const char *const cause_names[]; /* with dashes: disk-full, host-lost, wrong-host */
 
+/* Who says so, beside the words of the log, which the recipe can print. What touches others than
+ * the job itself (its host, its target) needs one; docs/adr/0022 has the table. */
+enum witness {
+    WITNESS_NONE,    /* words only, or an older worker that does not tell */
+    WITNESS_KERNEL,  /* counters of the kernel: processes killed for memory, free space */
+    WITNESS_SANDBOX, /* the sandbox could not start, so nothing of the recipe ran */
+    WITNESS_TRUSTED, /* the farm's own program saw it */
+    WITNESS_PROBE    /* the farm tried the same without the recipe */
+};
+extern const char *const witness_names[]; /* none kernel sandbox trusted probe */
+
 /* One package of one branch for one system, with attributes from its name (for example
  * torchvision-python313-cuda12_8-sm90-avx512). An attribute that the name does not have is "". */
 struct variant {
@@ -300,7 +311,8 @@ struct item {
      * when (boot time of the host, as at_ms of hello and status). NONE and 0: no stop announced. */
     enum cause stop_cause;
     uint64_t stop_at_ms;
-    const char *warning; /* what a person should know of its branch's check; "" if nothing */
+    const char *warning;  /* what a person should know of its branch's check; "" if nothing */
+    enum witness witness; /* of `cause` */
 };
 
 /* ---- worker -> coordinator ---------------------------------------------------------------- */

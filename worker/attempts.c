@@ -116,6 +116,7 @@ static void push_failed(struct attempts *attempts, const struct attempt_entry *e
     ended->phase = entry->phase;
     ended->facts.status = -1;
     ended->cause = CAUSE_WRONG_HOST;
+    ended->witness = WITNESS_TRUSTED;
     ended->detail = arena_text(&attempts->options.inputs->arena, why->text);
     log_error("%s", why->text);
     input_queue_push(attempts->options.inputs, &input);

@@ -77,7 +77,8 @@ static const struct config_option target_options[] = {
     {"location", "", "nix-cache only: the store's URI, e.g. file:///srv/cache or s3://bucket.",
      OPTION_TEXT, AT(struct config_target, location)},
     {"command", "",
-     "command only: run by sh -c on the host that built, with FARM_PACKAGE and others.",
+     "command only: run by sh -c on the host that built, with FARM_PACKAGE and others; exit status "
+     "77 means that the target refuses the account.",
      OPTION_TEXT, AT(struct config_target, command)},
     {"secret", "", "Name of the secret that publishing needs; set it with `farm secret set NAME`.",
      OPTION_TEXT, AT(struct config_target, secret)},

@@ -160,16 +160,27 @@ void apply_worker_moved(struct farm *farm, const struct record *record)
         end_session(worker);
 }
 
-/* The oldest is dropped. */
+/* The one to drop when there are enough: the oldest without a witness, so that words never crowd out
+ * what is proven; or else the oldest. */
+static size_t find_droppable(const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->suspects_count; i++)
+        if (worker->suspects[i].witness == WITNESS_NONE)
+            return i;
+    return 0;
+}
+
 void apply_worker_suspected(struct farm *farm, const struct record *record)
 {
     struct worker *worker = existing_worker(farm, record->worker_suspected.worker);
     struct arena arena = {0};
     struct record_worker_suspected kept[SUSPECTS_MAX];
     const struct shape *shape = record_info(record->kind)->shape;
-    size_t first = worker->suspects_count == SUSPECTS_MAX, count = 0;
-    for (size_t i = first; i < worker->suspects_count; i++)
-        shape_copy(shape, &kept[count++], &worker->suspects[i], &arena);
+    size_t count = 0;
+    size_t drop = worker->suspects_count < SUSPECTS_MAX ? SIZE_MAX : find_droppable(worker);
+    for (size_t i = 0; i < worker->suspects_count; i++)
+        if (i != drop)
+            shape_copy(shape, &kept[count++], &worker->suspects[i], &arena);
     shape_copy(shape, &kept[count++], &record->worker_suspected, &arena);
     memcpy(worker->suspects, kept, count * sizeof *kept);
     worker->suspects_count = (uint32_t)count;

@@ -292,10 +292,17 @@ void unqueue_held(struct farm *farm, struct job *job)
     rank_remove(&farm->held, &job->rank);
 }
 
-struct cluster *find_cluster(const struct run *run, uint64_t signature)
+uint64_t cluster_key(const struct job *job, uint64_t signature)
 {
+    const struct variant *variant = &job->item.variant;
+    return hash_number(hash_text(hash_text(0, variant->project), variant->branch), signature);
+}
+
+struct cluster *find_cluster(const struct job *job, uint64_t signature)
+{
+    uint64_t key = cluster_key(job, signature);
     struct cluster *found;
-    HASH_FIND(hh, run->clusters, &signature, sizeof signature, found);
+    HASH_FIND(hh, job->run->clusters, &key, sizeof key, found);
     return found;
 }
 

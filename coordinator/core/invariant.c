@@ -127,7 +127,7 @@ static void assert_job_holds(const struct job *job)
     assert(job->state != JOB_HELD || job->held_for);
     assert(!job->held_for || job->state == JOB_HELD || witness || over);
     const struct cluster *cluster =
-        witness && job->held_for ? find_cluster(job->run, job->held_for) : NULL;
+        witness && job->held_for ? find_cluster(job, job->held_for) : NULL;
     assert(!witness || !job->held_for || (cluster && cluster->trying));
     assert(!job->family == !*job->item.variant.gpu);
     assert(!job->family || !job->family->trying || job->family->tried);
@@ -257,7 +257,8 @@ static void assert_publication_counts(const struct farm *farm,
     bool probing = held && publication->cause == CAUSE_NONE;
     assert(run->publications_by_state[publication->state] && "it counts elsewhere");
     assert(!probing || run->probing);
-    assert(probing || !held || publication->outlet->count);
+    assert(probing || !held || !publication->witness || publication->outlet->count);
+    assert(probing || !held || publication->witness || publication->outlet->alone);
     assert(!is_granted(publication) || publication->worker->publishing);
     assert(!is_granted(publication) || publication->gate->flying);
     assert(publication->state != PUBLICATION_PUBLISHED || publication->gate->published);

@@ -238,6 +238,7 @@ static void fill_attempt(const struct attempt *attempt, struct attempt_view *out
         .signature = attempt->signature,
         .witnessed = attempt->witnessed,
         .lines = attempt->lines,
+        .witness = attempt->witness,
     };
     if (attempt_is_live(attempt) && is_said(attempt->worker, attempt->hearing)) {
         out->stop_cause = attempt->stop_cause;
@@ -291,6 +292,7 @@ bool view_publication(const struct farm *farm, uint64_t publication, struct publ
         .not_before_ms = found->until_ms,
         .signature = found->signature,
         .lines = found->lines,
+        .witness = found->witness,
         .tried_wall_ms = found->tries_last ? found->tries_last->granted_wall_ms : 0,
     };
     const struct try *newest = found->tries_last;
@@ -342,6 +344,8 @@ static void fill_worker(const struct worker *worker, struct worker_view *out)
         .strikes = worker->strikes,
         .suspects = worker->suspects_count,
     };
+    for (uint32_t i = 0; i < worker->suspects_count; i++)
+        out->proven += worker->suspects[i].witness != WITNESS_NONE;
     if (!worker->machine)
         return;
     out->host_heavy = worker->machine->heavy;

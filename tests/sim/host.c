@@ -133,6 +133,7 @@ static void push_ended(struct host *host, const struct folder *folder, enum phas
                                         .supervisor_lost = run->begun && !run->over,
                                         .facts = run->facts,
                                         .cause = run->cause,
+                                        .witness = run->witness,
                                         .detail = "",
                                         .signature = signature_of(host, run),
                                         .lines = "",
@@ -143,6 +144,7 @@ static void push_ended(struct host *host, const struct folder *folder, enum phas
     if (ended->supervisor_lost) {
         ended->facts = (struct exit_facts){.status = -1};
         ended->cause = CAUSE_HOST_LOST;
+        ended->witness = WITNESS_TRUSTED;
     }
     shape_init(&product_shape, &ended->product);
     if (phase == PHASE_BUILD || phase == PHASE_CHECK)

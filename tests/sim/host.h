@@ -35,6 +35,7 @@ struct phase_run {
     bool already, rebuilt, unsure;
     bool eaten;   /* it failed because its host is broken */
     bool tampers; /* at its end a file of the folder is no file any more */
+    enum witness witness;
 };
 
 enum tail_state {
@@ -87,6 +88,7 @@ struct host {
     char boot_id[24];
     uint64_t suspended_until_ms, starved_until_ms;
     bool disk_full, lies;
+    bool was_full, was_broken;
     enum cause broken; /* why every build fails here, or NONE */
 
     struct folder **folders; /* in order of arrival; removed ones stay, for the checkers */

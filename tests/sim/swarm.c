@@ -180,8 +180,16 @@ static void make_families(struct swarm *swarm)
     swarm->items_most = 16;
 }
 
+bool swarm_lies(const struct swarm *swarm, const char *package)
+{
+    return swarm->liars && package[0] == 'p' && (package[1] - '0') % 2 == 1;
+}
+
 void swarm_shape(struct swarm *swarm, uint64_t seed)
 {
+    swarm->liars = seed % 8 == 4;
+    if (swarm->liars && swarm->hosts < 2)
+        swarm->hosts = 2;
     swarm->policy.notices = seed % 4 == 1;
     if (seed % 8 == 5)
         add_black_hole(swarm, seed / 8);

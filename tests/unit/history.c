@@ -270,6 +270,9 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->variant.system = value(&words, "system", "x86_64-linux");
     item->facts.memory_peak = number(&words, "peak", 0);
     item->facts.disk_bytes = number(&words, "used", 0);
+    item->facts.oom_kills = (uint32_t)number(&words, "kills", 0);
+    item->facts.free_bytes = number(&words, "free", 0);
+    item->witness = (enum witness)shape_enum_value(witness_names, value(&words, "by", "none"));
     item->signature = number(&words, "sign", 0);
     item->lines = value(&words, "lines", "");
     item->warning = value(&words, "warning", "");

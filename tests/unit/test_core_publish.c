@@ -352,9 +352,9 @@ static void a_rejected_account_holds_its_kind(void **state)
     struct history *h = granted();
     history_do(h, "submit r2 publish\n"
                   "resolved 2 b x86_64-linux org=acme, c x86_64-linux org=beta\npreflighted 2");
-    history_expect(h, "status w1 : p1.2 ended failed auth at=publish detail=expired",
+    history_expect(h, "status w1 : p1.2 ended failed auth by=probe at=publish detail=expired",
                    "publication-held publication=1 token={epoch=1 number=2} cause=auth "
-                   "detail=expired\n> orders 1\n");
+                   "detail=expired witness=probe\n> orders 1\n");
     history_expect(h, "status w1 : 1.3 ended ok, 1.4 ended ok",
                    "attempt-ended token={epoch=1 number=3}...\njob-closed job=2 verdict=ok\n"
                    "attempt-ended token={epoch=1 number=4}...\njob-closed job=3 verdict=ok\n"
@@ -733,6 +733,31 @@ static void a_try_that_was_stopped_or_lost(void **state)
 }
 
 /* One after the other, but for what other accounts hold. */
+/* What a log says holds one publication; the others of its account go on, and so does a higher
+ * version of the same name. A try that failed before it reached the target is no witness. */
+static void words_hold_one_publication(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"auth at=publish", "denied at=publish",
+                                       "auth by=trusted at=checkout"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct history *h = granted();
+        char script[80];
+        history_do(h, "submit r2 publish\nresolved 2 b x86_64-linux org=acme\npreflighted 2");
+        snprintf(script, sizeof script, "status w1 : p1.2 ended failed %s", ends[i]);
+        history_do(h, script);
+        assert_int_equal(state_of(h, 1), PUBLICATION_HELD);
+        assert_int_equal(must_publication(history_farm(h), 1).tries, 1);
+        history_do(h, "status w1 : 1.3 ended ok");
+        assert_int_equal(state_of(h, 2), PUBLICATION_GRANTED);
+        history_rebuild(h);
+        history_restart(h);
+        history_do(h, "release q1 acme");
+        assert_int_equal(state_of(h, 1), PUBLICATION_WANTED);
+        history_end(h);
+    }
+}
+
 static void an_account_is_a_target_with_its_secret(void **state)
 {
     (void)state;
@@ -748,9 +773,10 @@ static void an_account_is_a_target_with_its_secret(void **state)
     assert_int_equal(state_of(h, 2), PUBLICATION_HELD);
     assert_int_equal(state_of(h, 5), PUBLICATION_GRANTED);
     assert_int_equal(state_of(h, 6), PUBLICATION_WANTED);
-    history_do(h, "pause p3\nstatus w1 : p1.7 running publish, p1.8 ended failed network, "
-                  "p1.9 ended failed network, p1.10 ended failed network\ntick 60000\n"
-                  "hello w1 x86_64-linux publish slots=9 : p1.7 ended failed auth");
+    history_do(
+        h, "pause p3\nstatus w1 : p1.7 running publish, p1.8 ended failed network, "
+           "p1.9 ended failed network, p1.10 ended failed network\ntick 60000\n"
+           "hello w1 x86_64-linux publish slots=9 : p1.7 ended failed auth by=probe at=publish");
     static const enum publication_state states[] = {PUBLICATION_HELD,   PUBLICATION_HELD,
                                                     PUBLICATION_WANTED, PUBLICATION_WANTED,
                                                     PUBLICATION_WANTED, PUBLICATION_HELD};
@@ -825,7 +851,8 @@ static void removing_a_host_in_doubt_tells_where_to_look(void **state)
                   "org=acme commit=c3\npreflighted 2\n"
                   "status w1 : 1.1 ended ok, p1.2 ended failed publish unsure, 1.3 ended ok, 1.4 "
                   "ended ok\ntick 10000\n"
-                  "status w1 : p1.5 ended failed network, p1.6 accepted, p1.7 ended failed auth");
+                  "status w1 : p1.5 ended failed network, p1.6 accepted, p1.7 ended failed auth "
+                  "by=probe at=publish");
     history_do(h, "remove x w1 discard");
     struct publication_view view;
     assert_true(view_publication(history_farm(h), 1, &view)); /* held, and in doubt */
@@ -877,6 +904,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_published_says_why),
         cmocka_unit_test(what_failed_to_be_published_can_be_published_again),
         cmocka_unit_test(a_try_that_was_stopped_or_lost),
+        cmocka_unit_test(words_hold_one_publication),
         cmocka_unit_test(an_account_is_a_target_with_its_secret),
         cmocka_unit_test(doubt_outlives_a_hold),
         cmocka_unit_test(nothing_is_published_for_a_run_that_is_not_open),

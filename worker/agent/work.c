@@ -142,6 +142,7 @@ void work_end(struct agent *agent, struct work_pair pair, const struct work_endi
     item->cause = ending->cause;
     item->detail = arena_text(&pair.work->arena, ending->detail);
     item->failed_phase = ending->failed_phase;
+    item->witness = ending->witness;
     work_set_stop(item, CAUSE_NONE, 0);
     struct agent_effect *effect = effect_add(outcome, AGENT_EFFECT_SAVE_RESULT, item->token);
     effect->item = effect_copy(&item_shape, item, &outcome->arena);
@@ -155,7 +156,8 @@ void work_end_lost(struct agent *agent, struct work_pair pair, const char *detai
 {
     pair.item->unsure |= pair.item->phase == PHASE_PUBLISH;
     work_end(agent, pair,
-             &(struct work_ending){OUTCOME_LOST, CAUSE_HOST_LOST, detail, pair.item->phase},
+             &(struct work_ending){OUTCOME_LOST, CAUSE_HOST_LOST, detail, pair.item->phase,
+                                   WITNESS_TRUSTED},
              outcome);
 }
 
@@ -170,7 +172,7 @@ void work_start_phase(struct agent *agent, struct work_pair pair, enum phase pha
                  &(struct work_ending){OUTCOME_LOST, CAUSE_HOST_LOST,
                                        "the worker was restarted before the publish began, and "
                                        "secrets are never stored",
-                                       phase},
+                                       phase, WITNESS_TRUSTED},
                  outcome);
         return;
     }

@@ -48,6 +48,7 @@ struct work_ending {
     enum cause cause;
     const char *detail;
     enum phase failed_phase;
+    enum witness witness; /* of `cause` */
 };
 
 /* Makes the item final, also for the next agent: requests SAVE_RESULT, so that the result of an

@@ -39,6 +39,8 @@ static struct texts flox_environment(const struct phase_context *context)
     return environment;
 }
 
+enum { ACCOUNT_BYTES_MAX = 64 << 10, ACCOUNT_MS_MAX = 60000 };
+
 /* ---- version ------------------------------------------------------------------------------ */
 
 static const char *flox_version(struct arena *arena)
@@ -215,6 +217,38 @@ static int run_publish(const struct phase_context *context, struct flox_reading 
                     err);
 }
 
+const char *flox_rejection(const char *status)
+{
+    static const char *const sentences[] = {"Your FloxHub token is expired or has been revoked",
+                                            "You are not currently logged in to FloxHub"};
+    for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++)
+        if (strstr(status, sentences[i]))
+            return sentences[i];
+    return NULL;
+}
+
+/* What `flox publish` prints is also what the recipe prints while it is evaluated. So the account is
+ * asked for by itself: outside the checkout, in our own environment, with no recipe. */
+static void ask_account(struct publish_finding *finding)
+{
+    static const char *const argv[] = {"env",
+                                       "FLOX_DISABLE_METRICS=true",
+                                       "FLOX_AUTH_NOTIFICATIONS=false",
+                                       "flox",
+                                       "auth",
+                                       "status",
+                                       NULL};
+    struct buf said = {0};
+    int code = io_run(argv, "/", ACCOUNT_BYTES_MAX, ACCOUNT_MS_MAX, &said, NULL);
+    const char *rejection = code > 0 && said.size ? flox_rejection((const char *)said.data) : NULL;
+    finding->rejected = rejection != NULL;
+    if (rejection) {
+        printf("farm-worker: flox auth status: %s\n", rejection);
+        fflush(stdout);
+    }
+    buf_release(&said);
+}
+
 static int flox_publish(const struct phase_context *context, struct publish_finding *finding,
                         struct err *err)
 {
@@ -225,6 +259,8 @@ static int flox_publish(const struct phase_context *context, struct publish_find
     clock_gettime(CLOCK_REALTIME_COARSE, &since);
     int code = run_publish(context, &reading, err);
     compare_result(context, &since, finding);
+    if (code > 0 && !finding->already)
+        ask_account(finding);
     /* Exit status 0 without either sentence: flox used words that we do not know. */
     if (code == 0 && !reading.published && !finding->already)
         finding->unsure = true;

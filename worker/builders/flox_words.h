@@ -11,6 +11,11 @@ struct flox_reading {
     bool published; /* the output says so */
 };
 
+/* The sentence of `flox auth status` that says that FloxHub accepts no publication by this account;
+ * NULL when it says nothing of the kind: logged in, or FloxHub could not be reached (contract 3.3).
+ */
+const char *flox_rejection(const char *status);
+
 /* Callback for `line` of struct tool; `reading` is a struct flox_reading. */
 void flox_read_line(void *reading, const char *line);
 

@@ -218,14 +218,48 @@ static const char *signing_location(const struct phase_context *context)
                        strchr(location, '?') ? '&' : '?', key);
 }
 
-static int paths_copy(const struct phase_context *context, struct err *err)
+/* Whether the line is nix's own error about the account. No recipe runs in a copy, but names of store
+ * paths are a recipe's, so words within a path do not count. */
+static bool nix_rejects(const char *line)
+{
+    static const char *const words[] = {"401 Unauthorized",   "403 Forbidden", "HTTP error 401",
+                                        "HTTP error 403",     "AccessDenied",  "ExpiredToken",
+                                        "InvalidAccessKeyId", "key is corrupt"};
+    if (strncmp(line, "error:", 6) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        for (const char *at = line; (at = strstr(at, words[i])); at++) {
+            const char *begin = at;
+            while (begin > line && !strchr(" '\"", begin[-1]))
+                begin--;
+            if (!memchr(begin, '/', (size_t)(at - begin)) &&
+                !memchr(begin, '-', (size_t)(at - begin)))
+                return true;
+        }
+    return false;
+}
+
+static void read_copy(void *context, const char *line)
+{
+    struct publish_finding *finding = context;
+    finding->rejected = finding->rejected || nix_rejects(line);
+}
+
+static int paths_copy(const struct phase_context *context, struct publish_finding *finding,
+                      struct err *err)
 {
     struct texts argv = {.arena = context->arena}, environment = tools_environment(context);
     add_nix(&argv, "copy");
     texts_add(&argv, "--to");
     texts_add(&argv, "%s", signing_location(context));
     add_paths(&argv, &context->order->product);
-    return tool_run(&(struct tool){.argv = argv.items, .environment = environment.items}, err);
+    int code = tool_run(&(struct tool){.argv = argv.items,
+                                       .environment = environment.items,
+                                       .line = read_copy,
+                                       .context = finding},
+                        err);
+    finding->rejected = finding->rejected && code > 0;
+    return code;
 }
 
 static int nix_cache_publish(const struct phase_context *context, struct publish_finding *finding,
@@ -240,7 +274,7 @@ static int nix_cache_publish(const struct phase_context *context, struct publish
         fflush(stdout);
         return 0;
     }
-    int code = paths_copy(context, err);
+    int code = paths_copy(context, finding, err);
     for (size_t i = 0; code == 0 && i < product->paths_count; i++)
         printf("published %s to %s\n", product->paths[i], context->order->target.name);
     fflush(stdout);

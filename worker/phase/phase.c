@@ -10,6 +10,7 @@
 #include "worker/disk/folder.h"
 #include "worker/phase/cause.h"
 #include "worker/phase/check.h"
+#include "worker/phase/signature.h"
 #include "worker/process/supervisor_client.h"
 #include "worker/process/tool.h"
 
@@ -163,9 +164,23 @@ static void find_cause(const char *folder, const struct order *order, struct are
                (struct bytes){tail.data, tail.size}, order->recipe.rules, &verdict);
     buf_release(&tail);
     out->cause = verdict.cause;
+    out->witness = verdict.witness;
     out->detail = arena_text(arena, verdict.detail);
     out->signature = verdict.signature;
     out->lines = arena_text(arena, verdict.lines);
+}
+
+/* The account was refused where no recipe could have a word in it: a failed publish failed for
+ * that, and that is what the coordinator may believe. */
+static void take_rejection(struct agent_phase_ended *out)
+{
+    if (out->cause == CAUSE_NONE)
+        return;
+    if (out->cause != CAUSE_AUTH && out->cause != CAUSE_DENIED) {
+        out->cause = CAUSE_AUTH;
+        out->signature = signature_of(out->cause, out->detail);
+    }
+    out->witness = WITNESS_PROBE;
 }
 
 /* Reads what the publish phase recorded. Without "ended" it was killed on the way, and a file that
@@ -178,6 +193,8 @@ static void read_finding(const char *folder, struct agent_phase_ended *out)
     if (found == BENEATH_FOUND && text.size) {
         const char *finding = (const char *)text.data;
         out->already_published = strstr(finding, "already\n") != NULL;
+        if (strstr(finding, "rejected\n"))
+            take_rejection(out);
         out->rebuilt = strstr(finding, "rebuilt\n") != NULL;
         out->unsure = strstr(finding, "unsure\n") || !strstr(finding, "ended\n");
     }
@@ -213,6 +230,7 @@ static void forgive_check(struct agent_phase_ended *out, const char *reason)
 {
     out->product.unchecked = reason;
     out->cause = CAUSE_NONE;
+    out->witness = WITNESS_NONE;
     out->detail = out->lines = "";
     out->signature = 0;
 }

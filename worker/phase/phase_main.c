@@ -108,9 +108,9 @@ static int write_finding(const struct phase_context *context, const struct publi
                          bool ended, struct err *err)
 {
     struct buf text = {0};
-    buf_print(&text, "began\n%s%s%s%s", finding->already ? "already\n" : "",
+    buf_print(&text, "began\n%s%s%s%s%s", finding->already ? "already\n" : "",
               finding->rebuilt ? "rebuilt\n" : "", finding->unsure ? "unsure\n" : "",
-              ended ? "ended\n" : "");
+              finding->rejected ? "rejected\n" : "", ended ? "ended\n" : "");
     const char *path = arena_print(context->arena, "%s/finding", context->folder);
     int result = io_write_file(path, text.data, text.size, 0644, true, err);
     buf_release(&text);

@@ -65,6 +65,8 @@ publisher() {
 	[ "$(has "$(pid_of farmd)")" = no ]
 	run -0 farm logs --publish sm90-avx512
 	says "the token: ***"
+	says "in base64: eH***"
+	[[ $output != *"$(printf %s "x$secret" | base64 -w 0 | cut -c 3-20)"* ]]
 }
 
 # What is not dumpable belongs to root, whoever runs it; of a root's process another user is asked.

@@ -224,6 +224,8 @@ static void take_request(struct control *control, const struct received *receive
     snprintf(asker.who, sizeof asker.who, "%s", peer->name);
     memcpy(asker.public_key, received->public_key, sizeof asker.public_key);
     questions_take(control->shell->questions, &asker, request);
+    /* They may contain a secret; nobody reads the text again. It is in the arena of this turn. */
+    explicit_bzero((void *)(uintptr_t)request->arguments, strlen(request->arguments));
 }
 
 /* Drops a message of a kind that the sender's role does not send, with a line in the log. */
@@ -409,9 +411,7 @@ static bool complete_order(struct control *control, struct order *order)
         memcpy(copy, bytes.data ? bytes.data : copy, bytes.size);
         order->bundle = (struct bytes){copy, bytes.size};
     }
-    if (bytes.data)
-        explicit_bzero(bytes.data, bytes.size);
-    buf_release(&bytes);
+    buf_wipe(&bytes);
     if (!fine)
         log_error("order %u.%llu is not sent yet: %s", order->token.epoch,
                   (unsigned long long)order->token.number, err.text);

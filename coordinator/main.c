@@ -28,9 +28,12 @@
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
 #include "proto/base/version.h"
+#include "proto/private_process.h"
 
 #include <argp.h>
 #include <errno.h>
+#include <jansson.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,11 +254,20 @@ static char *own_path(struct arena *arena)
 }
 
 /* Runs the coordinator to its end; returns an enum farmd_status. */
+static void free_wiped(void *memory)
+{
+    if (memory)
+        explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
 static int run_coordinator(const char *home, const char *program)
 {
     struct err err;
     char *absolute = realpath(home, NULL);
     const struct loop_options loop = {.home = absolute, .program = program};
+    private_process_begin();
+    json_set_alloc_funcs(malloc, free_wiped); /* requests may contain a secret */
     int status = FARMD_NOT_STARTED;
     if (!absolute)
         err_set(&err, "%s: %s; create a farm with `farm init URL`", home, strerror(errno));

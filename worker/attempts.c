@@ -186,8 +186,8 @@ void attempts_supervisor_ended(struct attempts *attempts, struct attempt_entry *
 }
 
 static int begin_phase(struct attempts *attempts, const struct attempt_entry *entry,
-                       const struct order *order, struct supervisor_client **client,
-                       struct err *err)
+                       const struct order *order, struct bytes secret,
+                       struct supervisor_client **client, struct err *err)
 {
     const struct attempts_options *options = &attempts->options;
     struct phase_command command = {0};
@@ -205,7 +205,7 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
         .silence_ms = command.silence_ms,
         .stop_grace_ms = STOP_GRACE_MS,
         .secret = command.secret_env[0] != '\0' || command.secret_fd_env[0] != '\0'
-                      ? order->secret
+                      ? secret
                       : (struct bytes){0},
         .secret_env = command.secret_env,
         .secret_fd_env = command.secret_fd_env,
@@ -214,7 +214,8 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
     return supervisor_client_begin(&start, client, err);
 }
 
-void attempts_start_phase(struct attempts *attempts, const struct order *order, enum phase phase)
+void attempts_start_phase(struct attempts *attempts, const struct order *order, enum phase phase,
+                          struct bytes secret)
 {
     struct attempt_entry *entry = attempts_add(attempts, order);
     struct supervisor_client *client;
@@ -222,7 +223,7 @@ void attempts_start_phase(struct attempts *attempts, const struct order *order, 
     entry->phase = phase;
     if (phase_skip(order, phase, attempts->options.host))
         push_ended(attempts, entry);
-    else if (begin_phase(attempts, entry, order, &client, &err) < 0)
+    else if (begin_phase(attempts, entry, order, secret, &client, &err) < 0)
         push_failed(attempts, entry, &err);
     else
         supervisor_watch(attempts, entry, client);

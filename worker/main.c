@@ -3,6 +3,7 @@
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/base/version.h"
+#include "proto/private_process.h"
 #include "worker/disk/folder.h"
 #include "worker/host/cleaner.h"
 #include "worker/host/commands.h"
@@ -117,6 +118,7 @@ static int print_status(struct worker_options *options, struct err *err)
 
 static int run_loop(struct worker_options *options, struct err *err)
 {
+    private_process_begin();
     return loop_run(options, err);
 }
 

@@ -5,6 +5,7 @@
  * code is the tool's, or 1 with the reason on standard error. */
 #include "proto/base/beneath.h"
 #include "proto/base/io.h"
+#include "proto/private_process.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
@@ -212,6 +213,8 @@ int phase_main(int argc, char **argv)
         return 64;
     }
     signal(SIGPIPE, SIG_IGN);
+    if (phase == PHASE_PUBLISH) /* its environment has the secret */
+        private_process_begin();
     int code = in_folder((enum phase)phase, argv[2], &arena, &err);
     fflush(stdout);
     if (code < 0)

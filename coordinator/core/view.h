@@ -188,7 +188,10 @@ struct peer_view {
     uint64_t worker;
     bool may_publish;
 };
-bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out);
+/* The key after *cursor, which is NULL before the first. */
+bool view_peer_next(const struct farm *farm, const char **cursor, struct peer_view *out);
+MAY_MISS bool view_peer_by_name(const struct farm *farm, enum role role, const char *name,
+                                struct peer_view *out);
 MAY_MISS bool view_peer(const struct farm *farm, const char *public_key, struct peer_view *out);
 
 /* ---- ids that the farm itself gave out ---- */

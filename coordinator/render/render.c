@@ -504,7 +504,7 @@ json_t *render_peers(const struct farm *farm)
 {
     json_t *peers = json_array();
     struct peer_view view;
-    for (size_t index = 0; view_peer_next(farm, &index, &view);) {
+    for (const char *cursor = NULL; view_peer_next(farm, &cursor, &view);) {
         json_t *peer = json_object();
         set_text(peer, "name", view.name);
         set_text(peer, "key", view.public_key);

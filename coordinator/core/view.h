@@ -310,6 +310,7 @@ struct plan_view {
     uint64_t start_ms;    /* BUILD: from now, by the same simulation */
     bool away;            /* BUILD: the worker is offline, and start_ms counts from its return */
     uint64_t duration_ms; /* learned, else the default */
+    uint32_t supersedes;  /* jobs of older runs that `--supersede` takes off the queue for it */
 };
 /* Fills one view for each item, in the items' order. Rivals as in struct input_resolved. */
 void view_plan(const struct farm *farm, const struct run_options *options,

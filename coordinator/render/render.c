@@ -563,6 +563,7 @@ json_t *render_plan(const struct farm *farm, const struct run_options *options,
         set_number(row, "start_ms", builds ? plan[i].start_ms : 0);
         set_flag(row, "away", plan[i].away);
         set_number(row, "duration_ms", plan[i].duration_ms);
+        set_number(row, "supersedes", plan[i].supersedes);
     }
     arena_clear(&arena);
     return rows;

@@ -80,14 +80,17 @@ static const char *enrol_script(const struct step_call *call, struct arena *aren
     const char *slots =
         *wanted->slots ? arena_print(arena, " --slots %s", arena_shell_word(arena, wanted->slots))
                        : "";
+    const char *heavy =
+        *wanted->heavy ? arena_print(arena, " --heavy %s", arena_shell_word(arena, wanted->heavy))
+                       : "";
     const char *logs = *wanted->logs ? arena_print(arena, " --log-coordinator %s",
                                                    arena_shell_word(arena, wanted->logs))
                                      : "";
-    return arena_print(arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s",
+    return arena_print(arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s%s",
                        worker_function(call, arena), arena_shell_word(arena, wanted->coordinator),
                        logs, arena_shell_word(arena, wanted->coordinator_key),
                        arena_shell_word(arena, wanted->name),
-                       wanted->may_publish ? "--may-publish" : "--no-publish", slots);
+                       wanted->may_publish ? "--may-publish" : "--no-publish", slots, heavy);
 }
 
 static const char *doctor_script(const struct step_call *call, struct arena *arena)

@@ -117,9 +117,10 @@ static enum link_result send_to(struct control *control, link_peer peer,
 void control_load_peers(struct control *control, struct zap *zap)
 {
     struct peer_view view;
-    size_t index = 0, count = 0, capacity = 0;
+    size_t count = 0, capacity = 0;
+    const char *cursor = NULL;
     struct enrolled *enrolled = NULL;
-    while (view_peer_next(control->shell->farm, &index, &view)) {
+    while (view_peer_next(control->shell->farm, &cursor, &view)) {
         MEM_GROW(enrolled, count, capacity);
         enrolled[count].role = view.role;
         snprintf(enrolled[count].public_key, KEY_TEXT_BYTES, "%s", view.public_key);

@@ -18,6 +18,10 @@
 /* Variants of one run. The first user's matrix has 67, all known recipes of two repositories are
  * 1,295, and a benchmark dispatches 100,000. */
 #define LIMIT_VARIANTS_PER_RUN 120000
+
+/* Commits of a branch that discovery compares with its tip, two git processes each. A publication
+ * meets one of the last few. */
+#define LIMIT_KNOWN_COMMITS 16
 /* Workers enrolled in one farm. Farms are meant to have 2 to 200; a ZeroMQ ROUTER needs about 85 kB
  * per peer, so this is 170 MB at most. */
 #define LIMIT_WORKERS 2000

@@ -86,6 +86,8 @@ static const struct field claim_fields[] = {
     SHAPE_FIELD(struct claim, U32, rank),
     SHAPE_FIELD(struct claim, TEXT, line),
     SHAPE_FIELD(struct claim, U64, depth),
+    SHAPE_FIELD(struct claim, TEXT, diverged),
+    SHAPE_FIELD(struct claim, FLAG, supersedes),
     SHAPE_FIELD(struct claim, TEXT, over),
     SHAPE_FIELD(struct claim, TEXT, lost),
 };

@@ -189,6 +189,9 @@ struct claim {
     uint32_t rank;          /* ORDER: its place in the target's list, from 1; 0: not in the list */
     const char *line;       /* the branch's version line, "2.10"; "" unknown */
     uint64_t depth;         /* commits in the history of its commit; 0 unknown */
+    const char *diverged; /* commits of the branch, separated by spaces, that the farm published or
+                               was building: this commit is no descendant and no ancestor of them */
+    bool supersedes;      /* jobs of older runs leave the queue for it (`supersede` of a project) */
     const char
         *over; /* planned: PROJECT/BRANCH that the ledger's newest entry of the name was from */
     const char *lost; /* planned: why it is built and not published; "": it is published */

@@ -196,6 +196,10 @@ static const struct config_option project_options[] = {
     {"heavy", "true",
      "Run only one of these builds at a time on a host, because they use all cores.", OPTION_FLAG,
      AT(struct config_project, heavy)},
+    {"supersede", "false",
+     "A run takes jobs of older runs off the queue that have not begun, when it builds a newer "
+     "commit of the same branch; `farm rebuild --supersede` does so for one run.",
+     OPTION_FLAG, AT(struct config_project, supersede)},
     {"memory", "8GiB", "Reserved for each build until the farm has measured its real use.",
      OPTION_BYTES, AT(struct config_project, memory_bytes), .most = 1ull << 50},
     {"disk", "20GiB", "Reserved for each build until the farm has measured its real use.",

@@ -26,6 +26,17 @@ static void worker_created(struct farm *farm, struct peer *peer)
     HASH_ADD(hh, farm->workers, id, sizeof worker->id, worker);
 }
 
+/* A key in use is found by the role and the name of its newest record. */
+static void index_name(struct farm *farm, struct peer *peer)
+{
+    if (peer->revoked)
+        return;
+    if (peer->named)
+        HASH_DELETE(hh_named, farm->named, peer);
+    peer->named = arena_print(&farm->arena, "%s %s", role_names[peer->is.role], peer->is.name);
+    HASH_ADD_KEYPTR(hh_named, farm->named, peer->named, strlen(peer->named), peer);
+}
+
 void apply_peer_enrolled(struct farm *farm, const struct record *record)
 {
     const struct record_peer *body = &record->peer;
@@ -36,6 +47,7 @@ void apply_peer_enrolled(struct farm *farm, const struct record *record)
     shape_copy(record_info(RECORD_PEER_ENROLLED)->shape, &peer->is, body, &farm->arena);
     if (!known)
         HASH_ADD_KEYPTR(hh, farm->peers, peer->is.public_key, strlen(peer->is.public_key), peer);
+    index_name(farm, peer);
     if (peer->is.role == ROLE_WORKER && !find_worker(farm, peer->is.worker))
         worker_created(farm, peer);
 }
@@ -45,6 +57,9 @@ void apply_peer_revoked(struct farm *farm, const struct record *record)
     struct peer *peer = find_peer(farm, record->peer.public_key);
     assert(peer && "a key was revoked that was never enrolled");
     peer->revoked = true;
+    if (peer->named)
+        HASH_DELETE(hh_named, farm->named, peer);
+    peer->named = NULL;
 }
 
 static void keep_baseline(struct worker *worker)

@@ -32,7 +32,9 @@ struct token_key {
 
 struct peer {
     UT_hash_handle hh;
-    struct record_peer is; /* texts in the farm's arena */
+    UT_hash_handle hh_named; /* in farm.named until it is revoked */
+    const char *named;       /* role and name */
+    struct record_peer is;   /* texts in the farm's arena */
     bool revoked;
 };
 
@@ -318,7 +320,7 @@ struct farm {
     char *sleep_reason;              /* (passing) NULL or "": nothing is wrong */
     struct record_counters counters; /* the newest id of each */
     struct arena arena;
-    struct peer *peers;
+    struct peer *peers, *named;
     struct worker *workers;
     struct machine *machines;
     struct run *runs, *open, *finished;
@@ -353,6 +355,8 @@ struct try *find_try(const struct farm *farm, struct token token);
 struct publication *find_publication(const struct farm *farm, uint64_t id);
 struct notice *find_notice(const struct farm *farm, uint64_t id);
 struct peer *find_peer(const struct farm *farm, const char *public_key);
+/* The key in use that has the role and the name. */
+struct peer *find_named(const struct farm *farm, enum role role, const char *name);
 struct seen_key seen_key(const char *project, uint64_t signature);
 struct seen *find_seen(const struct farm *farm, const char *project, uint64_t signature);
 const struct learned *find_learned(const struct farm *farm, const char *project,

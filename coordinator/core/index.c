@@ -79,6 +79,16 @@ struct peer *find_peer(const struct farm *farm, const char *public_key)
     return found;
 }
 
+struct peer *find_named(const struct farm *farm, enum role role, const char *name)
+{
+    struct peer *found;
+    struct buf key = {0};
+    buf_print(&key, "%s %s", role_names[role], name);
+    HASH_FIND(hh_named, farm->named, key.data, key.size, found);
+    buf_release(&key);
+    return found;
+}
+
 struct seen_key seen_key(const char *project, uint64_t signature)
 {
     return (struct seen_key){hash_text(0, project), signature};

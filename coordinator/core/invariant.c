@@ -350,6 +350,7 @@ void assert_worker(const struct farm *farm, const struct worker *worker)
     assert(worker->id <= farm->counters.worker && "an id that was not given out");
     assert(worker->peer->is.worker == worker->id && "the key of another one");
     assert(worker->peer->is.role == ROLE_WORKER);
+    assert(!worker->peer->named == worker->peer->revoked && "a key in use is found by its name");
     assert(worker->joined == (worker->machine != NULL));
     assert(!worker->session || worker->joined);
     assert(!worker->session || worker->state != WORKER_OFFLINE);
@@ -395,6 +396,7 @@ void assert_totals(const struct farm *farm)
     assert(HASH_COUNT(farm->notices) <= farm->counters.notice);
     assert(HASH_COUNT(farm->workers) <= farm->counters.worker);
     assert(HASH_COUNT(farm->workers) <= HASH_COUNT(farm->peers));
+    assert(HASH_CNT(hh_named, farm->named) <= HASH_COUNT(farm->peers));
 }
 
 /* ---- what a record is about ---------------------------------------------------------------- */

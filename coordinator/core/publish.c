@@ -293,6 +293,7 @@ static void record_published(struct step *step, const struct publication_view *p
         .line = job.item->claim.line,
         .rank = job.item->claim.rank,
         .depth = job.item->claim.depth,
+        .diverged = job.item->claim.diverged,
     };
     decide(step, &record);
     const struct ledger_entry *newest = view_ledger(

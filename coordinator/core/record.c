@@ -266,6 +266,7 @@ static const struct field ledger_entry_fields[] = {
     SHAPE_FIELD(struct ledger_entry, TEXT, line),
     SHAPE_FIELD(struct ledger_entry, U32, rank),
     SHAPE_FIELD(struct ledger_entry, U64, depth),
+    SHAPE_FIELD(struct ledger_entry, TEXT, diverged),
 };
 
 static const struct field record_learned_fields[] = {

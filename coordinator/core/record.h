@@ -277,10 +277,11 @@ struct ledger_entry {
     uint64_t at_wall_ms;
     bool already;
     bool rebuilt;
-    uint64_t run;     /* that published it; 0: imported, or of an older farm; and the next three */
+    uint64_t run;     /* that published it; 0: imported, or of an older farm; and the next four */
     const char *line; /* as in struct claim, when it was planned */
     uint32_t rank;
     uint64_t depth;
+    const char *diverged;
 };
 
 /* Running means of a package's use of a host: integers, the old mean and the new value half each.

@@ -403,19 +403,28 @@ static void fill_peer(const struct peer *peer, struct peer_view *out)
     };
 }
 
-bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out)
+bool view_peer_next(const struct farm *farm, const char **cursor, struct peer_view *out)
 {
-    const struct peer *peer = farm->peers;
-    for (size_t i = 0; peer && i < *index; i++)
+    const struct peer *peer = *cursor ? find_peer(farm, *cursor) : NULL;
+    assert((peer || !*cursor) && "the cursor is no key of this farm");
+    peer = peer ? peer->hh.next : farm->peers;
+    while (peer && peer->revoked)
         peer = peer->hh.next;
-    while (peer && peer->revoked) {
-        ++*index;
-        peer = peer->hh.next;
-    }
     if (!peer)
         return false;
-    ++*index;
+    *cursor = peer->is.public_key;
     fill_peer(peer, out);
+    return true;
+}
+
+bool view_peer_by_name(const struct farm *farm, enum role role, const char *name,
+                       struct peer_view *out)
+{
+    const struct peer *found = find_named(farm, role, name);
+    if (!found)
+        return false;
+    assert(!found->revoked && "a name that is free again");
+    fill_peer(found, out);
     return true;
 }
 

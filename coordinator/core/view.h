@@ -191,7 +191,10 @@ struct peer_view {
     uint64_t worker;
     bool may_publish;
 };
-bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out);
+/* The key after *cursor, which is NULL before the first. */
+bool view_peer_next(const struct farm *farm, const char **cursor, struct peer_view *out);
+MAY_MISS bool view_peer_by_name(const struct farm *farm, enum role role, const char *name,
+                                struct peer_view *out);
 MAY_MISS bool view_peer(const struct farm *farm, const char *public_key, struct peer_view *out);
 
 /* ---- ids that the farm itself gave out ---- */
@@ -310,6 +313,7 @@ struct plan_view {
     uint64_t start_ms;    /* BUILD: from now, by the same simulation */
     bool away;            /* BUILD: the worker is offline, and start_ms counts from its return */
     uint64_t duration_ms; /* learned, else the default */
+    uint32_t supersedes;  /* jobs of older runs that `--supersede` takes off the queue for it */
 };
 /* Fills one view for each item, in the items' order. Rivals as in struct input_resolved. */
 void view_plan(const struct farm *farm, const struct run_options *options,

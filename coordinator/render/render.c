@@ -506,7 +506,7 @@ json_t *render_peers(const struct farm *farm)
 {
     json_t *peers = json_array();
     struct peer_view view;
-    for (size_t index = 0; view_peer_next(farm, &index, &view);) {
+    for (const char *cursor = NULL; view_peer_next(farm, &cursor, &view);) {
         json_t *peer = json_object();
         set_text(peer, "name", view.name);
         set_text(peer, "key", view.public_key);
@@ -565,6 +565,7 @@ json_t *render_plan(const struct farm *farm, const struct run_options *options,
         set_number(row, "start_ms", builds ? plan[i].start_ms : 0);
         set_flag(row, "away", plan[i].away);
         set_number(row, "duration_ms", plan[i].duration_ms);
+        set_number(row, "supersedes", plan[i].supersedes);
     }
     arena_clear(&arena);
     return rows;

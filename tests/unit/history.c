@@ -440,6 +440,8 @@ static bool read_plan_item(char *text, struct plan_item *item)
     item->claim.rank = (uint32_t)number(&words, "rank", 0);
     item->claim.line = value(&words, "line", "");
     item->claim.depth = number(&words, "depth", 0);
+    item->claim.diverged = value(&words, "diverged", "");
+    item->claim.supersedes = has(&words, "supersedes");
     return has(&words, "rival");
 }
 

@@ -93,6 +93,62 @@ static void an_older_commit_is_not_published_over_a_newer_one(void **state)
     history_end(h);
 }
 
+/* Neither commit is in the history of the other: a person decides, whichever is published first. */
+static void a_rewritten_branch_asks(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\nsubmit r1 publish\n"
+               "resolved 1 a x86_64-linux org=acme commit=c1 depth=7\npreflighted 1\n"
+               "status w1 : 1.1 ended ok\nsealed 1.1 10\nstatus w1 : 1.1 ended ok, p1.2 ended ok");
+    assert_int_equal(state_of(h, 1), PUBLICATION_PUBLISHED);
+    const char *problem = "branch main was rewritten: the history of commit d2 does not have c1, "
+                          "published by run 1; `farm rebuild --publish --force` publishes it";
+    history_do(h, "submit r2 publish\n"
+                  "resolved 2 a x86_64-linux org=acme commit=d2 depth=9 diverged=c1");
+    assert_int_equal(must_job(history_farm(h), 2).verdict, VERDICT_BLOCKED);
+    assert_string_equal(must_job(history_farm(h), 2).item->problem, problem);
+    history_do(h, "submit r3\nresolved 3 a x86_64-linux org=acme commit=d2 depth=5 diverged=c1");
+    assert_string_equal(must_job(history_farm(h), 3).item->claim.lost, problem);
+    history_do(h, "submit r4 publish force\n"
+                  "resolved 4 a x86_64-linux org=acme commit=d2 depth=9 diverged=c1");
+    assert_int_not_equal(must_job(history_farm(h), 4).verdict, VERDICT_BLOCKED);
+    history_end(h);
+}
+
+/* Run 1 waits for the network; run 2 was forced over a rewritten branch, and says so. */
+static void what_diverged_meanwhile_asks_when_its_publication_starts(void **state)
+{
+    (void)state;
+    static const char *const newer[] = {"commit=d2 depth=8 diverged=c1",
+                                        "commit=d2 depth=3 diverged=c1",
+                                        "commit=d2 depth=8 diverged=c0,c12"};
+    for (size_t i = 0; i < 3; i++) {
+        struct history *h = history_begin();
+        struct arena arena = {0};
+        history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\nsubmit r1 publish\n"
+                      "resolved 1 a x86_64-linux org=acme commit=c1 depth=7\npreflighted 1\n"
+                      "status w1 : 1.1 ended ok\nsealed 1.1 10\nsubmit r2 publish");
+        history_do(
+            h, arena_print(&arena,
+                           "resolved 2 a x86_64-linux org=acme %s\npreflighted 2\n"
+                           "status w1 : 1.1 ended ok, p1.2 ended failed network\n"
+                           "status w1 : p1.2 ended failed network, 1.3 ended ok\nsealed 1.3 10\n"
+                           "status w1 : 1.3 ended ok, p1.4 ended ok\ntick 20000",
+                           newer[i]));
+        history_rebuild(h);
+        assert_int_equal(state_of(h, 1), i < 2 ? PUBLICATION_FAILED : PUBLICATION_SUPERSEDED);
+        if (i < 2)
+            assert_string_equal(must_publication(history_farm(h), 1).detail,
+                                "branch main was rewritten: the history of commit c1 does not have "
+                                "d2, published by run 2; `farm rebuild --publish --force` "
+                                "publishes it");
+        arena_clear(&arena);
+        history_end(h);
+    }
+}
+
 static void force_publishes_an_older_commit(void **state)
 {
     (void)state;
@@ -874,6 +930,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_export_keeps_who_holds_a_place),
         cmocka_unit_test(an_older_commit_is_not_published_over_a_newer_one),
+        cmocka_unit_test(a_rewritten_branch_asks),
+        cmocka_unit_test(what_diverged_meanwhile_asks_when_its_publication_starts),
         cmocka_unit_test(force_publishes_an_older_commit),
         cmocka_unit_test(a_name_that_another_branch_took_meanwhile_is_decided_again),
         cmocka_unit_test(version_lines_are_published_in_order),

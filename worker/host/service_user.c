@@ -42,8 +42,8 @@ int service_user_ensure(struct service *service, struct err *err)
 
 static int hand_folder(int fd, const struct passwd *heir, int depth);
 
-/* Gives one entry to the heir. It is opened first and then looked at and given by its descriptor: we
- * are root, and whoever had this home may put a link in its place meanwhile. Folders that the agent
+/* Gives one entry to the heir. It is opened, and then looked at and given by its descriptor: we are
+ * root, and whoever had this home may put a link in its place meanwhile. Folders that the agent
  * made belong to it with all their contents. Sets errno on failure. */
 static int hand_one(int folder, const char *name, const struct passwd *heir, int depth)
 {

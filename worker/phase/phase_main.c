@@ -23,6 +23,13 @@ enum { PATH_BYTES_MAX = 4096 };
 
 /* ---- checkout ----------------------------------------------------------------------------- */
 
+/* flox is started only where its names were checked, and so was the manifest. */
+static bool needs_flox(const struct order *order)
+{
+    return order->is_publication ? order->target.kind == TARGET_FLOX
+                                 : order->recipe.builder == BUILDER_FLOX;
+}
+
 static int checkout_phase(struct phase_context *context, struct err *err)
 {
     const struct order *order = context->order;
@@ -35,6 +42,7 @@ static int checkout_phase(struct phase_context *context, struct err *err)
                                   .branch = order->variant.branch,
                                   .commit = order->variant.commit,
                                   .bundle = io_exists(bundle) ? bundle : "",
+                                  .for_flox = needs_flox(order),
                                   .token = order->token};
     if (workspace_prepare(&wish, arena, &path, err) < 0)
         return -1;

@@ -6,6 +6,7 @@
  */
 #include "coordinator/discovery/discover.h"
 #include "coordinator/discovery/elsewhere.h"
+#include "coordinator/discovery/flox_rules.h"
 
 #include "coordinator/discovery/packages.h"
 #include "coordinator/matrix/filter.h"
@@ -187,7 +188,7 @@ static void add_by_platforms(const struct site *site, const struct recipe_facts 
 
 static void add_package(const struct site *site, const struct config_branch *branch,
                         const struct git_branch *at, const struct package *package,
-                        const struct package_inputs *inputs, bool has_check, const char *elsewhere)
+                        const struct package_inputs *inputs, bool has_check, const char *problem)
 {
     struct plan_item item = {
         .variant = {.project = site->project->name,
@@ -206,7 +207,7 @@ static void add_package(const struct site *site, const struct config_branch *bra
     if (!*item.problem && site->project->builder == BUILDER_FLOX)
         item.problem = package->dotted;
     if (!*item.problem && site->project->checkout)
-        item.problem = elsewhere;
+        item.problem = problem;
     variant_parse_name(package->name, &item.variant, site->search->arena);
     if (*item.variant.system)
         add_item(site, &item);
@@ -260,9 +261,11 @@ static int search_branch(struct site *site, const struct config_branch *branch,
         return -1;
     site->depth = git_depth(&site->git, at->commit);
     site->diverged = diverged_from(site, at);
-    const char *elsewhere;
-    if (elsewhere_find(&site->git, site->project, &tree, &elsewhere, search->arena, search->err) <
-        0)
+    const char *problem = "";
+    if ((site->project->builder == BUILDER_FLOX &&
+         flox_rules_find(&site->git, &tree, &problem, search->arena, search->err) < 0) ||
+        (!*problem && elsewhere_find(&site->git, site->project, &tree, &problem, search->arena,
+                                     search->err) < 0))
         return -1;
     packages_list(&tree, &packages, &count, search->arena);
     warn_of_unused(site, branch, at, packages, count);
@@ -276,7 +279,7 @@ static int search_branch(struct site *site, const struct config_branch *branch,
     const struct git_entry *check = tree_find(&tree, "test-build.sh");
     for (size_t i = 0; i < kept; i++)
         add_package(site, branch, at, &packages[i], &inputs[i], check && check->kind == GIT_FILE,
-                    elsewhere);
+                    problem);
     return 0;
 }
 

@@ -357,6 +357,31 @@ static const char *make_repo(struct rig *rig, const char *script)
     return arena_print(&rig->arena, "file://%s/repo", rig->home);
 }
 
+/* flox's make runs them while it makes another package: no package of the branch is for flox. */
+static void names_that_flox_would_run_refuse_the_branch(void **state)
+{
+    struct rig *rig = *state;
+    static const char settings[] = "    system: x86_64-linux\n    branches: [{name: main}]\n";
+    const char *url = make_repo(rig, "touch .flox/pkgs/good.nix '.flox/pkgs/x`sh<run.sh`.nix'");
+    configure(rig, url, settings);
+    ask_filter(rig, "");
+    assert_int_equal(rig->answer.items_count, 2);
+    assert_non_null(strstr(item(rig, "good")->problem, ".flox/pkgs/x`sh<run.sh`.nix: rename it"));
+    make_repo(rig,
+              "git rm -qf .flox/pkgs/x*; printf '[build.x]\nversion.command = \"sh run.sh\"\n' "
+              "> .flox/env/manifest.toml");
+    ask_filter(rig, "");
+    assert_int_equal(rig->answer.items_count, 1);
+    assert_non_null(strstr(item(rig, "good")->problem, ".flox/env/manifest.toml:2: flox's make"));
+    configure(rig, url, arena_print(&rig->arena, "    builder: nix\n%s", settings));
+    ask_filter(rig, "");
+    assert_string_equal(item(rig, "good")->problem, "");
+    make_repo(rig, "printf 'version = 1\n' > .flox/env/manifest.toml");
+    configure(rig, url, settings);
+    ask_filter(rig, "");
+    assert_string_equal(item(rig, "good")->problem, "");
+}
+
 /* ---- limits of some variants ----------------------------------------------------------------- */
 
 /* "wall silence memory disk" of a package of a project, in hours and GiB. */
@@ -422,7 +447,8 @@ static void odd_names_are_problems_of_their_own(void **state)
              "default.nix "
              "myflake.nix 'bad dir/default.nix'; ln -s both.nix link.nix; ln -s sub linked; touch "
              "\"$(printf 'new\\nline')\".nix");
-    configure(rig, url, "    system: x86_64-linux\n    branches: [{name: main}]\n");
+    configure(rig, url,
+              "    builder: nix\n    system: x86_64-linux\n    branches: [{name: main}]\n");
     struct discover_question asked = question(rig, "");
     struct discover_answer answer;
     assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), 0);
@@ -895,6 +921,7 @@ int main(int argc, char **argv)
         TEST(answers_that_are_none_are_errors),
         TEST(names_of_several_branches_are_counted_by_pairs),
         TEST(init_writes_a_config_that_works),
+        TEST(names_that_flox_would_run_refuse_the_branch),
         TEST(what_git_says_first_is_the_reason),
         TEST(what_git_does_not_have_is_refused),
     };

@@ -417,6 +417,40 @@ static void names_that_leave_the_home_are_refused(void **state)
     assert_false(io_exists(home_path(place, "home")));
 }
 
+/* ---- names that flox would run --------------------------------------------------------------- */
+
+static void flox_gets_no_commit_whose_names_it_would_run(void **state)
+{
+    struct place *place = *state;
+    make_origin(place);
+    shell(place,
+          "cd origin; mkdir -p .flox/pkgs .flox/env; touch .flox/pkgs/good.nix; "
+          "echo 'version = 1' > .flox/env/manifest.toml; git add .; git commit -qm good; "
+          "git branch good; touch '.flox/pkgs/x`sh<run.sh`.nix'; git add .; git commit -qm x; "
+          "git branch name; git rm -qf .flox/pkgs/x*; printf '[build.x]\\nversion.command = "
+          "\"sh run.sh\"\\n' > .flox/env/manifest.toml; git commit -qam command; "
+          "git branch command; head -c 2000000 /dev/zero | tr '\\0' '#' > "
+          ".flox/env/manifest.toml; git commit -qam large; git branch large; "
+          "ln -sf ../file .flox/env/manifest.toml; "
+          "git add .; git commit -qm link; git branch link");
+    struct workspace_wish wish = wish_for(place, "good", tip(place, "good"), 1);
+    wish.for_flox = true;
+    prepare(place, &wish);
+    static const char *const rows[][2] = {
+        {"name", ".flox/pkgs/x`sh<run.sh`.nix: rename it"},
+        {"command", ".flox/env/manifest.toml:2: flox's make"},
+        {"large", ".flox/env/manifest.toml:1: it is empty, or too large"},
+        {"link", ".flox/env/manifest.toml is a link"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wish = wish_for(place, rows[i][0], tip(place, rows[i][0]), 2 + i);
+        wish.for_flox = true;
+        refuses(place, &wish, rows[i][1]);
+        assert_false(io_exists(folder_path(wish.home, wish.token, "box", &place->arena)));
+        wish.for_flox = false;
+        prepare(place, &wish);
+    }
+}
+
 /* ---- the sweeper ---------------------------------------------------------------------------- */
 
 /* Runs until the sweeper has removed NAME of the test's folder. */
@@ -517,6 +551,7 @@ int main(void)
         TEST(what_is_not_there_is_said),
         TEST(a_vanished_branch_is_said),
         TEST(names_that_leave_the_home_are_refused),
+        TEST(flox_gets_no_commit_whose_names_it_would_run),
         TEST(a_repository_goes_with_the_result),
         TEST(the_trash_gives_up_the_commit),
         TEST(what_an_older_version_uses_is_kept),

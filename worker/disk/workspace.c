@@ -8,6 +8,7 @@
  */
 #include "worker/disk/workspace.h"
 #include "proto/base/io.h"
+#include "proto/flox_names.h"
 #include "proto/limits.h"
 #include "worker/disk/folder.h"
 #include "worker/disk/git_tool.h"
@@ -308,6 +309,52 @@ static int bring_commit(struct workspace *space, struct err *err)
     return result;
 }
 
+/* ---- names that flox would run -------------------------------------------------------------- */
+
+static int check_manifest(const struct workspace *space, const char *id, const char *size,
+                          struct err *err)
+{
+    struct buf text = {0};
+    int code = 0;
+    if (strtoull(size, NULL, 10) <= LIMIT_RECIPE_BYTES)
+        code = git_tool_run(space->git, space->clone, &text, err, "cat-file", "blob", id, NULL);
+    int result = code ? git_failed(code, err, "read", FLOX_MANIFEST)
+                      : flox_check_manifest((struct bytes){text.data, text.size}, err);
+    buf_release(&text);
+    return result;
+}
+
+/* Judges a line of `git ls-tree --long`: MODE TYPE ID SIZE, a tab, PATH. */
+static int check_entry(const struct workspace *space, char *line, struct err *err)
+{
+    char *path = strchr(line, '\t'), *rest = line;
+    if (!path)
+        return err_set(err, "git ls-tree says \"%.100s\"", line);
+    *path++ = '\0';
+    const char *mode = strsep(&rest, " ");
+    strsep(&rest, " ");
+    const char *id = strsep(&rest, " ");
+    if (flox_check_entry(path, strcmp(mode, "120000") == 0, err) < 0)
+        return -1;
+    return strcmp(path, FLOX_MANIFEST) == 0 ? check_manifest(space, id, rest ? rest : "", err) : 0;
+}
+
+/* Reads the commit in the clone: what stands in a worktree may be another thing by now. */
+static int check_names(const struct workspace *space, struct err *err)
+{
+    struct buf list = {0};
+    int code = git_tool_run(space->git, space->clone, &list, err, "ls-tree", "-r", "-t", "-z",
+                            "--long", "--full-tree", space->commit_id, ".flox", NULL);
+    int result = code ? git_failed(code, err, "list the names of", space->wish->commit) : 0;
+    for (size_t at = 0; at < list.size && result == 0;) {
+        char *line = (char *)list.data + at;
+        at += strlen(line) + 1;
+        result = check_entry(space, line, err);
+    }
+    buf_release(&list);
+    return result;
+}
+
 /* ---- the attempt's repository -------------------------------------------------------------- */
 
 static int write_repository(const struct workspace *space, struct err *err)
@@ -358,6 +405,8 @@ static int prepare_once(struct workspace *space, struct err *err)
     space->git->was_killed = false;
     int result =
         is_cloned(space) && is_known(space) ? hold_commit(space, err) : bring_commit(space, err);
+    if (result == 0 && space->wish->for_flox)
+        result = check_names(space, err);
     return result < 0 ? -1 : make_repository(space, err);
 }
 

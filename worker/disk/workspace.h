@@ -34,6 +34,7 @@ struct workspace_wish {
     const char *commit;
     const char *bundle; /* path of a git bundle that has the commit; "": none. With a bundle the
                            branch may be missing on origin, and has no upstream */
+    bool for_flox;      /* refuse names that flox would run (proto/flox_names.h) */
     struct token token; /* of the attempt or the try of a publication; its folder exists */
 };
 /* Makes the attempt's repository at the commit, in place of one that an interrupted call left.

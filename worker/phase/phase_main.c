@@ -33,6 +33,13 @@ static const char *find_bundle(const struct phase_context *context)
     return exists ? arena_print(context->arena, "%s/bundle", context->folder) : "";
 }
 
+/* flox is started only where its names were checked, and so was the manifest. */
+static bool needs_flox(const struct order *order)
+{
+    return order->is_publication ? order->target.kind == TARGET_FLOX
+                                 : order->recipe.builder == BUILDER_FLOX;
+}
+
 static int checkout_phase(struct phase_context *context, struct err *err)
 {
     const struct order *order = context->order;
@@ -44,6 +51,7 @@ static int checkout_phase(struct phase_context *context, struct err *err)
                                   .branch = order->variant.branch,
                                   .commit = order->variant.commit,
                                   .bundle = find_bundle(context),
+                                  .for_flox = needs_flox(order),
                                   .token = order->token};
     if (workspace_prepare(&wish, arena, &path, err) < 0)
         return -1;

@@ -175,8 +175,8 @@ void apply_worker_moved(struct farm *farm, const struct record *record)
         end_session(worker);
 }
 
-/* The one to drop when there are enough: the oldest without a witness, so that words never crowd out
- * what is proven; or else the oldest. */
+/* Which one to drop when there are enough: the oldest without a witness, or else the oldest. Words
+ * never push out what is proven. */
 static size_t find_droppable(const struct worker *worker)
 {
     for (size_t i = 0; i < worker->suspects_count; i++)

@@ -7,15 +7,15 @@
  * host has nothing else:
  *
  *  - one held job of the family is tried, as a witness, while fewer than WITNESSES_MAX jobs of
- *    its branch and run ended with that signature, or all of them on one host though another could take this
- *    job;
+ *    its branch and run ended with that signature, or all of them on one host though another
+ *    could take this job;
  *  - otherwise the job closes `blocked` unbuilt, and says which jobs it would fail like.
  *
  * A check that failed speaks of the hardware it ran on: only failures of the job's own GPU
  * architecture say that it would fail, too, however alike those of others look.
  *
- * The failures are words of a log. They count for jobs of their own branch alone, whose author could
- * fail them anyway; the same words of another branch hold and close nothing (docs/adr/0022).
+ * The failures are words of a log. They count for jobs of their own branch alone, whose author
+ * could fail them anyway; the same words of another branch hold and close nothing (docs/adr/0022).
  *
  * Jobs whose recipe does not evaluate (evaluate.c) are held in the same way, package by package.
  *

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* job.h - how jobs end, what becomes of the jobs that wait for them, and how runs end.
  *
- * Owns JOB_CLOSED, RUN_CLOSED, RUN_REFUSED after jobs were planned, and the runs that the farm itself
- * submits for a host. Invariant: no job waits for
- * a closed job. A job that waits for another one shares its result (ok, failed, timed out); when
- * the other ends without a result, the waiting job builds the variant itself.
+ * Owns JOB_CLOSED, RUN_CLOSED, RUN_REFUSED after jobs were planned, and the runs that the farm
+ * itself submits for a host. Invariant: no job waits for a closed job. A job that waits for another
+ * one shares its result (ok, failed, timed out); when the other ends without a result, the waiting
+ * job builds the variant itself.
  */
 #ifndef FARM_JOB_H
 #define FARM_JOB_H

@@ -7,10 +7,10 @@
  * publish. A failed publication is published again, never built again. What may have been published
  * is checked by the same worker, and the target's "already published" settles it. A rejected
  * account holds all publications of its kind until a person releases them, while builds go on; but
- * only a witness shows that it was rejected (enum witness). By the words of its log, which its recipe
- * can print, a publication is held alone.
- * Whether what was built is still to be published is asked when its publication starts: the ledger
- * may have a newer commit or another branch's by then (collide.h).
+ * only a witness shows that it was rejected (enum witness). By the words of its log, which its
+ * recipe can print, a publication is held alone. Whether what was built is still to be published is
+ * asked when its publication starts: the ledger may have a newer commit or another branch's by then
+ * (collide.h).
  */
 #include "coordinator/core/publish.h"
 

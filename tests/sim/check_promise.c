@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* check_promise.c - hole, hold, notice: the guarantees for failing builds.
  *
- * A broken host that fails three jobs of different families fast is probed, and quarantined when its
- * probe fails; on probation it gets one job at a time. A recipe that prints what is not so changes
- * nothing for others: no host is quarantined or cleaned for it, no account is held, and nothing is
- * reserved. A job that is held because of its
- * family is released as soon as one of the family is built, is tried when the hosts have nothing
- * else to do, and is closed unbuilt only after two witnesses. A notice is sent once while its
- * reason lasts. Each record is checked before it is added to the books; invariants between steps
- * are checked after all records of a step. */
+ * A broken host that fails three jobs of different families fast is probed, and quarantined when
+ * its probe fails; on probation it gets one job at a time. A recipe that prints what is not so
+ * changes nothing for others: no host is quarantined or cleaned for it, and no account is held. A
+ * job that is held because of its family is released as soon as one of the family is built, is
+ * tried when the hosts have nothing else to do, and is closed unbuilt only after two witnesses. A
+ * notice is sent once while its reason lasts. Each record is checked before it is added to the
+ * books; invariants between steps are checked after all records of a step. */
 #include "tests/sim/check.h"
 #include "tests/sim/farmd.h"
 #include "tests/sim/targets.h"

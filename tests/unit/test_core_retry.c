@@ -489,6 +489,39 @@ static void a_probe_ends_a_probation(void **state)
     history_end(h);
 }
 
+/* An older worker names no witness; the kernel's counters that it reports are one. */
+static void counters_of_an_older_worker_are_believed(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux");
+    history_expect(h, "status w1 : 1.1 ended failed oom at=build kills=1",
+                   "attempt-ended...\nlearned...\njob-delayed job=1...\n");
+    history_end(h);
+}
+
+/* By words alone no more is reserved than was measured, and no host is kept from other jobs. */
+static void words_reserve_what_was_measured(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=3\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux, b x86_64-linux, c x86_64-linux\n"
+                  "hello w2 x86_64-linux slots=1");
+    history_expect(h, "status w1 : 1.1 ended failed oom at=build peak=1000",
+                   "attempt-ended...\n"
+                   "learned project=p package=a system=x86_64-linux memory_bytes=1000 "
+                   "memory_floor_bytes=1000\njob-delayed job=1...\n> orders 1\n");
+    history_expect(h, "status w1 : 1.2 ended failed disk-full at=build free=9000000000",
+                   "attempt-ended...\njob-delayed job=2...\n> orders 1\n");
+    history_do(h, "status w1 : 1.3 ended failed wrong-host at=build\nsubmit r2\n"
+                  "resolved 2 d x86_64-linux, e x86_64-linux, f x86_64-linux");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.running, 3); /* as many as it has slots */
+    history_end(h);
+}
+
 /* Whatever a log says: the host is as free for others as before, nothing is reserved, nothing is
  * cleaned, and it is not quarantined. */
 static void words_touch_their_own_job_alone(void **state)
@@ -1134,6 +1167,8 @@ int main(void)
         cmocka_unit_test(a_probe_that_tells_nothing),
         cmocka_unit_test(a_probe_ends_a_probation),
         cmocka_unit_test(words_touch_their_own_job_alone),
+        cmocka_unit_test(counters_of_an_older_worker_are_believed),
+        cmocka_unit_test(words_reserve_what_was_measured),
         cmocka_unit_test(what_other_hosts_meet_too_is_not_the_hosts_fault),
         cmocka_unit_test(one_family_that_fails_is_not_the_hosts_fault),
         cmocka_unit_test(a_person_vouches_for_a_host),

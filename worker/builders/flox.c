@@ -227,8 +227,8 @@ const char *flox_rejection(const char *status)
     return NULL;
 }
 
-/* What `flox publish` prints is also what the recipe prints while it is evaluated. So the account is
- * asked for by itself: outside the checkout, in our own environment, with no recipe. */
+/* What `flox publish` prints is also what the recipe prints while it is evaluated. So the account
+ * is asked for by itself: outside the checkout, in our own environment, with no recipe. */
 static void ask_account(struct publish_finding *finding)
 {
     static const char *const argv[] = {"env",

@@ -10,6 +10,7 @@
  */
 #include "proto/base/beneath.h"
 #include "proto/base/io.h"
+#include "worker/builders/flox_words.h"
 #include "worker/builders/tools.h"
 
 #include <errno.h>
@@ -218,9 +219,9 @@ static const char *signing_location(const struct phase_context *context)
                        strchr(location, '?') ? '&' : '?', key);
 }
 
-/* Whether the line is nix's own error about the account. No recipe runs in a copy, but names of store
- * paths are a recipe's, so words within a path do not count. */
-static bool nix_rejects(const char *line)
+/* Whether the line is nix's own error about the account. No recipe runs in a copy, but names of
+ * store paths are a recipe's, so words within a path do not count. */
+bool nix_rejects(const char *line)
 {
     static const char *const words[] = {"401 Unauthorized",   "403 Forbidden", "HTTP error 401",
                                         "HTTP error 403",     "AccessDenied",  "ExpiredToken",

@@ -169,7 +169,7 @@ static int store_bundle(struct shell *shell, const struct asker *asker, const ch
     if (io_make_folders(shell_path(shell, "bundles"), 0700, err))
         return -1;
     const char *path = arena_print(&shell->arena, "%s/bundles/%s", shell->home, asker->request_id);
-    /* The same id is the same request, said again; another key's build is not given other commits. */
+    /* The same id is the same request, said again: nobody's build gets other commits. */
     return io_exists(path) ? 0 : io_write_file(path, bytes, size, 0600, true, err);
 }
 

@@ -42,6 +42,14 @@ extern const char *const phase_names[]; /* none checkout build check publish */
 
 enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN, ROLE_WORKER };
 extern const char *const role_names[];
+/* Whether a key of this role may do what needs that one. A worker may ask for nothing, and nobody
+ * but a worker may do what a worker does: its messages are no requests. */
+static inline bool role_covers(enum role role, enum role needed)
+{
+    if (role == ROLE_NONE || role == ROLE_WORKER || needed == ROLE_NONE || needed == ROLE_WORKER)
+        return role == needed && role != ROLE_NONE;
+    return role >= needed;
+}
 
 enum builder { BUILDER_NONE, BUILDER_FLOX, BUILDER_NIX, BUILDER_COMMAND };
 extern const char *const builder_names[]; /* none flox nix command */

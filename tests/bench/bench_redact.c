@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_redact.c - how fast output with a secret to hide passes, beside memcpy of the same bytes in the
- * same run.
+/* bench_redact.c - how fast output with a secret to hide passes, beside memcpy of the same bytes in
+ * the same run.
  *
  * usage: bench_redact
  * Prints a line for each kind of output: MB/s, and what memcpy does. */

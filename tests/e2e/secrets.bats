@@ -58,6 +58,8 @@ publisher() {
 		[ "$(stat -c %U "/proc/$(pid_of $name)/environ")" = root ]
 		has_no_core "$(pid_of $name)"
 	done
+	# Nor has either an abstract socket, which a sandbox with files of its own could reach.
+	run -1 abstract_sockets_of "$(pid_of farmd)" "$(pid_of worker-one)"
 	rm "$gate"
 	wait_until 30 run_is closed
 	ended_as "1 ok, 0 failed, 1 published"
@@ -67,6 +69,15 @@ publisher() {
 	says "the token: ***"
 	says "in base64: eH***"
 	[[ $output != *"$(printf %s "x$secret" | base64 -w 0 | cut -c 3-20)"* ]]
+}
+
+# abstract_sockets_of PID...: prints them; false if there is none.
+abstract_sockets_of() {
+	local inodes
+	inodes=$(for pid in "$@"; do readlink "/proc/$pid"/fd/* 2>/dev/null; done | sed -n 's/^socket:\[\(.*\)\]$/\1/p')
+	[ -n "$inodes" ] || return 2
+	awk -v inodes="$inodes" 'BEGIN { split(inodes, list, "\n"); for (i in list) ours[list[i]] = 1 }
+		$8 ~ /^@/ && $7 in ours { print; found = 1 } END { exit !found }' /proc/net/unix
 }
 
 # What is not dumpable belongs to root, whoever runs it; of a root's process another user is asked.

@@ -480,7 +480,7 @@ static void a_light_job_only_builds(void **state)
                             "  status 4 1:ended-ok\n");
 }
 
-/* The loop drops a secret that the agent does not await: after a refusal, a stop and an end, too. */
+/* The loop drops a secret that the agent does not await. */
 static void a_secret_is_awaited_until_its_publish_starts(void **state)
 {
     (void)state;

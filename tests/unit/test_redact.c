@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_redact.c - a secret is hidden in each form that redact.h lists, wherever the output is cut. */
+/* test_redact.c - a secret is hidden in each form that redact.h lists, however output is cut. */
 #include "worker/process/redact.h"
 
 #include "proto/base/mem.h"
@@ -152,8 +152,8 @@ static void what_is_too_short_is_left(void **state)
     assert_redacted("ab\ncd", "ab cd ab\ncd", "ab cd *****");
 }
 
-/* The cost a byte stays bounded when each byte ends an occurrence: a quadratic search would take hours
- * (the test's limit is two minutes). */
+/* The cost a byte stays bounded when each byte ends an occurrence: a quadratic search would take
+ * hours (the test's limit is two minutes). */
 static void a_secret_that_repeats_itself_costs_no_more(void **state)
 {
     (void)state;

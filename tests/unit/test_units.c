@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-/* What `systemd-analyze security` may give, in tenths: 2.0 for the coordinator. Of a worker each line
- * that stays open has its reason in the unit. */
+/* What `systemd-analyze security` may give, in tenths: 2.0 for the coordinator. Of a worker each
+ * line that stays open has its reason in the unit. */
 enum { COORDINATOR_TENTHS = 20, WORKER_TENTHS = 44, ROOT_TENTHS = 63 };
 
 static const struct unit_wish wish = {.program = "/opt/floxfarm/current/bin/farm-worker",
@@ -164,7 +164,7 @@ static void homes_are_open_to_a_worker_in_one(void **state)
     unit_service(&wish, &text);
     assert_line(&text, "ProtectHome=yes");
     struct unit_wish other = wish;
-    other.path = "/usr/bin:/home/ada/.nix-profile/bin";
+    other.path = "/usr/bin:/run/user/7/bin";
     buf_clear(&text);
     unit_service(&other, &text);
     assert_null(strstr((const char *)text.data, "ProtectHome=yes"));

@@ -29,8 +29,8 @@ static void add_command(struct buf *out, const char *key, const struct unit_wish
 
 /* ---- how far a worker is confined ------------------------------------------------------------ */
 
-/* Neither needs a privilege of the manager, so a user's unit has it, too. Builds call what they like
- * of the rest. */
+/* Neither needs a privilege of the manager, so a user's unit has it, too. Builds call what they
+ * like of the rest. */
 static const char of_every_unit[] =
     "# Nothing here or below gains rights by starting a program.\n"
     "NoNewPrivileges=yes\n"
@@ -88,7 +88,7 @@ static bool is_in_a_home(const char *path)
     return false;
 }
 
-/* Whether the worker's home, its user's (git's keys), its program, or a folder of PATH is in one. */
+/* Whether the worker's home, its user's (git's keys), its program or a folder of PATH is in one. */
 static bool needs_homes(const struct unit_wish *wish)
 {
     bool needs =

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* redact.c - see redact.h. Libc only.
  *
- * The forms are a tree of bytes. A node's first child is the node after it, because most nodes have one
- * child and are added in a row; further children are linked as siblings. Invariant of the search: the
- * state is the node of the longest end of the input that is a beginning of a form, so no occurrence
- * that ends later begins before the last `depth` bytes, and all others are final.
+ * The forms are a tree of bytes. Most nodes have one child, so children are a list of siblings;
+ * only the root has a table. Invariant of the search: the state is the node of the longest end of
+ * the input that is a beginning of a form, so no occurrence that ends later begins before the last
+ * `depth` bytes, and all others are final.
  */
 #include "worker/process/redact.h"
 
@@ -38,7 +38,7 @@ struct redactor {
     size_t run; /* of the bytes before the next one, how many in a row are overwritten */
 };
 
-/* ---- the tree of forms ------------------------------------------------------------------------- */
+/* ---- the tree of forms ----------------------------------------------------------------------- */
 
 static uint32_t node_child(const struct redactor *redactor, uint32_t node, unsigned char byte)
 {
@@ -145,7 +145,7 @@ static bool nodes_link(struct redactor *redactor)
     return true;
 }
 
-/* ---- the forms ----------------------------------------------------------------------------------- */
+/* ---- the forms ------------------------------------------------------------------------------- */
 
 static bool is_blank(unsigned char byte)
 {
@@ -168,8 +168,8 @@ static void add_lines(struct redactor *redactor, const unsigned char *secret, si
     }
 }
 
-/* The characters of base64 that depend on the secret alone, when `before` bytes modulo 3 precede it.
- * Returns their number; `out` has room for 4/3 of the size and 4. */
+/* The characters of base64 that depend on the secret alone, when `before` bytes modulo 3 precede
+ * it. Returns their number; `out` has room for 4/3 of the size and 4. */
 static size_t write_base64(const unsigned char *secret, size_t size, size_t before, bool url,
                            char *out)
 {
@@ -260,7 +260,7 @@ size_t redactor_held_max(const struct redactor *redactor)
     return redactor->longest - 1;
 }
 
-/* ---- the search ---------------------------------------------------------------------------------- */
+/* ---- the search ------------------------------------------------------------------------------ */
 
 /* The next place at which a form can begin; the last byte always may. */
 static size_t skip_plain(const struct redactor *redactor, const unsigned char *data, size_t from,

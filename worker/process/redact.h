@@ -11,9 +11,10 @@
  * Each byte of each occurrence becomes '*', overlapping ones included, and no other byte changes.
  *
  * All forms are searched at once by an automaton (Aho and Corasick, CACM 18, 1975), so each byte is
- * looked at a bounded number of times on average, whatever secret and output are: one move down and at
- * most one back up a byte. A table of the pairs of bytes with which forms begin lets it skip most of an
- * output that has none. A secret of 16 KiB costs about 9 MiB of memory, one of 1 KiB 0.6 MiB.
+ * looked at a bounded number of times on average, whatever secret and output are: one move down and
+ * at most one back up a byte. A table of the pairs of bytes with which forms begin lets it skip
+ * most of an output that has none. A token of 1 KiB costs less than
+ * 1 MiB of memory, one of 16 KiB 4 MiB, 16 KiB of any bytes 25 MiB.
  *
  * Not hidden: forms that are not listed, such as hex, a secret that is compressed or printed with
  * something between its characters, and less than a line of it. */
@@ -30,9 +31,10 @@ struct redactor *redactor_create(const void *secret, size_t size);
 void redactor_destroy(struct redactor *redactor);
 /* The most bytes that are held back: the size of the longest form less 1. */
 size_t redactor_held_max(const struct redactor *redactor);
-/* data[0, held) are the bytes that the last call held back, data[held, size) are new. Overwrites what
- * belongs to an occurrence, and returns how many bytes are final: the rest may begin another one, and
- * must be at the start of `data` in the next call. At the end of the stream the rest is final. */
+/* data[0, held) are the bytes that the last call held back, data[held, size) are new. Overwrites
+ * what belongs to an occurrence, and returns how many bytes are final: the rest may begin another
+ * one, and must be at the start of `data` in the next call. At the end of the stream the rest is
+ * final. */
 size_t redactor_pass(struct redactor *redactor, unsigned char *data, size_t held, size_t size);
 
 #endif

@@ -3,9 +3,10 @@
  *
  * Part of farm-supervisor: libc only. Bytes reach the log in order and unchanged, with three
  * exceptions, each visible in the log: every byte of an occurrence of the secret, in the forms
- * that redact.h lists, is replaced by '*'; beyond the limit the middle is omitted (the head goes to the log, the rest to a ring on disk
- * that is appended at the end); bytes that a full disk refuses are counted and dropped. The pipe is
- * always read: a build must not hang because its log cannot be kept. */
+ * that redact.h lists, is replaced by '*'; beyond the limit the middle is omitted (the head goes to
+ * the log, the rest to a ring on disk that is appended at the end); bytes that a full disk refuses
+ * are counted and dropped. The pipe is always read: a build must not hang because its log cannot be
+ * kept. */
 #ifndef FARM_WORKER_PROCESS_SINK_H
 #define FARM_WORKER_PROCESS_SINK_H
 

@@ -21,6 +21,11 @@ if(FARM_SANITIZE)
   target_compile_options(farm_options INTERFACE
     -fsanitize=${FARM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(farm_options INTERFACE -fsanitize=${FARM_SANITIZE})
+  # An edit links a hundred tests again. gold takes two thirds of the time; Debian 12 has it in binutils.
+  find_program(FARM_GOLD ld.gold)
+  if(FARM_GOLD AND CMAKE_C_COMPILER_ID STREQUAL GNU)
+    target_link_options(farm_options INTERFACE -fuse-ld=gold)
+  endif()
 elseif(CMAKE_BUILD_TYPE MATCHES "^Rel")
   target_compile_definitions(farm_options INTERFACE _FORTIFY_SOURCE=2)
   target_link_options(farm_options INTERFACE -Wl,-z,relro,-z,now)

@@ -39,6 +39,11 @@ if(FARM_SANITIZE)
   target_compile_options(farm_options INTERFACE
     -fsanitize=${FARM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(farm_options INTERFACE -fsanitize=${FARM_SANITIZE})
+  # An edit links a hundred tests again. gold takes two thirds of the time; Debian 12 has it in binutils.
+  find_program(FARM_GOLD ld.gold)
+  if(FARM_GOLD AND CMAKE_C_COMPILER_ID STREQUAL GNU)
+    target_link_options(farm_options INTERFACE -fuse-ld=gold)
+  endif()
 elseif(CMAKE_BUILD_TYPE MATCHES "^Rel")
   # Some distributions define another level by default. A libc or compiler that knows no level 3 takes 2.
   target_compile_options(farm_options INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)

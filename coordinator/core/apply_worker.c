@@ -29,8 +29,6 @@ static void worker_created(struct farm *farm, struct peer *peer)
 /* A key in use is found by the role and the name of its newest record. */
 static void index_name(struct farm *farm, struct peer *peer)
 {
-    if (peer->revoked)
-        return;
     if (peer->named)
         HASH_DELETE(hh_named, farm->named, peer);
     peer->named = arena_print(&farm->arena, "%s %s", role_names[peer->is.role], peer->is.name);
@@ -42,6 +40,7 @@ void apply_peer_enrolled(struct farm *farm, const struct record *record)
     const struct record_peer *body = &record->peer;
     struct peer *peer = find_peer(farm, body->public_key);
     bool known = peer != NULL;
+    assert((!known || !peer->revoked) && "a key that was revoked is enrolled again");
     if (!known)
         peer = arena_new(&farm->arena, sizeof *peer);
     shape_copy(record_info(RECORD_PEER_ENROLLED)->shape, &peer->is, body, &farm->arena);
@@ -56,9 +55,9 @@ void apply_peer_revoked(struct farm *farm, const struct record *record)
 {
     struct peer *peer = find_peer(farm, record->peer.public_key);
     assert(peer && "a key was revoked that was never enrolled");
+    assert(!peer->revoked && "a key was revoked twice");
     peer->revoked = true;
-    if (peer->named)
-        HASH_DELETE(hh_named, farm->named, peer);
+    HASH_DELETE(hh_named, farm->named, peer);
     peer->named = NULL;
 }
 

@@ -441,6 +441,8 @@ static bool read_plan_item(char *text, struct plan_item *item)
     item->claim.line = value(&words, "line", "");
     item->claim.depth = number(&words, "depth", 0);
     item->claim.diverged = value(&words, "diverged", "");
+    for (char *at = strchr(item->claim.diverged, '+'); at; at = strchr(at, '+'))
+        *at = ' ';
     item->claim.supersedes = has(&words, "supersedes");
     return has(&words, "rival");
 }

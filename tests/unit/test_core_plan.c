@@ -381,6 +381,92 @@ static void a_newer_run_takes_unstarted_jobs_off_the_queue(void **state)
     history_end(h);
 }
 
+static void branches_of_two_projects_are_named_with_their_projects(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish\nsubmit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=o, a x86_64-linux org=o project=q");
+    assert_string_equal(job_of(h, 1).item->problem,
+                        "a for x86_64-linux would be published to o from main of p and from main "
+                        "of q: name the branch that wins under `wins` in farm.yaml, or set "
+                        "`collisions` of the target");
+    history_end(h);
+}
+
+static void what_loses_is_not_published_later_either(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=2\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux org=o collisions=order rank=1, "
+                  "a x86_64-linux org=o collisions=order rank=2 branch=b\n"
+                  "status w1 : 1.1 ended ok, 1.2 ended ok\nsealed 1.1 10\nsealed 1.2 10");
+    assert_int_equal(job_of(h, 2).verdict, VERDICT_OK);
+    history_expect(h, "publish q1 2",
+                   "> reply no job 2 (a) is not published: main has this name: it stands first in "
+                   "`order`\n");
+    history_end(h);
+}
+
+static void a_run_that_is_refused_is_no_progress(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "submit r1\nresolved 1 problem nothing matches\n"
+                  "submit r2\nresolved 2 problem the repository is gone");
+    assert_int_equal(view_progress(history_farm(h), 1), PROGRESS_NOTHING);
+    assert_int_equal(view_progress(history_farm(h), 2), PROGRESS_REFUSED);
+    assert_false(view_has_work(history_farm(h)));
+    history_end(h);
+}
+
+/* A paused farm has no work, and one whose jobs all wait for a host has none, either. */
+static void work_is_what_can_go_on(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    assert_false(view_has_work(history_farm(h)));
+    history_do(h, "submit r1");
+    assert_true(view_has_work(history_farm(h))); /* discovery runs */
+    history_do(h, "resolved 1 a x86_64-linux");
+    assert_false(view_has_work(history_farm(h)));
+    history_do(h, "pause q1\nenrol w1\nhello w1 x86_64-linux");
+    assert_false(view_has_work(history_farm(h)));
+    history_do(h, "resume q2");
+    assert_true(view_has_work(history_farm(h)));
+    history_do(h, "status w1 : 1.1 running build\npause q3");
+    assert_true(view_has_work(history_farm(h)));
+    history_end(h);
+}
+
+static void what_the_nearest_host_lacks_is_said(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *item, *lack;
+    } rows[] = {
+        {"builders=command", "", "no worker for x86_64-linux has nix: install it on one"},
+        {"slots=0", "", "has a slot: `farm worker set NAME slots=1` gives one"},
+        {"heavy=0", "heavy", "has a slot for heavy jobs: `farm worker set NAME heavy=1`"},
+        {"mem=1", "mem=2", "has the 2.0 GiB of memory that the job needs"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct history *h = history_begin();
+        struct arena arena = {0};
+        history_do(h, arena_print(&arena,
+                                  "enrol w1\nhello w1 x86_64-linux %s\nsubmit r1\n"
+                                  "resolved 1 a x86_64-linux %s",
+                                  rows[i].host, rows[i].item));
+        struct job_view job = job_of(h, 1);
+        const char *wait = view_wait(history_farm(h), &job, &arena);
+        if (!strstr(wait, rows[i].lack))
+            fail_msg("%s: %s", rows[i].lack, wait);
+        arena_clear(&arena);
+        history_end(h);
+    }
+}
+
 /* `supersede` of a project: its own jobs only, and none that diverged. */
 static void a_project_may_always_supersede(void **state)
 {
@@ -405,6 +491,10 @@ static void a_project_may_always_supersede(void **state)
     assert_int_equal(plan[2].supersedes, 0);
     history_do(h, "submit r2\nresolved 2 a x86_64-linux commit=c2 depth=8 supersedes, "
                   "b x86_64-linux commit=c2 depth=8, "
+                  "b x86_64-linux commit=c2 depth=8 supersedes branch=other, "
+                  "b x86_64-linux commit=c2 depth=8 supersedes project=q, "
+                  "b aarch64-linux commit=c2 depth=8 supersedes, "
+                  "b x86_64-linux commit=c3 depth=8 supersedes problem=odd, "
                   "c x86_64-linux commit=c2 depth=8 supersedes diverged=c1");
     assert_int_equal(job_of(h, 1).verdict, VERDICT_SUPERSEDED);
     assert_int_not_equal(job_of(h, 2).state, JOB_CLOSED);
@@ -1420,6 +1510,11 @@ int main(void)
         cmocka_unit_test(the_ledger_speaks_for_a_branch_that_nobody_names),
         cmocka_unit_test(lower_lines_do_not_follow_higher_ones),
         cmocka_unit_test(a_newer_run_takes_unstarted_jobs_off_the_queue),
+        cmocka_unit_test(branches_of_two_projects_are_named_with_their_projects),
+        cmocka_unit_test(what_loses_is_not_published_later_either),
+        cmocka_unit_test(a_run_that_is_refused_is_no_progress),
+        cmocka_unit_test(work_is_what_can_go_on),
+        cmocka_unit_test(what_the_nearest_host_lacks_is_said),
         cmocka_unit_test(a_project_may_always_supersede),
         cmocka_unit_test(versions_are_compared_by_their_numbers),
         cmocka_unit_test(the_same_variant_is_built_once),

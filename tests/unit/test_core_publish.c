@@ -109,7 +109,7 @@ static void a_rewritten_branch_asks(void **state)
                   "resolved 2 a x86_64-linux org=acme commit=d2 depth=9 diverged=c1");
     assert_int_equal(must_job(history_farm(h), 2).verdict, VERDICT_BLOCKED);
     assert_string_equal(must_job(history_farm(h), 2).item->problem, problem);
-    history_do(h, "submit r3\nresolved 3 a x86_64-linux org=acme commit=d2 depth=5 diverged=c1");
+    history_do(h, "submit r3\nresolved 3 a x86_64-linux org=acme commit=d2 depth=5 diverged=c0+c1");
     assert_string_equal(must_job(history_farm(h), 3).item->claim.lost, problem);
     history_do(h, "submit r4 publish force\n"
                   "resolved 4 a x86_64-linux org=acme commit=d2 depth=9 diverged=c1");
@@ -122,8 +122,8 @@ static void what_diverged_meanwhile_asks_when_its_publication_starts(void **stat
 {
     (void)state;
     static const char *const newer[] = {"commit=d2 depth=8 diverged=c1",
-                                        "commit=d2 depth=3 diverged=c1",
-                                        "commit=d2 depth=8 diverged=c0,c12"};
+                                        "commit=d2 depth=3 diverged=c12+xc1+c1+c0",
+                                        "commit=d2 depth=8 diverged=xc1+c12+c10"};
     for (size_t i = 0; i < 3; i++) {
         struct history *h = history_begin();
         struct arena arena = {0};

@@ -9,6 +9,7 @@
 #include "coordinator/cli/hosts/local_worker.h"
 #include "proto/limits.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -185,6 +186,7 @@ static int set_policy(struct invocation *invocation, const struct policy_wish *w
 {
     const char *name = invocation->arguments[0];
     struct buf old = {0}, half = {0}, merged = {0};
+    assert(wish->collisions && "there is at least one setting, and each sets it");
     bool keeps_order = !wish->order && strcmp(wish->collisions, "order") == 0;
     int result = yaml_read(invocation, &old, err);
     if (result == 0)

@@ -171,8 +171,10 @@ static int find_item(const char *yaml, const char *key, const char *name, struct
                      struct err *err)
 {
     struct list list;
-    if (!find_list(yaml, key, &list) || check_list(&list, key, err) < 0)
-        return err_set(err, "farm.yaml has no list `%s` of `- name: ...`", key);
+    if (!find_list(yaml, key, &list) || check_list(&list, key, err) < 0) {
+        err_set(err, "farm.yaml has no list `%s` of `- name: ...`", key);
+        return -1;
+    }
     size_t indent = indent_of(&list);
     const char *first = list.line + line_size(list.line), *end;
     for (const char *item = next_item(list.line, &list, indent); item < list.end; item = end) {
@@ -183,7 +185,8 @@ static int find_item(const char *yaml, const char *key, const char *name, struct
         if (is_named(item, name))
             return 0;
     }
-    return err_set(err, "farm.yaml has nothing named %s under `%s`", name, key);
+    err_set(err, "farm.yaml has nothing named %s under `%s`", name, key);
+    return -1;
 }
 
 int yaml_remove_item(const char *yaml, const char *key, const char *name, struct buf *out,

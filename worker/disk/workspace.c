@@ -452,9 +452,10 @@ static bool is_live(const char *home, const char *project)
     for (size_t i = 0; i < count && !live; i++) {
         struct arena arena = {0};
         struct order order;
+        struct err err;
         const char *folder = folder_path(home, tokens[i], NULL, &arena);
         if (!io_exists(folder_path(home, tokens[i], "result", &arena)))
-            live = folder_read_order(folder, &order, &arena, NULL) < 0 ||
+            live = folder_read_order(folder, &order, &arena, &err) < 0 ||
                    strcmp(order.variant.project, project) == 0;
         arena_clear(&arena);
     }

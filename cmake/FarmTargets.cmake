@@ -3,6 +3,8 @@
 # What all our targets share: `farm_options` (warnings, include path, sanitizers) and the small
 # functions with which the folders declare their libraries and programs.
 
+include(CheckCCompilerFlag)
+
 add_library(farm_options INTERFACE)
 target_compile_definitions(farm_options INTERFACE _GNU_SOURCE FARM_VERSION="${PROJECT_VERSION}")
 # Sources are included as "proto/base/err.h", generated ones as "proto/wire.pb-c.h".
@@ -13,17 +15,33 @@ target_compile_options(farm_options INTERFACE
   $<$<BOOL:${FARM_WERROR}>:-Werror>
   # Cutting a text at the size of its buffer is what snprintf is used for here.
   $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
-  -fstack-protector-strong -fno-common)
+  -fno-common)
 # Archives pull in only what is used; so should shared libraries.
 target_link_options(farm_options INTERFACE -Wl,--as-needed)
+
+# Hardening, where the compiler knows it for this processor. tests/lint/hardening.sh looks at what was built.
+set(FARM_HARDENING "")
+foreach(option -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
+    -mbranch-protection=standard)
+  string(MAKE_C_IDENTIFIER "FARM_HAS${option}" known)
+  check_c_compiler_flag("-Werror ${option}" ${known})
+  if(${known})
+    list(APPEND FARM_HARDENING ${option})
+  endif()
+endforeach()
+target_compile_options(farm_options INTERFACE ${FARM_HARDENING})
+target_link_options(farm_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
+# Programs are linked as what CMAKE_POSITION_INDEPENDENT_CODE compiles them as.
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES C)
 
 if(FARM_SANITIZE)
   target_compile_options(farm_options INTERFACE
     -fsanitize=${FARM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(farm_options INTERFACE -fsanitize=${FARM_SANITIZE})
 elseif(CMAKE_BUILD_TYPE MATCHES "^Rel")
-  target_compile_definitions(farm_options INTERFACE _FORTIFY_SOURCE=2)
-  target_link_options(farm_options INTERFACE -Wl,-z,relro,-z,now)
+  # Some distributions define another level by default. A libc or compiler that knows no level 3 takes 2.
+  target_compile_options(farm_options INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
 if(FARM_COVERAGE)
   target_compile_options(farm_options INTERFACE --coverage)

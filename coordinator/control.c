@@ -117,9 +117,10 @@ static enum link_result send_to(struct control *control, link_peer peer,
 void control_load_peers(struct control *control, struct zap *zap)
 {
     struct peer_view view;
-    size_t index = 0, count = 0, capacity = 0;
+    size_t count = 0, capacity = 0;
+    const char *cursor = NULL;
     struct enrolled *enrolled = NULL;
-    while (view_peer_next(control->shell->farm, &index, &view)) {
+    while (view_peer_next(control->shell->farm, &cursor, &view)) {
         MEM_GROW(enrolled, count, capacity);
         enrolled[count].role = view.role;
         snprintf(enrolled[count].public_key, KEY_TEXT_BYTES, "%s", view.public_key);
@@ -224,6 +225,8 @@ static void take_request(struct control *control, const struct received *receive
     snprintf(asker.who, sizeof asker.who, "%s", peer->name);
     memcpy(asker.public_key, received->public_key, sizeof asker.public_key);
     questions_take(control->shell->questions, &asker, request);
+    /* They may contain a secret; nobody reads the text again. It is in the arena of this turn. */
+    explicit_bzero((void *)(uintptr_t)request->arguments, strlen(request->arguments));
 }
 
 /* Drops a message of a kind that the sender's role does not send, with a line in the log. */
@@ -409,9 +412,7 @@ static bool complete_order(struct control *control, struct order *order)
         memcpy(copy, bytes.data ? bytes.data : copy, bytes.size);
         order->bundle = (struct bytes){copy, bytes.size};
     }
-    if (bytes.data)
-        explicit_bzero(bytes.data, bytes.size);
-    buf_release(&bytes);
+    buf_wipe(&bytes);
     if (!fine)
         log_error("order %u.%llu is not sent yet: %s", order->token.epoch,
                   (unsigned long long)order->token.number, err.text);

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 enum { LOG_BYTES_MAX = 16 << 20, CRASHES_MAX = 3 };
+/* What crashes a coordinator may be a timer, or a client that asks once every few minutes. */
+enum { CRASH_MS_MAX = 3600 * 1000 };
 
 struct keep {
     const char *home;
@@ -31,7 +33,7 @@ struct keep {
 
 bool crash_is(const struct keeper_end *end)
 {
-    if (end->lasted_ms >= keeper_times.held_ms)
+    if (end->lasted_ms >= CRASH_MS_MAX)
         return false;
     if (WIFSIGNALED(end->status))
         return WTERMSIG(end->status) != SIGTERM && WTERMSIG(end->status) != SIGINT &&
@@ -69,11 +71,10 @@ static void give_up(struct keep *keep, const struct keeper_end *end)
     if (crash_copy_make(keep->home, &err) < 0)
         copy = arena_print(&keep->arena, "the journal was not copied: %s", err.text);
     keep->note.gave_up = true;
-    snprintf(
-        keep->note.why, sizeof keep->note.why,
-        "the coordinator crashed %d times in a row within a minute of its start, the last time "
-        "by %s; it is not restarted any more; %s",
-        CRASHES_MAX, keeper_end_text(&keep->arena, end->status), copy);
+    snprintf(keep->note.why, sizeof keep->note.why,
+             "the coordinator crashed %d times in a row within an hour of its start, the last time "
+             "by %s; it is not restarted any more; %s",
+             CRASHES_MAX, keeper_end_text(&keep->arena, end->status), copy);
     log_error("%s", keep->note.why);
     write_note(keep);
 }

@@ -20,10 +20,10 @@ struct crash_count {
     unsigned crashes;
 };
 
-/* Whether this end is a crash: soon after the start, by a signal that nobody sends on purpose or
- * with a status that does not say why. A full disk is none, and neither is a start that was refused
- * (farm.yaml, a port in use). SIGKILL is the kernel's when memory is short, or a person's: the
- * journal is not to blame, and the coordinator is to be there when memory is. */
+/* Whether this end is a crash: within an hour of the start, by a signal that nobody sends on
+ * purpose or with a status that does not say why. A full disk is none, and neither is a start that
+ * was refused (farm.yaml, a port in use). SIGKILL is the kernel's when memory is short, or a
+ * person's: the journal is not to blame, and the coordinator is to be there when memory is. */
 bool crash_is(const struct keeper_end *end);
 /* Counts an end; `head` is the journal's (journal_run_head). Whether it is one crash too many. */
 bool crash_is_last(struct crash_count *count, const struct keeper_end *end, uint64_t head);

@@ -28,9 +28,12 @@
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
 #include "proto/base/version.h"
+#include "proto/private_process.h"
 
 #include <argp.h>
 #include <errno.h>
+#include <jansson.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,12 +135,18 @@ static int run_failures(const struct arguments *arguments, const char *home)
         "minute before (or half of a short limit). A silent\n"
         "phase that prints or computes again is not stopped, and the announcement disappears.\n\n"
         "## What follows a cause\n\n"
-        "A host is quarantined, with the reason, when it fails three packages in a row that have "
-        "nothing in common and that no other host fails; or when\n"
-        "two packages do not find something that the host claims to have. After `retry_delay`, "
-        "which doubles each time, the host is on probation: it gets\n"
-        "one job. If that job succeeds, the quarantine ends; if it fails, only the host is "
-        "blamed.\n\n"
+        "A recipe can print any line. So what a log says decides only about its own job; what "
+        "touches others needs a witness that the recipe cannot\n"
+        "write ([adr/0022](adr/0022-witnesses.md)): the kernel's counters, the sandbox, the "
+        "farm's own program, or a probe.\n\n"
+        "A host is probed when it fails three packages in a row that have nothing in common and "
+        "that no other host fails; or when two packages say that it\n"
+        "lacks something that it claims to have. The probe is a task of the farm's own, without a "
+        "recipe. If it fails, the host is quarantined, with the\n"
+        "reason; so is a host on which the farm's own program cannot start the phases of two "
+        "packages. After `retry_delay`, which doubles each time, the\n"
+        "host is on probation: it is probed again, and gets one job at a time. A job or a probe "
+        "that succeeds ends the quarantine.\n\n"
         "When a variant fails for good (eval, config, check, compile), other variants of its "
         "branch, system and GPU architecture that have not started\n"
         "are held until a host has nothing else to do. Then one more is tried: if it fails in the "
@@ -245,11 +254,20 @@ static char *own_path(struct arena *arena)
 }
 
 /* Runs the coordinator to its end; returns an enum farmd_status. */
+static void free_wiped(void *memory)
+{
+    if (memory)
+        explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
 static int run_coordinator(const char *home, const char *program)
 {
     struct err err;
     char *absolute = realpath(home, NULL);
     const struct loop_options loop = {.home = absolute, .program = program};
+    private_process_begin();
+    json_set_alloc_funcs(malloc, free_wiped); /* requests may contain a secret */
     int status = FARMD_NOT_STARTED;
     if (!absolute)
         err_set(&err, "%s: %s; create a farm with `farm init URL`", home, strerror(errno));

@@ -58,8 +58,9 @@ struct wishes {
     const char *logs;
     const char *coordinator_key;
     const char *worker_home; /* "": the worker's default */
-    const char *slots;       /* "": the worker's default */
-    const char *run_as;      /* "": the service's default */
+    const char *slots;       /* "": the worker's default; and the next */
+    const char *heavy;
+    const char *run_as; /* "": the service's default */
     const struct bundle *bundles;
     size_t bundle_count;
     bool may_publish;

@@ -80,14 +80,17 @@ static const char *enrol_script(const struct step_call *call, struct arena *aren
     const char *slots =
         *wanted->slots ? arena_print(arena, " --slots %s", arena_shell_word(arena, wanted->slots))
                        : "";
+    const char *heavy =
+        *wanted->heavy ? arena_print(arena, " --heavy %s", arena_shell_word(arena, wanted->heavy))
+                       : "";
     const char *logs = *wanted->logs ? arena_print(arena, " --log-coordinator %s",
                                                    arena_shell_word(arena, wanted->logs))
                                      : "";
-    return arena_print(arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s",
+    return arena_print(arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s%s",
                        worker_function(call, arena), arena_shell_word(arena, wanted->coordinator),
                        logs, arena_shell_word(arena, wanted->coordinator_key),
                        arena_shell_word(arena, wanted->name),
-                       wanted->may_publish ? "--may-publish" : "--no-publish", slots);
+                       wanted->may_publish ? "--may-publish" : "--no-publish", slots, heavy);
 }
 
 static const char *doctor_script(const struct step_call *call, struct arena *arena)
@@ -111,18 +114,18 @@ static const char *farm_home(const struct step_call *call, struct arena *arena)
                : "h=${FARM_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/floxfarm}\n";
 }
 
-/* A running coordinator is told to read the changed file. */
+/* A running coordinator takes the changed file, or says why not. The first time there is no program
+ * yet: `farm up` reads the file then. */
 static const char *config_script(const struct step_call *call, struct arena *arena)
 {
     return arena_print(arena,
-                       "%smkdir -p \"$h\" && cat >\"$h/.farm.yaml.new\" || exit 3\n"
+                       "%sf=%s/current/bin/farm\n"
+                       "mkdir -p \"$h\" && cat >\"$h/.farm.yaml.new\" || exit 3\n"
                        "cmp -s \"$h/.farm.yaml.new\" \"$h/farm.yaml\" && "
                        "{ rm \"$h/.farm.yaml.new\"; exit 0; }\n"
                        "mv \"$h/.farm.yaml.new\" \"$h/farm.yaml\"\n"
-                       "read -r pid rest 2>/dev/null <\"$h/run/farmd.pid\" && "
-                       "[ \"$(cat /proc/$pid/comm 2>/dev/null)\" = farmd ] && kill -HUP $pid\n"
-                       "true",
-                       farm_home(call, arena));
+                       "[ ! -x \"$f\" ] || \"$f\" --home \"$h\" config reload >/dev/null || exit 3",
+                       farm_home(call, arena), arena_shell_word(arena, call->facts->prefix));
 }
 
 /* A key has no quotes, backslashes or control characters, so it is valid in JSON unescaped. */

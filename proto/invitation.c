@@ -93,6 +93,18 @@ int invitation_read(const char *text, struct invitation *out, struct err *err)
     return 0;
 }
 
+int invitation_read_option(const char *given, struct invitation *out, struct err *err)
+{
+    char line[INVITATION_TEXT_BYTES + 8] /* blanks, and the newline */;
+    if (strcmp(given, "-") != 0)
+        return invitation_read(given, out, err);
+    if (!fgets(line, sizeof line, stdin))
+        return err_set(err, "the token is missing: standard input is empty");
+    int result = invitation_read(line, out, err);
+    explicit_bzero(line, sizeof line);
+    return result;
+}
+
 /* ---- joining ------------------------------------------------------------------------------- */
 
 /* The endpoint's port on the host of the join socket. */

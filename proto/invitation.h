@@ -33,6 +33,9 @@ int invitation_write(const struct invitation *invitation, char out[INVITATION_TE
                      struct err *err);
 /* Parses a token as typed by a person; ignores blanks at both ends. The text is not trusted. */
 int invitation_read(const char *text, struct invitation *out, struct err *err);
+/* The same of a command's option --token: "-" stands for the first line of standard input, so that
+ * the token is in no command line, which other users of the host can read. */
+int invitation_read_option(const char *given, struct invitation *out, struct err *err);
 
 /* The coordinator's answer, with endpoints as this host reaches them. Texts are in the arena. */
 struct joined {

@@ -63,13 +63,6 @@ static int read_small(const char *path, struct buf *text, struct err *err)
     return 0;
 }
 
-static void text_wipe(struct buf *text)
-{
-    if (text->data)
-        explicit_bzero(text->data, text->capacity);
-    buf_release(text);
-}
-
 static int parse_pair(const char *path, const char *text, struct key_pair *pair, struct err *err)
 {
     char derived[KEY_TEXT_BYTES];
@@ -96,7 +89,7 @@ int keys_load(const char *path, struct key_pair *pair, struct err *err)
     int result = read_small(path, &text, err);
     if (result == 0)
         result = parse_pair(path, (const char *)text.data, pair, err);
-    text_wipe(&text);
+    buf_wipe(&text);
     if (result < 0)
         explicit_bzero(pair, sizeof *pair);
     return result;
@@ -149,7 +142,7 @@ static int save_secret(const char *path, const struct key_pair *pair, struct err
         result = place_new(name, path, err);
         unlink(name);
     }
-    text_wipe(&text);
+    buf_wipe(&text);
     buf_release(&temporary);
     return result;
 }

@@ -18,6 +18,10 @@
 /* Variants of one run. The first user's matrix has 67, all known recipes of two repositories are
  * 1,295, and a benchmark dispatches 100,000. */
 #define LIMIT_VARIANTS_PER_RUN 120000
+
+/* Commits of a branch that discovery compares with its tip, two git processes each. A publication
+ * meets one of the last few. */
+#define LIMIT_KNOWN_COMMITS 16
 /* Workers enrolled in one farm. Farms are meant to have 2 to 200; a ZeroMQ ROUTER needs about 85 kB
  * per peer, so this is 170 MB at most. */
 #define LIMIT_WORKERS 2000
@@ -54,6 +58,9 @@
 /* One stored log. A PyTorch build prints 5 to 50 MB. Beyond the limit the middle of the log is
  * omitted; the build goes on. */
 #define LIMIT_LOG_BYTES (4ull << 30)
+/* The file of a log: each phase may still write its first and last words beyond the limit, and a
+ * file that says more was not written by a supervisor. */
+#define LIMIT_LOG_FILE_BYTES (LIMIT_LOG_BYTES + (1ull << 20))
 /* A reply to a client (JSON text). 120,000 jobs at about 500 bytes each. */
 #define LIMIT_REPLY_BYTES (96u << 20)
 /* Output of a discovery child: about that of a reply. */
@@ -97,6 +104,8 @@
 /* A publish phase: the upload of a CUDA closure, then up to 30 minutes in which flox waits for
  * confirmation. */
 #define LIMIT_PUBLISH_MS (6ull * 3600 * 1000)
+/* A disk with less free space than this is full: a compiler cannot write its next object file. */
+#define LIMIT_DISK_FULL_BYTES (4ull << 20)
 /* The end of a log that is searched for the cause of a failure. */
 #define LIMIT_CAUSE_BYTES (256u << 10)
 /* The lines of a log that show the cause of a failure; stored in the journal with the attempt. */

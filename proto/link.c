@@ -41,7 +41,6 @@ struct link {
     size_t count;
     uint64_t malformed;
     struct budget lines, shut_lines; /* limits of log lines */
-    struct buf out;                  /* the frame being sent */
     void *events;                    /* libzmq's monitor socket: events of connections */
     int fd;                          /* epoll over the descriptors of both sockets and the timer */
     /* Server only. */
@@ -181,7 +180,6 @@ void link_close(struct link *link, int linger_ms)
     for (size_t i = 0; i < link->count; i++)
         free(link->endpoints[i]);
     free(link->endpoints);
-    buf_release(&link->out);
     conn_limit_destroy(link->conn_limit);
     free(link);
 }
@@ -678,11 +676,43 @@ enum link_result link_receive(struct link *link, struct received *received, stru
     else if (result == LINK_EMPTY)
         look_after(link);
     zmq_msg_close(&parts.id);
+    if (result == LINK_OK) /* may contain a secret; what it points to is in the arena */
+        explicit_bzero(zmq_msg_data(&parts.data), zmq_msg_size(&parts.data));
     zmq_msg_close(&parts.data);
     return result;
 }
 
 /* ---- sending ------------------------------------------------------------------------------ */
+
+/* Frames may contain secrets. */
+static void free_frame(void *data, void *capacity)
+{
+    explicit_bzero(data, (size_t)(uintptr_t)capacity);
+    free(data);
+}
+
+/* Gives the bytes to libzmq, which wipes them when it has encrypted them. */
+static enum link_result give_frame(void *socket, struct buf *frame)
+{
+    zmq_msg_t message;
+    enum link_result result = LINK_GONE;
+    if (zmq_msg_init_data(&message, frame->data, frame->size, free_frame,
+                          (void *)(uintptr_t)frame->size) < 0) {
+        buf_wipe(frame);
+        return LINK_GONE;
+    }
+    *frame = (struct buf){0};
+    for (;;) {
+        if (zmq_msg_send(&message, socket, ZMQ_DONTWAIT) >= 0)
+            return LINK_OK;
+        if (errno == EINTR)
+            continue;
+        result = errno == EAGAIN ? LINK_BUSY : LINK_GONE;
+        break;
+    }
+    zmq_msg_close(&message);
+    return result;
+}
 
 static enum link_result send_frame(void *socket, const void *data, size_t size, int flags)
 {
@@ -709,8 +739,9 @@ enum link_result link_send(struct link *link, link_peer peer, const struct messa
         if (result != LINK_OK)
             return result;
     }
-    message_encode(message, correlation, &link->out);
-    enum link_result result = send_frame(link->socket, link->out.data, link->out.size, 0);
+    struct buf frame = {0};
+    message_encode(message, correlation, &frame);
+    enum link_result result = give_frame(link->socket, &frame);
     if (result == LINK_BUSY && !link->is_server) {
         look_after(link);
         return link->is_up ? LINK_BUSY : LINK_GONE;

@@ -22,6 +22,7 @@ const char *const cause_names[] = {"none",      "oom",     "disk-full", "silent"
                                    "host-lost", "network", "store",     "eval",     "wrong-host",
                                    "auth",      "denied",  "config",    "publish",  "stale",
                                    "check",     "compile", "unknown",   "hardware", NULL};
+const char *const witness_names[] = {"none", "kernel", "sandbox", "trusted", "probe", NULL};
 const char *const item_state_names[] = {"none", "accepted", "running", "ended", NULL};
 const char *const order_kind_names[] = {"none", "offer", "stop", "forget", "grant", NULL};
 
@@ -85,6 +86,8 @@ static const struct field claim_fields[] = {
     SHAPE_FIELD(struct claim, U32, rank),
     SHAPE_FIELD(struct claim, TEXT, line),
     SHAPE_FIELD(struct claim, U64, depth),
+    SHAPE_FIELD(struct claim, TEXT, diverged),
+    SHAPE_FIELD(struct claim, FLAG, supersedes),
     SHAPE_FIELD(struct claim, TEXT, over),
     SHAPE_FIELD(struct claim, TEXT, lost),
 };
@@ -190,6 +193,7 @@ static const struct field item_fields[] = {
     SHAPE_ENUM(struct item, stop_cause, cause_names),
     SHAPE_FIELD(struct item, U64, stop_at_ms),
     SHAPE_FIELD(struct item, TEXT, warning),
+    SHAPE_ENUM(struct item, witness, witness_names),
 };
 const struct shape item_shape = SHAPE(struct item, item_fields);
 

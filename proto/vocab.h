@@ -42,6 +42,14 @@ extern const char *const phase_names[]; /* none checkout build check publish */
 
 enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN, ROLE_WORKER };
 extern const char *const role_names[];
+/* Whether a key of this role may do what needs that one. A worker may ask for nothing, and nobody
+ * but a worker may do what a worker does: its messages are no requests. */
+static inline bool role_covers(enum role role, enum role needed)
+{
+    if (role == ROLE_NONE || role == ROLE_WORKER || needed == ROLE_NONE || needed == ROLE_WORKER)
+        return role == needed && role != ROLE_NONE;
+    return role >= needed;
+}
 
 enum builder { BUILDER_NONE, BUILDER_FLOX, BUILDER_NIX, BUILDER_COMMAND };
 extern const char *const builder_names[]; /* none flox nix command */
@@ -116,6 +124,17 @@ enum cause {
 };
 extern const char *const cause_names[]; /* with dashes: disk-full, host-lost, wrong-host */
 
+/* Who says so, beside the words of the log, which the recipe can print. What touches others than
+ * the job itself (its host, its target) needs one; docs/adr/0022 has the table. */
+enum witness {
+    WITNESS_NONE,    /* words only, or an older worker that does not tell */
+    WITNESS_KERNEL,  /* counters of the kernel: processes killed for memory, free space */
+    WITNESS_SANDBOX, /* the sandbox could not start, so nothing of the recipe ran */
+    WITNESS_TRUSTED, /* the farm's own program saw it */
+    WITNESS_PROBE    /* the farm tried the same without the recipe */
+};
+extern const char *const witness_names[]; /* none kernel sandbox trusted probe */
+
 /* One package of one branch for one system, with attributes from its name (for example
  * torchvision-python313-cuda12_8-sm90-avx512). An attribute that the name does not have is "". */
 struct variant {
@@ -178,6 +197,9 @@ struct claim {
     uint32_t rank;          /* ORDER: its place in the target's list, from 1; 0: not in the list */
     const char *line;       /* the branch's version line, "2.10"; "" unknown */
     uint64_t depth;         /* commits in the history of its commit; 0 unknown */
+    const char *diverged; /* commits of the branch, separated by spaces, that the farm published or
+                               was building: this commit is no descendant and no ancestor of them */
+    bool supersedes;      /* jobs of older runs leave the queue for it (`supersede` of a project) */
     const char
         *over; /* planned: PROJECT/BRANCH that the ledger's newest entry of the name was from */
     const char *lost; /* planned: why it is built and not published; "": it is published */
@@ -300,7 +322,8 @@ struct item {
      * when (boot time of the host, as at_ms of hello and status). NONE and 0: no stop announced. */
     enum cause stop_cause;
     uint64_t stop_at_ms;
-    const char *warning; /* what a person should know of its branch's check; "" if nothing */
+    const char *warning;  /* what a person should know of its branch's check; "" if nothing */
+    enum witness witness; /* of `cause` */
 };
 
 /* ---- worker -> coordinator ---------------------------------------------------------------- */

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <uthash.h>
 
 enum { STOP_GRACE_MS = 10 * 1000 }; /* from TERM to KILL */
@@ -117,6 +116,7 @@ static void push_failed(struct attempts *attempts, const struct attempt_entry *e
     ended->phase = entry->phase;
     ended->facts.status = -1;
     ended->cause = CAUSE_WRONG_HOST;
+    ended->witness = WITNESS_TRUSTED;
     ended->detail = arena_text(&attempts->options.inputs->arena, why->text);
     log_error("%s", why->text);
     input_queue_push(attempts->options.inputs, &input);
@@ -186,8 +186,8 @@ void attempts_supervisor_ended(struct attempts *attempts, struct attempt_entry *
 }
 
 static int begin_phase(struct attempts *attempts, const struct attempt_entry *entry,
-                       const struct order *order, struct supervisor_client **client,
-                       struct err *err)
+                       const struct order *order, struct bytes secret,
+                       struct supervisor_client **client, struct err *err)
 {
     const struct attempts_options *options = &attempts->options;
     struct phase_command command = {0};
@@ -205,7 +205,7 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
         .silence_ms = command.silence_ms,
         .stop_grace_ms = STOP_GRACE_MS,
         .secret = command.secret_env[0] != '\0' || command.secret_fd_env[0] != '\0'
-                      ? order->secret
+                      ? secret
                       : (struct bytes){0},
         .secret_env = command.secret_env,
         .secret_fd_env = command.secret_fd_env,
@@ -214,7 +214,8 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
     return supervisor_client_begin(&start, client, err);
 }
 
-void attempts_start_phase(struct attempts *attempts, const struct order *order, enum phase phase)
+void attempts_start_phase(struct attempts *attempts, const struct order *order, enum phase phase,
+                          struct bytes secret)
 {
     struct attempt_entry *entry = attempts_add(attempts, order);
     struct supervisor_client *client;
@@ -222,7 +223,7 @@ void attempts_start_phase(struct attempts *attempts, const struct order *order, 
     entry->phase = phase;
     if (phase_skip(order, phase, attempts->options.host))
         push_ended(attempts, entry);
-    else if (begin_phase(attempts, entry, order, &client, &err) < 0)
+    else if (begin_phase(attempts, entry, order, secret, &client, &err) < 0)
         push_failed(attempts, entry, &err);
     else
         supervisor_watch(attempts, entry, client);
@@ -237,20 +238,12 @@ void attempts_stop(struct attempts *attempts, struct token token)
 
 /* ---- progress -------------------------------------------------------------------------------- */
 
-static uint64_t log_bytes(const struct attempts *attempts, const struct attempt_entry *entry)
-{
-    struct stat info;
-    if (stat(entry_path(attempts, entry, "log"), &info) < 0)
-        return 0;
-    return (uint64_t)info.st_size;
-}
-
 static void entry_look(struct attempts *attempts, const struct attempt_entry *entry)
 {
     struct agent_input input = {.kind = AGENT_INPUT_LOOKED};
     struct agent_look *look = &input.looked;
     look->token = entry->token;
-    look->bytes = log_bytes(attempts, entry);
+    look->bytes = folder_log_bytes(entry_path(attempts, entry, NULL));
     look->stop_cause =
         run_file_coming_stop(entry_path(attempts, entry, NULL), entry->phase, &look->stop_at_ms);
     input_queue_push(attempts->options.inputs, &input);

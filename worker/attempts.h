@@ -30,8 +30,9 @@ void attempts_destroy(struct attempts *attempts);
 
 /* Idempotent by token. */
 struct attempt_entry *attempts_add(struct attempts *attempts, const struct order *order);
-/* Starts a supervisor for the phase; the secret is taken from this order. */
-void attempts_start_phase(struct attempts *attempts, const struct order *order, enum phase phase);
+/* Starts a supervisor for the phase. `secret` is that of a publish; empty: none. */
+void attempts_start_phase(struct attempts *attempts, const struct order *order, enum phase phase,
+                          struct bytes secret);
 /* Finds the supervisor of a phase that an earlier worker started; without one the phase ended. */
 void attempts_adopt(struct attempts *attempts, struct attempt_entry *entry, enum phase phase);
 /* epoll reported that the supervisor ended. */

@@ -16,6 +16,7 @@
  */
 #include "worker/logtail.h"
 
+#include "proto/base/beneath.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/mem.h"
@@ -192,12 +193,15 @@ static uint64_t bytes_there(struct logtail *tail, struct tailed *log)
 {
     struct stat stat;
     if (log->fd < 0) {
-        log->fd = open(log_path(tail, log->token, &tail->arena), O_RDONLY | O_CLOEXEC);
+        const char *folder = folder_path(tail->home, log->token, NULL, &tail->arena);
+        if (beneath_open(folder, "log", O_RDONLY, &log->fd, NULL) != BENEATH_FOUND)
+            log->fd = -1;
         arena_clear(&tail->arena);
     }
     if (log->fd < 0 || fstat(log->fd, &stat) < 0)
         return 0;
-    uint64_t size = (uint64_t)stat.st_size;
+    uint64_t size = (uint64_t)stat.st_size < LIMIT_LOG_FILE_BYTES ? (uint64_t)stat.st_size
+                                                                  : LIMIT_LOG_FILE_BYTES;
     return size < log->final ? size : log->final;
 }
 
@@ -208,7 +212,7 @@ static void growth_watch(struct logtail *tail, struct tailed *log)
     int armed = -1;
     if (tail->inotify_fd >= 0 && log->fd >= 0)
         armed = inotify_add_watch(tail->inotify_fd, log_path(tail, log->token, &tail->arena),
-                                  IN_MODIFY | IN_ONESHOT);
+                                  IN_MODIFY | IN_ONESHOT | IN_DONT_FOLLOW);
     arena_clear(&tail->arena);
     wake_at(tail, tail->now_ms + (armed < 0 ? POLL_MS : 10 * POLL_MS));
 }

@@ -22,6 +22,7 @@
 #include "worker/disk/folder.h"
 #include "worker/disk/home.h"
 #include "worker/disk/sweeper.h"
+#include "worker/held_secrets.h"
 #include "worker/host/cleaner.h"
 #include "worker/host/probe.h"
 #include "worker/host/prober.h"
@@ -29,6 +30,7 @@
 #include "worker/log_route.h"
 #include "worker/process/cgroups.h"
 #include "worker/process/hostfacts.h"
+#include "worker/process/supervisor_client.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -67,7 +69,8 @@ struct worker_loop {
     const char *cgroup;
     struct arena host_arena; /* owns `cgroup` and the `host` of the first probe */
     struct attempts *attempts;
-    struct input_queue pending; /* caused by effects, to be stepped in this turn */
+    struct held_secrets *secrets; /* of grants whose publish did not start yet */
+    struct input_queue pending;   /* caused by effects, to be stepped in this turn */
     uint64_t probe_at_ms;
     bool stopping;
 };
@@ -86,11 +89,11 @@ static void folder_prepare(struct worker_loop *loop, const struct order *order)
 static void save_result(struct worker_loop *loop, const struct item *item)
 {
     struct err err;
-    const char *folder = folder_path(loop->options->home, item->token, NULL, &loop->pending.arena);
     if (item->outcome == OUTCOME_OK && !item->is_publication)
         cleaner_note(loop->options->home, &item->product);
     /* If saving fails nothing is lost: the next agent derives the same result from exit facts. */
-    if (io_exists(folder) && folder_save_result(loop->options->home, item, &err) < 0)
+    if (folder_exists(loop->options->home, item->token) &&
+        folder_save_result(loop->options->home, item, &err) < 0)
         log_error("%s", err.text);
     sweeper_wake(loop->sweeper);
     log_route_finish(loop->logs, item->token, item->log_bytes);
@@ -105,6 +108,17 @@ static void attempt_forget(struct worker_loop *loop, struct token token)
         log_warn("%s", err.text);
 }
 
+static void phase_start(struct worker_loop *loop, const struct agent_effect *effect)
+{
+    struct bytes secret = {0};
+    log_route_follow(loop->logs, effect->token);
+    if (effect->phase == PHASE_PUBLISH)
+        secret = held_secrets_of(loop->secrets, effect->token);
+    attempts_start_phase(loop->attempts, effect->order, effect->phase, secret);
+    if (effect->phase == PHASE_PUBLISH)
+        held_secrets_drop(loop->secrets, effect->token);
+}
+
 static void effect_perform(struct worker_loop *loop, const struct agent_effect *effect)
 {
     switch (effect->kind) {
@@ -115,8 +129,7 @@ static void effect_perform(struct worker_loop *loop, const struct agent_effect *
         folder_prepare(loop, effect->order);
         break;
     case AGENT_EFFECT_START_PHASE:
-        log_route_follow(loop->logs, effect->token);
-        attempts_start_phase(loop->attempts, effect->order, effect->phase);
+        phase_start(loop, effect);
         break;
     case AGENT_EFFECT_KILL:
         attempts_stop(loop->attempts, effect->token);
@@ -132,6 +145,11 @@ static void effect_perform(struct worker_loop *loop, const struct agent_effect *
     }
 }
 
+static bool secret_is_awaited(const void *agent, struct token token)
+{
+    return agent_awaits_secret(agent, token);
+}
+
 static void loop_step(struct worker_loop *loop, struct agent_input *input)
 {
     struct agent_outcome outcome = {0};
@@ -141,6 +159,7 @@ static void loop_step(struct worker_loop *loop, struct agent_input *input)
     for (size_t i = 0; i < outcome.effect_count; i++)
         effect_perform(loop, &outcome.effects[i]);
     agent_outcome_clear(&outcome);
+    held_secrets_keep(loop->secrets, secret_is_awaited, loop->agent);
 }
 
 /* Steps the inputs that effects caused, including those caused meanwhile. */
@@ -167,7 +186,17 @@ static void follow_logs(struct worker_loop *loop)
     }
 }
 
-static void take_message(struct worker_loop *loop, const struct message *message)
+/* The agent decides without secrets; those that it has no use for are dropped. */
+static void take_orders(struct worker_loop *loop, struct agent_input *input, struct orders *orders)
+{
+    for (size_t i = 0; i < orders->orders_count; i++)
+        if (!held_secrets_move(loop->secrets, &orders->orders[i]))
+            log_error("no memory to hold a secret: its publish will fail");
+    input->kind = AGENT_INPUT_ORDERS;
+    input->orders = *orders;
+}
+
+static void take_message(struct worker_loop *loop, struct message *message)
 {
     struct agent_input input = {0};
     switch ((int)message->kind) {
@@ -188,8 +217,7 @@ static void take_message(struct worker_loop *loop, const struct message *message
         input.hello_again = message->hello_again;
         break;
     case MESSAGE_ORDERS:
-        input.kind = AGENT_INPUT_ORDERS;
-        input.orders = message->orders;
+        take_orders(loop, &input, &message->orders);
         break;
     default:
         return;
@@ -314,12 +342,29 @@ static void loop_turns(struct worker_loop *loop)
 
 /* ---- at start -------------------------------------------------------------------------------- */
 
+/* Nothing in such a folder is believed, so the coordinator gives its attempt up: no hello lists it.
+ */
+static void give_up_tampered(struct worker_loop *loop, struct token token, const char *folder,
+                             const struct err *why)
+{
+    struct err err;
+    log_error("attempt given up: %s", why->text);
+    if (supervisor_client_end_tree(folder, &err) < 0 ||
+        sweeper_forget(loop->sweeper, token, &err) < 0)
+        log_error("%s", err.text);
+}
+
 /* Restores the item of a folder that an earlier worker left. */
 static void find_again(struct worker_loop *loop, struct token token)
 {
     struct agent_input input = {.kind = AGENT_INPUT_FOUND};
     struct agent_found *found = &input.found;
     struct err err;
+    const char *folder = folder_path(loop->options->home, token, NULL, &loop->pending.arena);
+    if (folder_check(folder, &err) < 0) {
+        give_up_tampered(loop, token, folder, &err);
+        return;
+    }
     if (folder_read(loop->options->home, token, found, &loop->pending.arena, &err) < 0) {
         log_error("attempt folder ignored: %s", err.text);
         return;
@@ -407,6 +452,7 @@ static void probe_first(struct worker_loop *loop)
 static void open_parts(struct worker_loop *loop)
 {
     const struct worker_options *options = loop->options;
+    loop->secrets = held_secrets_create();
     loop->logs = log_route_create(&(struct log_route_options){.zmq_context = loop->zmq,
                                                               .server_public_key = loop->server_key,
                                                               .own = &loop->key,
@@ -454,6 +500,7 @@ static int open_loop(struct worker_loop *loop, struct err *err)
 static void close_loop(struct worker_loop *loop)
 {
     attempts_destroy(loop->attempts);
+    held_secrets_destroy(loop->secrets);
     log_route_destroy(loop->logs);
     sweeper_stop(loop->sweeper);
     prober_stop(loop->prober);

@@ -3,6 +3,7 @@
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "proto/base/version.h"
+#include "proto/private_process.h"
 #include "worker/disk/folder.h"
 #include "worker/host/cleaner.h"
 #include "worker/host/commands.h"
@@ -80,6 +81,7 @@ static int print_rules(struct worker_options *options, struct err *err)
     printf("\n## How the worker finds the cause\n\n"
            "1. Evidence: processes that the kernel killed for lack of memory, limits, the free "
            "bytes at the exit, a killed supervisor.\n"
+           "   Only this, and nix-daemon in step 4, is a witness.\n"
            "2. Your own rules: `rules` in `farm.yaml`.\n"
            "3. The rules below, in this order, applied to the last 256 KiB of the log. The first "
            "that matches wins.\n"
@@ -116,6 +118,7 @@ static int print_status(struct worker_options *options, struct err *err)
 
 static int run_loop(struct worker_options *options, struct err *err)
 {
+    private_process_begin();
     return loop_run(options, err);
 }
 

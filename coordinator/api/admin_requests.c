@@ -149,8 +149,8 @@ void serve_revoke(struct shell *shell, const struct asker *asker, const json_t *
 {
     const char *lookup = json_get_text(arguments, "key", json_get_text(arguments, "name", ""));
     struct peer_view peer;
-    size_t index = 0;
-    while (view_peer_next(shell->farm, &index, &peer)) {
+    const char *cursor = NULL;
+    while (view_peer_next(shell->farm, &cursor, &peer)) {
         if (strcmp(peer.public_key, lookup) != 0 && strcmp(peer.name, lookup) != 0)
             continue;
         struct input input = {

@@ -125,7 +125,7 @@ void questions_take(struct questions *questions, const struct asker *asker,
                      "this coordinator does not know the request \"%.64s\": it may be older than "
                      "your farm program",
                      request->verb);
-    else if (asker->role < verb->row.role)
+    else if (!role_covers(asker->role, verb->row.role))
         reply_refuse(replies, asker, 5, "%s needs the role %s; your key has the role %s",
                      verb->row.verb, role_names[verb->row.role], role_names[asker->role]);
     else if (!(arguments = json_loads(*request->arguments ? request->arguments : "{}", 0, &error)))

@@ -122,7 +122,8 @@ static int local_address(struct arena *arena, const char *home, struct client_ad
     const char *trouble = *out->endpoint ? "" : local_farmd_trouble(arena, home);
     if (*trouble)
         return err_set(err, "%s", trouble);
-    if (!*out->endpoint)
+    /* Endpoints stay behind when the coordinator and its keeper were killed; locks do not. */
+    if (!*out->endpoint || (!local_farmd_pid(arena, home) && !local_farmd_keeper(arena, home)))
         return err_set(err,
                        "no coordinator runs in %s: start it with farm up, or name another "
                        "folder with --home or FARM_HOME",

@@ -37,6 +37,7 @@ struct config_project {
     const char *system; /* assumed when name and recipe do not show one, "" none */
     enum check_mode check;
     bool heavy;
+    bool supersede;
     uint64_t memory_bytes;
     uint64_t disk_bytes;
     uint64_t wall_ms;

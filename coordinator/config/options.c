@@ -77,7 +77,8 @@ static const struct config_option target_options[] = {
     {"location", "", "nix-cache only: the store's URI, e.g. file:///srv/cache or s3://bucket.",
      OPTION_TEXT, AT(struct config_target, location)},
     {"command", "",
-     "command only: run by sh -c on the host that built, with FARM_PACKAGE and others.",
+     "command only: run by sh -c on the host that built, with FARM_PACKAGE and others; exit status "
+     "77 means that the target refuses the account.",
      OPTION_TEXT, AT(struct config_target, command)},
     {"secret", "", "Name of the secret that publishing needs; set it with `farm secret set NAME`.",
      OPTION_TEXT, AT(struct config_target, secret)},
@@ -195,6 +196,10 @@ static const struct config_option project_options[] = {
     {"heavy", "true",
      "Run only one of these builds at a time on a host, because they use all cores.", OPTION_FLAG,
      AT(struct config_project, heavy)},
+    {"supersede", "false",
+     "A run takes jobs of older runs off the queue that have not begun, when it builds a newer "
+     "commit of the same branch; `farm rebuild --supersede` does so for one run.",
+     OPTION_FLAG, AT(struct config_project, supersede)},
     {"memory", "8GiB", "Reserved for each build until the farm has measured its real use.",
      OPTION_BYTES, AT(struct config_project, memory_bytes), .most = 1ull << 50},
     {"disk", "20GiB", "Reserved for each build until the farm has measured its real use.",

@@ -149,7 +149,7 @@ static void count_failure(const struct attempt *attempt)
     struct job *job = attempt->job;
     if (!attempt->signature || attempt->outcome != OUTCOME_FAILED)
         return;
-    struct cluster *cluster = cluster_of(job->run, attempt->signature);
+    struct cluster *cluster = cluster_of(job, attempt->signature);
     bool again = false;
     for (const struct attempt *at = job->attempts_first; at; at = at->job_next)
         again |= at != attempt && at->signature == attempt->signature;
@@ -180,6 +180,7 @@ void apply_attempt_ended(struct farm *farm, const struct record *record)
     shape_copy(&product_shape, &attempt->product, &body->product, arena);
     attempt->signature = body->signature;
     attempt->lines = *body->lines ? arena_text(arena, body->lines) : "";
+    attempt->witness = body->witness;
     attempt->ended_ms = record->at_ms;
     attempt->ended_wall_ms = record->wall_ms;
     count_failure(attempt);

@@ -42,8 +42,8 @@ void move_job(struct job *job, enum record_kind by, enum job_state to);
 void unqueue(struct farm *farm, struct job *job);
 /* Counts a witness of the failure that held the job: it begins, or it has ended. */
 void count_witness(struct job *job, bool begins);
-/* The cluster of a run with this signature; created when there is none. */
-struct cluster *cluster_of(struct run *run, uint64_t signature);
+/* The job's cluster with this signature; created when there is none. */
+struct cluster *cluster_of(struct job *job, uint64_t signature);
 /* Makes `to` build the variant itself: `from` and all jobs that waited for it now wait for `to`. */
 void change_leader(struct farm *farm, struct job *from, struct job *to);
 /* Adds the run to the list of runs with nothing left to do, or removes it. */

@@ -73,8 +73,10 @@ static void count_publication(struct farm *farm, struct publication *publication
     bool probing = state == PUBLICATION_HELD && publication->cause == CAUSE_NONE;
     if (probing)
         publication->job->run->probing += one;
-    else if (state == PUBLICATION_HELD)
+    else if (state == PUBLICATION_HELD && publication->witness)
         publication->outlet->count += one;
+    else if (state == PUBLICATION_HELD)
+        publication->outlet->alone += one;
     assert((add || !granted || publication->gate->flying) && "a grant that was not counted");
     assert(add || !granted || publication->worker->publishing);
     if (granted) {
@@ -171,6 +173,7 @@ void apply_publication_moved(struct farm *farm, const struct record *record)
                             record->kind != RECORD_PUBLICATION_RETRIED &&
                             (publication->in_doubt || to == PUBLICATION_UNKNOWN);
     publication->cause = body->cause;
+    publication->witness = body->witness;
     count_publication(farm, publication, true);
     publication->until_ms = body->until_ms;
     publication->already = body->already;

@@ -344,13 +344,13 @@ void apply_job_ready(struct farm *farm, const struct record *record)
     ready_job(farm, job, record->kind);
 }
 
-struct cluster *cluster_of(struct run *run, uint64_t signature)
+struct cluster *cluster_of(struct job *job, uint64_t signature)
 {
-    struct cluster *found = find_cluster(run, signature);
+    struct cluster *found = find_cluster(job, signature);
     if (!found) {
-        found = arena_new(&run->arena, sizeof *found);
-        found->signature = signature;
-        HASH_ADD(hh, run->clusters, signature, sizeof found->signature, found);
+        found = arena_new(&job->run->arena, sizeof *found);
+        found->key = cluster_key(job, signature);
+        HASH_ADD(hh, job->run->clusters, key, sizeof found->key, found);
     }
     return found;
 }
@@ -371,7 +371,7 @@ void count_witness(struct job *job, bool begins)
 {
     if (!job->held_for)
         return;
-    struct cluster *cluster = cluster_of(job->run, job->held_for);
+    struct cluster *cluster = cluster_of(job, job->held_for);
     assert((begins || cluster->trying) && "a witness that was not counted");
     cluster->trying += begins ? 1 : (size_t)-1;
     if (!begins)

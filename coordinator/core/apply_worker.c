@@ -26,6 +26,17 @@ static void worker_created(struct farm *farm, struct peer *peer)
     HASH_ADD(hh, farm->workers, id, sizeof worker->id, worker);
 }
 
+/* A key in use is found by the role and the name of its newest record. */
+static void index_name(struct farm *farm, struct peer *peer)
+{
+    if (peer->revoked)
+        return;
+    if (peer->named)
+        HASH_DELETE(hh_named, farm->named, peer);
+    peer->named = arena_print(&farm->arena, "%s %s", role_names[peer->is.role], peer->is.name);
+    HASH_ADD_KEYPTR(hh_named, farm->named, peer->named, strlen(peer->named), peer);
+}
+
 void apply_peer_enrolled(struct farm *farm, const struct record *record)
 {
     const struct record_peer *body = &record->peer;
@@ -36,6 +47,7 @@ void apply_peer_enrolled(struct farm *farm, const struct record *record)
     shape_copy(record_info(RECORD_PEER_ENROLLED)->shape, &peer->is, body, &farm->arena);
     if (!known)
         HASH_ADD_KEYPTR(hh, farm->peers, peer->is.public_key, strlen(peer->is.public_key), peer);
+    index_name(farm, peer);
     if (peer->is.role == ROLE_WORKER && !find_worker(farm, peer->is.worker))
         worker_created(farm, peer);
 }
@@ -45,6 +57,9 @@ void apply_peer_revoked(struct farm *farm, const struct record *record)
     struct peer *peer = find_peer(farm, record->peer.public_key);
     assert(peer && "a key was revoked that was never enrolled");
     peer->revoked = true;
+    if (peer->named)
+        HASH_DELETE(hh_named, farm->named, peer);
+    peer->named = NULL;
 }
 
 static void keep_baseline(struct worker *worker)
@@ -160,16 +175,27 @@ void apply_worker_moved(struct farm *farm, const struct record *record)
         end_session(worker);
 }
 
-/* The oldest is dropped. */
+/* Which one to drop when there are enough: the oldest without a witness, or else the oldest. Words
+ * never push out what is proven. */
+static size_t find_droppable(const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->suspects_count; i++)
+        if (worker->suspects[i].witness == WITNESS_NONE)
+            return i;
+    return 0;
+}
+
 void apply_worker_suspected(struct farm *farm, const struct record *record)
 {
     struct worker *worker = existing_worker(farm, record->worker_suspected.worker);
     struct arena arena = {0};
     struct record_worker_suspected kept[SUSPECTS_MAX];
     const struct shape *shape = record_info(record->kind)->shape;
-    size_t first = worker->suspects_count == SUSPECTS_MAX, count = 0;
-    for (size_t i = first; i < worker->suspects_count; i++)
-        shape_copy(shape, &kept[count++], &worker->suspects[i], &arena);
+    size_t count = 0;
+    size_t drop = worker->suspects_count < SUSPECTS_MAX ? SIZE_MAX : find_droppable(worker);
+    for (size_t i = 0; i < worker->suspects_count; i++)
+        if (i != drop)
+            shape_copy(shape, &kept[count++], &worker->suspects[i], &arena);
     shape_copy(shape, &kept[count++], &record->worker_suspected, &arena);
     memcpy(worker->suspects, kept, count * sizeof *kept);
     worker->suspects_count = (uint32_t)count;

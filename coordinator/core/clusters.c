@@ -223,9 +223,8 @@ static const char *what_was_done_to_publish(const struct cluster_view *cluster, 
                        : publishing == PUBLISH_DOUBT ? "asked again whether it is published"
                                                      : "not tried again";
     if (cluster->held)
-        text =
-            arena_print(arena, "%zu held with their account until its secret is set; builds go on",
-                        cluster->held);
+        text = arena_print(arena, "%zu held until the secret of their account is set; builds go on",
+                           cluster->held);
     if (cluster->failed)
         text = arena_print(arena, "%s; given up: %zu of %zu", text, cluster->failed,
                            cluster->variants);

@@ -7,10 +7,10 @@
  * highest line. What these leave open, and `refuse`, is undecided. A branch that published the name
  * and that nobody named a rival is one all the same: the ledger speaks for it. An older commit of
  * the branch that published the newest is not published, nor a lower line over a higher one; only a
- * run with --force does that.
+ * run with --force does that. Of two commits that diverged, neither is older: undecided.
  *
- * The age of a commit is the number of commits in its history: docs/adr/0017-superseded.md has why
- * that is enough.
+ * Discovery finds what diverged; otherwise the age of a commit is the number of commits in its
+ * history: docs/adr/0017-superseded.md has why that is enough.
  */
 #include "coordinator/core/collide.h"
 
@@ -88,6 +88,32 @@ static const char *full_branch(const struct variant *of, struct arena *arena)
     return arena_print(arena, "%s/%s", of->project, of->branch);
 }
 
+static bool names_commit(const char *commits, const char *commit)
+{
+    size_t size = strlen(commit);
+    for (const char *at = size ? strstr(commits, commit) : NULL; at; at = strstr(at + size, commit))
+        if ((at == commits || at[-1] == ' ') && (at[size] == ' ' || !at[size]))
+            return true;
+    return false;
+}
+
+bool claim_diverged(const struct plan_item *item, const struct variant *other, const char *others)
+{
+    return same_branch(&item->variant, other) &&
+           (names_commit(item->claim.diverged, other->commit) ||
+            names_commit(others, item->variant.commit));
+}
+
+static const char *rewritten_text(const struct plan_item *item, const struct ledger_entry *entry,
+                                  struct arena *arena)
+{
+    return arena_print(
+        arena,
+        "branch %s was rewritten: the history of commit %.12s does not have %.12s%s; "
+        "`farm rebuild --publish --force` publishes it",
+        item->variant.branch, item->variant.commit, entry->variant.commit, run_text(entry, arena));
+}
+
 static bool is_older(const struct plan_item *item, const struct ledger_entry *entry)
 {
     return same_branch(&item->variant, &entry->variant) &&
@@ -103,12 +129,16 @@ static bool is_lower(const struct plan_item *item, const struct ledger_entry *en
            text_compare_versions(item->claim.line, entry->line) < 0;
 }
 
-/* Whether what is published is newer than the item. */
-static bool is_superseded(const struct plan_item *item, const struct ledger_entry *entry,
-                          bool force, const char **reason, struct arena *arena)
+/* The item against what is published: CLAIM_LOST when that is newer. */
+static enum claim_end judge_by_age(const struct plan_item *item, const struct ledger_entry *entry,
+                                   bool force, const char **reason, struct arena *arena)
 {
     if (force || SEEDED_BUG(PUBLISH_OLDER))
-        return false;
+        return CLAIM_STANDS;
+    if (claim_diverged(item, &entry->variant, entry->diverged)) {
+        *reason = rewritten_text(item, entry, arena);
+        return CLAIM_UNDECIDED;
+    }
     if (is_older(item, entry))
         *reason = arena_print(arena, "superseded by %.12s%s", entry->variant.commit,
                               run_text(entry, arena));
@@ -117,8 +147,8 @@ static bool is_superseded(const struct plan_item *item, const struct ledger_entr
                               branch_text(&entry->variant, &item->variant, arena),
                               run_text(entry, arena));
     else
-        return false;
-    return true;
+        return CLAIM_STANDS;
+    return CLAIM_LOST;
 }
 
 /* The item against a branch that published its name and was not asked. */
@@ -131,7 +161,7 @@ static enum claim_end judge_by_ledger(const struct plan_item *item,
     if (mine->wins || same_branch(&item->variant, &entry->variant))
         return CLAIM_STANDS;
     int order = unknown ? 0 : compare_claims(mine->policy, mine, &theirs);
-    if (order < 0 || (order > 0 && mine->policy == COLLISIONS_VERSIONS)) /* or is_superseded */
+    if (order < 0 || (order > 0 && mine->policy == COLLISIONS_VERSIONS)) /* or judge_by_age */
         return CLAIM_STANDS;
     if (order > 0) {
         *reason = arena_print(arena, "%s has this name at %s%s",
@@ -297,8 +327,9 @@ static void ask_ledger(const struct farm *farm, const struct run_options *option
             at->out->over = over;
         if (!at->out || at->out->end != CLAIM_STANDS)
             continue;
-        if (is_superseded(at->item, entry, options->force, &reason, arena))
-            end_claim(at, CLAIM_LOST, reason);
+        enum claim_end end = judge_by_age(at->item, entry, options->force, &reason, arena);
+        if (end != CLAIM_STANDS)
+            end_claim(at, end, reason);
         else if (!is_known)
             at->out->end = judge_by_ledger(at->item, entry, &at->out->reason, arena);
     }
@@ -356,8 +387,10 @@ enum claim_end claim_at_grant(const struct farm *farm, uint64_t id, const char *
     *reason = "";
     if (!entry || !*entry->variant.branch)
         return CLAIM_STANDS;
-    if (is_superseded(item, entry, must_run(farm, job.run).options.force, reason, arena))
-        return CLAIM_LOST;
+    bool force = must_run(farm, job.run).options.force;
+    enum claim_end end = judge_by_age(item, entry, force, reason, arena);
+    if (end != CLAIM_STANDS)
+        return end;
     bool was_asked = strcmp(full_branch(&entry->variant, arena), item->claim.over) == 0;
     return was_asked ? CLAIM_STANDS : judge_by_ledger(item, entry, reason, arena);
 }

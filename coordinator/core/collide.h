@@ -30,6 +30,10 @@ void claims_decide(const struct farm *farm, const struct run_options *options,
                    const struct plan_item *items, size_t count, const struct plan_item *rivals,
                    size_t rival_count, struct claim_view *out, struct arena *arena);
 
+/* Whether the commits of the item and of `other` are of one branch, and neither is in the history
+ * of the other; `others` is what `other` says of that itself (struct claim, diverged). */
+bool claim_diverged(const struct plan_item *item, const struct variant *other, const char *others);
+
 /* Whether a publication may start now, against what the ledger says. *reason lives in the arena. */
 enum claim_end claim_at_grant(const struct farm *farm, uint64_t job, const char **reason,
                               struct arena *arena);

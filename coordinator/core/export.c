@@ -167,9 +167,9 @@ static void put_attempt(struct export *export, const struct attempt *attempt)
     }
     struct record ended = {.kind = RECORD_ATTEMPT_ENDED};
     ended.attempt_ended = (struct record_attempt_ended){
-        attempt->token,     attempt->outcome,   attempt->cause, attempt->failed_phase,
-        attempt->detail,    attempt->log_bytes, attempt->facts, attempt->product,
-        attempt->signature, attempt->lines};
+        attempt->token,     attempt->outcome,   attempt->cause,  attempt->failed_phase,
+        attempt->detail,    attempt->log_bytes, attempt->facts,  attempt->product,
+        attempt->signature, attempt->lines,     attempt->witness};
     put_record(export, attempt->ended_ms, attempt->ended_wall_ms, &ended);
     if (attempt->log_stored)
         put_record(export, attempt->ended_ms, attempt->ended_wall_ms, &sealed);
@@ -255,6 +255,7 @@ static void put_move(struct export *export, const struct publication *publicatio
         record.publication.detail = publication->detail;
         record.publication.signature = publication->signature;
         record.publication.lines = publication->lines;
+        record.publication.witness = publication->witness;
         record.publication.already = publication->already;
         record.publication.rebuilt = publication->rebuilt;
     }
@@ -501,6 +502,7 @@ static uint64_t mix_attempt(uint64_t hash, const struct attempt *attempt)
     hash = mix_number(hash, attempt->adopted);
     hash = shape_hash(hash, &exit_facts_shape, &attempt->facts);
     hash = hash_text(mix_number(hash, attempt->signature), attempt->lines);
+    hash = mix_number(hash, attempt->witness);
     return shape_hash(hash, &product_shape, &attempt->product);
 }
 
@@ -548,6 +550,7 @@ static uint64_t mix_publication(uint64_t hash, const struct publication *publica
     hash = mix_number(mix_number(hash, publication->state), publication->tries);
     hash = mix_number(hash_text(hash, publication->detail), publication->cause);
     hash = mix_number(hash_text(hash, publication->lines), publication->signature);
+    hash = mix_number(hash, publication->witness);
     hash = mix_number(mix_number(hash, publication->until_ms), publication->wanted_wall_ms);
     hash = mix_number(mix_number(hash, publication->closed_wall_ms), publication->already);
     hash = mix_number(mix_number(hash, publication->rebuilt), publication->in_doubt);

@@ -123,6 +123,7 @@ static void clear_maps(struct farm *farm)
     HASH_CLEAR(hh, farm->attempts);
     HASH_CLEAR(hh, farm->tries);
     HASH_CLEAR(hh, farm->publications);
+    HASH_CLEAR(hh_named, farm->named);
     HASH_CLEAR(hh, farm->peers);
     HASH_CLEAR(hh, farm->machines);
     HASH_CLEAR(hh, farm->outlets);

@@ -32,7 +32,9 @@ struct token_key {
 
 struct peer {
     UT_hash_handle hh;
-    struct record_peer is; /* texts in the farm's arena */
+    UT_hash_handle hh_named; /* in farm.named until it is revoked */
+    const char *named;       /* role and name */
+    struct record_peer is;   /* texts in the farm's arena */
     bool revoked;
 };
 
@@ -92,10 +94,11 @@ struct family {
     bool proven;   /* one of its jobs was built */
 };
 
-/* Jobs of a run that failed with the same signature. Lives in the run's arena. */
+/* Jobs of a run and of one branch that failed with the same signature: what another branch prints
+ * does not count. Lives in the run's arena. */
 struct cluster {
     UT_hash_handle hh;
-    uint64_t signature;
+    uint64_t key; /* of project, branch and signature */
     uint64_t first_job;
     size_t jobs;          /* each counted once */
     uint64_t host, hosts; /* the first, and how many (at most 2) */
@@ -190,6 +193,7 @@ struct attempt {
     struct product product;
     uint64_t signature;
     const char *lines;
+    enum witness witness;    /* of `cause` */
     struct machine *machine; /* holds its reservations while it is live */
     struct volume *volume;
     uint64_t memory_reserved, disk_reserved;
@@ -224,6 +228,7 @@ struct tally {
     uint64_t key;
     size_t count;
     uint64_t holder; /* sum of the ids of the publications counted: with one, its id */
+    size_t alone;    /* of an account: publications held by words, each for itself */
 };
 
 struct publication {
@@ -240,12 +245,13 @@ struct publication {
     size_t tries;
     enum cause cause;
     const char *detail;
-    uint64_t signature; /* of the try that led to this state */
+    uint64_t signature; /* of the try that led to this state; and the next two */
     const char *lines;
+    enum witness witness;
     uint64_t until_ms;
     uint64_t wanted_ms, wanted_wall_ms, closed_ms, closed_wall_ms;
     bool already, rebuilt, in_doubt;
-    struct tally *outlet; /* held publications of its account */
+    struct tally *outlet; /* publications held with their account, or alone */
     struct tally *slot;   /* unresolved publications of its (target, package, system) */
     struct gate *gate;
 };
@@ -314,7 +320,7 @@ struct farm {
     char *sleep_reason;              /* (passing) NULL or "": nothing is wrong */
     struct record_counters counters; /* the newest id of each */
     struct arena arena;
-    struct peer *peers;
+    struct peer *peers, *named;
     struct worker *workers;
     struct machine *machines;
     struct run *runs, *open, *finished;
@@ -349,6 +355,8 @@ struct try *find_try(const struct farm *farm, struct token token);
 struct publication *find_publication(const struct farm *farm, uint64_t id);
 struct notice *find_notice(const struct farm *farm, uint64_t id);
 struct peer *find_peer(const struct farm *farm, const char *public_key);
+/* The key in use that has the role and the name. */
+struct peer *find_named(const struct farm *farm, enum role role, const char *name);
 struct seen_key seen_key(const char *project, uint64_t signature);
 struct seen *find_seen(const struct farm *farm, const char *project, uint64_t signature);
 const struct learned *find_learned(const struct farm *farm, const char *project,
@@ -380,7 +388,9 @@ void queue_ready(struct farm *farm, struct job *job);   /* adds it to its class 
 void unqueue_ready(struct farm *farm, struct job *job); /* removes it from its class */
 void queue_held(struct farm *farm, struct job *job);    /* adds it to the held jobs, by urgency */
 void unqueue_held(struct farm *farm, struct job *job);
-struct cluster *find_cluster(const struct run *run, uint64_t signature);
+/* The key of a job's cluster for a signature. */
+uint64_t cluster_key(const struct job *job, uint64_t signature);
+struct cluster *find_cluster(const struct job *job, uint64_t signature);
 void queue_timer(struct farm *farm, struct job *job); /* at its until_ms */
 void unqueue_timer(struct farm *farm, struct job *job);
 

@@ -106,14 +106,17 @@ static const struct filesystem *full_filesystem(const struct worker_view *worker
     return NULL;
 }
 
-/* A host that may be broken gets no more than SUSPECTS_MAX jobs to fail. */
+/* A host that may be broken gets no more than SUSPECTS_MAX jobs to fail. What only a log says does
+ * not count: a recipe could print it to keep the host from others. */
 static bool is_on_trial(const struct worker_view *worker)
 {
-    uint32_t most = worker->state == WORKER_PROBATION     ? 1
-                    : worker->suspects < SUSPECTS_MAX - 1 ? SUSPECTS_MAX - worker->suspects
-                                                          : 1;
+    uint32_t against = worker->proven;
+    uint32_t most = worker->state == WORKER_PROBATION ? 1
+                    : against < SUSPECTS_MAX - 1      ? SUSPECTS_MAX - against
+                                                      : 1;
     assert(worker->suspects || worker->state != WORKER_PROBATION);
-    return worker->suspects && worker->running >= most && !SEEDED_BUG(NO_TRIAL);
+    bool tried = against || worker->state == WORKER_PROBATION;
+    return tried && worker->running >= most && !SEEDED_BUG(NO_TRIAL);
 }
 
 static enum fit busy_fits(const struct worker_view *worker, const struct want *want,
@@ -122,7 +125,7 @@ static enum fit busy_fits(const struct worker_view *worker, const struct want *w
     const struct capabilities *host = worker->capabilities;
     if (worker->running >= host->slots)
         return FIT_SLOTS;
-    if (is_on_trial(worker) || (want->evaluates && worker->suspects))
+    if (is_on_trial(worker) || (want->evaluates && worker->proven))
         return FIT_SUSPECT;
     if (want->evaluates && worker->evaluating)
         return FIT_EVALUATING;

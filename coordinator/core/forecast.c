@@ -189,11 +189,13 @@ void view_plan(const struct farm *farm, const struct run_options *options,
     struct claim_view *claims;
     add_hosts(&forecast);
     place_queue(&forecast, 0);
+    const uint32_t *supersedes = plan_supersedes(farm, items, count, arena);
     items = plan_settle(farm, options, items, count, rivals, rival_count, &claims, arena);
     for (size_t i = 0; i < count; i++) {
         uint64_t joins;
-        out[i] =
-            (struct plan_view){.reason = "", .lost = options->publish ? items[i].claim.lost : ""};
+        out[i] = (struct plan_view){.reason = "",
+                                    .lost = options->publish ? items[i].claim.lost : "",
+                                    .supersedes = supersedes[i]};
         out[i].disposition =
             plan_disposition(farm, options, &items[i], &joins, &out[i].reason, arena);
         assert((out[i].disposition == PLAN_JOIN) == (joins != 0) && "it joins, and no job");

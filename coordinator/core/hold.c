@@ -7,12 +7,15 @@
  * host has nothing else:
  *
  *  - one held job of the family is tried, as a witness, while fewer than WITNESSES_MAX jobs of
- *    the run ended with that signature, or all of them on one host though another could take this
- *    job;
+ *    its branch and run ended with that signature, or all of them on one host though another
+ *    could take this job;
  *  - otherwise the job closes `blocked` unbuilt, and says which jobs it would fail like.
  *
  * A check that failed speaks of the hardware it ran on: only failures of the job's own GPU
  * architecture say that it would fail, too, however alike those of others look.
+ *
+ * The failures are words of a log. They count for jobs of their own branch alone, whose author
+ * could fail them anyway; the same words of another branch hold and close nothing (docs/adr/0022).
  *
  * Jobs whose recipe does not evaluate (evaluate.c) are held in the same way, package by package.
  *
@@ -157,7 +160,7 @@ enum { WITNESSES_MAX = 2 };
  * failed check, in place of the whole run's tally. */
 static struct cluster_tally tally_family(const struct farm *farm, const struct job_view *held)
 {
-    struct cluster_tally tally = {.trying = query_cluster(farm, held->run, held->held_for).trying};
+    struct cluster_tally tally = {.trying = query_cluster(farm, held->job).trying};
     struct attempt_view attempt;
     struct job_view job;
     uint64_t cursor = 0;
@@ -179,8 +182,7 @@ static struct cluster_tally tally_family(const struct farm *farm, const struct j
 /* What speaks against a held job. */
 static struct cluster_tally tally_against(const struct farm *farm, const struct job_view *held)
 {
-    return held->cause == CAUSE_CHECK ? tally_family(farm, held)
-                                      : query_cluster(farm, held->run, held->held_for);
+    return held->cause == CAUSE_CHECK ? tally_family(farm, held) : query_cluster(farm, held->job);
 }
 
 /* Whether enough is known about a signature to say that this job would fail, too. */

@@ -3,21 +3,28 @@
  *
  * A broken host is a black hole: it fails fast, so it is soon free again and gets the next job. So
  * each bad end that may be the host's fault is remembered (WORKER_SUSPECTED) until a job ends well
- * there, and meanwhile the host gets no more than SUSPECTS_MAX jobs in all. The host is blamed, and
- * not the jobs, when they are different packages of different families, when they ended fast or
- * other hosts build well meanwhile, and when no other host met the same failure. A host that cannot
- * be compared with others is not judged this way. A failure whose line names the variant's own GPU
- * architecture ("Unsupported gpu architecture 'compute_103'" of an sm103) is the variant's, and is
- * not held against its host: the lines of several architectures are one cause in `farm why`, too.
- * Two packages that miss what the host claims to have are always enough.
+ * there. But a recipe can print any line, and any recipe can fail: by itself such an end is a hint.
+ * When two packages say that the host lacks what it claims, or three failed with nothing in common,
+ * the farm probes the host: the task "probe" builds something of the farm's own, without a recipe.
+ * Its failure quarantines the host. Hints have no other effect: the host goes on getting jobs.
+ * Three ends have something in common when they are of one package or one family; when another host
+ * met the same failure; and they count only where other hosts build well meanwhile or they ended
+ * fast. A failure whose line names the variant's own GPU architecture ("Unsupported gpu
+ * architecture 'compute_103'" of an sm103) is the variant's: the lines of several architectures are
+ * one cause in `farm why`, too.
+ *
+ * An end with a witness (enum witness: the farm's own program could not start the phase, say)
+ * counts against the host itself: it gets no more than SUSPECTS_MAX jobs in all, and two packages
+ * quarantine it without a probe.
  *
  * Quarantine is not permanent: after a time that doubles with each further quarantine, the host is
- * on probation and gets one job. A good end makes it online again; a bad one does not count against
- * the job.
+ * on probation: it is probed, and gets one job at a time. A good end makes it online again; the end
+ * of a probe or one with a witness can quarantine it again. docs/adr/0022 has the reasons.
  */
 #include "coordinator/core/host_health.h"
 
 #include "coordinator/core/hold.h"
+#include "coordinator/core/job.h"
 #include "coordinator/core/retry_policy.h"
 #include "proto/base/seeded.h"
 
@@ -106,7 +113,8 @@ static bool is_repeated(const struct record_worker_suspected *suspects, size_t i
 }
 
 /* Weighs the ends that no other host met. `cause` NONE: with any cause. */
-static struct evidence weigh_evidence(const struct step *step, uint64_t worker, enum cause cause)
+static struct evidence weigh_evidence(const struct step *step, uint64_t worker, enum cause cause,
+                                      bool only_proven)
 {
     const struct record_worker_suspected *all;
     size_t count = query_suspects(step->farm, worker, &all), kept = 0;
@@ -115,7 +123,7 @@ static struct evidence weigh_evidence(const struct step *step, uint64_t worker, 
     assert(count && count <= SUSPECTS_MAX && "weighed, and nothing is held against it");
     for (size_t i = 0; i < count; i++) {
         struct attempt_view attempt;
-        if ((cause && all[i].cause != cause) ||
+        if ((cause && all[i].cause != cause) || (only_proven && all[i].witness == WITNESS_NONE) ||
             query_seen_elsewhere(step->farm, all[i].signature, worker))
             continue;
         assert(all[i].worker == worker && "the failure of another host");
@@ -151,26 +159,33 @@ static bool has_peer(const struct step *step, const struct worker_view *worker)
     return false;
 }
 
-/* Why a host is to be quarantined, or NULL. */
+/* Whether words and failures are reason enough to probe the host. */
+static bool is_worth_a_probe(const struct step *step, uint64_t worker)
+{
+    if (weigh_evidence(step, worker, CAUSE_WRONG_HOST, false).packages >= WRONG_HOSTS_MAX)
+        return true;
+    struct evidence all = weigh_evidence(step, worker, CAUSE_NONE, false);
+    bool nothing_in_common = all.packages == SUSPECTS_MAX && all.families > 1;
+    return nothing_in_common &&
+           (all.all_fast || query_built_elsewhere(step->farm, all.since_ms, worker));
+}
+
+/* Why a host is to be quarantined for an end, or NULL. */
 static const char *verdict_on(const struct step *step, const struct worker_view *worker,
                               const struct attempt_view *newest)
 {
     const char *detail = *newest->detail ? newest->detail : cause_names[newest->cause];
-    struct evidence wrong = weigh_evidence(step, worker->worker, CAUSE_WRONG_HOST);
-    if (wrong.packages >= WRONG_HOSTS_MAX)
-        return arena_print(step->arena,
-                           "%zu packages found that it does not have what it claims: %s",
-                           wrong.packages, detail);
-    struct evidence all = weigh_evidence(step, worker->worker, CAUSE_NONE);
-    bool nothing_in_common = all.packages == SUSPECTS_MAX && all.families > 1;
-    bool stands_out =
-        all.all_fast || query_built_elsewhere(step->farm, all.since_ms, worker->worker);
-    if (!nothing_in_common || !stands_out || SEEDED_BUG(NO_QUARANTINE))
+    bool believes_words = SEEDED_BUG(WORDS_QUARANTINE);
+    if (newest->witness == WITNESS_NONE && !believes_words)
         return NULL;
-    return arena_print(step->arena,
-                       "%zu packages with nothing in common failed here and nowhere else, in a "
-                       "row: %s",
-                       all.packages, detail);
+    if (worker->state == WORKER_PROBATION)
+        return arena_print(step->arena, "it failed on probation, too: %s", detail);
+    struct evidence proven =
+        weigh_evidence(step, worker->worker, CAUSE_WRONG_HOST, !believes_words);
+    if (proven.packages < WRONG_HOSTS_MAX || SEEDED_BUG(NO_QUARANTINE))
+        return NULL;
+    return arena_print(step->arena, "%zu packages found that it does not have what it claims: %s",
+                       proven.packages, detail);
 }
 
 /* ---- quarantine and back ------------------------------------------------------------------- */
@@ -210,13 +225,10 @@ static const char *family_of(const struct variant *variant, struct arena *arena)
     return arena_print(arena, "%s %s %s", variant->project, variant->branch, variant->gpu);
 }
 
-static void suspect_worker(struct step *step, const struct attempt_view *attempt,
-                           const struct worker_view *worker)
+static void record_suspicion(struct step *step, const struct attempt_view *attempt,
+                             const struct worker_view *worker, enum witness witness)
 {
-    struct job_view job;
-    if (attempt->cause != CAUSE_WRONG_HOST && !has_peer(step, worker))
-        return; /* no other host to compare it with */
-    job = must_job(step->farm, attempt->job);
+    struct job_view job = must_job(step->farm, attempt->job);
     const struct variant *variant = &job.item->variant;
     struct record record = {.kind = RECORD_WORKER_SUSPECTED};
     record.worker_suspected = (struct record_worker_suspected){
@@ -227,35 +239,77 @@ static void suspect_worker(struct step *step, const struct attempt_view *attempt
         .cause = attempt->cause,
         .signature = attempt->signature,
         .fast = is_fast(step, attempt, variant),
+        .witness = witness,
     };
     decide(step, &record);
     uint32_t suspects = must_worker(step->farm, worker->worker).suspects;
     assert(suspects == (worker->suspects < SUSPECTS_MAX ? worker->suspects + 1 : SUSPECTS_MAX) &&
            "a failure that is not held against its host");
-    const char *reason =
-        worker->state == WORKER_PROBATION
-            ? arena_print(step->arena, "its probe failed, too: %s",
-                          *attempt->detail ? attempt->detail : cause_names[attempt->cause])
-            : verdict_on(step, worker, attempt);
-    if (reason)
-        quarantine_worker(step, worker, reason);
 }
 
-static void judge_host(struct step *step, const struct attempt_view *attempt)
+static void order_probe(struct step *step, const struct worker_view *worker)
+{
+    if (!query_has_task(step->farm, TASK_PROBE, worker->name) && !SEEDED_BUG(NO_PROBE))
+        order_task(step, worker->name, TASK_PROBE);
+}
+
+static void suspect_worker(struct step *step, const struct attempt_view *attempt,
+                           const struct worker_view *worker)
+{
+    if (attempt->cause != CAUSE_WRONG_HOST && !has_peer(step, worker))
+        return; /* no other host to compare it with */
+    record_suspicion(step, attempt, worker, attempt->witness);
+    const char *reason = verdict_on(step, worker, attempt);
+    if (reason)
+        quarantine_worker(step, worker, reason);
+    else if (is_worth_a_probe(step, worker->worker))
+        order_probe(step, worker);
+}
+
+static void trust_worker(struct step *step, const struct worker_view *worker)
+{
+    if (worker->suspects)
+        clear_worker(step, worker->worker);
+    if (worker->state == WORKER_PROBATION)
+        move_worker(step, worker, worker->session ? WORKER_ONLINE : WORKER_OFFLINE, "", 0, 0);
+}
+
+/* A probe that was stopped, lost or refused has told nothing, nor has one that met a network or a
+ * disk that is full: those have policies of their own. */
+static bool has_found_fault(const struct attempt_view *attempt)
+{
+    return attempt->outcome == OUTCOME_FAILED && attempt->failed_phase == PHASE_BUILD &&
+           attempt->cause != CAUSE_DISK_FULL && attempt->cause != CAUSE_OOM &&
+           retry_policy_of(attempt->cause)->counts != COUNTS_NEITHER;
+}
+
+static void judge_by_probe(struct step *step, const struct attempt_view *attempt,
+                           const struct worker_view *worker)
+{
+    if (attempt->outcome == OUTCOME_OK)
+        trust_worker(step, worker);
+    if (!has_found_fault(attempt) || SEEDED_BUG(NO_QUARANTINE))
+        return;
+    record_suspicion(step, attempt, worker, WITNESS_PROBE);
+    quarantine_worker(
+        step, worker,
+        arena_print(step->arena, "a probe of the farm's own failed here: %s",
+                    *attempt->detail ? attempt->detail : cause_names[attempt->cause]));
+}
+
+static void judge_host(struct step *step, const struct attempt_view *attempt, bool is_probe)
 {
     struct worker_view worker = must_worker(step->farm, attempt->worker);
     if (worker.state == WORKER_QUARANTINED || worker.state == WORKER_REMOVED)
         return;
     assert(attempt->state >= ATTEMPT_ENDED && "a host is judged by what has ended");
     struct job_view job = must_job(step->farm, attempt->job);
-    if (is_suspicious(attempt, &job.item->variant)) {
+    if (is_probe)
+        judge_by_probe(step, attempt, &worker);
+    else if (is_suspicious(attempt, &job.item->variant))
         suspect_worker(step, attempt, &worker);
-    } else if (attempt->outcome == OUTCOME_OK || SEEDED_BUG(CLEAR_BY_ANY)) {
-        if (worker.suspects)
-            clear_worker(step, worker.worker);
-        if (worker.state == WORKER_PROBATION)
-            move_worker(step, &worker, worker.session ? WORKER_ONLINE : WORKER_OFFLINE, "", 0, 0);
-    }
+    else if (attempt->outcome == OUTCOME_OK || SEEDED_BUG(CLEAR_BY_ANY))
+        trust_worker(step, &worker);
 }
 
 void judge_hosts(struct step *step, const struct record *record)
@@ -266,7 +320,7 @@ void judge_hosts(struct step *step, const struct record *record)
     struct job_view job = must_job(step->farm, attempt.job);
     struct run_view run = must_run(step->farm, job.run);
     if (!options_evaluate(&run.options))
-        judge_host(step, &attempt);
+        judge_host(step, &attempt, strcmp(run.options.task, TASK_PROBE) == 0);
 }
 
 void forgive_host(struct step *step, uint64_t worker)
@@ -287,5 +341,6 @@ void decide_probations(struct step *step)
         move_worker(step, &worker, WORKER_PROBATION, worker.reason, 0, worker.strikes);
         assert(!must_worker(step->farm, worker.worker).until_ms &&
                "its probation is to begin again");
+        order_probe(step, &worker);
     }
 }

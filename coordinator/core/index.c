@@ -79,6 +79,16 @@ struct peer *find_peer(const struct farm *farm, const char *public_key)
     return found;
 }
 
+struct peer *find_named(const struct farm *farm, enum role role, const char *name)
+{
+    struct peer *found;
+    struct buf key = {0};
+    buf_print(&key, "%s %s", role_names[role], name);
+    HASH_FIND(hh_named, farm->named, key.data, key.size, found);
+    buf_release(&key);
+    return found;
+}
+
 struct seen_key seen_key(const char *project, uint64_t signature)
 {
     return (struct seen_key){hash_text(0, project), signature};
@@ -292,10 +302,17 @@ void unqueue_held(struct farm *farm, struct job *job)
     rank_remove(&farm->held, &job->rank);
 }
 
-struct cluster *find_cluster(const struct run *run, uint64_t signature)
+uint64_t cluster_key(const struct job *job, uint64_t signature)
 {
+    const struct variant *variant = &job->item.variant;
+    return hash_number(hash_text(hash_text(0, variant->project), variant->branch), signature);
+}
+
+struct cluster *find_cluster(const struct job *job, uint64_t signature)
+{
+    uint64_t key = cluster_key(job, signature);
     struct cluster *found;
-    HASH_FIND(hh, run->clusters, &signature, sizeof signature, found);
+    HASH_FIND(hh, job->run->clusters, &key, sizeof key, found);
     return found;
 }
 

@@ -127,7 +127,7 @@ static void assert_job_holds(const struct job *job)
     assert(job->state != JOB_HELD || job->held_for);
     assert(!job->held_for || job->state == JOB_HELD || witness || over);
     const struct cluster *cluster =
-        witness && job->held_for ? find_cluster(job->run, job->held_for) : NULL;
+        witness && job->held_for ? find_cluster(job, job->held_for) : NULL;
     assert(!witness || !job->held_for || (cluster && cluster->trying));
     assert(!job->family == !*job->item.variant.gpu);
     assert(!job->family || !job->family->trying || job->family->tried);
@@ -257,7 +257,8 @@ static void assert_publication_counts(const struct farm *farm,
     bool probing = held && publication->cause == CAUSE_NONE;
     assert(run->publications_by_state[publication->state] && "it counts elsewhere");
     assert(!probing || run->probing);
-    assert(probing || !held || publication->outlet->count);
+    assert(probing || !held || !publication->witness || publication->outlet->count);
+    assert(probing || !held || publication->witness || publication->outlet->alone);
     assert(!is_granted(publication) || publication->worker->publishing);
     assert(!is_granted(publication) || publication->gate->flying);
     assert(publication->state != PUBLICATION_PUBLISHED || publication->gate->published);
@@ -349,6 +350,7 @@ void assert_worker(const struct farm *farm, const struct worker *worker)
     assert(worker->id <= farm->counters.worker && "an id that was not given out");
     assert(worker->peer->is.worker == worker->id && "the key of another one");
     assert(worker->peer->is.role == ROLE_WORKER);
+    assert(!worker->peer->named == worker->peer->revoked && "a key in use is found by its name");
     assert(worker->joined == (worker->machine != NULL));
     assert(!worker->session || worker->joined);
     assert(!worker->session || worker->state != WORKER_OFFLINE);
@@ -394,6 +396,7 @@ void assert_totals(const struct farm *farm)
     assert(HASH_COUNT(farm->notices) <= farm->counters.notice);
     assert(HASH_COUNT(farm->workers) <= farm->counters.worker);
     assert(HASH_COUNT(farm->workers) <= HASH_COUNT(farm->peers));
+    assert(HASH_CNT(hh_named, farm->named) <= HASH_COUNT(farm->peers));
 }
 
 /* ---- what a record is about ---------------------------------------------------------------- */

@@ -124,6 +124,21 @@ void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const cha
     decide(step, &(struct record){.kind = RECORD_RUN_REFUSED, .run = {run, reason}});
 }
 
+void order_task(struct step *step, const char *worker, const char *task)
+{
+    uint64_t run = query_counters(step->farm).run + 1;
+    struct record record = {.kind = RECORD_RUN_SUBMITTED};
+    record.run_submitted =
+        (struct record_run_submitted){.run = run, .request_id = "", .who = "farm"};
+    struct run_options *options = &record.run_submitted.options;
+    shape_init(&run_options_shape, options);
+    options->force = options->local = true;
+    options->worker = worker;
+    options->task = task;
+    decide(step, &record);
+    ask(step, &(struct effect){.kind = EFFECT_RESOLVE, .run = run});
+}
+
 void close_finished_runs(struct step *step)
 {
     uint64_t run;

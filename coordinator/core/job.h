@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* job.h - how jobs end, what becomes of the jobs that wait for them, and how runs end.
  *
- * Owns JOB_CLOSED, RUN_CLOSED, and RUN_REFUSED after jobs were planned. Invariant: no job waits for
- * a closed job. A job that waits for another one shares its result (ok, failed, timed out); when
- * the other ends without a result, the waiting job builds the variant itself.
+ * Owns JOB_CLOSED, RUN_CLOSED, RUN_REFUSED after jobs were planned, and the runs that the farm
+ * itself submits for a host. Invariant: no job waits for a closed job. A job that waits for another
+ * one shares its result (ok, failed, timed out); when the other ends without a result, the waiting
+ * job builds the variant itself.
  */
 #ifndef FARM_JOB_H
 #define FARM_JOB_H
@@ -27,6 +28,8 @@ void part_followers(struct step *step, const uint64_t *followers, size_t count);
 
 /* Refuses a run that is not open yet: gives up its jobs with that verdict, then the run. */
 void refuse_run(struct step *step, uint64_t run, enum verdict verdict, const char *reason);
+/* Submits a task of this host (run_options.task) in the name of the farm. */
+void order_task(struct step *step, const char *worker, const char *task);
 /* Closes every open run with nothing left to do. */
 void close_finished_runs(struct step *step);
 

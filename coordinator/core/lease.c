@@ -64,6 +64,15 @@ static bool has_no_log(const struct item *item)
     return item->log_bytes == 0;
 }
 
+/* Older workers name no witness, but they report the counters of the kernel. */
+static enum witness item_witness(const struct item *item)
+{
+    const struct exit_facts *facts = &item->facts;
+    bool killed = item->cause == CAUSE_OOM && (facts->oom_kills || facts->daemon_oom_kills);
+    bool full = item->cause == CAUSE_DISK_FULL && facts->free_bytes < LIMIT_DISK_FULL_BYTES;
+    return item->witness == WITNESS_NONE && (killed || full) ? WITNESS_KERNEL : item->witness;
+}
+
 static void end_attempt(struct step *step, const struct item *item)
 {
     struct record record = {.kind = RECORD_ATTEMPT_ENDED};
@@ -79,6 +88,7 @@ static void end_attempt(struct step *step, const struct item *item)
         .product = item->product,
         .signature = item->signature,
         .lines = item->lines,
+        .witness = item_witness(item),
     };
     record_end(step, &record, !has_no_log(item));
 }

@@ -157,17 +157,31 @@ static const char *subject_of_publication(struct step *step, uint64_t publicatio
     return arena_print(step->arena, "publication %llu", (unsigned long long)publication);
 }
 
+/* What notices of publications that are held by words are about. */
+static const char *subject_of_words(struct step *step, const struct target *target)
+{
+    return arena_print(step->arena, "%s, by what logs say", account_of(step, target));
+}
+
 static void note_held(struct step *step, const struct publication_view *publication)
 {
     const struct target *target = publication->target;
+    const char *secret = *target->secret ? target->secret : target->name;
     assert((publication->cause == CAUSE_AUTH || publication->cause == CAUSE_DENIED) &&
            "held for another cause than its account");
-    raise_notice(step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
-                 arena_print(step->arena,
-                             "publishing to %s is held, builds go on: %s; `farm secret set %s` "
-                             "releases it",
-                             target->name, publication->detail,
-                             *target->secret ? target->secret : target->name));
+    if (publication->witness)
+        raise_notice(step, NOTICE_PUBLISHING_HELD, account_of(step, target), 0,
+                     arena_print(step->arena,
+                                 "publishing to %s is held, builds go on: %s; `farm secret set %s` "
+                                 "releases it",
+                                 target->name, publication->detail, secret));
+    else
+        raise_notice(step, NOTICE_PUBLISHING_HELD, subject_of_words(step, target), 0,
+                     arena_print(step->arena,
+                                 "publication %llu to %s is held alone: its log says \"%s\"; `farm "
+                                 "secret set %s` releases it",
+                                 (unsigned long long)publication->publication, target->name,
+                                 publication->detail, secret));
 }
 
 static void note_unknown(struct step *step, const struct publication_view *publication)
@@ -196,6 +210,8 @@ static void note_publication(struct step *step, enum record_kind kind, uint64_t 
         note_held(step, &publication);
     else if (!query_held(step->farm, publication.target))
         end_notice(step, NOTICE_PUBLISHING_HELD, account_of(step, publication.target));
+    if (!query_held_alone(step->farm, publication.target))
+        end_notice(step, NOTICE_PUBLISHING_HELD, subject_of_words(step, publication.target));
     if (kind == RECORD_PUBLICATION_UNKNOWN)
         note_unknown(step, &publication);
     else if (!publication.in_doubt)

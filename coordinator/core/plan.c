@@ -179,40 +179,82 @@ static void warn_run(struct step *step, uint64_t run, const char *text)
     decide(step, &(struct record){.kind = RECORD_RUN_WARNED, .run = {run, text}});
 }
 
-/* The job of `run` that builds a newer commit of what this job, which has not begun, builds; 0:
- * none. */
-static uint64_t find_newer(struct step *step, uint64_t run, const struct job_view *of)
+static bool has_begun(const struct job_view *job)
+{
+    return job->state == JOB_CLOSED || job->state == JOB_LEASED || job->state == JOB_RUNNING ||
+           job->attempts || job->joins;
+}
+
+/* Whether `item` is a newer commit of what the job, which has not begun, builds. */
+static bool is_newer(const struct plan_item *item, const struct job_view *job)
+{
+    const struct variant *new = &item->variant, *old = &job->item->variant;
+    return item->claim.depth > job->item->claim.depth && strcmp(new->package, old->package) == 0 &&
+           strcmp(new->system, old->system) == 0 && strcmp(new->branch, old->branch) == 0 &&
+           strcmp(new->project, old->project) == 0 &&
+           !claim_diverged(item, old, job->item->claim.diverged);
+}
+
+/* The job of `run` for which this one, which has not begun, leaves the queue; 0: none. */
+static uint64_t find_newer(struct step *step, uint64_t run, bool supersede,
+                           const struct job_view *of)
 {
     struct job_view job;
     uint64_t cursor = 0;
-    const struct variant *old = &of->item->variant;
-    bool begun = of->state == JOB_CLOSED || of->state == JOB_LEASED || of->state == JOB_RUNNING ||
-                 of->attempts || of->joins;
-    while (!begun && view_job_next(step->farm, run, &cursor, &job)) {
-        const struct variant *new = &job.item->variant;
-        if (job.verdict == VERDICT_BLOCKED || job.verdict == VERDICT_UNROUTABLE ||
-            job.item->claim.depth <= of->item->claim.depth)
-            continue;
-        if (strcmp(new->package, old->package) == 0 && strcmp(new->system, old->system) == 0 &&
-            strcmp(new->branch, old->branch) == 0 && strcmp(new->project, old->project) == 0)
+    bool begun = has_begun(of);
+    while (!begun && view_job_next(step->farm, run, &cursor, &job))
+        if (job.verdict != VERDICT_BLOCKED && job.verdict != VERDICT_UNROUTABLE &&
+            (supersede || job.item->claim.supersedes) && is_newer(job.item, of))
             return job.job;
-    }
     return 0;
 }
 
+static bool can_lose_jobs(const struct run_view *run)
+{
+    return run->state == RUN_OPEN && !run->options.local;
+}
+
+uint32_t *plan_supersedes(const struct farm *farm, const struct plan_item *items, size_t count,
+                          struct arena *arena)
+{
+    uint32_t *taken = arena_new(arena, (count + 1) * sizeof *taken);
+    struct run_view run;
+    uint64_t cursor = 0;
+    while (view_open_run_next(farm, &cursor, &run)) {
+        struct job_view job;
+        uint64_t at = 0;
+        while (can_lose_jobs(&run) && view_job_next(farm, run.run, &at, &job))
+            for (size_t i = 0; i < count && !has_begun(&job); i++)
+                if (is_newer(&items[i], &job)) {
+                    taken[i]++;
+                    break;
+                }
+    }
+    return taken;
+}
+
+/* Whether the run takes jobs of others off the queue: all of it, or projects of it. */
+static bool any_supersedes(struct step *step, uint64_t run, const struct run_options *options)
+{
+    struct job_view job;
+    uint64_t cursor = 0;
+    bool any = options->supersede;
+    while (!any && view_job_next(step->farm, run, &cursor, &job))
+        any = job.item->claim.supersedes;
+    return any;
+}
+
 /* Closes jobs of older runs that have not begun, when this run builds the same name from a newer
- * commit of the same branch. */
-static void supersede_jobs(struct step *step, uint64_t run)
+ * commit of the same branch, and takes them: with `supersede`, all of it does. */
+static void supersede_jobs(struct step *step, uint64_t run, bool supersede)
 {
     struct run_view older;
     uint64_t cursor = 0;
     while (view_open_run_next(step->farm, &cursor, &older) && older.run < run) {
         struct job_view job;
         uint64_t at = 0, newer;
-        if (older.state != RUN_OPEN || older.options.local)
-            continue;
-        while (view_job_next(step->farm, older.run, &at, &job))
-            if ((newer = find_newer(step, run, &job)) != 0)
+        while (can_lose_jobs(&older) && view_job_next(step->farm, older.run, &at, &job))
+            if ((newer = find_newer(step, run, supersede, &job)) != 0)
                 give_up_job(step, job.job, VERDICT_SUPERSEDED,
                             arena_print(step->arena, "superseded by %.12s, run %llu",
                                         must_job(step->farm, newer).item->variant.commit,
@@ -224,8 +266,8 @@ static void open_run(struct step *step, uint64_t run)
 {
     decide(step, &(struct record){.kind = RECORD_RUN_OPENED, .run = {run, ""}});
     struct run_options options = must_run(step->farm, run).options;
-    if (options.supersede && !options.local)
-        supersede_jobs(step, run);
+    if (!options.local && any_supersedes(step, run, &options))
+        supersede_jobs(step, run, options.supersede);
 }
 
 /* Says once that names are blocked because nothing decides between their branches. */

@@ -21,6 +21,10 @@ struct plan_item *plan_settle(const struct farm *farm, const struct run_options 
                               const struct plan_item *items, size_t count,
                               const struct plan_item *rivals, size_t rival_count,
                               struct claim_view **claims, struct arena *arena);
+/* For each item, how many jobs of open runs would leave the queue for it: they have not begun, and
+ * build an older commit of the same branch and name. In the arena. */
+uint32_t *plan_supersedes(const struct farm *farm, const struct plan_item *items, size_t count,
+                          struct arena *arena);
 /* Discovery of a run ended: its items become jobs, or it is refused. */
 void decide_resolved(struct step *step, const struct input_resolved *input);
 /* Preflight of a run ended: it opens, or it is refused. */

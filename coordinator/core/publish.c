@@ -6,9 +6,11 @@
  * publication closes only when no other try of it may be running. Only the host that built may
  * publish. A failed publication is published again, never built again. What may have been published
  * is checked by the same worker, and the target's "already published" settles it. A rejected
- * account holds all publications of its kind until a person releases them, while builds go on.
- * Whether what was built is still to be published is asked when its publication starts: the ledger
- * may have a newer commit or another branch's by then (collide.h).
+ * account holds all publications of its kind until a person releases them, while builds go on; but
+ * only a witness shows that it was rejected (enum witness). By the words of its log, which its
+ * recipe can print, a publication is held alone. Whether what was built is still to be published is
+ * asked when its publication starts: the ledger may have a newer commit or another branch's by then
+ * (collide.h).
  */
 #include "coordinator/core/publish.h"
 
@@ -61,7 +63,8 @@ static uint64_t want_publication(struct step *step, const struct job_view *job,
                          .kind = RECORD_PUBLICATION_HELD,
                          .publication = {.publication = id,
                                          .cause = CAUSE_AUTH,
-                                         .detail = "other publications to this target are held"}});
+                                         .detail = "other publications to this target are held",
+                                         .witness = WITNESS_TRUSTED}});
     return id;
 }
 
@@ -98,6 +101,21 @@ static bool run_is_under_way(const struct step *step, uint64_t job)
     return state == RUN_OPEN || state == RUN_CLOSED;
 }
 
+/* Held by the words of its own log: others do not wait for it. */
+static bool is_held_alone(const struct publication_view *publication)
+{
+    return publication->state == PUBLICATION_HELD && publication->cause != CAUSE_NONE &&
+           publication->witness == WITNESS_NONE;
+}
+
+/* Whether the job's publication, if it has one, may still be published before others. */
+static bool is_to_come(const struct step *step, const struct job_view *job)
+{
+    struct publication_view publication;
+    return job->publication && view_publication(step->farm, job->publication, &publication) &&
+           publication.state < PUBLICATION_PUBLISHED && !is_held_alone(&publication);
+}
+
 /* The same name of a lower version line is published first. A job that waits for a host that is not
  * there is not waited for. */
 static bool waits_for_lower(const struct step *step, uint64_t id)
@@ -110,8 +128,7 @@ static bool waits_for_lower(const struct step *step, uint64_t id)
         job = next;
         if (job.state != JOB_CLOSED && !*view_wait(step->farm, &job, step->arena))
             return true;
-        if (job.publication &&
-            must_publication(step->farm, job.publication).state < PUBLICATION_PUBLISHED)
+        if (is_to_come(step, &job))
             return true;
     }
     return false;
@@ -231,7 +248,8 @@ static void move_badly(struct step *step, enum record_kind kind, const struct pu
                                                   .cause = item->cause,
                                                   .detail = item->detail,
                                                   .signature = item->signature,
-                                                  .lines = item->lines}});
+                                                  .lines = item->lines,
+                                                  .witness = item->witness}});
 }
 
 enum { PUBLISH_DOUBLINGS_MAX = 5 };
@@ -275,6 +293,7 @@ static void record_published(struct step *step, const struct publication_view *p
         .line = job.item->claim.line,
         .rank = job.item->claim.rank,
         .depth = job.item->claim.depth,
+        .diverged = job.item->claim.diverged,
     };
     decide(step, &record);
     const struct ledger_entry *newest = view_ledger(
@@ -305,6 +324,23 @@ static void hold_account(struct step *step, const struct publication_view *first
     assert(query_held(step->farm, first->target) && "the account's next publication would go");
 }
 
+static void hold_alone(struct step *step, const struct publication_view *publication,
+                       const struct item *item)
+{
+    struct item words = *item;
+    words.witness = WITNESS_NONE; /* of the account */
+    move_badly(step, RECORD_PUBLICATION_HELD, publication, &words, 0);
+    struct publication_view held = must_publication(step->farm, publication->publication);
+    assert(is_held_alone(&held) && "others are held with it");
+}
+
+/* Whether the target itself refused the account, and not only words of the log say so. */
+static bool is_rejected(const struct item *item)
+{
+    return item->failed_phase == PHASE_PUBLISH &&
+           (item->witness != WITNESS_NONE || SEEDED_BUG(WORDS_HOLD));
+}
+
 /* What the bad end of a try means. A try that was killed while it published may have published. */
 static enum publishing consequence_of(const struct item *item)
 {
@@ -329,8 +365,10 @@ static void record_unpublished(struct step *step, const struct publication_view 
     view_farm(step->farm, &farm);
     enum publishing consequence = consequence_of(item);
     uint64_t next_ms = next_try_ms(step, publication);
-    if (consequence == PUBLISH_HOLD)
+    if (consequence == PUBLISH_HOLD && is_rejected(item))
         hold_account(step, publication, item);
+    else if (consequence == PUBLISH_HOLD)
+        hold_alone(step, publication, item);
     else if (consequence == PUBLISH_DOUBT || publication->in_doubt ||
              query_rival(step->farm, item->token))
         move_badly(step, RECORD_PUBLICATION_UNKNOWN, publication, item, next_ms);

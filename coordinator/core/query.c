@@ -195,9 +195,10 @@ size_t query_held_jobs(const struct farm *farm, uint64_t **out, struct arena *ar
     return count;
 }
 
-struct cluster_tally query_cluster(const struct farm *farm, uint64_t run, uint64_t signature)
+struct cluster_tally query_cluster(const struct farm *farm, uint64_t job)
 {
-    const struct cluster *found = find_cluster(find_run(farm, run), signature);
+    const struct job *held = find_job(farm, job);
+    const struct cluster *found = find_cluster(held, held->held_for);
     if (!found) /* an evaluation holds it: no build of the run failed so */
         return (struct cluster_tally){0};
     return (struct cluster_tally){.jobs = found->jobs,
@@ -315,6 +316,14 @@ bool query_held(const struct farm *farm, const struct target *target)
     return outlet && outlet->count;
 }
 
+bool query_held_alone(const struct farm *farm, const struct target *target)
+{
+    uint64_t key = hash_text(hash_text(target->kind + 1, target->name), target->secret);
+    const struct tally *outlet;
+    HASH_FIND(hh, farm->outlets, &key, sizeof key, outlet);
+    return outlet && outlet->alone;
+}
+
 bool query_gate_shut(const struct farm *farm, uint64_t publication)
 {
     const struct gate *gate = find_publication(farm, publication)->gate;
@@ -379,10 +388,11 @@ struct token query_built_by(const struct farm *farm, uint64_t publication)
     return find_publication(farm, publication)->built_by;
 }
 
-bool query_cleaning(const struct farm *farm, const char *worker)
+bool query_has_task(const struct farm *farm, const char *task, const char *worker)
 {
     for (const struct run *run = farm->open; run; run = run->open_next)
-        if (strncmp(run->options.task, "clean", 5) == 0 && strcmp(run->options.worker, worker) == 0)
+        if (strncmp(run->options.task, task, strlen(task)) == 0 &&
+            strcmp(run->options.worker, worker) == 0)
             return true;
     return false;
 }

@@ -67,7 +67,7 @@ bool query_is_scout(const struct farm *farm, uint64_t job);
 size_t query_held_jobs(const struct farm *farm, uint64_t **out, struct arena *arena);
 /* Iterates held jobs by urgency: pass 0 for the first; returns 0 after the last. */
 uint64_t query_held_after(const struct farm *farm, uint64_t after);
-/* What a run knows about a signature. */
+/* What a run knows of the failure that a job is held for, from the jobs of its own branch. */
 struct cluster_tally {
     size_t jobs;   /* jobs that ended with it, each counted once */
     size_t hosts;  /* hosts where they ended; 2 means two or more */
@@ -75,7 +75,7 @@ struct cluster_tally {
     uint64_t first_job;
     size_t trying; /* live attempts of jobs that were held for it */
 };
-struct cluster_tally query_cluster(const struct farm *farm, uint64_t run, uint64_t signature);
+struct cluster_tally query_cluster(const struct farm *farm, uint64_t job);
 
 /* ---- workers ---- */
 size_t query_live(const struct farm *farm, uint64_t worker, struct token **out,
@@ -110,8 +110,10 @@ uint64_t query_try(const struct farm *farm, struct token token, bool *sealed);
 /* Whether a publication must wait until another one of its run has shown that its account may
  * publish. */
 bool query_gate_shut(const struct farm *farm, uint64_t publication);
-/* Whether publications of this account are held. */
+/* Whether this account is held: a witness says that it was refused. */
 bool query_held(const struct farm *farm, const struct target *target);
+/* Whether publications of this account are held each for itself, by the words of its log. */
+bool query_held_alone(const struct farm *farm, const struct target *target);
 /* Whether the place (target, package, system) is in use: another publication of it is unresolved,
  * or a host shows a try of it that has not ended. Tries of this publication and of closed ones
  * count. */
@@ -126,8 +128,8 @@ bool query_publication_next(const struct farm *farm, uint64_t *cursor,
 /* The attempt that built what a publication publishes. */
 struct token query_built_by(const struct farm *farm, uint64_t publication);
 
-/* Whether an open run cleans the host of this worker. */
-bool query_cleaning(const struct farm *farm, const char *worker);
+/* Whether an open run is this task ("clean", "probe") of this worker's host. */
+bool query_has_task(const struct farm *farm, const char *task, const char *worker);
 const struct record_learned *query_learned(const struct farm *farm, const struct variant *variant);
 
 /* Deterministic jitter derived from the token. */

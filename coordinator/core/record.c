@@ -128,6 +128,7 @@ static const struct field record_worker_suspected_fields[] = {
     SHAPE_ENUM(struct record_worker_suspected, cause, cause_names),
     SHAPE_FIELD(struct record_worker_suspected, U64, signature),
     SHAPE_FIELD(struct record_worker_suspected, FLAG, fast),
+    SHAPE_ENUM(struct record_worker_suspected, witness, witness_names),
 };
 
 static const struct field record_worker_cleared_fields[] = {
@@ -221,6 +222,7 @@ static const struct field record_attempt_ended_fields[] = {
     SHAPE_STRUCT(struct record_attempt_ended, product, product_shape),
     SHAPE_FIELD(struct record_attempt_ended, U64, signature),
     SHAPE_FIELD(struct record_attempt_ended, TEXT, lines),
+    SHAPE_ENUM(struct record_attempt_ended, witness, witness_names),
 };
 
 static const struct field record_sealed_fields[] = {
@@ -247,6 +249,7 @@ static const struct field record_publication_fields[] = {
     SHAPE_FIELD(struct record_publication, FLAG, rebuilt),
     SHAPE_FIELD(struct record_publication, U64, signature),
     SHAPE_FIELD(struct record_publication, TEXT, lines),
+    SHAPE_ENUM(struct record_publication, witness, witness_names),
 };
 
 static const struct field ledger_entry_fields[] = {
@@ -263,6 +266,7 @@ static const struct field ledger_entry_fields[] = {
     SHAPE_FIELD(struct ledger_entry, TEXT, line),
     SHAPE_FIELD(struct ledger_entry, U32, rank),
     SHAPE_FIELD(struct ledger_entry, U64, depth),
+    SHAPE_FIELD(struct ledger_entry, TEXT, diverged),
 };
 
 static const struct field record_learned_fields[] = {

@@ -136,6 +136,7 @@ struct record_worker_suspected {
     enum cause cause;
     uint64_t signature;
     bool fast; /* it took a small part of the expected time */
+    enum witness witness;
 };
 
 struct record_worker_cleared {
@@ -146,16 +147,17 @@ struct run_options {
     const char *project; /* "" all */
     const char *filter;  /* as typed; resolved by the shell */
     bool publish;
-    bool force;          /* also build what is unchanged */
-    int64_t priority;    /* higher first */
-    uint64_t retry_of;   /* a run, or 0; task "evaluate": the run whose jobs are evaluated */
-    bool failed;         /* retry: only jobs whose verdict is not ok */
-    const char *at;      /* retry: a branch whose tip to take, "" the same commits */
-    bool local;          /* `farm build --from`: never publishes, goes first */
-    const char *commit;  /* local: the commit to build; "" otherwise */
-    const char *bundle;  /* local: name of the git bundle that has it, "" when it is pushed */
-    const char *worker;  /* local, task: the only worker that may take it, "" any */
-    const char *task;    /* a task of one host ("smoke", "clean"), not a build: runs also while the
+    bool force;         /* also build what is unchanged */
+    int64_t priority;   /* higher first */
+    uint64_t retry_of;  /* a run, or 0; task "evaluate": the run whose jobs are evaluated */
+    bool failed;        /* retry: only jobs whose verdict is not ok */
+    const char *at;     /* retry: a branch whose tip to take, "" the same commits */
+    bool local;         /* `farm build --from`: never publishes, goes first */
+    const char *commit; /* local: the commit to build; "" otherwise */
+    const char *bundle; /* local: name of the git bundle that has it, "" when it is pushed */
+    const char *worker; /* local, task: the only worker that may take it, "" any */
+    const char
+        *task; /* a task of one host ("smoke", "clean", "probe"), not a build: runs also while the
                            host is drained or its disk is full, and is tried once; "evaluate"
                            (evaluate.c) runs on any healthy host; "" none */
     uint64_t give_up_ms; /* after the run was submitted: jobs that no host of the farm can take are
@@ -163,6 +165,10 @@ struct run_options {
     bool supersede;      /* when it opens, jobs of older runs that have not begun and that it builds
                             from a newer commit of the same branch are closed */
 };
+
+/* The task that shows whether a host is broken: a build by the farm itself, without any recipe. Its
+ * failure is a witness against the host (host_health.c). */
+#define TASK_PROBE "probe"
 
 /* Whether the run's jobs wait for a host that is not there yet. Tasks, evaluations and builds from
  * a checkout are about the hosts that are there. */
@@ -230,6 +236,7 @@ struct record_attempt_ended {
     struct product product;
     uint64_t signature; /* as in struct item */
     const char *lines;
+    enum witness witness; /* of `cause` */
 };
 
 struct record_sealed {
@@ -254,8 +261,9 @@ struct record_publication {
     const char *detail;
     bool already;       /* PUBLISHED: the target had it already */
     bool rebuilt;       /* PUBLISHED: not the outputs that were checked */
-    uint64_t signature; /* of a try that ended badly, as in struct item; and the next */
+    uint64_t signature; /* of a try that ended badly, as in struct item; and the next two */
     const char *lines;
+    enum witness witness; /* HELD: not NONE: the account is held; NONE: this publication alone */
 };
 
 /* One row of the ledger: what was published, what it was built from, and how it was checked. */
@@ -269,10 +277,11 @@ struct ledger_entry {
     uint64_t at_wall_ms;
     bool already;
     bool rebuilt;
-    uint64_t run;     /* that published it; 0: imported, or of an older farm; and the next three */
+    uint64_t run;     /* that published it; 0: imported, or of an older farm; and the next four */
     const char *line; /* as in struct claim, when it was planned */
     uint32_t rank;
     uint64_t depth;
+    const char *diverged;
 };
 
 /* Running means of a package's use of a host: integers, the old mean and the new value half each.

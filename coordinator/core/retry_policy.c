@@ -10,7 +10,7 @@ static const struct retry_policy policies[] = {
     [CAUSE_OOM] = {AGAIN_LATER, WHERE_ROOMIER, CHANGE_MEMORY, COUNTS_JOB, 3, VERDICT_FAILED,
                    PUBLISH_DOUBT, "memory is a property of the variant: more of it is needed"},
     [CAUSE_DISK_FULL] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_DISK, COUNTS_HOST, 0, VERDICT_FAILED,
-                         PUBLISH_AGAIN, "the host is skipped until it has room"},
+                         PUBLISH_AGAIN, "a host that reports too little room is skipped"},
     [CAUSE_SILENT] = {AGAIN_LATER, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_JOB, 2,
                       VERDICT_TIMED_OUT, PUBLISH_DOUBT, "one hang may be the host's fault"},
     [CAUSE_TIMEOUT] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_JOB, 0, VERDICT_TIMED_OUT,
@@ -26,7 +26,7 @@ static const struct retry_policy policies[] = {
                     PUBLISH_NEVER, "the recipe's own fault"},
     [CAUSE_WRONG_HOST] = {AGAIN_NOW, WHERE_ELSEWHERE, CHANGE_NOTHING, COUNTS_HOST, 0,
                           VERDICT_FAILED, PUBLISH_AGAIN,
-                          "two packages that find this quarantine the host"},
+                          "two packages that say so have the host probed"},
     [CAUSE_AUTH] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
                     PUBLISH_HOLD, "builds go on; `farm secret set` releases what is held"},
     [CAUSE_DENIED] = {AGAIN_NEVER, WHERE_WARM, CHANGE_NOTHING, COUNTS_NEITHER, 0, VERDICT_FAILED,
@@ -64,8 +64,18 @@ static const char *const where_texts[] = {"where the intermediates are", "elsewh
 static const char *const change_texts[] = {"", "memory reservation raised",
                                            "disk reservation raised, clean-up of the host"};
 static const char *const counts_texts[] = {"job", "host", "neither"};
-static const char *const publishing_texts[] = {"again", "held with its account", "no",
+static const char *const publishing_texts[] = {"again", "held; with a witness, its account", "no",
                                                "asked again, may have happened"};
+
+/* What a cause does beyond its own job, and who must say so beside the words of the log. */
+static const char *beyond_its_job(const struct retry_policy *row, enum cause cause)
+{
+    return row->change == CHANGE_MEMORY      ? "kernel: more is reserved than was used"
+           : row->change == CHANGE_DISK      ? "kernel: more is reserved, the host is cleaned"
+           : row->publishing == PUBLISH_HOLD ? "probe: all publications of the account are held"
+           : cause == CAUSE_WRONG_HOST       ? "trusted, sandbox: two packages quarantine the host"
+                                             : "";
+}
 
 /* Prints how often a job may end with this cause before it closes. */
 static void print_times(const struct retry_policy *row, enum cause cause, struct buf *out)
@@ -81,15 +91,17 @@ static void print_times(const struct retry_policy *row, enum cause cause, struct
 void retry_policy_print(struct buf *out)
 {
     buf_print(out, "| cause | tried again | where | times | changed | counts against | "
-                   "verdict in the end | a publication | because |\n"
-                   "|---|---|---|---|---|---|---|---|---|\n");
+                   "verdict in the end | a publication | beyond its own job, with this witness | "
+                   "because |\n"
+                   "|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < POLICIES; i++) {
         const struct retry_policy *row = &policies[i];
         buf_print(out, "| %s | %s | %s | ", cause_names[i], again_texts[row->again],
                   row->again != AGAIN_NEVER ? where_texts[row->where] : "");
         print_times(row, (enum cause)i, out);
-        buf_print(out, " | %s | %s | %s | %s | %s |\n", change_texts[row->change],
+        buf_print(out, " | %s | %s | %s | %s | %s | %s |\n", change_texts[row->change],
                   counts_texts[row->counts], verdict_names[row->verdict],
-                  publishing_texts[row->publishing], row->reason);
+                  publishing_texts[row->publishing], beyond_its_job(row, (enum cause)i),
+                  row->reason);
     }
 }

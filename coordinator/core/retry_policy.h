@@ -25,6 +25,7 @@ enum where {
 
 enum change {
     CHANGE_NOTHING,
+    /* With a witness (enum witness); by words alone no more is reserved than was measured. */
     CHANGE_MEMORY, /* the variant's memory reservation is raised, and remembered */
     CHANGE_DISK,   /* its disk reservation is raised, and the host is told to clean up */
 };
@@ -35,7 +36,7 @@ enum counts { COUNTS_JOB, COUNTS_HOST, COUNTS_NEITHER };
 /* What follows for a publication whose try ended with this cause. */
 enum publishing {
     PUBLISH_AGAIN,
-    PUBLISH_HOLD,  /* with all others of its account, until the secret is set */
+    PUBLISH_HOLD,  /* until the secret is set: with a witness all of its account, else it alone */
     PUBLISH_NEVER, /* another try would end the same way */
     PUBLISH_DOUBT, /* it may have been published: the same worker asks again */
 };

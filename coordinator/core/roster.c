@@ -20,12 +20,8 @@
 static bool name_taken(const struct farm *farm, const struct input_enrol *input)
 {
     struct peer_view peer;
-    size_t index = 0;
-    while (view_peer_next(farm, &index, &peer))
-        if (strcmp(peer.name, input->name) == 0 && peer.role == input->role &&
-            strcmp(peer.public_key, input->public_key) != 0)
-            return true;
-    return false;
+    return view_peer_by_name(farm, input->role, input->name, &peer) &&
+           strcmp(peer.public_key, input->public_key) != 0;
 }
 
 /* Why the key cannot be enrolled, or NULL. */

@@ -83,15 +83,25 @@ static uint64_t backoff_ms(const struct policy *policy, const struct retry_polic
     return retry->again == AGAIN_SPREAD ? delay_ms + spread_ms(delay_ms, token) : delay_ms;
 }
 
-/* The retry policy for an end. A lost attempt counts as lost, whatever else was reported. The probe
- * of a host on probation does not count against the job while another host could take it. */
-static const struct retry_policy *retry_policy_for(const struct step *step,
-                                                   const struct attempt_view *attempt,
-                                                   bool was_probe)
+/* Whether the farm is finding out if the host is broken. */
+static bool is_in_doubt(const struct farm *farm, uint64_t worker)
 {
-    bool lost = attempt->outcome == OUTCOME_LOST;
-    bool elsewhere = was_probe && another_could_take(step->farm, attempt->job, attempt->worker);
-    return retry_policy_of(lost ? CAUSE_HOST_LOST : elsewhere ? CAUSE_WRONG_HOST : attempt->cause);
+    struct worker_view host = must_worker(farm, worker);
+    return host.state == WORKER_PROBATION || query_has_task(farm, TASK_PROBE, host.name);
+}
+
+/* The retry policy for an end. A lost attempt counts as lost, whatever else was reported. On a host
+ * that is in doubt a job of its own fault is not given up while another host could take it: it is
+ * tried again when the probe has answered. */
+static const struct retry_policy *retry_policy_for(const struct step *step,
+                                                   const struct attempt_view *attempt)
+{
+    if (attempt->outcome == OUTCOME_LOST)
+        return retry_policy_of(CAUSE_HOST_LOST);
+    const struct retry_policy *own = retry_policy_of(attempt->cause);
+    bool waits = own->again == AGAIN_NEVER && is_in_doubt(step->farm, attempt->worker) &&
+                 another_could_take(step->farm, attempt->job, attempt->worker);
+    return waits ? retry_policy_of(CAUSE_UNKNOWN) : own;
 }
 
 static bool is_open(const struct farm *farm, uint64_t job)
@@ -126,11 +136,11 @@ static bool job_evaluates(const struct farm *farm, uint64_t job)
     return want.evaluates;
 }
 
-static void retry_or_close(struct step *step, const struct attempt_view *attempt, bool was_probe)
+static void retry_or_close(struct step *step, const struct attempt_view *attempt)
 {
     struct farm_view farm;
     view_farm(step->farm, &farm);
-    const struct retry_policy *retry = retry_policy_for(step, attempt, was_probe);
+    const struct retry_policy *retry = retry_policy_for(step, attempt);
     struct past past = look_back(step->farm, attempt);
     if (had_its_try(step->farm, attempt, &past, farm.policy.attempts_max)) {
         close_job(step, attempt->job, VERDICT_FAILED, attempt->cause, attempt->detail);
@@ -209,22 +219,29 @@ static uint64_t raise_need(uint64_t had, uint64_t used, uint64_t most)
     return most && up > most ? higher(most, had) : up;
 }
 
-/* Submits a task that cleans the host before its next job; it ends as soon as that much is free. */
+/* Cleans the host before its next job; the task ends as soon as that much is free. */
 static void order_cleaning(struct step *step, const struct worker_view *host, uint64_t keep_bytes)
 {
-    uint64_t run = query_counters(step->farm).run + 1;
-    struct record record = {.kind = RECORD_RUN_SUBMITTED};
-    if (query_cleaning(step->farm, host->name))
+    if (query_has_task(step->farm, "clean", host->name))
         return;
-    record.run_submitted =
-        (struct record_run_submitted){.run = run, .request_id = "", .who = "farm"};
-    struct run_options *options = &record.run_submitted.options;
-    shape_init(&run_options_shape, options);
-    options->force = options->local = true;
-    options->worker = host->name;
-    options->task = arena_print(step->arena, "clean %llu", (unsigned long long)keep_bytes);
-    decide(step, &record);
-    ask(step, &(struct effect){.kind = EFFECT_RESOLVE, .run = run});
+    order_task(step, host->name,
+               arena_print(step->arena, "clean %llu", (unsigned long long)keep_bytes));
+}
+
+/* Without a witness the end says nothing of what was missing: the log may say anything. What the
+ * attempt was measured to use is reserved, no more. */
+static void reserve_measured(struct step *step, const struct attempt_view *attempt,
+                             enum change change)
+{
+    struct want want;
+    query_want(step->farm, attempt->job, &want);
+    uint64_t peak = attempt->facts->memory_peak;
+    if (change != CHANGE_MEMORY || peak <= want.memory_bytes)
+        return;
+    struct record_learned learned = known_of(step, &want.item->variant);
+    learned.memory_floor_bytes = higher(learned.memory_floor_bytes, peak);
+    learned.memory_bytes = higher(learned.memory_bytes, learned.memory_floor_bytes);
+    decide(step, &(struct record){.kind = RECORD_LEARNED, .learned = learned});
 }
 
 static void raise_reservation(struct step *step, const struct attempt_view *attempt,
@@ -233,6 +250,10 @@ static void raise_reservation(struct step *step, const struct attempt_view *atte
     struct want want;
     if (change == CHANGE_NOTHING)
         return;
+    if (attempt->witness == WITNESS_NONE && !SEEDED_BUG(WORDS_RESERVE)) {
+        reserve_measured(step, attempt, change);
+        return;
+    }
     struct worker_view host = must_worker(step->farm, attempt->worker);
     query_want(step->farm, attempt->job, &want);
     assert(!want.evaluates && "an evaluation reserves nothing");
@@ -282,7 +303,6 @@ static void assert_decided(const struct farm *farm, const struct attempt_view *a
 void decide_ended(struct step *step, struct token token)
 {
     struct attempt_view attempt = must_attempt(step->farm, token);
-    bool was_probe = must_worker(step->farm, attempt.worker).state == WORKER_PROBATION;
     bool evaluated = job_evaluates(step->farm, attempt.job);
     if (must_job(step->farm, attempt.job).state == JOB_CLOSED && !SEEDED_BUG(ACCEPT_LATE_RESULT))
         return; /* cancelled meanwhile */
@@ -290,7 +310,7 @@ void decide_ended(struct step *step, struct token token)
     if (attempt.outcome != OUTCOME_OK) {
         if (!evaluated)
             raise_reservation(step, &attempt, retry_policy_of(attempt.cause)->change);
-        retry_or_close(step, &attempt, was_probe);
+        retry_or_close(step, &attempt);
     } else {
         if (!evaluated)
             learn_usage(step, &attempt);

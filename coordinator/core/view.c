@@ -238,6 +238,7 @@ static void fill_attempt(const struct attempt *attempt, struct attempt_view *out
         .signature = attempt->signature,
         .witnessed = attempt->witnessed,
         .lines = attempt->lines,
+        .witness = attempt->witness,
     };
     if (attempt_is_live(attempt) && is_said(attempt->worker, attempt->hearing)) {
         out->stop_cause = attempt->stop_cause;
@@ -291,6 +292,7 @@ bool view_publication(const struct farm *farm, uint64_t publication, struct publ
         .not_before_ms = found->until_ms,
         .signature = found->signature,
         .lines = found->lines,
+        .witness = found->witness,
         .tried_wall_ms = found->tries_last ? found->tries_last->granted_wall_ms : 0,
     };
     const struct try *newest = found->tries_last;
@@ -342,6 +344,8 @@ static void fill_worker(const struct worker *worker, struct worker_view *out)
         .strikes = worker->strikes,
         .suspects = worker->suspects_count,
     };
+    for (uint32_t i = 0; i < worker->suspects_count; i++)
+        out->proven += worker->suspects[i].witness != WITNESS_NONE;
     if (!worker->machine)
         return;
     out->host_heavy = worker->machine->heavy;
@@ -399,19 +403,28 @@ static void fill_peer(const struct peer *peer, struct peer_view *out)
     };
 }
 
-bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out)
+bool view_peer_next(const struct farm *farm, const char **cursor, struct peer_view *out)
 {
-    const struct peer *peer = farm->peers;
-    for (size_t i = 0; peer && i < *index; i++)
+    const struct peer *peer = *cursor ? find_peer(farm, *cursor) : NULL;
+    assert((peer || !*cursor) && "the cursor is no key of this farm");
+    peer = peer ? peer->hh.next : farm->peers;
+    while (peer && peer->revoked)
         peer = peer->hh.next;
-    while (peer && peer->revoked) {
-        ++*index;
-        peer = peer->hh.next;
-    }
     if (!peer)
         return false;
-    ++*index;
+    *cursor = peer->is.public_key;
     fill_peer(peer, out);
+    return true;
+}
+
+bool view_peer_by_name(const struct farm *farm, enum role role, const char *name,
+                       struct peer_view *out)
+{
+    const struct peer *found = find_named(farm, role, name);
+    if (!found)
+        return false;
+    assert(!found->revoked && "a name that is free again");
+    fill_peer(found, out);
     return true;
 }
 

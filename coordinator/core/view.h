@@ -94,8 +94,9 @@ struct attempt_view {
     uint64_t renewed_ms;                        /* core time of the last status that showed it */
     bool log_stored;                            /* its whole log is on disk */
     uint64_t signature;                         /* equal for ends that look alike; 0 none */
-    uint64_t witnessed; /* the signature its job was a witness of when it ended; 0 none */
-    const char *lines;  /* of the log, that say why it failed */
+    uint64_t witnessed;   /* the signature its job was a witness of when it ended; 0 none */
+    const char *lines;    /* of the log, that say why it failed */
+    enum witness witness; /* of `cause` */
     const struct exit_facts *facts;
     const struct product *product;
     /* The cause for which its worker will stop it unless it advances, and the core time at which.
@@ -130,8 +131,9 @@ struct publication_view {
     uint64_t not_before_ms; /* wanted, unknown: core time of the next try */
     enum cause stop_cause;  /* as an attempt's */
     uint64_t stop_at_ms;
-    uint64_t signature; /* of the try that left it so; 0 none */
+    uint64_t signature; /* of the try that left it so; 0 none; and the next two */
     const char *lines;
+    enum witness witness;
     uint64_t tried_wall_ms; /* when its newest try began; 0: none yet */
 };
 MAY_MISS bool view_publication(const struct farm *farm, uint64_t publication,
@@ -161,7 +163,8 @@ struct worker_view {
     uint64_t sequence;
     uint64_t until_ms; /* quarantined: core time of its probation; 0 only a person ends it */
     uint32_t strikes;  /* quarantines in a row for its failures */
-    uint32_t suspects; /* ends in a row that are held against it */
+    uint32_t suspects; /* ends in a row that may be its fault */
+    uint32_t proven;   /* of these, with a witness: held against it */
 };
 MAY_MISS bool view_worker(const struct farm *farm, uint64_t worker, struct worker_view *out);
 bool view_worker_next(const struct farm *farm, uint64_t *cursor, struct worker_view *out);
@@ -188,7 +191,10 @@ struct peer_view {
     uint64_t worker;
     bool may_publish;
 };
-bool view_peer_next(const struct farm *farm, size_t *index, struct peer_view *out);
+/* The key after *cursor, which is NULL before the first. */
+bool view_peer_next(const struct farm *farm, const char **cursor, struct peer_view *out);
+MAY_MISS bool view_peer_by_name(const struct farm *farm, enum role role, const char *name,
+                                struct peer_view *out);
 MAY_MISS bool view_peer(const struct farm *farm, const char *public_key, struct peer_view *out);
 
 /* ---- ids that the farm itself gave out ---- */
@@ -307,6 +313,7 @@ struct plan_view {
     uint64_t start_ms;    /* BUILD: from now, by the same simulation */
     bool away;            /* BUILD: the worker is offline, and start_ms counts from its return */
     uint64_t duration_ms; /* learned, else the default */
+    uint32_t supersedes;  /* jobs of older runs that `--supersede` takes off the queue for it */
 };
 /* Fills one view for each item, in the items' order. Rivals as in struct input_resolved. */
 void view_plan(const struct farm *farm, const struct run_options *options,

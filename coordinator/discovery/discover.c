@@ -38,7 +38,8 @@ struct site {
     const struct config_project *project;
     struct git git;
     struct recipes *recipes;
-    uint64_t depth; /* of the commit whose tree is read (struct claim) */
+    uint64_t depth; /* of the commit whose tree is read (struct claim), and the next */
+    const char *diverged;
 };
 
 #define refuse(search, ...) ((search)->problem = arena_print((search)->arena, __VA_ARGS__))
@@ -48,6 +49,11 @@ struct site {
         MEM_GROW((search)->warnings, (search)->warning_count, (search)->warning_capacity);         \
         (search)->warnings[(search)->warning_count++] = arena_print((search)->arena, __VA_ARGS__); \
     } while (0)
+
+static bool is_commit(const char *text)
+{
+    return strlen(text) == 40 && strspn(text, "0123456789abcdef") == 40;
+}
 
 /* ---- items ---------------------------------------------------------------------------------- */
 
@@ -113,7 +119,12 @@ static struct claim claim_of(const struct site *site, const struct config_branch
                              const struct git_branch *at, const char *package)
 {
     const struct config_target *target = config_target_of(&site->search->config, branch, at->name);
-    struct claim claim = {.line = "", .depth = site->depth, .over = "", .lost = ""};
+    struct claim claim = {.line = "",
+                          .depth = site->depth,
+                          .diverged = site->diverged,
+                          .supersedes = site->project->supersede,
+                          .over = "",
+                          .lost = ""};
     if (!target)
         return claim;
     claim.policy = target->collisions;
@@ -221,6 +232,24 @@ static void warn_of_unused(const struct site *site, const struct config_branch *
              site->project->name);
 }
 
+/* The known commits of the branch that are neither ancestors nor descendants of its tip. What a
+ * force push removed may be gone from the clone: it is no ancestor of what is there. */
+static const char *diverged_from(const struct site *site, const struct git_branch *at)
+{
+    const struct discover_question *question = site->search->question;
+    const char *found = "";
+    for (size_t i = 0; i < question->known_count; i++) {
+        const struct discover_known *known = &question->known[i];
+        if (strcmp(known->project, site->project->name) != 0 ||
+            strcmp(known->branch, at->name) != 0 || !is_commit(known->commit) ||
+            git_is_ancestor(&site->git, known->commit, at->commit) ||
+            git_is_ancestor(&site->git, at->commit, known->commit))
+            continue;
+        found = arena_print(site->search->arena, "%s%s%s", found, *found ? " " : "", known->commit);
+    }
+    return found;
+}
+
 static int search_branch(struct site *site, const struct config_branch *branch,
                          const struct git_branch *at)
 {
@@ -231,6 +260,7 @@ static int search_branch(struct site *site, const struct config_branch *branch,
     if (tree_read(&site->git, at->commit, &tree, search->arena, search->err) < 0)
         return -1;
     site->depth = git_depth(&site->git, at->commit);
+    site->diverged = diverged_from(site, at);
     const char *problem = "";
     if ((site->project->builder == BUILDER_FLOX &&
          flox_rules_find(&site->git, &tree, &problem, search->arena, search->err) < 0) ||
@@ -401,11 +431,6 @@ static int search_tips(struct site *site)
     return search->problem || !search->question->fetch ? 0 : mention_new(site, branches, count);
 }
 
-static bool is_commit(const char *text)
-{
-    return strlen(text) == 40 && strspn(text, "0123456789abcdef") == 40;
-}
-
 /* `farm build --from`: a commit that may not be on any branch of origin. */
 static int search_commit(struct site *site)
 {
@@ -430,7 +455,7 @@ static int search_commit(struct site *site)
 
 static int search_project(struct discovery_search *search, const struct config_project *project)
 {
-    struct site site = {.search = search, .project = project};
+    struct site site = {.search = search, .project = project, .diverged = ""};
     int result =
         git_open(search->question->home, project->name, &site.git, search->arena, search->err);
     site.recipes = recipes_new(&site.git);

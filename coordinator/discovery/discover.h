@@ -25,6 +25,13 @@ struct discover_pin {
     const char *commit;
 };
 
+/* A commit that the farm published from a branch, or builds. */
+struct discover_known {
+    const char *project;
+    const char *branch;
+    const char *commit;
+};
+
 struct discover_question {
     const char *home;    /* bare clones are in HOME/git */
     const char *config;  /* path of farm.yaml */
@@ -38,6 +45,8 @@ struct discover_question {
      * missing ones; of these, only project, branch, commit and problem are set. */
     struct discover_pin *pins;
     size_t pins_count;
+    struct discover_known *known; /* claims say which of these diverged from their commits */
+    size_t known_count;
 };
 struct discover_answer {
     const char *problem; /* "" or one sentence */

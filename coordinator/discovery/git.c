@@ -370,6 +370,11 @@ bool git_on_branch(const struct git *git, const char *commit)
     return has;
 }
 
+bool git_is_ancestor(const struct git *git, const char *older, const char *newer)
+{
+    return do_git(git, ARGUMENTS("merge-base", "--is-ancestor", older, newer), NULL) == 0;
+}
+
 uint64_t git_depth(const struct git *git, const char *commit)
 {
     struct buf out = {0};

@@ -33,6 +33,9 @@ bool git_has_commit(const struct git *git, const char *commit);
 /* Whether a fetched branch contains the commit, so that every clone can get it. A commit that a
  * force-push removed is still in our clone, but on no branch. */
 bool git_on_branch(const struct git *git, const char *commit);
+/* Whether the history of `newer` has `older`, or they are the same; false, too, when the clone
+ * lacks one of them. */
+bool git_is_ancestor(const struct git *git, const char *older, const char *newer);
 /* The number of commits in the history of a commit, itself included; 0: unknown. */
 uint64_t git_depth(const struct git *git, const char *commit);
 /* The branch that HEAD of a URL names, "" when unknown. */

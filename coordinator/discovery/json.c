@@ -17,6 +17,13 @@ static const struct field pin_fields[] = {
 };
 static const struct shape pin_shape = SHAPE(struct discover_pin, pin_fields);
 
+static const struct field known_fields[] = {
+    SHAPE_FIELD(struct discover_known, TEXT, project),
+    SHAPE_FIELD(struct discover_known, TEXT, branch),
+    SHAPE_FIELD(struct discover_known, TEXT, commit),
+};
+static const struct shape known_shape = SHAPE(struct discover_known, known_fields);
+
 static const struct field question_fields[] = {
     SHAPE_FIELD(struct discover_question, TEXT, home),
     SHAPE_FIELD(struct discover_question, TEXT, config),
@@ -27,6 +34,7 @@ static const struct field question_fields[] = {
     SHAPE_FIELD(struct discover_question, TEXT, commit),
     SHAPE_FIELD(struct discover_question, TEXT, branch),
     SHAPE_LIST(struct discover_question, pins, pin_shape),
+    SHAPE_LIST(struct discover_question, known, known_shape),
 };
 const struct shape discover_question_shape = SHAPE(struct discover_question, question_fields);
 

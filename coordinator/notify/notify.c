@@ -221,7 +221,7 @@ static int tell_webhook(struct delivery *delivery, const struct config_listener 
         signature, NULL};
     if (!result)
         result = post_json(&(struct post){listener->url, body, heads}, err);
-    buf_release(&secret);
+    buf_wipe(&secret);
     free(body);
     return result;
 }
@@ -256,12 +256,12 @@ static int tell_github(struct delivery *delivery, const struct config_listener *
 {
     struct buf token = {0};
     if (secret_read(delivery->home, listener->secret, &token, err)) {
-        buf_release(&token);
+        buf_wipe(&token);
         return -1;
     }
     const char *authorization =
         arena_print(&delivery->arena, "Authorization: Bearer %s", (const char *)token.data);
-    buf_release(&token);
+    buf_wipe(&token);
     int result = 0;
     size_t index;
     json_t *branch;

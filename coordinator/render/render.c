@@ -237,6 +237,7 @@ static json_t *job_publication(const struct farm *farm, uint64_t publication)
     set_number(object, "publication", view.publication);
     set_text(object, "state", publication_state_names[view.state]);
     set_text(object, "cause", cause_names[view.cause]);
+    set_text(object, "witness", witness_names[view.witness]);
     set_text(object, "detail", view.detail);
     set_signature(object, view.signature);
     set_text(object, "target", view.target->name);
@@ -291,6 +292,7 @@ static void set_attempt(json_t *object, const struct farm *farm, const struct jo
     set_number(object, "attempts", job->attempts);
     set_token(object, "attempt", attempt.token);
     set_token(object, "log", attempt.token);
+    set_text(object, "witness", witness_names[attempt.witness]);
     set_signature(object, attempt.signature ? attempt.signature : job->held_for);
     set_text(object, "phase", job->state == JOB_RUNNING ? phase_names[attempt.phase] : "none");
     json_object_set_new(object, "stop", coming_stop(farm, attempt.stop_cause, attempt.stop_at_ms));
@@ -504,7 +506,7 @@ json_t *render_peers(const struct farm *farm)
 {
     json_t *peers = json_array();
     struct peer_view view;
-    for (size_t index = 0; view_peer_next(farm, &index, &view);) {
+    for (const char *cursor = NULL; view_peer_next(farm, &cursor, &view);) {
         json_t *peer = json_object();
         set_text(peer, "name", view.name);
         set_text(peer, "key", view.public_key);
@@ -563,6 +565,7 @@ json_t *render_plan(const struct farm *farm, const struct run_options *options,
         set_number(row, "start_ms", builds ? plan[i].start_ms : 0);
         set_flag(row, "away", plan[i].away);
         set_number(row, "duration_ms", plan[i].duration_ms);
+        set_number(row, "supersedes", plan[i].supersedes);
     }
     arena_clear(&arena);
     return rows;

@@ -6,6 +6,7 @@
 #include "coordinator/discovery/discover.h"
 #include "coordinator/matrix/filter.h"
 #include "coordinator/render/render.h"
+#include "coordinator/resolve/known_commits.h"
 #include "coordinator/resolve/preflight.h"
 #include "coordinator/resolve/tasks.h"
 #include "coordinator/shell/archive.h"
@@ -123,14 +124,16 @@ static void ask_child(struct resolver *resolver, const struct ticket *ticket,
 static struct discover_question question_for(struct shell *shell, const char *project,
                                              const char *filter)
 {
-    return (struct discover_question){.home = shell->home,
-                                      .config = shell_path(shell, "farm.yaml"),
-                                      .project = project,
-                                      .filter = filter,
-                                      .fetch = true,
-                                      .bundle = "",
-                                      .commit = "",
-                                      .branch = ""};
+    struct discover_question question = {.home = shell->home,
+                                         .config = shell_path(shell, "farm.yaml"),
+                                         .project = project,
+                                         .filter = filter,
+                                         .fetch = true,
+                                         .bundle = "",
+                                         .commit = "",
+                                         .branch = ""};
+    question.known_count = known_commits(shell->farm, &question.known, &shell->arena);
+    return question;
 }
 
 /* ---- runs ----------------------------------------------------------------------------------- */

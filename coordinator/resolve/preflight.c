@@ -59,9 +59,7 @@ static void preflight_target(struct shell *shell, const struct target *target,
     else if (target->kind == TARGET_FLOX)
         check_token(shell, target, secret_expiry_s((struct bytes){secret.data, secret.size}),
                     found);
-    if (secret.data)
-        explicit_bzero(secret.data, secret.size);
-    buf_release(&secret);
+    buf_wipe(&secret);
 }
 
 /* Appends the target unless one of its name is there. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tasks.c - the items of the tasks smoke and clean, and the verbs that request them. */
+/* tasks.c - the items of the tasks smoke, clean and probe, and the verbs that request them. */
 #include "coordinator/resolve/tasks.h"
 
 #include "coordinator/core/view.h"
@@ -16,30 +16,39 @@ enum { SMOKE_MS_MAX = 15 * 60 * 1000, CLEAN_MS_MAX = 6 * 3600 * 1000 };
 
 /* Builds something that no cache has, quickly. $out is set by nix, the other variables by the job.
  */
+#define BUILD_SOMETHING                                                                            \
+    "uname -srm\n"                                                                                 \
+    "if command -v nix-instantiate >/dev/null; then\n"                                             \
+    "  nix-store --version\n"                                                                      \
+    "  group=$(nix --extra-experimental-features nix-command show-config 2>/dev/null |\n"          \
+    "    sed -n 's/^build-users-group = //p')\n"                                                   \
+    "  if [ \"$(id -u)\" = 0 ] && [ \"$group\" ] && ! grep -q \"^$group:\" /etc/group; then\n"     \
+    "    echo \"group $group does not exist, and nix needs it to build as root: farm-worker "      \
+    "doctor says how to make it\" >&2\n"                                                           \
+    "    exit 1\n"                                                                                 \
+    "  fi\n"                                                                                       \
+    "  nix-instantiate --add-root \"$TMPDIR/smoke.drv\" --indirect -E '\n"                         \
+    "    derivation {\n"                                                                           \
+    "      name = \"farm-smoke\";\n"                                                               \
+    "      system = builtins.getEnv \"FARM_SYSTEM\";\n"                                            \
+    "      builder = \"/bin/sh\";\n"                                                               \
+    "      args = [ \"-c\" \"echo fine > $out\" ];\n"                                              \
+    "      salt = builtins.getEnv \"TMPDIR\";\n"                                                   \
+    "    }' >/dev/null\n"                                                                          \
+    "  nix-store --realise \"$(readlink \"$TMPDIR/smoke.drv\")\"\n"                                \
+    "fi\n"                                                                                         \
+    "if command -v flox >/dev/null; then flox --version; fi\n"
+
 static const char smoke_command[] =
     "set -e\n"
-    "echo \"$FARM_PROJECT $FARM_BRANCH: $(git log -1 --format='%h %s')\"\n"
-    "uname -srm\n"
-    "if command -v nix-instantiate >/dev/null; then\n"
-    "  nix-store --version\n"
-    "  group=$(nix --extra-experimental-features nix-command show-config 2>/dev/null |\n"
-    "    sed -n 's/^build-users-group = //p')\n"
-    "  if [ \"$(id -u)\" = 0 ] && [ \"$group\" ] && ! grep -q \"^$group:\" /etc/group; then\n"
-    "    echo \"group $group does not exist, and nix needs it to build as root: farm-worker doctor "
-    "says how to make it\" >&2\n"
-    "    exit 1\n"
-    "  fi\n"
-    "  nix-instantiate --add-root \"$TMPDIR/smoke.drv\" --indirect -E '\n"
-    "    derivation {\n"
-    "      name = \"farm-smoke\";\n"
-    "      system = builtins.getEnv \"FARM_SYSTEM\";\n"
-    "      builder = \"/bin/sh\";\n"
-    "      args = [ \"-c\" \"echo fine > $out\" ];\n"
-    "      salt = builtins.getEnv \"TMPDIR\";\n"
-    "    }' >/dev/null\n"
-    "  nix-store --realise \"$(readlink \"$TMPDIR/smoke.drv\")\"\n"
-    "fi\n"
-    "if command -v flox >/dev/null; then flox --version; fi\n";
+    "echo \"$FARM_PROJECT $FARM_BRANCH: $(git log -1 --format='%h %s')\"\n" BUILD_SOMETHING;
+
+/* Whether the host can build at all. No word of a recipe or of a repository is in it, so that its
+ * end is the host's alone: there is no checkout. */
+static const char probe_command[] = "set -e\n"
+                                    "TMPDIR=$PWD\n"
+                                    "export TMPDIR\n"
+                                    "echo fine >\"$TMPDIR/probe\"\n" BUILD_SOMETHING;
 
 bool task_wants_branches(const struct run_options *options)
 {
@@ -97,6 +106,13 @@ static void resolve_smoke(struct shell *shell, const struct run_options *options
         answer->problem = "no branch of this farm has packages, so there is nothing to check out";
 }
 
+/* A task without a checkout is of no project. */
+static void name_host(struct plan_item *item, const struct run_options *options)
+{
+    item->variant.project = "farm";
+    item->variant.branch = options->worker;
+}
+
 /* Turns "clean 161061273600 dry-run" into the command to run on the host; the attempt's shell has
  * both variables. */
 static void resolve_clean(struct shell *shell, const struct run_options *options,
@@ -110,8 +126,18 @@ static void resolve_clean(struct shell *shell, const struct run_options *options
     answer->items_count = 1;
     shape_init(&plan_item_shape, answer->items);
     make_item(answer->items, CLEAN, worker_system(shell, options->worker), command, CLEAN_MS_MAX);
-    answer->items->variant.project = "farm";
-    answer->items->variant.branch = options->worker;
+    name_host(answer->items, options);
+}
+
+static void resolve_probe(struct shell *shell, const struct run_options *options,
+                          struct discover_answer *answer)
+{
+    answer->items = arena_new(&shell->arena, sizeof *answer->items);
+    answer->items_count = 1;
+    shape_init(&plan_item_shape, answer->items);
+    make_item(answer->items, TASK_PROBE, worker_system(shell, options->worker), probe_command,
+              SMOKE_MS_MAX);
+    name_host(answer->items, options);
 }
 
 void task_resolve(struct shell *shell, const struct run_options *options,
@@ -121,6 +147,8 @@ void task_resolve(struct shell *shell, const struct run_options *options,
         return;
     if (task_wants_branches(options))
         resolve_smoke(shell, options, answer);
+    else if (strcmp(options->task, TASK_PROBE) == 0)
+        resolve_probe(shell, options, answer);
     else
         resolve_clean(shell, options, answer);
 }

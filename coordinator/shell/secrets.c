@@ -118,6 +118,7 @@ int secret_read(const char *home, const char *name, struct buf *out, struct err 
 {
     if (check_secret_name(name, err))
         return -1;
+    buf_reserve(out, 3 * LIMIT_SECRET_BYTES); /* a buffer that grows leaves a copy */
     struct arena arena = {0};
     size_t from = out->size;
     struct places places = places_of(home, name, &arena);

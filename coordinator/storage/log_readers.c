@@ -90,8 +90,7 @@ static void drop_reader(struct log_readers *readers, size_t at)
 
 static bool may_read(const struct log_readers *readers, const char *public_key)
 {
-    enum role role = readers->role_of(readers->role_context, public_key);
-    return role == ROLE_VIEWER || role == ROLE_OPERATOR || role == ROLE_ADMIN;
+    return role_covers(readers->role_of(readers->role_context, public_key), ROLE_VIEWER);
 }
 
 static bool too_many_readers(const struct log_readers *readers, const char *public_key)

@@ -6,6 +6,7 @@
  */
 #include "proto/base/io.h"
 
+#include "proto/base/beneath.h"
 #include "proto/base/hex.h"
 
 #include <assert.h>
@@ -143,13 +144,9 @@ int io_may_replace(const char *path, struct err *err)
         return errno == ENOENT ? 0 : err_set(err, "cannot look at %s: %s", path, strerror(errno));
     if (S_ISREG(about.st_mode))
         return 0;
-    const char *kind = S_ISLNK(about.st_mode)    ? "a link"
-                       : S_ISDIR(about.st_mode)  ? "a folder"
-                       : S_ISFIFO(about.st_mode) ? "a FIFO"
-                       : S_ISSOCK(about.st_mode) ? "a socket"
-                                                 : "a device";
     return err_set(err, "%s is %s, which is not replaced by a file: name a regular file%s", path,
-                   kind, S_ISLNK(about.st_mode) ? ", for example the one it leads to" : "");
+                   beneath_kind(about.st_mode),
+                   S_ISLNK(about.st_mode) ? ", for example the one it leads to" : "");
 }
 
 /* Writes the temporary file `temporary` (a mkostemp template) and renames it to `path`. */
@@ -263,45 +260,78 @@ int io_make_folders(const char *path, mode_t mode, struct err *err)
 }
 
 /* Folders nested deeper than this are first moved to the top of the tree, so that no tree, however
- * deep, uses up our descriptors. */
+ * deep, uses up our descriptors or our stack. */
 enum { REMOVE_DEPTH = 100 };
 
 struct removal {
-    int top;        /* the folder to remove; deep folders are moved into it */
-    unsigned moved; /* number of moved folders, for their names */
-    bool again;     /* a folder was moved: read the top again */
+    int top;    /* the folder to remove; deep folders are moved into it */
+    bool again; /* a folder was moved: read the top again */
 };
 
 static int empty_folder(struct removal *removal, int fd, int depth);
 
-/* Opens a folder to empty it. The owner of a folder of mode 000 may not read it, but may change the
- * mode: through an O_PATH descriptor, so that nobody can put a link in its place meanwhile. */
-static int open_own_folder(int parent, const char *name)
+enum { READ_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+
+/* Makes a folder ours to read and empty; owns and closes `found`, an O_PATH descriptor, so that
+ * nobody can put a link in its place meanwhile. */
+static int open_found_folder(int found)
 {
-    enum { READ = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
     char path[64];
-    int fd = openat(parent, name, READ);
-    if (fd >= 0 || errno != EACCES)
-        return fd;
-    int found = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (found < 0)
-        return -1;
     snprintf(path, sizeof path, "/proc/self/fd/%d", found);
-    fd = chmod(path, S_IRWXU) == 0 ? openat(found, ".", READ) : -1;
+    int fd = chmod(path, S_IRWXU) == 0 ? openat(found, ".", READ_FOLDER) : -1;
     int reason = errno;
     close(found);
     errno = reason;
     return fd;
 }
 
+/* Opens a folder to empty it. The owner of a folder of mode 000 may not read it, but may change the
+ * mode. What another file system has there (FUSE may answer never) is not ours to remove. */
+static int open_own_folder(int parent, const char *name)
+{
+    int fd = beneath_open_at(parent, name, READ_FOLDER, 0);
+    if (fd >= 0 || errno != EACCES)
+        return fd;
+    int found = beneath_open_at(parent, name, O_PATH | O_DIRECTORY, 0);
+    return found < 0 ? -1 : open_found_folder(found);
+}
+
+/* The top's path may lead through links. */
+static int open_top_folder(const char *path)
+{
+    int fd = open(path, READ_FOLDER);
+    if (fd >= 0 || errno != EACCES)
+        return fd;
+    int found = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return found < 0 ? -1 : open_found_folder(found);
+}
+
+/* Some build systems make their caches read-only. */
+static void make_writable(int fd)
+{
+    struct stat here;
+    if (fstat(fd, &here) == 0 && (here.st_mode & S_IRWXU) != S_IRWXU)
+        fchmod(fd, (here.st_mode & 07777) | S_IRWXU);
+}
+
+/* Under a name that nobody can have taken before. To move a folder it must be writable itself. */
+static int move_to_top(struct removal *removal, int parent, const char *name)
+{
+    char place[40] = ".farm-deep-";
+    int fd = open_own_folder(parent, name);
+    if (fd < 0)
+        return -1;
+    make_writable(fd);
+    close(fd);
+    io_random_hex(place + strlen(place), 8);
+    removal->again = true;
+    return renameat(parent, name, removal->top, place);
+}
+
 static int remove_folder(struct removal *removal, int parent, const char *name, int depth)
 {
-    if (depth >= REMOVE_DEPTH) {
-        char place[32];
-        snprintf(place, sizeof place, ".farm-deep-%u", removal->moved++);
-        removal->again = true;
-        return renameat(parent, name, removal->top, place);
-    }
+    if (depth >= REMOVE_DEPTH)
+        return move_to_top(removal, parent, name);
     int fd = open_own_folder(parent, name);
     if (fd < 0)
         return -1;
@@ -321,10 +351,7 @@ static int remove_entry(struct removal *removal, int parent, const char *name, i
 /* Removes the contents of a folder; owns and closes `fd`. Sets errno on failure. */
 static int empty_folder(struct removal *removal, int fd, int depth)
 {
-    struct stat here;
-    /* Some build systems make their caches read-only. */
-    if (fstat(fd, &here) == 0 && (here.st_mode & S_IRWXU) != S_IRWXU)
-        fchmod(fd, (here.st_mode & 07777) | S_IRWXU);
+    make_writable(fd);
     DIR *folder = fdopendir(fd);
     if (!folder) {
         close(fd);
@@ -359,7 +386,7 @@ int io_remove_tree(const char *path, struct err *err)
         return 0;
     int top = -1, result = -1;
     if (errno == EISDIR || errno == EPERM)
-        top = open_own_folder(AT_FDCWD, path);
+        top = open_top_folder(path);
     if (top >= 0) {
         result = remove_whole(top, path);
         int reason = errno;

@@ -14,10 +14,11 @@
  * that can do without the file calls one of the next two. */
 int io_read_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
     __attribute__((nonnull, warn_unused_result));
-/* The one door to a file that a build, a person or another program may have written: tells a file
- * that is absent from one that is refused. Refused are a link, a device or another thing that is no
- * regular file, one of more than `bytes_max` bytes, and one that cannot be read; err then has the
- * reason. A file that is absent leaves `out` and err as they are. What is read is appended. */
+/* For a file that a person or another program may have written (what a build can reach is read by
+ * proto/base/beneath.h alone): tells a file that is absent from one that is refused. Refused are a
+ * link, a device or another thing that is no regular file, one of more than `bytes_max` bytes, and
+ * one that cannot be read; err then has the reason. A file that is absent leaves `out` and err as
+ * they are. What is read is appended. */
 enum io_found { IO_REFUSED = -1, IO_READ, IO_ABSENT };
 enum io_found io_find_file(const char *path, size_t bytes_max, struct buf *out, struct err *err)
     __attribute__((warn_unused_result));
@@ -35,7 +36,8 @@ int io_may_replace(const char *path, struct err *err);
 int io_write_all(int fd, const void *data, size_t size, struct err *err);
 /* mkdir -p. */
 int io_make_folders(const char *path, mode_t mode, struct err *err);
-/* rm -rf: never follows links or leaves `path`. Succeeds if there is no such path. */
+/* rm -rf: never follows links, leaves `path` or enters another file system; copes with folders of
+ * mode 000 and of any depth, with at most 100 descriptors. Succeeds if there is no such path. */
 int io_remove_tree(const char *path, struct err *err);
 /* Removes the files below `folder` whose names end in `suffix`, at any depth, as far as it can. */
 void io_remove_suffixed(const char *folder, const char *suffix);

@@ -158,6 +158,13 @@ void buf_clear(struct buf *buf)
         buf->data[0] = '\0';
 }
 
+void buf_wipe(struct buf *buf)
+{
+    if (buf->data)
+        explicit_bzero(buf->data, buf->capacity);
+    buf_release(buf);
+}
+
 void buf_release(struct buf *buf)
 {
     free(buf->data);

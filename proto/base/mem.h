@@ -59,5 +59,7 @@ void buf_print(struct buf *buf, const char *format, ...) __attribute__((format(p
 void buf_reserve(struct buf *buf, size_t more); /* room for `more` bytes beyond size */
 void buf_clear(struct buf *buf);                /* size 0, memory kept */
 void buf_release(struct buf *buf);              /* memory freed, ready for use again */
+/* The same, of a secret: its bytes are overwritten first. One that grew left copies: reserve. */
+void buf_wipe(struct buf *buf);
 
 #endif

@@ -180,7 +180,7 @@ other_host() {
 	wait_until 30 built_at_least 1
 	echo s3cr3t | farm secret set shelf
 	farm backup "$top/monday.tar"
-	run farm move --program "$bin/farm" farm@there.example
+	run farm_result move --program "$bin/farm" farm@there.example
 	[ "$status" -eq 0 ]
 	says "$there"
 	refuses 3 "moved to farm@there.example" farm up --no-worker

@@ -42,6 +42,15 @@ slots_are() {
 	[ "$status" -eq 0 ]
 	says "1 ok, 0 failed, 1 published"
 	[ "$(find "$top/cache" -name '*.narinfo' | wc -l)" -ge 1 ]
+	run -0 farm target set shelf order='cuda-*,main'
+	says "targets.shelf.collisions: order, was refuse"
+	grep -A 6 'name: "shelf"' "$FARM_HOME/farm.yaml" | grep -qxF '    order: ["cuda-*", "main"]'
+	run -0 farm target set shelf collisions=versions
+	says "targets.shelf.collisions: versions, was order"
+	run ! grep -q '^ *order:' "$FARM_HOME/farm.yaml"
+	refuses 3 "farm.yaml was not changed" farm target set shelf collisions=loudest
+	refuses 3 "nothing named board" farm target set board collisions=newest
+	refuses 2 "is not collisions=POLICY" farm target set shelf colour=red
 	refuses 3 "two targets have the name" farm target add shelf --cache "file://$top/c2" --branches x
 	run -0 farm worker set local publish=no
 	wait_until 20 publishes local false

@@ -292,7 +292,9 @@ empty_farm() {
 	says 'smoke task: ok'
 
 	# Again with the same key: the same host, nothing to do. With another key: used up.
-	run -0 worker join --token "$token" --no-service
+	run -0 worker join --token - --no-service <<<"$token"
+	run -1 worker join --token - --no-service </dev/null
+	says 'standard input is empty'
 	run -1 "$bin/farm-worker" join --token "$token" --home "$top/second" --no-service
 	says 'already used'
 	[ "$(farm_rows token list | jq -r '.[0].state')" = used ]
@@ -355,7 +357,7 @@ is_expired() {
 	teammate() {
 		timeout 60 "$bin/farm" --home "$top/teammate" "$@"
 	}
-	run -0 teammate join --token "$token"
+	run -0 teammate join --token - <<<"$token"
 	says 'as viewer ann'
 	run -0 teammate status
 	says 'run 1 is closed'

@@ -112,24 +112,69 @@ has() {
 	farm logs 3/compile-error | grep -a '^installed '
 }
 
-@test "a host that lacks what two packages need is quarantined; one package alone may be wrong about it" {
+@test "two packages that say that the host lacks something have it probed; a host that builds goes on" {
 	attempts_max=1 retry_delay=1h project
 	run farm rebuild no-feature
 	[ "$status" -eq 1 ]
 	has wrong-host $short-avx2-no-feature
-	farm_rows worker list | jq -e '.[0].state == "online"'
+	run ! probe_is 2 open # one package alone may be wrong about it
 	# Another package that this host cannot build, for a reason of its own.
 	run farm rebuild wrong-platform
 	[ "$status" -eq 1 ]
 	has wrong-host $short-avx2-wrong-platform
-	farm_rows worker list | jq -e '.[0].state == "quarantined"'
-	farm rebuild --detach sm90-avx2-noisy
-	wait_until 30 run_is open
-	run farm why sm90-avx2-noisy
-	says "quarantined: 2 packages found that it does not have what it claims"
-	farm worker resume one
-	wait_until 60 run_is closed
+	wait_until 60 probe_is 3 closed
+	farm_rows worker list | jq -e '.[0].state == "online"'
+	farm rebuild sm90-avx2-noisy
 	ended_as "1 ok, 0 failed, 0 published"
+}
+
+# probe_is RUN STATE
+probe_is() {
+	farm_result status "$1" | jq -e --arg state "$2" '.run.task == "probe" and .run.state == $state'
+}
+
+# Recipes that print what would touch others if it were believed. One host, so that nobody else can
+# take what it is kept from.
+@test "what a recipe prints decides about its own job: the other jobs run on" {
+	local checkout=$top/checkout name line
+	git clone --quiet "$repository" "$checkout"
+	while read -r name line; do
+		cat >"$checkout/.flox/pkgs/liar-$name.nix" <<-EOT
+			{ }: derivation {
+			  name = "liar-$name"; system = builtins.currentSystem; builder = "/bin/sh";
+			  args = [ "-c" "echo '$line' >&2; exit 1" ];
+			}
+		EOT
+	done <<-'EOT'
+		illegal bash: line 1: 7 Illegal instruction (core dumped)
+		exec ./probe: cannot execute: Exec format error
+		march cc1: error: bad value (armv9-a) for -march= switch
+		option gcc: error: unrecognized command-line option -mavx2
+		disk cc1: fatal error: error writing to /tmp/x.s: No space left on device
+		quota cp: error writing: Disk quota exceeded
+		token ERROR: 401 Unauthorized: no
+		denied ERROR: 403 Forbidden: You are not permitted to write to this catalog.
+		feature Reason: required system or feature not available
+		daemon error: Nix daemon disconnected unexpectedly
+		killed gcc: fatal error: Killed signal terminated program cc1plus
+	EOT
+	git -C "$checkout" add --all
+	git -C "$checkout" commit --quiet --message "Tell lies"
+	git -C "$checkout" push --quiet
+	attempts_max=1 retry_delay=1h project
+	sed -i "s|^    builder: nix|&\n    system: $here-linux|" "$FARM_HOME/farm.yaml"
+	farm config reload
+	FARM_TIMEOUT_S=200 run farm rebuild 'package=liar-*'
+	echo "$output"
+	[ "$status" -eq 1 ]
+	job_is liar-feature cause wrong-host
+	job_is liar-disk cause disk-full
+	farm_rows worker list | jq -e '.[0].state == "online"'
+	run farm status --all
+	[[ $output != *clean* ]]
+	farm rebuild sm90-avx2-noisy
+	ended_as "1 ok, 0 failed, 0 published"
+	farm_rows worker list | jq -e '.[0].state == "online"'
 }
 
 # The host's nix-daemon and pressure are made up, below $top/host; the recipe changes them.
@@ -172,11 +217,32 @@ has() {
 	says "attempt 1: out of memory, the kernel killed 2 of nix-daemon's processes; at the end all processes of the host waited for memory 40 %"
 }
 
-@test "a quarantined host comes back through a job that ends well" {
+@test "a host that cannot build anything is quarantined by the farm's own probe, and comes back by it" {
+	local tools=$top/tools
+	# nix-store does not build the farm's own derivation for as long as $top/broken is there.
+	mkdir -p "$tools"
+	cat >"$tools/nix-store" <<-EOT
+		#!/bin/sh
+		case " \$* " in *" --realise "*-farm-smoke.drv*) ! test -e $top/broken || { echo "error: boom" >&2; exit 1; } ;; esac
+		exec $(command -v nix-store) "\$@"
+	EOT
+	chmod +x "$tools/nix-store"
+	PATH=$tools:$PATH
+	touch "$top/broken"
 	attempts_max=1 retry_delay=1s project
 	run farm rebuild 'package=*-no-feature,*-wrong-platform'
 	[ "$status" -eq 1 ]
-	farm_rows worker list | jq -e '.[0].state | . == "quarantined" or . == "probation"'
+	wait_until 60 worker_is quarantined probation
+	farm_rows worker list | jq -e '.[0].reason | contains("a probe of the farm'"'"'s own failed here: ")'
+	rm "$top/broken"
+	wait_until 60 worker_is online
 	farm rebuild sm90-avx2-noisy
-	farm_rows worker list | jq -e '.[0].state == "online"'
+	ended_as "1 ok, 0 failed, 0 published"
+}
+
+# worker_is STATE...: the only one.
+worker_is() {
+	local state
+	state=$(farm_rows worker list | jq -r '.[0].state')
+	[[ " $* " == *" $state "* ]]
 }

@@ -202,7 +202,7 @@ publications_held() {
 	says denied
 	run farm why 1
 	says "1 publication: denied: "
-	says "1 held with their account until its secret is set; builds go on"
+	says "1 held until the secret of their account is set; builds go on"
 }
 
 @test "the token is nowhere: not in logs, not in the journal, not in a command line" {

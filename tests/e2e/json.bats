@@ -19,11 +19,10 @@ teardown() {
 	farm_teardown
 }
 
-# Commands that need another host, or an outcome that is not known: who runs them with --json.
+# Commands that need another host: where they run with --json.
 declare -gA elsewhere=(
-	[worker add]='the next test: refused' [worker upgrade]='the next test: refused'
-	[worker tunnel]='never ends' [move]='the next test: refused'
-	[settle]='the next test: refused' [release]='the next test: refused'
+	[worker add]='ssh.bats: a tunnel through a jump host' [worker upgrade]='ssh.bats: a worker is upgraded'
+	[worker tunnel]='never ends; the next test: refused' [move]='backup.bats: the coordinator moves'
 )
 
 # answers COMMAND...: it succeeds, in one envelope; the result in $answer.
@@ -62,6 +61,8 @@ has() {
 	has '.projects | length == 2'
 	answers project remove second --home "$mine"
 	answers target add shelf --cache "file://$top/cache" --branches main --home "$mine"
+	answers target set shelf collisions=newest --home "$mine"
+	has '.text | startswith("farm.yaml is fine")'
 
 	answers config check
 	has '.text | startswith("farm.yaml is fine")'
@@ -134,6 +135,20 @@ has() {
 	has '.notices | type == "array"'
 	answers notice test
 	has '.told == ["nobody"]'
+
+	# Nobody knows what became of it: its host is gone.
+	answers rebuild "$filter" --force
+	local built publication
+	built=$(jq .run.run <<<"$answer")
+	answers release "$built"
+	kill_hard worker-one
+	wait_until 60 workers_online 0
+	answers publish "$built"
+	answers status "$built"
+	publication=$(jq '.run.jobs[0].publication.publication' <<<"$answer")
+	answers settle "$publication" --as published
+	answers status "$built"
+	has '.run.published.done == 1'
 
 	answers secret set hub <<<"not shown"
 	answers secret list

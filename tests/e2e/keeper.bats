@@ -67,6 +67,7 @@ no_farmd() {
 	run -0 farm status
 	says "the coordinator was restarted 1 time by its keeper"
 	says "after signal 9 (Killed)"
+	farm_result status | jq -e '.restarts | contains("restarted 1 time by its keeper")'
 	touch "$gate"
 	wait_until 30 run_is closed
 	ended_as "1 ok, 0 failed, 0 published"
@@ -239,6 +240,19 @@ at_once() {
 	run -0 farm down
 	says "the coordinator stopped"
 	no_farmd
+}
+
+@test "a coordinator and a keeper that were killed: commands say so at once" {
+	keeper=yes farm_up
+	local began
+	kill_hard keeper
+	kill_hard farmd
+	[ -s "$FARM_HOME/run/endpoints" ]
+	began=$(date +%s)
+	refuses 4 "no coordinator runs in $FARM_HOME" farm status
+	[ $(($(date +%s) - began)) -lt 5 ]
+	run -0 farm up --no-worker
+	farm status --json
 }
 
 @test "down says nothing of a folder that it cannot look at" {

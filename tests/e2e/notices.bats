@@ -125,7 +125,7 @@ nothing_on_its_way() {
 		#!/bin/sh
 		test -e $top/good && exit
 		echo 'ERROR: 401 Unauthorized: no'
-		exit 1
+		exit 77 # the account is refused
 	EOT
 	chmod +x "$top/publish"
 	project "true" "$top/publish" <<-EOT

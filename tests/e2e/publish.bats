@@ -238,6 +238,17 @@ flaky="[ -e \$FARM_TEST_ONCE ] || { : >\$FARM_TEST_ONCE; echo 'curl: (6) Could n
 	says "built, not published: superseded by ${newer:0:12}, published by run 2"
 	farm rebuild --publish --force gpu=sm90 isa=avx2
 	farm_rows ledger | jq -e --arg older "$older" '.[-1].commit == $older'
+	# Of a branch that was rewritten a person decides, however long its history is.
+	git -C "$repository" update-ref refs/heads/main "$older^"
+	rm -rf "$top/checkout"
+	commit_to main "Rewritten" change_two
+	commit_to main "And longer" sh -c 'echo longer >>README.md'
+	run -1 farm rebuild --publish gpu=sm90 isa=avx2
+	says "branch main was rewritten"
+	says "does not have ${older:0:12}"
+	[ "$(shelved)" = "2 torchvision-python313-cuda12_8-sm90-avx2" ]
+	farm rebuild --publish --force gpu=sm90 isa=avx2
+	farm_rows ledger | jq -e --arg tip "$(git -C "$repository" rev-parse main)" '.[-1].commit == $tip'
 }
 
 run_ended() {

@@ -278,7 +278,7 @@ agent() {
 	run -0 add one --accept-new
 	first=$(agent one)
 	old=$(readlink "$top/hosts/one/opt/current")
-	run -0 farm worker upgrade one
+	farm_result worker upgrade one | jq -e '.hosts[0] | .worker == "one" and .done'
 	[ "$(agent one)" = "$first" ]
 
 	# The same programs under another version, as a later release would have.
@@ -344,6 +344,48 @@ tunnel_is_down() {
 	wait_until 60 run_is closed
 	run -0 farm worker remove one
 	wait_until 10 gone "$first"
+}
+
+# The jump host is the only way to a port, as the user's ssh_config says.
+@test "a tunnel through a jump host; slots and heavy slots are set over ssh" {
+	host_up gate
+	local gate=$port
+	host_up one
+	cat >"$HOME/.ssh/config" <<-EOT
+		Host gate
+			HostName 127.0.0.1
+			Port $gate
+		Host inner
+			HostName 127.0.0.1
+			Port $port
+			ProxyJump gate
+	EOT
+	local name
+	for name in gate one; do
+		echo "[127.0.0.1]:$(<"$top/hosts/$name/port") $(cut -d' ' -f1,2 "$top/hosts/$name/key.pub")"
+	done >"$HOME/.ssh/known_hosts"
+	run -0 ssh -o BatchMode=yes inner true
+	# shellcheck disable=SC2046
+	farm_result worker add "$user@inner" --name one --prefix "$top/hosts/one/opt" \
+		--worker-home "$top/hosts/one/worker" $(as_us) --tunnel >"$top/added"
+	jq -e '.hosts[0] | .worker == "one" and .done' "$top/added"
+	grep -q '^connect tcp://127.0.0.1:17' "$top/hosts/one/worker/worker.conf"
+	wait_until 30 tunnel_state open
+	[ "$(sessions_of gate)" -ge 1 ]
+	run -0 farm worker set one slots=3 heavy=2
+	grep -qx 'heavy 2' "$top/hosts/one/worker/worker.conf"
+	wait_until 20 slots_of one 3
+	run -0 farm worker remove one
+}
+
+# sessions_of NAME: connections to its sshd.
+sessions_of() {
+	ss -Htn state established "sport = :$(<"$top/hosts/$1/port")" | wc -l
+}
+
+slots_of() {
+	farm_rows worker list | jq -e --arg name "$1" --argjson slots "$2" \
+		'.[] | select(.worker == $name) | .slots == $slots'
 }
 
 @test "the coordinator itself on another host" {

@@ -128,7 +128,7 @@ static void check_prepare(struct play *play, const struct agent_effect *effect)
     *task =
         (struct task){.listed = true, .folder_wanted = true, .may_publish = host_may_publish(play)};
     shape_copy(&order_shape, &task->order, effect->order, &play->history);
-    task->order.secret = (struct bytes){0}; /* never stored */
+    assert(effect->order->secret.size == 0);
     task->order.bundle = (struct bytes){0};
 }
 
@@ -139,7 +139,7 @@ static void check_start(struct play *play, const struct agent_effect *effect)
     assert(effect->phase > task->phase);
     assert(agent_wants_phase(effect->order, effect->phase));
     assert(effect->phase != PHASE_PUBLISH || task->may_publish);
-    assert(effect->order->secret.size == 0 || !task->found);
+    assert(effect->order->secret.size == 0);
     task->phase = effect->phase;
     task->supervised = true;
     task->killed = false;

@@ -4,7 +4,7 @@
 # asks for diagnostics only, so it takes seconds.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-need_llvm clang
+need_release clang
 need jq
 
 # What gcc was told, without what only gcc knows and without outputs.
@@ -13,8 +13,8 @@ jq -r 'unique_by(.file)[] | select(.file | contains(".pb-c.") | not) | .director
 	while read -r folder && read -r file && read -r command; do
 		command=$(sed -E 's/^[^ ]+ //; s/ -o [^ ]+//; s/ -c / /' <<<"$command")
 		# gcc's warning options are not all clang's.
-		printf 'cd %q && clang -fsyntax-only -Wno-unknown-warning-option %s || echo "%s:1: clang refuses it"\n' \
-			"$folder" "$command" "$file"
+		printf 'cd %q && %s -fsyntax-only -Wno-unknown-warning-option %s || echo "%s:1: clang refuses it"\n' \
+			"$folder" "$tool" "$command" "$file"
 	done | xargs -d '\n' -P "$(nproc)" -n 1 sh -c 2>&1 | grep -E '(warning|error):|refuses' |
 	sed "s,^$source_dir/,," >"$binary_dir/clang.txt" || true
 findings <"$binary_dir/clang.txt"

@@ -21,7 +21,7 @@ for archive in "${archives[@]}"; do
 	}
 done
 
-pure='^(mem(cmp|cpy|move|set|chr)|str(cmp|ncmp|len|chr|rchr|cpy|str|spn|cspn)|free|malloc|calloc|realloc'
+pure='^((__)?explicit_bzero(_chk)?|mem(cmp|cpy|move|set|chr)|str(cmp|ncmp|len|chr|rchr|cpy|str|spn|cspn)|free|malloc|calloc|realloc'
 pure+='|v?snprintf|__assert_fail|__mem(cpy|move|set)_chk|__v?snprintf_chk|__stack_chk_fail'
 # What compilers put in for sanitizers and coverage.
 pure+='|__(asan|ubsan|tsan|gcov|sanitizer|llvm)_.*|_GLOBAL_OFFSET_TABLE_)$'

@@ -96,18 +96,25 @@ need() {
 	}
 }
 
-# What clang's tools say differs between their releases, and the tree agrees with one: Debian 12's.
-llvm_release=14
+# What these say differs between their releases, and the tree agrees with one: Debian 12's.
+declare -A releases=([clang]=14 [clang-format]=14 [clang-tidy]=14 [shellcheck]=0.9)
 
-# need_llvm TOOL: of that release.
-need_llvm() {
-	local release
+# need_release TOOL: of that release. Leaves its name in $tool: TOOL, or the one that is named after the
+# release, which Debian has beside a newer one.
+need_release() {
+	local release=${releases[$1]} name found=''
+	for name in "$1-$release" "$1"; do
+		command -v "$name" >/dev/null || continue
+		found=$("$name" --version | sed -nE '/version/{s/^.*version:? ([0-9.]+).*/\1/p;q}')
+		[[ $found. != "$release".* ]] || {
+			# shellcheck disable=SC2034 # for those who source this
+			tool=$name
+			return
+		}
+	done
 	need "$1"
-	release=$("$1" --version | sed -n 's/.*version \([0-9]*\)\..*/\1/p' | head -n 1)
-	[ "$release" = "$llvm_release" ] || {
-		echo "skipped: $1 is of release ${release:-unknown} here; the tree is written for $llvm_release (Debian 12)"
-		exit 77
-	}
+	echo "skipped: $1 is of release ${found:-unknown} here; the tree is written for $release (Debian 12)"
+	exit 77
 }
 
 verdict() {

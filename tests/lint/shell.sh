@@ -3,15 +3,15 @@
 # shell.sh - shellcheck finds nothing in our scripts, and no test waits for time to pass.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-need shellcheck
+need_release shellcheck
 
 mapfile -t scripts < <(shell_files | grep -vE '\.(bats|bash)$' | sort -u | of_interest)
 mapfile -t tests < <(files '*.bats' '*.bash' | of_interest)
-findings < <(printf '%s\n' "${scripts[@]}" | xargs -r shellcheck --format=gcc || true)
+findings < <(printf '%s\n' "${scripts[@]}" | xargs -r "$tool" --format=gcc || true)
 # What `load` brings and what it uses is not seen across files; texts for another shell are single-
 # quoted on purpose.
 findings < <(printf '%s\n' "${tests[@]}" |
-	xargs -r shellcheck --format=gcc --shell=bats --exclude=SC2154,SC2034,SC2016,SC1091 || true)
+	xargs -r "$tool" --format=gcc --shell=bats --exclude=SC2154,SC2034,SC2016,SC1091 || true)
 
 # A pause of wait_until between two looks is fine; a build that takes its time is a fixture's.
 findings < <(grep -nE '^[[:blank:]]*(sleep|usleep) ' "${tests[@]}" /dev/null | grep -v '^tests/e2e/farm.bash:' |

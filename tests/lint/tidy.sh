@@ -16,7 +16,7 @@
 # sanitizers; and they may use what is not good enough for a program (rand, atoi).
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-need_llvm clang-tidy
+need_release clang-tidy
 need jq
 
 part=${1:-0} parts=${2:-1}
@@ -36,7 +36,7 @@ compile_commands() {
 
 # What every verdict depends on.
 surroundings() {
-	clang-tidy --version
+	"$tool" --version
 	cat .clang-tidy
 	declare -f compile_commands look_at
 	if command -v dpkg-query >/dev/null; then
@@ -92,7 +92,7 @@ look_at() {
 	[[ $file != tests/* ]] ||
 		checks="-clang-analyzer-*,-cert-msc3*,-cert-msc5*,-cert-err34-c,-bugprone-integer-division,-bugprone-suspicious-missing-comma"
 	# gcc's flags are not all clang's.
-	if clang-tidy --quiet -p "$work" --checks="$checks" --extra-arg=-Wno-unknown-warning-option \
+	if "$tool" --quiet -p "$work" --checks="$checks" --extra-arg=-Wno-unknown-warning-option \
 		"$source_dir/$file" >"$work/said" 2>/dev/null; then
 		mv "$work/said" "$cache/$key"
 	else

@@ -37,7 +37,7 @@ static const struct bug bugs[] = {
     {SEEDED_OVERCOMMIT_MEMORY, "overcommit-memory", 11, "memory reservations are not looked at"},
     {SEEDED_ADOPT_OVER_LEASE, "adopt-over-lease", 59,
      "an attempt is adopted by a job that has one"},
-    {SEEDED_EXPORT_DROPS_HELD, "export-drops-held", 20,
+    {SEEDED_EXPORT_DROPS_HELD, "export-drops-held", 58,
      "an export forgets that publications are held"},
     {SEEDED_UNSURE_IS_FAILED, "unsure-is-failed", 25,
      "a publish that may have happened is repeated"},
@@ -60,7 +60,7 @@ static const struct bug bugs[] = {
     {SEEDED_CLEAR_BY_ANY, "clear-by-any", 2, "any end there clears a suspected host"},
     {SEEDED_HOLD_UNSEEN, "hold-unseen", 291, "held jobs are looked at beside ready ones only"},
     {SEEDED_ONE_WITNESS, "one-witness", 363, "a family is given up for one that failed"},
-    {SEEDED_ONE_HOST, "one-host", 435, "a family is given up on the word of one host"},
+    {SEEDED_ONE_HOST, "one-host", 260, "a family is given up on the word of one host"},
     {SEEDED_KEEP_HELD, "keep-held", 59, "a success releases nobody of its family"},
     {SEEDED_NOTICE_TWICE, "notice-twice", 1, "people are told again what they were told"},
     {SEEDED_NOTICE_FLAPS, "notice-flaps", 77, "each probation of a host is told anew"},
@@ -76,6 +76,10 @@ static const struct bug bugs[] = {
     {SEEDED_FORGET_FAILED_SEND, "forget-failed-send", 11,
      "who cannot be reached counts as connected"},
     {SEEDED_PUBLISH_OLDER, "publish-older", 6, "an older commit is published over a newer one"},
+    {SEEDED_NO_PROBE, "no-probe", 5, "a host that fails everything is not looked at"},
+    {SEEDED_WORDS_QUARANTINE, "words-quarantine", 116, "what logs say quarantines a host"},
+    {SEEDED_WORDS_RESERVE, "words-reserve", 14, "what a log says cleans a host, and reserves it"},
+    {SEEDED_WORDS_HOLD, "words-hold", 69, "what a log says holds an account"},
     {SEEDED_NO_HEARTBEAT, "no-heartbeat", 1, "a worker without orders hears nothing"},
 };
 enum { BUG_COUNT = sizeof bugs / sizeof bugs[0] };

@@ -15,6 +15,7 @@
  *   grant     one unresolved grant a place; one publish at a time        check_publish.c
  *   publish   what is published was built there and passed its check; the ledger tells the truth
  *   hole      a broken host eats three jobs and is quarantined            check_promise.c
+ *   words     what only a log says changes nothing for others
  *   hold      a held job is released, or goes on, or has its witnesses
  *   notice    a thing is said once as long as it is so
  *   durable   nothing is sent that is not committed                      check_shell.c

@@ -47,6 +47,7 @@ void check_capacity(struct world *world, const struct record *record)
         load.slots + 1 > has->slots                         ? "slots"
         : needs->heavy && load.heavy + 1 > has->heavy_slots ? "heavy slots"
         : needs->memory_bytes && load.memory + needs->memory_bytes > has->memory_bytes ? "memory"
+        : facts_is_probe(facts, job->run) ? NULL /* tasks need no room */
         : load.disk + needs->disk_bytes + world->swarm.policy.disk_floor_bytes >
                 has->filesystems[0].free_bytes
             ? "disk"

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* check_promise.c - hole, hold, notice: the guarantees for failing builds.
  *
- * A broken host that fails every build fast gets at most three jobs of different families and is
- * then quarantined; on probation it gets one job at a time. A job that is held because of its
- * family is released as soon as one of the family is built, is tried when the hosts have nothing
- * else to do, and is closed unbuilt only after two witnesses. A notice is sent once while its
- * reason lasts. Each record is checked before it is added to the books; invariants between steps
- * are checked after all records of a step. */
+ * A broken host that fails three jobs of different families fast is probed, and quarantined when
+ * its probe fails; on probation it gets one job at a time. A recipe that prints what is not so
+ * changes nothing for others: no host is quarantined or cleaned for it, and no account is held. A
+ * job that is held because of its family is released as soon as one of the family is built, is
+ * tried when the hosts have nothing else to do, and is closed unbuilt only after two witnesses. A
+ * notice is sent once while its reason lasts. Each record is checked before it is added to the
+ * books; invariants between steps are checked after all records of a step. */
 #include "tests/sim/check.h"
 #include "tests/sim/farmd.h"
+#include "tests/sim/targets.h"
 
 #include <string.h>
 
@@ -24,19 +26,22 @@ static uint32_t live_on(const struct facts *facts, uint64_t worker)
     return live;
 }
 
-/* What speaks against a host is counted against what it may get. */
+/* What was proven against a host is counted against what it may get. */
 static void check_trial(struct world *world, const struct record_lease *lease)
 {
     const struct fact_worker *worker = facts_worker(world->facts, lease->worker);
+    size_t proven = 0;
     if (!worker)
         return;
-    size_t left = worker->state == WORKER_PROBATION      ? 1
-                  : worker->eaten_count == 0             ? SIZE_MAX
-                  : worker->eaten_count < EATEN_MOST - 1 ? EATEN_MOST - worker->eaten_count
-                                                         : 1;
+    for (size_t i = 0; i < worker->eaten_count; i++)
+        proven += worker->eaten[i].proven;
+    size_t left = worker->state == WORKER_PROBATION ? 1
+                  : proven == 0                     ? SIZE_MAX
+                  : proven < EATEN_MOST - 1         ? EATEN_MOST - proven
+                                                    : 1;
     if (live_on(world->facts, lease->worker) >= left)
         world_wrong(world, "hole", "%s is given to %s, which failed %zu in a row and has as many",
-                    token_text(lease->token), worker->name, worker->eaten_count);
+                    token_text(lease->token), worker->name, proven);
 }
 
 static bool has_peer(const struct facts *facts, const struct fact_worker *worker)
@@ -67,6 +72,8 @@ static void count_eaten(struct world *world, const struct record *record)
     if (!worker || facts_evaluates(world->facts, job->run) ||
         (body->outcome != OUTCOME_FAILED && body->outcome != OUTCOME_OK))
         return;
+    bool is_probe = facts_is_probe(world->facts, job->run);
+    worker->probe_eaten = is_probe && was_eaten(world, attempt);
     if (!was_eaten(world, attempt) || !has_peer(world->facts, worker)) {
         worker->eaten_count = 0;
         return;
@@ -74,7 +81,9 @@ static void count_eaten(struct world *world, const struct record *record)
     if (worker->eaten_count == EATEN_MOST)
         memmove(worker->eaten, worker->eaten + 1, --worker->eaten_count * sizeof *worker->eaten);
     worker->eaten[worker->eaten_count++] =
-        (struct fact_eaten){job->item.variant, record->at_ms - attempt->offered_ms < FAST_MS};
+        (struct fact_eaten){job->item.variant, record->at_ms - attempt->offered_ms < FAST_MS,
+                            body->witness != WITNESS_NONE};
+    worker->probe_asked = facts_is_probed(world->facts, worker);
 }
 
 static bool same_family(const struct variant *a, const struct variant *b)
@@ -106,11 +115,13 @@ static void check_holes(struct world *world)
         const struct fact_worker *worker = facts_worker(world->facts, i);
         bool trusted =
             worker && (worker->state == WORKER_ONLINE || worker->state == WORKER_OFFLINE);
-        if (trusted && is_certain(worker))
+        if (trusted && is_certain(worker) && !worker->probe_asked)
             world_wrong(world, "hole",
-                        "%s failed %d jobs in a row that have nothing in common, and is not "
-                        "quarantined",
+                        "%s failed %d jobs in a row that have nothing in common, and is not probed",
                         worker->name, EATEN_MOST);
+        if (trusted && worker->probe_eaten)
+            world_wrong(world, "hole", "a probe failed on %s, and it is not quarantined",
+                        worker->name);
     }
 }
 
@@ -132,6 +143,39 @@ static void check_cleared(struct world *world, uint64_t id)
     if (worker && worker->well <= worker->suspected && !was_vouched_for(world, id))
         world_wrong(world, "hole", "%s is suspected no more, and nothing ended well there",
                     worker->name);
+}
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
+static const struct host *host_named(const struct world *world, const char *name)
+{
+    const struct fact_worker *worker = facts_worker_named(world->facts, name);
+    return worker ? host_of_worker(world, worker->id) : NULL;
+}
+
+/* Only a broken host is quarantined for what failed there (those quarantines end by themselves). */
+static void check_quarantined(struct world *world, const struct record_worker_moved *body)
+{
+    const struct host *host = host_of_worker(world, body->worker);
+    if (body->to == WORKER_QUARANTINED && body->until_ms && host && !host->was_broken)
+        world_wrong(world, "words", "%s is quarantined, and was never broken", host->name);
+}
+
+/* Only a host whose disk was full is cleaned. */
+static void check_cleaned(struct world *world, const struct record_run_submitted *body)
+{
+    const struct host *host = host_named(world, body->options.worker);
+    if (strncmp(body->options.task, "clean", 5) == 0 && host && !host->was_full)
+        world_wrong(world, "words", "%s is cleaned, and was never full", host->name);
+}
+
+/* An account is held only when its target refused it. */
+static void check_account(struct world *world, const struct record_publication *body)
+{
+    const struct fact_publication *publication = facts_publication(world->facts, body->publication);
+    if (publication && body->witness && !targets_refused(world, publication->target.name))
+        world_wrong(world, "words", "publications to %s are held, and it never refused",
+                    publication->target.name);
 }
 
 /* ---- held jobs ------------------------------------------------------------------------------ */
@@ -289,6 +333,15 @@ void check_promises(struct world *world, const struct record *record)
         return;
     case RECORD_ATTEMPT_ENDED:
         count_eaten(world, record);
+        return;
+    case RECORD_WORKER_MOVED:
+        check_quarantined(world, &record->worker_moved);
+        return;
+    case RECORD_RUN_SUBMITTED:
+        check_cleaned(world, &record->run_submitted);
+        return;
+    case RECORD_PUBLICATION_HELD:
+        check_account(world, &record->publication);
         return;
     case RECORD_WORKER_CLEARED:
         check_cleared(world, record->worker_cleared.worker);

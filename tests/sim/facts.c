@@ -84,6 +84,34 @@ struct fact_notice *facts_notice(const struct facts *facts, enum notice_kind kin
     return NULL;
 }
 
+bool facts_is_probe(const struct facts *facts, uint64_t run)
+{
+    const struct fact_run *of = facts_run(facts, run);
+    return of && strcmp(of->options.task, TASK_PROBE) == 0;
+}
+
+bool facts_is_probed(const struct facts *facts, const struct fact_worker *worker)
+{
+    for (size_t i = 0; i < facts->run_room; i++) {
+        const struct fact_run *run = facts_run(facts, i);
+        if (run && !run->over && facts_is_probe(facts, i) &&
+            strcmp(run->options.worker, worker->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+const struct fact_worker *facts_worker_named(const struct facts *facts, const char *name)
+{
+    const struct fact_worker *found = NULL;
+    for (size_t i = 0; i < facts->worker_room; i++) {
+        const struct fact_worker *worker = facts_worker(facts, i);
+        if (worker && strcmp(worker->name, name) == 0)
+            found = worker;
+    }
+    return found;
+}
+
 bool facts_evaluates(const struct facts *facts, uint64_t run)
 {
     const struct fact_run *of = facts_run(facts, run);
@@ -154,6 +182,13 @@ static void add_run(struct facts *facts, const struct record_run_submitted *body
     struct fact_run *run = &facts->runs[body->run];
     *run = (struct fact_run){.id = body->run, .known = true};
     shape_copy(&run_options_shape, &run->options, &body->options, &facts->arena);
+}
+
+static void ask_probe(struct facts *facts, const struct run_options *options)
+{
+    for (size_t i = 0; strcmp(options->task, TASK_PROBE) == 0 && i < facts->worker_room; i++)
+        if (facts_worker(facts, i) && strcmp(facts->workers[i].name, options->worker) == 0)
+            facts->workers[i].probe_asked = true;
 }
 
 static void add_job(struct facts *facts, const struct record_job_planned *body)
@@ -260,11 +295,13 @@ static void maybe_hosts_are_there(struct facts *facts)
         facts->notices[i].over |= facts->notices[i].kind == NOTICE_HOSTS_WANTED;
 }
 
-static bool any_held(const struct facts *facts, const struct target *target)
+/* With a witness, or by words. */
+static bool any_held(const struct facts *facts, const struct target *target, bool by_witness)
 {
     for (size_t i = 0; i < facts->publication_room; i++) {
         const struct fact_publication *at = &facts->publications[i];
         if (at->known && at->held && at->cause != CAUSE_NONE &&
+            (at->witness != WITNESS_NONE) == by_witness &&
             shape_equal(&target_shape, &at->target, target))
             return true;
     }
@@ -275,8 +312,12 @@ static void look_at_notices(struct facts *facts, const struct fact_publication *
 {
     if (!facts->notice_count)
         return;
-    if (!any_held(facts, &publication->target))
-        over(facts, NOTICE_PUBLISHING_HELD, account_of(facts, &publication->target));
+    const char *account = account_of(facts, &publication->target);
+    if (!any_held(facts, &publication->target, true))
+        over(facts, NOTICE_PUBLISHING_HELD, account);
+    if (!any_held(facts, &publication->target, false))
+        over(facts, NOTICE_PUBLISHING_HELD,
+             arena_print(&facts->arena, "%s, by what logs say", account));
     if (!publication->doubt)
         over(facts, NOTICE_PUBLICATION_UNKNOWN,
              arena_print(&facts->arena, "publication %llu", (unsigned long long)publication->id));
@@ -418,7 +459,8 @@ static void ended(struct facts *facts, const struct record_attempt_ended *body)
     job->holder = (struct token){0};
     bool own = body->cause == CAUSE_COMPILE || body->cause == CAUSE_EVAL ||
                body->cause == CAUSE_CONFIG || body->cause == CAUSE_CHECK;
-    if (body->outcome == OUTCOME_FAILED && own && !facts->workers[attempt->worker].on_probation)
+    if (body->outcome == OUTCOME_FAILED && own && !facts->workers[attempt->worker].on_probation &&
+        !facts_is_probed(facts, &facts->workers[attempt->worker]))
         job->faulty = true;
     if (body->outcome == OUTCOME_OK)
         job->result = body->token;
@@ -448,6 +490,7 @@ static void publication_moved(struct facts *facts, const struct record *record)
     }
     publication->granted = false;
     publication->cause = body->cause;
+    publication->witness = body->witness;
     publication->held = kind == RECORD_PUBLICATION_HELD;
     publication->doubt |= kind == RECORD_PUBLICATION_UNKNOWN;
     publication->published = kind == RECORD_PUBLICATION_PUBLISHED;
@@ -530,9 +573,11 @@ void facts_apply(struct facts *facts, const struct record *record)
         return;
     case RECORD_WORKER_CLEARED:
         facts->workers[record->worker_cleared.worker].eaten_count = 0;
+        facts->workers[record->worker_cleared.worker].probe_eaten = false;
         return;
     case RECORD_RUN_SUBMITTED:
         add_run(facts, &record->run_submitted);
+        ask_probe(facts, &record->run_submitted.options);
         add_request(facts, record->run_submitted.request_id, record->run_submitted.run);
         return;
     case RECORD_RUN_OPENED:

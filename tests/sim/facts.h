@@ -67,7 +67,8 @@ struct fact_publication {
     bool known, closed, published, held;
     bool granted;
     bool doubt;       /* an earlier try may have happened */
-    enum cause cause; /* of the newest move */
+    enum cause cause; /* of the newest move, and the next */
+    enum witness witness;
     struct token built_by, token;
     struct target target;
     struct product product;
@@ -83,7 +84,8 @@ struct fact_entry {
 /* What a broken host made of a job. */
 struct fact_eaten {
     struct variant variant;
-    bool fast; /* in less than a minute */
+    bool fast;   /* in less than a minute */
+    bool proven; /* with a witness */
 };
 
 enum { EATEN_MOST = 3 };
@@ -95,6 +97,8 @@ struct fact_worker {
     enum worker_state state;
     struct fact_eaten eaten[EATEN_MOST]; /* the newest, in a row; while others could compare */
     size_t eaten_count;
+    bool probe_asked; /* since the newest of them */
+    bool probe_eaten; /* a probe failed there, since it was last healthy */
     /* By which of all ends (fact_attempt.ended): the newest that ended well there, and the newest
      * that it is suspected for. */
     uint64_t well, suspected;
@@ -159,6 +163,11 @@ struct fact_notice *facts_notice(const struct facts *facts, enum notice_kind kin
 bool facts_given_up(const struct facts *facts, struct token token);
 /* Its jobs are no builds: they tell whether those of another run evaluate. */
 bool facts_evaluates(const struct facts *facts, uint64_t run);
+/* Whether the run is the probe of a host; whether one of this host is open. */
+bool facts_is_probe(const struct facts *facts, uint64_t run);
+bool facts_is_probed(const struct facts *facts, const struct fact_worker *worker);
+/* The newest of this name, or NULL. */
+const struct fact_worker *facts_worker_named(const struct facts *facts, const char *name);
 /* Online, and can be reached. */
 bool facts_is_here(const struct fact_worker *worker);
 /* The newest row of the place of a publication, or NULL. */

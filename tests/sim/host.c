@@ -133,6 +133,7 @@ static void push_ended(struct host *host, const struct folder *folder, enum phas
                                         .supervisor_lost = run->begun && !run->over,
                                         .facts = run->facts,
                                         .cause = run->cause,
+                                        .witness = run->witness,
                                         .detail = "",
                                         .signature = signature_of(host, run),
                                         .lines = "",
@@ -143,6 +144,7 @@ static void push_ended(struct host *host, const struct folder *folder, enum phas
     if (ended->supervisor_lost) {
         ended->facts = (struct exit_facts){.status = -1};
         ended->cause = CAUSE_HOST_LOST;
+        ended->witness = WITNESS_TRUSTED;
     }
     shape_init(&product_shape, &ended->product);
     if (phase == PHASE_BUILD || phase == PHASE_CHECK)
@@ -478,6 +480,27 @@ static enum phase newest_run(const struct folder *folder)
     return PHASE_NONE;
 }
 
+/* Its deeds stay done. */
+static void wipe_folder(struct host *host, struct folder *folder)
+{
+    supervisor_kill(host, folder);
+    folder->wiped |= folder->on_disk;
+    folder->on_disk = folder->has_result = false;
+    folder->log_bytes = 0;
+    folder->phase = PHASE_NONE;
+    memset(folder->runs, 0, sizeof folder->runs);
+    memset(folder->starts, 0, sizeof folder->starts);
+    shape_init(&product_shape, &folder->product);
+}
+
+/* As worker/loop.c does: what is in it is not believed. */
+static void give_up_tampered(struct host *host, struct folder *folder)
+{
+    TRACE(host->world, "host %zu gives up %s: its folder was tampered with", host->index,
+          token_text(folder->token));
+    wipe_folder(host, folder);
+}
+
 void host_agent_start(struct host *host)
 {
     char program[32], instance[32];
@@ -493,6 +516,8 @@ void host_agent_start(struct host *host)
     host->probe_at_ms = host->world->now_ms + host->world->swarm.probe_ms;
     for (size_t i = 0; host->agent && i < host->folder_count; i++) {
         struct folder *folder = host->folders[i];
+        if (folder->on_disk && folder->tampered)
+            give_up_tampered(host, folder);
         if (!folder->on_disk)
             continue;
         folder->phase = newest_run(folder);
@@ -552,19 +577,6 @@ void host_suspend(struct host *host, uint64_t for_ms)
           (unsigned long long)for_ms);
     if (host->suspended_until_ms < host->world->now_ms + for_ms)
         host->suspended_until_ms = host->world->now_ms + for_ms;
-}
-
-/* Its deeds stay done. */
-static void wipe_folder(struct host *host, struct folder *folder)
-{
-    supervisor_kill(host, folder);
-    folder->wiped |= folder->on_disk;
-    folder->on_disk = folder->has_result = false;
-    folder->log_bytes = 0;
-    folder->phase = PHASE_NONE;
-    memset(folder->runs, 0, sizeof folder->runs);
-    memset(folder->starts, 0, sizeof folder->starts);
-    shape_init(&product_shape, &folder->product);
 }
 
 void host_wipe(struct host *host)

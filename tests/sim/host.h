@@ -33,7 +33,9 @@ struct phase_run {
     enum publishing publishing;
     bool reached; /* a publish: its target */
     bool already, rebuilt, unsure;
-    bool eaten; /* it failed because its host is broken */
+    bool eaten;   /* it failed because its host is broken */
+    bool tampers; /* at its end a file of the folder is no file any more */
+    enum witness witness;
 };
 
 enum tail_state {
@@ -67,6 +69,7 @@ struct folder {
     bool built, check_wanted, check_passed;
     bool published; /* this try put it there */
     bool eaten;     /* it failed because the host is broken */
+    bool tampered;  /* what the folder says is refused */
     size_t starts[PHASE_PUBLISH + 1];
 };
 
@@ -85,6 +88,7 @@ struct host {
     char boot_id[24];
     uint64_t suspended_until_ms, starved_until_ms;
     bool disk_full, lies;
+    bool was_full, was_broken;
     enum cause broken; /* why every build fails here, or NONE */
 
     struct folder **folders; /* in order of arrival; removed ones stay, for the checkers */

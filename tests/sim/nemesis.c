@@ -112,6 +112,7 @@ static void disk_fills(struct world *world)
 {
     struct host *host = some_host(world);
     host->disk_full = !host->disk_full;
+    host->was_full = true;
 }
 
 static void wipe(struct world *world)
@@ -184,6 +185,7 @@ static void breaks(struct world *world, const struct event *event)
         return;
     TRACE(world, "host %u is a black hole", event->who);
     world->hosts[event->who]->broken = world->swarm.broken_cause;
+    world->hosts[event->who]->was_broken = true;
 }
 
 void nemesis_begin(struct world *world)

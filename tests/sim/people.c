@@ -81,10 +81,31 @@ static void fill_item(const struct swarm *swarm, struct plan_item *item, unsigne
     fill_target(swarm, item, index);
 }
 
+/* Of a worker that left the farm there is none. */
+static size_t fill_probe(const struct world *world, struct plan_item *item,
+                         const struct run_options *options)
+{
+    const struct fact_worker *worker = facts_worker_named(world->facts, options->worker);
+    if (!worker || !worker->joined)
+        return 0;
+    shape_init(&plan_item_shape, item);
+    item->variant.project = "farm";
+    item->variant.branch = options->worker;
+    item->variant.package = TASK_PROBE;
+    item->variant.system = worker->capabilities.systems[0];
+    item->recipe.builder = BUILDER_COMMAND;
+    item->recipe.check = CHECK_OFF;
+    return 1;
+}
+
 size_t people_plan(const struct world *world, const struct run_options *options,
                    struct plan_item **items, struct arena *arena)
 {
     unsigned first = 0, count = 0, tip = 0;
+    if (strcmp(options->task, TASK_PROBE) == 0) {
+        *items = arena_new(arena, sizeof **items);
+        return fill_probe(world, *items, options);
+    }
     if (*options->task) { /* disks here are full or not whoever cleans */
         *items = NULL;
         return 0;

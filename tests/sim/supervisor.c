@@ -99,6 +99,7 @@ static void reach_target(struct world *world, struct host *host, struct folder *
     }
     if (!targets_accepts(world, folder->order.target.name)) {
         fail(run, CAUSE_AUTH);
+        run->witness = WITNESS_PROBE;
         return;
     }
     /* Forgotten before somebody asked for it to be published: it builds once more, and says so. */
@@ -135,6 +136,17 @@ static void end_run(struct host *host, struct folder *folder, bool writes_exit)
     run->over = writes_exit;
     run->facts.wall_ms = host->world->now_ms - run->begun_ms;
     host_phase_over(host, folder);
+}
+
+/* What the agent makes of a folder that was tampered with (worker/phase/phase.c). */
+static void tamper(struct world *world, struct folder *folder, enum phase phase)
+{
+    struct phase_run *run = &folder->runs[phase];
+    folder->tampered = true;
+    run->cause = CAUSE_CONFIG;
+    run->unsure |= phase == PHASE_PUBLISH;
+    shape_init(&product_shape, &folder->product);
+    TRACE(world, "%s of %s tampers with its folder", phase_names[phase], token_text(folder->token));
 }
 
 static bool ended_well(const struct phase_run *run)
@@ -179,6 +191,8 @@ static void phase_ends(struct world *world, const struct event *event)
         return; /* its end was moved */
     if (event->what == PHASE_PUBLISH && !run->reached && !run->stopped)
         reach_target(world, host, folder); /* it was suspended, and both are due now */
+    if (run->tampers && !world->healed)
+        tamper(world, folder, (enum phase)event->what);
     keep_deeds(folder, (enum phase)event->what);
     folder->eaten |= run->eaten && !run->stopped;
     TRACE(world, "host %zu %s of %s ends: %s", host->index, phase_names[event->what],
@@ -229,8 +243,7 @@ void supervisor_kill(struct host *host, struct folder *folder)
 
 /* ---- begin ---------------------------------------------------------------------------------- */
 
-/* Of each cause about equally often, but that a host is not what it claims to be, which takes it
- * away from everybody. */
+/* Of each cause about equally often. Half of them are words of a log: nothing of it is true. */
 static enum cause bad_build(struct world *world, const struct phase_run *run)
 {
     static const enum cause causes[] = {
@@ -241,6 +254,16 @@ static enum cause bad_build(struct world *world, const struct phase_run *run)
     if (roll_permille(world, run, 10))
         return CAUSE_WRONG_HOST;
     return causes[roll(world, run, sizeof causes / sizeof causes[0])];
+}
+
+/* A recipe that prints what would touch others, if it were believed. */
+static void lie(struct world *world, struct phase_run *run)
+{
+    static const enum cause causes[] = {CAUSE_WRONG_HOST, CAUSE_WRONG_HOST, CAUSE_DISK_FULL,
+                                        CAUSE_OOM,        CAUSE_HARDWARE,   CAUSE_HOST_LOST,
+                                        CAUSE_COMPILE,    CAUSE_AUTH};
+    fail(run, causes[roll(world, run, sizeof causes / sizeof causes[0])]);
+    run->ends_ms = run->begun_ms + between(world, run, 50, 500);
 }
 
 static void go_badly(struct world *world, struct phase_run *run, enum phase phase)
@@ -261,6 +284,7 @@ static void go_badly(struct world *world, struct phase_run *run, enum phase phas
 static void be_eaten(struct host *host, struct phase_run *run)
 {
     fail(run, host->broken);
+    run->witness = host->broken == CAUSE_WRONG_HOST ? WITNESS_TRUSTED : WITNESS_NONE;
     run->eaten = true;
     run->ends_ms = run->begun_ms + between(host->world, run, 50, 500);
 }
@@ -302,6 +326,11 @@ static void plan_publish(struct host *host, struct folder *folder)
     world_in(world, took_ms / 4 + roll(world, run, took_ms / 2 + 1), &event);
 }
 
+static bool is_probe(const struct folder *folder)
+{
+    return strcmp(folder->order.variant.package, TASK_PROBE) == 0;
+}
+
 void supervisor_begin(struct host *host, struct folder *folder, enum phase phase)
 {
     struct world *world = host->world;
@@ -318,12 +347,18 @@ void supervisor_begin(struct host *host, struct folder *folder, enum phase phase
     run->ends_ms = world->now_ms + duration_ms(world, run, phase);
     run->log_bytes = roll(world, run, world->swarm.log_most_bytes + 1);
     run->facts.memory_peak = roll(world, run, 4) << 30;
+    run->tampers = draw_permille(world, CHANCE_TAMPER, run->chance, world->swarm.tamper_permille);
+    run->facts.free_bytes = host->disk_full ? 0 : (uint64_t)100 << 30;
     TRACE(world, "host %zu %s of %s begins", host->index, phase_names[phase],
           token_text(folder->token));
     if (phase == PHASE_PUBLISH)
         plan_publish(host, folder);
     else if (phase == PHASE_BUILD && host->broken != CAUSE_NONE)
         be_eaten(host, run);
+    else if (is_probe(folder))
+        run->ends_ms = run->begun_ms + between(world, run, 200, 2000);
+    else if (!world->healed && swarm_lies(&world->swarm, folder->order.variant.package))
+        lie(world, run);
     else if (!world->healed && roll_permille(world, run, world->swarm.bad_build_permille))
         go_badly(world, run, phase);
     struct event event = event_of(host, folder, phase_ends, phase);

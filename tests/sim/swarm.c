@@ -180,8 +180,16 @@ static void make_families(struct swarm *swarm)
     swarm->items_most = 16;
 }
 
+bool swarm_lies(const struct swarm *swarm, const char *package)
+{
+    return swarm->liars && package[0] == 'p' && (package[1] - '0') % 2 == 1;
+}
+
 void swarm_shape(struct swarm *swarm, uint64_t seed)
 {
+    swarm->liars = seed % 8 == 4;
+    if (swarm->liars && swarm->hosts < 2)
+        swarm->hosts = 2;
     swarm->policy.notices = seed % 4 == 1;
     if (seed % 8 == 5)
         add_black_hole(swarm, seed / 8);
@@ -189,6 +197,8 @@ void swarm_shape(struct swarm *swarm, uint64_t seed)
         make_families(swarm);
     if (seed % 16 == 7)
         make_conn_limit(swarm);
+    if (seed % 8 == 0)
+        swarm->tamper_permille = 150;
     if (seed % 4 == 2)
         make_private(swarm, seed / 4);
 }
@@ -202,5 +212,5 @@ void swarm_print(const struct swarm *swarm, struct buf *out)
     for (int i = 0; i < FAULTS; i++)
         if (swarm_has(swarm, (enum fault)i))
             buf_print(out, "%s,", fault_names[i]);
-    buf_print(out, "\n");
+    buf_print(out, "%s\n", swarm->tamper_permille ? "tampered" : "");
 }

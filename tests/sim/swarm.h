@@ -48,6 +48,7 @@ struct swarm {
     uint32_t private_hosts;   /* of the hosts, the first ones: they may not publish */
     enum cause broken_cause;  /* the first host fails every build for it, fast; NONE: it does not */
     uint64_t broken_after_ms; /* from then on, until all heals */
+    bool liars;               /* some recipes print what is not so (swarm_lies) */
     uint32_t slots, heavy_slots;
     uint32_t packages, items_most; /* of the matrix; of one run */
     uint32_t orgs;
@@ -67,6 +68,7 @@ struct swarm {
     uint64_t log_most_bytes;
     uint32_t bad_build_permille, bad_publish_permille;
     enum cause bad_build_cause; /* of all that fail; NONE: any */
+    uint32_t tamper_permille;   /* phases that replace a file of their attempt's folder */
 
     /* people */
     uint64_t person_every_ms;
@@ -85,6 +87,9 @@ void swarm_draw(struct swarm *swarm, uint64_t *random);
 void swarm_shape(struct swarm *swarm, uint64_t seed);
 /* One line, for a failure's report. */
 void swarm_print(const struct swarm *swarm, struct buf *out);
+
+/* Whether this package's recipe prints what is not so, until all heals. */
+bool swarm_lies(const struct swarm *swarm, const char *package);
 
 static inline bool swarm_has(const struct swarm *swarm, enum fault fault)
 {

@@ -14,6 +14,8 @@ struct targets {
     size_t count, capacity;
     const char *expired[4]; /* orgs whose token is not accepted */
     size_t expired_count;
+    const char *refused[4]; /* orgs whose token was not accepted, once */
+    size_t refused_count;
 };
 
 struct targets *targets_create(void)
@@ -38,9 +40,19 @@ bool targets_accepts(const struct world *world, const char *org)
     return true;
 }
 
+bool targets_refused(const struct world *world, const char *org)
+{
+    for (size_t i = 0; i < world->targets->refused_count; i++)
+        if (strcmp(world->targets->refused[i], org) == 0)
+            return true;
+    return false;
+}
+
 void targets_set_token(struct world *world, const char *org, bool good)
 {
     struct targets *targets = world->targets;
+    if (!good && !targets_refused(world, org) && targets->refused_count < 4)
+        targets->refused[targets->refused_count++] = org;
     if (!good && targets_accepts(world, org) && targets->expired_count < 4)
         targets->expired[targets->expired_count++] = org;
     for (size_t i = targets->expired_count; good && i-- > 0;)

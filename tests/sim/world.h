@@ -102,6 +102,7 @@ enum chance {
     CHANCE_ASK,     /* whether a request is repeated; its number */
     CHANCE_SETTLE,  /* how a person settles; the publication */
     CHANCE_GIVE_UP, /* the deadline of a run; its number among the submitted */
+    CHANCE_TAMPER,  /* whether a phase tampers with its folder; as CHANCE_PHASE */
 };
 /* One id of two. */
 uint64_t joined_id(uint64_t a, uint64_t b);

@@ -270,6 +270,9 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->variant.system = value(&words, "system", "x86_64-linux");
     item->facts.memory_peak = number(&words, "peak", 0);
     item->facts.disk_bytes = number(&words, "used", 0);
+    item->facts.oom_kills = (uint32_t)number(&words, "kills", 0);
+    item->facts.free_bytes = number(&words, "free", 0);
+    item->witness = (enum witness)shape_enum_value(witness_names, value(&words, "by", "none"));
     item->signature = number(&words, "sign", 0);
     item->lines = value(&words, "lines", "");
     item->warning = value(&words, "warning", "");
@@ -437,6 +440,8 @@ static bool read_plan_item(char *text, struct plan_item *item)
     item->claim.rank = (uint32_t)number(&words, "rank", 0);
     item->claim.line = value(&words, "line", "");
     item->claim.depth = number(&words, "depth", 0);
+    item->claim.diverged = value(&words, "diverged", "");
+    item->claim.supersedes = has(&words, "supersedes");
     return has(&words, "rival");
 }
 

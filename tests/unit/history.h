@@ -15,7 +15,8 @@
  *       ITEM of a plan: PACKAGE SYSTEM [project=P] [branch=B] [commit=C] [org=O|cache=C] [secret=S]
  *                       [inputs=H] [pinned] [heavy] [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [cuda=C]
  *                       [check] [problem=TEXT] [collisions=POLICY] [wins] [rank=N] [line=L]
- *                       [depth=N] [rival: of another branch, not built by the run]
+ *                       [depth=N] [diverged=COMMIT] [supersedes] [rival: of another branch, not
+ *                       built by the run]
  *   cancel ID run=N|job=N | pause ID | resume ID | drain ID NAME | undrain ID NAME
  *   remove ID NAME [discard] | publish ID JOB... | settle ID PUBLICATION published|not|giveup
  *   release ID SECRET|run=N|job=N | import ID TARGET PACKAGE SYSTEM COMMIT INPUTS | sealed TOKEN

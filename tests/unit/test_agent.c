@@ -106,8 +106,8 @@ static void print_effect(struct buf *out, const struct agent_effect *effect)
         buf_print(out, "  prepare %llu", number);
         break;
     case AGENT_EFFECT_START_PHASE:
-        buf_print(out, "  start %llu %s%s", number, phase_names[effect->phase],
-                  effect->order->secret.size ? " with its secret" : "");
+        assert_int_equal(effect->order->secret.size, 0);
+        buf_print(out, "  start %llu %s", number, phase_names[effect->phase]);
         break;
     case AGENT_EFFECT_KILL:
         buf_print(out, "  kill %llu %s", number, phase_names[effect->phase]);
@@ -374,6 +374,13 @@ static void in_refused_forever(struct play *play)
     refused(play, true);
 }
 
+static void in_awaits(struct play *play)
+{
+    for (uint64_t number = 1; number < 10; number++)
+        if (agent_awaits_secret(play->agent, (struct token){1, number}))
+            buf_print(&play->transcript, "  the secret of %llu\n", (unsigned long long)number);
+}
+
 static const struct {
     const char *name;
     void (*play)(struct play *play);
@@ -383,7 +390,8 @@ static const struct {
     {"welcome", in_welcome},     {"offer", in_offer},       {"grant", in_grant},
     {"stop", in_stop},           {"forget", in_forget},     {"order", in_order},
     {"stale", in_stale},         {"prepared", in_prepared}, {"ended", in_ended},
-    {"found", in_found},         {"look", in_look},         {"probe", in_probe},
+    {"awaits", in_awaits},       {"found", in_found},       {"look", in_look},
+    {"probe", in_probe},
 };
 
 static void play_line(struct play *play, const char *line)
@@ -472,6 +480,38 @@ static void a_light_job_only_builds(void **state)
                             "  status 4 1:ended-ok\n");
 }
 
+/* The loop drops a secret that the agent does not await. */
+static void a_secret_is_awaited_until_its_publish_starts(void **state)
+{
+    (void)state;
+    assert_history(WELCOMED "grant 1 flox secret\n"
+                            "  prepare 1\n"
+                            "  status 2 1:accepted\n"
+                            "offer 2 secret\n"
+                            "  prepare 2\n"
+                            "  status 3 1:accepted 2:accepted\n"
+                            "awaits\n"
+                            "  the secret of 1\n"
+                            "prepared 1\n"
+                            "  start 1 checkout\n"
+                            "  status 4 1:running-checkout 2:accepted\n"
+                            "awaits\n"
+                            "  the secret of 1\n"
+                            "ended 1 checkout auth\n"
+                            "  save 1:ended-failed(auth)\n"
+                            "  status 5 1:ended-failed(auth) 2:accepted\n"
+                            "awaits\n"
+                            "grant 3 cache secret\n"
+                            "  prepare 3\n"
+                            "  status 6 1:ended-failed(auth) 2:accepted 3:accepted\n"
+                            "prepared 3\n"
+                            "  start 3 publish\n"
+                            "  status 7 1:ended-failed(auth) 2:accepted 3:running-publish\n"
+                            "awaits\n"
+                            "grant 1 flox secret\n" /* once more: it ended */
+                            "awaits\n");
+}
+
 static void publications(void **state)
 {
     (void)state;
@@ -479,7 +519,7 @@ static void publications(void **state)
                             "  prepare 1\n"
                             "  status 2 1:accepted\n"
                             "prepared 1\n"
-                            "  start 1 publish with its secret\n"
+                            "  start 1 publish\n"
                             "  status 3 1:running-publish\n"
                             "ended 1 publish ok already\n"
                             "  save 1:ended-ok!\n"
@@ -488,10 +528,12 @@ static void publications(void **state)
                             "  prepare 2\n"
                             "  status 5 1:ended-ok! 2:accepted\n"
                             "prepared 2\n"
-                            "  start 2 checkout with its secret\n"
+                            "  start 2 checkout\n"
                             "  status 6 1:ended-ok! 2:running-checkout\n"
+                            "awaits\n"
+                            "  the secret of 2\n"
                             "ended 2 checkout ok\n"
-                            "  start 2 publish with its secret\n"
+                            "  start 2 publish\n"
                             "  status 7 1:ended-ok! 2:running-publish\n"
                             "ended 2 publish auth\n"
                             "  save 2:ended-failed(auth)\n"
@@ -1189,6 +1231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_attempt_goes_through_its_phases),
         cmocka_unit_test(a_light_job_only_builds),
+        cmocka_unit_test(a_secret_is_awaited_until_its_publish_starts),
         cmocka_unit_test(publications),
         cmocka_unit_test(what_was_cut_off),
         cmocka_unit_test(a_phase_that_fails_is_the_last),

@@ -30,7 +30,7 @@ static void a_host_that_starts_no_process_is_to_blame(void **state)
                                                    .inputs = &inputs});
     if (folder_make(place->path, &order, &err) < 0)
         fail_msg("%s", err.text);
-    attempts_start_phase(attempts, &order, PHASE_BUILD);
+    attempts_start_phase(attempts, &order, PHASE_BUILD, (struct bytes){0});
     assert_int_equal(inputs.count, 1);
     assert_int_equal(inputs.items[0].kind, AGENT_INPUT_PHASE_ENDED);
     const struct agent_phase_ended *ended = &inputs.items[0].phase_ended;

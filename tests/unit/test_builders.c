@@ -4,6 +4,7 @@
 #include "proto/base/io.h"
 #include "tests/unit/folders.h"
 #include "worker/builders/builder.h"
+#include "worker/builders/flox_words.h"
 #include "worker/disk/folder.h"
 #include "worker/host/probe.h"
 #include "worker/phase/phase.h"
@@ -574,6 +575,53 @@ static void a_signed_cache_gets_it_once(void **state)
     order.secret = (struct bytes){(const uint8_t *)"nonsense", 8};
     ended = publish(&order);
     assert_failed(&order, &ended, CAUSE_AUTH, "key is corrupt");
+    assert_int_equal(ended.witness, WITNESS_PROBE); /* nix's own words, and no recipe ran */
+}
+
+/* Only what no recipe can have said is the target's answer about the account. */
+static void whose_words_refuse_an_account(void **state)
+{
+    (void)state;
+    static const char *const refusals[] = {
+        "error: AWS error uploading 's3://cache/x.narinfo': AccessDenied",
+        "error: unable to upload 'https://cache/x': HTTP error 401",
+        "error: AWS error: ExpiredToken: renew it",
+        "error: key is corrupt",
+    };
+    static const char *const others[] = {
+        "warning: AccessDenied",
+        "copying path '/nix/store/0-AccessDenied-1.0' to 's3://cache'...",
+        "error: path '/nix/store/0-AccessDenied-1.0' is not valid",
+        "error: cannot read 'nar/0-ExpiredToken'",
+        "error: unable to upload 'https://cache/x': HTTP error 503",
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        assert_true(nix_rejects(refusals[i]));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(nix_rejects(others[i]));
+    assert_non_null(flox_rejection("Your FloxHub token is expired or has been revoked.\n"));
+    assert_non_null(flox_rejection("You are not currently logged in to FloxHub.\n"));
+    assert_null(flox_rejection("You are logged in as vision on https://hub.flox.dev/\n"));
+    assert_null(flox_rejection("Found a FloxHub token but could not reach FloxHub to verify it."));
+}
+
+/* The owner's command says it by its status; what it prints may be the product's. */
+static void a_command_refuses_by_its_status(void **state)
+{
+    (void)state;
+    struct order built = order_for(BUILDER_COMMAND, "");
+    struct product product;
+    shape_init(&product_shape, &product);
+    struct order order = grant_for(&built, &product, TARGET_COMMAND, "shelf", "");
+    order.target.location = "echo 403 Forbidden; exit 1";
+    struct agent_phase_ended ended = publish(&order);
+    assert_failed(&order, &ended, CAUSE_DENIED, "403 Forbidden");
+    assert_int_equal(ended.witness, WITNESS_NONE);
+    order.token.number = next_number++;
+    order.target.location = "echo no; exit 77";
+    ended = publish(&order);
+    assert_failed(&order, &ended, CAUSE_AUTH, "no");
+    assert_int_equal(ended.witness, WITNESS_PROBE);
 }
 
 static void a_path_that_is_gone_is_stale(void **state)
@@ -771,6 +819,8 @@ int main(void)
         cmocka_unit_test(a_replaced_file_is_not_an_absent_one),
         cmocka_unit_test(nix_failures_are_told_apart),
         cmocka_unit_test(a_signed_cache_gets_it_once),
+        cmocka_unit_test(whose_words_refuse_an_account),
+        cmocka_unit_test(a_command_refuses_by_its_status),
         cmocka_unit_test(a_path_that_is_gone_is_stale),
         cmocka_unit_test(flox_builds_and_publishes),
         cmocka_unit_test(an_old_flox_is_refused_in_one_line),

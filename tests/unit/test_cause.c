@@ -42,6 +42,41 @@ static enum phase first_phase(unsigned phases)
     return PHASE_NONE;
 }
 
+/* ---- witnesses ---------------------------------------------------------------------------- */
+
+/* Evidence is a witness; words, an exit status and a signal are not, since a recipe makes them. */
+static void only_evidence_is_a_witness(void **state)
+{
+    (void)state;
+    static const char lies[] = "Illegal instruction\nNo space left on device\n";
+    const struct {
+        struct exit_facts facts;
+        enum cause cause;
+        enum witness witness;
+    } rows[] = {
+        {{.status = 1, .free_bytes = 1ull << 40}, CAUSE_DISK_FULL, WITNESS_NONE},
+        {{.status = 1}, CAUSE_DISK_FULL, WITNESS_KERNEL},
+        {{.status = 1, .free_bytes = 1ull << 40, .oom_kills = 1}, CAUSE_OOM, WITNESS_KERNEL},
+        {{.status = -1, .free_bytes = 1ull << 40, .silent = true}, CAUSE_SILENT, WITNESS_TRUSTED},
+        {{.status = -1, .free_bytes = 1ull << 40, .timed_out = true},
+         CAUSE_TIMEOUT,
+         WITNESS_TRUSTED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct cause_verdict verdict = find_in(PHASE_BUILD, &rows[i].facts, lies, sizeof lies - 1);
+        assert_int_equal(verdict.cause, rows[i].cause);
+        assert_int_equal(verdict.witness, rows[i].witness);
+    }
+    struct exit_facts killed = {.status = -1, .signal = SIGKILL, .free_bytes = 1ull << 40};
+    struct exit_facts illegal = {.status = 128 + SIGILL, .free_bytes = 1ull << 40};
+    struct cause_verdict verdict = find_in(PHASE_BUILD, &killed, "", 0);
+    assert_int_equal(verdict.cause, CAUSE_OOM);
+    assert_int_equal(verdict.witness, WITNESS_NONE);
+    verdict = find_in(PHASE_CHECK, &illegal, "", 0);
+    assert_int_equal(verdict.cause, CAUSE_WRONG_HOST);
+    assert_int_equal(verdict.witness, WITNESS_NONE);
+}
+
 /* ---- the table ---------------------------------------------------------------------------- */
 
 static void every_rule_finds_its_example(void **state)
@@ -55,6 +90,7 @@ static void every_rule_finds_its_example(void **state)
             char text[2048];
             snprintf(text, sizeof text, "before\n  %s  \nafter\n", rule->example);
             struct cause_verdict verdict = find((enum phase)phase, text);
+            assert_int_equal(verdict.witness, WITNESS_NONE);
             if (verdict.cause != rule->cause)
                 fail_msg("\"%s\" is %s, not %s", rule->example, cause_names[verdict.cause],
                          cause_names[rule->cause]);
@@ -600,6 +636,7 @@ static void the_farms_own_rules_come_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_evidence_is_a_witness),
         cmocka_unit_test(every_rule_finds_its_example),
         cmocka_unit_test(every_rule_is_needed),
         cmocka_unit_test(words_of_other_phases_do_not_count),

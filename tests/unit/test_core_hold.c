@@ -301,8 +301,9 @@ static void what_the_first_finds_out_holds_the_others(void **state)
     (void)state;
     struct history *h = three_built();
     struct run_view run;
-    history_do(h, "status w1 : p1.4 ended failed denied at=publish detail=not-you, p1.5 running "
-                  "publish");
+    history_do(
+        h, "status w1 : p1.4 ended failed denied by=probe at=publish detail=not-you, p1.5 running "
+           "publish");
     assert_int_equal(publication_of(h, 1).state, PUBLICATION_HELD);
     assert_int_equal(publication_of(h, 1).cause, CAUSE_DENIED);
     assert_int_equal(publication_of(h, 2).state, PUBLICATION_HELD);
@@ -341,9 +342,10 @@ static void publications_held_alike_are_one_cluster(void **state)
     struct history *h = three_built();
     struct cluster_view *clusters;
     struct arena arena = {0};
-    history_do(h,
-               "status w1 : p1.4 ended failed denied at=publish detail=not_you sign=9 lines=403, "
-               "p1.5 running publish");
+    history_do(
+        h,
+        "status w1 : p1.4 ended failed denied by=probe at=publish detail=not_you sign=9 lines=403, "
+        "p1.5 running publish");
     assert_string_equal(view_first_seen(history_farm(h), "p", 9)->worker, "w1");
     for (int round = 0; round < 2; round++) {
         assert_int_equal(clusters_of(h, 0, &clusters, &arena), 1);
@@ -358,7 +360,7 @@ static void publications_held_alike_are_one_cluster(void **state)
         assert_string_equal(clusters[0].detail, "not you");
         assert_string_equal(clusters[0].lines, "403");
         assert_string_equal(clusters[0].done,
-                            "2 held with their account until its secret is set; builds go on");
+                            "2 held until the secret of their account is set; builds go on");
         assert_int_equal(clusters_of(h, 2, &clusters, &arena), 1);
         assert_int_equal(clusters_of(h, 3, &clusters, &arena), 0);
         assert_int_equal(clusters_of(h, 99, &clusters, &arena), 0);
@@ -435,7 +437,7 @@ static void the_first_of_a_cluster_is_one_that_was_tried(void **state)
                   "resolved 1 a x86_64-linux org=acme, b x86_64-linux org=acme\npreflighted 1\n"
                   "status w1 : 1.1 running build, 1.2 ended ok\n"
                   "status w1 : 1.1 ended ok, p1.3 running publish\n"
-                  "status w1 : p1.3 ended failed auth at=publish sign=4");
+                  "status w1 : p1.3 ended failed auth by=probe at=publish sign=4");
     assert_int_equal(clusters_of(h, 0, &clusters, &arena), 1);
     assert_int_equal(clusters[0].variants, 2);
     assert_int_equal(clusters[0].attempts, 1);
@@ -528,6 +530,29 @@ static void the_held_go_each_its_way(void **state)
 }
 
 /* Of a host that turns out broken nothing is learned about jobs. */
+/* Another branch prints the same line: that is no second witness for the jobs of this one. */
+static void another_branch_condemns_nobody(void **state)
+{
+    (void)state;
+    static const char *const branches[] = {"main", "other"};
+    for (int i = 0; i < 2; i++) {
+        struct history *h = history_begin();
+        char script[400];
+        snprintf(script, sizeof script,
+                 "enrol w1\nhello w1 x86_64-linux slots=2\nsubmit r1\n"
+                 "resolved 1 a x86_64-linux gpu=sm1, x x86_64-linux gpu=sm2 branch=%s, "
+                 "b x86_64-linux gpu=sm1\npause p\n"
+                 "status w1 : 1.2 ended failed compile at=build sign=7\nstatus w1 : 1.1 ended "
+                 "failed compile at=build sign=7",
+                 branches[i]);
+        history_do(h, script);
+        assert_int_equal(job_of(h, 3).state, JOB_HELD);
+        history_do(h, "resume q");
+        assert_int_equal(job_of(h, 3).state, i == 0 ? JOB_CLOSED : JOB_LEASED);
+        history_end(h);
+    }
+}
+
 static void a_broken_host_holds_nobody(void **state)
 {
     (void)state;
@@ -540,8 +565,8 @@ static void a_broken_host_holds_nobody(void **state)
            "status w1 : 1.1 ended failed compile at=build sign=7");
     assert_int_equal(job_of(h, 5).state, JOB_HELD);
     assert_int_equal(job_of(h, 6).state, JOB_HELD);
-    history_do(h, "status w1 : 1.2 ended failed compile at=build sign=7, "
-                  "1.3 ended failed compile at=build sign=7");
+    history_do(h, "status w1 : 1.2 ended failed wrong-host by=trusted, "
+                  "1.3 ended failed wrong-host by=trusted");
     assert_int_equal(job_of(h, 5).state, JOB_READY);
     assert_int_equal(job_of(h, 6).state, JOB_HELD); /* another host met that */
     history_end(h);
@@ -974,6 +999,7 @@ int main(void)
         cmocka_unit_test(clusters_of_publications_have_bounds),
         cmocka_unit_test(others_are_not_of_the_family),
         cmocka_unit_test(the_held_go_each_its_way),
+        cmocka_unit_test(another_branch_condemns_nobody),
         cmocka_unit_test(a_broken_host_holds_nobody),
         cmocka_unit_test(what_ends_alike_twice_is_one_job),
         cmocka_unit_test(clusters_have_bounds),

@@ -85,6 +85,30 @@ static void where_nobody_listens_nothing_is_raised(void **state)
 
 /* Forty variants and one expired token are one notice, until the secret is set; then it may be told
  * again. */
+/* By words each is held for itself, and people are told once; it is over with the last of them. */
+static void what_words_hold_is_told_once(void **state)
+{
+    (void)state;
+    struct history *h = listening();
+    history_do(h, "submit r1 publish\n"
+                  "resolved 1 a x86_64-linux org=acme secret=s, b x86_64-linux org=acme secret=s, "
+                  "c x86_64-linux org=acme secret=s\npreflighted 1\nnotified 1\n"
+                  "status w1 : 1.1 ended ok\nsealed 1.1 10");
+    (void)history_said(h);
+    history_do(h, "status w1 : p1.4 ended failed auth at=publish detail=expired, 1.2 ended ok");
+    assert_int_equal(said_times(h, "kind=publishing-held subject=\"acme (secret s), by what logs "
+                                   "say\""),
+                     1);
+    history_do(h, "notified 2\nstatus w1 : p1.5 ended failed denied at=publish, 1.3 ended ok\n"
+                  "status w1 : p1.6 ended ok");
+    assert_int_equal(said_times(h, "notice-raised"), 0);
+    assert_int_equal(open_notices(h), 1);
+    history_do(h, "release x1 s");
+    assert_int_equal(said_times(h, "notice-ended notice=2"), 1);
+    assert_int_equal(open_notices(h), 0);
+    history_end(h);
+}
+
 static void a_held_account_is_told_once(void **state)
 {
     (void)state;
@@ -94,7 +118,8 @@ static void a_held_account_is_told_once(void **state)
                   "c x86_64-linux org=acme secret=s\npreflighted 1\nnotified 1\n"
                   "status w1 : 1.1 ended ok\nsealed 1.1 10");
     (void)history_said(h);
-    history_do(h, "status w1 : p1.4 ended failed auth detail=expired, 1.2 ended ok");
+    history_do(
+        h, "status w1 : p1.4 ended failed auth by=probe at=publish detail=expired, 1.2 ended ok");
     assert_int_equal(said_times(h, "kind=publishing-held subject=\"acme (secret s)\""), 1);
     history_do(h, "notified 2\nstatus w1 : 1.3 ended ok");
     assert_int_equal(said_times(h, "notice-raised"), 0);
@@ -199,6 +224,7 @@ int main(void)
         cmocka_unit_test(a_run_is_told_when_it_begins_and_ends),
         cmocka_unit_test(a_run_of_a_checkout_tells_nobody),
         cmocka_unit_test(where_nobody_listens_nothing_is_raised),
+        cmocka_unit_test(what_words_hold_is_told_once),
         cmocka_unit_test(a_held_account_is_told_once),
         cmocka_unit_test(a_worker_in_quarantine_is_told_until_it_is_resumed),
         cmocka_unit_test(what_nobody_can_tell_is_told_after_the_allowed_tries),

@@ -381,6 +381,38 @@ static void a_newer_run_takes_unstarted_jobs_off_the_queue(void **state)
     history_end(h);
 }
 
+/* `supersede` of a project: its own jobs only, and none that diverged. */
+static void a_project_may_always_supersede(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct arena arena = {0};
+    history_do(h, "submit r1\nresolved 1 a x86_64-linux depth=7, b x86_64-linux depth=7, "
+                  "c x86_64-linux depth=7");
+    const struct plan_item items[] = {*job_of(h, 1).item, *job_of(h, 2).item, *job_of(h, 3).item};
+    struct plan_item newer[3];
+    struct plan_view plan[3];
+    struct run_options options = must_run(history_farm(h), 1).options;
+    for (size_t i = 0; i < 3; i++) {
+        newer[i] = items[i];
+        newer[i].variant.commit = "c2";
+        newer[i].claim.depth = i == 1 ? 6 : 8;
+        newer[i].claim.diverged = i == 2 ? "c1" : "";
+    }
+    view_plan(history_farm(h), &options, newer, 3, NULL, 0, plan, &arena);
+    assert_int_equal(plan[0].supersedes, 1);
+    assert_int_equal(plan[1].supersedes, 0);
+    assert_int_equal(plan[2].supersedes, 0);
+    history_do(h, "submit r2\nresolved 2 a x86_64-linux commit=c2 depth=8 supersedes, "
+                  "b x86_64-linux commit=c2 depth=8, "
+                  "c x86_64-linux commit=c2 depth=8 supersedes diverged=c1");
+    assert_int_equal(job_of(h, 1).verdict, VERDICT_SUPERSEDED);
+    assert_int_not_equal(job_of(h, 2).state, JOB_CLOSED);
+    assert_int_not_equal(job_of(h, 3).state, JOB_CLOSED);
+    arena_clear(&arena);
+    history_end(h);
+}
+
 static void versions_are_compared_by_their_numbers(void **state)
 {
     (void)state;
@@ -1388,6 +1420,7 @@ int main(void)
         cmocka_unit_test(the_ledger_speaks_for_a_branch_that_nobody_names),
         cmocka_unit_test(lower_lines_do_not_follow_higher_ones),
         cmocka_unit_test(a_newer_run_takes_unstarted_jobs_off_the_queue),
+        cmocka_unit_test(a_project_may_always_supersede),
         cmocka_unit_test(versions_are_compared_by_their_numbers),
         cmocka_unit_test(the_same_variant_is_built_once),
         cmocka_unit_test(a_joined_job_publishes_what_the_other_built),

@@ -93,6 +93,62 @@ static void an_older_commit_is_not_published_over_a_newer_one(void **state)
     history_end(h);
 }
 
+/* Neither commit is in the history of the other: a person decides, whichever is published first. */
+static void a_rewritten_branch_asks(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h,
+               "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\nsubmit r1 publish\n"
+               "resolved 1 a x86_64-linux org=acme commit=c1 depth=7\npreflighted 1\n"
+               "status w1 : 1.1 ended ok\nsealed 1.1 10\nstatus w1 : 1.1 ended ok, p1.2 ended ok");
+    assert_int_equal(state_of(h, 1), PUBLICATION_PUBLISHED);
+    const char *problem = "branch main was rewritten: the history of commit d2 does not have c1, "
+                          "published by run 1; `farm rebuild --publish --force` publishes it";
+    history_do(h, "submit r2 publish\n"
+                  "resolved 2 a x86_64-linux org=acme commit=d2 depth=9 diverged=c1");
+    assert_int_equal(must_job(history_farm(h), 2).verdict, VERDICT_BLOCKED);
+    assert_string_equal(must_job(history_farm(h), 2).item->problem, problem);
+    history_do(h, "submit r3\nresolved 3 a x86_64-linux org=acme commit=d2 depth=5 diverged=c1");
+    assert_string_equal(must_job(history_farm(h), 3).item->claim.lost, problem);
+    history_do(h, "submit r4 publish force\n"
+                  "resolved 4 a x86_64-linux org=acme commit=d2 depth=9 diverged=c1");
+    assert_int_not_equal(must_job(history_farm(h), 4).verdict, VERDICT_BLOCKED);
+    history_end(h);
+}
+
+/* Run 1 waits for the network; run 2 was forced over a rewritten branch, and says so. */
+static void what_diverged_meanwhile_asks_when_its_publication_starts(void **state)
+{
+    (void)state;
+    static const char *const newer[] = {"commit=d2 depth=8 diverged=c1",
+                                        "commit=d2 depth=3 diverged=c1",
+                                        "commit=d2 depth=8 diverged=c0,c12"};
+    for (size_t i = 0; i < 3; i++) {
+        struct history *h = history_begin();
+        struct arena arena = {0};
+        history_do(h, "enrol w1 publish\nhello w1 x86_64-linux publish slots=4\nsubmit r1 publish\n"
+                      "resolved 1 a x86_64-linux org=acme commit=c1 depth=7\npreflighted 1\n"
+                      "status w1 : 1.1 ended ok\nsealed 1.1 10\nsubmit r2 publish");
+        history_do(
+            h, arena_print(&arena,
+                           "resolved 2 a x86_64-linux org=acme %s\npreflighted 2\n"
+                           "status w1 : 1.1 ended ok, p1.2 ended failed network\n"
+                           "status w1 : p1.2 ended failed network, 1.3 ended ok\nsealed 1.3 10\n"
+                           "status w1 : 1.3 ended ok, p1.4 ended ok\ntick 20000",
+                           newer[i]));
+        history_rebuild(h);
+        assert_int_equal(state_of(h, 1), i < 2 ? PUBLICATION_FAILED : PUBLICATION_SUPERSEDED);
+        if (i < 2)
+            assert_string_equal(must_publication(history_farm(h), 1).detail,
+                                "branch main was rewritten: the history of commit c1 does not have "
+                                "d2, published by run 2; `farm rebuild --publish --force` "
+                                "publishes it");
+        arena_clear(&arena);
+        history_end(h);
+    }
+}
+
 static void force_publishes_an_older_commit(void **state)
 {
     (void)state;
@@ -352,9 +408,9 @@ static void a_rejected_account_holds_its_kind(void **state)
     struct history *h = granted();
     history_do(h, "submit r2 publish\n"
                   "resolved 2 b x86_64-linux org=acme, c x86_64-linux org=beta\npreflighted 2");
-    history_expect(h, "status w1 : p1.2 ended failed auth at=publish detail=expired",
+    history_expect(h, "status w1 : p1.2 ended failed auth by=probe at=publish detail=expired",
                    "publication-held publication=1 token={epoch=1 number=2} cause=auth "
-                   "detail=expired\n> orders 1\n");
+                   "detail=expired witness=probe\n> orders 1\n");
     history_expect(h, "status w1 : 1.3 ended ok, 1.4 ended ok",
                    "attempt-ended token={epoch=1 number=3}...\njob-closed job=2 verdict=ok\n"
                    "attempt-ended token={epoch=1 number=4}...\njob-closed job=3 verdict=ok\n"
@@ -733,6 +789,31 @@ static void a_try_that_was_stopped_or_lost(void **state)
 }
 
 /* One after the other, but for what other accounts hold. */
+/* What a log says holds one publication; the others of its account go on, and so does a higher
+ * version of the same name. A try that failed before it reached the target is no witness. */
+static void words_hold_one_publication(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"auth at=publish", "denied at=publish",
+                                       "auth by=trusted at=checkout"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct history *h = granted();
+        char script[80];
+        history_do(h, "submit r2 publish\nresolved 2 b x86_64-linux org=acme\npreflighted 2");
+        snprintf(script, sizeof script, "status w1 : p1.2 ended failed %s", ends[i]);
+        history_do(h, script);
+        assert_int_equal(state_of(h, 1), PUBLICATION_HELD);
+        assert_int_equal(must_publication(history_farm(h), 1).tries, 1);
+        history_do(h, "status w1 : 1.3 ended ok");
+        assert_int_equal(state_of(h, 2), PUBLICATION_GRANTED);
+        history_rebuild(h);
+        history_restart(h);
+        history_do(h, "release q1 acme");
+        assert_int_equal(state_of(h, 1), PUBLICATION_WANTED);
+        history_end(h);
+    }
+}
+
 static void an_account_is_a_target_with_its_secret(void **state)
 {
     (void)state;
@@ -748,9 +829,10 @@ static void an_account_is_a_target_with_its_secret(void **state)
     assert_int_equal(state_of(h, 2), PUBLICATION_HELD);
     assert_int_equal(state_of(h, 5), PUBLICATION_GRANTED);
     assert_int_equal(state_of(h, 6), PUBLICATION_WANTED);
-    history_do(h, "pause p3\nstatus w1 : p1.7 running publish, p1.8 ended failed network, "
-                  "p1.9 ended failed network, p1.10 ended failed network\ntick 60000\n"
-                  "hello w1 x86_64-linux publish slots=9 : p1.7 ended failed auth");
+    history_do(
+        h, "pause p3\nstatus w1 : p1.7 running publish, p1.8 ended failed network, "
+           "p1.9 ended failed network, p1.10 ended failed network\ntick 60000\n"
+           "hello w1 x86_64-linux publish slots=9 : p1.7 ended failed auth by=probe at=publish");
     static const enum publication_state states[] = {PUBLICATION_HELD,   PUBLICATION_HELD,
                                                     PUBLICATION_WANTED, PUBLICATION_WANTED,
                                                     PUBLICATION_WANTED, PUBLICATION_HELD};
@@ -825,7 +907,8 @@ static void removing_a_host_in_doubt_tells_where_to_look(void **state)
                   "org=acme commit=c3\npreflighted 2\n"
                   "status w1 : 1.1 ended ok, p1.2 ended failed publish unsure, 1.3 ended ok, 1.4 "
                   "ended ok\ntick 10000\n"
-                  "status w1 : p1.5 ended failed network, p1.6 accepted, p1.7 ended failed auth");
+                  "status w1 : p1.5 ended failed network, p1.6 accepted, p1.7 ended failed auth "
+                  "by=probe at=publish");
     history_do(h, "remove x w1 discard");
     struct publication_view view;
     assert_true(view_publication(history_farm(h), 1, &view)); /* held, and in doubt */
@@ -847,6 +930,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_export_keeps_who_holds_a_place),
         cmocka_unit_test(an_older_commit_is_not_published_over_a_newer_one),
+        cmocka_unit_test(a_rewritten_branch_asks),
+        cmocka_unit_test(what_diverged_meanwhile_asks_when_its_publication_starts),
         cmocka_unit_test(force_publishes_an_older_commit),
         cmocka_unit_test(a_name_that_another_branch_took_meanwhile_is_decided_again),
         cmocka_unit_test(version_lines_are_published_in_order),
@@ -877,6 +962,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_published_says_why),
         cmocka_unit_test(what_failed_to_be_published_can_be_published_again),
         cmocka_unit_test(a_try_that_was_stopped_or_lost),
+        cmocka_unit_test(words_hold_one_publication),
         cmocka_unit_test(an_account_is_a_target_with_its_secret),
         cmocka_unit_test(doubt_outlives_a_hold),
         cmocka_unit_test(nothing_is_published_for_a_run_that_is_not_open),

@@ -97,7 +97,7 @@ static void out_of_memory_goes_to_another_host(void **state)
 {
     (void)state;
     struct history *h = one_job();
-    history_expect(h, "status w1 : 1.1 ended failed oom at=build\ntick 10000",
+    history_expect(h, "status w1 : 1.1 ended failed oom by=kernel at=build\ntick 10000",
                    "attempt-ended...\n"
                    "learned project=p package=a system=x86_64-linux memory_bytes=68719476736 "
                    "memory_floor_bytes=68719476736\n"
@@ -132,7 +132,7 @@ static void a_backed_off_host_takes_it_in_the_end(void **state)
     struct history *h = one_job();
     history_do(h, "submit r2\nresolved 2 long x86_64-linux\n" /* keeps w2 busy */
                   "status w2 : 1.2 running build\n"
-                  "status w1 : 1.1 ended failed oom at=build");
+                  "status w1 : 1.1 ended failed oom by=kernel at=build");
     struct arena arena = {0};
     struct fit_view *fits;
     struct job_view job;
@@ -158,11 +158,12 @@ static void a_host_that_lies_is_quarantined(void **state)
 {
     (void)state;
     struct history *h = one_job();
-    history_expect(h, "status w1 : 1.1 ended failed wrong-host at=build detail=no-avx512",
+    history_expect(h,
+                   "status w1 : 1.1 ended failed wrong-host by=trusted at=build detail=no-avx512",
                    "attempt-ended...\n"
                    "job-ready job=1 cause=wrong-host detail=no-avx512\n"
                    "worker-suspected worker=1 token={epoch=1 number=1} package=a family=\"p main "
-                   "\" cause=wrong-host fast=true\n"
+                   "\" cause=wrong-host fast=true witness=trusted\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
                    "> expect-log 1.2 from 2\n> orders 2\n");
     history_expect(h, "submit r2\nresolved 2 b x86_64-linux\n",
@@ -171,7 +172,7 @@ static void a_host_that_lies_is_quarantined(void **state)
                    "lease-offered token={epoch=1 number=3} job=2 worker=1\n"
                    "> expect-log 1.3 from 1\n> orders 1\n");
     history_expect(
-        h, "status w1 : 1.3 ended failed wrong-host at=build detail=no-avx512",
+        h, "status w1 : 1.3 ended failed wrong-host by=trusted at=build detail=no-avx512",
         "attempt-ended...\njob-ready job=2 cause=wrong-host detail=no-avx512\n"
         "worker-suspected...\n"
         "worker-moved worker=1 to=quarantined reason=\"2 packages found that it does not "
@@ -241,14 +242,15 @@ static void memory_that_was_not_enough_is_remembered(void **state)
                   "submit r1\nresolved 1 a x86_64-linux mem=10\nstatus small : 1.1 running build\n"
                   "hello big x86_64-linux mem=128");
     /* Half as much again as it used; the host with more memory goes first. */
-    history_expect(h, "status small : 1.1 ended failed oom at=build peak=12884901888\ntick 10000",
-                   "attempt-ended...\n"
-                   "learned project=p package=a system=x86_64-linux memory_bytes=19327352832 "
-                   "memory_floor_bytes=19327352832\n"
-                   "job-delayed job=1 until_ms=10000 cause=oom\n"
-                   "job-ready job=1\n"
-                   "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
-                   "> expect-log 1.2 from 2\n> orders 2\n");
+    history_expect(
+        h, "status small : 1.1 ended failed oom by=kernel at=build peak=12884901888\ntick 10000",
+        "attempt-ended...\n"
+        "learned project=p package=a system=x86_64-linux memory_bytes=19327352832 "
+        "memory_floor_bytes=19327352832\n"
+        "job-delayed job=1 until_ms=10000 cause=oom\n"
+        "job-ready job=1\n"
+        "lease-offered token={epoch=1 number=2} job=1 worker=2\n"
+        "> expect-log 1.2 from 2\n> orders 2\n");
     /* A smaller peak later does not make it forget. */
     history_expect(h, "tick 2000\nstatus big : 1.2 ended ok peak=1073741824",
                    "attempt-ended...\n"
@@ -332,6 +334,17 @@ static const char *const black_hole =
     "e x86_64-linux gpu=sm61, f x86_64-linux gpu=sm75\n"
     "status w2 : 1.2 running build";
 
+/* Whether the farm probes this host, or did. */
+static bool is_probed(struct history *h, const char *worker)
+{
+    struct run_view run;
+    for (uint64_t id = 1; id < 20; id++)
+        if (view_run(history_farm(h), id, &run) && strcmp(run.options.task, TASK_PROBE) == 0 &&
+            strcmp(run.options.worker, worker) == 0)
+            return true;
+    return false;
+}
+
 /* Each tool names another architecture; the host is as good as before. */
 static void architectures_that_a_toolkit_lacks_are_no_host_s_fault(void **state)
 {
@@ -345,10 +358,18 @@ static void architectures_that_a_toolkit_lacks_are_no_host_s_fault(void **state)
                   "status w1 : 1.5 ended failed compile at=build detail=no-sm61 sign=7");
     assert_true(view_worker(history_farm(h), 1, &worker));
     assert_int_equal(worker.state, WORKER_ONLINE);
+    assert_false(is_probed(h, "w1"));
     assert_int_equal(worker.suspects, 1); /* for the compiler that it lacks */
     history_end(h);
 }
 
+static const char *const three_fail =
+    "status w1 : 1.1 ended failed compile at=build detail=no-gcc sign=7\n"
+    "status w1 : 1.3 ended failed compile at=build detail=no-gcc sign=7\n"
+    "status w1 : 1.4 ended failed compile at=build detail=no-gcc sign=7\n";
+
+/* Three failures with nothing in common are a hint. The farm builds something of its own there; its
+ * failure is a witness. What fails until then is not lost: it waits for the answer. */
 static void a_black_hole_eats_three_jobs(void **state)
 {
     (void)state;
@@ -360,39 +381,173 @@ static void a_black_hole_eats_three_jobs(void **state)
         h, "status w1 : 1.4 ended failed compile at=build detail=no-gcc sign=7",
         "attempt-ended...\njob-closed job=4 verdict=failed cause=compile detail=no-gcc\n"
         "worker-suspected...\n"
-        "worker-moved worker=1 to=quarantined reason=\"3 packages with nothing in common "
-        "failed here and nowhere else, in a row: no-gcc\" until_ms=10000 strikes=1\n");
-    /* One job proves it: its failure is held against the host, not against the job. */
-    history_expect(h, "tick 10000",
-                   "worker-moved worker=1 to=probation reason=\"3 packages...\n"
-                   "lease-offered token={epoch=1 number=5} job=5 worker=1\n"
-                   "> expect-log 1.5 from 1\n> orders 1\n");
-    history_expect(h, "status w1 : 1.5 ended failed compile at=build detail=no-gcc sign=7",
-                   "attempt-ended...\njob-ready job=5 cause=compile detail=no-gcc\n"
-                   "worker-suspected...\n"
-                   "worker-moved worker=1 to=quarantined reason=\"its probe failed, too: no-gcc\" "
-                   "until_ms=30000 strikes=2\n");
-    history_do(h, "status w2 : 1.2 running build\ntick 20000\nstatus w1");
+        "run-submitted run=2 who=farm options={force=true local=true worker=w1 task=probe}\n"
+        "lease-offered token={epoch=1 number=5} job=5 worker=1\n"
+        "> resolve 2\n> expect-log 1.5 from 1\n> orders 1\n");
+    history_expect(
+        h, "status w1 : 1.5 ended failed compile at=build detail=no-gcc sign=7",
+        "attempt-ended...\njob-delayed job=5 until_ms=10000 cause=compile detail=no-gcc\n"
+        "worker-suspected...\n"
+        "lease-offered token={epoch=1 number=6} job=6 worker=1\n"
+        "> expect-log 1.6 from 1\n> orders 1\n");
+    history_do(h, "resolved 2 probe x86_64-linux\nstatus w1 : 1.6 ended failed compile at=build");
+    history_expect(h, "status w1 : 1.7 ended failed unknown at=build detail=no-gcc",
+                   "attempt-ended...\njob-closed job=7 verdict=failed cause=unknown...\n"
+                   "worker-suspected worker=1 token={epoch=1 number=7} package=probe "
+                   "family=\"p main \" cause=unknown fast=true witness=probe\n"
+                   "worker-moved worker=1 to=quarantined reason=\"a probe of the farm's own failed "
+                   "here: no-gcc\" until_ms=10000 strikes=1\n"
+                   "run-closed run=2\n");
     history_restart(h);
     history_do(h,
                "hello w1 x86_64-linux slots=4\nhello w2 x86_64-linux slots=1 : 1.2 running build");
     struct worker_view worker;
-    assert_true(view_worker(history_farm(h), 1, &worker));
-    assert_int_equal(worker.state, WORKER_PROBATION);
-    assert_int_equal(worker.running, 1); /* of four slots: it is on probation */
     struct job_view job;
-    uint64_t cursor = 0, probe = 0;
-    while (view_job_next(history_farm(h), 1, &cursor, &job))
-        if (job.worker == 1 && job.state == JOB_LEASED)
-            probe = job.attempt.number;
-    char script[80];
-    snprintf(script, sizeof script, "status w1 : 1.%llu ended ok", (unsigned long long)probe);
-    history_do(h, script);
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.state, WORKER_QUARANTINED);
+    for (uint64_t id = 5; id <= 6; id++) {
+        assert_true(view_job(history_farm(h), id, &job));
+        assert_int_not_equal(job.state, JOB_CLOSED);
+    }
+    history_end(h);
+}
+
+/* A host that passes goes on as before, and the failures were the recipes' own. */
+static void a_probe_clears_a_host(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h, black_hole);
+    history_do(h, three_fail);
+    history_do(h, "resolved 2 probe x86_64-linux\nstatus w1 : 1.5 ended ok");
+    history_expect(h, "status w1 : 1.6 ended ok",
+                   "attempt-ended...\njob-closed job=7 verdict=ok\nlease-offered...\n"
+                   "run-closed run=2\n> expect-log...\n> orders 1\n");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.state, WORKER_ONLINE);
+    assert_int_equal(worker.suspects, 0);
+    history_end(h);
+}
+
+/* What a probe met that is not the host's own fault quarantines nobody. */
+static void a_probe_that_tells_nothing(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"failed network at=build", "failed disk-full at=build",
+                                       "failed unknown at=checkout", "stopped", "lost host-lost"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct history *h = history_begin();
+        struct worker_view worker;
+        char script[80];
+        history_do(h, black_hole);
+        history_do(h, three_fail);
+        history_do(h, "resolved 2 probe x86_64-linux\nstatus w1 : 1.5 running build");
+        snprintf(script, sizeof script, "status w1 : 1.5 ended ok\nstatus w1 : 1.6 ended %s",
+                 ends[i]);
+        history_do(h, script);
+        assert_true(view_worker(history_farm(h), 1, &worker));
+        assert_int_equal(worker.state, WORKER_ONLINE);
+        history_end(h);
+    }
+}
+
+static const char *const quarantined =
+    "status w1 : 1.1 ended failed wrong-host by=trusted at=build sign=7\n"
+    "status w1 : 1.3 ended failed wrong-host by=trusted at=build sign=7\n";
+
+/* On probation the host is probed, and gets one job beside it. A failure without a witness says
+ * nothing about the host, and the job waits for the answer. */
+static void a_probe_ends_a_probation(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h, black_hole);
+    history_do(h, quarantined);
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.state, WORKER_QUARANTINED);
+    history_expect(h, "tick 10000",
+                   "worker-moved worker=1 to=probation...\n"
+                   "run-submitted run=2 who=farm options={force=true local=true worker=w1 "
+                   "task=probe}\n"
+                   "lease-offered token={epoch=1 number=4} job=4 worker=1\n"
+                   "> resolve 2\n> expect-log 1.4 from 1\n> orders 1\n");
+    history_expect(h, "status w1 : 1.4 ended failed compile at=build detail=no-gcc",
+                   "attempt-ended...\njob-delayed job=4...\nworker-suspected...\n"
+                   "lease-offered...\n> expect-log 1.5 from 1\n> orders 1\n");
+    history_do(h, "resolved 2 probe x86_64-linux\nstatus w1 : 1.5 ended failed compile at=build");
+    history_expect(h, "status w1 : 1.6 ended failed unknown at=build detail=no-gcc",
+                   "attempt-ended...\njob-closed...\nworker-suspected...\n"
+                   "worker-moved worker=1 to=quarantined reason=\"a probe of the farm's own failed "
+                   "here: no-gcc\" until_ms=30000 strikes=2\nrun-closed run=2\n");
+    history_do(h, "tick 20000\nresolved 3 probe x86_64-linux\nstatus w1 : 1.7 ended ok");
     assert_true(view_worker(history_farm(h), 1, &worker));
     assert_int_equal(worker.state, WORKER_ONLINE);
     assert_int_equal(worker.suspects, 0);
     assert_int_equal(worker.strikes, 0);
     history_end(h);
+}
+
+/* An older worker names no witness; the kernel's counters that it reports are one. */
+static void counters_of_an_older_worker_are_believed(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\nsubmit r1\nresolved 1 a x86_64-linux");
+    history_expect(h, "status w1 : 1.1 ended failed oom at=build kills=1",
+                   "attempt-ended...\nlearned...\njob-delayed job=1...\n");
+    history_end(h);
+}
+
+/* By words alone no more is reserved than was measured, and no host is kept from other jobs. */
+static void words_reserve_what_was_measured(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct worker_view worker;
+    history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=3\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux, b x86_64-linux, c x86_64-linux\n"
+                  "hello w2 x86_64-linux slots=1");
+    history_expect(h, "status w1 : 1.1 ended failed oom at=build peak=1000",
+                   "attempt-ended...\n"
+                   "learned project=p package=a system=x86_64-linux memory_bytes=1000 "
+                   "memory_floor_bytes=1000\njob-delayed job=1...\n> orders 1\n");
+    history_expect(h, "status w1 : 1.2 ended failed disk-full at=build free=9000000000",
+                   "attempt-ended...\njob-delayed job=2...\n> orders 1\n");
+    history_do(h, "status w1 : 1.3 ended failed wrong-host at=build\nsubmit r2\n"
+                  "resolved 2 d x86_64-linux, e x86_64-linux, f x86_64-linux");
+    assert_true(view_worker(history_farm(h), 1, &worker));
+    assert_int_equal(worker.running, 3); /* as many as it has slots */
+    history_end(h);
+}
+
+/* Whatever a log says: the host is as free for others as before, nothing is reserved, nothing is
+ * cleaned, and it is not quarantined. */
+static void words_touch_their_own_job_alone(void **state)
+{
+    (void)state;
+    for (int cause = CAUSE_OOM; cause <= CAUSE_HARDWARE; cause++) {
+        struct history *h = history_begin();
+        struct worker_view worker;
+        struct run_view run;
+        char script[200];
+        history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=3\n"
+                      "submit r1\nresolved 1 a x86_64-linux gpu=sm80, b x86_64-linux gpu=sm90, "
+                      "c x86_64-linux gpu=sm100\nhello w2 x86_64-linux slots=1\npause p");
+        for (int i = 1; i <= 3; i++) {
+            snprintf(script, sizeof script,
+                     "status w1 : 1.%d ended failed %s at=build sign=7 free=1000000000", i,
+                     cause_names[cause]);
+            history_do(h, script);
+        }
+        assert_true(view_worker(history_farm(h), 1, &worker));
+        assert_int_equal(worker.state, WORKER_ONLINE);
+        assert_int_equal(worker.proven, 0);
+        for (uint64_t id = 2; view_run(history_farm(h), id, &run); id++)
+            assert_string_equal(run.options.task, TASK_PROBE);
+        history_end(h);
+    }
 }
 
 static void what_other_hosts_meet_too_is_not_the_hosts_fault(void **state)
@@ -408,6 +563,7 @@ static void what_other_hosts_meet_too_is_not_the_hosts_fault(void **state)
     assert_true(view_worker(history_farm(h), 1, &worker));
     assert_int_equal(worker.suspects, 3);
     assert_int_equal(worker.state, WORKER_ONLINE);
+    assert_false(is_probed(h, "w1"));
     history_end(h);
 }
 
@@ -425,6 +581,7 @@ static void one_family_that_fails_is_not_the_hosts_fault(void **state)
     struct worker_view worker;
     assert_true(view_worker(history_farm(h), 1, &worker));
     assert_int_equal(worker.state, WORKER_ONLINE);
+    assert_false(is_probed(h, "w1"));
     history_end(h);
 }
 
@@ -433,13 +590,11 @@ static void a_person_vouches_for_a_host(void **state)
     (void)state;
     struct history *h = history_begin();
     history_do(h, black_hole);
-    history_do(h, "status w1 : 1.1 ended failed compile at=build sign=7\n"
-                  "status w1 : 1.3 ended failed compile at=build sign=7\n"
-                  "status w1 : 1.4 ended failed compile at=build sign=7");
+    history_do(h, quarantined);
     history_expect(h, "undrain u1 w1",
                    "worker-cleared worker=1\nworker-moved worker=1 to=online who=ann\n"
                    "request-known...\nlease-offered...\n"
-                   "> reply ok\n> expect-log 1.5 from 1\n> orders 1\n");
+                   "> reply ok\n> expect-log 1.4 from 1\n> orders 1\n");
     history_end(h);
 }
 
@@ -499,8 +654,9 @@ static void a_host_is_quarantined_once(void **state)
                   "resolved 1 a x86_64-linux, b x86_64-linux, c x86_64-linux");
     history_expect(
         h,
-        "status w1 : 1.1 ended failed wrong-host, 1.2 ended failed wrong-host, 1.3 "
-        "ended failed wrong-host",
+        "status w1 : 1.1 ended failed wrong-host by=trusted, 1.2 ended failed wrong-host "
+        "by=trusted, 1.3 "
+        "ended failed wrong-host by=trusted",
         "attempt-ended...\njob-ready job=1 cause=wrong-host\n"
         "attempt-ended...\njob-ready job=2 cause=wrong-host\n"
         "attempt-ended...\njob-ready job=3 cause=wrong-host\n"
@@ -508,10 +664,11 @@ static void a_host_is_quarantined_once(void **state)
         "worker-moved worker=1 to=quarantined "
         "reason=\"2 packages found that it does not have what it claims: wrong-host\"...\n");
     history_do(h, "tick 5000\nenrol w2\nhello w2 x86_64-linux slots=3\n"
-                  "status w2 : 1.4 ended failed wrong-host, 1.5 ended failed wrong-host");
+                  "status w2 : 1.4 ended failed wrong-host by=trusted, 1.5 ended failed wrong-host "
+                  "by=trusted");
     history_expect(h, "tick 5000", /* each has its own time */
-                   "worker-moved worker=1 to=probation...\nlease-offered...\n"
-                   "> expect-log 1.7 from 1\n> orders 1\n");
+                   "worker-moved worker=1 to=probation...\nrun-submitted...\nlease-offered...\n"
+                   "> resolve 2\n> expect-log 1.7 from 1\n> orders 1\n");
     history_end(h);
 }
 
@@ -521,7 +678,7 @@ static void who_is_out_of_order_is_not_waited_for(void **state)
     (void)state;
     struct history *h = one_job();
     history_do(h, "hello w2 x86_64-linux problem=git-missing slots=1");
-    history_expect(h, "status w1 : 1.1 ended failed oom at=build\ntick 10000",
+    history_expect(h, "status w1 : 1.1 ended failed oom by=kernel at=build\ntick 10000",
                    "attempt-ended...\nlearned...\njob-delayed...\njob-ready job=1\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=1\n"
                    "> expect-log 1.2 from 1\n> orders 1\n");
@@ -537,7 +694,8 @@ static void a_host_on_probation(void **state)
     history_do(h,
                "enrol w3\nhello w3 aarch64-linux\nhello w3 x86_64-linux\n" /* no end of its own */
                "enrol w4\nhello w4 x86_64-linux slots=2\n"
-               "status w4 : 1.3 ended failed wrong-host, 1.4 ended failed wrong-host\n"
+               "status w4 : 1.3 ended failed wrong-host by=trusted, 1.4 ended failed wrong-host "
+               "by=trusted\n"
                "status w1 : 1.1 ended failed compile at=build sign=7");
     struct arena arena = {0};
     struct fit_view *fits;
@@ -574,7 +732,7 @@ static void a_suspected_host_gets_few_jobs(void **state)
                "enrol w1\nenrol w2\nhello w1 x86_64-linux slots=4\nhello w2 x86_64-linux slots=1\n"
                "submit r1\nresolved 1 a x86_64-linux gpu=1, b x86_64-linux gpu=2, c x86_64-linux "
                "gpu=3, d x86_64-linux gpu=4, e x86_64-linux gpu=5, f x86_64-linux gpu=6\n"
-               "status w1 : 1.1 ended failed compile sign=1");
+               "status w1 : 1.1 ended failed wrong-host by=trusted");
     assert_true(view_job(history_farm(h), 6, &job));
     assert_int_equal(view_fits(history_farm(h), job.item, false, 6, &fits, &arena), 2);
     assert_string_equal(fits[0].text, "jobs failed on w1 in a row: it gets few at a time until "
@@ -589,15 +747,12 @@ static void the_only_host_is_on_probation(void **state)
     (void)state;
     struct history *h = history_begin();
     history_do(h, black_hole);
-    history_do(h, "status w1 : 1.1 ended failed compile at=build sign=7\n"
-                  "status w1 : 1.3 ended failed compile at=build sign=7\n"
-                  "status w1 : 1.4 ended failed compile at=build sign=7\ntick 10000");
-    history_do(h, "hello w2 x86_64-linux slots=1 problem=git : 1.2 running build");
-    history_expect(h, "status w1 : 1.5 ended failed compile at=build sign=7",
-                   "attempt-ended...\njob-closed job=5 verdict=failed cause=compile\n"
+    history_do(h, quarantined);
+    history_do(h, "tick 10000\nhello w2 x86_64-linux slots=1 problem=git : 1.2 running build");
+    history_expect(h, "status w1 : 1.4 ended failed compile at=build sign=7",
+                   "attempt-ended...\njob-closed job=4 verdict=failed cause=compile\n"
                    "worker-suspected...\n"
-                   "worker-moved worker=1 to=quarantined reason=\"its probe failed, too: compile\" "
-                   "until_ms=30000 strikes=2\n");
+                   "lease-offered...\n> expect-log 1.5 from 1\n> orders 1\n");
     history_end(h);
 }
 
@@ -623,6 +778,7 @@ static void failing_slowly_is_not_failing_fast(void **state)
                   "1.4 ended failed compile sign=3");
     assert_true(view_worker(history_farm(h), 1, &worker));
     assert_int_equal(worker.state, WORKER_ONLINE); /* nobody built anything meanwhile */
+    assert_false(is_probed(h, "w1"));
     assert_int_equal(worker.suspects, 3);
     /* Of an attempt that is archived nobody knows when it began. */
     history_do(h, "sealed 1.2 1\nsealed 1.3 1\nsealed 1.4 1\narchive 2\nsubmit r3\n"
@@ -655,7 +811,7 @@ static void memory_of_a_host_without_slots(void **state)
     history_do(h, "enrol w1\nenrol never\nhello w1 x86_64-linux mem=8\nsubmit r1\n"
                   "resolved 1 a x86_64-linux\nstatus w1 : 1.1 running build\n"
                   "hello w1 x86_64-linux mem=8 slots=0 : 1.1 running build");
-    history_expect(h, "status w1 : 1.1 ended failed oom at=build",
+    history_expect(h, "status w1 : 1.1 ended failed oom by=kernel at=build",
                    "attempt-ended...\n"
                    "learned project=p package=a system=x86_64-linux memory_bytes=12884901888 "
                    "memory_floor_bytes=12884901888\njob-delayed...\n");
@@ -689,8 +845,9 @@ static void out_of_memory_is_not_tried_where_there_is_less(void **state)
     history_do(h, "enrol w1\nenrol w2\nenrol w3\nhello w1 x86_64-linux mem=64 slots=1\nsubmit r1\n"
                   "resolved 1 a x86_64-linux\nhello w2 x86_64-linux mem=32 slots=1\n"
                   "hello w3 x86_64-linux mem=128 slots=1\npause p");
-    history_do(h, "status w1 : 1.1 ended failed oom at=build\ntick 12000\nstatus w1\nstatus w2\n"
-                  "status w3");
+    history_do(
+        h, "status w1 : 1.1 ended failed oom by=kernel at=build\ntick 12000\nstatus w1\nstatus w2\n"
+           "status w3");
     history_expect(h, "resume q",
                    "farm-resumed who=ann\nrequest-known request_id=q\n"
                    "lease-offered token={epoch=1 number=2} job=1 worker=3\n"
@@ -947,6 +1104,7 @@ static void failing_slowly_while_others_build(void **state)
     assert_true(view_worker(history_farm(h), 1, &worker));
     assert_int_equal(worker.suspects, 1);
     assert_int_equal(worker.state, WORKER_ONLINE);
+    assert_false(is_probed(h, "w1"));
     history_end(h);
 }
 
@@ -965,6 +1123,7 @@ static void three_of_one_family_are_one_reason(void **state)
     assert_true(view_worker(history_farm(h), 1, &worker));
     assert_int_equal(worker.suspects, 3);
     assert_int_equal(worker.state, WORKER_ONLINE);
+    assert_false(is_probed(h, "w1"));
     history_end(h);
 }
 
@@ -1004,6 +1163,12 @@ int main(void)
         cmocka_unit_test(a_full_host_is_cleaned_before_its_next_job),
         cmocka_unit_test(architectures_that_a_toolkit_lacks_are_no_host_s_fault),
         cmocka_unit_test(a_black_hole_eats_three_jobs),
+        cmocka_unit_test(a_probe_clears_a_host),
+        cmocka_unit_test(a_probe_that_tells_nothing),
+        cmocka_unit_test(a_probe_ends_a_probation),
+        cmocka_unit_test(words_touch_their_own_job_alone),
+        cmocka_unit_test(counters_of_an_older_worker_are_believed),
+        cmocka_unit_test(words_reserve_what_was_measured),
         cmocka_unit_test(what_other_hosts_meet_too_is_not_the_hosts_fault),
         cmocka_unit_test(one_family_that_fails_is_not_the_hosts_fault),
         cmocka_unit_test(a_person_vouches_for_a_host),

@@ -629,6 +629,40 @@ static void a_commit_is_as_deep_as_its_history(void **state)
     assert_int_equal(rig->answer.items[0].claim.depth, before + 1);
 }
 
+/* The tip against what the farm knows of its branch: only what diverged is told. */
+static void a_rewritten_branch_tells_what_it_lost(void **state)
+{
+    struct rig *rig = *state;
+    const char *url = make_repo(rig, "git commit -qm first --allow-empty; echo '{ }: 1' "
+                                     ">.flox/pkgs/a.nix");
+    configure(rig, url, "    builder: nix\n    branches: [{name: main}]\n");
+    const char *first = shell(rig, "git -C repo rev-parse main^");
+    const char *lost = shell(rig, "git -C repo rev-parse main");
+    const char *gone = "0123456789012345678901234567890123456789";
+    make_repo(rig, "git checkout -q -B main main^; mkdir -p .flox/pkgs; echo '{ }: 2' "
+                   ">.flox/pkgs/a.nix; git add -A; git commit -qm y; echo >more");
+    const char *tip = shell(rig, "git -C repo rev-parse main");
+    const char *newer = shell(rig, "cd repo; git -c user.name=a -c user.email=a@b commit-tree -p "
+                                   "main -m z 'main^{tree}'");
+    struct discover_known known[] = {
+        {"vision", "main", first}, {"vision", "main", lost},  {"vision", "main", gone},
+        {"vision", "main", tip},   {"vision", "other", lost}, {"audio", "main", lost},
+        {"vision", "main", "c1"},  {"vision", "main", newer},
+    };
+    struct discover_question asked = question(rig, "");
+    asked.known = known;
+    asked.known_count = 7;
+    ask(rig, &asked);
+    assert_string_equal(rig->answer.items[0].claim.diverged,
+                        arena_print(&rig->arena, "%s %s", lost, gone));
+    /* What was published last is on top of the tip: the branch was set back. */
+    shell(rig, arena_print(&rig->arena, "git -C repo update-ref refs/heads/newer %s", newer));
+    asked.known = &known[7];
+    asked.known_count = 1;
+    ask(rig, &asked);
+    assert_string_equal(rig->answer.items[0].claim.diverged, "");
+}
+
 /* ---- unpushed commits ----------------------------------------------------------------------- */
 
 static void a_bundle_brings_an_unpushed_commit(void **state)
@@ -878,6 +912,7 @@ int main(int argc, char **argv)
         TEST(items_carry_their_claims),
         TEST(order_names_branches_of_projects),
         TEST(a_commit_is_as_deep_as_its_history),
+        TEST(a_rewritten_branch_tells_what_it_lost),
         TEST(a_branch_that_is_gone_is_one_warning),
         TEST(a_project_that_is_gone_leaves_the_others),
         TEST(a_bundle_brings_an_unpushed_commit),

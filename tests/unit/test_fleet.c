@@ -85,6 +85,7 @@ static void prepare(struct fleet_rig *fleet, struct rig *rig)
                                        .coordinator_key = "",
                                        .worker_home = "",
                                        .slots = "",
+                                       .heavy = "",
                                        .run_as = "",
                                        .bundles = &fleet->bundle,
                                        .bundle_count = 1};

@@ -231,6 +231,47 @@ static void a_deep_tree_goes(void **state)
     assert_false(io_exists(top));
 }
 
+/* Makes a chain of folders "d" below `above`. Returns its last. */
+static int make_chain(int above, int depth)
+{
+    for (; depth > 0; depth--) {
+        assert_true(mkdirat(above, "d", 0755) == 0);
+        int next = openat(above, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        close(above);
+        above = next;
+    }
+    return above;
+}
+
+/* What is too deep is moved up: names at the top that a build guessed are not in the way, nor are
+ * folders that nobody may read or write. */
+static void a_deep_tree_that_fights_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err err = {""};
+    bool is_root = geteuid() == 0;
+    assert_int_equal(chmod(fixture->folder, 0777), 0);
+    assert_true(!is_root || seteuid(65534) == 0);
+    int made = io_make_folders(in(fixture, "tree/.farm-deep-0/kept"), 0755, &err);
+    int fd = open(in(fixture, "tree"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < 3; i++) {
+        static const mode_t modes[] = {0, 0555, 0};
+        fd = make_chain(fd, i == 0 ? 101 : 99); /* the hundred and first is moved */
+        int next = make_chain(dup(fd), 1);
+        fchmod(fd, modes[i]);
+        close(fd);
+        fd = next;
+    }
+    close(fd);
+    int removed = io_remove_tree(in(fixture, "tree"), &err);
+    assert_true(!is_root || seteuid(0) == 0);
+    assert_int_equal(made, 0);
+    if (removed < 0)
+        fail_msg("%s", err.text);
+    assert_false(io_exists(in(fixture, "tree")));
+}
+
 static void chance_differs(void **state)
 {
     (void)state;
@@ -432,6 +473,7 @@ int main(void)
         IN_FOLDER(removing_stays_inside),
         IN_FOLDER(files_go_by_their_end_at_any_depth),
         IN_FOLDER(a_deep_tree_goes),
+        IN_FOLDER(a_deep_tree_that_fights_goes),
         cmocka_unit_test(chance_differs),
         cmocka_unit_test(run_returns_output_and_code),
         IN_FOLDER(run_is_in_its_folder),

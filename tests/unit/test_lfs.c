@@ -319,7 +319,7 @@ static void keep(struct place *place, const char *contents, const char *kept)
         kept);
 }
 
-static int restore(struct place *place, bool from_git_alone, struct err *err)
+static struct lfs_wish checkout(struct place *place, bool from_git_alone, struct err *err)
 {
     struct workspace_wish wish = {.home = home_path(place, "home"),
                                   .project = "vision",
@@ -331,12 +331,17 @@ static int restore(struct place *place, bool from_git_alone, struct err *err)
     char *path;
     if (workspace_prepare(&wish, &place->arena, &path, err) < 0)
         fail_msg("%s", err->text);
-    struct lfs_wish files = {.home = wish.home,
+    return (struct lfs_wish){.home = wish.home,
                              .project = wish.project,
                              .url = "https://127.0.0.1:1/vision.git",
                              .commit = wish.commit,
                              .worktree = path,
                              .from_git_alone = from_git_alone};
+}
+
+static int restore(struct place *place, bool from_git_alone, struct err *err)
+{
+    struct lfs_wish files = checkout(place, from_git_alone, err);
     return lfs_restore(&files, &place->arena, err);
 }
 
@@ -408,6 +413,33 @@ static void damaged_contents_are_not_used(void **state)
     assert_string_equal(shell(place, "ls home/clones/vision.git/farm-lfs | wc -l"), "0");
     assert_string_equal(shell(place, "head -n 1 home/attempts/1.1/box/checkout/a.bin"),
                         "version https://git-lfs.github.com/spec/v1");
+}
+
+/* In the place of a file, and of a folder above it: what is outside is neither read nor written. */
+static void a_checkout_that_was_changed_is_refused(void **state)
+{
+    static const char *const changes[] = {
+        "rm dir/a.bin; ln -s ../../../../../outside/a.bin dir/a.bin",
+        "rm -r dir; ln -s ../../../../outside dir", "rm dir/a.bin; mkfifo dir/a.bin"};
+    struct place *place = *state;
+    shell(place, "mkdir -p outside");
+    commit_pointer(place, "b.bin", "weights", 7);
+    shell(place, "mkdir -p origin/dir");
+    commit_pointer(place, "dir/a.bin", "weights", 7);
+    shell(place, "cp origin/dir/a.bin outside");
+    restore(place, true, NULL);
+    keep(place, "weights", "weights");
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct err err = {""};
+        struct lfs_wish files = checkout(place, false, &err);
+        shell(place, arena_print(&place->arena, "cd %s; %s", files.worktree, changes[i]));
+        assert_int_equal(lfs_restore(&files, &place->arena, &err), -1);
+        if (!strstr(err.text, "git-lfs: the checkout was changed: "))
+            fail_msg("%s", err.text);
+        assert_string_equal(shell(place, "head -n 1 outside/a.bin"),
+                            "version https://git-lfs.github.com/spec/v1");
+    }
+    restores(place);
 }
 
 static void what_will_not_be_fetched_is_refused(void **state)
@@ -486,6 +518,7 @@ int main(void)
         PLACED(contents_stand_in_place_of_pointers),
         PLACED(the_next_commit_has_its_own_contents),
         PLACED(damaged_contents_are_not_used),
+        PLACED(a_checkout_that_was_changed_is_refused),
         PLACED(what_will_not_be_fetched_is_refused),
         PLACED(an_lfsconfig_reaches_nothing_else),
         PLACED(the_filter_of_git_lfs_does_not_run),

@@ -45,6 +45,27 @@ static void a_role_below_the_verbs_is_refused(void **state)
     assert_true(refused > 30);
 }
 
+/* Not by the order of the roles: a worker's is the last of them. */
+static void a_worker_may_ask_for_nothing(void **state)
+{
+    struct rig *rig = *state;
+    const struct request_row *row;
+    for (size_t i = 0; (row = request_row_at(i)); i++) {
+        assert_false(role_covers(ROLE_WORKER, row->role));
+        assert_false(role_covers(ROLE_NONE, row->role));
+        assert_true(role_covers(ROLE_ADMIN, row->role));
+        assert_true(row->role == ROLE_VIEWER || !role_covers(ROLE_VIEWER, row->role));
+    }
+    for (enum role role = ROLE_NONE; role <= ROLE_WORKER; role++)
+        assert_int_equal(role_covers(role, ROLE_WORKER), role == ROLE_WORKER);
+    struct asker asker = {.role = ROLE_WORKER, .who = "builder"};
+    snprintf(asker.request_id, sizeof asker.request_id, "%032d", 7);
+    uint64_t before = rig->shell.sequence;
+    const struct request request = {.id = asker.request_id, .verb = "pause", .arguments = "{}"};
+    questions_take(rig->shell.questions, &asker, &request);
+    assert_int_equal(rig->shell.sequence, before);
+}
+
 /* A value that the parameter takes. */
 static json_t *value_of(const struct parameter *parameter)
 {
@@ -446,6 +467,7 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_role_below_the_verbs_is_refused),
+        TEST(a_worker_may_ask_for_nothing),
         TEST(a_viewer_leaves_no_record),
         TEST(rights_and_secrets_are_an_admins),
         TEST(arguments_are_checked_against_the_table),

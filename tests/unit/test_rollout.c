@@ -35,6 +35,7 @@ static struct wishes want(void)
                            .coordinator_key = "it's a key",
                            .worker_home = "",
                            .slots = "",
+                           .heavy = "",
                            .run_as = "",
                            .bundles = &bundle,
                            .bundle_count = 1};

@@ -446,6 +446,40 @@ static void only_our_own_user_is_made(void **state)
     assert_non_null(strstr(place_read(rig->place, "calls"), "--system --home-dir"));
 }
 
+static uid_t owner_of(struct rig *rig, const char *name)
+{
+    struct stat about;
+    assert_int_equal(lstat(home_path(rig->place, name), &about), 0);
+    return about.st_uid;
+}
+
+/* What links lead to is not in the home. Only root gives files away. */
+static void a_home_is_given_without_what_links_lead_to(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = {""};
+    const struct passwd *user = getpwnam("nobody");
+    if (geteuid() != 0 || !user)
+        skip();
+    uid_t nobody = user->pw_uid;
+    make_folders(rig, "home/attempts/1.1");
+    make_folders(rig, "outside/inner");
+    place_write(rig->place, "home/attempts/1.1/log", "");
+    place_write(rig->place, "outside/file", "");
+    assert_int_equal(symlink("../outside", home_path(rig->place, "home/work")), 0);
+    assert_int_equal(symlink("../../outside/file", home_path(rig->place, "home/attempts/key")), 0);
+    struct service service = {.home = rig->home, .user = "nobody"};
+    if (service_user_own_home(&service, &err) < 0)
+        fail_msg("%s", err.text);
+    static const char *const given[] = {"home", "home/worker.conf", "home/work",
+                                        "home/attempts/key", "home/attempts/1.1/log"};
+    static const char *const kept[] = {"outside", "outside/inner", "outside/file"};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        assert_int_equal(owner_of(rig, given[i]), nobody);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        assert_int_equal(owner_of(rig, kept[i]), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -467,6 +501,7 @@ int main(void)
         TEST(odd_names_make_good_names_of_units),
         TEST(a_home_that_is_in_no_farm_is_refused),
         TEST(only_our_own_user_is_made),
+        TEST(a_home_is_given_without_what_links_lead_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,8 +38,6 @@ static void take_found(struct agent *agent, const struct agent_found *found,
         return;
     struct work_pair pair = work_add(agent, &found->order);
     pair.work->from_disk = true;
-    /* We store none: one that is in the file is not from the coordinator. */
-    work_wipe_secret(pair.work);
     shape_copy(&product_shape, &pair.item->product, &found->result.product, &pair.work->arena);
     pair.item->log_bytes = found->log_bytes;
     switch (found->state) {
@@ -104,10 +102,8 @@ void agent_destroy(struct agent *agent)
 {
     if (!agent)
         return;
-    for (size_t i = 0; i < agent->count; i++) {
-        work_wipe_secret(&agent->works[i]);
+    for (size_t i = 0; i < agent->count; i++)
         arena_clear(&agent->works[i].arena);
-    }
     free(agent->items);
     free(agent->works);
     arena_clear(&agent->host_arena);
@@ -184,4 +180,11 @@ size_t agent_items(const struct agent *agent, const struct item **items)
 {
     *items = agent->items;
     return agent->count;
+}
+
+bool agent_awaits_secret(const struct agent *agent, struct token token)
+{
+    size_t at = work_find(agent, token);
+    return at != SIZE_MAX && agent->items[at].is_publication &&
+           agent->items[at].state != ITEM_ENDED && agent->items[at].phase != PHASE_PUBLISH;
 }

@@ -32,6 +32,9 @@ void agent_step(struct agent *agent, const struct agent_input *input,
                 struct agent_outcome *outcome);
 /* The latest time for the next AGENT_INPUT_TICK, in ms since boot. */
 uint64_t agent_deadline_ms(const struct agent *agent);
+/* Whether a publish of this token is to start, so that its secret must still be held: the agent
+ * knows only that. */
+bool agent_awaits_secret(const struct agent *agent, struct token token);
 /* The items as reported to the coordinator; returns their count. Valid until the next step. */
 size_t agent_items(const struct agent *agent, const struct item **items);
 

@@ -21,8 +21,8 @@ enum work_state {
 
 struct work {
     enum work_state state;
-    struct order order; /* includes the secret of a grant until the publish starts */
-    bool from_disk;     /* read from its folder at start; without the secret, which is not stored */
+    struct order order; /* without a secret: the loop holds it */
+    bool from_disk;     /* read from its folder at start; its secret is gone: none is stored */
     struct arena arena; /* owns the texts of the order and of the item */
 };
 

@@ -21,7 +21,7 @@ struct agent_effect {
     struct token token;
     enum phase phase;
     struct message message;    /* SEND */
-    const struct order *order; /* PREPARE, START_PHASE: includes the secret of a grant */
+    const struct order *order; /* PREPARE, START_PHASE */
     const struct item *item;   /* SAVE_RESULT */
 };
 

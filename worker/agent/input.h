@@ -37,6 +37,7 @@ struct agent_phase_ended {
     bool supervisor_lost; /* it was killed: no exit facts; the loop has ended its process group */
     struct exit_facts facts;
     enum cause cause; /* from phase/cause.c, by facts and the end of the log; NONE for success */
+    enum witness witness;
     const char *detail;
     uint64_t signature;
     const char *lines;                       /* the lines of the log that show the cause */

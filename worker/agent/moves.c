@@ -41,8 +41,10 @@ static void order_begin(struct agent *agent, const struct order *order,
     const char *why_not = order_refusal(agent, order);
     struct work_pair pair = work_add(agent, order);
     if (why_not) {
-        work_end(agent, pair,
-                 &(struct work_ending){OUTCOME_REFUSED, CAUSE_NONE, why_not, PHASE_NONE}, outcome);
+        work_end(
+            agent, pair,
+            &(struct work_ending){OUTCOME_REFUSED, CAUSE_NONE, why_not, PHASE_NONE, WITNESS_NONE},
+            outcome);
         return;
     }
     struct order whole = pair.work->order;
@@ -60,9 +62,10 @@ static void stop_unknown(struct agent *agent, const struct order *order,
     if (work_was_forgotten(agent, order->token) || agent->count >= LIMIT_ITEMS_PER_STATUS)
         return;
     struct work_pair pair = work_add(agent, order);
-    work_end(agent, pair,
-             &(struct work_ending){OUTCOME_STOPPED, CAUSE_NONE, order->reason, PHASE_NONE},
-             outcome);
+    work_end(
+        agent, pair,
+        &(struct work_ending){OUTCOME_STOPPED, CAUSE_NONE, order->reason, PHASE_NONE, WITNESS_NONE},
+        outcome);
 }
 
 /* ---- the table of moves ---------------------------------------------------------------------- */
@@ -104,7 +107,8 @@ static void work_prepared(struct agent *agent, size_t at, const struct work_even
         work_start_phase(agent, pair, agent_phase_after(&pair.work->order, PHASE_NONE), outcome);
     else
         work_end(agent, pair,
-                 &(struct work_ending){OUTCOME_REFUSED, CAUSE_NONE, data->problem, PHASE_NONE},
+                 &(struct work_ending){OUTCOME_REFUSED, CAUSE_NONE, data->problem, PHASE_NONE,
+                                       WITNESS_NONE},
                  outcome);
 }
 
@@ -112,10 +116,10 @@ static void abandoned_prepared(struct agent *agent, size_t at, const struct work
                                struct agent_outcome *outcome)
 {
     (void)data; /* whether there is a folder or not */
-    work_end(
-        agent, work_pair(agent, at),
-        &(struct work_ending){OUTCOME_STOPPED, CAUSE_NONE, "stopped before it began", PHASE_NONE},
-        outcome);
+    work_end(agent, work_pair(agent, at),
+             &(struct work_ending){OUTCOME_STOPPED, CAUSE_NONE, "stopped before it began",
+                                   PHASE_NONE, WITNESS_NONE},
+             outcome);
 }
 
 static bool was_cut_off(const struct exit_facts *facts)
@@ -175,8 +179,10 @@ static void end_badly(struct agent *agent, struct work_pair pair,
 {
     pair.item->unsure |= ended->phase == PHASE_PUBLISH && was_cut_off(&ended->facts);
     enum cause cause = ended->cause != CAUSE_NONE ? ended->cause : CAUSE_UNKNOWN;
-    work_end(agent, pair, &(struct work_ending){OUTCOME_FAILED, cause, ended->detail, ended->phase},
-             outcome);
+    work_end(
+        agent, pair,
+        &(struct work_ending){OUTCOME_FAILED, cause, ended->detail, ended->phase, ended->witness},
+        outcome);
 }
 
 static void running_phase_ended(struct agent *agent, size_t at, const struct work_event_data *data,
@@ -211,7 +217,8 @@ static void stopped_phase_ended(struct agent *agent, size_t at, const struct wor
         return;
     take_report(pair, data->ended);
     bool publish = data->ended->phase == PHASE_PUBLISH;
-    struct work_ending ending = {OUTCOME_STOPPED, CAUSE_NONE, "stopped", data->ended->phase};
+    struct work_ending ending = {OUTCOME_STOPPED, CAUSE_NONE, "stopped", data->ended->phase,
+                                 WITNESS_NONE};
     if (publish && ended_well(data->ended))
         ending = (struct work_ending){.outcome = OUTCOME_OK};
     pair.item->unsure |= publish && ending.outcome != OUTCOME_OK;

@@ -61,9 +61,7 @@ void work_check(struct work_pair pair)
            "a phase before there is a folder");
     assert((!is_supervised || item->phase != PHASE_NONE) && "a supervisor of no phase");
     assert(work->order.bundle.size == 0 && "a bundle is kept in memory");
-    assert((work->order.secret.size == 0 ||
-            (work->state != WORK_ENDED && item->phase != PHASE_PUBLISH)) &&
-           "a secret is kept after its publish started");
+    assert(work->order.secret.size == 0 && "a secret is in the agent's mind");
 }
 
 /* Either field says so, also in an order of a coordinator that sets only one of them. */
@@ -85,6 +83,8 @@ struct work_pair work_add(struct agent *agent, const struct order *order)
     *pair.work = (struct work){.state = WORK_PREPARING};
     struct order kept = *order;
     kept.bundle = (struct bytes){0}; /* large, and needed only to make the folder */
+    kept.secret =
+        (struct bytes){0}; /* the loop holds it; one in a folder is not the coordinator's */
     shape_copy(&order_shape, &pair.work->order, &kept, &pair.work->arena);
     pair.work->order.is_publication = order_publishes(order);
     shape_init(&item_shape, pair.item);
@@ -97,19 +97,10 @@ struct work_pair work_add(struct agent *agent, const struct order *order)
     return pair;
 }
 
-void work_wipe_secret(struct work *work)
-{
-    struct bytes *secret = &work->order.secret;
-    if (secret->size > 0)
-        memset((void *)(uintptr_t)secret->data, 0, secret->size);
-    *secret = (struct bytes){0};
-}
-
 void work_drop(struct agent *agent, size_t at)
 {
     assert(agent->works[at].state == WORK_ENDED && "an item is dropped before its end is known");
     agent->forgotten[agent->forgotten_count++ % FORGOTTEN_KEPT] = agent->items[at].token;
-    work_wipe_secret(&agent->works[at]);
     arena_clear(&agent->works[at].arena);
     size_t behind = agent->count - at - 1;
     memmove(&agent->items[at], &agent->items[at + 1], behind * sizeof *agent->items);
@@ -136,12 +127,12 @@ void work_end(struct agent *agent, struct work_pair pair, const struct work_endi
     assert((!is_unknown || item->phase != PHASE_PUBLISH || item->unsure) &&
            "a publish that was cut off counts as not done");
     work_move(pair.work, WORK_ENDED);
-    work_wipe_secret(pair.work);
     item->state = ITEM_ENDED;
     item->outcome = ending->outcome;
     item->cause = ending->cause;
     item->detail = arena_text(&pair.work->arena, ending->detail);
     item->failed_phase = ending->failed_phase;
+    item->witness = ending->witness;
     work_set_stop(item, CAUSE_NONE, 0);
     struct agent_effect *effect = effect_add(outcome, AGENT_EFFECT_SAVE_RESULT, item->token);
     effect->item = effect_copy(&item_shape, item, &outcome->arena);
@@ -155,7 +146,8 @@ void work_end_lost(struct agent *agent, struct work_pair pair, const char *detai
 {
     pair.item->unsure |= pair.item->phase == PHASE_PUBLISH;
     work_end(agent, pair,
-             &(struct work_ending){OUTCOME_LOST, CAUSE_HOST_LOST, detail, pair.item->phase},
+             &(struct work_ending){OUTCOME_LOST, CAUSE_HOST_LOST, detail, pair.item->phase,
+                                   WITNESS_TRUSTED},
              outcome);
 }
 
@@ -170,7 +162,7 @@ void work_start_phase(struct agent *agent, struct work_pair pair, enum phase pha
                  &(struct work_ending){OUTCOME_LOST, CAUSE_HOST_LOST,
                                        "the worker was restarted before the publish began, and "
                                        "secrets are never stored",
-                                       phase},
+                                       phase, WITNESS_TRUSTED},
                  outcome);
         return;
     }
@@ -181,8 +173,6 @@ void work_start_phase(struct agent *agent, struct work_pair pair, enum phase pha
     struct agent_effect *effect = effect_add(outcome, AGENT_EFFECT_START_PHASE, pair.item->token);
     effect->phase = phase;
     effect->order = effect_copy(&order_shape, &work->order, &outcome->arena);
-    if (phase == PHASE_PUBLISH)
-        work_wipe_secret(work);
     agent->changed = true;
     work_check(pair);
 }

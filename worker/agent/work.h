@@ -3,7 +3,7 @@
  *
  * Owns how an item is added, starts a phase, ends and is dropped. Invariants: items[i] belongs to
  * works[i], both in order of arrival; no two items have the same token; an ENDED item never
- * changes; a phase starts only in RUNNING and once; no secret is kept after its publish started.
+ * changes; a phase starts only in RUNNING and once; no order has a secret.
  * These are asserted. Which event leads to which state: moves.h.
  */
 #ifndef FARM_AGENT_WORK_H
@@ -30,12 +30,11 @@ void work_move(struct work *work, enum work_state to);
 
 /* Whether the order is a publication. */
 bool order_publishes(const struct order *order);
-/* Adds an item in PREPARING, of a new token. Keeps a copy of the order without its bundle. */
+/* Adds an item in PREPARING, of a new token. Keeps a copy of the order without its bundle and
+ * without a secret. */
 struct work_pair work_add(struct agent *agent, const struct order *order);
 /* Removes an ended item from the list and remembers its token. */
 void work_drop(struct agent *agent, size_t at);
-/* The secret is needed only until the publish starts; after that no copy may stay in memory. */
-void work_wipe_secret(struct work *work);
 
 /* The announced stop of the running phase; CAUSE_NONE, 0: none. */
 void work_set_stop(struct item *item, enum cause cause, uint64_t at_ms);
@@ -48,6 +47,7 @@ struct work_ending {
     enum cause cause;
     const char *detail;
     enum phase failed_phase;
+    enum witness witness; /* of `cause` */
 };
 
 /* Makes the item final, also for the next agent: requests SAVE_RESULT, so that the result of an

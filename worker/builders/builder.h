@@ -41,6 +41,9 @@ struct publish_finding {
     bool already; /* the target had the product already */
     bool rebuilt; /* the tool built again, or published other paths than were checked */
     bool unsure;  /* the publish may have happened: the coordinator must try again */
+    /* The target refused the account, and no recipe had a word in that answer: all publications of
+     * the account are held. Text of a program that evaluated a recipe is no such answer. */
+    bool rejected;
 };
 struct target_row {
     enum target_kind kind;

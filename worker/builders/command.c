@@ -4,11 +4,13 @@
  * A build may write the paths it made to the file $FARM_OUTPUTS, one per line; they become its
  * product. A publish command gets them in $FARM_PATHS, separated by spaces, and the target's
  * secret, if there is one, in $FARM_SECRET. It prints "already published" when the target has the
- * product already. */
+ * product already. It exits with 77 (EX_NOPERM of sysexits.h) when the target refuses the account:
+ * what it prints may come from the product, its status does not. */
 #include "worker/builders/tools.h"
 
 #include <string.h>
 #include <strings.h>
+#include <sysexits.h>
 
 static int run_shell(const struct phase_context *context, const struct texts *environment,
                      const char *command, struct publish_finding *finding,
@@ -62,8 +64,10 @@ static int command_publish(const struct phase_context *context, struct publish_f
     texts_set(&environment, "FARM_DERIVATION", "%s", product->derivation);
     texts_set(&environment, "FARM_TARGET", "%s", context->order->target.name);
     buf_release(&paths);
-    return run_shell(context, &environment, context->order->target.location, finding, note_line,
-                     err);
+    int code =
+        run_shell(context, &environment, context->order->target.location, finding, note_line, err);
+    finding->rejected = code == EX_NOPERM;
+    return code;
 }
 
 const struct target_row target_command = {.kind = TARGET_COMMAND,

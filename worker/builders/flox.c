@@ -6,13 +6,10 @@
  * One package per invocation, always with -d, never with -q (it hides the reason of a failure) and
  * never with --system (it labels a build for this host as one for another system). flox exits with
  * 1 for every failure, so its output is parsed: words, never icons, which changed twice. */
-#include "proto/base/io.h"
+#include "proto/base/beneath.h"
 #include "worker/builders/flox_words.h"
 #include "worker/builders/tools.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +21,8 @@
 /* Older versions publish by other rules (contract 2.3): any remote, no deduplication, the commit
  * must be the tip of the branch. */
 static const int floor_version[3] = {1, 12, 0};
+
+enum { OUTPUTS_MAX = 16 }; /* of a package, beside its first */
 
 /* Contract 3.4: without the right USER flox takes USER and HOME from the password file, which moves
  * its token and caches. */
@@ -39,6 +38,8 @@ static struct texts flox_environment(const struct phase_context *context)
     texts_set(&environment, "FLOX_AUTH_NOTIFICATIONS", "false");
     return environment;
 }
+
+enum { ACCOUNT_BYTES_MAX = 64 << 10, ACCOUNT_MS_MAX = 60000 };
 
 /* ---- version ------------------------------------------------------------------------------ */
 
@@ -76,71 +77,51 @@ static int check_version(struct arena *arena, struct err *err)
 
 /* ---- result links ------------------------------------------------------------------------- */
 
-/* Some branches track such links by accident (contract 1.5): only a link made after `since` is
- * evidence. */
-static bool is_fresh_link(const char *path, const struct timespec *since)
+/* The target of a result link. Some branches track such links by accident (contract 1.5): only one
+ * made after `since` is evidence; else NULL. */
+static const char *fresh_target(const struct phase_context *context, const char *name,
+                                const struct timespec *since)
 {
+    const char *target;
     struct stat link;
-    if (lstat(path, &link) < 0 || !S_ISLNK(link.st_mode))
-        return false;
-    return link.st_ctim.tv_sec > since->tv_sec ||
-           (link.st_ctim.tv_sec == since->tv_sec && link.st_ctim.tv_nsec >= since->tv_nsec);
-}
-
-static const char *link_target(const struct phase_context *context, const char *path)
-{
-    char target[PATH_MAX];
-    ssize_t size = readlink(path, target, sizeof target - 1);
-    if (size <= 0)
+    if (beneath_link(context->worktree, name, context->arena, &target, &link, NULL) !=
+        BENEATH_FOUND)
         return NULL;
-    target[size] = '\0';
-    return arena_text(context->arena, target);
+    bool is_fresh = link.st_ctim.tv_sec > since->tv_sec || (link.st_ctim.tv_sec == since->tv_sec &&
+                                                            link.st_ctim.tv_nsec >= since->tv_nsec);
+    return is_fresh ? target : NULL;
 }
 
-static int compare_texts(const void *a, const void *b)
+/* The result-PKG-OUTPUT links in order of their names, without the link to the log. A branch may
+ * track some, too. */
+static int read_others(const struct phase_context *context, const char *prefix,
+                       const struct timespec *since, struct product *product, struct err *err)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Paths of the result-PKG-OUTPUT links, sorted, without the link to the log. */
-static size_t list_outputs(const struct phase_context *context, const char *prefix,
-                           const struct timespec *since, const char **names, size_t most)
-{
-    size_t count = 0, length = strlen(prefix);
-    DIR *folder = opendir(context->worktree);
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        const char *path = arena_print(context->arena, "%s/%s", context->worktree, entry->d_name);
-        if (strncmp(entry->d_name, prefix, length) == 0 && entry->d_name[length] == '-' &&
-            strcmp(entry->d_name + length, "-log") != 0 && is_fresh_link(path, since) &&
-            count < most)
-            names[count++] = path;
+    enum { LINKS_MAX = 1000 };
+    const char *begin = arena_print(context->arena, "%s-", prefix), **names;
+    size_t count;
+    if (beneath_list(context->worktree, "", begin, LINKS_MAX, context->arena, &names, &count,
+                     err) != BENEATH_FOUND)
+        return err_prefix(err, "flox build's results cannot be read");
+    for (size_t i = 0; i < count && product->paths_count <= OUTPUTS_MAX; i++) {
+        const char *target = fresh_target(context, names[i], since);
+        if (target && strcmp(names[i] + strlen(begin), "log") != 0)
+            product->paths[product->paths_count++] = target;
     }
-    if (folder)
-        closedir(folder);
-    qsort(names, count, sizeof *names, compare_texts);
-    return count;
+    return 0;
 }
 
 static int read_results(const struct phase_context *context, const struct timespec *since,
                         struct product *product, struct err *err)
 {
-    enum { OUTPUTS_MAX = 16 };
-    const char *names[OUTPUTS_MAX];
     const char *prefix = arena_print(context->arena, "result-%s", context->order->variant.package);
-    const char *main_link = arena_print(context->arena, "%s/%s", context->worktree, prefix);
-    size_t others = list_outputs(context, prefix, since, names, OUTPUTS_MAX);
-    product->paths = arena_new(context->arena, (others + 1) * sizeof *product->paths);
+    const char *target = fresh_target(context, prefix, since);
+    product->paths = arena_new(context->arena, (OUTPUTS_MAX + 1) * sizeof *product->paths);
     product->paths_count = 0;
-    const char *target = is_fresh_link(main_link, since) ? link_target(context, main_link) : NULL;
     if (!target)
         return err_set(err, "flox build succeeded but made no %s", prefix);
     product->paths[product->paths_count++] = target;
-    for (size_t i = 0; i < others; i++) {
-        target = link_target(context, names[i]);
-        if (target)
-            product->paths[product->paths_count++] = target;
-    }
-    return 0;
+    return read_others(context, prefix, since, product, err);
 }
 
 /* ---- building ----------------------------------------------------------------------------- */
@@ -195,13 +176,10 @@ void flox_read_line(void *context, const char *line)
 static void compare_result(const struct phase_context *context, const struct timespec *since,
                            struct publish_finding *finding)
 {
-    const char *link = arena_print(context->arena, "%s/result-%s", context->worktree,
-                                   context->order->variant.package);
+    const char *link = arena_print(context->arena, "result-%s", context->order->variant.package);
     const struct product *product = &context->order->product;
-    if (!product->paths_count || !is_fresh_link(link, since))
-        return;
-    const char *target = link_target(context, link);
-    if (target && strcmp(target, product->paths[0]) != 0) {
+    const char *target = fresh_target(context, link, since);
+    if (product->paths_count && target && strcmp(target, product->paths[0]) != 0) {
         printf("published %s, but %s was built and checked\n", target, product->paths[0]);
         fflush(stdout);
         finding->rebuilt = true;
@@ -239,6 +217,38 @@ static int run_publish(const struct phase_context *context, struct flox_reading 
                     err);
 }
 
+const char *flox_rejection(const char *status)
+{
+    static const char *const sentences[] = {"Your FloxHub token is expired or has been revoked",
+                                            "You are not currently logged in to FloxHub"};
+    for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++)
+        if (strstr(status, sentences[i]))
+            return sentences[i];
+    return NULL;
+}
+
+/* What `flox publish` prints is also what the recipe prints while it is evaluated. So the account
+ * is asked for by itself: outside the checkout, in our own environment, with no recipe. */
+static void ask_account(struct publish_finding *finding)
+{
+    static const char *const argv[] = {"env",
+                                       "FLOX_DISABLE_METRICS=true",
+                                       "FLOX_AUTH_NOTIFICATIONS=false",
+                                       "flox",
+                                       "auth",
+                                       "status",
+                                       NULL};
+    struct buf said = {0};
+    int code = io_run(argv, "/", ACCOUNT_BYTES_MAX, ACCOUNT_MS_MAX, &said, NULL);
+    const char *rejection = code > 0 && said.size ? flox_rejection((const char *)said.data) : NULL;
+    finding->rejected = rejection != NULL;
+    if (rejection) {
+        printf("farm-worker: flox auth status: %s\n", rejection);
+        fflush(stdout);
+    }
+    buf_release(&said);
+}
+
 static int flox_publish(const struct phase_context *context, struct publish_finding *finding,
                         struct err *err)
 {
@@ -249,6 +259,8 @@ static int flox_publish(const struct phase_context *context, struct publish_find
     clock_gettime(CLOCK_REALTIME_COARSE, &since);
     int code = run_publish(context, &reading, err);
     compare_result(context, &since, finding);
+    if (code > 0 && !finding->already)
+        ask_account(finding);
     /* Exit status 0 without either sentence: flox used words that we do not know. */
     if (code == 0 && !reading.published && !finding->already)
         finding->unsure = true;

@@ -8,7 +8,9 @@
  * The system is always passed to nix: the worker takes only jobs for systems that it has, and nix
  * may assume another one (an aarch64 worker under qemu-user that uses the host's x86_64 nix).
  */
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
+#include "worker/builders/flox_words.h"
 #include "worker/builders/tools.h"
 
 #include <errno.h>
@@ -46,6 +48,20 @@ static int run_for_paths(const struct phase_context *context, const struct texts
     return code;
 }
 
+/* With --add-root nix prints the roots, which are links in FOLDER/roots: replaces them by the store
+ * paths that they point to. */
+static int follow_roots(const struct phase_context *context, const char **paths, size_t count,
+                        struct err *err)
+{
+    size_t length = strlen(context->folder);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(paths[i], context->folder, length) == 0 && paths[i][length] == '/' &&
+            beneath_link(context->folder, paths[i] + length + 1, context->arena, &paths[i], NULL,
+                         err) != BENEATH_FOUND)
+            return err_prefix(err, "a GC root cannot be read");
+    return 0;
+}
+
 static int recipe_instantiate(const struct phase_context *context, struct product *product,
                               struct err *err)
 {
@@ -64,25 +80,10 @@ static int recipe_instantiate(const struct phase_context *context, struct produc
     if (count != 1)
         return err_set(err, "%s evaluates to %zu derivations: a recipe must give exactly one",
                        context->order->recipe.path, count);
-    /* With --add-root nix-instantiate prints the root, a link to the derivation. */
-    char target[4096];
-    ssize_t size = readlink(paths[0], target, sizeof target - 1);
-    target[size > 0 ? size : 0] = '\0';
-    product->derivation = size > 0 ? arena_text(context->arena, target) : paths[0];
+    if (follow_roots(context, paths, count, err) < 0)
+        return -1;
+    product->derivation = paths[0];
     return 0;
-}
-
-/* Replaces GC roots, which are links, by the store paths they point to. */
-static void follow_links(const struct phase_context *context, const char **paths, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        char target[4096];
-        ssize_t size = readlink(paths[i], target, sizeof target - 1);
-        if (size <= 0)
-            continue;
-        target[size] = '\0';
-        paths[i] = arena_text(context->arena, target);
-    }
 }
 
 static int derivation_realise(const struct phase_context *context, struct product *product,
@@ -97,20 +98,24 @@ static int derivation_realise(const struct phase_context *context, struct produc
     texts_add(&argv, "--indirect");
     add_system(&argv, &context->order->variant);
     int code = run_for_paths(context, &argv, &product->paths, &product->paths_count, err);
-    if (code == 0)
-        follow_links(context, product->paths, product->paths_count);
-    return code;
+    return code == 0 ? follow_roots(context, product->paths, product->paths_count, err) : code;
 }
 
 /* Makes the same link as `flox build`, for the branch's own test-build.sh. */
 static int link_result(const struct phase_context *context, const struct product *product,
                        struct err *err)
 {
-    const char *link = arena_print(context->arena, "%s/result-%s", context->worktree,
-                                   context->order->variant.package);
-    unlink(link);
-    if (symlink(product->paths[0], link) < 0)
-        return err_set(err, "cannot make %s: %s", link, strerror(errno));
+    const char *link = arena_print(context->arena, "result-%s", context->order->variant.package);
+    int folder = beneath_folder(context->worktree, "", err);
+    if (folder < 0)
+        return -1;
+    unlinkat(folder, link, 0);
+    int result = symlinkat(product->paths[0], folder, link);
+    if (result < 0)
+        err_set(err, "cannot make %s/%s: %s", context->worktree, link, strerror(errno));
+    close(folder);
+    if (result < 0)
+        return -1;
     for (size_t i = 0; i < product->paths_count; i++)
         printf("%s\n", product->paths[i]);
     fflush(stdout);
@@ -214,14 +219,48 @@ static const char *signing_location(const struct phase_context *context)
                        strchr(location, '?') ? '&' : '?', key);
 }
 
-static int paths_copy(const struct phase_context *context, struct err *err)
+/* Whether the line is nix's own error about the account. No recipe runs in a copy, but names of
+ * store paths are a recipe's, so words within a path do not count. */
+bool nix_rejects(const char *line)
+{
+    static const char *const words[] = {"401 Unauthorized",   "403 Forbidden", "HTTP error 401",
+                                        "HTTP error 403",     "AccessDenied",  "ExpiredToken",
+                                        "InvalidAccessKeyId", "key is corrupt"};
+    if (strncmp(line, "error:", 6) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        for (const char *at = line; (at = strstr(at, words[i])); at++) {
+            const char *begin = at;
+            while (begin > line && !strchr(" '\"", begin[-1]))
+                begin--;
+            if (!memchr(begin, '/', (size_t)(at - begin)) &&
+                !memchr(begin, '-', (size_t)(at - begin)))
+                return true;
+        }
+    return false;
+}
+
+static void read_copy(void *context, const char *line)
+{
+    struct publish_finding *finding = context;
+    finding->rejected = finding->rejected || nix_rejects(line);
+}
+
+static int paths_copy(const struct phase_context *context, struct publish_finding *finding,
+                      struct err *err)
 {
     struct texts argv = {.arena = context->arena}, environment = tools_environment(context);
     add_nix(&argv, "copy");
     texts_add(&argv, "--to");
     texts_add(&argv, "%s", signing_location(context));
     add_paths(&argv, &context->order->product);
-    return tool_run(&(struct tool){.argv = argv.items, .environment = environment.items}, err);
+    int code = tool_run(&(struct tool){.argv = argv.items,
+                                       .environment = environment.items,
+                                       .line = read_copy,
+                                       .context = finding},
+                        err);
+    finding->rejected = finding->rejected && code > 0;
+    return code;
 }
 
 static int nix_cache_publish(const struct phase_context *context, struct publish_finding *finding,
@@ -236,7 +275,7 @@ static int nix_cache_publish(const struct phase_context *context, struct publish
         fflush(stdout);
         return 0;
     }
-    int code = paths_copy(context, err);
+    int code = paths_copy(context, finding, err);
     for (size_t i = 0; code == 0 && i < product->paths_count; i++)
         printf("published %s to %s\n", product->paths[i], context->order->target.name);
     fflush(stdout);

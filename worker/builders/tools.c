@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tools.c - see tools.h. */
 #include "worker/builders/tools.h"
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
 
 #include <ctype.h>
@@ -93,14 +94,14 @@ void tools_paths(const char *text, struct arena *arena, const char ***paths, siz
 int tools_outputs(const char *folder, struct product *product, struct arena *arena, struct err *err)
 {
     struct buf text = {0};
-    const char *path = arena_print(arena, "%s/outputs", folder);
     if (product->paths_count)
         return 0;
-    enum io_found found = io_find_file(path, OUTPUTS_BYTES_MAX, &text, err);
-    if (found == IO_READ && text.size)
+    enum beneath found = beneath_read(folder, "outputs", OUTPUTS_BYTES_MAX, &text, err);
+    bool is_refused = found != BENEATH_FOUND && found != BENEATH_ABSENT;
+    if (found == BENEATH_FOUND && text.size)
         tools_paths((const char *)text.data, arena, &product->paths, &product->paths_count);
     buf_release(&text);
-    return found == IO_REFUSED ? err_prefix(err, "$FARM_OUTPUTS cannot be read") : 0;
+    return is_refused ? err_prefix(err, "$FARM_OUTPUTS cannot be read") : 0;
 }
 
 /* Of FARM_PYTHON's version, or else any. */

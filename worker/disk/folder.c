@@ -6,6 +6,7 @@
  * small and few, because making ten inodes takes longer than a light job.
  */
 #include "worker/disk/folder.h"
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
 #include "proto/codec.h"
 #include "proto/limits.h"
@@ -13,7 +14,6 @@
 #include "worker/process/run_file.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -28,6 +28,8 @@ static const char format_begin[] = "floxfarm attempt ";
 
 /* The result of a build that took at least this long is worth an fsync. */
 enum { DURABLE_WALL_MS = 1000 };
+
+enum { FOLDER_ABSENT = 1 };
 
 char *folder_path(const char *home, struct token token, const char *name, struct arena *arena)
 {
@@ -80,16 +82,29 @@ static const struct codec *product_codec(void)
     return codec_bind(&product_shape, &farm__v1__product__descriptor);
 }
 
-static int unpack_file(const struct codec *codec, const char *path, void *plain,
+/* Reads a file of a folder; FOLDER_ABSENT without err when there is none. */
+static int read_file(const char *folder, const char *name, struct buf *out, struct err *err)
+{
+    enum beneath found = beneath_read(folder, name, LIMIT_CONTROL_FRAME_BYTES, out, err);
+    return found == BENEATH_FOUND ? 0 : found == BENEATH_ABSENT ? FOLDER_ABSENT : -1;
+}
+
+static int read_must(const char *folder, const char *name, struct buf *out, struct err *err)
+{
+    int result = read_file(folder, name, out, err);
+    return result == FOLDER_ABSENT ? err_set(err, "there is no %s/%s", folder, name) : result;
+}
+
+static int unpack_file(const struct codec *codec, const char *folder, const char *name, void *plain,
                        struct arena *arena, struct err *err)
 {
     struct buf packed = {0};
-    int result = io_read_file(path, LIMIT_CONTROL_FRAME_BYTES, &packed, err);
+    int result = read_file(folder, name, &packed, err);
     if (result == 0) {
         struct bytes bytes = {packed.data, packed.size};
         result = codec_unpack(codec, bytes, plain, arena, err);
         if (result < 0)
-            err_prefix(err, "%s is damaged", path);
+            err_prefix(err, "%s/%s is damaged", folder, name);
     }
     buf_release(&packed);
     return result;
@@ -153,7 +168,7 @@ int folder_read_order(const char *folder, struct order *order, struct arena *are
 {
     struct buf file = {0};
     const char *path = arena_print(arena, "%s/order", folder);
-    int result = io_read_file(path, LIMIT_CONTROL_FRAME_BYTES, &file, err);
+    int result = read_must(folder, "order", &file, err);
     if (result == 0)
         result = unpack_order(path, &file, order, arena, err);
     buf_release(&file);
@@ -166,14 +181,13 @@ int folder_read_order(const char *folder, struct order *order, struct arena *are
 static int write_new(const char *folder, const char *name, const void *data, size_t size,
                      struct err *err)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file < 0)
-        return err_set(err, "cannot make %s: %s", path, strerror(errno));
+    int file;
+    enum beneath found = beneath_open(folder, name, O_WRONLY | O_CREAT | O_EXCL, &file, err);
+    if (found != BENEATH_FOUND)
+        return found == BENEATH_ABSENT ? err_set(err, "%s is gone", folder) : -1;
     int result = io_write_all(file, data, size, err);
     if (result < 0)
-        err_prefix(err, "%s", path);
+        err_prefix(err, "%s/%s", folder, name);
     close(file);
     return result;
 }
@@ -207,10 +221,8 @@ static int folder_fill(const char *folder, const struct order *order, const stru
 /* Checks that the existing folder has this order. */
 static int order_confirm(const char *folder, const struct buf *packed, struct err *err)
 {
-    char path[PATH_MAX];
     struct buf there = {0};
-    snprintf(path, sizeof path, "%s/order", folder);
-    int result = io_read_file(path, LIMIT_CONTROL_FRAME_BYTES, &there, err);
+    int result = read_must(folder, "order", &there, err);
     if (result == 0 &&
         (there.size != packed->size || memcmp(there.data, packed->data, packed->size) != 0))
         result = err_set(err, "%s holds another order under the same token", folder);
@@ -225,7 +237,7 @@ static int make_packed(const char *home, const struct order *order, const struct
     const char *fresh =
         arena_print(arena, "%s/attempts/.new-%lu.%llu", home, (unsigned long)order->token.epoch,
                     (unsigned long long)order->token.number);
-    if (io_exists(folder))
+    if (folder_exists(home, order->token))
         return order_confirm(folder, packed, err);
     if (make_empty(home, fresh, err) < 0 || folder_fill(fresh, order, packed, err) < 0)
         return -1;
@@ -258,11 +270,9 @@ int folder_save_product(const char *folder, const struct product *product, struc
 int folder_read_product(const char *folder, struct product *product, struct arena *arena,
                         struct err *err)
 {
-    const char *path = arena_print(arena, "%s/product", folder);
     shape_init(&product_shape, product);
-    if (!io_exists(path))
-        return 0;
-    return unpack_file(product_codec(), path, product, arena, err);
+    int result = unpack_file(product_codec(), folder, "product", product, arena, err);
+    return result == FOLDER_ABSENT ? 0 : result;
 }
 
 int folder_save_result(const char *home, const struct item *item, struct err *err)
@@ -290,13 +300,14 @@ static bool exit_written(int file)
 }
 
 /* Takes the lock only to see whether it is free. A supervisor that starts at this moment retries
- * for longer than we hold the lock. */
+ * for longer than we hold the lock. A file that is refused was one once: its phase began. */
 static enum phase_run_state run_state(const char *folder, enum phase phase, struct arena *arena)
 {
-    const char *path = arena_print(arena, "%s/%s.run", folder, phase_names[phase]);
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (file < 0)
-        return RUN_NONE;
+    int file;
+    const char *name = arena_print(arena, "%s.run", phase_names[phase]);
+    enum beneath found = beneath_open(folder, name, O_RDONLY, &file, NULL);
+    if (found != BENEATH_FOUND)
+        return found == BENEATH_ABSENT ? RUN_NONE : RUN_GONE;
     enum phase_run_state state = RUN_GONE;
     if (flock(file, LOCK_SH | LOCK_NB) < 0)
         state = RUN_LIVES;
@@ -322,17 +333,69 @@ static void read_progress(const char *folder, struct agent_found *found, struct 
     }
 }
 
-static uint64_t file_size(const char *path)
+uint64_t folder_log_bytes(const char *folder)
 {
-    struct stat there;
-    return stat(path, &there) == 0 ? (uint64_t)there.st_size : 0;
+    struct stat log;
+    if (beneath_look(folder, "log", &log, NULL) != BENEATH_FOUND || !S_ISREG(log.st_mode))
+        return 0;
+    return (uint64_t)log.st_size < LIMIT_LOG_FILE_BYTES ? (uint64_t)log.st_size
+                                                        : LIMIT_LOG_FILE_BYTES;
+}
+
+/* Whether what is there is a file of at most `bytes_max` bytes. */
+static int check_file(const char *folder, const char *name, uint64_t bytes_max, struct err *err)
+{
+    struct stat about;
+    enum beneath found = beneath_look(folder, name, &about, err);
+    if (found == BENEATH_FOUND && !S_ISREG(about.st_mode))
+        err_set(err, "%s/%s is %s", folder, name, beneath_kind(about.st_mode));
+    else if (found == BENEATH_FOUND && (uint64_t)about.st_size > bytes_max)
+        err_set(err, "%s/%s is larger than %llu bytes", folder, name,
+                (unsigned long long)bytes_max);
+    else if (found != BENEATH_REFUSED)
+        return 0;
+    return err_prefix(err, "the attempt's folder was tampered with");
+}
+
+int folder_check(const char *folder, struct err *err)
+{
+    static const char *const files[] = {"order",     "bundle",     "worktree",     "product",
+                                        "finding",   "result",     "checkout.run", "build.run",
+                                        "check.run", "publish.run"};
+    int result = check_file(folder, "log", LIMIT_LOG_FILE_BYTES, err);
+    for (size_t i = 0; i < sizeof files / sizeof *files && result == 0; i++)
+        result = check_file(folder, files[i], LIMIT_CONTROL_FRAME_BYTES, err);
+    return result;
+}
+
+static bool is_there(const char *top, const char *name)
+{
+    struct stat about;
+    return beneath_look(top, name, &about, NULL) != BENEATH_ABSENT;
+}
+
+bool folder_exists(const char *home, struct token token)
+{
+    struct arena arena = {0};
+    bool exists = is_there(arena_print(&arena, "%s/attempts", home),
+                           arena_print(&arena, "%lu.%llu", (unsigned long)token.epoch,
+                                       (unsigned long long)token.number));
+    arena_clear(&arena);
+    return exists;
+}
+
+bool folder_has_result(const char *home, struct token token)
+{
+    struct arena arena = {0};
+    bool exists = is_there(folder_path(home, token, NULL, &arena), "result");
+    arena_clear(&arena);
+    return exists;
 }
 
 int folder_read(const char *home, struct token token, struct agent_found *found,
                 struct arena *arena, struct err *err)
 {
     const char *folder = folder_path(home, token, NULL, arena);
-    const char *result = folder_path(home, token, "result", arena);
     *found = (struct agent_found){.state = ITEM_NONE};
     shape_init(&item_shape, &found->result);
     if (folder_read_order(folder, &found->order, arena, err) < 0)
@@ -341,13 +404,14 @@ int folder_read(const char *home, struct token token, struct agent_found *found,
         return err_set(err, "%s holds an order for %lu.%llu", folder,
                        (unsigned long)found->order.token.epoch,
                        (unsigned long long)found->order.token.number);
-    found->log_bytes = file_size(folder_path(home, token, "log", arena));
+    found->log_bytes = folder_log_bytes(folder);
     read_progress(folder, found, arena);
-    if (!io_exists(result))
+    int result = unpack_file(item_codec(), folder, "result", &found->result, arena, err);
+    if (result == FOLDER_ABSENT)
         return folder_read_product(folder, &found->result.product, arena, err);
     found->state = ITEM_ENDED;
     found->supervisor_gone = false;
-    return unpack_file(item_codec(), result, &found->result, arena, err);
+    return result;
 }
 
 /* ---- the home ----------------------------------------------------------------------------- */
@@ -362,27 +426,22 @@ static int compare_tokens(const void *a, const void *b)
 
 int folder_list(const char *home, struct token **tokens, size_t *count, struct err *err)
 {
-    char path[PATH_MAX];
-    size_t capacity = 0;
+    struct arena arena = {0};
+    const char **names;
+    size_t names_count;
     *tokens = NULL;
     *count = 0;
-    snprintf(path, sizeof path, "%s/attempts", home);
-    DIR *folder = opendir(path);
-    if (!folder && errno == ENOENT)
-        return 0;
-    if (!folder)
-        return err_set(err, "cannot read %s: %s", path, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        struct token token;
-        if (!folder_token(entry->d_name, &token))
-            continue;
-        MEM_GROW(*tokens, *count, capacity);
-        (*tokens)[(*count)++] = token;
-    }
-    closedir(folder);
+    enum beneath found = beneath_list(arena_print(&arena, "%s/attempts", home), "", "",
+                                      BENEATH_ENTRIES_MAX, &arena, &names, &names_count, err);
+    if (names_count)
+        *tokens = mem_new(names_count * sizeof **tokens);
+    for (size_t i = 0; i < names_count; i++)
+        if (folder_token(names[i], &(*tokens)[*count]))
+            (*count)++;
     if (*count)
         qsort(*tokens, *count, sizeof **tokens, compare_tokens);
-    return 0;
+    arena_clear(&arena);
+    return found == BENEATH_FOUND || found == BENEATH_ABSENT ? 0 : -1;
 }
 
 int folder_remove(const char *home, struct token token, struct err *err)

@@ -48,6 +48,15 @@ int folder_read_product(const char *folder, struct product *product, struct aren
 /* The file is synced to disk if losing it costs more than the sync: for a publication, or a build
  * that took a second or longer. */
 int folder_save_result(const char *home, const struct item *item, struct err *err);
+/* Fails if a file that only this program writes there is a link, a FIFO or another thing that is no
+ * regular file, or larger than this program makes it: no crash and no full disk does that, so the
+ * folder was tampered with. */
+int folder_check(const char *folder, struct err *err);
+/* Size of the log, at most LIMIT_LOG_FILE_BYTES; 0 if there is none or it is no regular file. */
+uint64_t folder_log_bytes(const char *folder);
+/* Whether there is anything of that name, of any kind. */
+bool folder_exists(const char *home, struct token token);
+bool folder_has_result(const char *home, struct token token);
 /* Reads the whole state of a folder. Until the item has ended, `result` has only the product of the
  * phases so far. */
 int folder_read(const char *home, struct token token, struct agent_found *found,

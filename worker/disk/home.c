@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/disk/home.h"
 
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
 #include "proto/base/pidfile.h"
 #include "proto/limits.h"
@@ -57,14 +58,15 @@ int worker_home_lock_file(const char *home, const char *part, const char *name, 
 {
     if (io_make_folders(arena_print(arena, "%s/%s", home, part), 0755, err) < 0)
         return -1;
-    const char *path = arena_print(arena, "%s/%s/%s", home, part, name);
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (file < 0)
-        return err_set(err, "cannot open %s: %s", path, strerror(errno));
+    const char *top = arena_print(arena, "%s/%s", home, part);
+    int file;
+    enum beneath found = beneath_open(top, name, O_RDWR | O_CREAT, &file, err);
+    if (found != BENEATH_FOUND)
+        return found == BENEATH_ABSENT ? err_set(err, "%s is gone", top) : -1;
     while (flock(file, LOCK_EX) < 0)
         if (errno != EINTR) {
             close(file);
-            return err_set(err, "cannot lock %s: %s", path, strerror(errno));
+            return err_set(err, "cannot lock %s/%s: %s", top, name, strerror(errno));
         }
     return file;
 }

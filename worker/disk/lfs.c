@@ -5,6 +5,7 @@
  * answer wants on a download are left out: they are credentials.
  */
 #include "worker/disk/lfs.h"
+#include "proto/base/beneath.h"
 #include "proto/base/hex.h"
 #include "proto/base/io.h"
 #include "proto/lfs.h"
@@ -65,9 +66,11 @@ static int take_file(struct restoring *all, const char *path, bool is_program, s
 {
     struct buf text = {0};
     struct lfs_pointer pointer;
-    const char *full = arena_print(all->arena, "%s/%s", all->wish->worktree, path);
-    bool is_small = io_peek_file(full, LIMIT_LFS_POINTER_BYTES, &text);
-    enum lfs_kind kind = is_small && text.size
+    enum beneath found =
+        beneath_read(all->wish->worktree, path, LIMIT_LFS_POINTER_BYTES, &text, err);
+    if (found == BENEATH_REFUSED)
+        return err_prefix(err, "git-lfs: the checkout was changed");
+    enum lfs_kind kind = found == BENEATH_FOUND && text.size
                              ? lfs_read_pointer((struct bytes){text.data, text.size}, &pointer)
                              : LFS_CONTENTS;
     buf_release(&text);
@@ -368,13 +371,28 @@ static int copy(int from, struct writing *to, struct err *err)
     }
 }
 
+/* Moves a file to its place in the worktree; no folder on the way to it is a link. */
+static int move_file(const struct restoring *all, const char *from, const char *path,
+                     struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *above = arena_print(all->arena, "%.*s", slash ? (int)(slash - path) : 0, path);
+    int folder = beneath_folder(all->wish->worktree, above, err);
+    if (folder < 0)
+        return -1;
+    int result = renameat(AT_FDCWD, from, folder, slash ? slash + 1 : path);
+    if (result < 0)
+        err_set(err, "cannot put %s/%s in place: %s", all->wish->worktree, path, strerror(errno));
+    close(folder);
+    return result;
+}
+
 /* Replaces a pointer. The copy is the worktree's own: a build may write to it. It is made beside
  * the worktree, where no file of the commit can have its name. */
 static int put_file(const struct restoring *all, const struct lfs_file *file, struct err *err)
 {
     struct writing writing;
     const char *from = stored(all, file);
-    const char *to = arena_print(all->arena, "%s/%s", all->wish->worktree, file->path);
     const char *fresh = arena_print(all->arena, "%s.lfs", all->wish->worktree);
     int source = open(from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (source < 0)
@@ -388,9 +406,7 @@ static int put_file(const struct restoring *all, const struct lfs_file *file, st
         }
     }
     close(source);
-    if (result == 0 && rename(fresh, to) < 0)
-        result = err_set(err, "cannot put %s in place: %s", to, strerror(errno));
-    return result;
+    return result == 0 ? move_file(all, fresh, file->path, err) : -1;
 }
 
 /* ---- outside ------------------------------------------------------------------------------ */

@@ -2,16 +2,15 @@
 /* cleaner.c - see cleaner.h. */
 #include "worker/host/cleaner.h"
 
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "worker/disk/workspace.h"
 #include "worker/host/build_path.h"
 #include "worker/process/tool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +20,7 @@
 
 enum {
     LIST_BYTES_MAX = 256 << 20, /* enough for the list of a store with a million paths */
-    PRODUCTS_BYTES_MAX = 16 << 20,
-    TREE_FILES = 16
+    PRODUCTS_BYTES_MAX = 16 << 20
 };
 static const uint64_t nix_ms_max = 4ull * 3600 * 1000; /* collecting terabytes takes hours */
 
@@ -56,21 +54,6 @@ static void removal_report(struct cleaning *cleaning, uint64_t bytes, const char
     printf("%s %8.1f MiB  %s\n", cleaning->options->dry_run ? "would remove" : "removed",
            (double)bytes / (1 << 20), what);
     fflush(stdout);
-}
-
-static uint64_t counted; /* global, because nftw passes no context to its callback */
-static int count_one(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-    (void)path, (void)type, (void)at;
-    counted += (uint64_t)info->st_blocks * 512;
-    return 0;
-}
-
-static uint64_t tree_bytes(const char *path)
-{
-    counted = 0;
-    nftw(path, count_one, TREE_FILES, FTW_PHYS);
-    return counted;
 }
 
 /* ---- products ------------------------------------------------------------------------------ */
@@ -172,7 +155,7 @@ static void clean_clone(struct cleaning *cleaning, const char *project)
 {
     const char *home = cleaning->options->home;
     const char *path = workspace_clone(home, project, cleaning->arena);
-    uint64_t bytes = tree_bytes(path);
+    uint64_t bytes = beneath_disk_bytes(path, "");
     struct err err;
     int result = workspace_drop_clone(home, project, cleaning->options->dry_run, &err);
     if (result < 0)
@@ -185,16 +168,19 @@ static void clean_clones(struct cleaning *cleaning)
 {
     static const char end[] = ".git";
     const char *home = cleaning->options->home;
-    DIR *clones = opendir(arena_print(cleaning->arena, "%s/clones", home));
-    const struct dirent *entry;
-    while (clones && !is_enough(cleaning, home) && (entry = readdir(clones))) {
-        size_t length = strlen(entry->d_name);
-        if (length >= sizeof end && strcmp(entry->d_name + length - (sizeof end - 1), end) == 0)
+    const char **names;
+    size_t count;
+    struct err err = {""};
+    if (beneath_list(home, "clones", "", BENEATH_ENTRIES_MAX, cleaning->arena, &names, &count,
+                     &err) != BENEATH_FOUND &&
+        err.text[0])
+        log_warn("%s", err.text);
+    for (size_t i = 0; i < count && !is_enough(cleaning, home); i++) {
+        size_t length = strlen(names[i]);
+        if (length >= sizeof end && strcmp(names[i] + length - (sizeof end - 1), end) == 0)
             clean_clone(cleaning, arena_print(cleaning->arena, "%.*s",
-                                              (int)(length - (sizeof end - 1)), entry->d_name));
+                                              (int)(length - (sizeof end - 1)), names[i]));
     }
-    if (clones)
-        closedir(clones);
 }
 
 /* ---- the rest of the store ----------------------------------------------------------------- */

@@ -114,6 +114,16 @@ static void check_git(struct examination *exam)
         check_report(exam, "git", FINE, arena_print(exam->arena, "git %s", version), "");
 }
 
+/* Other checkouts need none. */
+static void check_curl(struct examination *exam)
+{
+    if (tool_exists("curl"))
+        check_report(exam, "curl", FINE, "curl", "");
+    else
+        check_report(exam, "curl", WARN, "curl is missing: files of git-lfs cannot be fetched",
+                     "install curl (Debian: apt-get install curl)");
+}
+
 static void check_builders(struct examination *exam)
 {
     const char *flox = builder_version(exam, "flox"), *nix = builder_version(exam, "nix");
@@ -418,8 +428,9 @@ static void print_text(const struct examination *exam)
 int host_doctor(struct worker_options *options, struct err *err)
 {
     static void (*const checks[])(struct examination * exam) = {
-        check_kernel, check_git,         check_builders, check_nix,      check_memory,  check_disks,
-        check_cgroup, check_coordinator, check_clock,    check_projects, check_service,
+        check_kernel,      check_git,    check_curl,     check_builders,
+        check_nix,         check_memory, check_disks,    check_cgroup,
+        check_coordinator, check_clock,  check_projects, check_service,
     };
     struct examination exam = {
         .options = options, .arena = &options->arena, .checks = json_array()};

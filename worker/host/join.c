@@ -41,7 +41,8 @@ int host_join(struct worker_options *options, struct err *err)
     struct key_pair key;
     if (options->invitation[0] == '\0')
         return err_set(err, "the token is missing: --token farm1...");
-    if (invitation_read(options->invitation, &invitation, err) < 0 || enrol_name(options, err) < 0)
+    if (invitation_read_option(options->invitation, &invitation, err) < 0 ||
+        enrol_name(options, err) < 0)
         return -1;
     const char *path = arena_print(&options->arena, "%s/worker.key", options->home);
     if (keys_ensure(path, &key, err) < 0 ||

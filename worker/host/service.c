@@ -18,6 +18,7 @@
 #include "worker/process/supervisor_client.h"
 
 #include <poll.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,10 +31,12 @@ enum { LOOK_AGAIN_MS = 20 };
 
 static int put_unit(struct service *service, bool *changed, struct err *err)
 {
+    const struct passwd *user = getpwnam(service->user);
     const struct unit_wish wish = {.is_user = service->kind == SERVICE_USER,
                                    .program = service->program,
                                    .home = service->home,
                                    .user = service->user,
+                                   .user_home = user ? user->pw_dir : "",
                                    .path = build_path(service->arena)};
     struct buf text = {0};
     unit_service(&wish, &text);

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/host/service_user.h"
 
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
 #include "worker/process/tool.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
 #define OWN_USER_HOME "/var/lib/floxfarm"
 
-enum { TREE_FILES = 16 };
+enum { HOME_DEPTH = 100 }; /* of folders that are not the heir's yet */
 
 int service_user_ensure(struct service *service, struct err *err)
 {
@@ -38,15 +40,48 @@ int service_user_ensure(struct service *service, struct err *err)
     return code == 0 ? 0 : -1;
 }
 
-static uid_t heir_uid;
-static gid_t heir_gid;
-static int hand_one(const char *path, const struct stat *info, int type, struct FTW *at)
+static int hand_folder(int fd, const struct passwd *heir, int depth);
+
+/* Gives one entry to the heir. It is opened, and then looked at and given by its descriptor: we are
+ * root, and whoever had this home may put a link in its place meanwhile. Folders that the agent
+ * made belong to it with all their contents. Sets errno on failure. */
+static int hand_one(int folder, const char *name, const struct passwd *heir, int depth)
 {
-    if (info->st_uid != heir_uid && lchown(path, heir_uid, heir_gid) < 0)
-        return FTW_STOP;
-    /* Folders that the agent made belong to it with all their contents. */
-    bool skip = type == FTW_D && at->level > 0 && info->st_uid == heir_uid;
-    return skip ? FTW_SKIP_SUBTREE : FTW_CONTINUE;
+    struct stat about;
+    int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -1;
+    int result = fstat(fd, &about);
+    if (result == 0 && about.st_uid != heir->pw_uid) {
+        result = fchownat(fd, "", heir->pw_uid, heir->pw_gid, AT_EMPTY_PATH);
+        if (result == 0 && S_ISDIR(about.st_mode))
+            result = hand_folder(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), heir, depth);
+    }
+    int reason = errno;
+    close(fd);
+    errno = reason;
+    return result;
+}
+
+/* Owns and closes `fd`. */
+static int hand_folder(int fd, const struct passwd *heir, int depth)
+{
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    int result = folder ? 0 : -1;
+    if (depth == HOME_DEPTH) {
+        errno = ENAMETOOLONG;
+        result = -1;
+    }
+    for (const struct dirent *entry; result == 0 && (entry = readdir(folder));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            result = hand_one(fd, entry->d_name, heir, depth + 1);
+    int reason = errno;
+    if (folder)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+    errno = reason;
+    return result;
 }
 
 int service_user_own_home(const struct service *service, struct err *err)
@@ -54,14 +89,20 @@ int service_user_own_home(const struct service *service, struct err *err)
     const struct passwd *user = getpwnam(service->user);
     if (!user)
         return err_set(err, "this host has no user %s", service->user);
-    heir_uid = user->pw_uid;
-    heir_gid = user->pw_gid;
     if (strcmp(service->user, SERVICE_OWN_USER) == 0 &&
         io_make_folders(OWN_USER_HOME, 0755, err) < 0)
         return -1;
     if (strcmp(service->user, SERVICE_OWN_USER) == 0)
-        (void)!chown(OWN_USER_HOME, heir_uid, heir_gid);
-    if (nftw(service->home, hand_one, TREE_FILES, FTW_PHYS | FTW_ACTIONRETVAL) != 0)
+        (void)!chown(OWN_USER_HOME, user->pw_uid, user->pw_gid);
+    int home = beneath_folder(service->home, "", err);
+    if (home < 0)
+        return -1;
+    if (fchown(home, user->pw_uid, user->pw_gid) < 0) {
+        err_set(err, "cannot give %s to %s: %s", service->home, service->user, strerror(errno));
+        close(home);
+        return -1;
+    }
+    if (hand_folder(home, user, 0) < 0)
         return err_set(err, "cannot give %s to %s: %s", service->home, service->user,
                        strerror(errno));
     return 0;

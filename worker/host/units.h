@@ -5,7 +5,8 @@
  * What they guarantee (docs/machines.md): systemd always restarts the agent; stopping or restarting
  * the agent ends no build (KillMode=process, builds in cgroups of their own below the delegated
  * one); builds get a lower priority than the rest of the machine, and the agent a higher one than
- * its builds.
+ * its builds; a worker may do what builds need, and the unit says why it may do that
+ * (tests/unit/test_units.c asks systemd-analyze).
  */
 #ifndef FARM_WORKER_HOST_UNITS_H
 #define FARM_WORKER_HOST_UNITS_H
@@ -19,8 +20,9 @@ struct unit_wish {
     bool is_user;        /* a unit of a user's manager, not of the system's */
     const char *program; /* farm-worker, by a path that survives an upgrade */
     const char *home;
-    const char *user; /* system unit: the user that it runs as */
-    const char *path; /* PATH of the builds */
+    const char *user;      /* system unit: the user that it runs as, and that user's home */
+    const char *user_home; /* "" where nobody knows */
+    const char *path;      /* PATH of the builds */
 };
 void unit_service(const struct unit_wish *wish, struct buf *out);
 /* floxfarm.slice: contains the worker and its builds, so that the owner can limit them together. */

@@ -18,9 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* With less free space than this a compiler cannot write its next object file. */
-#define DISK_FULL_BYTES (4ull << 20)
-
 /* ---- text --------------------------------------------------------------------------------- */
 
 /* A copy without escape sequences and control characters; a carriage return ends a line. */
@@ -209,9 +206,11 @@ static bool judge_by_own_rules(const char *own, const char *text, size_t size,
 
 /* ---- evidence ----------------------------------------------------------------------------- */
 
-static void verdict_set(struct cause_verdict *out, enum cause cause, const char *detail)
+static void verdict_set(struct cause_verdict *out, enum cause cause, enum witness witness,
+                        const char *detail)
 {
     out->cause = cause;
+    out->witness = witness;
     snprintf(out->detail, sizeof out->detail, "%s", detail);
 }
 
@@ -219,17 +218,18 @@ static void verdict_set(struct cause_verdict *out, enum cause cause, const char 
 static bool judge_facts(const struct exit_facts *facts, bool lost, struct cause_verdict *out)
 {
     if (facts->oom_kills > 0)
-        verdict_set(out, CAUSE_OOM,
+        verdict_set(out, CAUSE_OOM, WITNESS_KERNEL,
                     "the kernel killed processes of the phase because memory ran out");
     else if (facts->timed_out)
-        verdict_set(out, CAUSE_TIMEOUT, "the phase ran longer than its time limit");
+        verdict_set(out, CAUSE_TIMEOUT, WITNESS_TRUSTED,
+                    "the phase ran longer than its time limit");
     else if (facts->silent)
-        verdict_set(out, CAUSE_SILENT,
+        verdict_set(out, CAUSE_SILENT, WITNESS_TRUSTED,
                     "the phase printed nothing for longer than its silence limit");
-    else if (facts->free_bytes < DISK_FULL_BYTES)
-        verdict_set(out, CAUSE_DISK_FULL, "the disk was full when the phase ended");
+    else if (facts->free_bytes < LIMIT_DISK_FULL_BYTES)
+        verdict_set(out, CAUSE_DISK_FULL, WITNESS_KERNEL, "the disk was full when the phase ended");
     else if (lost)
-        verdict_set(out, CAUSE_HOST_LOST, "the supervisor was killed");
+        verdict_set(out, CAUSE_HOST_LOST, WITNESS_TRUSTED, "the supervisor was killed");
     else
         return false;
     return true;
@@ -279,10 +279,11 @@ static bool judge_daemon(enum phase phase, enum builder builder, const struct ex
     if (!may || explained)
         return false;
     if (facts->daemon_oom_kills)
-        verdict_set(out, CAUSE_OOM,
+        verdict_set(out, CAUSE_OOM, WITNESS_KERNEL,
                     "the kernel killed processes of nix-daemon because memory ran out");
     else if (facts->daemon_restarted)
-        verdict_set(out, CAUSE_HOST_LOST, "nix-daemon was restarted during the phase");
+        verdict_set(out, CAUSE_HOST_LOST, WITNESS_TRUSTED,
+                    "nix-daemon was restarted during the phase");
     else
         return false;
     return true;

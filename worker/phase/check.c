@@ -2,7 +2,7 @@
 /* check.c - see check.h. */
 #include "worker/phase/check.h"
 
-#include "proto/base/io.h"
+#include "proto/base/beneath.h"
 #include "proto/hardware.h"
 #include "worker/builders/tools.h"
 #include "worker/phase/shell_words.h"
@@ -60,9 +60,10 @@ static const char *list_missing(const struct shell_words *words, struct arena *a
 const char *check_missing(const char *worktree, struct arena *arena)
 {
     struct buf script = {0};
-    const char *path = arena_print(arena, "%s/test-build.sh", worktree), *missing = "";
+    const char *missing = "";
     struct shell_words words = {.arena = arena};
-    if (io_find_file(path, SCRIPT_BYTES_MAX, &script, NULL) == IO_READ && script.size) {
+    if (beneath_read(worktree, "test-build.sh", SCRIPT_BYTES_MAX, &script, NULL) == BENEATH_FOUND &&
+        script.size) {
         const char *text = (const char *)script.data;
         const char *interpreter = shell_words_interpreter(text, script.size, arena);
         if (is_shell(interpreter))

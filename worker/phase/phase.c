@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* phase.c - the loop's side of phase.h. The supervised process is phase_main.c. */
 #include "worker/phase/phase.h"
-#include "proto/base/io.h"
+#include "proto/base/beneath.h"
 #include "proto/hardware.h"
 #include "proto/limits.h"
 #include "worker/agent/phases.h"
@@ -10,6 +10,7 @@
 #include "worker/disk/folder.h"
 #include "worker/phase/cause.h"
 #include "worker/phase/check.h"
+#include "worker/phase/signature.h"
 #include "worker/process/supervisor_client.h"
 #include "worker/process/tool.h"
 
@@ -132,19 +133,12 @@ int phase_command(const char *program, const char *home, const struct order *ord
 
 /* ---- the result --------------------------------------------------------------------------- */
 
-static uint64_t log_size(const char *log)
-{
-    struct stat there;
-    return stat(log, &there) == 0 ? (uint64_t)there.st_size : 0;
-}
-
 /* The last bytes of the log, at most LIMIT_CAUSE_BYTES and only what this phase printed. */
-static void read_tail(const char *folder, enum phase phase, const char *log, uint64_t log_bytes,
-                      struct buf *tail)
+static void read_tail(const char *folder, enum phase phase, uint64_t log_bytes, struct buf *tail)
 {
     uint64_t from = supervisor_client_log_from(folder, phase);
-    int file = open(log, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    int file;
+    if (beneath_open(folder, "log", O_RDONLY, &file, NULL) != BENEATH_FOUND)
         return;
     if (log_bytes > LIMIT_CAUSE_BYTES && from < log_bytes - LIMIT_CAUSE_BYTES)
         from = log_bytes - LIMIT_CAUSE_BYTES;
@@ -158,34 +152,49 @@ static void read_tail(const char *folder, enum phase phase, const char *log, uin
     close(file);
 }
 
-static void find_cause(const char *folder, const struct order *order, const char *log,
-                       struct arena *arena, struct agent_phase_ended *out)
+static void find_cause(const char *folder, const struct order *order, struct arena *arena,
+                       struct agent_phase_ended *out)
 {
     struct buf tail = {0};
     struct cause_verdict verdict = {0};
     const struct exit_facts *facts = &out->facts;
     if (out->supervisor_lost || facts->status != 0 || facts->timed_out || facts->silent)
-        read_tail(folder, out->phase, log, out->log_bytes, &tail);
+        read_tail(folder, out->phase, out->log_bytes, &tail);
     cause_find(out->phase, order->recipe.builder, &out->facts, out->supervisor_lost,
                (struct bytes){tail.data, tail.size}, order->recipe.rules, &verdict);
     buf_release(&tail);
     out->cause = verdict.cause;
+    out->witness = verdict.witness;
     out->detail = arena_text(arena, verdict.detail);
     out->signature = verdict.signature;
     out->lines = arena_text(arena, verdict.lines);
 }
 
+/* The account was refused where no recipe could have a word in it: a failed publish failed for
+ * that, and that is what the coordinator may believe. */
+static void take_rejection(struct agent_phase_ended *out)
+{
+    if (out->cause == CAUSE_NONE)
+        return;
+    if (out->cause != CAUSE_AUTH && out->cause != CAUSE_DENIED) {
+        out->cause = CAUSE_AUTH;
+        out->signature = signature_of(out->cause, out->detail);
+    }
+    out->witness = WITNESS_PROBE;
+}
+
 /* Reads what the publish phase recorded. Without "ended" it was killed on the way, and a file that
  * is refused tells nothing: then only the target itself knows whether the publish happened. */
-static void read_finding(const char *folder, struct agent_phase_ended *out, struct arena *arena)
+static void read_finding(const char *folder, struct agent_phase_ended *out)
 {
     struct buf text = {0};
-    const char *path = arena_print(arena, "%s/finding", folder);
-    enum io_found found = io_find_file(path, FINDING_BYTES_MAX, &text, NULL);
-    out->unsure = found == IO_REFUSED;
-    if (found == IO_READ) {
+    enum beneath found = beneath_read(folder, "finding", FINDING_BYTES_MAX, &text, NULL);
+    out->unsure = found != BENEATH_FOUND && found != BENEATH_ABSENT;
+    if (found == BENEATH_FOUND && text.size) {
         const char *finding = (const char *)text.data;
         out->already_published = strstr(finding, "already\n") != NULL;
+        if (strstr(finding, "rejected\n"))
+            take_rejection(out);
         out->rebuilt = strstr(finding, "rebuilt\n") != NULL;
         out->unsure = strstr(finding, "unsure\n") || !strstr(finding, "ended\n");
     }
@@ -221,6 +230,7 @@ static void forgive_check(struct agent_phase_ended *out, const char *reason)
 {
     out->product.unchecked = reason;
     out->cause = CAUSE_NONE;
+    out->witness = WITNESS_NONE;
     out->detail = out->lines = "";
     out->signature = 0;
 }
@@ -236,7 +246,7 @@ static void judge_check(const char *folder, const struct order *order,
         out->product.checked = proof;
         return;
     }
-    read_tail(folder, out->phase, arena_print(arena, "%s/log", folder), out->log_bytes, &tail);
+    read_tail(folder, out->phase, out->log_bytes, &tail);
     const char *reason = NULL;
     if (out->cause == CAUSE_CHECK || out->cause == CAUSE_CONFIG)
         reason = check_not_started(&out->facts, (struct bytes){tail.data, tail.size}, &out->product,
@@ -261,8 +271,8 @@ static void look_ahead(const char *folder, const struct order *order,
 {
     struct buf worktree = {0};
     bool wanted = agent_wants_phase(order, PHASE_CHECK) && !skip_check(order, host);
-    const char *path = arena_print(arena, "%s/worktree", folder);
-    if (wanted && io_find_file(path, WORKTREE_BYTES_MAX, &worktree, NULL) == IO_READ &&
+    if (wanted &&
+        beneath_read(folder, "worktree", WORKTREE_BYTES_MAX, &worktree, NULL) == BENEATH_FOUND &&
         worktree.size)
         out->warning = check_missing((const char *)worktree.data, arena);
     buf_release(&worktree);
@@ -270,12 +280,26 @@ static void look_ahead(const char *folder, const struct order *order,
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
+/* Who replaced a file of the folder may have replaced what it names, too: nothing of it is used. A
+ * recipe can do it on a host that does not confine it, so it is not held against the host. */
+static bool was_tampered(const char *folder, struct agent_phase_ended *out, struct arena *arena)
+{
+    struct err err;
+    if (folder_check(folder, &err) == 0)
+        return false;
+    out->cause = CAUSE_CONFIG;
+    out->detail = arena_text(arena, err.text);
+    out->lines = "";
+    out->signature = 0;
+    out->unsure = out->phase == PHASE_PUBLISH; /* only the target knows */
+    return true;
+}
+
 int phase_finish(const char *home, const struct order *order, enum phase phase,
                  const struct capabilities *host, struct arena *arena,
                  struct agent_phase_ended *out, struct err *err)
 {
     const char *folder = folder_path(home, order->token, NULL, arena);
-    const char *log = arena_print(arena, "%s/log", folder);
     bool skipped = phase_skip(order, phase, host);
     *out = (struct agent_phase_ended){
         .token = order->token, .phase = phase, .detail = "", .lines = "", .warning = ""};
@@ -283,11 +307,13 @@ int phase_finish(const char *home, const struct order *order, enum phase phase,
     if (!skipped &&
         supervisor_client_facts(folder, phase, &out->facts, &out->supervisor_lost, err) < 0)
         return -1;
-    out->log_bytes = log_size(log);
+    out->log_bytes = folder_log_bytes(folder);
     if (!skipped)
-        find_cause(folder, order, log, arena, out);
+        find_cause(folder, order, arena, out);
     if (phase == PHASE_PUBLISH)
-        read_finding(folder, out, arena);
+        read_finding(folder, out);
+    if (was_tampered(folder, out, arena))
+        return 0;
     if (read_product(folder, order, out, arena, err) < 0)
         return -1;
     if (phase == PHASE_CHECKOUT && out->cause == CAUSE_NONE)

@@ -3,7 +3,9 @@
  *
  * The folder is its only input and output: it writes its results there before it ends. Its exit
  * code is the tool's, or 1 with the reason on standard error. */
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
+#include "proto/private_process.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
@@ -23,6 +25,14 @@ enum { PATH_BYTES_MAX = 4096 };
 
 /* ---- checkout ----------------------------------------------------------------------------- */
 
+static const char *find_bundle(const struct phase_context *context)
+{
+    struct stat about;
+    bool exists = beneath_look(context->folder, "bundle", &about, NULL) == BENEATH_FOUND &&
+                  S_ISREG(about.st_mode);
+    return exists ? arena_print(context->arena, "%s/bundle", context->folder) : "";
+}
+
 /* flox is started only where its names were checked, and so was the manifest. */
 static bool needs_flox(const struct order *order)
 {
@@ -35,13 +45,12 @@ static int checkout_phase(struct phase_context *context, struct err *err)
     const struct order *order = context->order;
     struct arena *arena = context->arena;
     char *path;
-    const char *bundle = arena_print(arena, "%s/bundle", context->folder);
     struct workspace_wish wish = {.home = context->home,
                                   .project = order->variant.project,
                                   .url = order->recipe.url,
                                   .branch = order->variant.branch,
                                   .commit = order->variant.commit,
-                                  .bundle = io_exists(bundle) ? bundle : "",
+                                  .bundle = find_bundle(context),
                                   .for_flox = needs_flox(order),
                                   .token = order->token};
     if (workspace_prepare(&wish, arena, &path, err) < 0)
@@ -79,19 +88,21 @@ static int check_phase(struct phase_context *context, struct err *err)
 {
     struct product product;
     const char *package = context->order->variant.package;
-    const char *script = arena_print(context->arena, "%s/test-build.sh", context->worktree);
+    struct stat script;
     if (folder_read_product(context->folder, &product, context->arena, err) < 0 ||
         tools_outputs(context->folder, &product, context->arena, err) < 0)
         return -1;
-    if (!io_exists(script))
+    if (beneath_look(context->worktree, "test-build.sh", &script, NULL) != BENEATH_FOUND)
         return err_set(err, "a check is required, but the branch has no test-build.sh at its top");
     struct texts environment = tools_environment(context);
     const char *on = getenv("FARM_CHECK");
     check_environment(&environment, &context->order->variant, &product,
                       on && strcmp(on, "gpu") == 0);
+    /* A link is followed where the check runs, not here. */
+    bool is_program = S_ISLNK(script.st_mode) || script.st_mode & S_IXUSR;
     const char *itself[] = {"./test-build.sh", package, NULL};
     const char *by_shell[] = {"sh", "./test-build.sh", package, NULL};
-    int code = tool_run(&(struct tool){.argv = access(script, X_OK) == 0 ? itself : by_shell,
+    int code = tool_run(&(struct tool){.argv = is_program ? itself : by_shell,
                                        .environment = environment.items,
                                        .folder = context->worktree},
                         err);
@@ -106,9 +117,9 @@ static int write_finding(const struct phase_context *context, const struct publi
                          bool ended, struct err *err)
 {
     struct buf text = {0};
-    buf_print(&text, "began\n%s%s%s%s", finding->already ? "already\n" : "",
+    buf_print(&text, "began\n%s%s%s%s%s", finding->already ? "already\n" : "",
               finding->rebuilt ? "rebuilt\n" : "", finding->unsure ? "unsure\n" : "",
-              ended ? "ended\n" : "");
+              finding->rejected ? "rejected\n" : "", ended ? "ended\n" : "");
     const char *path = arena_print(context->arena, "%s/finding", context->folder);
     int result = io_write_file(path, text.data, text.size, 0644, true, err);
     buf_release(&text);
@@ -154,13 +165,12 @@ static int run_phase(enum phase phase, struct phase_context *context, struct err
 static const char *read_worktree(const char *folder, struct arena *arena, struct err *err)
 {
     struct buf text = {0};
-    const char *path = arena_print(arena, "%s/worktree", folder);
     const char *worktree = "";
-    enum io_found found = io_find_file(path, PATH_BYTES_MAX, &text, err);
-    if (found == IO_READ)
+    enum beneath found = beneath_read(folder, "worktree", PATH_BYTES_MAX, &text, err);
+    if (found == BENEATH_FOUND && text.size)
         worktree = arena_text(arena, (const char *)text.data);
     buf_release(&text);
-    return found == IO_REFUSED ? NULL : worktree;
+    return found == BENEATH_FOUND || found == BENEATH_ABSENT ? worktree : NULL;
 }
 
 /* HOME of HOME/attempts/EPOCH.NUMBER. */
@@ -211,6 +221,8 @@ int phase_main(int argc, char **argv)
         return 64;
     }
     signal(SIGPIPE, SIG_IGN);
+    if (phase == PHASE_PUBLISH) /* its environment has the secret */
+        private_process_begin();
     int code = in_folder((enum phase)phase, argv[2], &arena, &err);
     fflush(stdout);
     if (code < 0)

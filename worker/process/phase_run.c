@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/process/phase_run.h"
 
+#include "proto/base/beneath.h"
 #include "worker/process/tree.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ _Noreturn void run_give_up(const struct phase_run *run, int code, const char *wh
     int reason = errno;
     char line[512];
     int size = snprintf(line, sizeof line, "farm-supervisor: cannot %s %s: %s\n", what, name,
-                        strerror(reason));
+                        beneath_reason(reason));
     if (size > (int)sizeof line - 1)
         size = sizeof line - 1;
     if (write(STDERR_FILENO, line, (size_t)size) < 0 || run->log < 0)

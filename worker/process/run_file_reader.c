@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/process/run_file_reader.h"
 
+#include "proto/base/beneath.h"
 #include "worker/process/hostfacts.h"
 
 #include <errno.h>
@@ -106,13 +107,18 @@ void run_file_read_exit(struct run_file *run_file)
         run_file->has_exit = parse_exit(text, &run_file->facts);
 }
 
+static bool run_file_open_in(const char *folder, enum phase phase, int flags, int *file)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s.run", phase_names[phase]);
+    return beneath_open(folder, name, flags, file, NULL) == BENEATH_FOUND;
+}
+
 void run_file_read(const char *folder, enum phase phase, struct run_file *run_file)
 {
-    char path[PATH_MAX], text[RUN_FILE_EXIT_OFFSET + 1];
+    char text[RUN_FILE_EXIT_OFFSET + 1];
     *run_file = (struct run_file){.file = -1};
-    snprintf(path, sizeof path, "%s/%s.run", folder, phase_names[phase]);
-    run_file->file = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (run_file->file < 0)
+    if (!run_file_open_in(folder, phase, O_RDWR, &run_file->file))
         return;
     if (read_part(run_file->file, 0, text, sizeof text))
         run_file->has_id = parse_id(text, run_file);
@@ -134,13 +140,12 @@ bool run_file_is_this_boot(const struct run_file *run_file)
 
 enum cause run_file_coming_stop(const char *folder, enum phase phase, uint64_t *at_ms)
 {
-    char path[PATH_MAX], text[RUN_FILE_STOP_BYTES + 1], name[32];
+    char text[RUN_FILE_STOP_BYTES + 1], name[32];
     const char *from = text;
     int64_t number;
     *at_ms = 0;
-    snprintf(path, sizeof path, "%s/%s.run", folder, phase_names[phase]);
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (file < 0)
+    int file;
+    if (!run_file_open_in(folder, phase, O_RDONLY, &file))
         return CAUSE_NONE;
     bool whole = read_part(file, RUN_FILE_STOP_OFFSET, text, sizeof text);
     close(file);

@@ -26,10 +26,11 @@ struct run_file {
     int cgroup_count;
     uint64_t log_from;
     struct exit_facts facts;
-    int file; /* -1 if it does not exist */
+    int file; /* -1 if it does not exist or is refused (beneath.h) */
 };
 
-/* Reads what is written so far; nothing if there is no such file. Release with run_file_close. */
+/* Reads what is written so far; nothing if there is no such regular file. Release with
+ * run_file_close. */
 void run_file_read(const char *folder, enum phase phase, struct run_file *run_file);
 /* Reads the exit facts again. */
 void run_file_read_exit(struct run_file *run_file);

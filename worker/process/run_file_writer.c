@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/process/run_file_writer.h"
 
+#include "proto/base/beneath.h"
 #include "worker/process/run_file.h"
 #include "worker/process/tree.h"
 
@@ -20,7 +21,7 @@ enum { LOCK_TRIES = 100 };
 
 static int open_in(const struct phase_run *run, int folder, const char *name, int flags)
 {
-    int file = openat(folder, name, flags | O_CLOEXEC | O_NOCTTY, 0644);
+    int file = beneath_open_at(folder, name, flags, 0644);
     if (file < 0)
         run_give_up(run, EXIT_CANNOT, "open", name);
     return file;
@@ -72,7 +73,7 @@ static void write_identity(const struct phase_run *run)
 void run_file_open(struct phase_run *run)
 {
     char name[32];
-    run->folder = open(run->options.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    run->folder = open(run->options.folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (run->folder < 0)
         run_give_up(run, EXIT_CANNOT, "open", run->options.folder);
     snprintf(name, sizeof name, "%s.run", run->options.phase);

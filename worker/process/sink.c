@@ -3,9 +3,12 @@
  *
  * Without a secret and below half the limit the kernel moves the bytes (splice) and this process
  * never sees them. Otherwise they pass through `data`: first the bytes that the search for the
- * secret held back, then the bytes just read.
+ * secret (redact.h) held back, then the bytes just read.
  */
 #include "worker/process/sink.h"
+
+#include "proto/base/beneath.h"
+#include "worker/process/redact.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,22 +31,26 @@ struct sink {
     uint64_t head_end;  /* from this offset on bytes go to the ring */
     uint64_t ring_size; /* size of the ring file; older bytes are overwritten */
     uint64_t ring_total;
-    uint64_t lost;      /* all bytes that the disk refused */
-    uint64_t lost_said; /* those of them that a line in the log mentions */
-    const unsigned char *secret;
-    size_t secret_size;
-    size_t held;    /* bytes at the start of data that may be the beginning of a secret */
-    size_t covered; /* those of them that belong to an occurrence that began earlier */
+    uint64_t lost;             /* all bytes that the disk refused */
+    uint64_t lost_said;        /* those of them that a line in the log mentions */
+    struct redactor *redactor; /* NULL: no secret */
+    size_t held; /* bytes at the start of data that may be the beginning of a secret */
     size_t data_size;
     unsigned char data[];
 };
 
 struct sink *sink_open(const struct sink_options *options)
 {
-    size_t data_size = SINK_CHUNK_BYTES + options->secret_size;
-    struct sink *sink = malloc(sizeof *sink + data_size);
-    if (!sink)
+    struct redactor *redactor = NULL;
+    if (options->secret_size &&
+        !(redactor = redactor_create(options->secret, options->secret_size)))
         return NULL;
+    size_t data_size = SINK_CHUNK_BYTES + (redactor ? redactor_held_max(redactor) : 0);
+    struct sink *sink = malloc(sizeof *sink + data_size);
+    if (!sink) {
+        redactor_destroy(redactor);
+        return NULL;
+    }
     off_t end = lseek(options->log, 0, SEEK_END);
     uint64_t at = end < 0 ? 0 : (uint64_t)end;
     uint64_t room = options->bytes_max > at ? options->bytes_max - at : 0;
@@ -56,8 +63,7 @@ struct sink *sink_open(const struct sink_options *options)
                           .at = at,
                           .head_end = at + room / 2,
                           .ring_size = room - room / 2,
-                          .secret = options->secret,
-                          .secret_size = options->secret_size,
+                          .redactor = redactor,
                           .data_size = data_size};
     return sink;
 }
@@ -113,7 +119,8 @@ static void count_lost(struct sink *sink, size_t size)
 static void put_ring(struct sink *sink, const unsigned char *data, size_t size)
 {
     if (sink->ring < 0) {
-        sink->ring = openat(sink->folder, "ring", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        unlinkat(sink->folder, "ring", 0); /* of a supervisor that was killed between these */
+        sink->ring = beneath_open_at(sink->folder, "ring", O_RDWR | O_CREAT | O_EXCL, 0600);
         unlinkat(sink->folder, "ring", 0);
     }
     while (size > 0) {
@@ -176,52 +183,11 @@ static void append_ring(struct sink *sink)
     count_lost(sink, (size_t)left);
 }
 
-/* ---- the secret --------------------------------------------------------------------------- */
-
-static void bytes_cover(unsigned char *data, size_t from, size_t to)
-{
-    if (from < to)
-        memset(data + from, '*', to - from);
-}
-
-/* Length of the longest end of the data that is a beginning of the secret. */
-static size_t secret_begun(const struct sink *sink, size_t size)
-{
-    size_t most = size < sink->secret_size - 1 ? size : sink->secret_size - 1;
-    for (size_t length = most; length > 0; length--)
-        if (memcmp(sink->data + size - length, sink->secret, length) == 0)
-            return length;
-    return 0;
-}
-
-/* Overwrites each occurrence of the secret in data[0, size), overlapping ones too. Returns how many
- * bytes may be written: all except an end that may be the beginning of a secret. A byte is
- * overwritten only when no later match can begin before it, so that the search always sees what the
- * command wrote. */
-static size_t secret_redact(struct sink *sink, size_t size)
-{
-    unsigned char *data = sink->data;
-    size_t end = size - secret_begun(sink, size);
-    size_t clean = 0, until = sink->covered; /* [clean, until) must be overwritten */
-    for (size_t from = 0; from < size;) {
-        unsigned char *match = memmem(data + from, size - from, sink->secret, sink->secret_size);
-        if (!match)
-            break;
-        size_t start = (size_t)(match - data);
-        bytes_cover(data, clean, start < until ? start : until);
-        clean = start;
-        until = start + sink->secret_size;
-        from = start + 1;
-    }
-    bytes_cover(data, clean, until < end ? until : end);
-    sink->covered = until > end ? until - end : 0;
-    return end;
-}
-
 static void output_pass(struct sink *sink, size_t fresh)
 {
     size_t size = sink->held + fresh;
-    size_t out = sink->secret_size ? secret_redact(sink, size) : size;
+    size_t out =
+        sink->redactor ? redactor_pass(sink->redactor, sink->data, sink->held, size) : size;
     output_put(sink, sink->data, out);
     sink->held = size - out;
     memmove(sink->data, sink->data + out, sink->held);
@@ -264,16 +230,16 @@ void sink_note(struct sink *sink, const char *line)
 
 uint64_t sink_close(struct sink *sink)
 {
-    if (sink->held) {
-        bytes_cover(sink->data, 0, sink->covered < sink->held ? sink->covered : sink->held);
+    if (sink->held)
         output_put(sink, sink->data, sink->held);
-    }
     if (sink->ring_total)
         append_ring(sink);
     tell_lost(sink);
     uint64_t lost = sink->lost;
     if (sink->ring >= 0)
         close(sink->ring);
+    redactor_destroy(sink->redactor);
+    explicit_bzero(sink->data, sink->data_size); /* passed, or began like a secret */
     free(sink);
     return lost;
 }

@@ -2,10 +2,11 @@
 /* sink.h - moves the output of a command from its pipe into the log.
  *
  * Part of farm-supervisor: libc only. Bytes reach the log in order and unchanged, with three
- * exceptions, each visible in the log: every byte of an occurrence of the secret is replaced by
- * '*'; beyond the limit the middle is omitted (the head goes to the log, the rest to a ring on disk
- * that is appended at the end); bytes that a full disk refuses are counted and dropped. The pipe is
- * always read: a build must not hang because its log cannot be kept. */
+ * exceptions, each visible in the log: every byte of an occurrence of the secret, in the forms
+ * that redact.h lists, is replaced by '*'; beyond the limit the middle is omitted (the head goes to
+ * the log, the rest to a ring on disk that is appended at the end); bytes that a full disk refuses
+ * are counted and dropped. The pipe is always read: a build must not hang because its log cannot be
+ * kept. */
 #ifndef FARM_WORKER_PROCESS_SINK_H
 #define FARM_WORKER_PROCESS_SINK_H
 
@@ -23,7 +24,7 @@ struct sink_options {
     int log;            /* open for writing, without O_APPEND; output is added at its end */
     int folder;         /* the ring is made here and unlinked at once */
     uint64_t bytes_max; /* limit of the whole log */
-    const void *secret; /* borrowed; size 0: no secret */
+    const void *secret; /* borrowed for the call; size 0: no secret */
     size_t secret_size;
 };
 /* NULL when out of memory. */

@@ -22,7 +22,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -173,6 +175,16 @@ static void block_signals(struct phase_run *run)
         run_give_up(run, EXIT_CANNOT, "watch", "signals");
 }
 
+/* With a secret: no core of us or of what we start, and no other process of this user reads our
+ * memory. The command itself can be read again once it runs: the kernel resets that. */
+static void keep_private(const struct phase_run *run)
+{
+    bool has_secret = run->options.secret_env || run->options.secret_fd_env;
+    prctl(PR_SET_DUMPABLE, !has_secret, 0, 0, 0);
+    if (has_secret)
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
 int supervisor_main(int argc, char **argv)
 {
     struct phase_run *run = calloc(1, sizeof *run);
@@ -188,7 +200,7 @@ int supervisor_main(int argc, char **argv)
     setsid(); /* fails if we already lead a session, which is as good */
     run->is_subreaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
     run_command_mark(run);
-    prctl(PR_SET_DUMPABLE, run->options.secret_env || run->options.secret_fd_env ? 0 : 1, 0, 0, 0);
+    keep_private(run);
     block_signals(run);
     run_command_read_secret(run);
     run_file_open(run);
@@ -203,6 +215,7 @@ int supervisor_main(int argc, char **argv)
     if (run->options.host_root)
         daemon_look(run->options.host_root, &run->daemon);
     run_command_start(run);
+    explicit_bzero(run->secret, sizeof run->secret);
     command_follow(run);
     run_file_write_exit(run, sink_close(run->sink));
     free(run);

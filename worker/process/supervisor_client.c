@@ -280,6 +280,11 @@ static int empty_tree(const char *folder, const struct run_file *run_file, struc
     return 0;
 }
 
+int supervisor_client_end_tree(const char *folder, struct err *err)
+{
+    return empty_tree(folder, &(struct run_file){.file = -1}, err);
+}
+
 /* Takes the lock; fails if the supervisor still lives. A supervisor that holds the lock but has not
  * written its identity yet was started by a worker that died right after; it is killed, too. */
 static int lock_claim(const char *folder, const struct run_file *run_file, struct err *err)

@@ -47,6 +47,9 @@ void supervisor_client_stop(struct supervisor_client *client);
  * first; it is found by cgroup, session and the FARM_ATTEMPT marker in the environment. */
 int supervisor_client_facts(const char *folder, enum phase phase, struct exit_facts *facts,
                             bool *lost, struct err *err);
+/* Kills all processes that have the FARM_ATTEMPT marker of this folder, supervisors included, and
+ * waits until none is left; reads no file of the folder. */
+int supervisor_client_end_tree(const char *folder, struct err *err);
 /* Offset in the log at which the output of a phase begins; 0 if unknown. */
 uint64_t supervisor_client_log_from(const char *folder, enum phase phase);
 /* Stops watching and frees; the supervisor goes on. Accepts NULL. */

@@ -157,6 +157,20 @@ static void add_totals(const json_t *items, struct buf *out)
     json_decref(totals);
 }
 
+static void add_superseded(const json_t *items, struct buf *out)
+{
+    uint64_t jobs = 0;
+    size_t i;
+    const json_t *item;
+    json_array_foreach(items, i, item) jobs += json_get_u64(item, "supersedes", 0);
+    if (jobs)
+        buf_print(out,
+                  "%llu job%s of older runs build%s older commits and %s not begun: --supersede "
+                  "takes %s off the queue\n",
+                  (unsigned long long)jobs, jobs == 1 ? "" : "s", jobs == 1 ? "s" : "",
+                  jobs == 1 ? "has" : "have", jobs == 1 ? "it" : "them");
+}
+
 enum exit_code plan_ask(struct invocation *invocation, json_t **plan)
 {
     json_t *arguments = filter_arguments(invocation);
@@ -175,6 +189,7 @@ void plan_print(const json_t *plan)
     const json_t *items = json_object_get(plan, "items");
     print_items(items, add_plan, columns, 8, &text, screen.colours);
     add_totals(items, &text);
+    add_superseded(items, &text);
     screen_write(&screen, &text);
     buf_release(&text);
 }

@@ -41,11 +41,11 @@ static const char *restarts_of(struct invocation *invocation)
     return local_farmd_restarts(&invocation->arena, invocation->home, clock_wall_ms());
 }
 
-static void print_status(struct invocation *invocation, const json_t *body, bool all)
+static void print_status(const json_t *body, bool all)
 {
     struct screen screen = screen_of(stdout);
     struct buf text = {0};
-    const char *restarts = restarts_of(invocation);
+    const char *restarts = json_get_text(body, "restarts", "");
     if (*restarts)
         buf_print(&text, "%s\n", restarts);
     if (*restarts && screen.rows)
@@ -64,8 +64,11 @@ enum exit_code cmd_status(struct invocation *invocation)
     enum exit_code code = ask_status(invocation, &body);
     if (code != EXIT_FINE)
         return code;
+    const char *restarts = restarts_of(invocation);
+    if (*restarts)
+        json_object_set_new(body, "restarts", json_text(restarts));
     if (report_answer(json_incref(body)))
-        print_status(invocation, body, option_given(invocation, "all"));
+        print_status(body, option_given(invocation, "all"));
     json_decref(body);
     return EXIT_FINE;
 }

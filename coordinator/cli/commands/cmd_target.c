@@ -154,3 +154,68 @@ enum exit_code cmd_target_add(struct invocation *invocation)
                                                   : invocation->arguments[0]);
     return code;
 }
+
+/* ---- another policy ------------------------------------------------------------------------ */
+
+struct policy_wish {
+    const char *collisions, *order; /* NULL: not said; order as YAML */
+};
+
+static enum exit_code read_policy(struct invocation *invocation, struct policy_wish *wish)
+{
+    for (size_t i = 1; i < invocation->argument_count; i++) {
+        const char *word = invocation->arguments[i];
+        if (strncmp(word, "collisions=", 11) == 0 && is_word(word + 11))
+            wish->collisions = word + 11;
+        else if (strncmp(word, "order=", 6) == 0)
+            wish->order = globs_as_yaml(&invocation->arena, word + 6);
+        else
+            return fail(EXIT_USAGE, "\"%s\" is not collisions=POLICY or order=GLOBS", word);
+        if (strncmp(word, "order=", 6) == 0 && !wish->order)
+            return fail(EXIT_USAGE, "\"%s\" names no branch", word);
+    }
+    if (wish->order && !wish->collisions)
+        wish->collisions = "order";
+    return EXIT_FINE;
+}
+
+/* `order` goes with a policy that has none; `collisions: order` alone keeps the one there is. */
+static int set_policy(struct invocation *invocation, const struct policy_wish *wish,
+                      struct err *err)
+{
+    const char *name = invocation->arguments[0];
+    struct buf old = {0}, half = {0}, merged = {0};
+    bool keeps_order = !wish->order && strcmp(wish->collisions, "order") == 0;
+    int result = yaml_read(invocation, &old, err);
+    if (result == 0)
+        result = yaml_set_option((const char *)old.data, "targets", name, "collisions",
+                                 wish->collisions, &half, err);
+    const struct buf *done = &half;
+    if (result == 0 && !keeps_order) {
+        const char *order =
+            wish->order ? arena_print(&invocation->arena, "[%s]", wish->order) : NULL;
+        result =
+            yaml_set_option((const char *)half.data, "targets", name, "order", order, &merged, err);
+        done = &merged;
+    }
+    if (result == 0)
+        result = yaml_replace(invocation, done, err);
+    buf_release(&old);
+    buf_release(&half);
+    buf_release(&merged);
+    return result;
+}
+
+enum exit_code cmd_target_set(struct invocation *invocation)
+{
+    struct policy_wish wish = {NULL, NULL};
+    struct err err;
+    bool runs;
+    enum exit_code code = read_policy(invocation, &wish);
+    if (code != EXIT_FINE)
+        return code;
+    if (set_policy(invocation, &wish, &err) < 0)
+        return fail(EXIT_REFUSED, "%s; farm.yaml was not changed", err.text);
+    code = yaml_reload(invocation, &runs);
+    return code == EXIT_FINE ? cmd_config_check(invocation) : code; /* it counts what is left */
+}

@@ -229,7 +229,7 @@ static int join_farm(struct invocation *invocation, struct joined *joined, struc
     struct arena *arena = &invocation->arena;
     struct invitation invitation;
     struct key_pair key;
-    if (invitation_read(option_text(invocation, "token"), &invitation, err) ||
+    if (invitation_read_option(option_text(invocation, "token"), &invitation, err) ||
         io_make_folders(home_path(arena, invocation->home, "keys"), 0700, err) ||
         keys_ensure(home_path(arena, invocation->home, "keys/me.key"), &key, err) ||
         invitation_accept(&invitation, &key, false, own_name(invocation), joined, arena, err))

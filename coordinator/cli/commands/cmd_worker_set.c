@@ -94,11 +94,6 @@ static enum exit_code set_over_ssh(struct invocation *invocation,
     struct host_entry entry;
     struct deploy_ui ui;
     struct err err;
-    if (*wishes->heavy)
-        return fail(EXIT_REFUSED,
-                    "heavy slots of %s are set on its host: farm-worker enrol "
-                    "--heavy N, then farm-worker service restart",
-                    wishes->name);
     if (hosts_read(invocation, wishes->name, &entry, &err) < 0)
         return fail(EXIT_REFUSED, "%s", err.text);
     enum exit_code code = deploy_ui_open(&ui, invocation, 1, DEPLOY_UI_WORKERS);
@@ -111,6 +106,7 @@ static enum exit_code set_over_ssh(struct invocation *invocation,
         member->wanted.name = entry.name;
         member->wanted.worker_home = entry.worker_home;
         member->wanted.slots = wishes->slots;
+        member->wanted.heavy = wishes->heavy;
         member->wanted.may_publish = wishes->publish == PUBLISH_AS_IS
                                          ? json_get_flag(row, "may_publish")
                                          : wishes->publish == PUBLISH_YES;

@@ -162,7 +162,12 @@ static const char *next_item(const char *line, const struct list *list, size_t i
     return list->end;
 }
 
-int yaml_remove_item(const char *yaml, const char *key, const char *name, struct buf *out,
+/* An item of a list: its lines, and the comments directly above it. */
+struct list_item {
+    const char *comments, *line, *end;
+};
+
+static int find_item(const char *yaml, const char *key, const char *name, struct list_item *out,
                      struct err *err)
 {
     struct list list;
@@ -172,16 +177,60 @@ int yaml_remove_item(const char *yaml, const char *key, const char *name, struct
     const char *first = list.line + line_size(list.line), *end;
     for (const char *item = next_item(list.line, &list, indent); item < list.end; item = end) {
         end = next_item(item, &list, indent);
-        const char *begin = with_comments(first, item);
         const char *until = end < list.end ? with_comments(item + line_size(item), end) : end;
+        *out = (struct list_item){with_comments(first, item), item, until};
         first = item + line_size(item);
-        if (!is_named(item, name))
-            continue;
-        buf_add(out, yaml, (size_t)(begin - yaml));
-        buf_add(out, until, strlen(until));
-        return 0;
+        if (is_named(item, name))
+            return 0;
     }
     return err_set(err, "farm.yaml has nothing named %s under `%s`", name, key);
+}
+
+int yaml_remove_item(const char *yaml, const char *key, const char *name, struct buf *out,
+                     struct err *err)
+{
+    struct list_item item;
+    if (find_item(yaml, key, name, &item, err) < 0)
+        return -1;
+    buf_add(out, yaml, (size_t)(item.comments - yaml));
+    buf_add(out, item.end, strlen(item.end));
+    return 0;
+}
+
+/* Where the value ends that begins on this line: the lines below that are indented further, or are
+ * items of a list. */
+static const char *end_of_value(const char *line, size_t indent, const char *end)
+{
+    for (line += line_size(line); line < end; line += line_size(line)) {
+        size_t own = leading_blanks(line);
+        if (is_blank(line) || own < indent || (own == indent && !is_item(line)))
+            break;
+    }
+    return line;
+}
+
+int yaml_set_option(const char *yaml, const char *key, const char *name, const char *option,
+                    const char *value, struct buf *out, struct err *err)
+{
+    struct list_item item;
+    if (find_item(yaml, key, name, &item, err) < 0)
+        return -1;
+    size_t dash = leading_blanks(item.line), size = strlen(option);
+    size_t indent = dash + 1 + leading_blanks(item.line + dash + 1);
+    const char *line = item.line + line_size(item.line), *rest = line;
+    for (const char *at = line; at < item.end; at += line_size(at))
+        if (leading_blanks(at) == indent && is_list_line(at + indent, option)) {
+            line = at;
+            rest = end_of_value(at, indent, item.end);
+            break;
+        }
+    buf_add(out, yaml, (size_t)(line - yaml));
+    if (out->size && out->data[out->size - 1] != '\n')
+        buf_print(out, "\n");
+    if (value)
+        buf_print(out, "%*s%.*s: %s\n", (int)indent, "", (int)size, option, value);
+    buf_add(out, rest, strlen(rest));
+    return 0;
 }
 
 /* ---- the file ------------------------------------------------------------------------------ */

@@ -18,6 +18,11 @@ int yaml_append_item(const char *yaml, const char *key, const char *item, struct
 int yaml_remove_item(const char *yaml, const char *key, const char *name, struct buf *out,
                      struct err *err);
 
+/* Copies `yaml` with the key `option` of that item set to `value`, one line of YAML; NULL: without
+ * the key. What the key had is replaced, also where it takes several lines. */
+int yaml_set_option(const char *yaml, const char *key, const char *name, const char *option,
+                    const char *value, struct buf *out, struct err *err);
+
 /* Checks the text and puts it in the place of the farm's farm.yaml. */
 int yaml_replace(struct invocation *invocation, const struct buf *yaml, struct err *err);
 /* Reads the farm's farm.yaml. */

@@ -150,6 +150,7 @@ int deploy_ui_address(struct deploy_ui *ui, size_t index, const char *to, const 
                                      .coordinator_key = "",
                                      .worker_home = "",
                                      .slots = "",
+                                     .heavy = "",
                                      .run_as = "",
                                      .bundles = ui->bundles,
                                      .bundle_count = 2};

@@ -454,7 +454,7 @@ static bool is_live(const char *home, const char *project)
         struct order order;
         struct err err;
         const char *folder = folder_path(home, tokens[i], NULL, &arena);
-        if (!io_exists(folder_path(home, tokens[i], "result", &arena)))
+        if (!folder_has_result(home, tokens[i]))
             live = folder_read_order(folder, &order, &arena, &err) < 0 ||
                    strcmp(order.variant.project, project) == 0;
         arena_clear(&arena);

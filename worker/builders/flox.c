@@ -7,6 +7,7 @@
  * never with --system (it labels a build for this host as one for another system). flox exits with
  * 1 for every failure, so its output is parsed: words, never icons, which changed twice. */
 #include "proto/base/beneath.h"
+#include "proto/base/io.h"
 #include "worker/builders/flox_words.h"
 #include "worker/builders/tools.h"
 

@@ -2,6 +2,7 @@
 /* sweeper.c - see sweeper.h. */
 #include "worker/disk/sweeper.h"
 
+#include "proto/base/beneath.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "worker/disk/folder.h"
@@ -41,14 +42,13 @@ static bool is_stopping(struct sweeper *sweeper)
  * that an older version began. */
 static bool is_elsewhere(const char *home, struct token token, struct arena *arena)
 {
+    struct stat about;
     struct buf worktree = {0};
     const char *own = folder_path(home, token, "", arena);
-    enum io_found found = io_find_file(folder_path(home, token, "worktree", arena),
-                                       WORKTREE_BYTES_MAX, &worktree, NULL);
-    bool result =
-        found == IO_REFUSED ||
-        (found == IO_ABSENT && io_exists(folder_path(home, token, "checkout.run", arena)));
-    if (found == IO_READ && worktree.size)
+    enum beneath found = beneath_read(own, "worktree", WORKTREE_BYTES_MAX, &worktree, NULL);
+    bool result = found != BENEATH_ABSENT ||
+                  beneath_look(own, "checkout.run", &about, NULL) != BENEATH_ABSENT;
+    if (found == BENEATH_FOUND && worktree.size)
         result = strncmp((const char *)worktree.data, own, strlen(own)) != 0;
     buf_release(&worktree);
     return result;
@@ -83,7 +83,7 @@ static void sweep_attempts(struct sweeper *sweeper)
         return;
     for (size_t i = 0; i < count && !is_stopping(sweeper); i++) {
         struct arena arena = {0};
-        if (io_exists(folder_path(sweeper->home, tokens[i], "result", &arena)))
+        if (folder_has_result(sweeper->home, tokens[i]))
             remove_tree(folder_path(sweeper->home, tokens[i], WORKSPACE_CHECKOUT, &arena));
         else
             old_is_used |= is_elsewhere(sweeper->home, tokens[i], &arena);

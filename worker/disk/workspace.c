@@ -403,11 +403,12 @@ static int make_repository(const struct workspace *space, struct err *err)
 static int prepare_once(struct workspace *space, struct err *err)
 {
     space->git->was_killed = false;
-    int result =
-        is_cloned(space) && is_known(space) ? hold_commit(space, err) : bring_commit(space, err);
-    if (result == 0 && space->wish->for_flox)
-        result = check_names(space, err);
-    return result < 0 ? -1 : make_repository(space, err);
+    bool is_here = is_cloned(space) && is_known(space);
+    if ((is_here ? hold_commit(space, err) : bring_commit(space, err)) < 0)
+        return -1;
+    if (space->wish->for_flox && check_names(space, err) < 0)
+        return -1;
+    return make_repository(space, err);
 }
 
 /* ---- outside -------------------------------------------------------------------------------- */
@@ -426,7 +427,10 @@ int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, ch
         .is_bundled = wish->bundle && *wish->bundle,
         .clone = workspace_clone(wish->home, wish->project, arena),
         .path = folder_path(wish->home, wish->token, WORKSPACE_CHECKOUT, arena),
-        .upstream = arena_print(arena, "refs/remotes/origin/%s", wish->branch)};
+        .upstream = arena_print(arena, "refs/remotes/origin/%s", wish->branch),
+        .upstream_id = "",
+        .commit_id = "",
+        .tree_id = ""};
     *path_out = arena_text(arena, space.path);
     int result, tries = 0;
     do
@@ -448,9 +452,10 @@ static bool is_live(const char *home, const char *project)
     for (size_t i = 0; i < count && !live; i++) {
         struct arena arena = {0};
         struct order order;
+        struct err err;
         const char *folder = folder_path(home, tokens[i], NULL, &arena);
-        if (!io_exists(folder_path(home, tokens[i], "result", &arena)))
-            live = folder_read_order(folder, &order, &arena, NULL) < 0 ||
+        if (!folder_has_result(home, tokens[i]))
+            live = folder_read_order(folder, &order, &arena, &err) < 0 ||
                    strcmp(order.variant.project, project) == 0;
         arena_clear(&arena);
     }

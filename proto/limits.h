@@ -31,6 +31,11 @@
 /* Slots of one worker. No known machine runs more heavy builds; jobs of the command builder are
  * light. */
 #define LIMIT_SLOTS 256
+/* Processes and threads of one attempt: a build with a job for each of 256 cores and ten processes
+ * a job; a fork bomb ends there. */
+#define LIMIT_SANDBOX_PROCESSES 4096
+/* Entries of a sandbox's list: a host's loader, certificates, store, GPU nodes and libraries. */
+#define LIMIT_SANDBOX_ENTRIES 128
 /* Publications that one worker runs at a time: they share its uplink, so more of them would only
  * slow down each other. */
 #define LIMIT_GRANTS_PER_WORKER 4
@@ -71,6 +76,12 @@
 /* Run time of a discovery child: the first clone of a repository of the size of nixpkgs over a slow
  * connection. */
 #define LIMIT_DISCOVERY_MS (30u * 60 * 1000)
+/* Run time of the process that reads a clone: the history and the trees of a repository of the size
+ * of nixpkgs take a minute. */
+#define LIMIT_READING_MS (10 * 60 * 1000)
+/* Memory of that process, and of a git that it starts: the output of a git, its parsed tree and the
+ * recipes. */
+#define LIMIT_READING_DATA_BYTES (4ull << 30)
 /* Discovery children at a time: each needs a git process and some memory. */
 #define LIMIT_DISCOVERY_CHILDREN 4
 /* One recipe's text; real ones are below 20 kB. */

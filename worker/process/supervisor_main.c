@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* supervisor_main.c - the program farm-supervisor; its manual is supervisor.h. */
+/* supervisor_main.c - the program farm-supervisor; its manuals are supervisor.h and
+ * sandbox_command.h. */
+#include "worker/process/sandbox_command.h"
 #include "worker/process/supervisor.h"
+
+#include <string.h>
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "sandbox") == 0)
+        return sandbox_command_main(argc - 1, argv + 1);
     return supervisor_main(argc, argv);
 }

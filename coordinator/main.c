@@ -4,6 +4,7 @@
  *   farmd [--home DIR] [--verbose]            run the coordinator
  *   farmd keep [--home DIR]                   run it, and restart it when it ends (keep.h)
  *   farmd discover                            child: read a question on stdin, print the answer
+ *   farmd discover-read                       child of discover: what commits contain (reading.h)
  *   farmd discover --init URL [--home DIR]    print a farm.yaml for a repository
  *   farmd notify                              child: read a notice on stdin, send it to listeners
  *   farmd config-check [--home DIR]           check farm.yaml
@@ -18,6 +19,7 @@
 #include "coordinator/core/retry_policy.h"
 #include "coordinator/core/state.h"
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/reading.h"
 #include "coordinator/discovery/shared.h"
 #include "coordinator/keep.h"
 #include "coordinator/loop.h"
@@ -65,6 +67,12 @@ struct subcommand {
 static int run_discover(const struct arguments *arguments, const char *home)
 {
     return arguments->init_url ? discover_init_main(arguments->init_url, home) : discover_main();
+}
+
+static int run_discover_read(const struct arguments *arguments, const char *home)
+{
+    (void)arguments, (void)home;
+    return reading_main();
 }
 
 static int run_notify(const struct arguments *arguments, const char *home)
@@ -190,6 +198,7 @@ static int run_keep(const struct arguments *arguments, const char *home)
 static const struct subcommand tasks[] = {
     {"keep", run_keep},
     {"discover", run_discover},
+    {"discover-read", run_discover_read},
     {"notify", run_notify},
     {"config-check", run_config_check},
     {"config-explain", run_config_explain},

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* discover.c - answers a question: finds the branches it is about and makes an item per variant.
  *
+ * It fetches, lists the branches, and has their commits read in another domain (reading.h), all of
+ * a project at once; of what they contain it sees the answer of that process alone.
+ *
  * Branch names, paths and recipes in git are not trusted: a name that is too long or odd becomes a
  * problem of its item, never a path or an argument of ours.
  */
 #include "coordinator/discovery/discover.h"
-#include "coordinator/discovery/elsewhere.h"
-#include "coordinator/discovery/flox_rules.h"
-
-#include "coordinator/discovery/packages.h"
+#include "coordinator/discovery/git.h"
+#include "coordinator/discovery/reading.h"
 #include "coordinator/matrix/filter.h"
 #include "coordinator/matrix/toolkits.h"
+#include "proto/lfs.h"
 #include "proto/limits.h"
 
 #include <assert.h>
@@ -37,9 +39,10 @@ struct site {
     struct discovery_search *search;
     const struct config_project *project;
     struct git git;
-    struct recipes *recipes;
-    uint64_t depth; /* of the commit whose tree is read (struct claim), and the next */
-    const char *diverged;
+    struct reading_commit *commits; /* to read */
+    size_t commit_count, commit_capacity;
+    struct reading_tree *trees; /* what they contain */
+    size_t next;                /* of the trees, in the order in which the commits were added */
 };
 
 #define refuse(search, ...) ((search)->problem = arena_print((search)->arena, __VA_ARGS__))
@@ -65,14 +68,7 @@ static bool matches_any(const char *const *globs, size_t count, const char *name
     return false;
 }
 
-static bool is_included(const struct config_branch *branch, const char *package)
-{
-    return (branch->include_count == 0 ||
-            matches_any(branch->include, branch->include_count, package)) &&
-           !matches_any(branch->exclude, branch->exclude_count, package);
-}
-
-static struct recipe recipe_of(const struct site *site, const struct package *package,
+static struct recipe recipe_of(const struct site *site, const struct reading_package *package,
                                bool has_check)
 {
     const struct config_project *project = site->project;
@@ -116,12 +112,13 @@ static uint32_t rank_of(const struct site *site, const struct config_target *tar
 }
 
 static struct claim claim_of(const struct site *site, const struct config_branch *branch,
-                             const struct git_branch *at, const char *package)
+                             const struct git_branch *at, const struct reading_tree *tree,
+                             const char *package)
 {
     const struct config_target *target = config_target_of(&site->search->config, branch, at->name);
     struct claim claim = {.line = "",
-                          .depth = site->depth,
-                          .diverged = site->diverged,
+                          .depth = tree->depth,
+                          .diverged = tree->diverged,
                           .supersedes = site->project->supersede,
                           .over = "",
                           .lost = ""};
@@ -164,21 +161,21 @@ static void add_item(const struct site *site, const struct plan_item *item)
  * the config's system if it is one of them; without `platforms`, the config's. Darwin is left out
  * when the list has a Linux system: it means that the recipe could be built there, not that
  * somebody wants it. */
-static void add_by_platforms(const struct site *site, const struct recipe_facts *facts,
+static void add_by_platforms(const struct site *site, const struct reading_package *facts,
                              struct plan_item *item)
 {
     const char *wanted = site->project->system;
     bool has_linux = false, has_wanted = false;
-    for (size_t i = 0; i < facts->system_count; i++) {
+    for (size_t i = 0; i < facts->systems_count; i++) {
         has_linux = has_linux || strstr(facts->systems[i], "-linux");
         has_wanted = has_wanted || strcmp(facts->systems[i], wanted) == 0;
     }
     item->variant.system = wanted;
-    if (facts->system_count == 0 || has_wanted) {
+    if (facts->systems_count == 0 || has_wanted) {
         add_item(site, item);
         return;
     }
-    for (size_t i = 0; i < facts->system_count; i++) {
+    for (size_t i = 0; i < facts->systems_count; i++) {
         if (has_linux && !strstr(facts->systems[i], "-linux"))
             continue;
         item->variant.system = arena_text(site->search->arena, facts->systems[i]);
@@ -187,41 +184,40 @@ static void add_by_platforms(const struct site *site, const struct recipe_facts 
 }
 
 static void add_package(const struct site *site, const struct config_branch *branch,
-                        const struct git_branch *at, const struct package *package,
-                        const struct package_inputs *inputs, bool has_check, const char *problem)
+                        const struct git_branch *at, const struct reading_tree *tree,
+                        const struct reading_package *package)
 {
     struct plan_item item = {
         .variant = {.project = site->project->name,
                     .branch = at->name,
                     .commit = at->commit,
                     .package = package->name},
-        .recipe = recipe_of(site, package, has_check),
+        .recipe = recipe_of(site, package, tree->has_check),
         .needs = {.heavy = site->project->heavy,
                   .memory_bytes = site->project->memory_bytes,
                   .disk_bytes = site->project->disk_bytes},
-        .inputs = inputs->inputs,
+        .inputs = package->inputs,
         .target = target_of(site, branch, at->name),
-        .claim = claim_of(site, branch, at, package->name),
+        .claim = claim_of(site, branch, at, tree, package->name),
         .problem = package->problem,
     };
     if (!*item.problem && site->project->builder == BUILDER_FLOX)
         item.problem = package->dotted;
     if (!*item.problem && site->project->checkout)
-        item.problem = problem;
+        item.problem = tree->problem;
     variant_parse_name(package->name, &item.variant, site->search->arena);
     if (*item.variant.system)
         add_item(site, &item);
     else
-        add_by_platforms(site, inputs->facts, &item);
+        add_by_platforms(site, package, &item);
 }
 
 static void warn_of_unused(const struct site *site, const struct config_branch *branch,
-                           const struct git_branch *at, const struct package *packages,
-                           size_t count)
+                           const struct git_branch *at, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < branch->include_count; i++) {
         size_t j = 0;
-        while (j < count && !glob_matches(branch->include[i], packages[j].name))
+        while (j < count && !glob_matches(branch->include[i], names[j]))
             j++;
         if (j == count)
             warn(site->search, "branch %s of %s: no package matches include \"%s\"", at->name,
@@ -232,55 +228,67 @@ static void warn_of_unused(const struct site *site, const struct config_branch *
              site->project->name);
 }
 
-/* The known commits of the branch that are neither ancestors nor descendants of its tip. What a
- * force push removed may be gone from the clone: it is no ancestor of what is there. */
-static const char *diverged_from(const struct site *site, const struct git_branch *at)
+/* The commits of the branch that farmd knows. */
+static void list_known(const struct site *site, const char *branch, struct reading_commit *out)
 {
     const struct discover_question *question = site->search->question;
-    const char *found = "";
+    out->known = arena_new(site->search->arena, (question->known_count + 1) * sizeof *out->known);
     for (size_t i = 0; i < question->known_count; i++) {
         const struct discover_known *known = &question->known[i];
-        if (strcmp(known->project, site->project->name) != 0 ||
-            strcmp(known->branch, at->name) != 0 || !is_commit(known->commit) ||
-            git_is_ancestor(&site->git, known->commit, at->commit) ||
-            git_is_ancestor(&site->git, at->commit, known->commit))
-            continue;
-        found = arena_print(site->search->arena, "%s%s%s", found, *found ? " " : "", known->commit);
+        if (strcmp(known->project, site->project->name) == 0 && strcmp(known->branch, branch) == 0)
+            out->known[out->known_count++] = known->commit;
     }
-    return found;
 }
 
-static int search_branch(struct site *site, const struct config_branch *branch,
-                         const struct git_branch *at)
+static void add_commit(struct site *site, const struct reading_commit *commit)
+{
+    MEM_GROW(site->commits, site->commit_count, site->commit_capacity);
+    site->commits[site->commit_count++] = *commit;
+}
+
+static void plan_branch(struct site *site, const struct config_branch *branch,
+                        const struct git_branch *at)
+{
+    struct reading_commit commit = {.commit = at->commit,
+                                    .include = branch->include,
+                                    .include_count = branch->include_count,
+                                    .exclude = branch->exclude,
+                                    .exclude_count = branch->exclude_count};
+    list_known(site, at->name, &commit);
+    add_commit(site, &commit);
+}
+
+static int read_planned(struct site *site, bool may_lack)
 {
     struct discovery_search *search = site->search;
-    struct tree tree;
-    struct package *packages;
-    size_t count, kept = 0;
-    if (tree_read(&site->git, at->commit, &tree, search->arena, search->err) < 0)
+    struct reading_answer answer;
+    struct reading_question question = {.clone = site->git.folder,
+                                        .builder = site->project->builder,
+                                        .fetches_lfs =
+                                            lfs_endpoint(site->project->url, search->arena) != NULL,
+                                        .may_lack = may_lack,
+                                        .commits = site->commits,
+                                        .commits_count = site->commit_count};
+    if (reading_ask(&question, &answer, search->arena, search->err) < 0)
         return -1;
-    site->depth = git_depth(&site->git, at->commit);
-    site->diverged = diverged_from(site, at);
-    const char *problem = "";
-    if ((site->project->builder == BUILDER_FLOX &&
-         flox_rules_find(&site->git, &tree, &problem, search->arena, search->err) < 0) ||
-        (!*problem && elsewhere_find(&site->git, site->project, &tree, &problem, search->arena,
-                                     search->err) < 0))
-        return -1;
-    packages_list(&tree, &packages, &count, search->arena);
-    warn_of_unused(site, branch, at, packages, count);
-    for (size_t i = 0; i < count; i++)
-        if (is_included(branch, packages[i].name))
-            packages[kept++] = packages[i];
-    struct package_inputs *inputs = arena_new(search->arena, kept * sizeof *inputs);
-    if (packages_inputs(site->recipes, &tree, packages, kept, site->project->builder, inputs,
-                        search->arena, search->err) < 0)
-        return -1;
-    const struct git_entry *check = tree_find(&tree, "test-build.sh");
-    for (size_t i = 0; i < kept; i++)
-        add_package(site, branch, at, &packages[i], &inputs[i], check && check->kind == GIT_FILE,
-                    problem);
+    site->trees = answer.trees;
     return 0;
+}
+
+/* Its commit is the next of those that were read. */
+static const struct reading_tree *next_tree(struct site *site)
+{
+    assert(site->next < site->commit_count);
+    return &site->trees[site->next++];
+}
+
+static void search_branch(struct site *site, const struct config_branch *branch,
+                          const struct git_branch *at)
+{
+    const struct reading_tree *tree = next_tree(site);
+    warn_of_unused(site, branch, at, tree->names, tree->names_count);
+    for (size_t i = 0; i < tree->packages_count; i++)
+        add_package(site, branch, at, tree, &tree->packages[i]);
 }
 
 /* ---- branches ------------------------------------------------------------------------------- */
@@ -329,8 +337,8 @@ static void miss_branch(const struct site *site, const char *name,
     free(names);
 }
 
-static int search_matching(struct site *site, const struct config_branch *branch,
-                           const struct git_branch *branches, size_t count)
+static void search_matching(struct site *site, const struct config_branch *branch,
+                            const struct git_branch *branches, size_t count)
 {
     size_t found = 0;
     assert(branch);
@@ -344,15 +352,23 @@ static int search_matching(struct site *site, const struct config_branch *branch
                  branches[i].name, site->project->name, LIMIT_BRANCH_BYTES);
             continue;
         }
-        if (search_branch(site, branch, &branches[i]) < 0)
-            return -1;
+        search_branch(site, branch, &branches[i]);
         found++;
     }
     if (found == 0 && glob_is(branch->name))
         warn(site->search, "no branch of %s matches %s", site->project->name, branch->name);
     else if (found == 0)
         miss_branch(site, branch->name, branches, count);
-    return 0;
+}
+
+/* The commits that search_matching takes, in its order. */
+static void plan_matching(struct site *site, const struct config_branch *branch,
+                          const struct git_branch *branches, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (branch_for(site->project, branches[i].name) == branch &&
+            name_is_branch(branches[i].name))
+            plan_branch(site, branch, &branches[i]);
 }
 
 /* ---- branches that farm.yaml does not name -------------------------------------------------- */
@@ -368,38 +384,34 @@ static bool has_name(const struct git_branch *branches, size_t count, const char
     return false;
 }
 
-static int has_packages(const struct site *site, const struct git_branch *at, bool *has)
-{
-    struct arena arena = {0};
-    struct tree tree;
-    struct package *packages;
-    size_t count = 0;
-    int result = tree_read(&site->git, at->commit, &tree, &arena, site->search->err);
-    if (result == 0)
-        packages_list(&tree, &packages, &count, &arena);
-    *has = count > 0;
-    arena_clear(&arena);
-    return result;
-}
-
-/* Mentions each branch once: the clone remembers which. */
-static int mention_new(const struct site *site, const struct git_branch *branches, size_t count)
+/* The branches that may be mentioned, each once: the clone remembers which were. */
+static int plan_new(struct site *site, const struct git_branch *branches, size_t count,
+                    struct git_branch fresh[NEW_BRANCHES_READ], size_t *fresh_count)
 {
     struct discovery_search *search = site->search;
     struct git_branch *old;
-    size_t old_count, fresh = 0, read = 0;
-    const char *names = "";
+    size_t old_count;
+    *fresh_count = 0;
     if (git_mentioned(&site->git, &old, &old_count, search->arena, search->err) < 0)
         return -1;
-    for (size_t i = 0; i < count && read < NEW_BRANCHES_READ; i++) {
-        bool has;
+    for (size_t i = 0; i < count && *fresh_count < NEW_BRANCHES_READ; i++) {
         if (branch_for(site->project, branches[i].name) ||
             has_name(old, old_count, branches[i].name))
             continue;
-        read++;
-        if (has_packages(site, &branches[i], &has) < 0)
-            return -1;
-        if (!has || git_mention(&site->git, &branches[i], NULL) < 0)
+        fresh[(*fresh_count)++] = branches[i];
+        add_commit(site,
+                   &(struct reading_commit){.commit = branches[i].commit, .names_only = true});
+    }
+    return 0;
+}
+
+static void mention_new(struct site *site, const struct git_branch *branches, size_t count)
+{
+    struct discovery_search *search = site->search;
+    size_t fresh = 0;
+    const char *names = "";
+    for (size_t i = 0; i < count; i++) {
+        if (next_tree(site)->names_count == 0 || git_mention(&site->git, &branches[i], NULL) < 0)
             continue;
         if (fresh++ < NEW_BRANCHES_NAMED)
             names =
@@ -411,7 +423,6 @@ static int mention_new(const struct site *site, const struct git_branch *branche
              "what is to be built under branches)",
              site->project->name, fresh, fresh == 1 ? "" : "es", names,
              fresh > NEW_BRANCHES_NAMED ? ", ..." : "");
-    return 0;
 }
 
 /* ---- projects ------------------------------------------------------------------------------- */
@@ -425,10 +436,19 @@ static int search_tips(struct site *site)
         return -1;
     if (count == 0)
         return err_set(search->err, "%s has no branches: push one", site->project->url);
-    for (size_t i = 0; i < site->project->branches_count && !search->problem; i++)
-        if (search_matching(site, &site->project->branches[i], branches, count) < 0)
-            return -1;
-    return search->problem || !search->question->fetch ? 0 : mention_new(site, branches, count);
+    const struct config_project *project = site->project;
+    struct git_branch fresh[NEW_BRANCHES_READ];
+    size_t fresh_count = 0;
+    for (size_t i = 0; i < project->branches_count; i++)
+        plan_matching(site, &project->branches[i], branches, count);
+    if (search->question->fetch && plan_new(site, branches, count, fresh, &fresh_count) < 0)
+        return -1;
+    if (read_planned(site, false) < 0)
+        return -1;
+    for (size_t i = 0; i < project->branches_count; i++)
+        search_matching(site, &project->branches[i], branches, count);
+    mention_new(site, fresh, fresh_count);
+    return 0;
 }
 
 /* `farm build --from`: a commit that may not be on any branch of origin. */
@@ -444,26 +464,29 @@ static int search_commit(struct site *site)
     if (*question->bundle &&
         git_unbundle(&site->git, question->bundle, question->commit, search->err) < 0)
         return err_prefix(search->err, "cannot import the unpushed commits");
-    if (!git_has_commit(&site->git, question->commit)) {
-        refuse(search, "%s does not have commit %s: push it", site->project->url, question->commit);
-        return 0;
-    }
     const struct config_branch *branch = branch_for(site->project, question->branch);
     struct git_branch at = {question->branch, question->commit};
-    return search_branch(site, branch ? branch : &unlisted, &at);
+    branch = branch ? branch : &unlisted;
+    plan_branch(site, branch, &at);
+    if (read_planned(site, true) < 0)
+        return -1;
+    if (site->trees[0].is_absent)
+        refuse(search, "%s does not have commit %s: push it", site->project->url, question->commit);
+    else
+        search_branch(site, branch, &at);
+    return 0;
 }
 
 static int search_project(struct discovery_search *search, const struct config_project *project)
 {
-    struct site site = {.search = search, .project = project, .diverged = ""};
+    struct site site = {.search = search, .project = project};
     int result =
         git_open(search->question->home, project->name, &site.git, search->arena, search->err);
-    site.recipes = recipes_new(&site.git);
     if (result == 0 && search->question->fetch)
         result = git_fetch(&site.git, project->url, search->err);
     if (result == 0)
         result = *search->question->commit ? search_commit(&site) : search_tips(&site);
-    recipes_free(site.recipes);
+    free(site.commits);
     git_close(&site.git);
     return result < 0 ? err_prefix(search->err, "project %s", project->name) : 0;
 }

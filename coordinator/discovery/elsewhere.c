@@ -109,16 +109,16 @@ static int find_pointer(const struct git *git, const struct tree *tree, struct s
 }
 
 /* Why a worker will not fetch the pointer's contents; "" if it tries. */
-static const char *pointer_problem(const struct config_project *project, const struct tree *tree,
+static const char *pointer_problem(enum builder builder, bool fetches_lfs, const struct tree *tree,
                                    const char *path, struct arena *arena)
 {
-    if (project->builder == BUILDER_FLOX)
+    if (builder == BUILDER_FLOX)
         return arena_print(arena,
                            "%.200s is kept by git-lfs, and flox builds and publishes from git, "
                            "which has only its pointer: commit the file itself, or have the recipe "
                            "fetch it by hash",
                            path);
-    if (!tree_find(tree, ".lfsconfig") && !lfs_endpoint(project->url, arena))
+    if (!tree_find(tree, ".lfsconfig") && !fetches_lfs)
         return arena_print(arena,
                            "%.200s is kept by git-lfs, which is fetched over https only, and the "
                            "project's url is not https: change it, commit the file itself, or have "
@@ -127,7 +127,7 @@ static const char *pointer_problem(const struct config_project *project, const s
     return "";
 }
 
-int elsewhere_find(const struct git *git, const struct config_project *project,
+int elsewhere_find(const struct git *git, enum builder builder, bool fetches_lfs,
                    const struct tree *tree, const char **problem, struct arena *arena,
                    struct err *err)
 {
@@ -143,7 +143,7 @@ int elsewhere_find(const struct git *git, const struct config_project *project,
         return 0;
     int result = find_pointer(git, tree, &search, err);
     if (result == 0 && search.pointer)
-        *problem = pointer_problem(project, tree, search.pointer, arena);
+        *problem = pointer_problem(builder, fetches_lfs, tree, search.pointer, arena);
     free(search.rules);
     return result;
 }

@@ -9,14 +9,13 @@
 #ifndef FARM_DISCOVERY_ELSEWHERE_H
 #define FARM_DISCOVERY_ELSEWHERE_H
 
-#include "coordinator/config/config.h"
 #include "coordinator/discovery/packages.h"
 
 /* Why the project cannot build the commit, with the first such path, as one line; "" if all of its
  * contents are in git or will be fetched. 0, or -1 with err. Files of git-lfs are those that a
  * .gitattributes of their folder or one above names and that are pointers; what was committed as
- * itself is no pointer. */
-int elsewhere_find(const struct git *git, const struct config_project *project,
+ * itself is no pointer. `fetches_lfs`: the project's url leads to a server of git-lfs. */
+int elsewhere_find(const struct git *git, enum builder builder, bool fetches_lfs,
                    const struct tree *tree, const char **problem, struct arena *arena,
                    struct err *err);
 

@@ -55,16 +55,18 @@ static bool is_ours_to_hide(const char *variable)
 }
 
 /* Our environment, changed so that git neither prompts nor translates its messages. */
-static const char **git_environment(void)
+static const char **git_environment(const struct git *git)
 {
     size_t count = 0, kept = 0;
     while (environ[count])
         count++;
-    const char **out = mem_new((count + 5) * sizeof *out);
+    const char **out = mem_new((count + 6) * sizeof *out);
     for (size_t i = 0; i < count; i++)
         if (!is_ours_to_hide(environ[i]))
             out[kept++] = environ[i];
     out[kept++] = "LC_ALL=C";
+    if (git && git->is_of_others) /* then git does not ask who owns the clone */
+        out[kept++] = "GIT_DIR=.";
     out[kept++] = "GIT_TERMINAL_PROMPT=0";
     if (!getenv("GIT_ASKPASS"))
         out[kept++] = "GIT_ASKPASS=true";
@@ -250,7 +252,7 @@ static void drop_stale_locks(const struct git *git)
 static int run_once(const struct git *git, const char *const *argv, struct bytes input,
                     struct files *files, struct err *err)
 {
-    const char **environment = git_environment();
+    const char **environment = git_environment(git);
     int result = open_files(files, input, err);
     if (result == 0) {
         struct io_spawn spawn = {.argv = argv,
@@ -310,6 +312,20 @@ static int do_git(const struct git *git, const char *const *arguments, struct er
 
 /* ---- the clone ------------------------------------------------------------------------------ */
 
+/* Root's clones are read as nobody (domain.h), and were once made with any umask. HOME/git keeps
+ * other users of the machine away. */
+static int open_to_nobody(const struct git *git, struct err *err)
+{
+    const char *argv[] = {"chmod", "-R", "a+rX", "--", git->folder, NULL};
+    struct stat now;
+    struct buf out = {0};
+    if (stat(git->folder, &now) == 0 && (now.st_mode & S_IXOTH))
+        return 0;
+    int status = io_run(argv, NULL, 1 << 16, LIMIT_DISCOVERY_MS, &out, err);
+    buf_release(&out);
+    return status > 0 ? err_set(err, "cannot make %s readable", git->folder) : status;
+}
+
 int git_open(const char *home, const char *name, struct git *git, struct arena *arena,
              struct err *err)
 {
@@ -317,6 +333,7 @@ int git_open(const char *home, const char *name, struct git *git, struct arena *
     const char *lock = arena_print(arena, "%s/%s.lock", folder, name);
     git->folder = arena_print(arena, "%s/%s.git", folder, name);
     git->lock_fd = -1;
+    git->is_of_others = false;
     if (io_make_folders(folder, 0700, err) < 0)
         return -1;
     git->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -327,7 +344,11 @@ int git_open(const char *home, const char *name, struct git *git, struct arena *
             return err_set(err, "cannot lock %s: %s", lock, strerror(errno));
     drop_stale_locks(git);
     /* Harmless for an existing clone; completes one whose creation was interrupted. */
-    return do_git(NULL, ARGUMENTS("init", "--quiet", "--bare", "--", git->folder), err);
+    if (geteuid() == 0)
+        umask(022);
+    if (do_git(NULL, ARGUMENTS("init", "--quiet", "--bare", "--", git->folder), err) < 0)
+        return -1;
+    return geteuid() == 0 ? open_to_nobody(git, err) : 0;
 }
 
 void git_close(struct git *git)

@@ -17,6 +17,7 @@
 struct git {
     const char *folder; /* the bare clone */
     int lock_fd;
+    bool is_of_others; /* another user may own it: we read it as nobody */
 };
 
 /* Opens HOME/git/NAME.git, creating it if necessary; waits while another process has locked it.

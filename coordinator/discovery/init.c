@@ -2,7 +2,8 @@
 /* init.c - `farmd discover --init URL`: writes a first farm.yaml for a repository. */
 #include "coordinator/discovery/discover.h"
 
-#include "coordinator/discovery/packages.h"
+#include "coordinator/discovery/git.h"
+#include "coordinator/discovery/reading.h"
 #include "coordinator/discovery/shared.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
@@ -46,12 +47,12 @@ struct package_tally {
     size_t x86, arm, darwin, unknown, again;
 };
 
-static void count_package(struct package_tally *tally, const struct package *package,
-                          const char *const *seen, size_t seen_count)
+static void count_package(struct package_tally *tally, const char *package, const char *const *seen,
+                          size_t seen_count)
 {
     struct arena arena = {0};
     struct variant variant;
-    variant_parse_name(package->name, &variant, &arena);
+    variant_parse_name(package, &variant, &arena);
     if (strcmp(variant.system, "x86_64-linux") == 0)
         tally->x86++;
     else if (strcmp(variant.system, "aarch64-linux") == 0)
@@ -61,7 +62,7 @@ static void count_package(struct package_tally *tally, const struct package *pac
     else
         tally->unknown++;
     for (size_t i = 0; i < seen_count; i++)
-        if (strcmp(seen[i], package->name) == 0) {
+        if (strcmp(seen[i], package) == 0) {
             tally->again++;
             break;
         }
@@ -96,29 +97,36 @@ struct draft {
     size_t name_count, name_capacity;
 };
 
-static int add_branch(struct draft *draft, const struct git_branch *at, struct err *err)
+static void add_branch(struct draft *draft, const struct git_branch *at,
+                       const struct reading_tree *tree)
 {
-    struct tree tree;
-    struct package *packages;
-    size_t count, seen_before = draft->seen_count;
+    size_t seen_before = draft->seen_count;
     struct package_tally tally = {0};
-    if (tree_read(&draft->git, at->commit, &tree, draft->arena, err) < 0)
-        return -1;
-    packages_list(&tree, &packages, &count, draft->arena);
-    if (count == 0)
-        return 0;
-    for (size_t i = 0; i < count; i++) {
-        count_package(&tally, &packages[i], draft->seen, seen_before);
+    if (tree->names_count == 0)
+        return;
+    for (size_t i = 0; i < tree->names_count; i++) {
+        const char *name = tree->names[i];
+        count_package(&tally, name, draft->seen, seen_before);
         MEM_GROW(draft->seen, draft->seen_count, draft->seen_capacity);
-        draft->seen[draft->seen_count++] = packages[i].name;
+        draft->seen[draft->seen_count++] = name;
         MEM_GROW(draft->names, draft->name_count, draft->name_capacity);
-        draft->names[draft->name_count++] = (struct shared_name){
-            packages[i].name, packages[i].name, at->name, branch_line(at->name, draft->arena)};
+        draft->names[draft->name_count++] =
+            (struct shared_name){name, name, at->name, branch_line(at->name, draft->arena)};
     }
     MEM_GROW(draft->branches, draft->count, draft->capacity);
     draft->branches[draft->count++] = (struct config_branch){
         .name = at->name, .publish = "", .line = "", .note = branch_note(&tally, draft->arena)};
-    return 0;
+}
+
+static int read_branches(const struct draft *draft, const struct git_branch *branches, size_t count,
+                         struct reading_answer *answer, struct err *err)
+{
+    struct reading_question question = {.clone = draft->git.folder, .commits_count = count};
+    question.commits = arena_new(draft->arena, (count + 1) * sizeof *question.commits);
+    for (size_t i = 0; i < count; i++)
+        question.commits[i] =
+            (struct reading_commit){.commit = branches[i].commit, .names_only = true};
+    return reading_ask(&question, answer, draft->arena, err);
 }
 
 /* Adds the branch that HEAD names first, then the others by name. */
@@ -126,15 +134,16 @@ static int add_all_branches(struct draft *draft, const char *url, struct err *er
 {
     struct git_branch *branches;
     size_t count;
+    struct reading_answer answer;
     if (git_fetch(&draft->git, url, err) < 0 ||
-        git_branches(&draft->git, &branches, &count, draft->arena, err) < 0)
+        git_branches(&draft->git, &branches, &count, draft->arena, err) < 0 ||
+        read_branches(draft, branches, count, &answer, err) < 0)
         return -1;
     const char *head = git_head(&draft->git, url, draft->arena);
     for (int rest = 0; rest < 2; rest++)
         for (size_t i = 0; i < count; i++)
-            if ((strcmp(branches[i].name, head) != 0) == rest &&
-                add_branch(draft, &branches[i], err) < 0)
-                return -1;
+            if ((strcmp(branches[i].name, head) != 0) == rest)
+                add_branch(draft, &branches[i], &answer.trees[i]);
     if (draft->count == 0)
         return err_set(err, "no branch of %s has a package in .flox/pkgs", url);
     return 0;

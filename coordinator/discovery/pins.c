@@ -4,6 +4,7 @@
 #include "coordinator/discovery/discover.h"
 
 #include "coordinator/discovery/git.h"
+#include "coordinator/discovery/reading.h"
 
 #include <string.h>
 
@@ -26,6 +27,27 @@ static void add_lost(struct discover_answer *answer, const struct discover_pin *
     item->problem = problem;
 }
 
+static bool is_lost(const struct reading_answer *answer, const char *commit)
+{
+    for (size_t i = 0; i < answer->lost_count; i++)
+        if (strcmp(answer->lost[i], commit) == 0)
+            return true;
+    return false;
+}
+
+/* Asks which of the project's commits are on no branch. */
+static int read_pins(const struct discover_question *question, const char *project,
+                     const struct git *git, struct reading_answer *answer, struct arena *arena,
+                     struct err *err)
+{
+    struct reading_question reading = {.clone = git->folder};
+    reading.pins = arena_new(arena, question->pins_count * sizeof *reading.pins);
+    for (size_t i = 0; i < question->pins_count; i++)
+        if (strcmp(question->pins[i].project, project) == 0)
+            reading.pins[reading.pins_count++] = question->pins[i].commit;
+    return reading_ask(&reading, answer, arena, err);
+}
+
 /* Checks all pins of the project that the pin at `first` belongs to. */
 static int check_pins_of_project(const struct discover_question *question, size_t first,
                                  struct discover_answer *answer, struct arena *arena,
@@ -34,12 +56,15 @@ static int check_pins_of_project(const struct discover_question *question, size_
     const struct discover_pin *pins = question->pins;
     struct git git;
     struct git_branch *branches = NULL;
+    struct reading_answer answered;
     size_t count = 0;
     int result = git_open(question->home, pins[first].project, &git, arena, err);
     if (result == 0)
         result = git_fetch(&git, pins[first].url, err);
     if (result == 0)
         result = git_branches(&git, &branches, &count, arena, err);
+    if (result == 0)
+        result = read_pins(question, pins[first].project, &git, &answered, arena, err);
     for (size_t i = first; result == 0 && i < question->pins_count; i++) {
         if (strcmp(pins[i].project, pins[first].project) != 0)
             continue;
@@ -49,7 +74,7 @@ static int check_pins_of_project(const struct discover_question *question, size_
                                  "branch %s is gone from %s: push it again, or use `farm rebuild` "
                                  "for the branch that replaces it",
                                  pins[i].branch, pins[i].url));
-        else if (!git_on_branch(&git, pins[i].commit))
+        else if (is_lost(&answered, pins[i].commit))
             add_lost(
                 answer, &pins[i],
                 arena_print(arena,

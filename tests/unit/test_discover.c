@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* test_discover.c - real git repositories: the fixtures' and small ones made here. */
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/domain.h"
+#include "coordinator/discovery/reading.h"
 #include "coordinator/discovery/shared.h"
 
 #include "proto/base/io.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -894,14 +901,139 @@ static void init_writes_a_config_that_works(void **state)
     buf_release(&out);
 }
 
+/* ---- the reading domain --------------------------------------------------------------------- */
+
+/* What the script says in the domain of the clone "vision". */
+static const char *inside(struct rig *rig, const char *script)
+{
+    struct buf out = {0};
+    const char *argv[] = {"/bin/sh", "-c", script, NULL};
+    const char *clone = arena_print(&rig->arena, "%s/git/vision.git", rig->home);
+    if (domain_run(clone, argv, (struct bytes){(const uint8_t *)"", 0}, &out, &rig->err) < 0) {
+        buf_release(&out);
+        return NULL;
+    }
+    const char *text = arena_print(&rig->arena, "%.*s", (int)out.size, (const char *)out.data);
+    buf_release(&out);
+    return text;
+}
+
+/* A host may refuse namespaces; then the log and the file say so, and these tests say nothing. */
+static void need_sandbox(struct rig *rig)
+{
+    assert_non_null(inside(rig, "true"));
+    if (strncmp(shell(rig, "cat git/reading"), "in a sandbox", 12) != 0)
+        skip();
+}
+
+static int listen_here(uint16_t *port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+/* What a reader that was taken over could do; each has a control that succeeds outside. */
+static void a_reader_sees_nothing_but_its_clone(void **state)
+{
+    struct rig *rig = *state;
+    uint16_t port;
+    int listener = listen_here(&port), other = open("/dev/null", O_RDONLY);
+    configure(rig, fixture(rig, "sample"), THREE);
+    ask_filter(rig, "");
+    need_sandbox(rig);
+    shell(rig, "mkdir -m 755 keys git/private.git && echo CANARY >keys/admin.key && "
+               "echo CANARY >git/private.git/HEAD && chmod 755 . && chmod 644 keys/admin.key");
+    setenv("FARM_CANARY", "CANARY", 1);
+    setenv("SSH_AUTH_SOCK", arena_print(&rig->arena, "%s/agent", rig->home), 1);
+    dup2(other, 9); /* without close-on-exec */
+    const char *probe = arena_print(
+        &rig->arena,
+        "cd %s; cat keys/admin.key git/private.git/HEAD farm.yaml 2>&-; "
+        "[ -e agent ] && echo AGENT; env | grep -e CANARY -e SSH_; "
+        "for place in /home /root /run /var /etc/passwd /etc/shadow /proc /proc/1 /sys; do "
+        "[ ! -e $place ] || echo $place; done; "
+        "perl -MSocket -e 'socket(S, PF_INET, SOCK_STREAM, 0); "
+        "print \"CONNECTED\\n\" if connect(S, sockaddr_in(%u, inet_aton(\"127.0.0.1\")))'; "
+        "(: <&9) 2>&- && echo DESCRIPTOR; "
+        "(: >git/vision.git/config.new) 2>&- && echo WRITTEN; "
+        "test -r git/vision.git/HEAD && echo READ; true",
+        rig->home, (unsigned)port);
+    shell(rig, "touch agent");
+    const char *outside = shell(rig, probe);
+    const char *controls[] = {"CANARY\nCANARY\n", "AGENT", "FARM_CANARY",
+                              "SSH_AUTH_SOCK",    "/proc", "CONNECTED",
+                              "WRITTEN",          "READ"};
+    for (size_t i = 0; i < sizeof controls / sizeof controls[0]; i++)
+        if (!strstr(outside, controls[i]))
+            fail_msg("%s is not in: %s", controls[i], outside);
+    const char *seen = inside(rig, probe);
+    assert_non_null(seen);
+#ifndef __SANITIZE_ADDRESS__ /* a sanitizer's program needs /proc */
+    assert_string_equal(seen, "READ\n");
+#endif
+    assert_null(strstr(seen, "CANARY"));
+    assert_null(strstr(seen, "CONNECTED"));
+    unsetenv("FARM_CANARY");
+    unsetenv("SSH_AUTH_SOCK");
+    close(9);
+    close(other);
+    close(listener);
+}
+
+/* A clone whose config makes git run a program when an object is missing: the program runs where
+ * git does. */
+static void a_program_that_git_runs_is_inside_too(void **state)
+{
+    struct rig *rig = *state;
+    configure(rig, fixture(rig, "sample"), THREE);
+    ask_filter(rig, "");
+    need_sandbox(rig);
+    shell(rig,
+          "mkdir -m 755 keys && echo CANARY >keys/admin.key && cd git/vision.git && "
+          "git config core.repositoryFormatVersion 1 && "
+          "git config extensions.partialClone evil && git config remote.evil.promisor true && "
+          "git config remote.evil.url $PWD && git config remote.evil.uploadpack "
+          "\"sh -c 'echo does not exist: ran and saw \\$(cat $PWD/../../keys/admin.key) >&2' x\" "
+          "&& chmod 644 config ../../keys/admin.key && chmod 755 ../..");
+    static const char missing[] = "git --git-dir=%s/git/vision.git ls-tree "
+                                  "0123456789012345678901234567890123456789 2>&1 || true";
+    const char *script = arena_print(&rig->arena, missing, rig->home);
+    assert_non_null(strstr(shell(rig, script), "ran and saw CANARY"));
+    const char *seen = inside(rig, script);
+    assert_non_null(strstr(seen, "ran and saw"));
+    assert_null(strstr(seen, "CANARY"));
+}
+
+static void a_crash_is_a_problem_of_its_repository(void **state)
+{
+    struct rig *rig = *state;
+    configure(rig, fixture(rig, "sample"), THREE);
+    ask_filter(rig, "");
+    assert_null(inside(rig, "kill -SEGV $$"));
+    assert_string_equal(rig->err.text, "reading this repository crashed: signal 11");
+    assert_null(inside(rig, "exit 71"));
+    assert_string_equal(rig->err.text, "reading this repository failed with status 71");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "discover-read") == 0)
+        return reading_main();
     if (argc == 4 && strcmp(argv[1], "--init") == 0)
         return discover_init_main(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
         TEST(the_sample_matrix_is_found),
+        TEST(a_reader_sees_nothing_but_its_clone),
+        TEST(a_program_that_git_runs_is_inside_too),
+        TEST(a_crash_is_a_problem_of_its_repository),
         TEST(filters_choose_and_misses_are_told),
         TEST(branches_by_name_by_glob_and_gone),
         TEST(limits_are_for_the_variants_they_match),

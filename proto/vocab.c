@@ -10,6 +10,7 @@
 
 const char *const phase_names[] = {"none", "checkout", "build", "check", "publish", NULL};
 const char *const role_names[] = {"none", "viewer", "operator", "admin", "worker", NULL};
+const char *const isolation_names[] = {"unknown", "none", "namespaces", "users", NULL};
 const char *const builder_names[] = {"none", "flox", "nix", "command", NULL};
 const char *const target_kind_names[] = {"none", "flox", "nix-cache", "command", NULL};
 const char *const check_mode_names[] = {"auto", "required", "off", NULL};
@@ -64,6 +65,7 @@ static const struct field recipe_fields[] = {
     SHAPE_FIELD(struct recipe, TEXT, rules),
     SHAPE_FIELD(struct recipe, TEXT, evaluate),
     SHAPE_ENUM(struct recipe, tool, builder_names),
+    SHAPE_FIELD(struct recipe, TEXT, upkeep),
 };
 const struct shape recipe_shape = SHAPE(struct recipe, recipe_fields);
 
@@ -142,6 +144,8 @@ static const struct field capabilities_fields[] = {
     SHAPE_FIELD(struct capabilities, FLAG, may_publish),
     SHAPE_FIELD(struct capabilities, TEXT, git_version),
     SHAPE_FIELD(struct capabilities, TEXT, problem),
+    SHAPE_ENUM(struct capabilities, isolation, isolation_names),
+    SHAPE_FIELD(struct capabilities, TEXT, isolation_why),
 };
 const struct shape capabilities_shape = SHAPE(struct capabilities, capabilities_fields);
 

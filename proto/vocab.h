@@ -51,6 +51,11 @@ static inline bool role_covers(enum role role, enum role needed)
     return role >= needed;
 }
 
+/* How a host keeps what a recipe runs away from the rest (worker/isolation/isolation.h). UNKNOWN:
+ * its worker is older than the word. */
+enum isolation_level { ISOLATION_UNKNOWN, ISOLATION_NONE, ISOLATION_NAMESPACES, ISOLATION_USERS };
+extern const char *const isolation_names[]; /* unknown none namespaces users */
+
 enum builder { BUILDER_NONE, BUILDER_FLOX, BUILDER_NIX, BUILDER_COMMAND };
 extern const char *const builder_names[]; /* none flox nix command */
 /* What a host lists among its builders, with the version, when its flox is too old to be one. */
@@ -175,6 +180,9 @@ struct recipe {
     const char *rules;    /* the farm's own rules for causes, one per line: cause, space, PCRE2 */
     const char *evaluate; /* command builder: a command that only evaluates the package; "": none */
     enum builder tool;    /* command builder: the builder whose programs the command calls */
+    /* Work of the worker's own on its home, never of a recipe: "clean BYTES" or "clean BYTES
+     * dry-run". "": none. Workers that are older than it run `command`, which does the same. */
+    const char *upkeep;
 };
 
 /* What a job reserves on its host while an attempt runs. */
@@ -260,6 +268,8 @@ struct capabilities {
     bool may_publish;     /* the owner's setting; the coordinator's enrolment must allow it, too */
     const char *git_version;
     const char *problem; /* why it takes no builds ("git missing"); "" if it does */
+    enum isolation_level isolation;
+    const char *isolation_why; /* why it is no higher level, and what mends it; "" */
 };
 
 /* The facts about the end of a phase that the supervisor observed. */

@@ -214,6 +214,15 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
     return supervisor_client_begin(&start, client, err);
 }
 
+/* A job without a checkout begins with its build. A publication runs no recipe that the farm did
+ * not build (docs/security.md has flox), and upkeep is our own program. */
+static bool is_first_of_recipe(const struct order *order, enum phase phase)
+{
+    return !order->is_publication &&
+           (phase == PHASE_CHECKOUT ||
+            (phase == PHASE_BUILD && !order->recipe.checkout && !*order->recipe.upkeep));
+}
+
 void attempts_start_phase(struct attempts *attempts, const struct order *order, enum phase phase,
                           struct bytes secret)
 {
@@ -221,7 +230,10 @@ void attempts_start_phase(struct attempts *attempts, const struct order *order, 
     struct supervisor_client *client;
     struct err err;
     entry->phase = phase;
-    if (phase_skip(order, phase, attempts->options.host))
+    if (is_first_of_recipe(order, phase) &&
+        isolation_assign(attempts->options.isolation, entry_path(attempts, entry, NULL), &err) < 0)
+        push_failed(attempts, entry, &err);
+    else if (phase_skip(order, phase, attempts->options.host))
         push_ended(attempts, entry);
     else if (begin_phase(attempts, entry, order, secret, &client, &err) < 0)
         push_failed(attempts, entry, &err);

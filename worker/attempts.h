@@ -10,6 +10,7 @@
 #define FARM_WORKER_ATTEMPTS_H
 
 #include "worker/input_queue.h"
+#include "worker/isolation/isolation.h"
 
 struct attempt_entry; /* one token; its address is stable until it is dropped */
 struct attempts;
@@ -21,6 +22,7 @@ struct attempts_options {
     const char *supervisor; /* path of farm-supervisor */
     const char *cgroup;     /* phases get cgroups below it; "": none */
     const struct capabilities *host;
+    const struct isolation_host *isolation;
     int epoll_fd; /* an event's data.ptr is the struct attempt_entry */
     struct input_queue *inputs;
 };

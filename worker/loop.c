@@ -65,6 +65,7 @@ struct worker_loop {
     struct prober *prober;
     struct arena probed_arena; /* owns `host` after the first new probe */
     struct capabilities host;
+    struct isolation_host isolation;
     struct pressure pressure;
     const char *cgroup;
     struct arena host_arena; /* owns `cgroup` and the `host` of the first probe */
@@ -440,12 +441,15 @@ static int open_link(struct worker_loop *loop, struct err *err)
 static void probe_first(struct worker_loop *loop)
 {
     const struct worker_options *options = loop->options;
-    const struct probe_limits limits = options_probe_limits(options);
+    options_isolation(options, &loop->isolation, &loop->host_arena);
+    const struct probe_limits limits = options_probe_limits(options, &loop->isolation);
     probe_host(&limits, &loop->host, &loop->host_arena);
     loop->cgroup =
         options->cgroup[0] != '\0' ? options->cgroup : cgroups_prepare(&loop->host_arena);
     if (loop->host.problem[0] != '\0')
         log_warn("this host takes no builds: %s", loop->host.problem);
+    log_info("isolation of recipes: %s%s%s", isolation_names[loop->isolation.level],
+             *loop->isolation.why_not ? ": " : "", loop->isolation.why_not);
 }
 
 /* After the first probe, which finds the cgroup. */
@@ -464,6 +468,7 @@ static void open_parts(struct worker_loop *loop)
                                                                 .supervisor = options->supervisor,
                                                                 .cgroup = loop->cgroup,
                                                                 .host = &loop->host,
+                                                                .isolation = &loop->isolation,
                                                                 .epoll_fd = loop->epoll_fd,
                                                                 .inputs = &loop->pending});
 }
@@ -483,7 +488,7 @@ static int open_loop(struct worker_loop *loop, struct err *err)
         return -1;
     probe_first(loop);
     open_parts(loop);
-    const struct probe_limits limits = options_probe_limits(options);
+    const struct probe_limits limits = options_probe_limits(options, &loop->isolation);
     loop->prober = prober_start(&limits, err);
     if (!loop->prober)
         return -1;

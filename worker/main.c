@@ -41,7 +41,9 @@ static int print_probe(struct worker_options *options, struct err *err)
     struct arena arena = {0};
     struct capabilities host;
     struct buf text = {0};
-    const struct probe_limits limits = options_probe_limits(options);
+    struct isolation_host isolation;
+    options_isolation(options, &isolation, &arena);
+    const struct probe_limits limits = options_probe_limits(options, &isolation);
     (void)err;
     probe_host(&limits, &host, &arena);
     shape_print(&capabilities_shape, &host, &text);

@@ -126,6 +126,7 @@ static void resolve_clean(struct shell *shell, const struct run_options *options
     answer->items_count = 1;
     shape_init(&plan_item_shape, answer->items);
     make_item(answer->items, CLEAN, worker_system(shell, options->worker), command, CLEAN_MS_MAX);
+    answer->items->recipe.upkeep = arena_text(&shell->arena, options->task);
     name_host(answer->items, options);
 }
 

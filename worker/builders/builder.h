@@ -11,6 +11,7 @@
 
 #include "proto/base/err.h"
 #include "proto/vocab.h"
+#include "worker/isolation/isolation.h"
 
 /* What a phase works on, read from its folder. */
 struct phase_context {
@@ -19,6 +20,10 @@ struct phase_context {
     const char *worktree; /* "" without a checkout */
     const struct order *order;
     struct arena *arena;
+    const struct isolation *isolation; /* of what the recipe runs; NULL: it runs as we do */
+    const char *objects;               /* isolation_view */
+    const char *socket_folder;         /* of the phase's own nix-daemon; "": none */
+    bool gpu;                          /* a check on the GPU */
 };
 
 struct builder_row {

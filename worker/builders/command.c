@@ -17,12 +17,16 @@ static int run_shell(const struct phase_context *context, const struct texts *en
                      void (*line)(void *, const char *), struct err *err)
 {
     const char *argv[] = {"sh", "-c", command, NULL};
-    return tool_run(&(struct tool){.argv = argv,
-                                   .environment = environment->items,
-                                   .folder = *context->worktree ? context->worktree : NULL,
-                                   .line = line,
-                                   .context = finding},
-                    err);
+    const char *scratch = arena_print(context->arena, "%s/box/scratch", context->folder);
+    const char *empty = context->order->is_publication ? NULL : scratch;
+    const char *folder = *context->worktree ? context->worktree : empty;
+    return tools_run(context,
+                     &(struct tool){.argv = argv,
+                                    .environment = environment->items,
+                                    .folder = folder,
+                                    .line = line,
+                                    .context = finding},
+                     err);
 }
 
 /* Not used for builds without a checkout: phase_command starts their shell directly. In both cases

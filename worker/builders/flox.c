@@ -132,7 +132,8 @@ static int run_build(const struct phase_context *context, struct err *err)
     struct texts environment = flox_environment(context);
     const char *argv[] = {"flox", "build", "-d", context->worktree, context->order->variant.package,
                           NULL};
-    return tool_run(
+    return tools_run(
+        context,
         &(struct tool){.argv = argv, .environment = environment.items, .folder = context->worktree},
         err);
 }

@@ -36,11 +36,12 @@ static int run_for_paths(const struct phase_context *context, const struct texts
 {
     struct texts environment = tools_environment(context);
     struct buf output = {0};
-    int code = tool_run(&(struct tool){.argv = argv->items,
-                                       .environment = environment.items,
-                                       .folder = context->worktree,
-                                       .output = &output},
-                        err);
+    int code = tools_run(context,
+                         &(struct tool){.argv = argv->items,
+                                        .environment = environment.items,
+                                        .folder = context->worktree,
+                                        .output = &output},
+                         err);
     tools_paths(output.data ? (const char *)output.data : "", context->arena, paths, count);
     buf_release(&output);
     if (code == 0 && *count == 0)
@@ -71,7 +72,7 @@ static int recipe_instantiate(const struct phase_context *context, struct produc
     texts_add(&argv, "nix-instantiate");
     texts_add(&argv, "%s/%s", context->worktree, context->order->recipe.path);
     texts_add(&argv, "--add-root");
-    texts_add(&argv, "%s/roots/derivation", context->folder);
+    texts_add(&argv, "%s/box/roots/derivation", context->folder);
     texts_add(&argv, "--indirect");
     add_system(&argv, &context->order->variant);
     int code = run_for_paths(context, &argv, &paths, &count, err);
@@ -94,7 +95,7 @@ static int derivation_realise(const struct phase_context *context, struct produc
     texts_add(&argv, "--realise");
     texts_add(&argv, "%s", product->derivation);
     texts_add(&argv, "--add-root");
-    texts_add(&argv, "%s/roots/result", context->folder);
+    texts_add(&argv, "%s/box/roots/result", context->folder);
     texts_add(&argv, "--indirect");
     add_system(&argv, &context->order->variant);
     int code = run_for_paths(context, &argv, &product->paths, &product->paths_count, err);
@@ -124,13 +125,16 @@ static int link_result(const struct phase_context *context, const struct product
 
 static int nix_build(const struct phase_context *context, struct product *product, struct err *err)
 {
-    if (io_make_folders(arena_print(context->arena, "%s/roots", context->folder), 0755, err) < 0)
+    if (io_make_folders(arena_print(context->arena, "%s/box/roots", context->folder), 0755, err) <
+        0)
         return -1;
     int code = recipe_instantiate(context, product, err);
     if (code > 0)
         fprintf(stderr, "farm-worker: the recipe does not evaluate\n"); /* phase/cause.def has it */
     if (code == 0)
         code = derivation_realise(context, product, err);
+    if (code == 0)
+        code = tools_hold(context, product, err);
     if (code == 0)
         code = link_result(context, product, err);
     return code;

@@ -23,13 +23,13 @@ void tools_describe(struct texts *environment, const struct order *order, const 
     texts_set(environment, "FARM_ISA", "%s", variant->isa);
     texts_set(environment, "FARM_CUDA", "%s", variant->cuda);
     texts_set(environment, "FARM_PYTHON", "%s", variant->python);
-    texts_set(environment, "FARM_OUTPUTS", "%s/outputs", folder);
+    texts_set(environment, "FARM_OUTPUTS", "%s/box/outputs", folder);
 }
 
 /* Contract 3.4: RUST_LOG hides flox's success line; flox would build from an activated environment;
  * MAKEFLAGS and GIT_* change what make and git do. flox parses any FLOX_X as configuration, so
  * those that an administrator may have set for this host stay. */
-struct texts tools_environment(const struct phase_context *context)
+static void host_environment(const struct phase_context *context, struct texts *environment)
 {
     static const char *const without[] = {"RUST_LOG",
                                           "RUST_BACKTRACE",
@@ -48,16 +48,58 @@ struct texts tools_environment(const struct phase_context *context)
                                           "GIT_COMMON_DIR",
                                           "GIT_NAMESPACE",
                                           NULL};
-    struct texts environment = {.arena = context->arena};
-    texts_environment(&environment, without);
+    texts_environment(environment, without);
     const char *temporary = arena_print(context->arena, "%s/tmp", context->folder);
     if (io_make_folders(temporary, 0700, NULL) == 0)
-        texts_set(&environment, "TMPDIR", "%s", temporary);
+        texts_set(environment, "TMPDIR", "%s", temporary);
+}
+
+static bool is_isolated(const struct phase_context *context)
+{
+    return context->isolation && context->isolation->level != ISOLATION_NONE;
+}
+
+static struct isolation_view view_of(const struct phase_context *context, const char *folder)
+{
+    return (struct isolation_view){.folder = context->folder,
+                                   .working_folder = folder,
+                                   .objects = context->objects,
+                                   .socket_folder =
+                                       context->socket_folder ? context->socket_folder : "",
+                                   .gpu = context->gpu};
+}
+
+struct texts tools_environment(const struct phase_context *context)
+{
+    struct texts environment = {.arena = context->arena};
+    const struct isolation_view view = view_of(context, NULL);
+    if (is_isolated(context))
+        isolation_environment(context->isolation, &view, &environment);
+    else
+        host_environment(context, &environment);
     texts_set(&environment, "GIT_TERMINAL_PROMPT", "0");
     texts_set(&environment, "GIT_NO_REPLACE_OBJECTS", "1");
     texts_set(&environment, "NO_COLOR", "1");
     tools_describe(&environment, context->order, context->folder);
     return environment;
+}
+
+int tools_run(const struct phase_context *context, const struct tool *tool, struct err *err)
+{
+    struct tool inside = *tool;
+    struct texts argv = {.arena = context->arena};
+    const struct isolation_view view = view_of(context, tool->folder);
+    if (!is_isolated(context))
+        return tool_run(tool, err);
+    isolation_words(context->isolation, &view, &argv);
+    for (const char *const *word = tool->argv; *word; word++)
+        texts_add(&argv, "%s", *word);
+    inside.argv = argv.items;
+    inside.folder = NULL;
+    int code = tool_run(&inside, err);
+    if (code == EXIT_NO_SANDBOX && isolation_failed(context->isolation, context->folder))
+        return err_set(err, "this host cannot isolate %s; its reason is above", tool->argv[0]);
+    return code;
 }
 
 const char *tools_version(const char *const *argv, struct arena *arena)
@@ -96,7 +138,7 @@ int tools_outputs(const char *folder, struct product *product, struct arena *are
     struct buf text = {0};
     if (product->paths_count)
         return 0;
-    enum beneath found = beneath_read(folder, "outputs", OUTPUTS_BYTES_MAX, &text, err);
+    enum beneath found = beneath_read(folder, "box/outputs", OUTPUTS_BYTES_MAX, &text, err);
     bool is_refused = found != BENEATH_FOUND && found != BENEATH_ABSENT;
     if (found == BENEATH_FOUND && text.size)
         tools_paths((const char *)text.data, arena, &product->paths, &product->paths_count);

@@ -10,10 +10,13 @@
  * FARM_BRANCH, FARM_COMMIT, FARM_SYSTEM, FARM_GPU, FARM_ISA, FARM_CUDA, FARM_PYTHON, FARM_OUTPUTS.
  */
 void tools_describe(struct texts *environment, const struct order *order, const char *folder);
-/* The environment for the tools of a phase: ours without the variables of a surrounding flox, git
- * or make; TMPDIR is in the attempt's own folder, so that two builds never share flox's temporary
- * files (contract 0.9). */
+/* The environment for what a recipe runs: in a sandbox, that of isolation.h; else ours without the
+ * variables of a surrounding flox, git or make. TMPDIR is in the attempt's own folder, so that two
+ * builds never share flox's temporary files (contract 0.9). */
 struct texts tools_environment(const struct phase_context *context);
+/* As tool_run, in the attempt's sandbox: for whatever reads or runs the recipe. The tool's folder
+ * is in FOLDER/box. -1 with err also when the sandbox could not start. */
+int tools_run(const struct phase_context *context, const struct tool *tool, struct err *err);
 /* Runs `argv` for at most 10 s; the first word of its output that begins with a digit, or NULL. */
 const char *tools_version(const char *const *argv, struct arena *arena);
 /* The lines of a text that begin with '/', copied to the arena. */
@@ -21,8 +24,8 @@ void tools_paths(const char *text, struct arena *arena, const char ***paths, siz
 /* Protects the product's paths by indirect GC roots FOLDER/roots/result*. Does nothing on a host
  * without nix-store, where nothing collects garbage either. */
 int tools_hold(const struct phase_context *context, const struct product *product, struct err *err);
-/* Adds the paths that a command wrote to FOLDER/outputs ($FARM_OUTPUTS) to a product that has none.
- * -1 with err when the file is there and cannot be taken: too large, or no regular file. */
+/* Adds the paths that a command wrote to FOLDER/box/outputs ($FARM_OUTPUTS) to a product that has
+ * none. -1 with err when the file is there and cannot be taken: too large, or no regular file. */
 int tools_outputs(const char *folder, struct product *product, struct arena *arena,
                   struct err *err);
 /* The Python interpreter that the product brings along: bin/python3 of a path in the closure of its

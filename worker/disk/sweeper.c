@@ -73,7 +73,7 @@ static void remove_tree(const char *path)
         log_warn("%s", err.text);
 }
 
-/* Removes the repositories of attempts that have a result. */
+/* Removes what attempts that have a result could write, and what their nix-daemon left. */
 static void sweep_attempts(struct sweeper *sweeper)
 {
     struct token *tokens;
@@ -83,10 +83,12 @@ static void sweep_attempts(struct sweeper *sweeper)
         return;
     for (size_t i = 0; i < count && !is_stopping(sweeper); i++) {
         struct arena arena = {0};
-        if (folder_has_result(sweeper->home, tokens[i]))
-            remove_tree(folder_path(sweeper->home, tokens[i], WORKSPACE_CHECKOUT, &arena));
-        else
+        if (folder_has_result(sweeper->home, tokens[i])) {
+            remove_tree(folder_path(sweeper->home, tokens[i], "box", &arena));
+            remove_tree(folder_path(sweeper->home, tokens[i], "nix", &arena));
+        } else {
             old_is_used |= is_elsewhere(sweeper->home, tokens[i], &arena);
+        }
         arena_clear(&arena);
     }
     free(tokens);

@@ -51,6 +51,7 @@ struct examination {
     json_t *checks;
     size_t count[3];
     bool json;
+    struct isolation_host isolation;
 };
 
 static void check_report(struct examination *exam, const char *name, enum finding finding,
@@ -80,6 +81,29 @@ static void check_kernel(struct examination *exam)
                      "");
     if (pidfd >= 0)
         close(pidfd);
+}
+
+/* ---- isolation ----------------------------------------------------------------------------- */
+
+static void check_isolation(struct examination *exam)
+{
+    const struct isolation_host *host = &exam->isolation;
+    const char *level = isolation_names[host->level];
+    bool publishes = exam->options->may_publish;
+    if (host->level != ISOLATION_NONE) {
+        check_report(exam, "isolation", FINE,
+                     arena_print(exam->arena, "recipes are isolated: %s%s%s", level,
+                                 *host->bwrap ? ", by " : "", host->bwrap),
+                     "");
+        return;
+    }
+    check_report(exam, "isolation", host->fails ? BAD : WARN,
+                 arena_print(exam->arena, "recipes are not isolated: %s", host->why_not),
+                 publishes && !exam->options->trust_recipes
+                     ? "mend it, or set `trust-recipes yes` in worker.conf to publish all the same"
+                     : "allow user namespaces (Ubuntu 24.04: `sysctl "
+                       "kernel.apparmor_restrict_unprivileged_userns=0`, or install bubblewrap "
+                       "and its AppArmor profile), or run the worker as root");
 }
 
 /* ---- programs ------------------------------------------------------------------------------ */
@@ -428,14 +452,15 @@ static void print_text(const struct examination *exam)
 int host_doctor(struct worker_options *options, struct err *err)
 {
     static void (*const checks[])(struct examination * exam) = {
-        check_kernel,      check_git,    check_curl,     check_builders,
-        check_nix,         check_memory, check_disks,    check_cgroup,
-        check_coordinator, check_clock,  check_projects, check_service,
+        check_kernel, check_isolation, check_git,     check_curl,   check_builders,
+        check_nix,    check_memory,    check_disks,   check_cgroup, check_coordinator,
+        check_clock,  check_projects,  check_service,
     };
     struct examination exam = {
         .options = options, .arena = &options->arena, .checks = json_array()};
-    const struct probe_limits limits = options_probe_limits(options);
     setenv("PATH", build_path(&options->arena), 1); /* the PATH of builds */
+    options_isolation(options, &exam.isolation, exam.arena);
+    const struct probe_limits limits = options_probe_limits(options, &exam.isolation);
     probe_host(&limits, &exam.host, exam.arena);
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         checks[i](&exam);

@@ -32,6 +32,9 @@ int enrol_here(struct worker_options *options, struct key_pair *key, bool *chang
     bool had_key = io_exists(path);
     if (options->no_publish)
         options->may_publish = false;
+    if (!*options->isolation &&
+        !io_exists(arena_print(&options->arena, "%s/worker.conf", options->home)))
+        options->isolation = "auto"; /* without the line, the worker is older than the setting */
     if (keys_ensure(path, key, err) < 0 || options_save(options, changed, err) < 0)
         return -1;
     *changed = *changed || !had_key;

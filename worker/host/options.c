@@ -67,6 +67,15 @@ static const struct setting settings[] = {
      SETTING_FLAG, AT(may_publish), 0, LIMITS},
     {"no-publish", NULL, "Do not publish from this host (the default)", SETTING_FLAG,
      AT(no_publish), 0, OPTIONS_ENROL | OPTIONS_JOIN},
+    {"isolation", "LEVEL",
+     "Keep recipes away from this host: auto, users, namespaces or none (default auto: the highest "
+     "that works)",
+     SETTING_TEXT, AT(isolation), 0, LIMITS},
+    {"build-users", "FIRST:COUNT",
+     "User ids that no account has, for isolation users (default " BUILD_USERS_DEFAULT ")",
+     SETTING_TEXT, AT(build_users), 0, LIMITS},
+    {"trust-recipes", NULL, "Publish even where recipes are not isolated", SETTING_FLAG,
+     AT(trust_recipes), 0, LIMITS},
     {"emulate", "SYSTEM", "Also take jobs for this emulated system, for example aarch64-linux",
      SETTING_TEXT, AT(emulate), 0, LIMITS},
     {"supervisor", "PATH", "Path of farm-supervisor (default: beside this program)", SETTING_TEXT,
@@ -404,6 +413,8 @@ int options_read(int argc, char **argv, int command, struct worker_options *opti
                                        .name = "",
                                        .invitation = "",
                                        .emulate = "",
+                                       .isolation = "",
+                                       .build_users = "",
                                        .supervisor = "",
                                        .cgroup = "",
                                        .mode = "",
@@ -417,13 +428,26 @@ int options_read(int argc, char **argv, int command, struct worker_options *opti
     return command & OPTIONS_RUN ? check_needed(options, err) : 0;
 }
 
-struct probe_limits options_probe_limits(const struct worker_options *options)
+void options_isolation(const struct worker_options *options, struct isolation_host *out,
+                       struct arena *arena)
 {
-    return (struct probe_limits){.home = options->home,
+    isolation_look(options->isolation, options->build_users, options->home, options->supervisor,
+                   out, arena);
+}
+
+struct probe_limits options_probe_limits(const struct worker_options *options,
+                                         const struct isolation_host *isolation)
+{
+    bool may_publish = options->may_publish && (isolation->level != ISOLATION_NONE ||
+                                                options->trust_recipes || !*options->isolation);
+    return (struct probe_limits){.isolation = isolation->level,
+                                 .isolation_why = isolation->why_not,
+                                 .isolation_fails = isolation->fails,
+                                 .home = options->home,
                                  .slots = (uint32_t)options->slots,
                                  .heavy_slots = (uint32_t)options->heavy,
                                  .memory_bytes = options->memory_bytes,
-                                 .may_publish = options->may_publish,
+                                 .may_publish = may_publish,
                                  .emulate = options->emulate,
                                  .nix_store = ""};
 }

@@ -12,6 +12,7 @@
 #include "proto/base/mem.h"
 #include "proto/keys.h"
 #include "worker/host/probe.h"
+#include "worker/isolation/isolation.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,7 +39,10 @@ struct worker_options {
     uint64_t slots, heavy;   /* 0: by probing */
     uint64_t memory_bytes;   /* 0: by probing */
     bool may_publish;
-    bool no_publish; /* enrol, join: revokes may_publish */
+    bool no_publish;       /* enrol, join: revokes may_publish */
+    const char *isolation; /* auto, users, namespaces, none; "": the host's worker.conf is older */
+    const char *build_users; /* FIRST:COUNT; "": the default */
+    bool trust_recipes;      /* publish although recipes are not isolated */
     bool json;
     bool no_service;              /* join */
     const char *mode, *user;      /* service; "": depends on the host */
@@ -65,8 +69,14 @@ enum {
  * process, as is usual with argp; an error in the file or a missing setting returns -1 with err. */
 int options_read(int argc, char **argv, int command, struct worker_options *options,
                  struct err *err);
-/* The settings that probing needs; texts are borrowed. */
-struct probe_limits options_probe_limits(const struct worker_options *options);
+/* How this host isolates recipes. */
+void options_isolation(const struct worker_options *options, struct isolation_host *out,
+                       struct arena *arena);
+/* The settings that probing needs; texts are borrowed. A worker that does not isolate recipes does
+ * not publish, unless its owner says that it trusts them or enrolled it before isolation
+ * existed. */
+struct probe_limits options_probe_limits(const struct worker_options *options,
+                                         const struct isolation_host *isolation);
 void options_release(struct worker_options *options);
 /* Writes `options` to HOME/worker.conf: updates lines of saved settings, adds missing ones, keeps
  * all other lines and comments. *changed is set if the file was written. */

@@ -254,7 +254,8 @@ uint32_t probe_default_slots(uint32_t cores, uint64_t memory_bytes, uint32_t hea
     return slots < cores ? (uint32_t)slots : cores;
 }
 
-static void probe_sizes(const struct probe_limits *limits, struct capabilities *out)
+static void probe_sizes(const struct probe_limits *limits, struct capabilities *out,
+                        struct arena *arena)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES);
     uint64_t memory = pages > 0 ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
@@ -271,6 +272,8 @@ static void probe_sizes(const struct probe_limits *limits, struct capabilities *
     if (out->heavy_slots > out->slots)
         out->heavy_slots = out->slots;
     out->may_publish = limits->may_publish;
+    out->isolation = limits->isolation;
+    out->isolation_why = limits->isolation_why ? arena_text(arena, limits->isolation_why) : "";
 }
 
 /* Before 1.12.0 flox publishes by other rules; a host with such a flox builds with nix only. */
@@ -315,9 +318,11 @@ void probe_host(const struct probe_limits *limits, struct capabilities *out, str
     probe_features(out, arena);
     probe_gpus(out, arena);
     probe_disks(limits, out, arena);
-    probe_sizes(limits, out);
+    probe_sizes(limits, out, arena);
     probe_builders(out, arena);
     probe_git(out, arena);
+    if (limits->isolation_fails && !*out->problem)
+        out->problem = out->isolation_why;
 }
 
 /* ---- now ---------------------------------------------------------------------------------- */

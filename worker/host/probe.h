@@ -13,6 +13,9 @@ struct probe_limits {
     uint32_t heavy_slots;  /* default 1 */
     uint64_t memory_bytes; /* default: the machine's memory minus 1 GiB */
     bool may_publish;
+    enum isolation_level isolation;
+    const char *isolation_why;
+    bool isolation_fails;  /* the level that the owner chose does not work: no builds */
     const char *emulate;   /* an emulated system to offer beside the native one; "": none */
     const char *nix_store; /* default: $NIX_STORE_DIR, /nix/store */
 };

@@ -2,12 +2,14 @@
 /* phase.c - the loop's side of phase.h. The supervised process is phase_main.c. */
 #include "worker/phase/phase.h"
 #include "proto/base/beneath.h"
+#include "proto/base/io.h"
 #include "proto/hardware.h"
 #include "proto/limits.h"
 #include "worker/agent/phases.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
+#include "worker/isolation/isolation.h"
 #include "worker/phase/cause.h"
 #include "worker/phase/check.h"
 #include "worker/phase/signature.h"
@@ -16,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,24 +52,56 @@ bool phase_skip(const struct order *order, enum phase phase, const struct capabi
 
 /* ---- what to run -------------------------------------------------------------------------- */
 
-/* A light job: no process of ours between supervisor and command, and no checkout. */
+/* A light job: no process of ours between supervisor and command, and no checkout. A command that
+ * calls nix is none: the phase's process brings it a nix-daemon where it needs one. */
 static bool is_light(const struct order *order, enum phase phase)
 {
     return phase == PHASE_BUILD && order->recipe.builder == BUILDER_COMMAND &&
-           !order->recipe.checkout;
+           !order->recipe.checkout && order->recipe.tool == BUILDER_NONE &&
+           !strstr(order->recipe.command, "nix");
 }
 
-static int light_command(const char *folder, const struct order *order, struct texts *argv,
-                         struct texts *environment, struct phase_command *out, struct err *err)
+static int light_command(const char *home, const char *folder, const struct order *order,
+                         struct texts *argv, struct texts *environment, struct phase_command *out,
+                         struct err *err)
 {
-    const char *scratch = arena_print(argv->arena, "%s/scratch", folder);
-    if (mkdir(scratch, 0755) < 0 && errno != EEXIST)
-        return err_set(err, "cannot make %s: %s", scratch, strerror(errno));
+    const char *scratch = arena_print(argv->arena, "%s/box/scratch", folder);
+    const struct isolation_view view = {
+        .folder = folder, .working_folder = scratch, .socket_folder = ""};
+    struct isolation isolation;
+    if (isolation_read(home, folder, &isolation, argv->arena, err) < 0 ||
+        io_make_folders(scratch, 0755, err) < 0)
+        return -1;
+    if (!isolation.supervisor) /* no record: it would run outside */
+        return err_set(err, "%s has no record of its isolation", folder);
+    isolation_words(&isolation, &view, argv);
+    isolation_environment(&isolation, &view, environment);
     texts_add(argv, "sh");
     texts_add(argv, "-c");
     texts_add(argv, "%s", order->recipe.command);
     tools_describe(environment, order, folder);
-    out->working_folder = scratch;
+    if (isolation.level == ISOLATION_NONE)
+        out->working_folder = scratch;
+    return 0;
+}
+
+/* The worker's own work: outside, for it is on the worker's home. */
+static int upkeep_command(const char *program, const char *home, const struct order *order,
+                          struct texts *argv, struct err *err)
+{
+    unsigned long long keep;
+    char rest[16] = "";
+    if (sscanf(order->recipe.upkeep, "clean %llu %15s", &keep, rest) < 1 ||
+        (*rest && strcmp(rest, "dry-run") != 0))
+        return err_set(err, "this worker does not know the work \"%s\"", order->recipe.upkeep);
+    texts_add(argv, "%s", program);
+    texts_add(argv, "clean");
+    texts_add(argv, "--home");
+    texts_add(argv, "%s", home);
+    texts_add(argv, "--keep");
+    texts_add(argv, "%llu", keep);
+    if (*rest)
+        texts_add(argv, "--dry-run");
     return 0;
 }
 
@@ -107,13 +142,15 @@ int phase_command(const char *program, const char *home, const struct order *ord
     const char *folder = folder_path(home, order->token, NULL, arena);
     struct texts argv = {.arena = arena}, environment = {.arena = arena};
     *out = (struct phase_command){.working_folder = ""};
-    texts_environment(&environment, without);
-    if (is_light(order, phase)) {
-        if (light_command(folder, order, &argv, &environment, out, err) < 0)
+    if (*order->recipe.upkeep) {
+        texts_environment(&environment, without);
+        if (upkeep_command(program, home, order, &argv, err) < 0)
             return -1;
-        texts_set(&environment, "FARM_WORKER", "%s", program);
-        texts_set(&environment, "FARM_WORKER_HOME", "%s", home);
+    } else if (is_light(order, phase)) {
+        if (light_command(home, folder, order, &argv, &environment, out, err) < 0)
+            return -1;
     } else {
+        texts_environment(&environment, without);
         texts_add(&argv, "%s", program);
         texts_add(&argv, "phase");
         texts_add(&argv, "%s", phase_names[phase]);
@@ -209,6 +246,22 @@ static void read_outputs(const char *folder, struct agent_phase_ended *out, stru
         return;
     out->cause = CAUSE_CONFIG;
     out->detail = arena_text(arena, err.text);
+}
+
+/* Only the sandbox's own status tells a sandbox that could not start from a command that failed. */
+static int judge_sandbox(const char *home, const char *folder, struct agent_phase_ended *out,
+                         struct arena *arena, struct err *err)
+{
+    struct isolation isolation;
+    if (isolation_read(home, folder, &isolation, arena, err) < 0)
+        return -1;
+    if (out->facts.status != EXIT_NO_SANDBOX || !isolation_failed(&isolation, folder))
+        return 0;
+    out->cause = CAUSE_WRONG_HOST;
+    out->witness = WITNESS_SANDBOX;
+    out->detail = "this host could not start the sandbox: `farm-worker doctor` says why";
+    out->signature = 0;
+    return 0;
 }
 
 static int read_product(const char *folder, const struct order *order,
@@ -310,6 +363,8 @@ int phase_finish(const char *home, const struct order *order, enum phase phase,
     out->log_bytes = folder_log_bytes(folder);
     if (!skipped)
         find_cause(folder, order, arena, out);
+    if (!skipped && judge_sandbox(home, folder, out, arena, err) < 0)
+        return -1;
     if (phase == PHASE_PUBLISH)
         read_finding(folder, out);
     if (was_tampered(folder, out, arena))

@@ -11,6 +11,7 @@
 #include "worker/disk/folder.h"
 #include "worker/disk/lfs.h"
 #include "worker/disk/workspace.h"
+#include "worker/isolation/store_daemon.h"
 #include "worker/phase/check.h"
 #include "worker/phase/phase.h"
 #include "worker/process/tool.h"
@@ -61,7 +62,8 @@ static int checkout_phase(struct phase_context *context, struct err *err)
                              .commit = wish.commit,
                              .worktree = path,
                              .from_git_alone = order->recipe.builder == BUILDER_FLOX};
-    if (lfs_restore(&files, arena, err) < 0)
+    if (lfs_restore(&files, arena, err) < 0 ||
+        isolation_give(context->isolation, context->folder, WORKSPACE_CHECKOUT, err) < 0)
         return -1;
     return io_write_file(arena_print(arena, "%s/worktree", context->folder), path, strlen(path),
                          0644, false, err);
@@ -94,18 +96,19 @@ static int check_phase(struct phase_context *context, struct err *err)
         return -1;
     if (beneath_look(context->worktree, "test-build.sh", &script, NULL) != BENEATH_FOUND)
         return err_set(err, "a check is required, but the branch has no test-build.sh at its top");
-    struct texts environment = tools_environment(context);
     const char *on = getenv("FARM_CHECK");
-    check_environment(&environment, &context->order->variant, &product,
-                      on && strcmp(on, "gpu") == 0);
+    context->gpu = on && strcmp(on, "gpu") == 0;
+    struct texts environment = tools_environment(context);
+    check_environment(&environment, &context->order->variant, &product, context->gpu);
     /* A link is followed where the check runs, not here. */
     bool is_program = S_ISLNK(script.st_mode) || script.st_mode & S_IXUSR;
     const char *itself[] = {"./test-build.sh", package, NULL};
     const char *by_shell[] = {"sh", "./test-build.sh", package, NULL};
-    int code = tool_run(&(struct tool){.argv = is_program ? itself : by_shell,
-                                       .environment = environment.items,
-                                       .folder = context->worktree},
-                        err);
+    int code = tools_run(context,
+                         &(struct tool){.argv = is_program ? itself : by_shell,
+                                        .environment = environment.items,
+                                        .folder = context->worktree},
+                         err);
     return code < 0 ? err_prefix(err, "the check could not start") : code;
 }
 
@@ -141,6 +144,58 @@ static int publish_phase(struct phase_context *context, struct err *err)
     return code;
 }
 
+/* ---- what runs isolated ---------------------------------------------------------------------- */
+
+static volatile sig_atomic_t stopping;
+
+static void note_stop(int signal)
+{
+    (void)signal;
+    stopping = 1;
+}
+
+/* A command in a sandbox dies with whoever started that. So when the supervisor asks the whole tree
+ * to end, we stay until the command has used its time for that; programs that we start do not
+ * inherit the handler. */
+static void outlive_commands(void)
+{
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = note_stop, .sa_flags = SA_RESTART}, NULL);
+}
+
+static void end_if_stopped(void)
+{
+    signal(SIGTERM, SIG_DFL);
+    if (stopping)
+        raise(SIGTERM);
+}
+
+/* An empty status says that the host is at fault (isolation_failed). */
+static void blame_host(const struct phase_context *context)
+{
+    struct err ignored;
+    io_write_file(arena_print(context->arena, "%s/sandbox", context->folder), "", 0, 0644, false,
+                  &ignored);
+}
+
+/* Runs a phase in which the recipe runs, with what its tools need from outside their sandbox. */
+static int isolated_phase(struct phase_context *context, struct err *err,
+                          int (*phase)(struct phase_context *, struct err *))
+{
+    pid_t daemon;
+    unlink(arena_print(context->arena, "%s/sandbox", context->folder)); /* of the phase before */
+    if (store_serve(context->isolation, context->folder, &daemon, &context->socket_folder,
+                    context->arena, err) < 0) {
+        store_stop(daemon);
+        blame_host(context);
+        return -1;
+    }
+    outlive_commands();
+    int code = phase(context, err);
+    store_stop(daemon);
+    end_if_stopped();
+    return code;
+}
+
 /* ---- main --------------------------------------------------------------------------------- */
 
 static int run_phase(enum phase phase, struct phase_context *context, struct err *err)
@@ -149,9 +204,9 @@ static int run_phase(enum phase phase, struct phase_context *context, struct err
     case PHASE_CHECKOUT:
         return checkout_phase(context, err);
     case PHASE_BUILD:
-        return build_phase(context, err);
+        return isolated_phase(context, err, build_phase);
     case PHASE_CHECK:
-        return check_phase(context, err);
+        return isolated_phase(context, err, check_phase);
     case PHASE_PUBLISH:
         return publish_phase(context, err);
     case PHASE_NONE:
@@ -189,24 +244,36 @@ static const char *home_of(const char *folder, struct arena *arena)
 static int in_folder(enum phase phase, const char *folder, struct arena *arena, struct err *err)
 {
     struct order order;
+    struct isolation isolation = {.level = ISOLATION_NONE};
     struct phase_context context = {.home = home_of(folder, arena),
                                     .folder = folder,
                                     .worktree = read_worktree(folder, arena, err),
                                     .order = &order,
-                                    .arena = arena};
+                                    .arena = arena,
+                                    .isolation = &isolation,
+                                    .socket_folder = ""};
     if (!context.worktree)
         return -1;
     if (!context.home || folder[0] != '/')
         return err_set(err, "%s is not the full path of HOME/attempts/EPOCH.NUMBER", folder);
-    if (folder_read_order(folder, &order, arena, err) < 0)
+    if (folder_read_order(folder, &order, arena, err) < 0 ||
+        (phase != PHASE_PUBLISH &&
+         isolation_read(context.home, folder, &isolation, arena, err) < 0))
         return -1;
     if (*order.variant.package == '-') /* builders and checks get it as a word */
         return err_set(err, "a package's name does not begin with '-': %s", order.variant.package);
+    if (order.recipe.checkout)
+        context.objects = arena_print(arena, "%s/objects",
+                                      workspace_clone(context.home, order.variant.project, arena));
     bool needs = phase != PHASE_CHECKOUT && order.recipe.checkout &&
                  (phase != PHASE_PUBLISH || !phase_skip(&order, PHASE_CHECKOUT, NULL));
     if (needs && !*context.worktree)
         return err_set(err, "%s has no worktree: its checkout is missing", folder);
     int code = run_phase(phase, &context, err);
+    if (code < 0 && isolation_failed(&isolation, folder)) {
+        fprintf(stderr, "farm-worker: %s\n", err->text);
+        code = EXIT_NO_SANDBOX;
+    }
     io_remove_tree(arena_print(arena, "%s/tmp", folder), NULL);
     return code;
 }

@@ -120,6 +120,7 @@ static enum exit_code allow_local_worker(struct invocation *invocation)
                                         .slots = "",
                                         .heavy = "",
                                         .emulate = "",
+                                        .isolation = "",
                                         .publish = PUBLISH_YES};
     if (!local_worker_exists(invocation, worker.name))
         return EXIT_FINE;

@@ -241,6 +241,8 @@ static enum exit_code up_here(struct invocation *invocation, const struct farm_p
         .slots = option_text(invocation, "slots"),
         .heavy = "",
         .emulate = "",
+        .isolation = option_text(invocation, "isolation"),
+        .trust_recipes = option_given(invocation, "trust-recipes"),
         .publish = option_given(invocation, "may-publish") ? PUBLISH_YES : PUBLISH_AS_IS};
     return local_worker_start(invocation, &worker);
 }

@@ -65,6 +65,9 @@ static const char *remark_text(struct arena *arena, const json_t *worker)
         return "never connected";
     if (!strcmp(json_get_text(worker, "state", ""), "offline"))
         return arena_print(arena, "last heard from %s ago", format_duration(arena, silent_ms));
+    if (!strcmp(json_get_text(worker, "isolation", ""), "none"))
+        return json_get_flag(worker, "may_publish") ? "publishes, and recipes are not isolated"
+                                                    : "recipes are not isolated";
     return "";
 }
 
@@ -149,6 +152,8 @@ enum exit_code cmd_worker_start(struct invocation *invocation)
         .slots = option_text(invocation, "slots"),
         .heavy = option_text(invocation, "heavy"),
         .emulate = option_text(invocation, "emulate"),
+        .isolation = option_text(invocation, "isolation"),
+        .trust_recipes = option_given(invocation, "trust-recipes"),
         .publish = option_given(invocation, "may-publish") ? PUBLISH_YES : PUBLISH_AS_IS};
     enum exit_code code = check_number(invocation, "slots");
     if (code == EXIT_FINE)

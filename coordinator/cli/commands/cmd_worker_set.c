@@ -83,6 +83,7 @@ static enum exit_code set_here(struct invocation *invocation, const struct worke
                                         .slots = wishes->slots,
                                         .heavy = wishes->heavy,
                                         .emulate = "",
+                                        .isolation = "",
                                         .publish = wishes->publish};
     return local_worker_change(invocation, &worker);
 }

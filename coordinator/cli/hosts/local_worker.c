@@ -59,9 +59,10 @@ static const char **enrol_line(struct invocation *invocation, const struct local
         {"--slots", worker->slots},
         {"--heavy", worker->heavy},
         {"--emulate", worker->emulate},
+        {"--isolation", worker->isolation},
     };
     size_t count = sizeof pairs / sizeof *pairs, used = 0;
-    const char **argv = arena_new(arena, (2 * count + 4) * sizeof *argv);
+    const char **argv = arena_new(arena, (2 * count + 5) * sizeof *argv);
     argv[used++] = place->program;
     argv[used++] = "enrol";
     for (size_t i = 0; i < count; i++)
@@ -71,6 +72,8 @@ static const char **enrol_line(struct invocation *invocation, const struct local
         }
     if (worker->publish != PUBLISH_AS_IS)
         argv[used++] = worker->publish == PUBLISH_YES ? "--may-publish" : "--no-publish";
+    if (worker->trust_recipes)
+        argv[used++] = "--trust-recipes";
     return argv;
 }
 

@@ -17,6 +17,8 @@ struct local_worker {
     const char *supervisor; /* "": the one next to the program */
     const char *slots, *heavy;
     const char *emulate;
+    const char *isolation; /* a level of worker/isolation; "": as it is */
+    bool trust_recipes;    /* publish even where recipes are not isolated */
     enum publish_wish publish;
 };
 /* Starts a worker, enrolling it first if necessary. One that runs is restarted when its settings

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* isolation.c - what an attempt's sandbox contains, and its record FOLDER/isolation. */
+#include "worker/isolation/isolation.h"
+
+#include "proto/base/beneath.h"
+#include "proto/base/io.h"
+#include "worker/isolation/store.h"
+#include "worker/isolation/words.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { RECORD_BYTES_MAX = 8192 };
+
+extern char **environ;
+
+/* ---- the record ------------------------------------------------------------------------------ */
+
+static int record_write(const struct isolation_host *host, const char *folder, uid_t user,
+                        struct err *err)
+{
+    struct arena arena = {0};
+    struct buf text = {0};
+    buf_print(&text, "level %s\nuser %u\nusers %d\nsupervisor %s\nbwrap %s\n",
+              isolation_names[host->level], (unsigned)user, user ? BUILD_USERS_BLOCK : 0,
+              host->supervisor, host->bwrap);
+    int result = io_write_file(arena_print(&arena, "%s/isolation", folder), text.data, text.size,
+                               0644, false, err);
+    buf_release(&text);
+    arena_clear(&arena);
+    return result;
+}
+
+static const char *record_value(const char *text, const char *name, struct arena *arena)
+{
+    size_t size = strlen(name);
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        if (strncmp(line, name, size) == 0 && line[size] == ' ')
+            return arena_print(arena, "%.*s", (int)strcspn(line + size + 1, "\n"), line + size + 1);
+    return "";
+}
+
+int isolation_read(const char *home, const char *folder, struct isolation *out, struct arena *arena,
+                   struct err *err)
+{
+    struct buf text = {0};
+    *out = (struct isolation){.level = ISOLATION_NONE};
+    enum beneath found = beneath_read(folder, "isolation", RECORD_BYTES_MAX, &text, err);
+    if (found != BENEATH_FOUND)
+        return found == BENEATH_ABSENT ? 0 : -1;
+    const char *record = text.size ? (const char *)text.data : "";
+    int level = shape_enum_value(isolation_names, record_value(record, "level", arena));
+    out->level = level > 0 ? (enum isolation_level)level : ISOLATION_UNKNOWN;
+    out->user = (uid_t)strtoul(record_value(record, "user", arena), NULL, 10);
+    out->users = (unsigned)strtoul(record_value(record, "users", arena), NULL, 10);
+    out->supervisor = record_value(record, "supervisor", arena);
+    out->bwrap = record_value(record, "bwrap", arena);
+    out->etc = arena_print(arena, "%s/sandbox", home);
+    buf_release(&text);
+    bool good = out->level != ISOLATION_UNKNOWN &&
+                (out->level == ISOLATION_USERS) == (out->user != 0 && out->users != 0);
+    return !good ? err_set(err, "%s/isolation cannot be read", folder) : 0;
+}
+
+/* ---- the box --------------------------------------------------------------------------------- */
+
+static int make_owned(const char *path, uid_t user, struct err *err)
+{
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return err_set(err, "cannot make %s: %s", path, strerror(errno));
+    if (user && lchown(path, user, user) < 0)
+        return err_set(err, "cannot give %s to user %u: %s", path, (unsigned)user, strerror(errno));
+    return 0;
+}
+
+static int make_box(const char *folder, uid_t user, struct err *err)
+{
+    static const char *const names[] = {"box",         "box/home",  "box/tmp",
+                                        "box/scratch", "box/roots", NULL};
+    char path[PATH_MAX];
+    for (size_t i = 0; names[i]; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        if (make_owned(path, user, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int isolation_assign(const struct isolation_host *host, const char *folder, struct err *err)
+{
+    uid_t user = 0;
+    struct stat record;
+    if (beneath_look(folder, "isolation", &record, NULL) == BENEATH_FOUND)
+        return 0;
+    if (host->level == ISOLATION_USERS && build_users_lease(&host->users, folder, &user, err) < 0)
+        return -1;
+    if (make_box(folder, user, err) < 0)
+        return -1;
+    return record_write(host, folder, user, err);
+}
+
+static int give_all(FTS *tree, uid_t user, struct err *err)
+{
+    for (FTSENT *entry; (entry = fts_read(tree));)
+        if (entry->fts_info != FTS_D && lchown(entry->fts_accpath, user, user) < 0)
+            return err_set(err, "cannot give %s to user %u: %s", entry->fts_path, (unsigned)user,
+                           strerror(errno));
+    return 0;
+}
+
+int isolation_give(const struct isolation *isolation, const char *folder, const char *path,
+                   struct err *err)
+{
+    char whole[PATH_MAX];
+    if (isolation->level != ISOLATION_USERS)
+        return 0;
+    snprintf(whole, sizeof whole, "%s/%s", folder, path);
+    FTS *tree =
+        fts_open((char *const[]){whole, NULL}, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
+    if (!tree)
+        return err_set(err, "cannot read %s: %s", whole, strerror(errno));
+    int result = give_all(tree, isolation->user, err);
+    fts_close(tree);
+    return result;
+}
+
+/* ---- what is present ------------------------------------------------------------------------- */
+
+/* Never /etc/nix, which may hold tokens, nor a user's files. */
+static void add_etc(struct texts *argv, const char *etc)
+{
+    static const char *const theirs[] = {
+        "/etc/resolv.conf", "/etc/hosts",           "/etc/ssl",
+        "/etc/pki",         "/etc/ca-certificates", "/etc/ld.so.cache",
+        "/etc/ld.so.conf",  "/etc/ld.so.conf.d",    "/etc/alternatives",
+        "/etc/localtime",   "/etc/protocols",       "/etc/services",
+        "/etc/static",      "/etc/os-release",      NULL};
+    static const char *const ours[] = {"passwd", "group", "nsswitch.conf", "nix/nix.conf", NULL};
+    for (size_t i = 0; theirs[i]; i++)
+        words_bind(argv, "--ro-bind-try", theirs[i]);
+    for (size_t i = 0; ours[i]; i++) {
+        texts_add(argv, "--ro-bind");
+        texts_add(argv, "%s/%s", etc, ours[i]);
+        texts_add(argv, "/etc/%s", ours[i]);
+    }
+}
+
+/* The nodes of the NVIDIA driver. Its libraries are below /usr, or below this folder on NixOS. */
+static void add_gpu(struct texts *argv)
+{
+    static const char *const nodes[] = {"/dev/nvidiactl",
+                                        "/dev/nvidia-uvm",
+                                        "/dev/nvidia-uvm-tools",
+                                        "/dev/nvidia-modeset",
+                                        "/dev/nvidia-caps",
+                                        "/dev/dri",
+                                        NULL};
+    enum { GPUS_MAX = 16 };
+    for (size_t i = 0; nodes[i]; i++)
+        words_bind(argv, "--dev-bind-try", nodes[i]);
+    for (int i = 0; i < GPUS_MAX; i++)
+        if (io_exists(arena_print(argv->arena, "/dev/nvidia%d", i)))
+            words_bind(argv, "--dev-bind-try", arena_print(argv->arena, "/dev/nvidia%d", i));
+    words_bind(argv, "--ro-bind-try", "/run/opengl-driver");
+    words_bind(argv, "--ro-bind-try", "/sys/bus/pci");
+    words_bind(argv, "--ro-bind-try", "/sys/module/nvidia");
+}
+
+/* Before all else: what the sandbox shows may lie below the host's /tmp. */
+static void add_temporary(const struct isolation_view *view, struct texts *argv)
+{
+    for (int i = 0; i < 2; i++) {
+        texts_add(argv, "--bind");
+        texts_add(argv, "%s/box/tmp", view->folder);
+        texts_add(argv, i ? "/var/tmp" : "/tmp");
+    }
+}
+
+static void add_box(const struct isolation_view *view, struct texts *argv)
+{
+    const char *box = arena_print(argv->arena, "%s/box", view->folder);
+    words_bind(argv, "--bind", box);
+    if (view->objects && *view->objects)
+        words_bind(argv, "--ro-bind", view->objects);
+    texts_add(argv, "--chdir");
+    texts_add(argv, "%s", view->working_folder ? view->working_folder : box);
+}
+
+void isolation_words(const struct isolation *isolation, const struct isolation_view *view,
+                     struct texts *argv)
+{
+    struct store store;
+    if (isolation->level == ISOLATION_NONE)
+        return;
+    texts_add(argv, "%s", isolation->supervisor);
+    texts_add(argv, "sandbox");
+    if (isolation->level == ISOLATION_USERS) {
+        texts_add(argv, "--uid");
+        texts_add(argv, "%u", (unsigned)isolation->user);
+        texts_add(argv, "--gid");
+        texts_add(argv, "%u", (unsigned)isolation->user);
+    }
+    texts_add(argv, "--status");
+    texts_add(argv, "%s/sandbox", view->folder);
+    if (*isolation->bwrap) {
+        texts_add(argv, "--by");
+        texts_add(argv, "%s", isolation->bwrap);
+    }
+    texts_add(argv, "--");
+    add_temporary(view, argv);
+    words_programs(isolation->etc, argv); /* in the home */
+    texts_add(argv, "--dev");
+    texts_add(argv, "/dev");
+    texts_add(argv, "--proc");
+    texts_add(argv, "/proc");
+    words_bind(argv, "--ro-bind-try", "/sys/devices/system/cpu");
+    words_bind(argv, "--ro-bind-try", "/sys/devices/system/node");
+    if (view->gpu)
+        add_gpu(argv);
+    add_etc(argv, isolation->etc);
+    store_look(&store, argv->arena);
+    store_words(&store, view->socket_folder, argv);
+    add_box(view, argv);
+    texts_add(argv, "--");
+}
+
+/* ---- the environment ------------------------------------------------------------------------- */
+
+/* The names that pass; one that ends in '*' is a prefix. Proxies pass only without a password. */
+static const char *const passing[] = {"PATH",
+                                      "LANG",
+                                      "LC_*",
+                                      "TZ",
+                                      "SSL_CERT_FILE",
+                                      "SSL_CERT_DIR",
+                                      "NIX_SSL_CERT_FILE",
+                                      "http_proxy",
+                                      "https_proxy",
+                                      "all_proxy",
+                                      "no_proxy",
+                                      "HTTP_PROXY",
+                                      "HTTPS_PROXY",
+                                      "ALL_PROXY",
+                                      "NO_PROXY",
+                                      NULL};
+
+static bool passes(const char *entry)
+{
+    size_t name = strcspn(entry, "=");
+    if (strcasestr(entry, "proxy=") && strchr(entry + name, '@'))
+        return false;
+    for (size_t i = 0; passing[i]; i++) {
+        size_t size = strlen(passing[i]);
+        if (passing[i][size - 1] == '*' ? strncmp(entry, passing[i], size - 1) == 0
+                                        : name == size && strncmp(entry, passing[i], size) == 0)
+            return true;
+    }
+    return false;
+}
+
+void isolation_environment(const struct isolation *isolation, const struct isolation_view *view,
+                           struct texts *environment)
+{
+    static const char *const without[] = {"FARM_*", NULL};
+    struct store store;
+    if (isolation->level == ISOLATION_NONE) {
+        texts_environment(environment, without);
+        return;
+    }
+    for (char **entry = environ; *entry; entry++)
+        if (passes(*entry)) {
+            const char *equals = strchr(*entry, '=');
+            texts_set(environment,
+                      arena_print(environment->arena, "%.*s", (int)(equals - *entry), *entry), "%s",
+                      equals + 1);
+        }
+    texts_set(environment, "HOME", "%s/box/home", view->folder);
+    texts_set(environment, "TMPDIR", "/tmp");
+    texts_set(environment, "USER", "build");
+    texts_set(environment, "LOGNAME", "build");
+    store_look(&store, environment->arena);
+    store_environment(&store, view->socket_folder, environment);
+}
+
+bool isolation_failed(const struct isolation *isolation, const char *folder)
+{
+    struct stat there;
+    return isolation->level != ISOLATION_NONE &&
+           beneath_look(folder, "sandbox", &there, NULL) == BENEATH_FOUND && there.st_size == 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* isolation.h - keeps what a recipe runs away from the farm, from other attempts and from secrets.
+ *
+ * A recipe is code of strangers. Its evaluation, build, check and commands run in a sandbox
+ * (proto/base/sandbox.h) that has a list of what is present: the host's programs, libraries and
+ * certificates, the nix store, and FOLDER/box, the only folder of the attempt that it can write.
+ * The phase itself (`farm-worker phase`) is ours, runs outside, and writes the attempt's other
+ * files.
+ *
+ * The level is the choice of the host's owner (`isolation` in worker.conf):
+ *   users        a build user of the pool first, then namespaces. The agent must be root.
+ *   namespaces   namespaces alone, as the agent's user.
+ *   none         neither: a recipe can read all that the agent can.
+ * It is written to FOLDER/isolation before the first phase and holds for the whole attempt,
+ * whatever the host's level becomes. An attempt without that file was begun by an older worker:
+ * none.
+ */
+#ifndef FARM_WORKER_ISOLATION_H
+#define FARM_WORKER_ISOLATION_H
+
+#include "proto/base/err.h"
+#include "proto/base/mem.h"
+#include "proto/vocab.h"
+#include "worker/isolation/build_users.h"
+#include "worker/process/tool.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* ---- the host -------------------------------------------------------------------------------- */
+
+/* What the owner chose and what the host can do. Texts are borrowed or in the caller's arena. */
+struct isolation_host {
+    enum isolation_level level; /* never ISOLATION_UNKNOWN after isolation_look */
+    const char *why_not;        /* why it is not a higher one; "" for the highest */
+    bool fails;                 /* the level that the owner chose does not work: no builds here */
+    const char *home;           /* of the worker */
+    const char *supervisor;     /* farm-supervisor, which makes sandboxes */
+    const char *bwrap;          /* the program that makes them instead; "": our own */
+    struct build_users users;
+};
+
+/* Finds the highest level that works here, by starting the real thing, or checks the one that was
+ * chosen: `choice` is auto, users, namespaces or none. Writes HOME/sandbox, the few files of /etc
+ * that sandboxes get. */
+void isolation_look(const char *choice, const char *build_users, const char *home,
+                    const char *supervisor, struct isolation_host *out, struct arena *arena);
+
+/* ---- an attempt ------------------------------------------------------------------------------ */
+
+struct isolation {
+    enum isolation_level level; /* NONE: no sandbox */
+    const char *supervisor, *bwrap;
+    const char *etc; /* HOME/sandbox */
+    uid_t user;      /* USERS: the first of the attempt's build users; 0 else */
+    unsigned users;  /* how many there are; the others build for nix */
+};
+
+/* Makes FOLDER/box, leases build users and writes FOLDER/isolation. Idempotent. */
+int isolation_assign(const struct isolation_host *host, const char *folder, struct err *err)
+    __attribute__((warn_unused_result));
+/* Reads FOLDER/isolation. `home` is the worker's. */
+int isolation_read(const char *home, const char *folder, struct isolation *out, struct arena *arena,
+                   struct err *err) __attribute__((warn_unused_result));
+/* Gives FOLDER/PATH and all below it, which trusted code made, to the attempt's user. Only before a
+ * stranger ran: nobody else may have written there. */
+int isolation_give(const struct isolation *isolation, const char *folder, const char *path,
+                   struct err *err) __attribute__((warn_unused_result));
+
+/* What else a tool sees. */
+struct isolation_view {
+    const char *folder;         /* of the attempt */
+    const char *working_folder; /* NULL: FOLDER/box */
+    const char *objects;        /* of the clone, from which its repository borrows; "": none */
+    const char *socket_folder;  /* of a nix-daemon for this attempt; "": the host's own, or none */
+    bool gpu;                   /* the GPU's nodes and the driver's libraries */
+};
+/* Adds the words that start a command in the sandbox; the command follows. Nothing for NONE. */
+void isolation_words(const struct isolation *isolation, const struct isolation_view *view,
+                     struct texts *argv);
+/* The environment of a command in the sandbox: of ours, only what is listed in isolation.c, and
+ * HOME, USER, TMPDIR of the attempt. For NONE: ours. */
+void isolation_environment(const struct isolation *isolation, const struct isolation_view *view,
+                           struct texts *environment);
+/* Whether the last sandbox of this attempt could not start: the host's fault. */
+enum { EXIT_NO_SANDBOX = 71 }; /* of farm-supervisor sandbox, and then of the phase */
+bool isolation_failed(const struct isolation *isolation, const char *folder);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* isolation_host.c - which level works on this host, found by starting the real thing. */
+#include "proto/base/io.h"
+#include "worker/isolation/isolation.h"
+#include "worker/isolation/words.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TRIAL_BYTES = 4096, TRIAL_MS = 20000 };
+
+/* ---- the few files of /etc ------------------------------------------------------------------- */
+
+static int put(const char *folder, const char *name, const struct buf *text, struct arena *arena,
+               struct err *err)
+{
+    return io_write_file(arena_print(arena, "%s/%s", folder, name), text->data, text->size, 0644,
+                         false, err);
+}
+
+/* Programs that look up who they are need an entry: nix refuses to run without one. */
+static int put_accounts(const struct isolation_host *host, const char *folder, struct arena *arena,
+                        struct err *err)
+{
+    struct buf passwd = {0}, group = {0};
+    uid_t first = host->users.count ? host->users.first : geteuid();
+    unsigned step = host->users.count ? BUILD_USERS_BLOCK : 1,
+             count = host->users.count ? host->users.count : 1;
+    buf_print(&passwd, "root:x:0:0::/:/bin/sh\n");
+    buf_print(&group, "root:x:0:\n");
+    for (unsigned i = 0; i < count; i += step) {
+        unsigned id = (unsigned)first + i;
+        if (id == 0)
+            continue;
+        buf_print(&passwd, "build%s:x:%u:%u::/:/bin/sh\n",
+                  host->users.count ? arena_print(arena, "-%u", id) : "", id, id);
+        buf_print(&group, "build%s:x:%u:\n", host->users.count ? arena_print(arena, "-%u", id) : "",
+                  id);
+    }
+    buf_print(&passwd, "nobody:x:65534:65534::/:/bin/sh\n");
+    buf_print(&group, "nogroup:x:65534:\n");
+    int result = put(folder, "passwd", &passwd, arena, err);
+    if (result == 0)
+        result = put(folder, "group", &group, arena, err);
+    buf_release(&passwd);
+    buf_release(&group);
+    return result;
+}
+
+/* The daemon decides on substituters, sandbox and users; an attempt's own words on them are
+ * ignored. Without the registry's line flox waits five seconds for it (flox-real 5). */
+static int put_nix_conf(const char *folder, struct arena *arena, struct err *err)
+{
+    struct buf text = {0};
+    buf_print(&text, "experimental-features = nix-command flakes\nflake-registry =\n");
+    int result = io_make_folders(arena_print(arena, "%s/nix", folder), 0755, err);
+    if (result == 0)
+        result = put(folder, "nix/nix.conf", &text, arena, err);
+    buf_release(&text);
+    return result;
+}
+
+static int put_etc(const struct isolation_host *host, struct arena *arena, struct err *err)
+{
+    struct buf text = {0};
+    const char *folder = arena_print(arena, "%s/sandbox", host->home);
+    if (io_make_folders(folder, 0755, err) < 0 || put_accounts(host, folder, arena, err) < 0 ||
+        put_nix_conf(folder, arena, err) < 0)
+        return -1;
+    buf_print(&text, "passwd: files\ngroup: files\nhosts: files dns\n");
+    int result = put(folder, "nsswitch.conf", &text, arena, err);
+    buf_release(&text);
+    return result;
+}
+
+/* ---- trials ---------------------------------------------------------------------------------- */
+
+static int try_level(const struct isolation_host *host, struct arena *arena, struct err *err)
+{
+    const char *folder = arena_print(arena, "%s/sandbox/trial", host->home);
+    struct isolation isolation = {.level = host->level,
+                                  .supervisor = host->supervisor,
+                                  .bwrap = host->bwrap,
+                                  .etc = arena_print(arena, "%s/sandbox", host->home),
+                                  .user = host->users.first,
+                                  .users = host->users.count ? BUILD_USERS_BLOCK : 0};
+    struct texts argv = {.arena = arena};
+    struct buf said = {0};
+    const char *tmp = arena_print(arena, "%s/box/tmp", folder);
+    if (io_make_folders(tmp, 0755, err) < 0)
+        return -1;
+    if (isolation.user && lchown(tmp, isolation.user, isolation.user) < 0)
+        return err_set(err, "cannot give %s away: %s", tmp, strerror(errno));
+    isolation_words(&isolation, &(struct isolation_view){.folder = folder, .socket_folder = ""},
+                    &argv);
+    texts_add(&argv, "true");
+    int code = io_run(argv.items, NULL, TRIAL_BYTES, TRIAL_MS, &said, err);
+    if (code > 0)
+        err_set(err, "%.*s", said.size ? (int)strcspn((char *)said.data, "\n") : 0,
+                said.size ? (char *)said.data : "");
+    buf_release(&said);
+    return code == 0 ? 0 : -1;
+}
+
+/* Our own sandbox first, then the host's bwrap. */
+static int try_makers(struct isolation_host *host, struct arena *arena, struct err *err)
+{
+    static const char *const places[] = {"/usr/bin/bwrap", "/run/current-system/sw/bin/bwrap",
+                                         NULL};
+    struct err ignored;
+    if (words_show(host->home))
+        return err_set(err, "%s lies where recipes see the host's programs: move it", host->home);
+    host->bwrap = "";
+    if (try_level(host, arena, err) == 0)
+        return 0;
+    for (size_t i = 0; places[i]; i++) {
+        host->bwrap = places[i];
+        if (io_exists(places[i]) && try_level(host, arena, &ignored) == 0)
+            return 0;
+    }
+    host->bwrap = "";
+    return -1;
+}
+
+static int try_users(const char *build_users, struct isolation_host *host, struct arena *arena,
+                     struct err *err)
+{
+    if (geteuid() != 0)
+        return err_set(err, "only a worker that runs as root can use build users");
+    if (build_users_parse(*build_users ? build_users : BUILD_USERS_DEFAULT, &host->users, err) < 0)
+        return -1;
+    host->level = ISOLATION_USERS;
+    return put_etc(host, arena, err) < 0 ? -1 : try_makers(host, arena, err);
+}
+
+/* Root inside would own root's files outside. */
+static int try_namespaces(struct isolation_host *host, struct arena *arena, struct err *err)
+{
+    if (geteuid() == 0)
+        return err_set(err, "a worker that runs as root needs build users");
+    host->users = (struct build_users){0};
+    host->level = ISOLATION_NAMESPACES;
+    return put_etc(host, arena, err) < 0 ? -1 : try_makers(host, arena, err);
+}
+
+/* ---- the choice ------------------------------------------------------------------------------ */
+
+void isolation_look(const char *choice, const char *build_users, const char *home,
+                    const char *supervisor, struct isolation_host *out, struct arena *arena)
+{
+    struct err err = {""};
+    bool automatic = !*choice || strcmp(choice, "auto") == 0;
+    int result = -1;
+    *out = (struct isolation_host){.level = ISOLATION_NONE,
+                                   .why_not = "",
+                                   .home = home,
+                                   .supervisor = supervisor,
+                                   .bwrap = ""};
+    if (automatic)
+        choice = geteuid() == 0 ? "users" : "namespaces";
+    if (strcmp(choice, "none") == 0)
+        result = err_set(&err, "its owner chose none");
+    else if (strcmp(choice, "users") == 0)
+        result = try_users(build_users, out, arena, &err);
+    else if (strcmp(choice, "namespaces") == 0)
+        result = try_namespaces(out, arena, &err);
+    else
+        err_set(&err, "isolation is auto, users, namespaces or none, not \"%s\"", choice);
+    if (result == 0)
+        return;
+    out->level = ISOLATION_NONE;
+    out->why_not = arena_text(arena, err.text);
+    out->fails = !automatic && strcmp(choice, "none") != 0;
+}

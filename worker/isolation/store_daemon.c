@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* store_daemon.c - see store_daemon.h. */
+#include "worker/isolation/store_daemon.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/io.h"
+#include "worker/isolation/store.h"
+#include "worker/isolation/words.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ANSWER_MS_MAX = 20000, LOOK_AGAIN_NS = 1000000 };
+
+/* The builders of a root daemon: a group of all users of the block but the first. */
+static int write_accounts(const struct isolation *isolation, const char *etc, struct arena *arena,
+                          struct err *err)
+{
+    struct buf passwd = {0}, group = {0};
+    buf_print(&passwd, "root:x:0:0::/:/bin/sh\n");
+    if (getuid() != 0) /* nix wants a name for the user it runs as */
+        buf_print(&passwd, "farm:x:%u:%u::/:/bin/sh\n", (unsigned)getuid(), (unsigned)getgid());
+    buf_print(&group, "root:x:0:\nfarm-builders:x:%u:", (unsigned)isolation->user + 1);
+    for (unsigned i = 1; i < isolation->users; i++) {
+        unsigned id = (unsigned)isolation->user + i;
+        buf_print(&passwd, "farm-builder-%u:x:%u:%u::/:/bin/sh\n", i, id,
+                  (unsigned)isolation->user + 1);
+        buf_print(&group, "%sfarm-builder-%u", i > 1 ? "," : "", i);
+    }
+    buf_print(&group, "\n");
+    int result = io_make_folders(etc, 0755, err);
+    if (result == 0)
+        result = io_write_file(arena_print(arena, "%s/passwd", etc), passwd.data, passwd.size, 0644,
+                               false, err);
+    if (result == 0)
+        result = io_write_file(arena_print(arena, "%s/group", etc), group.data, group.size, 0644,
+                               false, err);
+    buf_release(&passwd);
+    buf_release(&group);
+    return result;
+}
+
+/* The host's own settings, then what they must not decide. */
+static void daemon_environment(const struct isolation *isolation, const char *folder,
+                               struct texts *environment)
+{
+    static const char *const kept[] = {"PATH",          "NIX_STORE_DIR", "NIX_STATE_DIR",
+                                       "NIX_LOG_DIR",   "NIX_CONF_DIR",  "NIX_SSL_CERT_FILE",
+                                       "SSL_CERT_FILE", "http_proxy",    "https_proxy",
+                                       "no_proxy",      "all_proxy",     NULL};
+    const char *config = getenv("NIX_CONFIG");
+    for (size_t i = 0; kept[i]; i++)
+        if (getenv(kept[i]))
+            texts_set(environment, kept[i], "%s", getenv(kept[i]));
+    texts_set(environment, "HOME", "/");
+    texts_set(environment, "NIX_DAEMON_SOCKET_PATH", "%s/nix/socket", folder);
+    texts_set(environment, "NIX_CONFIG",
+              "%s\ntrusted-users =\nallowed-users = *\nrequire-sigs = true\n"
+              "sandbox = true\nsandbox-fallback = false\n"
+              "build-users-group = %s\n",
+              config ? config : "", isolation->level == ISOLATION_USERS ? "farm-builders" : "");
+    texts_set(environment, "FARM_ATTEMPT", "%s", folder);
+}
+
+static void add_etc(struct texts *argv, const char *etc)
+{
+    static const char *const files[] = {"/etc/resolv.conf", "/etc/hosts",  "/etc/nsswitch.conf",
+                                        "/etc/ssl",         "/etc/pki",    "/etc/ca-certificates",
+                                        "/etc/ld.so.cache", "/etc/static", "/etc/alternatives",
+                                        "/etc/nix",         NULL};
+    for (size_t i = 0; files[i]; i++)
+        words_bind(argv, "--ro-bind-try", files[i]);
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? "group" : "passwd";
+        texts_add(argv, "--ro-bind");
+        texts_add(argv, "%s/%s", etc, name);
+        texts_add(argv, "/etc/%s", name);
+    }
+}
+
+static void daemon_words(const struct isolation *isolation, const struct store *store,
+                         const char *folder, struct texts *argv)
+{
+    struct arena *arena = argv->arena;
+    const char *nix = arena_print(arena, "%s/nix", folder);
+    texts_add(argv, "%s", isolation->supervisor);
+    texts_add(argv, "sandbox");
+    if (*isolation->bwrap) {
+        texts_add(argv, "--by");
+        texts_add(argv, "%s", isolation->bwrap);
+    }
+    texts_add(argv, "--");
+    texts_add(argv, "--trusted");
+    texts_add(argv, "--bind"); /* first: the rest may lie below the host's /tmp */
+    texts_add(argv, "%s/tmp", nix);
+    texts_add(argv, "/tmp");
+    words_programs(folder, argv);
+    texts_add(argv, "--dev");
+    texts_add(argv, "/dev");
+    words_bind(argv, "--dev-bind-try", "/dev/kvm");
+    words_bind(argv, "--bind", "/proc");
+    texts_add(argv, "--tmpfs");
+    texts_add(argv, "/run");
+    add_etc(argv, arena_print(arena, "%s/etc", nix));
+    if (getenv("NIX_CONF_DIR"))
+        words_bind(argv, "--ro-bind-try", getenv("NIX_CONF_DIR"));
+    words_bind(argv, "--bind", store->folder);
+    words_bind(argv, "--bind", store->state);
+    words_bind(argv, "--bind-try", store->log);
+    words_bind(argv, "--bind", nix);
+    /* Links to results; a root that the daemon does not see is taken for gone. */
+    words_bind(argv, "--ro-bind", arena_print(arena, "%s/box", folder));
+    texts_add(argv, "--");
+    texts_add(argv, "nix-daemon");
+    texts_add(argv, "--daemon");
+}
+
+/* Clears *pid when the daemon ended. The socket's file is there before somebody listens. */
+static int wait_for_answer(pid_t *pid, const char *path, struct err *err)
+{
+    uint64_t until_ms = clock_boot_ms() + ANSWER_MS_MAX;
+    struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
+    for (int status; !store_answers(path); nanosleep(&pause, NULL)) {
+        if (waitpid(*pid, &status, WNOHANG) == *pid) {
+            *pid = 0;
+            return err_set(err, "the attempt's nix-daemon ended: its reason is above");
+        }
+        if (clock_boot_ms() > until_ms)
+            return err_set(err, "the attempt's nix-daemon made no socket within %d s",
+                           ANSWER_MS_MAX / 1000);
+    }
+    return 0;
+}
+
+static int daemon_start(const struct isolation *isolation, const struct store *store,
+                        const char *folder, pid_t *pid, struct arena *arena, struct err *err)
+{
+    struct texts argv = {.arena = arena}, environment = {.arena = arena};
+    const char *nix = arena_print(arena, "%s/nix", folder);
+    const char *path = arena_print(arena, "%s/socket", nix);
+    if (io_make_folders(arena_print(arena, "%s/tmp", nix), 0755, err) < 0 ||
+        io_make_folders(store->state, 0755, err) < 0 ||
+        write_accounts(isolation, arena_print(arena, "%s/etc", nix), arena, err) < 0)
+        return -1;
+    unlink(path);
+    daemon_words(isolation, store, folder, &argv);
+    daemon_environment(isolation, folder, &environment);
+    struct io_spawn spawn = {.argv = argv.items,
+                             .environment = environment.items,
+                             .stdin_fd = -1,
+                             .stdout_fd = STDERR_FILENO,
+                             .stderr_fd = STDERR_FILENO};
+    *pid = io_spawn(&spawn, err);
+    return *pid < 0 ? -1 : wait_for_answer(pid, path, err);
+}
+
+int store_serve(const struct isolation *isolation, const char *folder, pid_t *pid,
+                const char **socket_folder, struct arena *arena, struct err *err)
+{
+    struct store store;
+    *pid = 0;
+    *socket_folder = "";
+    if (isolation->level == ISOLATION_NONE)
+        return 0;
+    store_look(&store, arena);
+    if (!store.exists || *store.daemon_socket)
+        return 0;
+    *socket_folder = arena_print(arena, "%s/nix", folder);
+    return daemon_start(isolation, &store, folder, pid, arena, err);
+}
+
+void store_stop(pid_t pid)
+{
+    if (pid <= 0)
+        return;
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+}

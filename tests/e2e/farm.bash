@@ -325,11 +325,14 @@ farm_up() {
 	wait_until 20 farm_result status
 }
 
-# worker_up NAME [OPTION...]: a worker with a home of its own, of this machine's architecture.
+# worker_up NAME [OPTION...]: a worker with a home of its own, of this machine's architecture. Its
+# recipes leave marks in the test's folder, so they are not isolated, unless $isolation names a level.
 worker_up() {
-	local name=$1
+	local name=$1 level=(--isolation none --trust-recipes)
 	shift
-	farm worker start "$name" --program "$bin/farm-worker" --supervisor "$bin/farm-supervisor" "$@"
+	[ -z "${isolation:-}" ] || level=(--isolation "$isolation")
+	farm worker start "$name" --program "$bin/farm-worker" --supervisor "$bin/farm-supervisor" \
+		"${level[@]}" "$@"
 }
 
 # pid_of NAME: farmd or worker-NAME.

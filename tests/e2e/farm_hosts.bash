@@ -48,7 +48,8 @@ agent_up() {
 	shift
 	net_exec "$name" "$programs/farm-worker" run --home "${agent_home[$name]}" \
 		--connect "tcp://127.0.0.1:$control_port" --log-connect "tcp://127.0.0.1:$log_port" \
-		--server-key "@$FARM_HOME/keys/farmd.key.pub" --supervisor "$programs/farm-supervisor" "$@" \
+		--server-key "@$FARM_HOME/keys/farmd.key.pub" --supervisor "$programs/farm-supervisor" \
+		--isolation none --trust-recipes "$@" \
 		</dev/null >>"${agent_home[$name]}.log" 2>&1 3>&- &
 	agent[$name]=$!
 	disown

@@ -17,8 +17,8 @@
 #include "worker/process/supervisor_client.h"
 
 static const char *const names[] = {
-    "order", "product", "result",  "checkout.run", "build.run", "check.run",    "publish.run",
-    "log",   "finding", "outputs", "worktree",     "bundle",    "test-build.sh"};
+    "order", "product", "result",      "checkout.run", "build.run", "check.run",    "publish.run",
+    "log",   "finding", "box/outputs", "worktree",     "bundle",    "test-build.sh"};
 enum { NAMES = sizeof names / sizeof *names };
 
 static const char *boot_id(void)
@@ -76,7 +76,8 @@ static void write_files(const char *folder, struct bytes input)
 {
     char path[128];
     io_remove_tree(folder, NULL);
-    io_make_folders(folder, 0755, NULL);
+    snprintf(path, sizeof path, "%s/box", folder);
+    io_make_folders(path, 0755, NULL);
     while (input.size > 0) {
         uint64_t byte = fuzz_number(&input, 1), kind = byte / NAMES;
         const char *name = names[byte % NAMES];

@@ -8,7 +8,9 @@
 #include "coordinator/cli/client.h"
 #include "coordinator/cli/command.h"
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/reading.h"
 #include "coordinator/loop.h"
+#include "coordinator/start.h"
 #include "proto/json.h"
 #include "proto/keys.h"
 #include "tests/unit/folders.h"
@@ -27,7 +29,7 @@ static inline int farm_rig_run(const char *home)
 {
     struct err err = {""};
     const struct loop_options options = {.home = home, .program = "/proc/self/exe"};
-    int result = loop_run(&options, &err);
+    int result = start_claim(home, &err) < 0 || loop_run(&options, &err);
     if (result)
         fprintf(stderr, "failed: %s\n", err.text);
     return result != 0;
@@ -36,6 +38,8 @@ static inline int farm_rig_run(const char *home)
 #define farm_rig_child(argc, argv)                                                                 \
     if ((argc) > 1 && !strcmp((argv)[1], "discover"))                                              \
         return discover_main();                                                                    \
+    if ((argc) > 1 && !strcmp((argv)[1], "discover-read"))                                         \
+        return reading_main();                                                                     \
     if ((argc) > 2 && !strcmp((argv)[1], "run"))                                                   \
         return farm_rig_run((argv)[2]);
 

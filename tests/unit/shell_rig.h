@@ -13,6 +13,7 @@
 #include "coordinator/control.h"
 #include "coordinator/core/view.h"
 #include "coordinator/discovery/discover.h"
+#include "coordinator/discovery/reading.h"
 #include "coordinator/join/join.h"
 #include "coordinator/notify/notifier.h"
 #include "coordinator/notify/notify.h"
@@ -58,6 +59,8 @@ struct rig {
 #define rig_child(argc, argv)                                                                      \
     if ((argc) > 1 && !strcmp((argv)[1], "discover"))                                              \
         return discover_main();                                                                    \
+    if ((argc) > 1 && !strcmp((argv)[1], "discover-read"))                                         \
+        return reading_main();                                                                     \
     if ((argc) > 1 && !strcmp((argv)[1], "notify"))                                                \
         return notify_main();
 

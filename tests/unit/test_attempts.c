@@ -6,6 +6,9 @@
 
 #include <sys/epoll.h>
 
+static const struct isolation_host not_isolated = {
+    .level = ISOLATION_NONE, .why_not = "", .home = "", .supervisor = "/nowhere", .bwrap = ""};
+
 static void a_host_that_starts_no_process_is_to_blame(void **state)
 {
     struct place *place = *state;
@@ -26,6 +29,7 @@ static void a_host_that_starts_no_process_is_to_blame(void **state)
                                                    .supervisor = "/nowhere/farm-supervisor",
                                                    .cgroup = "",
                                                    .host = &host,
+                                                   .isolation = &not_isolated,
                                                    .epoll_fd = epoll_fd,
                                                    .inputs = &inputs});
     if (folder_make(place->path, &order, &err) < 0)

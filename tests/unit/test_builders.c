@@ -188,7 +188,11 @@ static struct order grant_for(const struct order *built, const struct product *p
 static void begin(const struct order *order)
 {
     struct err err = {""};
-    if (folder_make(shared->path, order, &err) < 0)
+    const struct isolation_host isolation = {
+        .level = ISOLATION_NONE, .why_not = "", .home = "", .supervisor = "/nowhere", .bwrap = ""};
+    if (folder_make(shared->path, order, &err) < 0 ||
+        isolation_assign(&isolation, folder_path(shared->path, order->token, NULL, &shared->arena),
+                         &err) < 0)
         fail_msg("%s", err.text);
 }
 

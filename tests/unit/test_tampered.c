@@ -96,9 +96,9 @@ static const struct attack {
     {put_socket, false}, {put_device, false},        {put_sparse, true}, {put_huge, true}};
 enum { ATTACKS = sizeof attacks / sizeof *attacks };
 
-static const char *const files[] = {"order",   "bundle",       "log",       "worktree",
-                                    "product", "finding",      "result",    "outputs",
-                                    "scratch", "checkout.run", "build.run", "publish.run"};
+static const char *const files[] = {"order",       "bundle",       "log",       "worktree",
+                                    "product",     "finding",      "result",    "box/outputs",
+                                    "box/scratch", "checkout.run", "build.run", "publish.run"};
 enum { FILES = sizeof files / sizeof *files };
 
 /* ---- a folder as a worker leaves it --------------------------------------------------------- */
@@ -140,8 +140,9 @@ static void fill(struct place *place, const char *folder, const char *word)
     product.derivation = paths[0];
     const char *full = home_path(place, folder);
     assert_int_equal(folder_save_product(full, &product, &err), 0);
+    assert_int_equal(io_make_folders(arena_print(&place->arena, "%s/box", full), 0755, &err), 0);
     static const char *const texts[][3] = {{"log", "error: ", "\n"},
-                                           {"outputs", "/", "\n"},
+                                           {"box/outputs", "/", "\n"},
                                            {"worktree", "/", ""},
                                            {"finding", "began\nended\n", ""},
                                            {"bundle", "", ""}};
@@ -183,7 +184,7 @@ static int set_up(void **state)
     assert_int_equal(folder_save_result(((struct place *)*state)->path, &item, &err), 0);
     assert_int_equal(
         rename(home_path(*state, "attempts/1.42/result"), home_path(*state, "outside/result")), 0);
-    assert_int_equal(io_make_folders(home_path(*state, "outside/scratch"), 0755, &err), 0);
+    assert_int_equal(io_make_folders(home_path(*state, "outside/box/scratch"), 0755, &err), 0);
     assert_int_equal(folder_remove(((struct place *)*state)->path, token, &err), 0);
     alarm(PATIENCE_S);
     return 0;
@@ -265,7 +266,7 @@ static void the_attempt_fails_and_says_why(void **state)
     struct place *place = *state;
     for (size_t i = 0; i < FILES * ATTACKS; i++) {
         const char *name = files[i / ATTACKS];
-        bool ours = strcmp(name, "outputs") != 0 && strcmp(name, "scratch") != 0;
+        bool ours = strcmp(name, "box/outputs") != 0 && strcmp(name, "box/scratch") != 0;
         /* A log of that size is one. */
         if (strcmp(name, "log") == 0 && attacks[i % ATTACKS].put == put_huge)
             ours = false;
@@ -293,7 +294,7 @@ static void outputs_that_are_none_are_an_error(void **state)
 {
     struct place *place = *state;
     for (size_t i = 0; i < ATTACKS; i++) {
-        const char *folder = tamper(place, "outputs", &attacks[i]);
+        const char *folder = tamper(place, "box/outputs", &attacks[i]);
         struct product product;
         struct err err = {""};
         shape_init(&product_shape, &product);
@@ -322,7 +323,7 @@ static void every_folder_can_be_removed(void **state)
         assert_int_equal(folder_remove(place->path, token, &err), 0);
     }
     assert_true(io_exists(home_path(place, "outside/order")));
-    assert_true(io_exists(home_path(place, "outside/scratch")));
+    assert_true(io_exists(home_path(place, "outside/box/scratch")));
 }
 
 /* ---- the supervisor ------------------------------------------------------------------------- */

@@ -56,6 +56,8 @@ static void start_worker(struct state *s)
     struct err err;
     const char *argv[] = {FARM_BINARY_DIR "/bin/farm-worker",
                           "run",
+                          "--isolation",
+                          "none",
                           "--home",
                           s->home,
                           "--connect",

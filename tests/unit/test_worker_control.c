@@ -148,6 +148,8 @@ static void start_worker(struct rig *rig)
     struct err err = {""};
     const char *argv[] = {FARM_BINARY_DIR "/bin/farm-worker",
                           "run",
+                          "--isolation",
+                          "none",
                           "--home",
                           rig->place->path,
                           "--connect",

@@ -10,12 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP_MS = 1000, SLACK_MS = 1500, WORKERS_MOST = 64 };
+enum { GAP_MS = 1000, JUMP_MS = 2 * GAP_MS, SLACK_MS = 1500, WORKERS_MOST = 64 };
 
 struct term {
     struct token token;
     uint64_t worker;
     uint64_t renewed_ms; /* on our own clock */
+    uint64_t jumped_ms;  /* of the clock, at that time */
 };
 
 /* The newest session of a worker, as welcomed. */
@@ -25,6 +26,9 @@ struct session {
 
 struct lease_clock {
     uint64_t attended_ms, boot_ms;
+    /* By how much the coordinator put off all terms after a stall. It counts from its last step, we
+     * from its last turn: a stall of 0.9 s may be a jump there and attended time here. */
+    uint64_t jumped_ms;
     uint64_t incarnation;
     struct session sessions[WORKERS_MOST];
     struct term *terms;
@@ -72,7 +76,7 @@ static void begin(struct lease_clock *clock, struct token token, uint64_t worker
         MEM_GROW(clock->terms, clock->count, clock->capacity);
         term = &clock->terms[clock->count++];
     }
-    *term = (struct term){token, worker, clock->attended_ms};
+    *term = (struct term){token, worker, clock->attended_ms, clock->jumped_ms};
 }
 
 static void renew(struct lease_clock *clock, uint64_t worker, const struct item *items,
@@ -81,7 +85,7 @@ static void renew(struct lease_clock *clock, uint64_t worker, const struct item 
     for (size_t i = 0; i < count; i++) {
         struct term *term = items[i].is_publication ? NULL : find(clock, items[i].token);
         if (term && term->worker == worker)
-            term->renewed_ms = clock->attended_ms;
+            begin(clock, term->token, worker);
     }
 }
 
@@ -157,6 +161,9 @@ static void note(struct world *world, const struct record *record)
     case RECORD_FARM_STARTED:
         started(world, &record->farm_started);
         return;
+    case RECORD_CLOCK_JUMPED:
+        clock->jumped_ms += record->clock.gap_ms < JUMP_MS ? record->clock.gap_ms : JUMP_MS;
+        return;
     case RECORD_WORKER_JOINED:
         clock->sessions[record->worker_joined.worker] =
             (struct session){record->worker_joined.session, 0};
@@ -180,7 +187,8 @@ static void check_overdue(struct world *world)
 {
     struct lease_clock *clock = world->checks->clock;
     for (size_t i = 0; i < clock->count; i++)
-        if (clock->attended_ms - clock->terms[i].renewed_ms > term_ms(world) + SLACK_MS)
+        if (clock->attended_ms - clock->terms[i].renewed_ms >
+            term_ms(world) + SLACK_MS + clock->jumped_ms - clock->terms[i].jumped_ms)
             world_wrong(world, "expiry", "%s was not heard of for %llu ms and has its lease still",
                         token_text(clock->terms[i].token),
                         (unsigned long long)(clock->attended_ms - clock->terms[i].renewed_ms));

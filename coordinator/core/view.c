@@ -3,6 +3,7 @@
 #include "coordinator/core/view.h"
 #include "coordinator/core/farm_state.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const char *text_or_empty(const char *text_or_null)
@@ -344,6 +345,7 @@ static void fill_worker(const struct worker *worker, struct worker_view *out)
         .strikes = worker->strikes,
         .suspects = worker->suspects_count,
     };
+    assert(worker->suspects_count <= SUSPECTS_MAX && "more suspects than a worker keeps");
     for (uint32_t i = 0; i < worker->suspects_count; i++)
         out->proven += worker->suspects[i].witness != WITNESS_NONE;
     if (!worker->machine)

@@ -151,12 +151,12 @@ static void manifests_that_make_may_see_pass(void **state)
     static const char *const good[] = {
         "version = 1\n",
         "# nothing\n\n \t",
-        "version = 1\n\n[install]\nhello.pkg-path = \"hello\"\n\"a b\".x = { y = 1, z = ['#'] }\n"
-        "[hook]\non-activate = '''\n  [build.x]\n  version.command = 'x'\n'''\n"
-        "[profile]\ncommon = \"\"\"\necho \"$(date)\" \\\"\"\" `x`\n\"\"\"\n"
-        "[options]\nsystems = [\"aarch64-linux\",\n  \"x86_64-linux\", # both\n]\n",
-        "[build]\n[build.hello-world]\ncommand = '''\n  make install PREFIX=$out `x` $(x)\n'''\n"
-        "version = \"1.2.3-rc.1+cu129\" # plain\nsandbox = 'pure'\nruntime-packages = []\n",
+        ("version = 1\n\n[install]\nhello.pkg-path = \"hello\"\n\"a b\".x = { y = 1, z = ['#'] }\n"
+         "[hook]\non-activate = '''\n  [build.x]\n  version.command = 'x'\n'''\n"
+         "[profile]\ncommon = \"\"\"\necho \"$(date)\" \\\"\"\" `x`\n\"\"\"\n"
+         "[options]\nsystems = [\"aarch64-linux\",\n  \"x86_64-linux\", # both\n]\n"),
+        ("[build]\n[build.hello-world]\ncommand = '''\n  make install PREFIX=$out `x` $(x)\n'''\n"
+         "version = \"1.2.3-rc.1+cu129\" # plain\nsandbox = 'pure'\nruntime-packages = []\n"),
         "[build.\"a+b\"]\nversion = '2024_01'\nlicense = '$(x)'\n",
         "[[services]]\nx.build.version.command = 'x'\n",
         "[services.build]\nversion.command = 'x'\n",

@@ -40,8 +40,10 @@ static int check_subids(const struct build_users *users, const char *path, struc
     struct buf text = {0};
     char *rest, *line;
     int result = 0;
-    if (!io_peek_file(path, SUBIDS_BYTES, &text) || !text.size)
+    if (!io_peek_file(path, SUBIDS_BYTES, &text) || !text.size) {
+        buf_release(&text);
         return 0;
+    }
     for (rest = (char *)text.data; result == 0 && (line = strsep(&rest, "\n"));) {
         unsigned long long first, count;
         char *colon = strchr(line, ':');

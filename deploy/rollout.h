@@ -60,10 +60,12 @@ struct wishes {
     const char *worker_home; /* "": the worker's default */
     const char *slots;       /* "": the worker's default; and the next */
     const char *heavy;
-    const char *run_as; /* "": the service's default */
+    const char *run_as;    /* "": the service's default */
+    const char *isolation; /* NULL or "": the worker's default */
     const struct bundle *bundles;
     size_t bundle_count;
     bool may_publish;
+    bool trust_recipes; /* publish even where recipes are not isolated */
     bool by_tunnel;
     bool only_upgrade; /* the host is a worker; only upgrade its programs */
     bool no_smoke;     /* omit STEP_SMOKE */

@@ -86,11 +86,16 @@ static const char *enrol_script(const struct step_call *call, struct arena *aren
     const char *logs = *wanted->logs ? arena_print(arena, " --log-coordinator %s",
                                                    arena_shell_word(arena, wanted->logs))
                                      : "";
-    return arena_print(arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s%s",
-                       worker_function(call, arena), arena_shell_word(arena, wanted->coordinator),
-                       logs, arena_shell_word(arena, wanted->coordinator_key),
-                       arena_shell_word(arena, wanted->name),
-                       wanted->may_publish ? "--may-publish" : "--no-publish", slots, heavy);
+    const char *isolation =
+        wanted->isolation && *wanted->isolation
+            ? arena_print(arena, " --isolation %s", arena_shell_word(arena, wanted->isolation))
+            : "";
+    return arena_print(
+        arena, "%sw enrol --coordinator %s%s --coordinator-key %s --name %s %s%s%s%s%s",
+        worker_function(call, arena), arena_shell_word(arena, wanted->coordinator), logs,
+        arena_shell_word(arena, wanted->coordinator_key), arena_shell_word(arena, wanted->name),
+        wanted->may_publish ? "--may-publish" : "--no-publish", slots, heavy, isolation,
+        wanted->trust_recipes ? " --trust-recipes" : "");
 }
 
 static const char *doctor_script(const struct step_call *call, struct arena *arena)

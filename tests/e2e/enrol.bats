@@ -256,7 +256,7 @@ has_checkout() {
 	[ "$(farm_rows key list | jq -r '.[] | select(.name == "one") | .key')" = "$key" ]
 	wait_until 20 grep -q 'not enrolled here' "$FARM_HOME/log/worker-one.log"
 	touch "$gate"
-	"$bin/farm-worker" enrol --home "$top/anew" --name one \
+	"$bin/farm-worker" enrol --home "$top/anew" --name one --isolation none \
 		--coordinator "tcp://127.0.0.1:$control_port" \
 		--coordinator-key "@$FARM_HOME/keys/farmd.key.pub" >/dev/null
 	worker_home=$top/anew

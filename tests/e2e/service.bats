@@ -58,7 +58,7 @@ another_agent() {
 join_as() {
 	local token
 	token=$(farm token create --name "$2")
-	host_ssh "$1@alpha" "$farm_worker join --token $token --slots 2"
+	host_ssh "$1@alpha" "$farm_worker join --token $token --slots 2 --isolation none"
 	wait_until 30 workers_online 1
 	farm rebuild package=torchvision-python313-cpu-avx2 --detach
 	wait_until 30 stands_in running

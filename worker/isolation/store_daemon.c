@@ -2,18 +2,20 @@
 /* store_daemon.c - see store_daemon.h. */
 #include "worker/isolation/store_daemon.h"
 
+#include "proto/base/beneath.h"
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
 #include "worker/isolation/store.h"
 #include "worker/isolation/words.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MS_MAX = 20000, LOOK_AGAIN_NS = 1000000 };
+enum { LOG_BYTES = 4096, ANSWER_MS_MAX = 20000, LOOK_AGAIN_NS = 1000000 };
 
 /* The builders of a root daemon: a group of all users of the block but the first. */
 static int write_accounts(const struct isolation *isolation, const char *etc, struct arena *arena,
@@ -135,6 +137,23 @@ static int wait_for_answer(pid_t *pid, const char *path, struct err *err)
     return 0;
 }
 
+/* NIX/daemon.log, in a folder of trusted code. */
+static int open_log(const char *nix, struct err *err)
+{
+    int log;
+    enum beneath opened =
+        beneath_open(nix, "daemon.log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND, &log, err);
+    return opened == BENEATH_FOUND ? log : -1;
+}
+
+static void show_log(int log)
+{
+    char text[LOG_BYTES];
+    ssize_t size = pread(log, text, sizeof text, 0);
+    if (size > 0 && io_write_all(STDERR_FILENO, text, (size_t)size, NULL) < 0)
+        return; /* nobody reads the attempt's log */
+}
+
 static int daemon_start(const struct isolation *isolation, const struct store *store,
                         const char *folder, pid_t *pid, struct arena *arena, struct err *err)
 {
@@ -148,13 +167,20 @@ static int daemon_start(const struct isolation *isolation, const struct store *s
     unlink(path);
     daemon_words(isolation, store, folder, &argv);
     daemon_environment(isolation, folder, &environment);
+    /* Not in the attempt's log: each client that leaves is an error there. */
+    int said = open_log(nix, err);
     struct io_spawn spawn = {.argv = argv.items,
                              .environment = environment.items,
                              .stdin_fd = -1,
-                             .stdout_fd = STDERR_FILENO,
-                             .stderr_fd = STDERR_FILENO};
-    *pid = io_spawn(&spawn, err);
-    return *pid < 0 ? -1 : wait_for_answer(pid, path, err);
+                             .stdout_fd = said,
+                             .stderr_fd = said};
+    *pid = said < 0 ? -1 : io_spawn(&spawn, err);
+    int result = *pid < 0 ? -1 : wait_for_answer(pid, path, err);
+    if (result < 0 && said >= 0)
+        show_log(said);
+    if (said >= 0)
+        close(said);
+    return result;
 }
 
 int store_serve(const struct isolation *isolation, const char *folder, pid_t *pid,

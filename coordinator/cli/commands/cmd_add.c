@@ -78,6 +78,8 @@ static int fill_member(struct deploy_ui *ui, size_t index, const struct inventor
     member->wanted.run_as = host->run_as;
     member->wanted.slots = host->slots;
     member->wanted.may_publish = host->may_publish;
+    member->wanted.isolation = option_text(invocation, "isolation");
+    member->wanted.trust_recipes = option_given(invocation, "trust-recipes");
     member->wanted.by_tunnel = host->tunnel;
     member->wanted.no_smoke = option_given(invocation, "no-smoke");
     return 0;

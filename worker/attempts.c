@@ -230,12 +230,12 @@ void attempts_start_phase(struct attempts *attempts, const struct order *order, 
     struct supervisor_client *client;
     struct err err;
     entry->phase = phase;
-    if (is_first_of_recipe(order, phase) &&
-        isolation_assign(attempts->options.isolation, entry_path(attempts, entry, NULL), &err) < 0)
-        push_failed(attempts, entry, &err);
-    else if (phase_skip(order, phase, attempts->options.host))
+    bool is_placed =
+        !is_first_of_recipe(order, phase) ||
+        isolation_assign(attempts->options.isolation, entry_path(attempts, entry, NULL), &err) == 0;
+    if (is_placed && phase_skip(order, phase, attempts->options.host))
         push_ended(attempts, entry);
-    else if (begin_phase(attempts, entry, order, secret, &client, &err) < 0)
+    else if (!is_placed || begin_phase(attempts, entry, order, secret, &client, &err) < 0)
         push_failed(attempts, entry, &err);
     else
         supervisor_watch(attempts, entry, client);

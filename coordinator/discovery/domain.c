@@ -108,6 +108,20 @@ static void add_program(struct domain *domain, const char *path)
         add_read(domain, arena_text(&domain->arena, real_libraries));
 }
 
+/* A bundle's program finds its libraries by /proc/self/exe. */
+static bool is_bundled(const char *program)
+{
+    char real[PATH_MAX];
+    if (!realpath(program, real))
+        return false;
+    char *name = strrchr(real, '/');
+    *name = '\0';
+    struct arena arena = {0};
+    bool found = access(arena_print(&arena, "%s/../lib/%s", real, name + 1), F_OK) == 0;
+    arena_clear(&arena);
+    return found;
+}
+
 static void add_git(struct domain *domain, const char *path)
 {
     while (*path) {
@@ -133,7 +147,7 @@ static void list_entries(struct domain *domain, const char *path)
     add_read(domain, "/etc/alternatives");
     add(domain, SANDBOX_DEVICE, "/dev/null", "/dev/null");
     add(domain, SANDBOX_DEVICE, "/dev/urandom", "/dev/urandom");
-    if (SANITIZED)
+    if (SANITIZED || is_bundled(domain->argv[0]))
         add(domain, SANDBOX_PROC, "", "/proc");
     add_program(domain, domain->argv[0]);
     add_git(domain, path);

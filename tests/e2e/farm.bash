@@ -78,6 +78,7 @@ nix_own() {
 	cat >"$NIX_CONF_DIR/nix.conf" <<-EOT
 		build-users-group =
 		sandbox = false
+		extra-sandbox-paths = /bin /usr /lib? /lib32? /lib64?
 		substitute = false
 		substituters =
 		experimental-features = nix-command

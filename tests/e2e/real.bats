@@ -55,7 +55,7 @@ base64url() {
 begin() {
 	{
 		farm_make "file://$top/git/build-pytorch.git"
-		farm up
+		farm up --isolation none --trust-recipes # the stand-in is elsewhere
 		farm project add "file://$top/git/build-torchvision.git"
 		farm target add example --flox example --branches '*' "$@"
 		token | farm secret set example

@@ -597,10 +597,37 @@ static int open_pipes(int reports[2], int life[2], struct err *err)
     return 0;
 }
 
+static int run_stranger(struct making *making, char *const *argv, char *const *environment,
+                        int *status, struct err *err)
+{
+    const struct sandbox *sandbox = making->sandbox;
+    int reports[2] = {-1, -1}, life[2] = {-1, -1};
+    const char *failed = sandbox->become ? take_trees(making) : NULL;
+    if (failed)
+        return err_set(err, "cannot open %s: %s", failed, strerror(errno));
+    if (sandbox_become(sandbox, err) < 0 || enter_namespaces(sandbox, err) < 0 ||
+        open_pipes(reports, life, err) < 0)
+        return -1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    making->reports = reports[1];
+    making->life = life[0];
+    pid_t init = fork();
+    if (init < 0)
+        return err_set(err, "cannot start the sandbox: %s", strerror(errno));
+    if (init == 0) {
+        close(life[1]);
+        be_init(making, argv, environment);
+    }
+    close(reports[1]);
+    close(life[0]);
+    if (write(life[1], "g", 1) < 0) /* init is gone; its status tells more */
+        close(life[1]);
+    return read_reports(reports[0], init, status, err);
+}
+
 int sandbox_run(const struct sandbox *sandbox, char *const *argv, char *const *environment,
                 int *status, struct err *err)
 {
-    int reports[2], life[2];
     struct making making = {.sandbox = sandbox};
     if (sandbox->trusted) /* a signal ends the caller, and thereby the program */
         return run_trusted(sandbox, argv, environment, status, err);
@@ -608,25 +635,7 @@ int sandbox_run(const struct sandbox *sandbox, char *const *argv, char *const *e
         return err_set(err, "root inside would own root's files outside: name another user");
     block_signals();
     limit(RLIMIT_CORE, 0); /* the caller may end by the program's signal */
-    const char *failed = sandbox->become ? take_trees(&making) : NULL;
-    if (failed)
-        return err_set(err, "cannot open %s: %s", failed, strerror(errno));
-    if (sandbox_become(sandbox, err) < 0 || enter_namespaces(sandbox, err) < 0 ||
-        open_pipes(reports, life, err) < 0)
-        return -1;
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    making.reports = reports[1];
-    making.life = life[0];
-    pid_t init = fork();
-    if (init < 0)
-        return err_set(err, "cannot start the sandbox: %s", strerror(errno));
-    if (init == 0) {
-        close(life[1]);
-        be_init(&making, argv, environment);
-    }
-    close(reports[1]);
-    close(life[0]);
-    if (write(life[1], "g", 1) < 0) /* init is gone; its status tells more */
-        close(life[1]);
-    return read_reports(reports[0], init, status, err);
+    int result = run_stranger(&making, argv, environment, status, err);
+    free(making.trees);
+    return result;
 }

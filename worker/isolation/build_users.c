@@ -34,6 +34,19 @@ static bool overlaps(const struct build_users *users, uint64_t first, uint64_t c
     return first < (uint64_t)users->first + users->count && users->first < first + count;
 }
 
+/* "NUMBER:NUMBER" and nothing behind it. */
+static bool read_pair(const char *text, unsigned long long *first, unsigned long long *second)
+{
+    char *end;
+    errno = 0;
+    *first = strtoull(text, &end, 10);
+    if (end == text || *end != ':' || text[0] < '0' || text[0] > '9')
+        return false;
+    text = end + 1;
+    *second = strtoull(text, &end, 10);
+    return end != text && !*end && text[0] >= '0' && text[0] <= '9' && !errno;
+}
+
 /* A line of /etc/subuid is NAME:FIRST:COUNT. */
 static int check_subids(const struct build_users *users, const char *path, struct err *err)
 {
@@ -47,8 +60,7 @@ static int check_subids(const struct build_users *users, const char *path, struc
     for (rest = (char *)text.data; result == 0 && (line = strsep(&rest, "\n"));) {
         unsigned long long first, count;
         char *colon = strchr(line, ':');
-        if (colon && sscanf(colon + 1, "%llu:%llu", &first, &count) == 2 &&
-            overlaps(users, first, count))
+        if (colon && read_pair(colon + 1, &first, &count) && overlaps(users, first, count))
             result =
                 err_set(err, "the build users %u to %u are given away in %s: choose others",
                         (unsigned)users->first, (unsigned)users->first + users->count - 1, path);
@@ -71,11 +83,9 @@ static int check_accounts(const struct build_users *users, struct err *err)
 
 int build_users_parse(const char *text, struct build_users *out, struct err *err)
 {
-    unsigned long first, count;
-    char rest;
-    if (sscanf(text, "%lu:%lu%c", &first, &count, &rest) != 2 || first < ORDINARY_FIRST ||
-        count < BUILD_USERS_BLOCK || count > BUILD_USERS_BLOCK * LIMIT_SLOTS ||
-        first > INT32_MAX - count)
+    unsigned long long first, count;
+    if (!read_pair(text, &first, &count) || first < ORDINARY_FIRST || count < BUILD_USERS_BLOCK ||
+        count > BUILD_USERS_BLOCK * LIMIT_SLOTS || first > INT32_MAX - count)
         return err_set(err,
                        "build-users is FIRST:COUNT, for example " BUILD_USERS_DEFAULT
                        ", with a COUNT of %d to %d, not \"%s\"",
@@ -99,7 +109,6 @@ int build_users_parse(const char *text, struct build_users *out, struct err *err
 static bool has_user(const char *pid, uid_t first)
 {
     char path[64], text[1024];
-    unsigned ids[4];
     snprintf(path, sizeof path, "/proc/%.20s/status", pid);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
@@ -107,12 +116,13 @@ static bool has_user(const char *pid, uid_t first)
     ssize_t n = read(file, text, sizeof text - 1);
     close(file);
     text[n > 0 ? n : 0] = '\0';
-    const char *line = strstr(text, "\nUid:");
-    if (!line || sscanf(line, "\nUid: %u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
-        return false;
-    for (int i = 0; i < 4; i++)
-        if (ids[i] >= first && ids[i] < first + BUILD_USERS_BLOCK)
+    char *at = strstr(text, "\nUid:");
+    at = at ? at + strlen("\nUid:") : NULL;
+    for (int i = 0; at && i < 4; i++) {
+        unsigned long id = strtoul(at, &at, 10);
+        if (id >= first && id < first + BUILD_USERS_BLOCK)
             return true;
+    }
     return false;
 }
 

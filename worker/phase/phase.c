@@ -89,17 +89,19 @@ static int light_command(const char *home, const char *folder, const struct orde
 static int upkeep_command(const char *program, const char *home, const struct order *order,
                           struct texts *argv, struct err *err)
 {
-    unsigned long long keep;
-    char rest[16] = "";
-    if (sscanf(order->recipe.upkeep, "clean %llu %15s", &keep, rest) < 1 ||
-        (*rest && strcmp(rest, "dry-run") != 0))
+    static const char clean[] = "clean ";
+    const char *work = order->recipe.upkeep, *number = work + strlen(clean);
+    bool is_clean = strncmp(work, clean, strlen(clean)) == 0;
+    size_t digits = is_clean ? strspn(number, "0123456789") : 0;
+    const char *rest = is_clean ? number + digits : "";
+    if (!digits || (*rest && strcmp(rest, " dry-run") != 0))
         return err_set(err, "this worker does not know the work \"%s\"", order->recipe.upkeep);
     texts_add(argv, "%s", program);
     texts_add(argv, "clean");
     texts_add(argv, "--home");
     texts_add(argv, "%s", home);
     texts_add(argv, "--keep");
-    texts_add(argv, "%llu", keep);
+    texts_add(argv, "%.*s", (int)digits, number);
     if (*rest)
         texts_add(argv, "--dry-run");
     return 0;

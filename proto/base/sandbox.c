@@ -597,6 +597,19 @@ static int open_pipes(int reports[2], int life[2], struct err *err)
     return 0;
 }
 
+int sandbox_check(const struct sandbox *sandbox, struct err *err)
+{
+    char real[PATH_MAX];
+    for (size_t i = 0; i < sandbox->entries_count; i++) {
+        const struct sandbox_entry *entry = &sandbox->entries[i];
+        if (entry->kind != SANDBOX_WRITE || sandbox->trusted)
+            continue;
+        if (realpath(entry->from, real) && strcmp(real, entry->from) != 0)
+            return err_set(err, "%s leads through a link to %s", entry->from, real);
+    }
+    return 0;
+}
+
 static int run_stranger(struct making *making, char *const *argv, char *const *environment,
                         int *status, struct err *err)
 {
@@ -633,6 +646,8 @@ int sandbox_run(const struct sandbox *sandbox, char *const *argv, char *const *e
         return run_trusted(sandbox, argv, environment, status, err);
     if (!sandbox->become && geteuid() == 0)
         return err_set(err, "root inside would own root's files outside: name another user");
+    if (sandbox_check(sandbox, err) < 0)
+        return -1;
     block_signals();
     limit(RLIMIT_CORE, 0); /* the caller may end by the program's signal */
     int result = run_stranger(&making, argv, environment, status, err);

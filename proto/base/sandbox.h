@@ -64,6 +64,10 @@ struct sandbox {
  * *status is exit 127 or 126, as in a shell. Root must `become` somebody, unless `trusted`. */
 int sandbox_run(const struct sandbox *sandbox, char *const *argv, char *const *environment,
                 int *status, struct err *err);
+/* Whether strangers cannot have chosen what is shown: the `from` of a writable entry leads through
+ * no link, for a link in it may be a stranger's. sandbox_run asks itself; whoever starts bwrap asks
+ * here. 0, or -1 with err. */
+int sandbox_check(const struct sandbox *sandbox, struct err *err);
 /* The first part alone, for whoever starts bwrap: becomes the user if `become`, and drops all
  * capabilities. 0, or -1 with err. */
 int sandbox_become(const struct sandbox *sandbox, struct err *err);

@@ -304,7 +304,6 @@ begin() {
 		    command: |
 		      [ \$FARM_PACKAGE = attack ] || { echo >../home/neighbour; sleep 600; }
 		      bash ./attack build
-		      echo "\$PWD/.flox" >"\$FARM_OUTPUTS"
 		    heavy: false
 		    memory: 1M
 		    disk: 1M
@@ -385,6 +384,56 @@ all_got() {
 	ordinary
 	begin namespaces
 	nothing_got
+}
+
+# plants LEVEL: the build leaves links in all places that it can write and that the sandbox of its check
+# shows, to the worker's home; and names the worker's key as what it made.
+plants() {
+	repository_make
+	in_repository "rm .flox/pkgs/neighbour.nix; echo {} >.flox/pkgs/names.nix
+		printf '#!/bin/sh\necho looked; cat /tmp/worker.key /var/tmp/worker.key \$HOME/worker.key\n' >test-build.sh
+		chmod +x test-build.sh"
+	farm_make "$url"
+	farm_config <<-EOT
+		projects:
+		  - name: stranger
+		    url: $url
+		    builder: command
+		    command: |
+		      [ \$FARM_PACKAGE = attack ] || { echo $FARM_HOME/workers/one/worker.key >"\$FARM_OUTPUTS"; exit; }
+		      box=\$(dirname "\$HOME")
+		      for place in home tmp scratch roots ../tmp; do
+		        rm -rf "\$box/\$place"; ln -s $FARM_HOME/workers/one "\$box/\$place" || echo "kept \$place"
+		      done
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: auto
+		    system: $here-linux
+		    branches:
+		      - name: main
+	EOT
+	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
+	farm_up
+	isolation=$1 worker_up one --slots 1
+	wait_until 20 workers_online 1
+	farm rebuild package=attack || true
+	farm logs attack >"$top/said"
+	grep -qx looked "$top/said"
+	run ! grep -qF "$(grep -v '^#' "$FARM_HOME/workers/one/worker.key" | tail -n 1)" "$top/said"
+	run farm rebuild package=names
+	[ "$status" -eq 1 ]
+	says "which is not in the nix store"
+}
+
+@test "build users: what a build leaves for its check leads nowhere, and it names nothing but what it made" {
+	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
+	plants users
+}
+
+@test "an ordinary user's farm: what a build leaves for its check leads nowhere" {
+	ordinary
+	plants namespaces
 }
 
 @test "nix: without isolation its evaluations and builders get what they want: the control" {

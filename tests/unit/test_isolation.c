@@ -179,7 +179,7 @@ static void test_record(void **state)
     assert_string_equal(isolation.bwrap, host.bwrap);
     assert_string_equal(isolation.etc, home_path(place, "sandbox"));
     assert_int_equal(isolation.user, 0);
-    assert_int_equal(access(home_path(place, "attempts/1.2/box/tmp"), F_OK), 0);
+    assert_int_equal(access(home_path(place, "attempts/1.2/box/home"), F_OK), 0);
 }
 
 /* A record that says less than a whole one must not become a lower level. */

@@ -159,6 +159,24 @@ static void test_written_is_kept_and_links_are_not_followed(void **state)
     }
 }
 
+/* A link that a stranger left in the place of a writable folder would show what it leads to. */
+static void test_writable_link_is_refused(void **state)
+{
+    struct place *place = *state;
+    const char *secret = home_path(place, "secret"), *link = home_path(place, "link"), *said;
+    assert_int_equal(chmod(place->path, 0755), 0);
+    assert_int_equal(mkdir(secret, 0777), 0);
+    assert_int_equal(symlink(secret, link), 0);
+    for (int by = 0; by < makers(); by++) {
+        struct run run = begin(place, by), below = begin(place, by);
+        add_list(&run, (const char *const[]){"--bind", link, "/tmp", NULL});
+        assert_int_equal(shell(&run, "echo shown", &said), 71);
+        assert_non_null(strstr(said, "leads through a link"));
+        add_list(&below, (const char *const[]){"--bind", secret, "/tmp", NULL});
+        assert_int_equal(shell(&below, "echo shown", &said), 0);
+    }
+}
+
 /* What an earlier phase left where the list wants a folder, as below a /tmp of the attempt. */
 static void test_stranger_in_the_way(void **state)
 {
@@ -376,6 +394,7 @@ int main(void)
         TEST(test_only_the_list_is_present),
         TEST(test_read_only_is_read_only),
         TEST(test_written_is_kept_and_links_are_not_followed),
+        TEST(test_writable_link_is_refused),
         TEST(test_stranger_in_the_way),
         TEST(test_no_capability),
         TEST(test_user_without_groups),

@@ -133,6 +133,34 @@ void tools_paths(const char *text, struct arena *arena, const char ***paths, siz
     }
 }
 
+static bool is_in_store(const char *path)
+{
+    const char *set = getenv("NIX_STORE_DIR"), *store = set && *set ? set : "/nix/store";
+    size_t size = strlen(store);
+    return strncmp(path, store, size) == 0 && path[size] == '/' && !strstr(path, "/..");
+}
+
+/* What an isolated recipe names is handed to programs outside its sandbox, a publish command for
+ * one. It can have made paths of the store only. */
+static int check_outputs(const char *folder, struct product *product, struct arena *arena,
+                         struct err *err)
+{
+    struct isolation isolation;
+    if (isolation_read("", folder, &isolation, arena, err) < 0)
+        return -1;
+    for (size_t i = 0; isolation.level != ISOLATION_NONE && i < product->paths_count; i++) {
+        if (is_in_store(product->paths[i]))
+            continue;
+        err_set(err,
+                "$FARM_OUTPUTS names %s, which is not in the nix store: an isolated recipe "
+                "can make nothing else",
+                product->paths[i]);
+        product->paths_count = 0;
+        return -1;
+    }
+    return 0;
+}
+
 int tools_outputs(const char *folder, struct product *product, struct arena *arena, struct err *err)
 {
     struct buf text = {0};
@@ -143,7 +171,8 @@ int tools_outputs(const char *folder, struct product *product, struct arena *are
     if (found == BENEATH_FOUND && text.size)
         tools_paths((const char *)text.data, arena, &product->paths, &product->paths_count);
     buf_release(&text);
-    return is_refused ? err_prefix(err, "$FARM_OUTPUTS cannot be read") : 0;
+    return is_refused ? err_prefix(err, "$FARM_OUTPUTS cannot be read")
+                      : check_outputs(folder, product, arena, err);
 }
 
 /* Of FARM_PYTHON's version, or else any. */
@@ -158,12 +187,6 @@ static const char *find_python(const char *const *paths, size_t count, const cha
     return "";
 }
 
-static bool is_in_store(const struct product *product)
-{
-    const char *set = getenv("NIX_STORE_DIR"), *store = set && *set ? set : "/nix/store";
-    return product->paths_count && strncmp(product->paths[0], store, strlen(store)) == 0;
-}
-
 const char *tools_python(const struct product *product, const char *version, struct arena *arena)
 {
     struct texts argv = {.arena = arena};
@@ -175,7 +198,7 @@ const char *tools_python(const struct product *product, const char *version, str
     texts_add(&argv, "--requisites");
     for (size_t i = 0; i < product->paths_count; i++)
         texts_add(&argv, "%s", product->paths[i]);
-    if (is_in_store(product) && tool_exists("nix-store") &&
+    if (product->paths_count && is_in_store(product->paths[0]) && tool_exists("nix-store") &&
         tool_run(&(struct tool){.argv = argv.items, .output = &output}, NULL) == 0 && output.size)
         tools_paths((const char *)output.data, arena, &paths, &count);
     buf_release(&output);

@@ -25,7 +25,8 @@ void tools_paths(const char *text, struct arena *arena, const char ***paths, siz
  * without nix-store, where nothing collects garbage either. */
 int tools_hold(const struct phase_context *context, const struct product *product, struct err *err);
 /* Adds the paths that a command wrote to FOLDER/box/outputs ($FARM_OUTPUTS) to a product that has
- * none. -1 with err when the file is there and cannot be taken: too large, or no regular file. */
+ * none. -1 with err when the file is there and cannot be taken: too large, no regular
+ * file, or, of an isolated attempt, not only paths of the store. */
 int tools_outputs(const char *folder, struct product *product, struct arena *arena,
                   struct err *err);
 /* The Python interpreter that the product brings along: bin/python3 of a path in the closure of its

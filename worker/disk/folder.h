@@ -9,14 +9,18 @@
  *     PHASE.run        per phase: lock, identity of the supervisor, exit facts (run_file.h)
  *     worktree         text: path of the worktree that the checkout phase prepared. An attempt
  *                      that an older version began has a path below HOME/work
- *     box/checkout/    the attempt's own repository and worktree (workspace.h), removed when there
- *                      is a result
+ *     isolation        who the recipe's code runs as, written before the first phase (isolation.h)
+ *     sandbox          status of the newest sandbox (sandbox_command.h)
+ *     box/             what the recipe's code may write, removed when there is a result:
+ *       checkout/      the attempt's own repository and worktree (workspace.h)
+ *       home/, roots/  HOME; GC roots that it makes
+ *       scratch/       working folder of a build without checkout
+ *       outputs        command builder: paths that the command made, one per line
+ *     nix/             the phase's own nix-daemon (store_daemon.h)
  *     product          packed struct product, written by the build phase
- *     outputs          command builder: paths that the command made, one per line
  *     finding          publish phase, lines: began, already, rebuilt, unsure, ended (phase_main.c)
  *     roots/           GC roots of the product
- *     scratch/         working folder of a build without checkout
- *     tmp/             TMPDIR of the phases
+ *     tmp/             TMPDIR of the phases; /tmp of a sandbox
  *     result           packed struct item: the final one
  *
  * A restarted or upgraded worker reads this and continues. The contents are not trusted: a broken

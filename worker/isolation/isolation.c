@@ -82,8 +82,7 @@ static int make_owned(const char *path, uid_t user, struct err *err)
 
 static int make_box(const char *folder, uid_t user, struct err *err)
 {
-    static const char *const names[] = {"box",         "box/home",  "box/tmp",
-                                        "box/scratch", "box/roots", NULL};
+    static const char *const names[] = {"box", "box/home", "box/scratch", "box/roots", NULL};
     char path[PATH_MAX];
     for (size_t i = 0; names[i]; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -91,6 +90,15 @@ static int make_box(const char *folder, uid_t user, struct err *err)
             return -1;
     }
     return 0;
+}
+
+int isolation_make_temporary(const struct isolation *isolation, const char *folder, struct err *err)
+{
+    char path[PATH_MAX];
+    if (isolation->level == ISOLATION_NONE)
+        return 0;
+    snprintf(path, sizeof path, "%s/tmp", folder);
+    return io_remove_tree(path, err) < 0 ? -1 : make_owned(path, isolation->user, err);
 }
 
 int isolation_assign(const struct isolation_host *host, const char *folder, struct err *err)
@@ -178,7 +186,7 @@ static void add_temporary(const struct isolation_view *view, struct texts *argv)
 {
     for (int i = 0; i < 2; i++) {
         texts_add(argv, "--bind");
-        texts_add(argv, "%s/box/tmp", view->folder);
+        texts_add(argv, "%s/tmp", view->folder);
         texts_add(argv, i ? "/var/tmp" : "/tmp");
     }
 }

@@ -62,6 +62,10 @@ int isolation_assign(const struct isolation_host *host, const char *folder, stru
 /* Reads FOLDER/isolation. `home` is the worker's. */
 int isolation_read(const char *home, const char *folder, struct isolation *out, struct arena *arena,
                    struct err *err) __attribute__((warn_unused_result));
+/* Makes FOLDER/tmp anew, which is /tmp of the next sandbox. It is not in the box: a stranger could
+ * put a link in its place, and the next sandbox would show what that leads to. Nothing for NONE. */
+int isolation_make_temporary(const struct isolation *isolation, const char *folder, struct err *err)
+    __attribute__((warn_unused_result));
 /* Gives FOLDER/PATH and all below it, which trusted code made, to the attempt's user. Only before a
  * stranger ran: nobody else may have written there. */
 int isolation_give(const struct isolation *isolation, const char *folder, const char *path,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* isolation_host.c - which level works on this host, found by starting the real thing. */
 #include "proto/base/io.h"
+#include "proto/base/log.h"
 #include "worker/isolation/isolation.h"
 #include "worker/isolation/words.h"
 
@@ -89,11 +90,9 @@ static int try_level(const struct isolation_host *host, struct arena *arena, str
                                   .users = host->users.count ? BUILD_USERS_BLOCK : 0};
     struct texts argv = {.arena = arena};
     struct buf said = {0};
-    const char *tmp = arena_print(arena, "%s/box/tmp", folder);
-    if (io_make_folders(tmp, 0755, err) < 0)
+    if (io_make_folders(arena_print(arena, "%s/box", folder), 0755, err) < 0 ||
+        isolation_make_temporary(&isolation, folder, err) < 0)
         return -1;
-    if (isolation.user && lchown(tmp, isolation.user, isolation.user) < 0)
-        return err_set(err, "cannot give %s away: %s", tmp, strerror(errno));
     isolation_words(&isolation, &(struct isolation_view){.folder = folder, .socket_folder = ""},
                     &argv);
     texts_add(&argv, "true");
@@ -146,6 +145,28 @@ static int try_namespaces(struct isolation_host *host, struct arena *arena, stru
     return put_etc(host, arena, err) < 0 ? -1 : try_makers(host, arena, err);
 }
 
+/* ---- what worked before ---------------------------------------------------------------------- */
+
+/* HOME/sandbox/works: recipes were isolated here. A host on which that stops working takes no
+ * builds until its owner mends it or chooses `none`; strangers must not gain by it. */
+static const char *works_file(const char *home, struct arena *arena)
+{
+    return arena_print(arena, "%s/sandbox/works", home);
+}
+
+static bool has_worked(const char *home, struct arena *arena)
+{
+    return io_exists(works_file(home, arena));
+}
+
+static void note_that_it_works(const char *home, struct arena *arena)
+{
+    struct err err;
+    if (!has_worked(home, arena) &&
+        io_write_file(works_file(home, arena), "", 0, 0644, false, &err) < 0)
+        log_warn("%s", err.text);
+}
+
 /* ---- the choice ------------------------------------------------------------------------------ */
 
 void isolation_look(const char *choice, const char *build_users, const char *home,
@@ -169,9 +190,11 @@ void isolation_look(const char *choice, const char *build_users, const char *hom
         result = try_namespaces(out, arena, &err);
     else
         err_set(&err, "isolation is auto, users, namespaces or none, not \"%s\"", choice);
-    if (result == 0)
+    if (result == 0) {
+        note_that_it_works(home, arena);
         return;
+    }
     out->level = ISOLATION_NONE;
     out->why_not = arena_text(arena, err.text);
-    out->fails = !automatic && strcmp(choice, "none") != 0;
+    out->fails = strcmp(choice, "none") != 0 && (!automatic || has_worked(home, arena));
 }

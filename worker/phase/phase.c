@@ -70,7 +70,8 @@ static int light_command(const char *home, const char *folder, const struct orde
         .folder = folder, .working_folder = scratch, .socket_folder = ""};
     struct isolation isolation;
     if (isolation_read(home, folder, &isolation, argv->arena, err) < 0 ||
-        io_make_folders(scratch, 0755, err) < 0)
+        io_make_folders(scratch, 0755, err) < 0 ||
+        isolation_make_temporary(&isolation, folder, err) < 0)
         return -1;
     if (!isolation.supervisor) /* no record: it would run outside */
         return err_set(err, "%s has no record of its isolation", folder);

@@ -183,6 +183,10 @@ static int isolated_phase(struct phase_context *context, struct err *err,
 {
     pid_t daemon;
     unlink(arena_print(context->arena, "%s/sandbox", context->folder)); /* of the phase before */
+    if (isolation_make_temporary(context->isolation, context->folder, err) < 0) {
+        blame_host(context);
+        return -1;
+    }
     if (store_serve(context->isolation, context->folder, &daemon, &context->socket_folder,
                     context->arena, err) < 0) {
         store_stop(daemon);

@@ -227,12 +227,14 @@ static void become_stranger(const struct command *command)
     struct err err;
     if (!command->sandbox.become && geteuid() == 0)
         fail_to_start("root inside would own root's files outside: name another user");
+    if (sandbox_check(&command->sandbox, &err) < 0)
+        fail_to_start(err.text);
     if (sandbox_become(&command->sandbox, &err) < 0)
         fail_to_start(err.text);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     umask(022);
-    if (command->sandbox
-            .become) { /* the limit counts all processes of a user, and this one is new */
+    /* The limit counts all processes of a user, and this one is new. */
+    if (command->sandbox.become) {
         setrlimit(RLIMIT_NPROC, &(struct rlimit){LIMIT_SANDBOX_PROCESSES, LIMIT_SANDBOX_PROCESSES});
         sandbox_scope();
     }

@@ -403,7 +403,7 @@ plants() {
 		      [ \$FARM_PACKAGE = attack ] || { echo $FARM_HOME/workers/one/worker.key >"\$FARM_OUTPUTS"; exit; }
 		      box=\$(dirname "\$HOME")
 		      for place in home tmp scratch roots ../tmp; do
-		        rm -rf "\$box/\$place"; ln -s $FARM_HOME/workers/one "\$box/\$place" || echo "kept \$place"
+		        mv "\$box/\$place" "\$box/moved"; ln -s $FARM_HOME/workers/one "\$box/\$place"; rm -rf "\$box/moved"
 		      done
 		    heavy: false
 		    memory: 1M

@@ -403,7 +403,7 @@ plants() {
 		      [ \$FARM_PACKAGE = attack ] || { echo $FARM_HOME/workers/one/worker.key >"\$FARM_OUTPUTS"; exit; }
 		      box=\$(dirname "\$HOME")
 		      for place in home tmp scratch roots ../tmp; do
-		        mv "\$box/\$place" "\$box/moved"; ln -s $FARM_HOME/workers/one "\$box/\$place"; rm -rf "\$box/moved"
+		        mv "\$box/\$place" "\$box/\${place#../}.moved"; ln -s $FARM_HOME/workers/one "\$box/\$place" || echo "kept \$place"
 		      done
 		    heavy: false
 		    memory: 1M

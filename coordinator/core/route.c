@@ -21,7 +21,8 @@ static const char *lack_text(enum fit fit, const struct want *want, struct arena
         return arena_print(arena, "runs %s, and the check is required: `farm worker add` adds one",
                            *item->variant.gpu ? item->variant.gpu : item->variant.isa);
     if (fit == FIT_PUBLISH)
-        return "may publish: `farm worker set NAME publish=yes` allows one";
+        return "may publish: `farm worker set NAME publish=yes` allows one, and `farm worker list` "
+               "says what keeps one from it";
     if (fit == FIT_MEMORY_TOTAL)
         return arena_print(arena, "has the %.1f GiB of memory that the job needs",
                            (double)item->needs.memory_bytes / (double)((uint64_t)1 << 30));

@@ -11,7 +11,7 @@
  *
  * The words of the list and of `farm-supervisor sandbox` are those of bwrap(1), which can take its
  * place. Needs Linux 5.12 (mount_setattr) and user namespaces; does not work under qemu-user.
- * Measured: 0.7 to 1.3 ms a start; bwrap takes 6.
+ * What a start costs: tests/bench/bench_sandbox.
  */
 #ifndef FARM_BASE_SANDBOX_H
 #define FARM_BASE_SANDBOX_H

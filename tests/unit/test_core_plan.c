@@ -617,7 +617,8 @@ static void without_a_host_that_may_publish_the_other_run_goes_on(void **state)
     assert_int_equal(job_of(h, 2).state, JOB_READY); /* on its own: it waits for a publisher */
     assert_int_equal(job_of(h, 2).joins, 0);
     assert_string_equal(wait_of(h, 2), "no worker for x86_64-linux may publish: `farm worker set "
-                                       "NAME publish=yes` allows one");
+                                       "NAME publish=yes` allows one, and `farm worker list` says "
+                                       "what keeps one from it");
     assert_int_equal(job_of(h, 1).state, JOB_LEASED);
     assert_int_equal(job_of(h, 1).worker, 2);
     history_do(h, "enrol w3 publish\nhello w3 x86_64-linux publish");

@@ -26,8 +26,9 @@ static bool slot_free(const struct agent *agent, bool heavy)
 static const char *order_refusal(const struct agent *agent, const struct order *order)
 {
     if (order_publishes(order))
-        return agent->host.may_publish ? NULL
-                                       : "this worker may not publish: start it with --may-publish";
+        return agent->host.may_publish
+                   ? NULL
+                   : "this worker may not publish: `farm-worker doctor` on its host says why";
     if (agent->host.problem[0] != '\0')
         return agent->host.problem;
     return slot_free(agent, order->needs.heavy) ? NULL : "no free slot";

@@ -428,18 +428,26 @@ int options_read(int argc, char **argv, int command, struct worker_options *opti
     return command & OPTIONS_RUN ? check_needed(options, err) : 0;
 }
 
+static bool may_publish_at(const struct worker_options *options, enum isolation_level level)
+{
+    return options->may_publish &&
+           (level != ISOLATION_NONE || options->trust_recipes || !*options->isolation);
+}
+
 void options_isolation(const struct worker_options *options, struct isolation_host *out,
                        struct arena *arena)
 {
     isolation_look(options->isolation, options->build_users, options->home, options->supervisor,
                    out, arena);
+    if (options->may_publish && !may_publish_at(options, out->level))
+        out->why_not =
+            arena_print(arena, "%s; it publishes when that is mended, or with `trust-recipes yes`",
+                        out->why_not);
 }
 
 struct probe_limits options_probe_limits(const struct worker_options *options,
                                          const struct isolation_host *isolation)
 {
-    bool may_publish = options->may_publish && (isolation->level != ISOLATION_NONE ||
-                                                options->trust_recipes || !*options->isolation);
     return (struct probe_limits){.isolation = isolation->level,
                                  .isolation_why = isolation->why_not,
                                  .isolation_fails = isolation->fails,
@@ -447,7 +455,7 @@ struct probe_limits options_probe_limits(const struct worker_options *options,
                                  .slots = (uint32_t)options->slots,
                                  .heavy_slots = (uint32_t)options->heavy,
                                  .memory_bytes = options->memory_bytes,
-                                 .may_publish = may_publish,
+                                 .may_publish = may_publish_at(options, isolation->level),
                                  .emulate = options->emulate,
                                  .nix_store = ""};
 }

@@ -66,8 +66,8 @@ static const char *remark_text(struct arena *arena, const json_t *worker)
     if (!strcmp(json_get_text(worker, "state", ""), "offline"))
         return arena_print(arena, "last heard from %s ago", format_duration(arena, silent_ms));
     if (!strcmp(json_get_text(worker, "isolation", ""), "none"))
-        return json_get_flag(worker, "may_publish") ? "publishes, and recipes are not isolated"
-                                                    : "recipes are not isolated";
+        return arena_print(arena, "recipes are not isolated: %s",
+                           json_get_text(worker, "isolation_why", ""));
     return "";
 }
 

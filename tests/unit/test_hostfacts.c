@@ -82,6 +82,21 @@ static void the_daemon_is_nobodys_child(void **state)
     assert_int_equal(daemon.start_time, 300);
 }
 
+/* Their ends are no restart, and their counters nobody else's evidence. */
+static void what_an_attempt_runs_is_not_the_hosts(void **state)
+{
+    struct place *place = *state;
+    host(place,
+         "process 30 nix-daemon 1 100 \"$v2\"; put proc/30/environ 'A=1\\0FARM_ATTEMPT=/x\\0'\n"
+         "process 31 nix-daemon 1 101 \"$v2\"; put proc/31/environ 'FARM_ATTEMPT=/x\\0A=1\\0'\n"
+         "process 32 nix-daemon 1 102 \"$v2\"; put proc/32/status "
+         "'Name:\\tx\\nNSpid:\\t32\\t2\\nA:\\t1\\n'");
+    assert_int_equal(look(place).pid, 0);
+    host(place, "process 40 nix-daemon 1 300 \"$v2\"; put proc/40/environ 'NOT_FARM_ATTEMPT=1\\0'\n"
+                "put proc/40/status 'Name:\\tx\\nNSpid:\\t40\\nA:\\t1\\n'");
+    assert_int_equal(look(place).pid, 40);
+}
+
 static void its_counter_is_found_in(struct place *place, const char *layout, const char *later)
 {
     host(place, layout);
@@ -237,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_PLACE(a_host_without_the_daemon_says_nothing),
         IN_A_PLACE(the_daemon_is_nobodys_child),
+        IN_A_PLACE(what_an_attempt_runs_is_not_the_hosts),
         IN_A_PLACE(v2_tells_in_memory_events),
         IN_A_PLACE(v1_tells_in_memory_oom_control),
         IN_A_PLACE(a_hybrid_host_has_memory_in_v1),

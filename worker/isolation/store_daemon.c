@@ -7,6 +7,7 @@
 #include "proto/base/io.h"
 #include "worker/isolation/store.h"
 #include "worker/isolation/words.h"
+#include "worker/process/tree.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -64,7 +65,7 @@ static void daemon_environment(const struct isolation *isolation, const char *fo
               "sandbox = true\nsandbox-fallback = false\n"
               "build-users-group = %s\n",
               config ? config : "", isolation->level == ISOLATION_USERS ? "farm-builders" : "");
-    texts_set(environment, "FARM_ATTEMPT", "%s", folder);
+    texts_set(environment, ATTEMPT_MARK, "%s", folder);
 }
 
 static void add_etc(struct texts *argv, const char *etc)

@@ -11,20 +11,26 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_ROOM = 4400, TEXT_ROOM = 4096, DAEMONS_MAX = 256 };
+enum { PATH_ROOM = 4400, TEXT_ROOM = 4096, ENVIRONMENT_ROOM = 1 << 16, DAEMONS_MAX = 256 };
 
-/* The beginning of a file below the root, NUL-terminated; false when there is none. */
-static bool read_below(const char *root, const char *path, char *out, size_t size)
+/* The beginning of a file below the root and a NUL. Returns its size, at most `size` - 1; 0 or less
+ * when there is none. */
+static ssize_t read_bytes_below(const char *root, const char *path, char *out, size_t size)
 {
     char full[PATH_ROOM];
     snprintf(full, sizeof full, "%s/%s", root, path);
     int file = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (file < 0)
-        return false;
+        return -1;
     ssize_t n = read(file, out, size - 1);
     close(file);
     out[n > 0 ? n : 0] = '\0';
-    return n > 0;
+    return n;
+}
+
+static bool read_below(const char *root, const char *path, char *out, size_t size)
+{
+    return read_bytes_below(root, path, out, size) > 0;
 }
 
 /* ---- which process it is ------------------------------------------------------------------- */
@@ -33,6 +39,30 @@ struct daemon {
     pid_t pid, parent;
     unsigned long long start_time;
 };
+
+/* A process of a sandbox has a number in more than one PID namespace ("NSpid:\t812\t7"). */
+static bool is_in_sandbox(const char *root, pid_t pid)
+{
+    char path[40], text[TEXT_ROOM];
+    snprintf(path, sizeof path, "proc/%d/status", pid);
+    if (!read_below(root, path, text, sizeof text))
+        return false;
+    const char *numbers = strstr(text, "\nNSpid:\t");
+    return numbers && strcspn(numbers + strlen("\nNSpid:\t"), "\t") <
+                          strcspn(numbers + strlen("\nNSpid:\t"), "\n");
+}
+
+/* An attempt's own daemon (isolation/store_daemon.h) ends with its phase. The environment of the
+ * host's daemon is often unreadable, as that of root's processes is for others. */
+static bool is_of_attempt(const char *root, pid_t pid)
+{
+    char path[40], text[ENVIRONMENT_ROOM];
+    snprintf(path, sizeof path, "proc/%d/environ", pid);
+    ssize_t size = read_bytes_below(root, path, text, sizeof text);
+    static const char mark[] = "\0" ATTEMPT_MARK "=";
+    return size > 0 && (strncmp(text, mark + 1, sizeof mark - 2) == 0 ||
+                        memmem(text, (size_t)size, mark, sizeof mark - 1));
+}
 
 /* Reads parent and start time, fields 4 and 22 of /proc/PID/stat. They follow the name, which may
  * contain any characters. */
@@ -44,6 +74,8 @@ static bool read_daemon(const char *root, pid_t pid, struct daemon *out)
         return false;
     snprintf(path, sizeof path, "proc/%d/stat", pid);
     if (!read_below(root, path, text, sizeof text))
+        return false;
+    if (is_in_sandbox(root, pid) || is_of_attempt(root, pid))
         return false;
     char *at = strrchr(text, ')');
     *out = (struct daemon){.pid = pid};

@@ -12,7 +12,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The state of nix-daemon at one moment. */
+/* The state of the host's nix-daemon at one moment. Neither the daemon of an attempt nor a process
+ * of that name in a sandbox is the host's. */
 struct daemon_look {
     pid_t pid;                     /* 0: no daemon runs */
     unsigned long long start_time; /* clock ticks since boot */

@@ -73,8 +73,8 @@ static void export_secret(struct phase_run *run)
 
 void run_command_mark(struct phase_run *run)
 {
-    snprintf(run->marker, sizeof run->marker, "FARM_ATTEMPT=%s", run->options.folder);
-    export_text(run, "FARM_ATTEMPT", run->options.folder);
+    snprintf(run->marker, sizeof run->marker, ATTEMPT_MARK "=%s", run->options.folder);
+    export_text(run, ATTEMPT_MARK, run->options.folder);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */

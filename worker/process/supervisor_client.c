@@ -119,9 +119,9 @@ static void make_environment(struct words *words, const struct supervisor_client
     const char *const *given =
         start->environment ? start->environment : (const char *const *)environ;
     for (; *given; given++)
-        if (strncmp(*given, "FARM_ATTEMPT=", 13) != 0)
+        if (strncmp(*given, ATTEMPT_MARK "=", sizeof ATTEMPT_MARK) != 0)
             add_word(words, *given);
-    add_word(words, arena_print(arena, "FARM_ATTEMPT=%s", start->folder));
+    add_word(words, arena_print(arena, ATTEMPT_MARK "=%s", start->folder));
     add_word(words, NULL);
 }
 
@@ -253,7 +253,7 @@ uint64_t supervisor_client_log_from(const char *folder, enum phase phase)
 static size_t kill_rest(const char *folder, const struct run_file *run_file, bool this_boot)
 {
     char marker[PATH_MAX + 16];
-    snprintf(marker, sizeof marker, "FARM_ATTEMPT=%s", folder);
+    snprintf(marker, sizeof marker, ATTEMPT_MARK "=%s", folder);
     struct tree_wish wish = {.marker = marker};
     if (this_boot) {
         unsigned long long leader = tree_start_time(run_file->id.pid);

@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* In the environment of all processes of an attempt: its folder. */
+#define ATTEMPT_MARK "FARM_ATTEMPT"
+
 struct tree_wish {
     pid_t root;    /* the descendants of this process, without itself; 0: none */
     pid_t session; /* members of this session; 0: none */

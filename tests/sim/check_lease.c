@@ -166,9 +166,11 @@ static bool has_result(const struct facts *facts, const struct fact_job *job)
 
 static bool somebody_could(const struct facts *facts, const struct fact_job *job)
 {
+    const char *only = facts_run(facts, job->run)->options.worker;
     for (size_t i = 0; i < facts->worker_room; i++) {
         const struct fact_worker *worker = facts_worker(facts, i);
         if (worker && worker->joined && !worker->removed &&
+            (!*only || strcmp(worker->name, only) == 0) &&
             strcmp(worker->capabilities.systems[0], job->item.variant.system) == 0 &&
             (!job->item.needs.heavy || worker->capabilities.heavy_slots) &&
             (!job->publishes || worker->capabilities.may_publish))

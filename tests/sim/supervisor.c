@@ -347,7 +347,8 @@ void supervisor_begin(struct host *host, struct folder *folder, enum phase phase
     run->ends_ms = world->now_ms + duration_ms(world, run, phase);
     run->log_bytes = roll(world, run, world->swarm.log_most_bytes + 1);
     run->facts.memory_peak = roll(world, run, 4) << 30;
-    run->tampers = draw_permille(world, CHANCE_TAMPER, run->chance, world->swarm.tamper_permille);
+    run->tampers = !is_probe(folder) && /* the farm's own command */
+                   draw_permille(world, CHANCE_TAMPER, run->chance, world->swarm.tamper_permille);
     run->facts.free_bytes = host->disk_full ? 0 : (uint64_t)100 << 30;
     TRACE(world, "host %zu %s of %s begins", host->index, phase_names[phase],
           token_text(folder->token));

@@ -20,12 +20,9 @@ static void fill_log(unsigned char *data, size_t size)
     static const char *const words[] = {"gcc -O2 -c src/kernel_", ".cu -o build/obj_",
                                         " -Iinclude\n",
                                         "[ 42%] Building CUDA object lib/CMakeFiles/"};
-    for (size_t at = 0, i = 0; at < size; i++) {
-        const char *word = words[i % 4];
-        size_t length = strlen(word) < size - at ? strlen(word) : size - at;
-        memcpy(data + at, word, length);
-        at += length;
-    }
+    for (size_t at = 0, i = 0; at < size; i++)
+        for (const char *word = words[i % 4]; *word && at < size; word++)
+            data[at++] = (unsigned char)*word;
 }
 
 static void fill_random(unsigned char *data, size_t size, const char *letters)

@@ -2,6 +2,7 @@
 /* lfs.c - see lfs.h. */
 #include "proto/lfs.h"
 #include "proto/base/hex.h"
+#include "proto/git_url.h"
 #include "proto/limits.h"
 
 #include <stdbool.h>
@@ -72,47 +73,10 @@ enum lfs_kind lfs_read_pointer(struct bytes text, struct lfs_pointer *out)
 
 /* ---- the server --------------------------------------------------------------------------- */
 
-static const char *endpoint_of(const char *host, size_t host_size, const char *path,
-                               struct arena *arena)
-{
-    path += strspn(path, "/");
-    size_t size = strlen(path);
-    while (size && path[size - 1] == '/')
-        size--;
-    if (!host_size || !size)
-        return NULL;
-    bool named = size > 4 && strncmp(path + size - 4, ".git", 4) == 0;
-    return arena_print(arena, "https://%.*s/%.*s%s/info/lfs", (int)host_size, host, (int)size, path,
-                       named ? "" : ".git");
-}
-
-/* The host after USER:PASSWORD@, of which it may have several '@'. */
-static const char *host_of(const char *authority, size_t *size)
-{
-    const char *host = authority;
-    for (size_t i = 0; i < *size; i++)
-        if (authority[i] == '@')
-            host = authority + i + 1;
-    *size -= (size_t)(host - authority);
-    return host;
-}
-
 const char *lfs_endpoint(const char *url, struct arena *arena)
 {
-    bool https = strncmp(url, "https://", 8) == 0, ssh = strncmp(url, "ssh://", 6) == 0;
-    const char *authority = url + (https ? 8 : ssh ? 6 : 0);
-    size_t size = strcspn(authority, "/");
-    if (strlen(url) > LIMIT_TEXT_BYTES || (!https && !ssh && strstr(url, "://")))
-        return NULL;
-    const char *path = authority + size;
-    if (!https && !ssh) { /* scp's form: a colon before the first slash */
-        size = strcspn(url, ":/");
-        if (url[size] != ':')
-            return NULL;
-        path = url + size + 1;
-    }
-    const char *host = host_of(authority, &size);
-    if (ssh && *host != '[') /* the port is sshd's */
-        size = strcspn(host, ":") < size ? strcspn(host, ":") : size;
-    return endpoint_of(host, size, path, arena);
+    const char *repository = git_url_public(url, arena);
+    size_t size = repository ? strlen(repository) : 0;
+    bool named = size > 4 && strcmp(repository + size - 4, ".git") == 0;
+    return repository ? arena_print(arena, "%s%s/info/lfs", repository, named ? "" : ".git") : NULL;
 }

@@ -26,9 +26,8 @@ enum lfs_kind {
  * LFS_BROKEN: its contents would have to go through programs of the repository's author. */
 enum lfs_kind lfs_read_pointer(struct bytes text, struct lfs_pointer *out);
 
-/* The URL of the LFS server of a repository, https://HOST/PATH.git/info/lfs, in the arena. Accepts
- * https://, ssh:// and USER@HOST:PATH, and leaves out user names and passwords; NULL for all
- * others. */
+/* The URL of the LFS server of a repository, https://HOST/PATH.git/info/lfs, in the arena; NULL
+ * where git_url_public has none. */
 const char *lfs_endpoint(const char *url, struct arena *arena);
 
 #endif

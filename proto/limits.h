@@ -108,6 +108,14 @@
 #define LIMIT_LFS_BATCH 100
 /* The answer to that: a signed URL has 1 to 2 kB. */
 #define LIMIT_LFS_ANSWER_BYTES (1u << 20)
+/* Submodules of one commit, those of submodules included: PyTorch has about 60. */
+#define LIMIT_MODULES 256
+/* How deep they may lie in each other. */
+#define LIMIT_MODULES_DEPTH 8
+/* The list of their files: 100 bytes for each of 600,000; Linux has 90,000. */
+#define LIMIT_MODULES_LIST_BYTES (64u << 20)
+/* What a server's packs of one checkout may have together, and the files made of them. */
+#define LIMIT_MODULES_BYTES (8ull << 30)
 /* Redirects after each other: a renamed repository, then its storage, then a region. */
 #define LIMIT_REDIRECTS 5
 /* A check phase: it runs the product and builds nothing. */

@@ -127,6 +127,24 @@ static const char *pointer_problem(enum builder builder, bool fetches_lfs, const
     return "";
 }
 
+/* Why a worker will not fetch the submodule; "" if it tries. */
+static const char *module_problem(enum builder builder, const struct tree *tree, const char *path,
+                                  struct arena *arena)
+{
+    if (builder == BUILDER_FLOX)
+        return arena_print(arena,
+                           "%.200s is a submodule, and flox builds and publishes from git, which "
+                           "does not have its files: commit them, or have the recipe fetch them by "
+                           "hash",
+                           path);
+    if (!tree_find(tree, ".gitmodules"))
+        return arena_print(arena,
+                           "%.200s is a submodule, and the commit has no .gitmodules that says "
+                           "where it is: add it, or remove the submodule",
+                           path);
+    return "";
+}
+
 int elsewhere_find(const struct git *git, enum builder builder, bool fetches_lfs,
                    const struct tree *tree, const char **problem, struct arena *arena,
                    struct err *err)
@@ -135,10 +153,7 @@ int elsewhere_find(const struct git *git, enum builder builder, bool fetches_lfs
     *problem = "";
     for (size_t i = 0; i < tree->count && !**problem; i++)
         if (tree->entries[i].kind == GIT_MODULE)
-            *problem = arena_print(arena,
-                                   "%.200s is a submodule, which the farm does not fetch: have the "
-                                   "recipe fetch it, or commit its files",
-                                   tree->entries[i].path);
+            *problem = module_problem(builder, tree, tree->entries[i].path, arena);
     if (**problem)
         return 0;
     int result = find_pointer(git, tree, &search, err);

@@ -3,9 +3,9 @@
  * kept by git-lfs. Private to coordinator/discovery.
  *
  * A worker's checkout would have an empty folder, or a pointer of three lines, in their place; what
- * is built from that is not what its author means. Submodules are not fetched. Files of git-lfs are
- * fetched by the worker (worker/disk/lfs.h), except for flox, which builds and publishes from git
- * itself. A branch with what will not be fetched is refused before anything is built. */
+ * is built from that is not what its author means. The worker fetches both (worker/disk/lfs.h,
+ * submodules.h), except for flox, which builds and publishes from git itself. A branch with what
+ * will not be fetched is refused before anything is built. */
 #ifndef FARM_DISCOVERY_ELSEWHERE_H
 #define FARM_DISCOVERY_ELSEWHERE_H
 

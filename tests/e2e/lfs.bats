@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Files that git-lfs keeps: fetched without credentials, over https, from public addresses only. The
+# Files that git-lfs keeps, and submodules: fetched without credentials, over https, from public addresses only. The
 # farm and the server have hosts of their own, the server's with a public address that exists only
 # there. What must not be asked is there, too, and would answer: the server's private address, and
 # the farm's own loopback.
@@ -231,4 +231,121 @@ fails_with() {
 	started
 	fails_with network "git-lfs server: $public: curl: (60)"
 	[ "$(asked "$top/far" "info/lfs")" -eq 0 ]
+}
+
+# module NAME: a repository at the server with a file that says its name; the commit is printed.
+module() {
+	local at=$top/$1
+	git init --quiet --initial-branch main "$at"
+	echo "the files of $1" >"$at/file"
+	module_push "$1"
+}
+
+module_push() {
+	local at=$top/$1
+	git -C "$at" add --all
+	git -C "$at" commit --quiet --message "A commit"
+	[ -e "$top/far/git/$1.git" ] || git init --quiet --bare "$top/far/git/$1.git"
+	git -C "$at" push --quiet --force "$top/far/git/$1.git" main
+	git --git-dir "$top/far/git/$1.git" symbolic-ref HEAD refs/heads/main
+	git -C "$at" rev-parse HEAD
+}
+
+# submodule PATH URL COMMIT: in the repository of the working folder.
+submodule() {
+	git config --file .gitmodules "submodule.the $1.path" "$1"
+	git config --file .gitmodules "submodule.the $1.url" "$2"
+	git update-index --add --cacheinfo "160000,$3,$1"
+	git add .gitmodules
+	git commit --quiet --message "With a submodule"
+}
+
+push() { git push --quiet --force "$top/far/git/vision.git" main; }
+
+@test "submodules are there, fetched once and without credentials, and so are those in them" {
+	inner=$(module inner)
+	outer=$(module outer)
+	cd "$top/outer"
+	submodule deep/in ../inner.git "$inner"
+	outer=$(git rev-parse HEAD)
+	git push --quiet "$top/far/git/outer.git" main
+	cd "$top/work"
+	submodule third_party/outer "https://$public:8443/outer.git" "$outer"
+	push
+	attempts_max=1 farm_project \
+		"cd third_party/outer; cat file deep/in/file >$top/got; find . -name .git >>$top/got" "system: $here-linux"
+	farm_up
+	worker_up one
+	wait_until 30 workers_online 1
+	farm rebuild
+	ended_as "1 ok, 0 failed, 0 published"
+	[ "$(cat "$top/got")" = $'the files of outer\nthe files of inner' ]
+	run ! grep -E 'Authorization|Cookie' "$top/far/log"
+	first=$(asked "$top/far" "GET /outer.git/info/refs")
+	[ "$first" -gt 0 ]
+	farm rebuild --force
+	[ "$(asked "$top/far" "GET /outer.git/info/refs")" -eq "$first" ]
+	# flox takes files from git, which does not have them.
+	builder=flox farm_project "" "system: $here-linux"
+	run farm plan
+	says "third_party/outer is a submodule, and flox builds and publishes from git"
+}
+
+@test "a submodule is fetched from public places only, also after a redirect" {
+	outer=$(module outer)
+	mkdir -p "$top/near/git"
+	cp -r "$top/far/git/outer.git" "$top/near/git/outer.git"
+	submodule sub "https://$public:8443/old.git" "$outer"
+	push
+	mkdir -p "$top/far/git/old.git"
+	echo "https://$public:8443/outer.git" >"$top/far/git/old.git/moved"
+	attempts_max=1 farm_project "cat sub/file >$top/got" "system: $here-linux"
+	farm_up
+	worker_up one
+	wait_until 30 workers_online 1
+	farm rebuild
+	[ "$(cat "$top/got")" = "the files of outer" ]
+	rm -r "$top/got" "$FARM_HOME"/workers/*/clones
+	for place in https://127.0.0.1:8443 "https://${net_address[server]}:8443"; do
+		echo "$place/outer.git" >"$top/far/git/old.git/moved"
+		fails_with config "submodule: sub: after a redirect: "
+		[[ $(job_field "$package" detail) = *"which is no public address"* ]]
+	done
+	# The commit's own words.
+	for place in "https://127.0.0.1:8443/outer.git" "http://$public:8443/outer.git" "file://$top/outer" /etc; do
+		submodule sub "$place" "$outer"
+		push
+		fails_with config "submodule: sub: "
+	done
+	[ ! -s "$top/near/log" ]
+}
+
+@test "a submodule that is not what the commit names, or not for everybody, is refused" {
+	outer=$(module outer)
+	submodule sub "https://$public:8443/outer.git" 0123456789012345678901234567890123456789
+	push
+	started
+	fails_with config "submodule: sub: its server does not have commit 0123456789"
+	submodule sub "https://$public:8443/nowhere.git" "$outer"
+	push
+	fails_with config "submodule: sub: $public answers with HTTP 404"
+	cd "$top/outer"
+	echo '*.bin filter=lfs' >.gitattributes
+	pointer "$weights" >model.bin
+	git -c filter.lfs.clean=cat add --all
+	outer=$(module_push outer)
+	cd "$top/work"
+	submodule sub "https://$public:8443/outer.git" "$outer"
+	push
+	fails_with config "submodule: sub: model.bin of it is kept by git-lfs"
+	git config --file .gitmodules --remove-section "submodule.the sub"
+	git add .gitmodules
+	git commit --quiet --message "Without its place"
+	push
+	fails_with config "submodule: sub: .gitmodules does not say where it is"
+	git rm --quiet --force .gitmodules
+	git commit --quiet --message "Without places"
+	push
+	run farm plan
+	says "sub is a submodule, and the commit has no .gitmodules that says where it is"
 }

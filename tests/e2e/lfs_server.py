@@ -11,7 +11,8 @@ which need not be what the name says. FOLDER/mode says how downloads are answere
   more           with the object and more, of unknown length
   status N       with HTTP N
   nowhere        the batch names no URL
-and "batch N" answers the batch itself with HTTP N. FOLDER/log gets a line for each request: the
+A repository is moved, as FOLDER/git/NAME.git/moved says if it is there: its requests are redirected
+to that URL instead. And "batch N" answers the batch itself with HTTP N. FOLDER/log gets a line for each request: the
 address it came to, its method, its path, and the names of heads that have credentials.
 FOLDER/ready appears when it listens.
 """
@@ -86,6 +87,14 @@ class Server(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(200, {}, found.read_bytes())
 
+    def git(self, body):
+        name, _, rest = self.path.lstrip("/").partition("/")
+        moved = folder / "git" / name / "moved"
+        if moved.exists():
+            self.answer(301, {"Location": f"{moved.read_text(encoding='utf-8').strip()}/{rest}"})
+        else:
+            self.answer(*git_backend(self, body))
+
     def do_GET(self):
         self.note()
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -98,7 +107,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         elif self.path.startswith("/moved/"):
             self.answer(200, {}, (folder / "objects" / last).read_bytes())
         else:
-            self.answer(*git_backend(self, body))
+            self.git(body)
 
     do_POST = do_GET
 

@@ -755,7 +755,18 @@ static void what_git_does_not_have_is_refused(void **state)
     shell(rig, "cd work; git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),lib/sub; "
                "git commit -qm module; git push -q");
     ask_filter(rig, "");
-    assert_non_null(strstr(rig->answer.items[0].problem, "lib/sub is a submodule"));
+    assert_non_null(strstr(rig->answer.items[0].problem, "lib/sub is a submodule, and the commit "
+                                                         "has no .gitmodules"));
+    /* Workers fetch these, too. */
+    shell(rig, "cd work; git config -f .gitmodules submodule.a.path lib/sub; git config -f "
+               ".gitmodules submodule.a.url https://git.example/x; git add .gitmodules; "
+               "git commit -qm place; git push -q");
+    ask_filter(rig, "");
+    assert_string_equal(rig->answer.items[0].problem, "");
+    configure(rig, url, "    branches: [{name: main}]\n");
+    ask_filter(rig, "");
+    assert_non_null(strstr(rig->answer.items[0].problem,
+                           "lib/sub is a submodule, and flox builds and publishes from git"));
 }
 
 /* What ssh and servers say before git's general last words. */

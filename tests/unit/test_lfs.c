@@ -3,6 +3,7 @@
  * The server and redirects are tests/e2e/lfs.bats. */
 #include "proto/base/hex.h"
 #include "proto/base/io.h"
+#include "proto/git_url.h"
 #include "proto/lfs.h"
 #include "tests/unit/folders.h"
 #include "worker/disk/lfs.h"
@@ -105,6 +106,35 @@ static void the_server_follows_from_the_url(void **state)
         if (strcmp(found, wanted ? wanted : "none") != 0)
             fail_msg("%s: %s", rows[i][0], found);
     }
+    arena_clear(&arena);
+}
+
+static void a_submodule_is_where_its_url_or_its_parent_says(void **state)
+{
+    static const char parent[] = "https://git.example/org/top.git";
+    static const char *const rows[][2] = {
+        {"https://other.example/a.git", "https://other.example/a.git"},
+        {"git@other.example:a/b.git", "https://other.example/a/b.git"},
+        {"../sub.git", "https://git.example/org/sub.git"},
+        {"./sub", "https://git.example/org/top.git/sub"},
+        {"../../x/./sub", "https://git.example/x/./sub"},
+        {"../../../sub", NULL},
+        {"../../../../evil.example/sub", NULL},
+        {"http://other.example/a", NULL},
+        {"file:///etc", NULL},
+        {"/etc", NULL},
+        {"--upload-pack=x", NULL},
+        {"", NULL},
+    };
+    struct arena arena = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *url = git_url_submodule(parent, rows[i][0], &arena);
+        const char *found = url ? url : "none", *wanted = rows[i][1];
+        if (strcmp(found, wanted ? wanted : "none") != 0)
+            fail_msg("%s: %s", rows[i][0], found);
+    }
+    assert_null(git_url_submodule("", "../sub", &arena)); /* a parent that nobody else can read */
     arena_clear(&arena);
 }
 
@@ -512,6 +542,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pointer_is_read_or_refused),
         cmocka_unit_test(the_server_follows_from_the_url),
+        cmocka_unit_test(a_submodule_is_where_its_url_or_its_parent_says),
         cmocka_unit_test(only_public_addresses_are_public),
         cmocka_unit_test(only_plain_https_urls_are_fetched),
         cmocka_unit_test(a_server_in_a_private_network_is_not_asked),

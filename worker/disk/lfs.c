@@ -119,11 +119,6 @@ static int find_files(struct restoring *all, struct err *err)
     int result = code < 0 ? -1 : 0;
     if (code > 0)
         result = err_set(err, "cannot list the files of git-lfs: git exited with status %d", code);
-    else if (listing.size > LIMIT_CONTROL_FRAME_BYTES / 2) /* tool.c cuts at the whole of it */
-        result = err_set(err,
-                         "git-lfs: a checkout may have %d files of git-lfs, and this one has "
-                         "more: have the recipe fetch them",
-                         LIMIT_LFS_FILES);
     all->files = arena_new(all->arena, LIMIT_LFS_FILES * sizeof *all->files);
     if (result == 0)
         result = take_listing(all, &listing, err);

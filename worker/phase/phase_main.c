@@ -10,6 +10,7 @@
 #include "worker/builders/tools.h"
 #include "worker/disk/folder.h"
 #include "worker/disk/lfs.h"
+#include "worker/disk/submodules.h"
 #include "worker/disk/workspace.h"
 #include "worker/isolation/store_daemon.h"
 #include "worker/phase/check.h"
@@ -62,7 +63,13 @@ static int checkout_phase(struct phase_context *context, struct err *err)
                              .commit = wish.commit,
                              .worktree = path,
                              .from_git_alone = order->recipe.builder == BUILDER_FLOX};
-    if (lfs_restore(&files, arena, err) < 0 ||
+    struct submodules_wish modules = {.home = wish.home,
+                                      .project = wish.project,
+                                      .url = wish.url,
+                                      .commit = wish.commit,
+                                      .worktree = path,
+                                      .from_git_alone = files.from_git_alone};
+    if (lfs_restore(&files, arena, err) < 0 || submodules_restore(&modules, arena, err) < 0 ||
         isolation_give(context->isolation, context->folder, WORKSPACE_CHECKOUT, err) < 0)
         return -1;
     return io_write_file(arena_print(arena, "%s/worktree", context->folder), path, strlen(path),

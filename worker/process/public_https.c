@@ -376,6 +376,10 @@ static enum https_result hop(const struct https_request *request, const char *ur
         return HTTPS_FAILED;
     int code = curl_run(&transfer, curl_words(&transfer, &place, addresses), err);
     result = transfer_judge(&transfer, code, &place, redirect, err);
+    if (result == HTTPS_DONE && request->source)
+        *request->source =
+            (struct https_source){arena_text(arena, url), arena_print(arena, "%s:%s:%s", place.host,
+                                                                      place.port, addresses)};
     buf_release(&transfer.said);
     return result;
 }

@@ -17,6 +17,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Where an answer came from. Texts are in the arena of https_fetch. */
+struct https_source {
+    const char *url;     /* after redirects */
+    const char *resolve; /* HOST:PORT:ADDRESS[,ADDRESS...], as curl's --resolve takes it */
+};
+
 struct https_request {
     const char *url;
     const char *const *heads; /* NULL-terminated "Name: value", or NULL */
@@ -26,6 +32,7 @@ struct https_request {
      * answer: what came before belongs to a redirect. */
     int (*take)(void *context, const void *data, size_t size, struct err *err);
     void *context;
+    struct https_source *source; /* NULL, or set for HTTPS_DONE */
 };
 
 enum https_result {

@@ -95,7 +95,13 @@ struct running_tool {
     int output; /* read end of the pipe for tool.output, or -1 */
     int both;   /* read end of the pipe for tool.line, or -1 */
     struct buf line;
+    bool is_cut; /* tool.output did not take all of it */
 };
+
+static size_t output_max(const struct tool *tool)
+{
+    return tool->output_bytes_max ? tool->output_bytes_max : LIMIT_CONTROL_FRAME_BYTES;
+}
 
 /* Passes each complete line to tool.line; the rest, too, at the end of output or when it is too
  * long. */
@@ -129,7 +135,8 @@ static bool output_take(struct running_tool *running, int fd)
     if (n <= 0)
         return false;
     if (fd == running->output) {
-        if (running->tool->output->size + (size_t)n <= LIMIT_CONTROL_FRAME_BYTES)
+        running->is_cut |= running->tool->output->size + (size_t)n > output_max(running->tool);
+        if (!running->is_cut)
             buf_add(running->tool->output, data, (size_t)n);
         return true;
     }
@@ -188,7 +195,10 @@ static int tool_spawn(const struct tool *tool, const int output[2], const int bo
     if (pid < 0)
         return err_prefix(err, "is %s installed and in PATH?", tool->argv[0]);
     output_follow(&running);
-    return tool_wait(pid);
+    int code = tool_wait(pid);
+    return running.is_cut
+               ? err_set(err, "%s printed more than %zu bytes", tool->argv[0], output_max(tool))
+               : code;
 }
 
 int tool_run(const struct tool *tool, struct err *err)

@@ -33,13 +33,15 @@ struct tool {
     const char *const *environment; /* NULL: ours */
     const char *folder;             /* NULL: ours */
     struct buf *output;             /* if not NULL: gets its standard output, instead of ours */
+    size_t output_bytes_max;        /* more of it is an error; 0: LIMIT_CONTROL_FRAME_BYTES */
     /* If not NULL: called for each line of both outputs after it was written to ours. The line has
      * no line end; one longer than 64 KiB comes in pieces. */
     void (*line)(void *context, const char *line);
     void *context;
 };
 /* Returns its exit code (128 + signal if a signal ended it), or -1 with err if it could not be
- * started. For a tool that is not installed err names it. */
+ * started or printed too much for `output`, which is then cut. For a tool that is not installed err
+ * names it. */
 int tool_run(const struct tool *tool, struct err *err);
 /* Whether PATH has a program of this name. */
 bool tool_exists(const char *name);

@@ -28,9 +28,11 @@ static bool send_piece(struct host *host, struct folder *folder)
 {
     struct tail *tail = &folder->tail;
     uint64_t there = folder_log_bytes(host, folder);
+    if (tail->final_known && tail->final_bytes < tail->sent)
+        tail->final_bytes = tail->sent; /* the store has more than the disk: the log ends there */
     if (tail->final_known)
         there = tail->final_bytes;
-    uint64_t size = there - tail->sent;
+    uint64_t size = there > tail->sent ? there - tail->sent : 0;
     if (size > PIECE_BYTES)
         size = PIECE_BYTES;
     bool last = tail->final_known && tail->sent + size == tail->final_bytes;

@@ -489,7 +489,7 @@ static int open_loop(struct worker_loop *loop, struct err *err)
     probe_first(loop);
     open_parts(loop);
     const struct probe_limits limits = options_probe_limits(options, &loop->isolation);
-    loop->prober = prober_start(&limits, err);
+    loop->prober = prober_start(&limits, &loop->isolation, err);
     if (!loop->prober)
         return -1;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->prober};

@@ -299,6 +299,11 @@ static void test_host_says_what_is_open(void **state)
     assert_true(host.network_closed);
     assert_string_equal(host.why_not, "");
     assert_false(isolation_reaches_cloud(&host));
+    listen_at("127.0.0.1", PORT);
+    run((const char *const[]){"nft", "flush", "ruleset", NULL});
+    expect(BUILD_USER, "127.0.0.1", PORT, 0);
+    isolation_keep_closed(&host);
+    expect(BUILD_USER, "127.0.0.1", PORT, ECONNREFUSED);
 }
 
 int main(void)

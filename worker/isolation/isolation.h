@@ -55,6 +55,9 @@ void isolation_look(const char *choice, const char *build_users, const char *hom
  * work; says in `host` what recipes reach, and in why_not what could be mended. */
 void isolation_close_network(struct isolation_host *host, const char *sysfs, bool trial,
                              struct arena *arena);
+/* Does so again, for `nft flush ruleset` opens the network. Does nothing where it was not closed.
+ * May be called in any thread. */
+void isolation_keep_closed(const struct isolation_host *host);
 
 /* ---- an attempt ------------------------------------------------------------------------------ */
 

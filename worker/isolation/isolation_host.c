@@ -232,3 +232,12 @@ void isolation_close_network(struct isolation_host *host, const char *sysfs, boo
         host->why_not = arena_print(arena, "recipes reach the metadata service of %s: %s",
                                     host->cloud, host->network_open);
 }
+
+void isolation_keep_closed(const struct isolation_host *host)
+{
+    struct arena arena = {0};
+    struct err err;
+    if (host->network_closed && network_close(&host->users, host->home, false, &arena, &err) < 0)
+        log_warn("recipes reach the ports of this host now: %s", err.text);
+    arena_clear(&arena);
+}

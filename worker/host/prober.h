@@ -18,8 +18,7 @@
 
 struct prober;
 
-/* The texts of `limits` are borrowed until prober_stop, and so is `isolation`, which must not change.
- */
+/* `isolation` and the texts of `limits` are borrowed until prober_stop. */
 struct prober *prober_start(const struct probe_limits *limits,
                             const struct isolation_host *isolation, struct err *err);
 /* A descriptor that becomes readable after a new probe. */

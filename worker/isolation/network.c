@@ -100,9 +100,11 @@ static void add_proxies(struct network_proxies *proxies)
 {
     static const char *const names[] = {"http_proxy", "https_proxy", "all_proxy",
                                         "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (getenv(names[i]))
-            network_add_proxy(getenv(names[i]), proxies);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value = getenv(names[i]);
+        if (value)
+            network_add_proxy(value, proxies);
+    }
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */

@@ -269,7 +269,7 @@ struct capabilities {
     const char *git_version;
     const char *problem; /* why it takes no builds ("git missing"); "" if it does */
     enum isolation_level isolation;
-    const char *isolation_why; /* why it is no higher level, and what mends it; "" */
+    const char *isolation_why; /* why it is no higher level, or what it leaves open; "" */
 };
 
 /* The facts about the end of a phase that the supervisor observed. */

@@ -441,7 +441,7 @@ static int open_link(struct worker_loop *loop, struct err *err)
 static void probe_first(struct worker_loop *loop)
 {
     const struct worker_options *options = loop->options;
-    options_isolation(options, &loop->isolation, &loop->host_arena);
+    options_isolation(options, false, &loop->isolation, &loop->host_arena);
     const struct probe_limits limits = options_probe_limits(options, &loop->isolation);
     probe_host(&limits, &loop->host, &loop->host_arena);
     loop->cgroup =
@@ -489,7 +489,7 @@ static int open_loop(struct worker_loop *loop, struct err *err)
     probe_first(loop);
     open_parts(loop);
     const struct probe_limits limits = options_probe_limits(options, &loop->isolation);
-    loop->prober = prober_start(&limits, err);
+    loop->prober = prober_start(&limits, &loop->isolation, err);
     if (!loop->prober)
         return -1;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->prober};

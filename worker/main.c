@@ -42,7 +42,7 @@ static int print_probe(struct worker_options *options, struct err *err)
     struct capabilities host;
     struct buf text = {0};
     struct isolation_host isolation;
-    options_isolation(options, &isolation, &arena);
+    options_isolation(options, true, &isolation, &arena);
     const struct probe_limits limits = options_probe_limits(options, &isolation);
     (void)err;
     probe_host(&limits, &host, &arena);

@@ -419,12 +419,16 @@ static void limit(int resource, rlim_t most)
     setrlimit(resource, &now);
 }
 
-/* Where the kernel cannot, doctor and docs/security.md say that abstract sockets stay reachable. */
+bool sandbox_can_scope(void)
+{
+    return syscall(CALL_LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION) >= LANDLOCK_ABI_SCOPES;
+}
+
 void sandbox_scope(void)
 {
     struct landlock_rules rules = {.scoped = LANDLOCK_SCOPES};
-    if (syscall(CALL_LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION) < LANDLOCK_ABI_SCOPES)
-        return;
+    if (!sandbox_can_scope())
+        return; /* doctor and docs/security.md say so */
     int ruleset = (int)syscall(CALL_LANDLOCK_CREATE, &rules, sizeof rules, 0);
     if (ruleset < 0)
         return;

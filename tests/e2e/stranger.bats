@@ -7,11 +7,13 @@
 # it, so a silent attack is one that is stopped. What a recipe prints is in failing.bats.
 
 load farm
+load netns
 
 setup() {
 	left=()
 	farm_setup
-	as=()
+	as=() inside=()
+	own_network
 }
 
 teardown() {
@@ -19,11 +21,20 @@ teardown() {
 	[ -z "${shm:-}" ] || ipcrm -m "$shm" || true
 	rm -f "${left[@]}"
 	farm_teardown
+	net_teardown
 }
 
-# farm, and all that starts of it, as the user of this set-up.
+# farm, and all that starts of it, in the network and as the user of this set-up.
 farm() {
-	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "${as[@]}" "$bin/farm" --home "$FARM_HOME" "$@"
+	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "${inside[@]}" "${as[@]}" "$bin/farm" --home "$FARM_HOME" "$@"
+}
+
+# own_network: farms of this test are in one, where a worker that is root makes its table of nftables.
+own_network() {
+	[ "$(id -u)" -eq 0 ] && unshare --net true 2>/dev/null || return 0
+	net_hold lab
+	inside=(nsenter "--net=/proc/${net_holder[lab]}/ns/net")
+	"${inside[@]}" ip link set lo up
 }
 
 # ordinary: the whole farm belongs to an ordinary user.
@@ -57,7 +68,7 @@ bait() {
 	done
 	shm=$(ipcmk -M 64 -p 0666 | grep -o '[0-9]*$')
 	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
-	"${as[@]}" /usr/bin/python3 - "$top/run/socket" "$canary" 3>&- <<-'EOT' &
+	"${inside[@]}" "${as[@]}" /usr/bin/python3 - "$top/run/socket" "$canary" 3>&- <<-'EOT' &
 		import os, select, socket, sys
 		a = socket.socket(socket.AF_UNIX); a.bind(sys.argv[1]); a.listen()
 		b = socket.socket(socket.AF_UNIX); b.bind("\0" + sys.argv[2]); b.listen()
@@ -175,7 +186,14 @@ attack_script() {
 		trace() { /usr/bin/python3 -c 'import ctypes, sys
 		libc = ctypes.CDLL(None); p = int(sys.argv[1])
 		sys.exit(libc.ptrace(16902, p, 0, 0) != 0)' "$1"; }
-		export -f reach trace
+		dial() { /usr/bin/python3 -c 'import socket, sys
+		socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)' "$@"; }
+		datagram() { /usr/bin/python3 -c 'import socket, sys
+		socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", (sys.argv[1], int(sys.argv[2])))' "$@"; }
+		serve() { /usr/bin/python3 -c 'import socket, sys
+		server = socket.create_server((sys.argv[1], 0))
+		socket.create_connection(server.getsockname(), 4)' "$@"; }
+		export -f reach trace dial datagram serve
 		O=$(cat .git/objects/info/alternates) C=$(ls -d $W/clones/*.git)
 		export O C
 		while IFS=$'\t' read -r name snippet; do
@@ -235,6 +253,18 @@ nix_recipes() {
 		  args = [ "-c" (builtins.readFile ../../attack + "\necho >$out\n") "attack" "builder" ];
 		}
 	EOT
+	# A builder of a fixed output has the network of its daemon.
+	cat >"$top/fetches.nix" <<-EOT
+		{ }: derivation {
+		  name = "fetches"; system = builtins.currentSystem; builder = "/bin/bash"; PATH = "/usr/bin:/bin";
+		  outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "$(echo | sha256sum | cut -d ' ' -f 1)";
+		  args = [ "-c" ''
+		    if /usr/bin/python3 -c 'import socket; socket.create_connection(("127.0.0.1", $control_port), 4)'; then
+		      echo got farm-port, from fetcher; else echo nothing farm-port, from fetcher; fi
+		    echo >\$out
+		  '' ];
+		}
+	EOT
 	cat >"$top/older.nix" <<-'EOT'
 		{ }: derivation {
 		  name = "older"; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin";
@@ -273,8 +303,8 @@ nix_begin() {
 	wait_until 20 workers_online 1
 	nix_recipes
 	farm rebuild older || { farm logs older; false; }
-	farm rebuild 'package=evaluates,builds'
-	{ farm logs 2/evaluates; farm logs 2/builds; } >"$top/said"
+	farm rebuild 'package=evaluates,builds,fetches'
+	{ farm logs 2/evaluates; farm logs 2/builds; farm logs 2/fetches; } >"$top/said"
 }
 
 # repository_make: branch main is built by a command and checked.
@@ -441,6 +471,7 @@ plants() {
 	run ! grep -a 'nothing .*, from evaluation' "$top/said"
 	[ "$(grep -ac 'got .*, from evaluation' "$top/said")" -eq 10 ]
 	[ -e "$NIX_STORE_DIR/intruder" ]
+	grep -a 'got farm-port, from fetcher' "$top/said"
 	local name
 	for name in admin-key worker-key netrc environment-of-anyone processes-of-the-host farm-secrets \
 		host-socket shared-memory store-written store-path-written store-database \
@@ -449,11 +480,11 @@ plants() {
 	done
 }
 
-# nix_gets_nothing: what is not a secret there is named.
+# nix_gets_nothing [NAME]: what is not a secret there is named, and what else the level leaves open.
 nix_gets_nothing() {
 	# nix gives its sandbox another host name, and a folder of its own in the store's place.
 	grep -a '^got .*, from' "$top/said" |
-		grep -Ev '^got (host-name|store-written), from builder' >"$top/found" || true
+		grep -Ev "^got (host-name|store-written), from builder|^got ${1:-nothing else}" >"$top/found" || true
 	[ ! -s "$top/found" ] || { cat "$top/found"; false; }
 	[ ! -e "$NIX_STORE_DIR/intruder" ]
 	run ! compgen -G "$NIX_STORE_DIR/*-older/intruder"
@@ -465,12 +496,13 @@ nix_gets_nothing() {
 	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
 	nix_begin users
 	nix_gets_nothing
+	grep -a 'nothing farm-port, from fetcher' "$top/said"
 }
 
 @test "nix, an ordinary user's farm: no evaluation and no builder gets anything" {
 	ordinary
 	nix_begin namespaces
-	nix_gets_nothing
+	nix_gets_nothing 'farm-port, from fetcher'
 }
 
 # light_begin LEVEL: jobs without a checkout, each an attack of its own name.
@@ -541,6 +573,121 @@ sleeps() {
 	done
 	workers_online 1
 	farm rebuild package=finds
+}
+
+# ---- the network -------------------------------------------------------------------------------
+
+# What answers only those who are on this host. Ports are of the test's own network.
+network_attacks() {
+	cat <<-EOT
+		database	dial 127.0.0.1 5432
+		database-by-ipv6	dial ::1 5432
+		database-at-another-address	dial 192.0.2.7 5432
+		statistics-by-udp	datagram 127.0.0.1 5432
+		farm-control-port	dial 127.0.0.1 $control_port
+		metadata-service	dial 169.254.169.254 80
+		metadata-service-by-ipv6	dial fd00:ec2::254 80
+	EOT
+}
+
+# What a recipe needs: a server that its check starts, the resolver, the proxy of the worker.
+network_needs() {
+	cat <<-EOT
+		own-server	serve 127.0.0.1
+		resolver	dial 127.0.0.53 53
+		proxy	dial 127.0.0.1 3128
+	EOT
+}
+
+network_table() {
+	network_attacks
+	network_needs
+}
+
+# network_begin LEVEL: a farm, and on the loopback interface of its network all of these answer.
+network_begin() {
+	[ ${#inside[@]} -gt 0 ] || skip "this needs root and network namespaces"
+	"${inside[@]}" ip address add 169.254.169.254/32 dev lo
+	"${inside[@]}" ip address add 192.0.2.7/32 dev lo
+	"${inside[@]}" ip address add fd00:ec2::254/128 dev lo nodad
+	"${inside[@]}" /usr/bin/python3 - "$top/answers" 3>&- <<-'EOT' &
+		import os, select, socket, sys
+		servers = []
+		for address in ("0.0.0.0", 5432), ("::", 5432), ("0.0.0.0", 80), ("::", 80), ("127.0.0.53", 53), ("127.0.0.1", 3128):
+		    server = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+		    if ":" in address[0]: server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+		    server.bind(address); server.listen(); servers.append(server)
+		open(sys.argv[1], "w").close()
+		os.close(1)
+		while True: [s.accept()[0].close() for s in select.select(servers, [], [])[0]]
+	EOT
+	helper=$!
+	wait_until 10 test -e "$top/answers"
+	export http_proxy=http://127.0.0.1:3128
+	canary=none
+	repository_make
+	in_repository 'rm .flox/pkgs/neighbour.nix'
+	farm_make "$url"
+	farm_config <<-EOT
+		projects:
+		  - name: stranger
+		    url: $url
+		    builder: command
+		    command: bash ./attack build
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: auto
+		    system: $here-linux
+		    branches:
+		      - name: main
+	EOT
+	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
+	farm_up
+	isolation=$1 worker_up one --slots 1
+	wait_until 20 workers_online 1
+	attack_script network_table >"$top/attack"
+	chmod 755 "$top/attack"
+	in_repository "cp $top/attack attack; printf '#!/bin/bash\nexec bash ./attack check\n' >test-build.sh; chmod +x test-build.sh"
+	farm rebuild attack || { farm logs attack; false; }
+	farm logs attack >"$top/said"
+}
+
+# network_says GOT-OR-NOTHING TABLE: each attack of the table ended so, in the build and in the check.
+network_says() {
+	local name where missed=
+	for where in build check; do
+		for name in $("$2" | cut -f 1); do
+			grep -q "$1 $name, from $where" "$top/said" || missed+=" $name"
+		done
+	done
+	[ -z "$missed" ] || { echo "not \"$1\":$missed"; false; }
+}
+
+@test "network: without isolation all that listens on the host answers: the control" {
+	network_begin none
+	network_says got network_table
+}
+
+@test "network, build users: nothing of the host answers but what a recipe needs" {
+	network_begin users
+	network_says nothing network_attacks
+	network_says got network_needs
+	"${inside[@]}" "$bin/farm-worker" doctor --home "$FARM_HOME/workers/one" >"$top/doctor" || true
+	grep 'network .*loopback and metadata services are closed' "$top/doctor"
+	# A second farm with the same users, whose worker has no proxy, takes none away.
+	unset http_proxy
+	isolation=users worker_up two --slots 1
+	wait_until 20 workers_online 2
+	"${inside[@]}" nft list table inet floxfarm-60706-476 | grep -F '127.0.0.1 . 3128'
+}
+
+@test "network, an ordinary user's farm: all of it answers, as docs/security.md says" {
+	ordinary
+	network_begin namespaces
+	network_says got network_table
+	"${inside[@]}" "${as[@]}" "$bin/farm-worker" doctor --home "$FARM_HOME/workers/one" >"$top/doctor" || true
+	grep 'network .*recipes reach loopback' "$top/doctor"
 }
 
 no() {

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -310,6 +311,70 @@ static void test_namespaces_refused(void **state)
     }
 }
 
+/* ---- what is outside of namespaces ------------------------------------------------------ */
+
+static bool kernel_scopes(void)
+{
+    enum { LANDLOCK_CREATE = 444, LANDLOCK_VERSION = 1, ABI_SCOPES = 6 };
+    return syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION) >= ABI_SCOPES;
+}
+
+/* A socket in the abstract namespace, which belongs to a network and not to a folder. */
+static int listen_abstract(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(address.sun_path + 1, name, strlen(name));
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    return fd;
+}
+
+/* The control is the same command outside, and the sandbox's own socket inside. */
+static void test_abstract_sockets(void **state)
+{
+    struct place *place = *state;
+    const char *name = arena_print(&place->arena, "farm-test-%d", (int)getpid()), *said;
+    const char *script =
+        arena_print(&place->arena,
+                    "/usr/bin/python3 -c 'import socket as s\n"
+                    "own = s.socket(s.AF_UNIX); own.bind(\"\\0own-%s\"); own.listen()\n"
+                    "for name in \"own-%s\", \"%s\":\n"
+                    "    try: s.socket(s.AF_UNIX).connect(\"\\0\" + name); print(\"reached\")\n"
+                    "    except PermissionError: print(\"refused\")'",
+                    name, name, name);
+    int host = listen_abstract(name);
+    struct run control = {.place = place};
+    add(&control, "env"); /* takes the "--" that follows */
+    assert_int_equal(shell(&control, script, &said), 0);
+    assert_string_equal(said, "reached\nreached\n");
+    for (int by = 0; by < makers(); by++) {
+        bool scopes = kernel_scopes() && (!by || geteuid() == 0);
+        expect(place, by, script, scopes ? "reached\nrefused\n" : "reached\nreached\n");
+    }
+    close(host);
+}
+
+/* Process 1 of our own sandbox has the command's user and is not the command's. */
+static void test_signals_stay_inside(void **state)
+{
+    struct place *place = *state;
+    expect(place, false, "kill -0 1 2>/dev/null && echo outside; sleep 60 & kill $! && echo inside",
+           kernel_scopes() ? "inside\n" : "outside\ninside\n");
+}
+
+/* Landlock's rules on files would forbid mounts, which nix's sandbox is made of. */
+static void test_mounts_in_a_sandbox_inside(void **state)
+{
+    struct place *place = *state;
+    static const char nested[] =
+        "unshare --user --map-root-user --mount --pid --fork sh -c 'mount -t tmpfs none /dev/shm "
+        "&& mount --bind /usr /dev/shm && mount -t proc none /proc && echo mounted'";
+    for (int by = 0; by < makers(); by++)
+        expect(place, by, nested, "mounted\n");
+}
+
 /* What a stranger can take away is never the host's fault. */
 static void test_command_that_cannot_run(void **state)
 {
@@ -404,6 +469,9 @@ int main(void)
         TEST(test_ends_as_the_command),
         TEST(test_could_not_start),
         TEST(test_namespaces_refused),
+        TEST(test_abstract_sockets),
+        TEST(test_signals_stay_inside),
+        TEST(test_mounts_in_a_sandbox_inside),
         TEST(test_command_that_cannot_run),
         TEST(test_dies_with_its_caller),
         TEST(test_term_reaches_the_command),

@@ -106,6 +106,43 @@ static void check_isolation(struct examination *exam)
                        "and its AppArmor profile), or run the worker as root");
 }
 
+static const char *mend_network(struct examination *exam)
+{
+    const struct isolation_host *host = &exam->isolation;
+    const char *mend = host->level != ISOLATION_USERS
+                           ? "run the worker as root, with nftables installed"
+                           : "install nftables (Debian: apt-get install nftables), or allow the "
+                             "worker to use it (CAP_NET_ADMIN)";
+    bool publishes = exam->options->may_publish && !exam->options->trust_recipes;
+    return !isolation_reaches_cloud(host) || !publishes
+               ? mend
+               : arena_print(
+                     exam->arena,
+                     "%s; or set `trust-recipes yes` in worker.conf to publish all the same", mend);
+}
+
+/* What recipes reach that no sandbox hides. Of recipes that are not isolated that is the least. */
+static void check_network(struct examination *exam)
+{
+    const struct isolation_host *host = &exam->isolation;
+    const char *rest = host->scoped ? "abstract sockets and other programs' processes are closed"
+                                    : "abstract sockets are reachable (Linux 6.12 closes them)";
+    if (host->level == ISOLATION_NONE)
+        return;
+    if (host->network_closed) {
+        check_report(exam, "network", FINE,
+                     arena_print(exam->arena,
+                                 "loopback and metadata services are closed to recipes; %s", rest),
+                     "");
+        return;
+    }
+    check_report(exam, "network", WARN,
+                 arena_print(exam->arena, "recipes reach loopback and %s%s: %s; %s",
+                             *host->cloud ? "the metadata service of " : "link-local addresses",
+                             host->cloud, host->network_open, rest),
+                 mend_network(exam));
+}
+
 /* ---- programs ------------------------------------------------------------------------------ */
 
 static const char *builder_version(const struct examination *exam, const char *name)
@@ -452,14 +489,14 @@ static void print_text(const struct examination *exam)
 int host_doctor(struct worker_options *options, struct err *err)
 {
     static void (*const checks[])(struct examination * exam) = {
-        check_kernel, check_isolation, check_git,     check_curl,   check_builders,
-        check_nix,    check_memory,    check_disks,   check_cgroup, check_coordinator,
-        check_clock,  check_projects,  check_service,
+        check_kernel,      check_isolation, check_network,  check_git,     check_curl,
+        check_builders,    check_nix,       check_memory,   check_disks,   check_cgroup,
+        check_coordinator, check_clock,     check_projects, check_service,
     };
     struct examination exam = {
         .options = options, .arena = &options->arena, .checks = json_array()};
     setenv("PATH", build_path(&options->arena), 1); /* the PATH of builds */
-    options_isolation(options, &exam.isolation, exam.arena);
+    options_isolation(options, true, &exam.isolation, exam.arena);
     const struct probe_limits limits = options_probe_limits(options, &exam.isolation);
     probe_host(&limits, &exam.host, exam.arena);
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)

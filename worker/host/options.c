@@ -428,18 +428,20 @@ int options_read(int argc, char **argv, int command, struct worker_options *opti
     return command & OPTIONS_RUN ? check_needed(options, err) : 0;
 }
 
-static bool may_publish_at(const struct worker_options *options, enum isolation_level level)
+static bool may_publish_at(const struct worker_options *options,
+                           const struct isolation_host *isolation)
 {
-    return options->may_publish &&
-           (level != ISOLATION_NONE || options->trust_recipes || !*options->isolation);
+    bool is_isolated = isolation->level != ISOLATION_NONE && !isolation_reaches_cloud(isolation);
+    return options->may_publish && (is_isolated || options->trust_recipes || !*options->isolation);
 }
 
-void options_isolation(const struct worker_options *options, struct isolation_host *out,
+void options_isolation(const struct worker_options *options, bool trial, struct isolation_host *out,
                        struct arena *arena)
 {
     isolation_look(options->isolation, options->build_users, options->home, options->supervisor,
                    out, arena);
-    if (options->may_publish && !may_publish_at(options, out->level))
+    isolation_close_network(out, "/sys", trial, arena);
+    if (options->may_publish && !may_publish_at(options, out))
         out->why_not =
             arena_print(arena, "%s; it publishes when that is mended, or with `trust-recipes yes`",
                         out->why_not);
@@ -455,7 +457,7 @@ struct probe_limits options_probe_limits(const struct worker_options *options,
                                  .slots = (uint32_t)options->slots,
                                  .heavy_slots = (uint32_t)options->heavy,
                                  .memory_bytes = options->memory_bytes,
-                                 .may_publish = may_publish_at(options, isolation->level),
+                                 .may_publish = may_publish_at(options, isolation),
                                  .emulate = options->emulate,
                                  .nix_store = ""};
 }

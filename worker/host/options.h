@@ -69,12 +69,12 @@ enum {
  * process, as is usual with argp; an error in the file or a missing setting returns -1 with err. */
 int options_read(int argc, char **argv, int command, struct worker_options *options,
                  struct err *err);
-/* How this host isolates recipes. */
-void options_isolation(const struct worker_options *options, struct isolation_host *out,
+/* How this host isolates recipes. Changes the host's packet filter, unless `trial`. */
+void options_isolation(const struct worker_options *options, bool trial, struct isolation_host *out,
                        struct arena *arena);
-/* The settings that probing needs; texts are borrowed. A worker that does not isolate recipes does
- * not publish, unless its owner says that it trusts them or enrolled it before isolation
- * existed. */
+/* The settings that probing needs; texts are borrowed. A worker that does not isolate recipes, or
+ * whose recipes reach a cloud's metadata service, does not publish, unless its owner says that it
+ * trusts them or enrolled it before isolation existed. */
 struct probe_limits options_probe_limits(const struct worker_options *options,
                                          const struct isolation_host *isolation);
 void options_release(struct worker_options *options);

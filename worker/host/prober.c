@@ -19,6 +19,7 @@ enum { LOOK_EVERY_S = 600 };
 
 struct prober {
     struct probe_limits limits;
+    const struct isolation_host *isolation;
     int fd;
     pthread_t thread;
     pthread_mutex_t lock; /* protects the fields below */
@@ -100,6 +101,8 @@ static void *prober_run(void *context)
         pthread_mutex_lock(&prober->lock);
         go_on = wait_asked(prober, &asked);
         pthread_mutex_unlock(&prober->lock);
+        if (go_on)
+            isolation_keep_closed(prober->isolation);
         uint64_t now = host_stamp();
         if (go_on && (asked || now != known))
             host_probe(prober);
@@ -110,11 +113,13 @@ static void *prober_run(void *context)
 
 /* ---- the loop's side ----------------------------------------------------------------------- */
 
-struct prober *prober_start(const struct probe_limits *limits, struct err *err)
+struct prober *prober_start(const struct probe_limits *limits,
+                            const struct isolation_host *isolation, struct err *err)
 {
     struct prober *prober = mem_new(sizeof *prober);
     pthread_condattr_t monotonic;
     prober->limits = *limits;
+    prober->isolation = isolation;
     prober->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&prober->lock, NULL);
     pthread_condattr_init(&monotonic);

@@ -5,19 +5,22 @@
  * minutes the thread checks the files of these programs (a few calls of stat). It probes the host
  * only if one of them changed, or when asked to (SIGHUP). So the worker notices an upgraded flox
  * without a restart.
+ * Each time it also keeps build users away from the host's ports (isolation_keep_closed).
  */
 #ifndef FARM_WORKER_HOST_PROBER_H
 #define FARM_WORKER_HOST_PROBER_H
 
 #include "proto/base/err.h"
 #include "worker/host/probe.h"
+#include "worker/isolation/isolation.h"
 
 #include <stdbool.h>
 
 struct prober;
 
-/* The texts of `limits` are borrowed until prober_stop. */
-struct prober *prober_start(const struct probe_limits *limits, struct err *err);
+/* `isolation` and the texts of `limits` are borrowed until prober_stop. */
+struct prober *prober_start(const struct probe_limits *limits,
+                            const struct isolation_host *isolation, struct err *err);
 /* A descriptor that becomes readable after a new probe. */
 int prober_fd(const struct prober *prober);
 /* Requests a probe now. */

@@ -28,9 +28,9 @@ static int record_write(const struct isolation_host *host, const char *folder, u
 {
     struct arena arena = {0};
     struct buf text = {0};
-    buf_print(&text, "level %s\nuser %u\nusers %d\nsupervisor %s\nbwrap %s\n",
+    buf_print(&text, "level %s\nuser %u\nusers %d\nsupervisor %s\nbwrap %s\nnetwork %s\n",
               isolation_names[host->level], (unsigned)user, user ? BUILD_USERS_BLOCK : 0,
-              host->supervisor, host->bwrap);
+              host->supervisor, host->bwrap, host->network_closed ? "closed" : "open");
     int result = io_write_file(arena_print(&arena, "%s/isolation", folder), text.data, text.size,
                                0644, false, err);
     buf_release(&text);

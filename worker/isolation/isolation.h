@@ -38,13 +38,26 @@ struct isolation_host {
     const char *supervisor;     /* farm-supervisor, which makes sandboxes */
     const char *bwrap;          /* the program that makes them instead; "": our own */
     struct build_users users;
+    bool scoped; /* abstract sockets and processes outside are out of reach (sandbox_scope) */
+    bool network_closed;      /* and this host's own ports and metadata services (network.h) */
+    const char *network_open; /* why not */
+    const char *cloud;        /* the cloud that it is a machine of, by what it says; "": none */
 };
+/* Whether a recipe may get at the credentials that a cloud gives to its machines. */
+bool isolation_reaches_cloud(const struct isolation_host *host);
 
 /* Finds the highest level that works here, by starting the real thing, or checks the one that was
  * chosen: `choice` is auto, users, namespaces or none. Writes HOME/sandbox, the few files of /etc
  * that sandboxes get. */
 void isolation_look(const char *choice, const char *build_users, const char *home,
                     const char *supervisor, struct isolation_host *out, struct arena *arena);
+/* Then keeps build users away from the host's own ports, or with `trial` sees whether that would
+ * work; says in `host` what recipes reach, and in why_not what could be mended. */
+void isolation_close_network(struct isolation_host *host, const char *sysfs, bool trial,
+                             struct arena *arena);
+/* Does so again, for `nft flush ruleset` opens the network. Does nothing where it was not closed.
+ * May be called in any thread. */
+void isolation_keep_closed(const struct isolation_host *host);
 
 /* ---- an attempt ------------------------------------------------------------------------------ */
 

@@ -2,7 +2,9 @@
 /* isolation_host.c - which level works on this host, found by starting the real thing. */
 #include "proto/base/io.h"
 #include "proto/base/log.h"
+#include "proto/base/sandbox.h"
 #include "worker/isolation/isolation.h"
+#include "worker/isolation/network.h"
 #include "worker/isolation/words.h"
 
 #include <errno.h>
@@ -179,7 +181,9 @@ void isolation_look(const char *choice, const char *build_users, const char *hom
                                    .why_not = "",
                                    .home = home,
                                    .supervisor = supervisor,
-                                   .bwrap = ""};
+                                   .bwrap = "",
+                                   .network_open = "",
+                                   .cloud = ""};
     if (automatic)
         choice = geteuid() == 0 ? "users" : "namespaces";
     if (strcmp(choice, "none") == 0)
@@ -197,4 +201,43 @@ void isolation_look(const char *choice, const char *build_users, const char *hom
     out->level = ISOLATION_NONE;
     out->why_not = arena_text(arena, err.text);
     out->fails = strcmp(choice, "none") != 0 && (!automatic || has_worked(home, arena));
+}
+
+/* ---- what is reached by network -------------------------------------------------------------- */
+
+bool isolation_reaches_cloud(const struct isolation_host *host)
+{
+    return *host->cloud && !host->network_closed;
+}
+
+void isolation_close_network(struct isolation_host *host, const char *sysfs, bool trial,
+                             struct arena *arena)
+{
+    struct err err = {""};
+    host->cloud = network_cloud(sysfs);
+    /* bwrap makes its own sandbox; only who becomes a build user can be scoped before it. */
+    host->scoped = sandbox_can_scope() && host->level != ISOLATION_NONE &&
+                   (host->level == ISOLATION_USERS || !*host->bwrap);
+    if (host->level == ISOLATION_USERS)
+        host->network_closed = network_close(&host->users, host->home, trial, arena, &err) == 0;
+    else
+        err_set(&err, "only build users can be kept away from them");
+    host->network_open = host->network_closed ? "" : arena_text(arena, err.text);
+    if (host->level == ISOLATION_USERS && !host->network_closed)
+        host->why_not = arena_print(arena,
+                                    "recipes reach the ports of this host and link-local "
+                                    "addresses: %s",
+                                    host->network_open);
+    else if (host->level == ISOLATION_NAMESPACES && *host->cloud)
+        host->why_not = arena_print(arena, "recipes reach the metadata service of %s: %s",
+                                    host->cloud, host->network_open);
+}
+
+void isolation_keep_closed(const struct isolation_host *host)
+{
+    struct arena arena = {0};
+    struct err err;
+    if (host->network_closed && network_close(&host->users, host->home, false, &arena, &err) < 0)
+        log_warn("recipes reach the ports of this host now: %s", err.text);
+    arena_clear(&arena);
 }

@@ -68,7 +68,7 @@ static const char *remark_text(struct arena *arena, const json_t *worker)
     if (!strcmp(json_get_text(worker, "isolation", ""), "none"))
         return arena_print(arena, "recipes are not isolated: %s",
                            json_get_text(worker, "isolation_why", ""));
-    return "";
+    return json_get_text(worker, "isolation_why", ""); /* isolated, but */
 }
 
 static enum ink state_ink(const char *state)

@@ -473,6 +473,113 @@ nix_gets_nothing() {
 	nix_gets_nothing
 }
 
+# collects_begin LEVEL: a build that waits in its builder, beside one whose check tells nix to remove
+# what the other one needs. $top/path is in PATH, so the builder sees it.
+collects_begin() {
+	nix_setup
+	bait
+	local sandbox=true
+	[ "$1" != none ] || sandbox=false
+	sed -i -e '/sandbox/d' "$NIX_CONF_DIR/nix.conf"
+	printf '%s\n' "sandbox = $sandbox" "extra-sandbox-paths = /bin /usr /lib /lib64 $top/path" >>"$NIX_CONF_DIR/nix.conf"
+	repository_make
+	cat >"$top/waits.nix" <<-EOT
+		{ }: let
+		  input = derivation {
+		    name = "input"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo needed >\$out" ];
+		  };
+		in derivation {
+		  name = "waits"; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; inherit input;
+		  args = [ "-c" "echo builder waits; until [ -e $top/path/go ]; do sleep 0.1; done; cat \$input >\$out" ];
+		}
+	EOT
+	cat >"$top/collects.nix" <<-'EOT'
+		{ }: derivation {
+		  name = "collects"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo >$out" ];
+		}
+	EOT
+	cat >"$top/test-build.sh" <<-'EOT'
+		#!/bin/sh
+		[ "$FARM_PACKAGE" = collects ] || exec grep needed "result-$FARM_PACKAGE"
+		for path in "$NIX_STORE_DIR"/*-input "$NIX_STORE_DIR"/*-held; do
+			nix-store --delete "$path"; nix-store --delete --ignore-liveness "$path"
+		done
+		nix-store --gc --print-roots
+		rm -f "$NIX_STATE_DIR"/gcroots/auto/*
+		nix-store --gc
+		for path in "$NIX_STORE_DIR"/*-input; do chmod u+w "$path"; echo spoilt >"$path"; done
+		echo collected
+	EOT
+	in_repository "rm .flox/pkgs/*.nix; cp $top/*.nix .flox/pkgs; cp $top/test-build.sh .; chmod +x test-build.sh"
+	farm_make "$url"
+	farm_config <<-EOT
+		projects:
+		  - name: stranger
+		    url: $url
+		    builder: nix
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: auto
+		    system: $here-linux
+		    branches:
+		      - name: main
+	EOT
+	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
+	farm_up
+	isolation=$1 worker_up one --slots 2
+	wait_until 20 workers_online 1
+	# The owner's own: what a link in a home holds, and what nothing holds.
+	echo held >"$top/held"
+	echo >"$top/alone"
+	owned=$("${as[@]}" nix-store --add "$top/held")
+	"${as[@]}" nix-store --realise "$owned" --add-root "$HOME/result" --indirect
+	"${as[@]}" nix-store --add "$top/alone"
+	farm rebuild --detach waits
+	wait_until 40 builder_waits
+	farm rebuild collects
+	farm logs 2/collects | tee "$top/said"
+	grep -x collected "$top/said"
+}
+
+builder_waits() {
+	farm logs 1/waits | grep 'builder waits'
+}
+
+# holds_on: neither the other attempt's check nor the owner's own collection took anything that is
+# needed; the owner's took what nothing holds.
+holds_on() {
+	compgen -G "$NIX_STORE_DIR/*-alone"
+	[ -e "$owned" ]
+	"${as[@]}" nix-store --gc >&2
+	run ! compgen -G "$NIX_STORE_DIR/*-alone"
+	[ -e "$owned" ]
+	"${as[@]}" touch "$top/path/go"
+	wait_until 40 run_is closed 1
+	ended_as "1 ok, 0 failed, 0 published" 1
+}
+
+@test "nix: without isolation a check takes what its owner holds, and another build's input: the control" {
+	collects_begin none
+	[ ! -e "$owned" ]
+	run ! compgen -G "$NIX_STORE_DIR/*-alone"
+	touch "$top/path/go"
+	wait_until 40 run_is closed 1
+	ended_as "0 ok, 1 failed, 0 published" 1
+}
+
+@test "nix, build users: no collection takes what another build or the owner holds" {
+	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
+	collects_begin users
+	holds_on
+}
+
+@test "nix, an ordinary user's farm: no collection takes what another build or the owner holds" {
+	ordinary
+	collects_begin namespaces
+	holds_on
+}
+
 # light_begin LEVEL: jobs without a checkout, each an attack of its own name.
 light_begin() {
 	bait

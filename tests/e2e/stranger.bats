@@ -18,6 +18,10 @@ teardown() {
 	[ -z "${helper:-}" ] || kill "$helper" 2>/dev/null || true
 	[ -z "${shm:-}" ] || ipcrm -m "$shm" || true
 	rm -f "${left[@]}"
+	if [ -e "$top/path/leftovers" ]; then
+		"$top/path/leftovers" drop "$canary"
+		rmdir -p /var/spool/cron/crontabs /var/spool/cron/atjobs 2>/dev/null || true
+	fi
 	farm_teardown
 }
 
@@ -584,12 +588,16 @@ holds_on() {
 light_begin() {
 	bait
 	repository_make
-	in_repository "cd .flox/pkgs && rm ./*.nix && for name in reads daemon leaves finds fifo link folder huge; do
-		echo {} >\$name.nix; done"
+	in_repository "cd .flox/pkgs && rm ./*.nix && for name in reads daemon leaves finds fifo link folder huge \
+		forks neighbour; do echo {} >\$name.nix; done"
+	leftovers >"$top/path/leftovers"
+	forks >"$top/path/forks"
+	chmod 755 "$top/path/leftovers" "$top/path/forks"
 	farm_make "$url"
 	farm_project "$(light_command)" 'checkout: false' "system: $here-linux"
+	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
 	farm_up
-	isolation=$1 worker_up one --slots 1
+	isolation=$1 worker_up one --slots 2
 	wait_until 20 workers_online 1
 }
 
@@ -599,15 +607,77 @@ light_command() {
 		reads) for f in $FARM_HOME/keys/admin.key $FARM_HOME/workers/one/worker.key $HOME/.netrc ${left[*]}; do
 			test ! -s \$f || echo got \$f; done
 			test -z "\$STRANGER" || echo got environment ;;
-		daemon) setsid setsid sleep 4000.$canary >/dev/null 2>&1 & ;;
-		leaves) echo >/tmp/left-$canary; echo >/dev/shm/left-$canary; ipcmk -M 77 -p 0666 ;;
-		finds) for f in /tmp/left-$canary /dev/shm/left-$canary; do test ! -e \$f || echo got \$f; done
-			! ipcs -m | grep ' 77 ' || echo got memory ;;
+		daemon) setsid setsid sleep 4000.$canary >/dev/null 2>&1 &
+			until grep -lsa '[4]000.$canary' /proc/[0-9]*/cmdline; do :; done; echo daemon runs ;;
+		leaves) leftovers leave $canary ;;
+		finds) leftovers find $canary ;;
 		fifo) rm -f \$FARM_OUTPUTS; mkfifo \$FARM_OUTPUTS ;;
 		link) rm -f \$FARM_OUTPUTS; ln -s $FARM_HOME/keys/admin.key \$FARM_OUTPUTS ;;
 		folder) rm -f \$FARM_OUTPUTS; mkdir \$FARM_OUTPUTS ;;
 		huge) truncate -s 1T \$FARM_OUTPUTS ;;
+		forks) forks $top/path/ended ;;
+		neighbour) echo neighbour begins; until [ -e $top/path/go ]; do sleep 0.1; done
+			for i in \$(seq 50); do /bin/true || exit; done; echo neighbour ends ;;
 		esac
+	EOT
+}
+
+# leftovers leave|find|drop CANARY: all that a program can leave behind for the next one of its user.
+leftovers() {
+	cat <<-'EOT'
+		#!/usr/bin/python3 -IS
+		import ctypes, os, platform, sys
+		verb, canary = sys.argv[1:]
+		libc = ctypes.CDLL(None)
+		name, key = ("left-" + canary).encode(), int(canary[6:]) % 2 ** 30
+		add_key, keyctl = (248, 250) if platform.machine() == "x86_64" else (217, 219)
+		USER, SEARCH, UNLINK, REMOVE, MAKE = -4, 10, 9, 0, 0o1666
+		def file(path):
+		    def leave(): os.makedirs(os.path.dirname(path), exist_ok=True); open(path, "w").write("left")
+		    return leave, lambda: os.path.exists(path), lambda: os.path.exists(path) and os.unlink(path)
+		def ipc(get, size, control, words):
+		    find = lambda: get(key, *size, 0)
+		    return lambda: get(key, *size, MAKE), lambda: find() >= 0, lambda: control(find(), *words, None)
+		def find_key(): return libc.syscall(keyctl, SEARCH, USER, b"user", name, 0)
+		things = {
+		    "tmp": file("/tmp/left-" + canary),
+		    "var-tmp": file("/var/tmp/left-" + canary),
+		    "dev-shm": file("/dev/shm/left-" + canary),
+		    "crontab": file("/var/spool/cron/crontabs/left-" + canary),
+		    "at-job": file("/var/spool/cron/atjobs/left-" + canary),
+		    "memory": ipc(libc.shmget, (64,), libc.shmctl, (REMOVE,)),
+		    "semaphores": ipc(libc.semget, (1,), libc.semctl, (0, REMOVE)),
+		    "messages": ipc(libc.msgget, (), libc.msgctl, (REMOVE,)),
+		    "posix-messages": (lambda: libc.mq_open(b"/" + name, os.O_RDWR | os.O_CREAT, 0o666, None),
+		        lambda: libc.mq_open(b"/" + name, os.O_RDONLY) >= 0, lambda: libc.mq_unlink(b"/" + name)),
+		    "keyring": (lambda: libc.syscall(add_key, b"user", name, b"left", 4, USER),
+		        lambda: find_key() >= 0, lambda: libc.syscall(keyctl, UNLINK, find_key(), USER)),
+		}
+		for what, (leave, find, drop) in things.items():
+		    try:
+		        if verb == "leave": leave(); print("left" if find() else "could not leave", what)
+		        elif verb == "drop": drop()
+		        else: print("got" if find() else "nothing", what)
+		    except OSError as error: print("could not", verb, what, error)
+	EOT
+}
+
+# forks UNTIL: a fork bomb that ends at 4,500 processes, and then waits for the file UNTIL.
+forks() {
+	cat <<-'EOT'
+		#!/usr/bin/python3 -IS
+		import os, signal, sys, time
+		children = []
+		try:
+		    while len(children) < 4500:
+		        child = os.fork()
+		        if not child: signal.pause(); os._exit(0)
+		        children.append(child)
+		    print("got", len(children), "processes")
+		except OSError as error: print("nothing more than", len(children), "processes:", error)
+		sys.stdout.flush()
+		while not os.path.exists(sys.argv[1]): time.sleep(0.1)
+		for child in children: os.kill(child, signal.SIGKILL)
 	EOT
 }
 
@@ -622,23 +692,41 @@ sleeps() {
 	grep -lsaF "4000.$canary" /proc/[0-9]*/cmdline
 }
 
-@test "light jobs without isolation read secrets and find what others left: the control" {
+# bomb_beside_neighbour: at the bomb's limit a job of the other slot goes on.
+bomb_beside_neighbour() {
+	local neighbour=$1 bomb=$2
+	farm rebuild --detach package=neighbour
+	wait_until 20 log_says "$neighbour/neighbour" 'neighbour begins'
+	farm rebuild --detach package=forks
+	wait_until 60 log_says "$bomb/forks" 'processes'
+	touch "$top/path/go"
+	wait_until 30 run_is closed "$neighbour"
+	ended_as "1 ok, 0 failed, 0 published" "$neighbour"
+	touch "$top/path/ended"
+	wait_until 60 run_is closed "$bomb"
+	farm logs "$bomb/forks"
+}
+
+log_says() {
+	farm logs "$1" | grep -e "$2"
+}
+
+@test "light jobs without isolation read secrets, find what others left, and fork: the control" {
 	light_begin none
-	left+=("/tmp/left-$canary" "/dev/shm/left-$canary")
 	[ "$(got reads)" -eq 7 ]
-	got leaves || true
-	[ "$(got finds)" -eq 3 ]
-	ipcrm -m "$(ipcs -m | awk '$5 == 77 { print $2 }')"
+	farm rebuild package=leaves
+	farm logs leaves >"$top/left"
+	finds=$(got finds)
+	# Whether an ordinary user may leave a crontab is the host's choice.
+	[ "$finds" -eq 10 ] || [ "$(id -u)" -ne 0 ]
+	[ "$finds" -eq "$(grep -c '^left ' "$top/left")" ]
+	bomb_beside_neighbour 4 5 | grep '^got 4500 processes'
 }
 
 @test "light jobs of build users: nothing is read, left, or running after its job; the agent goes on" {
 	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
 	light_begin users
-	[ "$(got reads)" = 0 ]
-	got leaves || true
-	[ "$(got finds)" = 0 ]
-	farm rebuild package=daemon
-	wait_until 10 no sleeps
+	light_jobs_get_nothing
 	local name
 	for name in fifo link folder huge; do
 		FARM_TIMEOUT_S=30 run farm rebuild "package=$name"
@@ -648,6 +736,24 @@ sleeps() {
 	done
 	workers_online 1
 	farm rebuild package=finds
+}
+
+@test "light jobs of an ordinary user's farm: nothing is read, left, or running after its job" {
+	ordinary
+	light_begin namespaces
+	light_jobs_get_nothing
+}
+
+light_jobs_get_nothing() {
+	[ "$(got reads)" = 0 ]
+	farm rebuild package=leaves
+	farm logs leaves | grep -x 'left keyring'
+	[ "$(got finds)" = 0 ]
+	grep -x 'nothing keyring' "$top/said"
+	farm rebuild package=daemon
+	farm logs daemon | grep 'daemon runs'
+	wait_until 10 no sleeps
+	bomb_beside_neighbour 5 6 | grep '^nothing more than 4[0-9]* processes'
 }
 
 no() {

@@ -210,6 +210,7 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
         .secret_env = command.secret_env,
         .secret_fd_env = command.secret_fd_env,
         .cgroup_parent = command.own_cgroup ? options->cgroup : "",
+        .memory_bytes = options->host->memory_bytes,
         .host_root = command.looks_at_host ? "" : NULL};
     return supervisor_client_begin(&start, client, err);
 }

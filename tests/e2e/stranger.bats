@@ -756,6 +756,52 @@ light_jobs_get_nothing() {
 	bomb_beside_neighbour 5 6 | grep '^nothing more than 4[0-9]* processes'
 }
 
+why_says() {
+	farm why "$1" | grep -e "$2"
+}
+
+memory_is() {
+	farm_result worker list | jq -e --argjson bytes "$1" '.workers[0].memory_bytes == $bytes'
+}
+
+@test "a build that takes all memory ends at what its host offers; the build beside it goes on" {
+	[ "$(id -u)" -eq 0 ] || skip "whether an ordinary user may make cgroups is the host's choice"
+	bait
+	repository_make
+	in_repository "rm .flox/pkgs/*.nix; echo {} | tee .flox/pkgs/neighbour.nix .flox/pkgs/takes.nix .flox/pkgs/control.nix"
+	farm_make "$url"
+	attempts_max=1 farm_project "$(
+		cat <<-EOT
+			case \$FARM_PACKAGE in
+			takes | control) echo takes; /usr/bin/python3 -c 'all = [b"x" * 10000000 for i in range(64)]' || exit; echo took ;;
+			neighbour) echo neighbour begins; until [ -e $top/path/go ]; do sleep 0.1; done; echo neighbour ends ;;
+			esac
+		EOT
+	)" "system: $here-linux"
+	farm_up
+	isolation=users worker_up one --slots 2
+	wait_until 20 workers_online 1
+	find /sys/fs/cgroup -maxdepth 4 -name floxfarm | grep . || skip "no cgroups for builds here: nothing bounds their memory"
+	# The control: the host offers more than that.
+	farm rebuild package=control
+	farm logs control | grep -x took
+	local agent
+	agent=$(pid_of worker-one)
+	kill "$agent"
+	wait_until 20 gone "$agent"
+	echo 'memory 300M' >>"$FARM_HOME/workers/one/worker.conf"
+	isolation=users worker_up one --slots 2
+	wait_until 20 memory_is 314572800
+	farm rebuild --detach package=neighbour
+	wait_until 20 log_says 2/neighbour 'neighbour begins'
+	farm rebuild --detach package=takes
+	wait_until 40 why_says takes 'out of memory'
+	run ! log_says 3/takes '^took'
+	touch "$top/path/go"
+	wait_until 30 run_is closed 2
+	ended_as "1 ok, 0 failed, 0 published" 2
+}
+
 no() {
 	! "$@"
 }

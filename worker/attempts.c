@@ -242,6 +242,21 @@ void attempts_start_phase(struct attempts *attempts, const struct order *order, 
         supervisor_watch(attempts, entry, client);
 }
 
+bool attempts_is_outside(struct attempts *attempts, struct token token)
+{
+    const struct attempt_entry *entry = entry_find(attempts, token);
+    struct isolation isolation;
+    struct arena arena = {0};
+    struct err err;
+    if (!entry || *entry->order.recipe.upkeep) /* our own program */
+        return false;
+    bool outside =
+        isolation_read("", entry_path(attempts, entry, NULL), &isolation, &arena, &err) < 0 ||
+        isolation.level == ISOLATION_NONE;
+    arena_clear(&arena);
+    return outside;
+}
+
 void attempts_stop(struct attempts *attempts, struct token token)
 {
     const struct attempt_entry *entry = entry_find(attempts, token);

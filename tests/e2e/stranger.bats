@@ -805,3 +805,61 @@ memory_is() {
 no() {
 	! "$@"
 }
+
+# ---- upgrades -----------------------------------------------------------------------------------
+
+# The last commit whose worker knows no isolation of the design that this one has; its agent, its
+# attempts' folders and its messages are those of workers that are in use.
+before_isolation=d68bcf29ecac9374523b12808b6213359708915d
+
+# older_programs: farm-worker and farm-supervisor of that commit, in $older.
+older_programs() {
+	git -C "$source_dir" cat-file -e "$before_isolation^{commit}" || skip "no history of this repository here"
+	older=$BATS_FILE_TMPDIR/older/build/bin
+	mkdir -p "$BATS_FILE_TMPDIR/older"
+	git -C "$source_dir" archive "$before_isolation" | tar -x -C "$BATS_FILE_TMPDIR/older"
+	cmake -S "$BATS_FILE_TMPDIR/older" -B "${older%/bin}" -DCMAKE_BUILD_TYPE=Release
+	cmake --build "${older%/bin}" --target farm-worker --target farm-supervisor
+}
+
+publishes_is() {
+	farm_result worker list | jq -e --argjson may "$1" '.workers[0].may_publish == $may'
+}
+
+# bats test_tags=long
+@test "a build that a worker from before isolation began goes on; until it ends nothing is published there" {
+	older_programs
+	repository_make
+	in_repository "rm .flox/pkgs/*.nix; echo {} | tee .flox/pkgs/old.nix .flox/pkgs/new.nix .flox/pkgs/beside.nix"
+	farm_make "$url"
+	publish_command="echo \$FARM_PACKAGE >>$top/shelf" farm_project \
+		"if [ \$FARM_PACKAGE = old ]; then until [ -e $top/go ]; do sleep 0.1; done; fi; echo built" \
+		"system: $here-linux"
+	farm_up
+	farm worker start one --program "$older/farm-worker" --supervisor "$older/farm-supervisor" --may-publish --slots 2
+	wait_until 20 workers_online 1
+	[ "$(farm_result worker list | jq -r '.workers[0].isolation')" = unknown ]
+	farm rebuild --detach --publish package=old
+	wait_until 40 job_is old phase build
+	local agent
+	agent=$(pid_of worker-one)
+	kill "$agent"
+	wait_until 20 gone "$agent"
+	farm worker start one --program "$bin/farm-worker" --supervisor "$bin/farm-supervisor"
+	wait_until 20 publishes_is false
+	run -0 farm worker list
+	says "recipes are not isolated: a build of before the upgrade still runs; until it ends, nothing is published here"
+	# Others build beside it; what is to be published waits.
+	farm rebuild package=beside
+	farm rebuild --detach --publish package=new
+	wait_until 20 why_says new 'one may not publish'
+	[ ! -e "$top/shelf" ]
+	touch "$top/go"
+	wait_until 60 run_is closed 1
+	wait_until 60 run_is closed 3
+	ended_as "1 ok, 0 failed, 1 published" 1
+	ended_as "1 ok, 0 failed, 1 published" 3
+	[ "$(sort "$top/shelf" | tr '\n' ' ')" = "new old " ]
+	wait_until 20 publishes_is true
+	[[ $(farm_result worker list | jq -r '.workers[0].isolation') = @(users|namespaces) ]]
+}

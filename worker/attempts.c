@@ -210,6 +210,7 @@ static int begin_phase(struct attempts *attempts, const struct attempt_entry *en
         .secret_env = command.secret_env,
         .secret_fd_env = command.secret_fd_env,
         .cgroup_parent = command.own_cgroup ? options->cgroup : "",
+        .memory_bytes = options->host->memory_bytes,
         .host_root = command.looks_at_host ? "" : NULL};
     return supervisor_client_begin(&start, client, err);
 }
@@ -239,6 +240,21 @@ void attempts_start_phase(struct attempts *attempts, const struct order *order, 
         push_failed(attempts, entry, &err);
     else
         supervisor_watch(attempts, entry, client);
+}
+
+bool attempts_is_outside(struct attempts *attempts, struct token token)
+{
+    const struct attempt_entry *entry = entry_find(attempts, token);
+    struct isolation isolation;
+    struct arena arena = {0};
+    struct err err;
+    if (!entry || *entry->order.recipe.upkeep) /* our own program */
+        return false;
+    bool outside =
+        isolation_read("", entry_path(attempts, entry, NULL), &isolation, &arena, &err) < 0 ||
+        isolation.level == ISOLATION_NONE;
+    arena_clear(&arena);
+    return outside;
 }
 
 void attempts_stop(struct attempts *attempts, struct token token)

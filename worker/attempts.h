@@ -44,6 +44,8 @@ void attempts_supervisor_ended(struct attempts *attempts, struct attempt_entry *
 void attempts_stop(struct attempts *attempts, struct token token);
 /* Queues the progress of each running phase: size of its log, announced stop. */
 void attempts_look(struct attempts *attempts);
+/* Whether its recipe runs in no sandbox: of a worker from before isolation, or at level none. */
+bool attempts_is_outside(struct attempts *attempts, struct token token);
 void attempts_drop(struct attempts *attempts, struct token token);
 
 #endif

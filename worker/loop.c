@@ -253,11 +253,36 @@ static bool receive_all(struct worker_loop *loop)
     return some;
 }
 
+static bool runs_outside(const struct worker_loop *loop)
+{
+    const struct item *items;
+    size_t count = agent_items(loop->agent, &items);
+    for (size_t i = 0; i < count; i++)
+        if (items[i].state == ITEM_RUNNING && !items[i].is_publication &&
+            attempts_is_outside(loop->attempts, items[i].token))
+            return true;
+    return false;
+}
+
+/* What a worker from before isolation began ends as it began. It can read what this user can, so no
+ * secret comes here meanwhile. */
+static void withhold_publishing(const struct worker_loop *loop, struct capabilities *host)
+{
+    if (loop->isolation.level == ISOLATION_NONE || loop->options->trust_recipes ||
+        !runs_outside(loop))
+        return;
+    host->may_publish = false;
+    host->isolation = ISOLATION_NONE;
+    host->isolation_why = "a build of before the upgrade still runs; until it ends, nothing is "
+                          "published here";
+}
+
 static void host_probe(struct worker_loop *loop)
 {
     struct agent_input input = {.kind = AGENT_INPUT_PROBED};
     probe_now(&loop->host, loop->host.filesystems, &loop->pressure);
     input.probed.capabilities = loop->host;
+    withhold_publishing(loop, &input.probed.capabilities);
     input.probed.pressure = loop->pressure;
     loop_step(loop, &input);
     attempts_look(loop->attempts);

@@ -74,7 +74,11 @@ slots_are() {
 	wait_until 20 slots_are local 4
 	run -0 farm worker set local slots=2 heavy=1
 	wait_until 20 slots_are local 2
+	run -0 farm worker set local isolation=none
+	grep -qx 'isolation none' "$FARM_HOME/workers/local/worker.conf"
+	wait_until 20 slots_are local 2
 	refuses 2 "is not publish=yes" farm worker set local slots=many
+	refuses 2 "LEVEL is auto" farm worker set local isolation=unknown
 	refuses 3 "no worker nobody" farm worker set nobody slots=2
 	job_is $short state running
 	job_is $short attempts 1

@@ -290,6 +290,7 @@ empty_farm() {
 	wait_until 20 workers_online 1
 	run -0 farm worker smoke arm1
 	says 'smoke task: ok'
+	refuses 3 'farm-worker enrol --isolation users, then farm-worker service restart' farm worker set arm1 isolation=users
 
 	# Again with the same key: the same host, nothing to do. With another key: used up.
 	run -0 worker join --token - --no-service <<<"$token"

@@ -20,6 +20,10 @@ teardown() {
 	[ -z "${helper:-}" ] || kill "$helper" 2>/dev/null || true
 	[ -z "${shm:-}" ] || ipcrm -m "$shm" || true
 	rm -f "${left[@]}"
+	if [ -e "$top/path/leftovers" ]; then
+		"$top/path/leftovers" drop "$canary"
+		rmdir -p /var/spool/cron/crontabs /var/spool/cron/atjobs 2>/dev/null || true
+	fi
 	farm_teardown
 	net_teardown
 }
@@ -505,16 +509,127 @@ nix_gets_nothing() {
 	nix_gets_nothing 'farm-port, from fetcher'
 }
 
+# collects_begin LEVEL: a build that waits in its builder, beside one whose check tells nix to remove
+# what the other one needs. $top/path is in PATH, so the builder sees it.
+collects_begin() {
+	nix_setup
+	bait
+	local sandbox=true
+	[ "$1" != none ] || sandbox=false
+	sed -i -e '/sandbox/d' "$NIX_CONF_DIR/nix.conf"
+	printf '%s\n' "sandbox = $sandbox" "extra-sandbox-paths = /bin /usr /lib /lib64 $top/path" >>"$NIX_CONF_DIR/nix.conf"
+	repository_make
+	cat >"$top/waits.nix" <<-EOT
+		{ }: let
+		  input = derivation {
+		    name = "input"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo needed >\$out" ];
+		  };
+		in derivation {
+		  name = "waits"; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin"; inherit input;
+		  args = [ "-c" "echo builder waits; until [ -e $top/path/go ]; do sleep 0.1; done; cat \$input >\$out" ];
+		}
+	EOT
+	cat >"$top/collects.nix" <<-'EOT'
+		{ }: derivation {
+		  name = "collects"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo >$out" ];
+		}
+	EOT
+	cat >"$top/test-build.sh" <<-'EOT'
+		#!/bin/sh
+		[ "$FARM_PACKAGE" = collects ] || exec grep needed "result-$FARM_PACKAGE"
+		for path in "$NIX_STORE_DIR"/*-input "$NIX_STORE_DIR"/*-held; do
+			nix-store --delete "$path"; nix-store --delete --ignore-liveness "$path"
+		done
+		nix-store --gc --print-roots
+		rm -f "$NIX_STATE_DIR"/gcroots/auto/*
+		nix-store --gc
+		for path in "$NIX_STORE_DIR"/*-input; do chmod u+w "$path"; echo spoilt >"$path"; done
+		echo collected
+	EOT
+	in_repository "rm .flox/pkgs/*.nix; cp $top/*.nix .flox/pkgs; cp $top/test-build.sh .; chmod +x test-build.sh"
+	farm_make "$url"
+	farm_config <<-EOT
+		projects:
+		  - name: stranger
+		    url: $url
+		    builder: nix
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: auto
+		    system: $here-linux
+		    branches:
+		      - name: main
+	EOT
+	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
+	farm_up
+	isolation=$1 worker_up one --slots 2
+	wait_until 20 workers_online 1
+	# The owner's own: what a link in a home holds, and what nothing holds.
+	echo held >"$top/held"
+	echo >"$top/alone"
+	owned=$("${as[@]}" nix-store --add "$top/held")
+	"${as[@]}" nix-store --realise "$owned" --add-root "$HOME/result" --indirect
+	"${as[@]}" nix-store --add "$top/alone"
+	farm rebuild --detach waits
+	wait_until 40 builder_waits
+	farm rebuild collects
+	farm logs 2/collects | tee "$top/said"
+	grep -x collected "$top/said"
+}
+
+builder_waits() {
+	farm logs 1/waits | grep 'builder waits'
+}
+
+# holds_on: neither the other attempt's check nor the owner's own collection took anything that is
+# needed; the owner's took what nothing holds.
+holds_on() {
+	compgen -G "$NIX_STORE_DIR/*-alone"
+	[ -e "$owned" ]
+	"${as[@]}" nix-store --gc >&2
+	run ! compgen -G "$NIX_STORE_DIR/*-alone"
+	[ -e "$owned" ]
+	"${as[@]}" touch "$top/path/go"
+	wait_until 40 run_is closed 1
+	ended_as "1 ok, 0 failed, 0 published" 1
+}
+
+@test "nix: without isolation a check takes what its owner holds, and another build's input: the control" {
+	collects_begin none
+	[ ! -e "$owned" ]
+	run ! compgen -G "$NIX_STORE_DIR/*-alone"
+	touch "$top/path/go"
+	wait_until 40 run_is closed 1
+	ended_as "0 ok, 1 failed, 0 published" 1
+}
+
+@test "nix, build users: no collection takes what another build or the owner holds" {
+	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
+	collects_begin users
+	holds_on
+}
+
+@test "nix, an ordinary user's farm: no collection takes what another build or the owner holds" {
+	ordinary
+	collects_begin namespaces
+	holds_on
+}
+
 # light_begin LEVEL: jobs without a checkout, each an attack of its own name.
 light_begin() {
 	bait
 	repository_make
-	in_repository "cd .flox/pkgs && rm ./*.nix && for name in reads daemon leaves finds fifo link folder huge; do
-		echo {} >\$name.nix; done"
+	in_repository "cd .flox/pkgs && rm ./*.nix && for name in reads daemon leaves finds fifo link folder huge \
+		forks neighbour; do echo {} >\$name.nix; done"
+	leftovers >"$top/path/leftovers"
+	forks >"$top/path/forks"
+	chmod 755 "$top/path/leftovers" "$top/path/forks"
 	farm_make "$url"
 	farm_project "$(light_command)" 'checkout: false' "system: $here-linux"
+	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
 	farm_up
-	isolation=$1 worker_up one --slots 1
+	isolation=$1 worker_up one --slots 2
 	wait_until 20 workers_online 1
 }
 
@@ -524,15 +639,77 @@ light_command() {
 		reads) for f in $FARM_HOME/keys/admin.key $FARM_HOME/workers/one/worker.key $HOME/.netrc ${left[*]}; do
 			test ! -s \$f || echo got \$f; done
 			test -z "\$STRANGER" || echo got environment ;;
-		daemon) setsid setsid sleep 4000.$canary >/dev/null 2>&1 & ;;
-		leaves) echo >/tmp/left-$canary; echo >/dev/shm/left-$canary; ipcmk -M 77 -p 0666 ;;
-		finds) for f in /tmp/left-$canary /dev/shm/left-$canary; do test ! -e \$f || echo got \$f; done
-			! ipcs -m | grep ' 77 ' || echo got memory ;;
+		daemon) setsid setsid sleep 4000.$canary >/dev/null 2>&1 &
+			until grep -lsa '[4]000.$canary' /proc/[0-9]*/cmdline; do :; done; echo daemon runs ;;
+		leaves) leftovers leave $canary ;;
+		finds) leftovers find $canary ;;
 		fifo) rm -f \$FARM_OUTPUTS; mkfifo \$FARM_OUTPUTS ;;
 		link) rm -f \$FARM_OUTPUTS; ln -s $FARM_HOME/keys/admin.key \$FARM_OUTPUTS ;;
 		folder) rm -f \$FARM_OUTPUTS; mkdir \$FARM_OUTPUTS ;;
 		huge) truncate -s 1T \$FARM_OUTPUTS ;;
+		forks) forks $top/path/ended ;;
+		neighbour) echo neighbour begins; until [ -e $top/path/go ]; do sleep 0.1; done
+			for i in \$(seq 50); do /bin/true || exit; done; echo neighbour ends ;;
 		esac
+	EOT
+}
+
+# leftovers leave|find|drop CANARY: all that a program can leave behind for the next one of its user.
+leftovers() {
+	cat <<-'EOT'
+		#!/usr/bin/python3 -IS
+		import ctypes, os, platform, sys
+		verb, canary = sys.argv[1:]
+		libc = ctypes.CDLL(None)
+		name, key = ("left-" + canary).encode(), int(canary[6:]) % 2 ** 30
+		add_key, keyctl = (248, 250) if platform.machine() == "x86_64" else (217, 219)
+		USER, SEARCH, UNLINK, REMOVE, MAKE = -4, 10, 9, 0, 0o1666
+		def file(path):
+		    def leave(): os.makedirs(os.path.dirname(path), exist_ok=True); open(path, "w").write("left")
+		    return leave, lambda: os.path.exists(path), lambda: os.path.exists(path) and os.unlink(path)
+		def ipc(get, size, control, words):
+		    find = lambda: get(key, *size, 0)
+		    return lambda: get(key, *size, MAKE), lambda: find() >= 0, lambda: control(find(), *words, None)
+		def find_key(): return libc.syscall(keyctl, SEARCH, USER, b"user", name, 0)
+		things = {
+		    "tmp": file("/tmp/left-" + canary),
+		    "var-tmp": file("/var/tmp/left-" + canary),
+		    "dev-shm": file("/dev/shm/left-" + canary),
+		    "crontab": file("/var/spool/cron/crontabs/left-" + canary),
+		    "at-job": file("/var/spool/cron/atjobs/left-" + canary),
+		    "memory": ipc(libc.shmget, (64,), libc.shmctl, (REMOVE,)),
+		    "semaphores": ipc(libc.semget, (1,), libc.semctl, (0, REMOVE)),
+		    "messages": ipc(libc.msgget, (), libc.msgctl, (REMOVE,)),
+		    "posix-messages": (lambda: libc.mq_open(b"/" + name, os.O_RDWR | os.O_CREAT, 0o666, None),
+		        lambda: libc.mq_open(b"/" + name, os.O_RDONLY) >= 0, lambda: libc.mq_unlink(b"/" + name)),
+		    "keyring": (lambda: libc.syscall(add_key, b"user", name, b"left", 4, USER),
+		        lambda: find_key() >= 0, lambda: libc.syscall(keyctl, UNLINK, find_key(), USER)),
+		}
+		for what, (leave, find, drop) in things.items():
+		    try:
+		        if verb == "leave": leave(); print("left" if find() else "could not leave", what)
+		        elif verb == "drop": drop()
+		        else: print("got" if find() else "nothing", what)
+		    except OSError as error: print("could not", verb, what, error)
+	EOT
+}
+
+# forks UNTIL: a fork bomb that ends at 4,500 processes, and then waits for the file UNTIL.
+forks() {
+	cat <<-'EOT'
+		#!/usr/bin/python3 -IS
+		import os, signal, sys, time
+		children = []
+		try:
+		    while len(children) < 4500:
+		        child = os.fork()
+		        if not child: signal.pause(); os._exit(0)
+		        children.append(child)
+		    print("got", len(children), "processes")
+		except OSError as error: print("nothing more than", len(children), "processes:", error)
+		sys.stdout.flush()
+		while not os.path.exists(sys.argv[1]): time.sleep(0.1)
+		for child in children: os.kill(child, signal.SIGKILL)
 	EOT
 }
 
@@ -547,23 +724,41 @@ sleeps() {
 	grep -lsaF "4000.$canary" /proc/[0-9]*/cmdline
 }
 
-@test "light jobs without isolation read secrets and find what others left: the control" {
+# bomb_beside_neighbour: at the bomb's limit a job of the other slot goes on.
+bomb_beside_neighbour() {
+	local neighbour=$1 bomb=$2
+	farm rebuild --detach package=neighbour
+	wait_until 20 log_says "$neighbour/neighbour" 'neighbour begins'
+	farm rebuild --detach package=forks
+	wait_until 60 log_says "$bomb/forks" 'processes'
+	touch "$top/path/go"
+	wait_until 30 run_is closed "$neighbour"
+	ended_as "1 ok, 0 failed, 0 published" "$neighbour"
+	touch "$top/path/ended"
+	wait_until 60 run_is closed "$bomb"
+	farm logs "$bomb/forks"
+}
+
+log_says() {
+	farm logs "$1" | grep -e "$2"
+}
+
+@test "light jobs without isolation read secrets, find what others left, and fork: the control" {
 	light_begin none
-	left+=("/tmp/left-$canary" "/dev/shm/left-$canary")
 	[ "$(got reads)" -eq 7 ]
-	got leaves || true
-	[ "$(got finds)" -eq 3 ]
-	ipcrm -m "$(ipcs -m | awk '$5 == 77 { print $2 }')"
+	farm rebuild package=leaves
+	farm logs leaves >"$top/left"
+	finds=$(got finds)
+	# Whether an ordinary user may leave a crontab is the host's choice.
+	[ "$finds" -eq 10 ] || [ "$(id -u)" -ne 0 ]
+	[ "$finds" -eq "$(grep -c '^left ' "$top/left")" ]
+	bomb_beside_neighbour 4 5 | grep '^got 4500 processes'
 }
 
 @test "light jobs of build users: nothing is read, left, or running after its job; the agent goes on" {
 	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
 	light_begin users
-	[ "$(got reads)" = 0 ]
-	got leaves || true
-	[ "$(got finds)" = 0 ]
-	farm rebuild package=daemon
-	wait_until 10 no sleeps
+	light_jobs_get_nothing
 	local name
 	for name in fifo link folder huge; do
 		FARM_TIMEOUT_S=30 run farm rebuild "package=$name"
@@ -690,6 +885,128 @@ network_says() {
 	grep 'network .*recipes reach loopback' "$top/doctor"
 }
 
+@test "light jobs of an ordinary user's farm: nothing is read, left, or running after its job" {
+	ordinary
+	light_begin namespaces
+	light_jobs_get_nothing
+}
+
+light_jobs_get_nothing() {
+	[ "$(got reads)" = 0 ]
+	farm rebuild package=leaves
+	farm logs leaves | grep -x 'left keyring'
+	[ "$(got finds)" = 0 ]
+	grep -x 'nothing keyring' "$top/said"
+	farm rebuild package=daemon
+	farm logs daemon | grep 'daemon runs'
+	wait_until 10 no sleeps
+	bomb_beside_neighbour 5 6 | grep '^nothing more than 4[0-9]* processes'
+}
+
+why_says() {
+	farm why "$1" | grep -e "$2"
+}
+
+memory_is() {
+	farm_result worker list | jq -e --argjson bytes "$1" '.workers[0].memory_bytes == $bytes'
+}
+
+@test "a build that takes all memory ends at what its host offers; the build beside it goes on" {
+	[ "$(id -u)" -eq 0 ] || skip "whether an ordinary user may make cgroups is the host's choice"
+	bait
+	repository_make
+	in_repository "rm .flox/pkgs/*.nix; echo {} | tee .flox/pkgs/neighbour.nix .flox/pkgs/takes.nix .flox/pkgs/control.nix"
+	farm_make "$url"
+	attempts_max=1 farm_project "$(
+		cat <<-EOT
+			case \$FARM_PACKAGE in
+			takes | control) echo takes; /usr/bin/python3 -c 'all = [b"x" * 10000000 for i in range(64)]' || exit; echo took ;;
+			neighbour) echo neighbour begins; until [ -e $top/path/go ]; do sleep 0.1; done; echo neighbour ends ;;
+			esac
+		EOT
+	)" "system: $here-linux"
+	farm_up
+	isolation=users worker_up one --slots 2
+	wait_until 20 workers_online 1
+	find /sys/fs/cgroup -maxdepth 4 -name floxfarm | grep . || skip "no cgroups for builds here: nothing bounds their memory"
+	# The control: the host offers more than that.
+	farm rebuild package=control
+	farm logs control | grep -x took
+	local agent
+	agent=$(pid_of worker-one)
+	kill "$agent"
+	wait_until 20 gone "$agent"
+	echo 'memory 300M' >>"$FARM_HOME/workers/one/worker.conf"
+	isolation=users worker_up one --slots 2
+	wait_until 20 memory_is 314572800
+	farm rebuild --detach package=neighbour
+	wait_until 20 log_says 2/neighbour 'neighbour begins'
+	farm rebuild --detach package=takes
+	wait_until 40 why_says takes 'out of memory'
+	run ! log_says 3/takes '^took'
+	touch "$top/path/go"
+	wait_until 30 run_is closed 2
+	ended_as "1 ok, 0 failed, 0 published" 2
+}
+
 no() {
 	! "$@"
+}
+
+# ---- upgrades -----------------------------------------------------------------------------------
+
+# The last commit whose worker knows no isolation of the design that this one has; its agent, its
+# attempts' folders and its messages are those of workers that are in use.
+before_isolation=d68bcf29ecac9374523b12808b6213359708915d
+
+# older_programs: farm-worker and farm-supervisor of that commit, in $older.
+older_programs() {
+	git -C "$source_dir" cat-file -e "$before_isolation^{commit}" || skip "no history of this repository here"
+	older=$BATS_FILE_TMPDIR/older/build/bin
+	mkdir -p "$BATS_FILE_TMPDIR/older"
+	git -C "$source_dir" archive "$before_isolation" | tar -x -C "$BATS_FILE_TMPDIR/older"
+	cmake -S "$BATS_FILE_TMPDIR/older" -B "${older%/bin}" -DCMAKE_BUILD_TYPE=Release
+	cmake --build "${older%/bin}" --target farm-worker --target farm-supervisor
+}
+
+publishes_is() {
+	farm_result worker list | jq -e --argjson may "$1" '.workers[0].may_publish == $may'
+}
+
+# bats test_tags=long
+@test "a build that a worker from before isolation began goes on; until it ends nothing is published there" {
+	older_programs
+	repository_make
+	in_repository "rm .flox/pkgs/*.nix; echo {} | tee .flox/pkgs/old.nix .flox/pkgs/new.nix .flox/pkgs/beside.nix"
+	farm_make "$url"
+	publish_command="echo \$FARM_PACKAGE >>$top/shelf" farm_project \
+		"if [ \$FARM_PACKAGE = old ]; then until [ -e $top/go ]; do sleep 0.1; done; fi; echo built" \
+		"system: $here-linux"
+	farm_up
+	farm worker start one --program "$older/farm-worker" --supervisor "$older/farm-supervisor" --may-publish --slots 2
+	wait_until 20 workers_online 1
+	[ "$(farm_result worker list | jq -r '.workers[0].isolation')" = unknown ]
+	farm rebuild --detach --publish package=old
+	wait_until 40 job_is old phase build
+	local agent
+	agent=$(pid_of worker-one)
+	kill "$agent"
+	wait_until 20 gone "$agent"
+	farm worker start one --program "$bin/farm-worker" --supervisor "$bin/farm-supervisor"
+	wait_until 20 publishes_is false
+	run -0 farm worker list
+	says "recipes are not isolated: a build of before the upgrade still runs; until it ends, nothing is published here"
+	# Others build beside it; what is to be published waits.
+	farm rebuild package=beside
+	farm rebuild --detach --publish package=new
+	wait_until 20 why_says new 'one may not publish'
+	[ ! -e "$top/shelf" ]
+	touch "$top/go"
+	wait_until 60 run_is closed 1
+	wait_until 60 run_is closed 3
+	ended_as "1 ok, 0 failed, 1 published" 1
+	ended_as "1 ok, 0 failed, 1 published" 3
+	[ "$(sort "$top/shelf" | tr '\n' ' ')" = "new old " ]
+	wait_until 20 publishes_is true
+	[[ $(farm_result worker list | jq -r '.workers[0].isolation') = @(users|namespaces) ]]
 }

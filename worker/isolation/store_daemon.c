@@ -4,14 +4,19 @@
 
 #include "proto/base/beneath.h"
 #include "proto/base/clock.h"
+#include "proto/base/hash.h"
 #include "proto/base/io.h"
 #include "worker/isolation/store.h"
 #include "worker/isolation/words.h"
 #include "worker/process/tree.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +51,68 @@ static int write_accounts(const struct isolation *isolation, const char *etc, st
     return result;
 }
 
+/* ---- what protects paths from garbage collection --------------------------------------------- */
+
+static const char *roots_folder(const struct store *store, struct arena *arena)
+{
+    return arena_print(arena, "%s/gcroots/floxfarm", store->state);
+}
+
+/* The folder of an attempt's roots. Two farms may have attempts with equal tokens. */
+static const char *roots_of(const struct store *store, const char *folder, struct arena *arena)
+{
+    return arena_print(arena, "%s%s.%08x", roots_folder(store, arena), strrchr(folder, '/'),
+                       hash32_bytes(HASH32_START, folder, strlen(folder)));
+}
+
+/* Those of attempts that are gone: the link ATTEMPT in each leads to its attempt's folder. */
+static void drop_old_roots(const struct store *store, struct arena *arena)
+{
+    const char *path = roots_folder(store, arena);
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        struct stat about;
+        const char *roots = arena_print(arena, "%s/%s", path, entry->d_name);
+        const char *attempt = arena_print(arena, "%s/attempt", roots);
+        if (entry->d_name[0] != '.' && lstat(attempt, &about) == 0 && stat(attempt, &about) < 0 &&
+            errno == ENOENT)
+            io_remove_tree(roots, NULL); /* if that fails a later phase tries again */
+    }
+    closedir(folder);
+}
+
+/* What the daemon's sandbox shows in the place of the store's own folders must exist. */
+static int make_roots(const struct store *store, const char *folder, struct arena *arena,
+                      struct err *err)
+{
+    const char *roots = roots_of(store, folder, arena);
+    drop_old_roots(store, arena);
+    if (io_make_folders(roots, 0755, err) < 0 ||
+        io_make_folders(arena_print(arena, "%s/gcroots/auto", store->state), 0755, err) < 0 ||
+        io_make_folders(arena_print(arena, "%s/gc-socket", store->state), 0755, err) < 0)
+        return -1;
+    const char *attempt = arena_print(arena, "%s/attempt", roots);
+    if (symlink(folder, attempt) < 0 && errno != EEXIST)
+        return err_set(err, "cannot make %s: %s", attempt, strerror(errno));
+    return 0;
+}
+
+/* The daemon does not see what the roots of others lead to: it would take them for gone, remove them
+ * when it is asked to list roots, and remove their paths when it is asked to collect garbage. So its
+ * indirect roots are a folder of its own, which other collectors see; and it collects no garbage,
+ * for which nix makes a socket in gc-socket first. */
+static void add_roots(const struct store *store, const char *folder, struct texts *argv)
+{
+    texts_add(argv, "--bind");
+    texts_add(argv, "%s", roots_of(store, folder, argv->arena));
+    texts_add(argv, "%s/gcroots/auto", store->state);
+    words_bind(argv, "--ro-bind", arena_print(argv->arena, "%s/gc-socket", store->state));
+}
+
+/* ---- the daemon ------------------------------------------------------------------------------ */
+
 /* The host's own settings, then what they must not decide. */
 static void daemon_environment(const struct isolation *isolation, const char *folder,
                                struct texts *environment)
@@ -62,7 +129,7 @@ static void daemon_environment(const struct isolation *isolation, const char *fo
     texts_set(environment, "NIX_DAEMON_SOCKET_PATH", "%s/nix/socket", folder);
     texts_set(environment, "NIX_CONFIG",
               "%s\ntrusted-users =\nallowed-users = *\nrequire-sigs = true\n"
-              "sandbox = true\nsandbox-fallback = false\n"
+              "sandbox = true\nsandbox-fallback = false\nmin-free = 0\n"
               "build-users-group = %s\n",
               config ? config : "", isolation->level == ISOLATION_USERS ? "farm-builders" : "");
     texts_set(environment, ATTEMPT_MARK, "%s", folder);
@@ -112,6 +179,7 @@ static void daemon_words(const struct isolation *isolation, const struct store *
         words_bind(argv, "--ro-bind-try", getenv("NIX_CONF_DIR"));
     words_bind(argv, "--bind", store->folder);
     words_bind(argv, "--bind", store->state);
+    add_roots(store, folder, argv);
     words_bind(argv, "--bind-try", store->log);
     words_bind(argv, "--bind", nix);
     /* Links to results; a root that the daemon does not see is taken for gone. */
@@ -162,7 +230,7 @@ static int daemon_start(const struct isolation *isolation, const struct store *s
     const char *nix = arena_print(arena, "%s/nix", folder);
     const char *path = arena_print(arena, "%s/socket", nix);
     if (io_make_folders(arena_print(arena, "%s/tmp", nix), 0755, err) < 0 ||
-        io_make_folders(store->state, 0755, err) < 0 ||
+        make_roots(store, folder, arena, err) < 0 ||
         write_accounts(isolation, arena_print(arena, "%s/etc", nix), arena, err) < 0)
         return -1;
     unlink(path);

@@ -67,6 +67,15 @@ static void add_number(struct words *words, const char *name, uint64_t value, st
         add_option(words, name, arena_print(arena, "%llu", (unsigned long long)value));
 }
 
+/* Of v2 or of v1; a hierarchy without memory has neither file. */
+static void limit_memory(const char *cgroup, uint64_t bytes)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)bytes);
+    if (bytes && !tree_write(cgroup, "memory.max", number))
+        tree_write(cgroup, "memory.limit_in_bytes", number);
+}
+
 /* Makes a cgroup below each part of the parent; a part where that fails is skipped. Its name has a
  * hash of the folder: two farms on one host may have attempts with equal tokens. */
 static void add_cgroups(struct words *words, const struct supervisor_client_start *start,
@@ -80,8 +89,10 @@ static void add_cgroups(struct words *words, const struct supervisor_client_star
         int length = (int)strcspn(part, ":");
         char *path = arena_print(arena, "%.*s/%s.%s.%08x", length, part, name,
                                  phase_names[start->phase], hash);
-        if (length > 0 && (mkdir(path, 0755) == 0 || errno == EEXIST))
+        if (length > 0 && (mkdir(path, 0755) == 0 || errno == EEXIST)) {
+            limit_memory(path, start->memory_bytes);
             add_option(words, "--cgroup", path);
+        }
         part += length + (part[length] == ':');
     }
 }

@@ -27,6 +27,7 @@ struct supervisor_client_start {
     const char *secret_env; /* with a secret, one of these two is set; see supervisor.h */
     const char *secret_fd_env;
     const char *cgroup_parent; /* the phase gets a cgroup of its own below this one; "": none */
+    uint64_t memory_bytes;     /* the most that such a cgroup may use; 0: no limit */
     const char *host_root;     /* for --host-facts (supervisor.h); NULL: no host facts */
 };
 

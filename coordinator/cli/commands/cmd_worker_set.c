@@ -8,14 +8,16 @@
 #include "coordinator/cli/hosts/deploy_ui.h"
 #include "coordinator/cli/hosts/host_book.h"
 #include "coordinator/cli/hosts/local_worker.h"
+#include "proto/base/shape.h"
 #include "proto/json.h"
+#include "proto/vocab.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct worker_wishes {
     const char *name;
-    const char *slots, *heavy; /* "": as it is */
+    const char *slots, *heavy, *isolation; /* "": as it is */
     enum publish_wish publish;
 };
 
@@ -34,6 +36,13 @@ static bool set_publish(const char *value, enum publish_wish *out)
     return true;
 }
 
+/* auto, or a level that an owner can choose. */
+static bool is_isolation(const char *value)
+{
+    int level = shape_enum_value(isolation_names, value);
+    return level > ISOLATION_UNKNOWN || strcmp(value, "auto") == 0;
+}
+
 static enum exit_code read_wish(const char *word, struct worker_wishes *wishes)
 {
     const char *equals = strchr(word, '=');
@@ -49,7 +58,14 @@ static enum exit_code read_wish(const char *word, struct worker_wishes *wishes)
         wishes->heavy = value;
         return EXIT_FINE;
     }
-    return fail(EXIT_USAGE, "\"%s\" is not publish=yes, publish=no, slots=N or heavy=N", word);
+    if (size == 9 && !strncmp(word, "isolation", size) && is_isolation(value)) {
+        wishes->isolation = value;
+        return EXIT_FINE;
+    }
+    return fail(EXIT_USAGE,
+                "\"%s\" is not publish=yes, publish=no, slots=N, heavy=N or isolation=LEVEL, where "
+                "LEVEL is auto, users, namespaces or none",
+                word);
 }
 
 /* ---- the worker as the farm knows it ------------------------------------------------------- */
@@ -83,7 +99,7 @@ static enum exit_code set_here(struct invocation *invocation, const struct worke
                                         .slots = wishes->slots,
                                         .heavy = wishes->heavy,
                                         .emulate = "",
-                                        .isolation = "",
+                                        .isolation = wishes->isolation,
                                         .publish = wishes->publish};
     return local_worker_change(invocation, &worker);
 }
@@ -108,6 +124,7 @@ static enum exit_code set_over_ssh(struct invocation *invocation,
         member->wanted.worker_home = entry.worker_home;
         member->wanted.slots = wishes->slots;
         member->wanted.heavy = wishes->heavy;
+        member->wanted.isolation = wishes->isolation;
         member->wanted.may_publish = wishes->publish == PUBLISH_AS_IS
                                          ? json_get_flag(row, "may_publish")
                                          : wishes->publish == PUBLISH_YES;
@@ -119,7 +136,8 @@ static enum exit_code set_over_ssh(struct invocation *invocation,
     return code;
 }
 
-/* A host that joined by itself: only its owner changes what it offers. */
+/* A host that joined by itself: only its owner changes what it offers. A stricter level is no
+ * exception: whoever chooses one that does not work there keeps the host from taking builds. */
 static enum exit_code set_permission(struct invocation *invocation,
                                      const struct worker_wishes *wishes, const json_t *row)
 {
@@ -128,6 +146,11 @@ static enum exit_code set_permission(struct invocation *invocation,
                     "%s joined by itself, so its slots are set on its host: farm-worker enrol "
                     "--slots N, then farm-worker service restart",
                     wishes->name);
+    if (*wishes->isolation)
+        return fail(EXIT_REFUSED,
+                    "%s joined by itself, so its owner chooses how recipes are isolated there: on "
+                    "that host, farm-worker enrol --isolation %s, then farm-worker service restart",
+                    wishes->name, wishes->isolation);
     if (wishes->publish == PUBLISH_YES && !json_get_flag(row, "owner_publishes"))
         return fail(EXIT_REFUSED,
                     "the owner of %s has not allowed publishing there: on that host, farm-worker "
@@ -141,7 +164,8 @@ static enum exit_code set_permission(struct invocation *invocation,
 
 enum exit_code cmd_worker_set(struct invocation *invocation)
 {
-    struct worker_wishes wishes = {.name = invocation->arguments[0], .slots = "", .heavy = ""};
+    struct worker_wishes wishes = {
+        .name = invocation->arguments[0], .slots = "", .heavy = "", .isolation = ""};
     enum exit_code code = EXIT_FINE;
     for (size_t i = 1; code == EXIT_FINE && i < invocation->argument_count; i++)
         code = read_wish(invocation->arguments[i], &wishes);

@@ -11,7 +11,6 @@ load farm
 setup() {
 	left=()
 	farm_setup
-	as=()
 }
 
 teardown() {
@@ -19,26 +18,6 @@ teardown() {
 	[ -z "${shm:-}" ] || ipcrm -m "$shm" || true
 	rm -f "${left[@]}"
 	farm_teardown
-}
-
-# farm, and all that starts of it, as the user of this set-up.
-farm() {
-	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "${as[@]}" "$bin/farm" --home "$FARM_HOME" "$@"
-}
-
-# ordinary: the whole farm belongs to an ordinary user.
-ordinary() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	as=(setpriv --reuid=60990 --regid=60990 --clear-groups)
-	export USER=stranger # nix wants a name
-	local folder=$top
-	chown -R 60990:60990 "$top"
-	while [ "$folder" != / ]; do
-		[ "$(stat -c %U "$folder")" != root ] || chmod o+x "$folder"
-		folder=$(dirname "$folder")
-		[ "$folder" != /tmp ] || break
-	done
-	"${as[@]}" test -x "$bin/farm" || skip "an ordinary user cannot run the programs in $bin"
 }
 
 # What there is to get: each has the word "canary" and a number.

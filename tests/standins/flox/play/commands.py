@@ -91,7 +91,8 @@ class Flox:
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
-            raise Failure(f'Could not create config directory: "{folder}"') from error
+            reason = f"{error.strerror} (os error {error.errno})"
+            raise Failure(f'Could not create config directory: "{folder}/": {reason}') from error
 
     def _check_config(self):
         for name in self.environment:

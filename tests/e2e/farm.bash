@@ -21,6 +21,7 @@ fixtures=$source_dir/tests/fixtures
 # farm_setup: makes the folder and what every farm needs; starts nothing.
 farm_setup() {
 	farm_needs_programs
+	as=() inside=()
 	top=$(cd "$BATS_TEST_TMPDIR" && pwd -P)
 	export FARM_HOME=$top/farm
 	export HOME=$top/user TMPDIR=$top/tmp
@@ -78,7 +79,7 @@ nix_own() {
 	cat >"$NIX_CONF_DIR/nix.conf" <<-EOT
 		build-users-group =
 		sandbox = false
-		extra-sandbox-paths = /bin /usr /lib? /lib32? /lib64?
+		sandbox-paths = /bin /usr /lib? /lib32? /lib64?
 		substitute = false
 		substituters =
 		experimental-features = nix-command
@@ -89,9 +90,25 @@ nix_own() {
 	nix-store --init
 }
 
-# farm ARGUMENT...: the CLI under test, bounded.
+# farm ARGUMENT...: the CLI under test, bounded; it and all that it starts as the user of `ordinary`,
+# and by the words of `inside`.
 farm() {
-	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "$bin/farm" --home "$FARM_HOME" "$@"
+	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "${inside[@]}" "${as[@]}" "$bin/farm" --home "$FARM_HOME" "$@"
+}
+
+# ordinary: the whole farm belongs to an ordinary user.
+ordinary() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	as=(setpriv --reuid=60990 --regid=60990 --clear-groups)
+	export USER=stranger # nix wants a name
+	local folder=$top
+	chown -R 60990:60990 "$top"
+	while [ "$folder" != / ]; do
+		[ "$(stat -c %U "$folder")" != root ] || chmod o+x "$folder"
+		folder=$(dirname "$folder")
+		[ "$folder" != /tmp ] || break
+	done
+	"${as[@]}" test -x "$bin/farm" || skip "an ordinary user cannot run the programs in $bin"
 }
 
 # farm_result COMMAND...: the result of `farm COMMAND... --json`; fails when it was refused, or when

@@ -95,6 +95,34 @@ story() {
 	story 1.15.0
 }
 
+# isolated LEVEL: builds inside, publishes outside. The store is one in which nothing was built yet.
+isolated() {
+	rm "$top/flox/flox"
+	cp -r "$source_dir/tests/standins/flox/flox" "$source_dir/tests/standins/flox/play" "$top/flox"
+	printf '%s\n' FAKE_FLOX_VERSION=1.15.0 "FARM_FAKE_CATALOG=$catalog" >"$top/flox/flox.env"
+	rmdir "$NIX_LOG_DIR"
+	project
+	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
+	farm_up
+	token 86400 | farm secret set floxhub
+	isolation=$1 worker_up one --slots 1 --may-publish
+	wait_until 20 workers_online 1
+	farm rebuild --publish 'gpu=sm90 isa=avx512'
+	ended_as "1 ok, 0 failed, 1 published"
+	farm_rows worker list | jq -e --arg level "$1" 'all(.isolation == $level)'
+	[ -d "$NIX_LOG_DIR/drvs" ]
+}
+
+@test "build users: builds isolated and publishes" {
+	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
+	isolated users
+}
+
+@test "an ordinary user's farm: builds isolated and publishes" {
+	ordinary
+	isolated namespaces
+}
+
 @test "the whole matrix on both architectures: 67 ok, 0 failed, 67 published" {
 	local programs
 	programs=$(dirname "$binary_dir")/$other/bin

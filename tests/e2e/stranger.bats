@@ -12,7 +12,6 @@ load netns
 setup() {
 	left=()
 	farm_setup
-	as=() inside=()
 	own_network
 }
 
@@ -28,32 +27,12 @@ teardown() {
 	net_teardown
 }
 
-# farm, and all that starts of it, in the network and as the user of this set-up.
-farm() {
-	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "${inside[@]}" "${as[@]}" "$bin/farm" --home "$FARM_HOME" "$@"
-}
-
 # own_network: farms of this test are in one, where a worker that is root makes its table of nftables.
 own_network() {
 	[ "$(id -u)" -eq 0 ] && unshare --net true 2>/dev/null || return 0
 	net_hold lab
 	inside=(nsenter "--net=/proc/${net_holder[lab]}/ns/net")
 	"${inside[@]}" ip link set lo up
-}
-
-# ordinary: the whole farm belongs to an ordinary user.
-ordinary() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	as=(setpriv --reuid=60990 --regid=60990 --clear-groups)
-	export USER=stranger # nix wants a name
-	local folder=$top
-	chown -R 60990:60990 "$top"
-	while [ "$folder" != / ]; do
-		[ "$(stat -c %U "$folder")" != root ] || chmod o+x "$folder"
-		folder=$(dirname "$folder")
-		[ "$folder" != /tmp ] || break
-	done
-	"${as[@]}" test -x "$bin/farm" || skip "an ordinary user cannot run the programs in $bin"
 }
 
 # What there is to get: each has the word "canary" and a number.

@@ -35,6 +35,10 @@ static void test_environment_is_a_list(void **state)
         {"https_proxy", "http://proxy.example:3128", true},
         {"http_proxy", "http://user:password@proxy.example:3128", false},
         {"ALL_PROXY", "socks5h://user:password@proxy.example", false},
+        {"FLOX_FLOXHUB_URL", "https://hub.vision.example", true},
+        {"FLOX_CATALOG_URL", "https://user:password@hub.vision.example", false},
+        {"FLOX_FLOXHUB_TOKEN", "secret", false},
+        {"FLOX_CONFIG_DIR", "/root/.config/flox", false},
         {"LANGUAGE", "de", false},
         {"SSH_AUTH_SOCK", "/tmp/agent", false},
         {"AWS_SECRET_ACCESS_KEY", "secret", false},
@@ -61,6 +65,7 @@ static void test_environment_is_a_list(void **state)
                         arena_print(&place->arena, "%s/box/home", folder));
     assert_string_equal(value_of(&environment, "PATH"), getenv("PATH"));
     assert_string_equal(value_of(&environment, "TMPDIR"), "/tmp");
+    assert_string_equal(value_of(&environment, "USER"), "build");
     for (size_t i = 0; i < environment.count; i++)
         assert_null(strstr(environment.items[i], "secret"));
 }

@@ -26,11 +26,11 @@ static const int floor_version[3] = {1, 12, 0};
 enum { OUTPUTS_MAX = 16 }; /* of a package, beside its first */
 
 /* Contract 3.4: without the right USER flox takes USER and HOME from the password file, which moves
- * its token and caches. */
+ * its token and caches. The sandbox has a password file of its own. */
 static struct texts flox_environment(const struct phase_context *context)
 {
     struct texts environment = tools_environment(context);
-    const struct passwd *user = getpwuid(geteuid());
+    const struct passwd *user = tools_isolated(context) ? NULL : getpwuid(geteuid());
     if (user)
         texts_set(&environment, "USER", "%s", user->pw_name);
     if (user && !getenv("HOME"))

@@ -54,7 +54,7 @@ static void host_environment(const struct phase_context *context, struct texts *
         texts_set(environment, "TMPDIR", "%s", temporary);
 }
 
-static bool is_isolated(const struct phase_context *context)
+bool tools_isolated(const struct phase_context *context)
 {
     return context->isolation && context->isolation->level != ISOLATION_NONE;
 }
@@ -73,7 +73,7 @@ struct texts tools_environment(const struct phase_context *context)
 {
     struct texts environment = {.arena = context->arena};
     const struct isolation_view view = view_of(context, NULL);
-    if (is_isolated(context))
+    if (tools_isolated(context))
         isolation_environment(context->isolation, &view, &environment);
     else
         host_environment(context, &environment);
@@ -89,7 +89,7 @@ int tools_run(const struct phase_context *context, const struct tool *tool, stru
     struct tool inside = *tool;
     struct texts argv = {.arena = context->arena};
     const struct isolation_view view = view_of(context, tool->folder);
-    if (!is_isolated(context))
+    if (!tools_isolated(context))
         return tool_run(tool, err);
     isolation_words(context->isolation, &view, &argv);
     for (const char *const *word = tool->argv; *word; word++)

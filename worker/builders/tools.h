@@ -10,6 +10,8 @@
  * FARM_BRANCH, FARM_COMMIT, FARM_SYSTEM, FARM_GPU, FARM_ISA, FARM_CUDA, FARM_PYTHON, FARM_OUTPUTS.
  */
 void tools_describe(struct texts *environment, const struct order *order, const char *folder);
+/* Whether tools_run starts a sandbox. */
+bool tools_isolated(const struct phase_context *context);
 /* The environment for what a recipe runs: in a sandbox, that of isolation.h; else ours without the
  * variables of a surrounding flox, git or make. TMPDIR is in the attempt's own folder, so that two
  * builds never share flox's temporary files (contract 0.9). */

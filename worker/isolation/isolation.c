@@ -241,7 +241,13 @@ void isolation_words(const struct isolation *isolation, const struct isolation_v
 
 /* ---- the environment ------------------------------------------------------------------------- */
 
-/* The names that pass; one that ends in '*' is a prefix. Proxies pass only without a password. */
+const char *isolation_account(enum isolation_level level, uid_t user, struct arena *arena)
+{
+    return level == ISOLATION_USERS ? arena_print(arena, "build-%u", (unsigned)user) : "build";
+}
+
+/* The names that pass; one that ends in '*' is a prefix. What may be a URL with a password does not
+ * pass with one. The FLOX_* say which FloxHub an owner uses. */
 static const char *const passing[] = {"PATH",
                                       "LANG",
                                       "LC_*",
@@ -249,6 +255,8 @@ static const char *const passing[] = {"PATH",
                                       "SSL_CERT_FILE",
                                       "SSL_CERT_DIR",
                                       "NIX_SSL_CERT_FILE",
+                                      "FLOX_FLOXHUB_URL",
+                                      "FLOX_CATALOG_URL",
                                       "http_proxy",
                                       "https_proxy",
                                       "all_proxy",
@@ -262,7 +270,8 @@ static const char *const passing[] = {"PATH",
 static bool passes(const char *entry)
 {
     size_t name = strcspn(entry, "=");
-    if (strcasestr(entry, "proxy=") && strchr(entry + name, '@'))
+    bool is_url = strcasestr(entry, "proxy=") || strncmp(entry, "FLOX_", 5) == 0;
+    if (is_url && strchr(entry + name, '@'))
         return false;
     for (size_t i = 0; passing[i]; i++) {
         size_t size = strlen(passing[i]);
@@ -291,8 +300,9 @@ void isolation_environment(const struct isolation *isolation, const struct isola
         }
     texts_set(environment, "HOME", "%s/box/home", view->folder);
     texts_set(environment, "TMPDIR", "/tmp");
-    texts_set(environment, "USER", "build");
-    texts_set(environment, "LOGNAME", "build");
+    const char *account = isolation_account(isolation->level, isolation->user, environment->arena);
+    texts_set(environment, "USER", "%s", account);
+    texts_set(environment, "LOGNAME", "%s", account);
     store_look(&store, environment->arena);
     store_environment(&store, view->socket_folder, environment);
 }

@@ -99,6 +99,9 @@ void isolation_words(const struct isolation *isolation, const struct isolation_v
  * HOME, USER, TMPDIR of the attempt. For NONE: ours. */
 void isolation_environment(const struct isolation *isolation, const struct isolation_view *view,
                            struct texts *environment);
+/* The name that the sandbox's passwd has for a user of that level. Programs that find another one
+ * in USER change it, and HOME with it (flox). */
+const char *isolation_account(enum isolation_level level, uid_t user, struct arena *arena);
 /* Whether the last sandbox of this attempt could not start: the host's fault. */
 enum { EXIT_NO_SANDBOX = 71 }; /* of farm-supervisor sandbox, and then of the phase */
 bool isolation_failed(const struct isolation *isolation, const char *folder);

@@ -38,10 +38,9 @@ static int put_accounts(const struct isolation_host *host, const char *folder, s
         unsigned id = (unsigned)first + i;
         if (id == 0)
             continue;
-        buf_print(&passwd, "build%s:x:%u:%u::/:/bin/sh\n",
-                  host->users.count ? arena_print(arena, "-%u", id) : "", id, id);
-        buf_print(&group, "build%s:x:%u:\n", host->users.count ? arena_print(arena, "-%u", id) : "",
-                  id);
+        const char *account = isolation_account(host->level, id, arena);
+        buf_print(&passwd, "%s:x:%u:%u::/:/bin/sh\n", account, id, id);
+        buf_print(&group, "%s:x:%u:\n", account, id);
     }
     buf_print(&passwd, "nobody:x:65534:65534::/:/bin/sh\n");
     buf_print(&group, "nogroup:x:65534:\n");

@@ -180,7 +180,7 @@ static void daemon_words(const struct isolation *isolation, const struct store *
     words_bind(argv, "--bind", store->folder);
     words_bind(argv, "--bind", store->state);
     add_roots(store, folder, argv);
-    words_bind(argv, "--bind-try", store->log);
+    words_bind(argv, "--bind", store->log);
     words_bind(argv, "--bind", nix);
     /* Links to results; a root that the daemon does not see is taken for gone. */
     words_bind(argv, "--ro-bind", arena_print(arena, "%s/box", folder));
@@ -231,6 +231,7 @@ static int daemon_start(const struct isolation *isolation, const struct store *s
     const char *path = arena_print(arena, "%s/socket", nix);
     if (io_make_folders(arena_print(arena, "%s/tmp", nix), 0755, err) < 0 ||
         make_roots(store, folder, arena, err) < 0 ||
+        io_make_folders(store->log, 0755, err) < 0 || /* nothing was built here yet */
         write_accounts(isolation, arena_print(arena, "%s/etc", nix), arena, err) < 0)
         return -1;
     unlink(path);

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from play.account import Account, cache_folder
+from play.account import Account, cache_folder, config_folder
 from play.basics import DedupUnknown, Failure, misuse
 from play.builds import FakeBuild, NixBuild, Scratch
 from play.catalog import Catalog
@@ -44,7 +44,7 @@ NOISE = (b"\x1b[1;31mred\x1b[0m\n 10%\r 50%\r100%\nNUL: [\x00] Latin-1: [\xe9] c
 
 # Configuration keys that may come as FLOX_<KEY>; any other such variable is an error, as in flox.
 CONFIG_KEYS = {
-    "FLOXHUB_TOKEN", "FLOXHUB_URL", "FLOXHUB_AUTHN_MODE", "DISABLE_METRICS", "AUTH_NOTIFICATIONS", "CACHE_DIR",
+    "CATALOG_URL", "FLOXHUB_TOKEN", "FLOXHUB_URL", "FLOXHUB_AUTHN_MODE", "DISABLE_METRICS", "AUTH_NOTIFICATIONS", "CACHE_DIR",
     "DATA_DIR", "STATE_DIR", "CONFIG_DIR", "SEARCH_LIMIT", "SET_PROMPT", "HIDE_DEFAULT_PROMPT", "UPGRADE_NOTIFICATIONS",
 }
 
@@ -78,12 +78,21 @@ class Flox:
                 self.voice.quiet = True
             elif not re.fullmatch(r"-v+|--verbose", option):
                 raise Failure(f"`{option}` is not expected in this context")
+        self._make_config_folder()
         self._check_config()
         command = arguments.pop(0) if arguments else raise_usage()
         commands = {"build": self.build, "publish": self.publish, "auth": self.auth, "config": self.config}
         if command not in commands:
             raise Failure(f"`{command}` is not expected in this context")
         return commands[command](arguments)
+
+    def _make_config_folder(self):
+        folder = config_folder(self.environment)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            reason = f"{error.strerror} (os error {error.errno})"
+            raise Failure(f'Could not create config directory: "{folder}/": {reason}') from error
 
     def _check_config(self):
         for name in self.environment:

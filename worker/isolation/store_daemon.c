@@ -83,11 +83,19 @@ static void drop_old_roots(const struct store *store, struct arena *arena)
     closedir(folder);
 }
 
+/* Of a store that is not ours the daemon can take nothing away. */
+static bool is_ours(const struct store *store)
+{
+    return access(store->state, W_OK) == 0;
+}
+
 /* What the daemon's sandbox shows in the place of the store's own folders must exist. */
 static int make_roots(const struct store *store, const char *folder, struct arena *arena,
                       struct err *err)
 {
     const char *roots = roots_of(store, folder, arena);
+    if (!is_ours(store))
+        return 0;
     drop_old_roots(store, arena);
     if (io_make_folders(roots, 0755, err) < 0 ||
         io_make_folders(arena_print(arena, "%s/gcroots/auto", store->state), 0755, err) < 0 ||
@@ -99,12 +107,14 @@ static int make_roots(const struct store *store, const char *folder, struct aren
     return 0;
 }
 
-/* The daemon does not see what the roots of others lead to: it would take them for gone, remove them
- * when it is asked to list roots, and remove their paths when it is asked to collect garbage. So its
- * indirect roots are a folder of its own, which other collectors see; and it collects no garbage,
- * for which nix makes a socket in gc-socket first. */
+/* The daemon does not see what the roots of others lead to. It would take them for gone, remove
+ * them when it is asked to list roots, and remove their paths when it is asked to collect garbage.
+ * So its indirect roots are in a folder of its own, which other collectors see; and it collects no
+ * garbage, for which nix first makes a socket in gc-socket. */
 static void add_roots(const struct store *store, const char *folder, struct texts *argv)
 {
+    if (!is_ours(store))
+        return;
     texts_add(argv, "--bind");
     texts_add(argv, "%s", roots_of(store, folder, argv->arena));
     texts_add(argv, "%s/gcroots/auto", store->state);
@@ -230,8 +240,7 @@ static int daemon_start(const struct isolation *isolation, const struct store *s
     const char *nix = arena_print(arena, "%s/nix", folder);
     const char *path = arena_print(arena, "%s/socket", nix);
     if (io_make_folders(arena_print(arena, "%s/tmp", nix), 0755, err) < 0 ||
-        make_roots(store, folder, arena, err) < 0 ||
-        io_make_folders(store->log, 0755, err) < 0 || /* nothing was built here yet */
+        io_make_folders(store->state, 0755, err) < 0 || make_roots(store, folder, arena, err) < 0 ||
         write_accounts(isolation, arena_print(arena, "%s/etc", nix), arena, err) < 0)
         return -1;
     unlink(path);

@@ -190,7 +190,7 @@ static void daemon_words(const struct isolation *isolation, const struct store *
     words_bind(argv, "--bind", store->folder);
     words_bind(argv, "--bind", store->state);
     add_roots(store, folder, argv);
-    words_bind(argv, "--bind", store->log);
+    words_bind(argv, "--bind-try", store->log);
     words_bind(argv, "--bind", nix);
     /* Links to results; a root that the daemon does not see is taken for gone. */
     words_bind(argv, "--ro-bind", arena_print(arena, "%s/box", folder));
@@ -244,6 +244,9 @@ static int daemon_start(const struct isolation *isolation, const struct store *s
         write_accounts(isolation, arena_print(arena, "%s/etc", nix), arena, err) < 0)
         return -1;
     unlink(path);
+    /* nix makes it for its first build, which it cannot in the sandbox. Who may not make it is told
+     * so by nix, if it builds. */
+    io_make_folders(store->log, 0755, NULL);
     daemon_words(isolation, store, folder, &argv);
     daemon_environment(isolation, folder, &environment);
     /* Not in the attempt's log: each client that leaves is an error there. */

@@ -10,6 +10,10 @@ bench_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bench_bin=$(realpath "${FARM_BIN:-$bench_root/build/release/bin}")
 bench_dir=$(mktemp -d "${TMPDIR:-/tmp}/farm-bench.XXXXXX")
 bench_pids=()
+# Workers make no table of nftables in this machine's own network.
+mkdir "$bench_dir/no-nft"
+ln -s /bin/false "$bench_dir/no-nft/nft"
+PATH=$bench_dir/no-nft:$PATH
 
 bench_end() {
     local pid

@@ -26,6 +26,7 @@ farm_setup() {
 	export FARM_HOME=$top/farm
 	export HOME=$top/user TMPDIR=$top/tmp
 	mkdir -p "$HOME" "$TMPDIR"
+	machine_network "$top/no-nft"
 	export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 	export GIT_AUTHOR_NAME=Maintainer GIT_AUTHOR_EMAIL=maintainer@vision.example
 	export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
@@ -34,6 +35,15 @@ farm_setup() {
 	x86_64) here=x86_64 other=aarch64 ;;
 	aarch64) here=aarch64 other=x86_64 ;;
 	esac
+}
+
+# machine_network FOLDER: a worker that is root makes no table of nftables in this machine's own
+# network. A test with a network of its own removes FOLDER/nft.
+machine_network() {
+	mkdir -p "$1"
+	printf '#!/bin/sh\necho "no nftables: the network is this machine'"'s"'" >&2\nexit 1\n' >"$1/nft"
+	chmod 755 "$1" "$1/nft"
+	PATH=$1:$PATH
 }
 
 farm_needs_programs() {

@@ -11,6 +11,7 @@ setup_file() {
 
 setup() {
 	farm_needs_programs
+	machine_network "$BATS_FILE_TMPDIR/no-nft"
 	dir=$QUICKSTART_DIR
 	# The programs of this build where it is the release one; otherwise the script builds its own.
 	build=$(dirname "$binary_dir")

@@ -33,6 +33,7 @@ own_network() {
 	net_hold lab
 	inside=(nsenter "--net=/proc/${net_holder[lab]}/ns/net")
 	"${inside[@]}" ip link set lo up
+	rm "$top/no-nft/nft"
 }
 
 # What there is to get: each has the word "canary" and a number.

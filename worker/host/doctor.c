@@ -101,7 +101,7 @@ static void check_isolation(struct examination *exam)
                  arena_print(exam->arena, "recipes are not isolated: %s", host->why_not),
                  publishes && !exam->options->trust_recipes
                      ? "mend it, or set `trust-recipes yes` in worker.conf to publish all the same"
-                 : !host->tried
+                 : strcmp(exam->options->isolation, "none") == 0
                      ? "`farm-worker enrol --isolation auto` isolates them again"
                      : "allow user namespaces (Ubuntu 24.04: `sysctl "
                        "kernel.apparmor_restrict_unprivileged_userns=0`, or install bubblewrap "

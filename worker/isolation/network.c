@@ -3,6 +3,7 @@
 #include "worker/isolation/network.h"
 
 #include "proto/base/io.h"
+#include "worker/process/tool.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -237,10 +238,14 @@ void network_rules(const struct build_users *users, const struct network_proxies
                   proxies->items[i].port);
 }
 
-static const char *find_nft(void)
+/* A service's PATH may lack the folders of root's programs. */
+static const char *find_nft(struct arena *arena)
 {
     static const char *const places[] = {"/usr/sbin/nft", "/usr/bin/nft", "/sbin/nft",
                                          "/run/current-system/sw/bin/nft"};
+    const char *found = tool_find("nft", arena);
+    if (found)
+        return found;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         if (io_exists(places[i]))
             return places[i];
@@ -252,7 +257,7 @@ int network_close(const struct build_users *users, const char *home, bool trial,
 {
     struct network_proxies proxies = {.arena = arena};
     struct buf rules = {0}, said = {0};
-    const char *nft = find_nft(), *file = arena_print(arena, "%s/sandbox/network.nft", home);
+    const char *nft = find_nft(arena), *file = arena_print(arena, "%s/sandbox/network.nft", home);
     if (!nft)
         return err_set(err, "nftables is not installed");
     add_proxies(&proxies);

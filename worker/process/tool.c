@@ -217,16 +217,27 @@ int tool_run(const struct tool *tool, struct err *err)
     return result;
 }
 
-bool tool_exists(const char *name)
+static bool find_tool(const char *name, char candidate[PATH_MAX])
 {
     const char *path = getenv("PATH");
-    char candidate[PATH_MAX];
     for (const char *at = path ? path : ""; *at;) {
         int length = (int)strcspn(at, ":");
-        snprintf(candidate, sizeof candidate, "%.*s/%s", length, at, name);
+        snprintf(candidate, PATH_MAX, "%.*s/%s", length, at, name);
         if (length > 0 && access(candidate, X_OK) == 0)
             return true;
         at += length + (at[length] == ':');
     }
     return false;
+}
+
+bool tool_exists(const char *name)
+{
+    char found[PATH_MAX];
+    return find_tool(name, found);
+}
+
+const char *tool_find(const char *name, struct arena *arena)
+{
+    char found[PATH_MAX];
+    return find_tool(name, found) ? arena_text(arena, found) : NULL;
 }

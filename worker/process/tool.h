@@ -45,6 +45,8 @@ struct tool {
 int tool_run(const struct tool *tool, struct err *err);
 /* Whether PATH has a program of this name. */
 bool tool_exists(const char *name);
+/* The path of that program, in the arena; NULL if there is none. */
+const char *tool_find(const char *name, struct arena *arena);
 /* Waits for a child of ours. Returns its exit code, or 128 and the number of the signal that ended
  * it, as a shell does. */
 int tool_wait(pid_t pid);

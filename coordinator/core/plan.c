@@ -56,7 +56,28 @@ static const struct ledger_entry *find_unchanged(const struct farm *farm,
     return newest && has_inputs(newest, item) ? newest : NULL;
 }
 
-/* A job whose product would be on a host that may not publish cannot serve a run that publishes. */
+/* Whether both run the same thing. Limits are left out: they do not change what is made. */
+static bool runs_same(const struct recipe *a, const struct recipe *b)
+{
+    return a->builder == b->builder && a->tool == b->tool && a->checkout == b->checkout &&
+           strcmp(a->url, b->url) == 0 && strcmp(a->path, b->path) == 0 &&
+           strcmp(a->command, b->command) == 0 && strcmp(a->bundle, b->bundle) == 0;
+}
+
+/* A job that has not begun waits for what its own configuration asks for, which the new one may
+ * not: a GPU for its check, a heavy slot. One that is under way may check more than is wanted. */
+static bool serves(const struct plan_item *has, const struct plan_item *wanted, bool under_way)
+{
+    static const int strictness[] = {[CHECK_OFF] = 0, [CHECK_AUTO] = 1, [CHECK_REQUIRED] = 2};
+    if (!runs_same(&has->recipe, &wanted->recipe))
+        return false;
+    if (under_way)
+        return strictness[has->recipe.check] >= strictness[wanted->recipe.check];
+    return has->recipe.check == wanted->recipe.check && has->needs.heavy == wanted->needs.heavy;
+}
+
+/* A job whose product would be on a host that may not publish cannot serve a run that publishes;
+ * nor one that makes or checks another thing. */
 static uint64_t find_joinable(const struct farm *farm, const struct run_options *options,
                               const struct plan_item *item)
 {
@@ -69,9 +90,11 @@ static uint64_t find_joinable(const struct farm *farm, const struct run_options 
     query_want(farm, job, &want);
     if (strcmp(want.worker, options->worker) != 0)
         return 0;
+    bool under_way = view.state == JOB_LEASED || view.state == JOB_RUNNING;
+    if (!serves(want.item, item, under_way))
+        return 0;
     if (!plan_publishes(options, item) || want.publish)
         return job;
-    bool under_way = view.state == JOB_LEASED || view.state == JOB_RUNNING;
     return under_way && must_worker(farm, view.worker).may_publish ? job : 0;
 }
 

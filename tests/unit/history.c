@@ -420,7 +420,7 @@ static bool read_plan_item(char *text, struct plan_item *item)
     item->variant.isa = value(&words, "isa", "");
     item->variant.gpu = value(&words, "gpu", "");
     item->variant.cuda = value(&words, "cuda", "");
-    item->recipe.builder = BUILDER_NIX;
+    item->recipe.builder = has(&words, "command") ? BUILDER_COMMAND : BUILDER_NIX;
     item->recipe.url = "https://example.org/p.git";
     item->recipe.check = has(&words, "check") ? CHECK_REQUIRED : CHECK_AUTO;
     item->needs.heavy = has(&words, "heavy");

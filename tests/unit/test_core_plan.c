@@ -565,6 +565,34 @@ static void a_publishing_run_does_not_join_a_host_that_may_not(void **state)
     history_end(h);
 }
 
+/* The first run's job waits for a GPU, because its check is required; today's configuration asks
+ * for none. What runs already may check more than is wanted, not less. */
+static void a_job_of_another_configuration_is_not_joined(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\n"
+                  "submit r1\nresolved 1 a x86_64-linux gpu=sm100 check\n"
+                  "submit r2\nresolved 2 a x86_64-linux gpu=sm100\n"
+                  "submit r3\nresolved 3 a x86_64-linux gpu=sm100");
+    assert_int_equal(job_of(h, 1).state, JOB_READY);
+    assert_int_equal(job_of(h, 2).joins, 0);
+    assert_int_equal(job_of(h, 2).worker, 1);
+    assert_int_equal(job_of(h, 3).joins, 2);
+    history_do(h, "submit r4\nresolved 4 a x86_64-linux gpu=sm100 check\n"
+                  "submit r5\nresolved 5 a x86_64-linux gpu=sm100 command");
+    assert_int_equal(job_of(h, 4).joins, 0);
+    assert_int_equal(job_of(h, 5).joins, 0);
+    history_end(h);
+    h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\n"
+                  "submit r1\nresolved 1 a x86_64-linux check\n"
+                  "submit r2\nresolved 2 a x86_64-linux");
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED);
+    assert_int_equal(job_of(h, 2).joins, 1);
+    history_end(h);
+}
+
 /* A run that builds only, and one that publishes and joined it while a host that may publish had
  * it; that host lost it, and a host that may not is free. */
 static struct history *joined_and_lost(void)
@@ -1106,6 +1134,7 @@ static void a_plan_is_what_a_rebuild_does(void **state)
         items[i].variant =
             (struct variant){"p", "main", "c1", names[i], "x86_64-linux", "", "", "", ""};
         items[i].recipe.builder = BUILDER_NIX;
+        items[i].recipe.url = "https://example.org/p.git";
         items[i].inputs = (struct inputs){"same", true};
         items[i].target.kind = TARGET_FLOX;
         items[i].target.name = "acme";
@@ -1521,6 +1550,7 @@ int main(void)
         cmocka_unit_test(the_same_variant_is_built_once),
         cmocka_unit_test(a_joined_job_publishes_what_the_other_built),
         cmocka_unit_test(a_publishing_run_does_not_join_a_host_that_may_not),
+        cmocka_unit_test(a_job_of_another_configuration_is_not_joined),
         cmocka_unit_test(what_a_joined_run_publishes_is_tried_again_where_it_may),
         cmocka_unit_test(a_build_whose_publisher_was_cancelled_goes_anywhere),
         cmocka_unit_test(without_a_host_that_may_publish_the_other_run_goes_on),

@@ -16,7 +16,10 @@ ln -s /bin/false "$bench_dir/no-nft/nft"
 PATH=$bench_dir/no-nft:$PATH
 
 bench_end() {
-    local pid
+    local pid file
+    for file in "$bench_dir"/home/run/*.pid; do # also of what was started again
+        [ ! -e "$file" ] || bench_pids+=("$(head -1 "$file" | cut -d' ' -f1)")
+    done
     for pid in "${bench_pids[@]}"; do
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true

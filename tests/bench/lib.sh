@@ -17,7 +17,7 @@ PATH=$bench_dir/no-nft:$PATH
 
 bench_end() {
     local pid file
-    for file in "$bench_dir"/home/run/*.pid; do # also of what was started again
+    for file in "$bench_dir"/*/run/*.pid; do # also of what was started again
         [ ! -e "$file" ] || bench_pids+=("$(head -1 "$file" | cut -d' ' -f1)")
     done
     for pid in "${bench_pids[@]}"; do

@@ -40,8 +40,8 @@ struct git_tool *git_tool_new_public(const char *home, struct arena *arena)
         "http_proxy",  "https_proxy",       "all_proxy",      "HTTPS_PROXY",
         "ALL_PROXY",   "XDG_CONFIG_HOME",   "LANGUAGE",       "GIT_EXEC_PATH",
         NULL};
-    /* A dumb server may name alternates and a clever one may name bundles: the first needs
-     * redirects, the second is off unless it is configured. */
+    /* A server of the dumb protocol may name alternates, one of the smart protocol bundles. Git
+     * takes the first only where redirects are allowed, the second only where it is configured. */
     static const char *const settings[] = {
         "protocol.allow=never",       "protocol.https.allow=always",
         "http.followRedirects=false", "http.proxy=",

@@ -47,7 +47,7 @@ slots_are() {
 	grep -A 6 'name: "shelf"' "$FARM_HOME/farm.yaml" | grep -qxF '    order: ["cuda-*", "main"]'
 	run -0 farm target set shelf collisions=versions
 	says "targets.shelf.collisions: versions, was order"
-	run ! grep -q '^ *order:' "$FARM_HOME/farm.yaml"
+	lacks -q '^ *order:' "$FARM_HOME/farm.yaml"
 	refuses 3 "farm.yaml was not changed" farm target set shelf collisions=loudest
 	refuses 3 "nothing named board" farm target set board collisions=newest
 	refuses 2 "is not collisions=POLICY" farm target set shelf colour=red

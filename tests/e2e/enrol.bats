@@ -300,7 +300,7 @@ empty_farm() {
 	says 'already used'
 	[ "$(farm_rows token list | jq -r '.[0].state')" = used ]
 	grep -q 'may not join: this token was already used' "$FARM_HOME/log/farmd.log"
-	run ! grep -qi "${token:100:30}" "$FARM_HOME/log/farmd.log" "$FARM_HOME/invitations.json"
+	lacks -qi "${token:100:30}" "$FARM_HOME/log/farmd.log" "$FARM_HOME/invitations.json"
 }
 
 @test "a farm on IPv6 alone" {

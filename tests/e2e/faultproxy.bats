@@ -114,7 +114,7 @@ now_ms() {
 	proxy line stall up
 	echo lost >&"$line"
 	nothing_comes
-	run ! grep lost "$heard.2"
+	lacks lost "$heard.2"
 	proxy line heal
 	IFS= read -r -t 10 text <&"$line"
 	[ "$text" = lost ]
@@ -133,7 +133,7 @@ now_ms() {
 	proxy line vanish
 	echo void >&"$line"
 	nothing_comes
-	run ! grep void "$heard.2"
+	lacks void "$heard.2"
 	[ ! -e "$heard.2.end" ]
 	local first=$line
 	dial

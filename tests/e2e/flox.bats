@@ -160,7 +160,7 @@ isolated() {
 	run farm rebuild --publish 'gpu=sm90 isa=avx512'
 	[ "$status" -ne 0 ]
 	says floxhub
-	run ! grep -F '"build"' "$top/calls"
+	lacks -F '"build"' "$top/calls"
 	# Building alone needs no token.
 	farm rebuild 'gpu=sm90 isa=avx512'
 	ended_as "1 ok, 0 failed, 0 published"
@@ -244,7 +244,6 @@ publications_held() {
 	worker_up one --slots 1 --may-publish
 	farm rebuild --publish 'gpu=sm90 isa=avx512'
 	[ "$(published)" -eq 1 ]
-	run grep -rlF "$part" "$FARM_HOME" "$top/calls"
-	[ "$output" = "$FARM_HOME/secrets/floxhub" ]
+	[ "$(files_with "$part" "$FARM_HOME" "$top/calls")" = "$FARM_HOME/secrets/floxhub" ]
 	[ "$(stat -c %a "$FARM_HOME/secrets/floxhub")" = 600 ]
 }

@@ -66,6 +66,6 @@ teardown() {
 	hosts_teardown
 	net_teardown
 	wait_until 10 net_left
-	run ! grep -F "$top" /proc/self/mountinfo
+	lacks -F "$top" /proc/self/mountinfo
 	[ -z "$(find /sys/fs/cgroup -type d -path "*/$group*")" ]
 }

@@ -92,7 +92,7 @@ screen() {
 	grep -q "339 names stand on several branches" "$top/said"
 	grep -q "Proposed for their target, in the order that you prefer: \`collisions: order\` and" "$top/said"
 	grep -q "1 for macOS (not built: workers run" "$FARM_HOME/farm.yaml"
-	run ! grep "does not show a system" "$FARM_HOME/farm.yaml"
+	lacks "does not show a system" "$FARM_HOME/farm.yaml"
 	farm_result matrix | jq -e '.items | length == 1295 and ([.[] | "\(.project)/\(.branch)"] | unique | length) == 13'
 
 	# Names of several branches are refused, the rest is not; macOS is no question, and what the others

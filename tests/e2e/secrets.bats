@@ -51,7 +51,7 @@ publisher() {
 	[ "$(has "$(pid_of worker-one)")" = no ]
 	[ "$(has "$(pid_of farmd)")" = no ]
 	# No command line has it, and no core will: neither by limit nor by a program that takes cores.
-	run ! grep -rlaF "$secret" /proc/[0-9]*/cmdline
+	[ -z "$(files_with "$secret" /proc/[0-9]*/cmdline)" ]
 	local name
 	for name in farmd worker-one; do
 		grep -q '^Max core file size  *0 ' "/proc/$(pid_of $name)/limits"

@@ -370,7 +370,7 @@ nothing_got() {
 	# Nothing was left outside the attempts' own folders either.
 	find "$FARM_HOME" -path '*/box' -prune -o -name '*intruder*' -print >"$top/found"
 	[ ! -s "$top/found" ]
-	run ! grep -r intruder "$FARM_HOME"/workers/one/clones/*/config
+	lacks intruder "$FARM_HOME"/workers/one/clones/*/config
 }
 
 # all_got: without isolation each of them got it.
@@ -434,7 +434,7 @@ plants() {
 	farm rebuild package=attack || true
 	farm logs attack >"$top/said"
 	grep -qx looked "$top/said"
-	run ! grep -qF "$(grep -v '^#' "$FARM_HOME/workers/one/worker.key" | tail -n 1)" "$top/said"
+	lacks -qF "$(grep -v '^#' "$FARM_HOME/workers/one/worker.key" | tail -n 1)" "$top/said"
 	run farm rebuild package=names
 	[ "$status" -eq 1 ]
 	says "which is not in the nix store"
@@ -452,7 +452,7 @@ plants() {
 
 @test "nix: without isolation its evaluations and builders get what they want: the control" {
 	nix_begin none
-	run ! grep -a 'nothing .*, from evaluation' "$top/said"
+	lacks -a 'nothing .*, from evaluation' "$top/said"
 	[ "$(grep -ac 'got .*, from evaluation' "$top/said")" -eq 10 ]
 	[ -e "$NIX_STORE_DIR/intruder" ]
 	grep -a 'got farm-port, from fetcher' "$top/said"
@@ -674,22 +674,37 @@ leftovers() {
 	EOT
 }
 
-# forks UNTIL: a fork bomb that ends at 4,500 processes, and then waits for the file UNTIL.
+# forks UNTIL: a fork bomb that ends at 4,500 tasks, and then waits for the file UNTIL. Most tasks are
+# threads: the limit counts them as well, and tests beside this one look through all processes.
 forks() {
 	cat <<-'EOT'
 		#!/usr/bin/python3 -IS
-		import os, signal, sys, time
-		children = []
+		import _thread, os, signal, sys, time
+		THREADS, MOST = 49, 4500
+		children, tasks, why = [], 0, None
+		_thread.stack_size(32768)
+		def child(out):
+		    made = 1
+		    try:
+		        for made in range(1, THREADS + 1): _thread.start_new_thread(time.sleep, (4000,))
+		        made = THREADS + 1
+		    except RuntimeError: pass
+		    os.write(out, bytes([made]))
+		    signal.pause()
+		end, out = os.pipe()
 		try:
-		    while len(children) < 4500:
-		        child = os.fork()
-		        if not child: signal.pause(); os._exit(0)
-		        children.append(child)
-		    print("got", len(children), "processes")
-		except OSError as error: print("nothing more than", len(children), "processes:", error)
+		    while tasks < MOST and not why:
+		        pid = os.fork()
+		        if not pid: child(out); os._exit(0)
+		        children.append(pid)
+		        made = os.read(end, 1)[0]
+		        tasks += made
+		        if made <= THREADS: why = "no further thread"
+		except OSError as error: why = error
+		print("nothing more than" if why else "got", tasks, "processes", why or "")
 		sys.stdout.flush()
 		while not os.path.exists(sys.argv[1]): time.sleep(0.1)
-		for child in children: os.kill(child, signal.SIGKILL)
+		for pid in children: os.kill(pid, signal.SIGKILL)
 	EOT
 }
 
@@ -701,7 +716,7 @@ got() {
 }
 
 sleeps() {
-	grep -lsaF "4000.$canary" /proc/[0-9]*/cmdline
+	[ -n "$(files_with "4000.$canary" /proc/[0-9]*/cmdline)" ]
 }
 
 # bomb_beside_neighbour: at the bomb's limit a job of the other slot goes on.
@@ -744,7 +759,7 @@ log_says() {
 		FARM_TIMEOUT_S=30 run farm rebuild "package=$name"
 		[ "$status" -le 1 ]
 		run_is closed
-		run ! grep -rqF "$(cat "$FARM_HOME/keys/admin.key")" "$FARM_HOME/logs"
+		[ -z "$(files_with "$(cat "$FARM_HOME/keys/admin.key")" "$FARM_HOME/logs")" ]
 	done
 	workers_online 1
 	farm rebuild package=finds

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# shell.sh - shellcheck finds nothing in our scripts, and no test waits for time to pass.
+# shell.sh - shellcheck finds nothing in our scripts; no test waits for time to pass, or is content
+# with a file that is not there.
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need_release shellcheck
@@ -16,4 +17,8 @@ findings < <(printf '%s\n' "${tests[@]}" |
 # A pause of wait_until between two looks is fine; a build that takes its time is a fixture's.
 findings < <(grep -nE '^[[:blank:]]*(sleep|usleep) ' "${tests[@]}" /dev/null | grep -v '^tests/e2e/farm.bash:' |
 	sed -E 's/^([^:]+:[0-9]+):.*/\1: sleeps: wait for the condition itself (wait_until)/')
+
+# It is content with a file that is not there.
+findings < <(grep -nE 'run ! grep ' "${tests[@]}" /dev/null |
+	sed -E 's/^([^:]+:[0-9]+):.*/\1: passes without the file, too: use lacks or files_with/')
 verdict

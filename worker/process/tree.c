@@ -13,11 +13,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum mark {
+    MARK_UNKNOWN,
+    MARK_ASKED, /* on the way that is followed now */
+    MARK_STRANGER,
+    MARK_BELONGS
+};
+
 struct process {
     pid_t pid, parent, session;
     unsigned long long start_time;
     unsigned long long cpu_ticks; /* its own and those of children it waited for */
-    bool belongs;
+    enum mark mark;
 };
 
 struct processes {
@@ -168,27 +175,45 @@ static bool belongs_itself(const struct process *process, const struct tree_wish
     return wish->marker && has_marker(process->pid, wish->marker);
 }
 
-static bool parent_belongs(const struct processes *all, pid_t parent)
+static int compare_pids(const void *a, const void *b)
 {
-    for (size_t i = 0; i < all->count; i++)
-        if (all->items[i].pid == parent)
-            return all->items[i].belongs;
-    return false;
+    pid_t left = ((const struct process *)a)->pid, right = ((const struct process *)b)->pid;
+    return (left > right) - (left < right);
+}
+
+static struct process *parent_of(const struct processes *all, const struct process *process)
+{
+    struct process key = {.pid = process->parent};
+    return all->count ? bsearch(&key, all->items, all->count, sizeof key, compare_pids) : NULL;
+}
+
+/* What the nearest ancestor that is known says of this process and of all on the way to it. The
+ * list was not read in one moment, so a pid that was used again may close a circle: the way ends
+ * where it meets itself. */
+static void mark_way(const struct processes *all, struct process *process)
+{
+    struct process *at = process;
+    for (; at && at->mark == MARK_UNKNOWN; at = parent_of(all, at))
+        at->mark = MARK_ASKED;
+    enum mark mark = at && at->mark == MARK_BELONGS ? MARK_BELONGS : MARK_STRANGER;
+    for (at = process; at && at->mark == MARK_ASKED; at = parent_of(all, at))
+        at->mark = mark;
 }
 
 /* The caller never belongs: otherwise everything that it started would. */
 static void processes_mark(struct processes *all, const struct tree_wish *wish)
 {
     pid_t self = getpid();
-    for (size_t i = 0; i < all->count; i++)
-        all->items[i].belongs = all->items[i].pid != self && belongs_itself(&all->items[i], wish);
-    for (bool more = true; more;) {
-        more = false;
-        for (size_t i = 0; i < all->count; i++)
-            if (!all->items[i].belongs && all->items[i].pid != self &&
-                parent_belongs(all, all->items[i].parent))
-                more = all->items[i].belongs = true;
+    if (all->count)
+        qsort(all->items, all->count, sizeof *all->items, compare_pids);
+    for (size_t i = 0; i < all->count; i++) {
+        struct process *process = &all->items[i];
+        process->mark = process->pid == self            ? MARK_STRANGER
+                        : belongs_itself(process, wish) ? MARK_BELONGS
+                                                        : MARK_UNKNOWN;
     }
+    for (size_t i = 0; i < all->count; i++)
+        mark_way(all, &all->items[i]);
 }
 
 static void signal_one(const struct process *process, int signal)
@@ -210,7 +235,7 @@ size_t tree_signal(const struct tree_wish *wish, int signal)
     processes_list(&all);
     processes_mark(&all, wish);
     for (size_t i = 0; i < all.count; i++) {
-        if (!all.items[i].belongs)
+        if (all.items[i].mark != MARK_BELONGS)
             continue;
         found++;
         if (signal)
@@ -228,7 +253,7 @@ unsigned long long tree_cpu_ms(const struct tree_wish *wish)
     processes_list(&all);
     processes_mark(&all, wish);
     for (size_t i = 0; i < all.count; i++)
-        ticks += all.items[i].belongs ? all.items[i].cpu_ticks : 0;
+        ticks += all.items[i].mark == MARK_BELONGS ? all.items[i].cpu_ticks : 0;
     free(all.items);
     return a_second > 0 ? ticks * 1000 / (unsigned long long)a_second : 0;
 }

@@ -16,7 +16,9 @@ ln -s /bin/false "$bench_dir/no-nft/nft"
 PATH=$bench_dir/no-nft:$PATH
 
 bench_end() {
-    local pid file
+    local status=$? pid file
+    # What the command that failed has printed went to these.
+    [ "$status" -eq 0 ] || tail -n 20 "$bench_dir/out" "$bench_dir/err" "$bench_dir"/*/farmd.log "$bench_dir"/*/log/*.log >&2 2>/dev/null || true
     for file in "$bench_dir"/*/run/*.pid; do # also of what was started again
         [ ! -e "$file" ] || bench_pids+=("$(head -1 "$file" | cut -d' ' -f1)")
     done

@@ -151,11 +151,11 @@ static void a_file_is_appended_to_what_is_there(void **state)
     buf_print(&read, "kept ");
     assert_int_equal(beneath_read(home_path(*state, "top"), "sub/file", 5, &read, &err),
                      BENEATH_FOUND);
-    assert_string_equal(read.data, "kept below");
+    assert_string_equal((const char *)read.data, "kept below");
     assert_int_equal(beneath_read(home_path(*state, "top"), "sub/file", 4, &read, &err),
                      BENEATH_TOO_LARGE);
     has_words(&err, "larger than 4 bytes");
-    assert_string_equal(read.data, "kept below");
+    assert_string_equal((const char *)read.data, "kept below");
     buf_release(&read);
 }
 

@@ -101,9 +101,9 @@ static void only_regular_files_are_found(void **state)
     assert_non_null(strstr(err.text, "symbolic link"));
     assert_false(io_peek_file(path, 9, &read));
     assert_false(io_peek_file(fifo, 10, &read));
-    assert_string_equal(read.data, "kept ");
+    assert_string_equal((const char *)read.data, "kept ");
     assert_true(io_peek_file(link, 10, &read)); /* people link their keys */
-    assert_string_equal(read.data, "kept 0123456789");
+    assert_string_equal((const char *)read.data, "kept 0123456789");
     buf_release(&read);
 }
 
@@ -135,10 +135,10 @@ static void replacing_leaves_no_remains(void **state)
     write_text(path, "new");
     assert_int_equal(io_write_file(in(fixture, "none/file"), "x", 1, 0644, false, NULL), -1);
     assert_int_equal(io_run(argv, NULL, 4096, 10000, &out, NULL), 0);
-    assert_string_equal(out.data, "file\n");
+    assert_string_equal((const char *)out.data, "file\n");
     buf_clear(&out);
     assert_true(io_peek_file(path, 100, &out));
-    assert_string_equal(out.data, "new");
+    assert_string_equal((const char *)out.data, "new");
     buf_release(&out);
 }
 
@@ -297,10 +297,10 @@ static void run_returns_output_and_code(void **state)
     struct buf out = {0};
     struct err err;
     assert_int_equal(run_sh("echo out; echo err >&2; exit 3", 10000, &out, NULL), 3);
-    assert_string_equal(out.data, "out\nerr\n");
+    assert_string_equal((const char *)out.data, "out\nerr\n");
     assert_int_equal(run_sh("kill -TERM $$", 10000, &out, NULL), 128 + SIGTERM);
     assert_int_equal(run_sh("read x; echo $?", 10000, &out, NULL), 0); /* stdin: /dev/null */
-    assert_string_equal(out.data, "out\nerr\n1\n");
+    assert_string_equal((const char *)out.data, "out\nerr\n1\n");
     const char *argv[] = {"/nowhere/program", NULL};
     assert_int_equal(io_run(argv, NULL, 10, 1000, &out, &err), -1);
     assert_non_null(strstr(err.text, "cannot start /nowhere/program"));
@@ -315,7 +315,7 @@ static void run_is_in_its_folder(void **state)
     const char *argv[] = {"pwd", NULL};
     assert_int_equal(io_run(argv, fixture->folder, 4096, 10000, &out, NULL), 0);
     out.data[out.size - 1] = '\0';
-    assert_string_equal(out.data, fixture->folder);
+    assert_string_equal((const char *)out.data, fixture->folder);
     assert_int_equal(io_run(argv, in(fixture, "none"), 4096, 10000, &out, &err), -1);
     assert_non_null(strstr(err.text, "/none"));
     buf_release(&out);
@@ -366,7 +366,7 @@ static void run_does_not_wait_for_leftovers(void **state)
     struct buf out = {0};
     uint64_t before_ms = clock_boot_ms();
     assert_int_equal(run_sh("sleep 300 & echo done", 120000, &out, NULL), 0);
-    assert_string_equal(out.data, "done\n");
+    assert_string_equal((const char *)out.data, "done\n");
     assert_true(clock_boot_ms() - before_ms < 100000);
     buf_release(&out);
 }
@@ -406,8 +406,8 @@ static void spawn_gives_what_was_asked(void **state)
     close(spawn.stderr_fd);
     assert_true(io_peek_file(out_path, 4096, &out));
     assert_true(io_peek_file(err_path, 4096, &err_out));
-    assert_string_equal(out.data, "typed given\nsession\n3\n"); /* 0, 1, 2 */
-    assert_string_equal(err_out.data, "wrong\n");
+    assert_string_equal((const char *)out.data, "typed given\nsession\n3\n"); /* 0, 1, 2 */
+    assert_string_equal((const char *)err_out.data, "wrong\n");
     buf_release(&out);
     buf_release(&err_out);
 }
@@ -431,8 +431,8 @@ static void spawn_can_swap_outputs(void **state)
     assert_int_equal(status, 0);
     assert_true(io_peek_file(in(fixture, "1"), 100, &one));
     assert_true(io_peek_file(in(fixture, "2"), 100, &two));
-    assert_string_equal(one.data, "err\n");
-    assert_string_equal(two.data, "out\n");
+    assert_string_equal((const char *)one.data, "err\n");
+    assert_string_equal((const char *)two.data, "out\n");
     close(kept_out);
     close(kept_err);
     close(first);

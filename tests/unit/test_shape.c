@@ -180,9 +180,10 @@ static void print_is_one_short_line(void **state)
     item.product.paths = paths;
     item.product.paths_count = 2;
     shape_print(&item_shape, &item, &out);
-    assert_string_equal(out.data, "token={epoch=1 number=42} state=ended cause=disk-full "
-                                  "detail=\"no\\nspace \\\"left\\\"\" facts={status=-1} "
-                                  "product={paths=[/nix/store/a \"/nix/store/b c\"]} rebuilt=true");
+    assert_string_equal((const char *)out.data,
+                        "token={epoch=1 number=42} state=ended cause=disk-full "
+                        "detail=\"no\\nspace \\\"left\\\"\" facts={status=-1} "
+                        "product={paths=[/nix/store/a \"/nix/store/b c\"]} rebuilt=true");
     buf_release(&out);
 }
 
@@ -195,7 +196,7 @@ static void print_keeps_secrets(void **state)
     order.kind = ORDER_GRANT;
     order.secret = (struct bytes){(const uint8_t *)"hunter2", 7};
     shape_print(&order_shape, &order, &out);
-    assert_string_equal(out.data, "kind=grant secret=<7 bytes>");
+    assert_string_equal((const char *)out.data, "kind=grant secret=<7 bytes>");
     buf_release(&out);
 }
 

@@ -121,7 +121,7 @@ int host_daemon_greet(const char *path, struct daemon_greeting *out, struct aren
 
 static int become(uid_t user)
 {
-    /* Whoever is no longer root cannot choose a group: it is first on the way there and last back. */
+    /* Only root chooses a group: it comes first on the way there, and last on the way back. */
     return user ? (setegid(user) == 0 && seteuid(user) == 0 ? 0 : -1)
                 : (seteuid(0) == 0 && setegid(0) == 0 ? 0 : -1);
 }

@@ -361,7 +361,7 @@ static void check_trusted_users(struct examination *exam)
                      ? host_daemon_greet(store.daemon_socket, &said, exam->arena, &err)
                      : host_daemon_greet_as(store.daemon_socket, user, &said, exam->arena, &err);
     if (result < 0) {
-        check_report(exam, "trusted-users", BAD, err.text,
+        check_report(exam, "nix-trust", BAD, err.text,
                      "let build users connect: `allowed-users = *` in /etc/nix/nix.conf, then "
                      "restart nix-daemon");
         return;
@@ -371,7 +371,7 @@ static void check_trusted_users(struct examination *exam)
                        ? listed && is_listed(listed, user, exam->arena)
                        : said.trust == DAEMON_TRUSTS;
     if (trusted)
-        check_report(exam, "trusted-users", BAD,
+        check_report(exam, "nix-trust", BAD,
                      arena_print(exam->arena,
                                  "nix-daemon trusts user %u, as whom recipes run: they may turn "
                                  "its sandbox off",
@@ -381,7 +381,7 @@ static void check_trusted_users(struct examination *exam)
                                  "/etc/nix/nix.conf (now: %s), then restart nix-daemon",
                                  listed ? listed : "unknown"));
     else
-        check_report(exam, "trusted-users", FINE, "nix-daemon does not trust those who build", "");
+        check_report(exam, "nix-trust", FINE, "nix-daemon does not trust those who build", "");
 }
 
 /* ---- memory and disk ----------------------------------------------------------------------- */

@@ -257,13 +257,26 @@ static bool fits_known(const struct reading_commit *asked, const char *words)
     return true;
 }
 
+/* Whether no component of the path leads elsewhere: none is empty, "." or "..". */
+static bool stays_below(const char *path)
+{
+    for (;; path++) {
+        size_t size = strcspn(path, "/");
+        if (size == 0 || (size <= 2 && strncmp(path, "..", size) == 0))
+            return false;
+        path += size;
+        if (!*path)
+            return true;
+    }
+}
+
 /* What the process leaves out would become a name of a file, or an option of a program. */
 static bool fits_package(const struct reading_package *package)
 {
     static const char top[] = ".flox/pkgs/";
     return *package->problem ||
            (name_is_package(package->name) && strncmp(package->path, top, strlen(top)) == 0 &&
-            !strstr(package->path, "/../"));
+            stays_below(package->path));
 }
 
 static bool fits(const struct reading_question *question, const struct reading_answer *answer)
@@ -285,12 +298,12 @@ static bool fits(const struct reading_question *question, const struct reading_a
     return true;
 }
 
-static int parse_answer(const struct reading_question *question, const struct buf *text,
-                        struct reading_answer *answer, struct arena *arena, struct err *err)
+int reading_parse(const struct reading_question *question, struct bytes text,
+                  struct reading_answer *answer, struct arena *arena, struct err *err)
 {
     json_error_t fault;
     struct err why = {""};
-    json_t *node = json_loadb((const char *)text->data, text->size, JSON_REJECT_DUPLICATES, &fault);
+    json_t *node = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &fault);
     if (!node)
         return err_set(err, "reading this repository gave no answer: %s", fault.text);
     int result = json_to_shape(&answer_shape, node, answer, arena, &why);
@@ -320,7 +333,7 @@ int reading_ask(const struct reading_question *question, struct reading_answer *
                             (struct bytes){(const uint8_t *)text, strlen(text)}, &out, err);
     free(text);
     if (result == 0)
-        result = parse_answer(question, &out, answer, arena, err);
+        result = reading_parse(question, (struct bytes){out.data, out.size}, answer, arena, err);
     buf_release(&out);
     return result;
 }

@@ -70,6 +70,11 @@ struct reading_answer {
 int reading_ask(const struct reading_question *question, struct reading_answer *answer,
                 struct arena *arena, struct err *err);
 
+/* Reads what the process printed. -1 with err when it is no answer to the question: a stranger may
+ * have written every byte of it. */
+int reading_parse(const struct reading_question *question, struct bytes text,
+                  struct reading_answer *answer, struct arena *arena, struct err *err);
+
 /* `farmd discover-read`: answers the question on standard input on standard output. */
 int reading_main(void);
 

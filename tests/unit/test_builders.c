@@ -74,6 +74,7 @@ static const char recipes[] =
     "case $FARM_CUDA in 99.1) farm-no-such-python -c 'import torch'; exit ;; esac\n"
     "case $FARM_CUDA in 99.2) echo 'CUDA error: no CUDA-capable device is detected'; exit 1;; "
     "esac\n"
+    "case $FARM_CUDA in 99.4) echo 'torch.OutOfMemoryError: CUDA out of memory.'; exit 1;; esac\n"
     "case $FARM_CUDA in 99.3) test $FARM_CHECK = cpu && test -z \"$CUDA_VISIBLE_DEVICES\" && echo "
     "it is $FARM_RESULT; exit ;; esac\n"
     "echo checking $1 at $FARM_RESULT\n"
@@ -443,6 +444,63 @@ static void a_check_that_speaks_of_the_gpu_blames_nobody(void **state)
     assert_non_null(strstr(ended.product.unchecked, "no CUDA-capable device"));
     ended = check_as("99.2", CHECK_REQUIRED);
     assert_int_equal(ended.cause, CAUSE_HARDWARE);
+}
+
+/* A failed check on a GPU of which the check phase noted `line`. */
+static struct agent_phase_ended check_on_gpu(const char *line, const char *part,
+                                             enum check_mode mode)
+{
+    static struct gpu gpus[] = {{.name = "H200", .compute = "9.0"}};
+    struct order order = order_for(BUILDER_COMMAND, "made");
+    struct agent_phase_ended ended;
+    struct err err = {""};
+    order.recipe.command = "echo $PWD > $FARM_OUTPUTS";
+    order.recipe.check = mode;
+    order.variant.cuda = part;
+    order.variant.gpu = "sm90";
+    host.gpus = gpus;
+    host.gpus_count = 1;
+    ended = build(&order);
+    assert_well(&order, &ended);
+    run_under_supervisor(&order, PHASE_CHECK);
+    const char *path = folder_path(shared->path, order.token, "gpu", &shared->arena);
+    assert_int_equal(io_write_file(path, line, strlen(line), 0644, false, &err), 0);
+    assert_int_equal(
+        phase_finish(shared->path, &order, PHASE_CHECK, &host, &shared->arena, &ended, &err), 0);
+    host.gpus_count = 0;
+    return ended;
+}
+
+static void a_check_whose_gpu_failed_condemns_no_product(void **state)
+{
+    (void)state;
+    struct agent_phase_ended ended =
+        check_on_gpu("failed GPU 0000:17:00.0 failed (Xid 79)\n", "99.9", CHECK_AUTO);
+    assert_int_equal(ended.cause, CAUSE_NONE);
+    assert_int_equal(ended.product.checked, CHECKED_NONE);
+    assert_int_equal(ended.product.paths_count, 1);
+    assert_non_null(strstr(ended.product.unchecked, "Xid 79"));
+    assert_non_null(strstr(ended.warning, "Xid 79"));
+    ended = check_on_gpu("failed GPU 0000:17:00.0 failed (Xid 79)\n", "99.9", CHECK_REQUIRED);
+    assert_int_equal(ended.cause, CAUSE_WRONG_HOST);
+    assert_int_equal(ended.witness, WITNESS_TRUSTED);
+    ended = check_on_gpu("none other checks had all GPUs\n", "99.9", CHECK_AUTO);
+    assert_int_equal(ended.cause, CAUSE_NONE);
+    assert_string_equal(ended.product.unchecked, "other checks had all GPUs");
+}
+
+/* Who shares a GPU takes its memory, not the check's other reasons to fail. */
+static void a_shared_gpu_explains_only_full_memory(void **state)
+{
+    (void)state;
+    struct agent_phase_ended ended =
+        check_on_gpu("shared process 812 (python3)\n", "99.4", CHECK_AUTO);
+    assert_int_equal(ended.cause, CAUSE_NONE);
+    assert_non_null(strstr(ended.product.unchecked, "process 812 (python3) uses it, too"));
+    ended = check_on_gpu("shared process 812 (python3)\n", "99.9", CHECK_AUTO);
+    assert_int_equal(ended.cause, CAUSE_CHECK);
+    ended = check_on_gpu("nonsense\n", "99.4", CHECK_AUTO);
+    assert_int_equal(ended.cause, CAUSE_CHECK);
 }
 
 static void a_check_knows_what_a_command_made(void **state)
@@ -816,6 +874,8 @@ int main(void)
         cmocka_unit_test(a_failing_check_is_no_compile_error),
         cmocka_unit_test(a_check_that_cannot_start_is_no_failure),
         cmocka_unit_test(a_check_that_speaks_of_the_gpu_blames_nobody),
+        cmocka_unit_test(a_check_whose_gpu_failed_condemns_no_product),
+        cmocka_unit_test(a_shared_gpu_explains_only_full_memory),
         cmocka_unit_test(a_check_knows_what_a_command_made),
         cmocka_unit_test(without_its_gpu_a_variant_is_not_checked),
         cmocka_unit_test(what_a_check_lacks_is_found_before_the_build),

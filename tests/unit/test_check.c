@@ -196,7 +196,7 @@ static void a_check_on_the_cpu_sees_no_gpu(void **state)
     struct texts cpu = {.arena = &place->arena}, gpu = {.arena = &place->arena};
     struct variant variant = {.python = "3.13"};
     struct product nothing = {.paths_count = 0};
-    check_environment(&cpu, &variant, &nothing, false);
+    check_environment(&cpu, &variant, &nothing, NULL);
     assert_string_equal(value_of(&cpu, "FARM_CHECK"), "cpu");
     assert_string_equal(value_of(&cpu, "CUDA_VISIBLE_DEVICES"), "");
     assert_string_equal(value_of(&cpu, "HIP_VISIBLE_DEVICES"), "-1");
@@ -206,15 +206,25 @@ static void a_check_on_the_cpu_sees_no_gpu(void **state)
     assert_int_equal(io_make_folders(home_path(place, "bin"), 0755, NULL), 0);
     place_write(place, "bin/python3", "");
     chmod(home_path(place, "bin/python3"), 0755);
-    check_environment(&gpu, &variant, &product, true);
+    check_environment(&gpu, &variant, &product, "GPU-1");
     assert_string_equal(value_of(&gpu, "FARM_CHECK"), "gpu");
-    assert_null(value_of(&gpu, "CUDA_VISIBLE_DEVICES"));
+    assert_string_equal(value_of(&gpu, "CUDA_VISIBLE_DEVICES"), "GPU-1");
     assert_string_equal(value_of(&gpu, "FARM_RESULT"), place->path);
     assert_string_equal(value_of(&gpu, "FARM_RESULT_PYTHON"), home_path(place, "bin/python3"));
     place_write(place, "bin/python3.13", "");
     chmod(home_path(place, "bin/python3.13"), 0755);
-    check_environment(&gpu, &variant, &product, true);
+    check_environment(&gpu, &variant, &product, "");
     assert_string_equal(value_of(&gpu, "FARM_RESULT_PYTHON"), home_path(place, "bin/python3.13"));
+}
+
+static void memory_that_the_gpu_lacks_is_told_from_other_memory(void **state)
+{
+    (void)state;
+    static const char gpu[] = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB";
+    static const char host[] = "MemoryError: out of memory";
+    assert_true(check_lacked_gpu_memory((struct bytes){(const uint8_t *)gpu, sizeof gpu - 1}));
+    assert_false(check_lacked_gpu_memory((struct bytes){(const uint8_t *)host, sizeof host - 1}));
+    assert_false(check_lacked_gpu_memory((struct bytes){NULL, 0}));
 }
 
 int main(void)
@@ -230,6 +240,7 @@ int main(void)
                                         place_teardown),
         cmocka_unit_test_setup_teardown(a_check_on_the_cpu_sees_no_gpu, place_setup,
                                         place_teardown),
+        cmocka_unit_test(memory_that_the_gpu_lacks_is_told_from_other_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

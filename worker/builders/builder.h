@@ -23,7 +23,7 @@ struct phase_context {
     const struct isolation *isolation; /* of what the recipe runs; NULL: it runs as we do */
     const char *objects;               /* isolation_view */
     const char *socket_folder;         /* of the phase's own nix-daemon; "": none */
-    bool gpu;                          /* a check on the GPU */
+    const char *const *gpu;            /* isolation_view */
 };
 
 struct builder_row {

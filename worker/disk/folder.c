@@ -359,9 +359,9 @@ static int check_file(const char *folder, const char *name, uint64_t bytes_max, 
 
 int folder_check(const char *folder, struct err *err)
 {
-    static const char *const files[] = {"order",        "bundle",    "worktree",  "product",
-                                        "isolation",    "sandbox",   "finding",   "result",
-                                        "checkout.run", "build.run", "check.run", "publish.run"};
+    static const char *const files[] = {
+        "order", "bundle", "worktree",     "product",   "isolation", "sandbox",    "finding",
+        "gpu",   "result", "checkout.run", "build.run", "check.run", "publish.run"};
     int result = check_file(folder, "log", LIMIT_LOG_FILE_BYTES, err);
     for (size_t i = 0; i < sizeof files / sizeof *files && result == 0; i++)
         result = check_file(folder, files[i], LIMIT_CONTROL_FRAME_BYTES, err);

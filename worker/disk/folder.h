@@ -19,6 +19,8 @@
  *     nix/             the phase's own nix-daemon (store_daemon.h)
  *     product          packed struct product, written by the build phase
  *     finding          publish phase, lines: began, already, rebuilt, unsure, ended (phase_main.c)
+ *     gpu              check phase, when it failed on a GPU: what befell the GPU (gpu_lease.h),
+ *                      lines of a word (none, failed, shared) and a text
  *     roots/           GC roots of the product
  *     tmp/             TMPDIR of the phases; /tmp of a sandbox
  *     result           packed struct item: the final one

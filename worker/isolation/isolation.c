@@ -160,22 +160,17 @@ static void add_etc(struct texts *argv, const char *etc)
     }
 }
 
-/* The nodes of the NVIDIA driver. Its libraries are below /usr, or below this folder on NixOS. */
-static void add_gpu(struct texts *argv)
+/* The nodes of these GPUs and those that control the NVIDIA driver; never /dev/dri, which has all
+ * GPUs. The driver's libraries are below /usr, or below /run/opengl-driver on NixOS. */
+static void add_gpu(const char *const *gpus, struct texts *argv)
 {
-    static const char *const nodes[] = {"/dev/nvidiactl",
-                                        "/dev/nvidia-uvm",
-                                        "/dev/nvidia-uvm-tools",
-                                        "/dev/nvidia-modeset",
-                                        "/dev/nvidia-caps",
-                                        "/dev/dri",
-                                        NULL};
-    enum { GPUS_MAX = 16 };
+    static const char *const nodes[] = {"/dev/nvidiactl",        "/dev/nvidia-uvm",
+                                        "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset",
+                                        "/dev/nvidia-caps",      NULL};
     for (size_t i = 0; nodes[i]; i++)
         words_bind(argv, "--dev-bind-try", nodes[i]);
-    for (int i = 0; i < GPUS_MAX; i++)
-        if (io_exists(arena_print(argv->arena, "/dev/nvidia%d", i)))
-            words_bind(argv, "--dev-bind-try", arena_print(argv->arena, "/dev/nvidia%d", i));
+    for (size_t i = 0; gpus[i]; i++)
+        words_bind(argv, "--dev-bind-try", gpus[i]);
     words_bind(argv, "--ro-bind-try", "/run/opengl-driver");
     words_bind(argv, "--ro-bind-try", "/sys/bus/pci");
     words_bind(argv, "--ro-bind-try", "/sys/module/nvidia");
@@ -231,7 +226,7 @@ void isolation_words(const struct isolation *isolation, const struct isolation_v
     words_bind(argv, "--ro-bind-try", "/sys/devices/system/cpu");
     words_bind(argv, "--ro-bind-try", "/sys/devices/system/node");
     if (view->gpu)
-        add_gpu(argv);
+        add_gpu(view->gpu, argv);
     add_etc(argv, isolation->etc);
     store_look(&store, argv->arena);
     store_words(&store, view->socket_folder, argv);

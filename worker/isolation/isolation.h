@@ -90,7 +90,8 @@ struct isolation_view {
     const char *working_folder; /* NULL: FOLDER/box */
     const char *objects;        /* of the clone, from which its repository borrows; "": none */
     const char *socket_folder;  /* of a nix-daemon for this attempt; "": the host's own, or none */
-    bool gpu;                   /* the GPU's nodes and the driver's libraries */
+    const char *const *gpu;     /* NULL, or device nodes of GPUs, NULL-terminated: these are there,
+                                 * and the driver's control nodes and libraries */
 };
 /* Adds the words that start a command in the sandbox; the command follows. Nothing for NONE. */
 void isolation_words(const struct isolation *isolation, const struct isolation_view *view,

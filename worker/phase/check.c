@@ -177,6 +177,18 @@ const char *check_not_started(const struct exit_facts *facts, struct bytes tail,
                        (long long)facts->status);
 }
 
+bool check_lacked_gpu_memory(struct bytes tail)
+{
+    static const char *const texts[] = {"CUDA out of memory",        /* torch */
+                                        "CUDA error: out of memory", /* CUDA */
+                                        "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+                                        "cudaErrorMemoryAllocation",  NULL};
+    for (size_t i = 0; texts[i]; i++)
+        if (tail.size && memmem(tail.data, tail.size, texts[i], strlen(texts[i])))
+            return true;
+    return false;
+}
+
 /* ---- what it gets -------------------------------------------------------------------------- */
 
 static void hide_gpus(struct texts *environment)
@@ -188,11 +200,13 @@ static void hide_gpus(struct texts *environment)
 }
 
 void check_environment(struct texts *environment, const struct variant *variant,
-                       const struct product *product, bool on_gpu)
+                       const struct product *product, const char *gpu)
 {
-    texts_set(environment, "FARM_CHECK", "%s", on_gpu ? "gpu" : "cpu");
-    if (!on_gpu)
+    texts_set(environment, "FARM_CHECK", "%s", gpu ? "gpu" : "cpu");
+    if (!gpu)
         hide_gpus(environment);
+    else if (*gpu)
+        texts_set(environment, "CUDA_VISIBLE_DEVICES", "%s", gpu);
     if (!product->paths_count)
         return;
     texts_set(environment, "FARM_RESULT", "%s", product->paths[0]);

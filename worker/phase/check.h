@@ -27,9 +27,13 @@ const char *check_missing(const char *worktree, struct arena *arena);
 const char *check_not_started(const struct exit_facts *facts, struct bytes tail,
                               const struct product *product, struct arena *arena);
 
+/* Whether the end of its log says that the GPU had no memory left. */
+bool check_lacked_gpu_memory(struct bytes tail);
+
 /* Adds what the check gets beside the variables of the order: FARM_CHECK (cpu or gpu), FARM_RESULT,
- * FARM_RESULT_PYTHON; hides GPUs from a check on the CPU. */
+ * FARM_RESULT_PYTHON. `gpu` is the UUID of the only GPU that the check may use, or "" for all of
+ * them; NULL hides GPUs from a check on the CPU. */
 void check_environment(struct texts *environment, const struct variant *variant,
-                       const struct product *product, bool on_gpu);
+                       const struct product *product, const char *gpu);
 
 #endif

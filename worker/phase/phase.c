@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FINDING_BYTES_MAX = 4096, WORKTREE_BYTES_MAX = 4096 };
+enum { FINDING_BYTES_MAX = 4096, GPU_BYTES_MAX = 4096, WORKTREE_BYTES_MAX = 4096 };
 
 /* ---- skipping ----------------------------------------------------------------------------- */
 
@@ -291,6 +291,28 @@ static void forgive_check(struct agent_phase_ended *out, const char *reason)
     out->signature = 0;
 }
 
+/* From what the phase recorded of its GPU (phase_main.c): why its failure says nothing about the
+ * product; NULL: it may. A shared GPU explains only that its memory was full. */
+static const char *read_gpu(const char *folder, struct bytes tail, struct arena *arena)
+{
+    struct buf text = {0};
+    const char *reason = NULL;
+    if (beneath_read(folder, "gpu", GPU_BYTES_MAX, &text, NULL) == BENEATH_FOUND && text.size) {
+        const char *line = arena_print(arena, "%.*s", (int)strcspn((const char *)text.data, "\n"),
+                                       (const char *)text.data);
+        const char *what = strchr(line, ' ');
+        if (what && strncmp(line, "none ", 5) == 0)
+            reason = what + 1;
+        else if (what && strncmp(line, "failed ", 7) == 0)
+            reason = arena_print(arena, "its check failed, and so did the hardware: %s", what + 1);
+        else if (what && strncmp(line, "shared ", 7) == 0 && check_lacked_gpu_memory(tail))
+            reason =
+                arena_print(arena, "the GPU had no memory left, and %s uses it, too", what + 1);
+    }
+    buf_release(&text);
+    return reason;
+}
+
 static void judge_check(const char *folder, const struct order *order,
                         const struct capabilities *host, struct agent_phase_ended *out,
                         struct arena *arena)
@@ -303,14 +325,15 @@ static void judge_check(const char *folder, const struct order *order,
         return;
     }
     read_tail(folder, out->phase, out->log_bytes, &tail);
-    const char *reason = NULL;
-    if (out->cause == CAUSE_CHECK || out->cause == CAUSE_CONFIG)
-        reason = check_not_started(&out->facts, (struct bytes){tail.data, tail.size}, &out->product,
-                                   arena);
+    struct bytes log = {tail.data, tail.size};
+    const char *gpu = proof == CHECKED_GPU ? read_gpu(folder, log, arena) : NULL, *reason = gpu;
+    if (!gpu && (out->cause == CAUSE_CHECK || out->cause == CAUSE_CONFIG))
+        reason = check_not_started(&out->facts, log, &out->product, arena);
     if (reason)
         out->warning = reason;
     if (reason && required) {
-        out->cause = CAUSE_CONFIG;
+        out->cause = gpu ? CAUSE_WRONG_HOST : CAUSE_CONFIG;
+        out->witness = gpu ? WITNESS_TRUSTED : out->witness;
         out->detail = reason;
     }
     if (out->cause == CAUSE_HARDWARE && proof != CHECKED_GPU)

@@ -5,6 +5,7 @@
  * code is the tool's, or 1 with the reason on standard error. */
 #include "proto/base/beneath.h"
 #include "proto/base/io.h"
+#include "proto/limits.h"
 #include "proto/private_process.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
@@ -14,6 +15,7 @@
 #include "worker/disk/workspace.h"
 #include "worker/isolation/store_daemon.h"
 #include "worker/phase/check.h"
+#include "worker/phase/gpu_lease.h"
 #include "worker/phase/phase.h"
 #include "worker/process/tool.h"
 
@@ -93,30 +95,77 @@ static int build_phase(struct phase_context *context, struct err *err)
 
 /* ---- check -------------------------------------------------------------------------------- */
 
+/* The farm waits for a GPU as long as another check may last. */
+enum { GPU_WAIT_MS = LIMIT_CHECK_MS / 2 };
+
+static int note_gpu(const struct phase_context *context, const char *word, const char *text,
+                    struct err *err)
+{
+    const char *path = arena_print(context->arena, "%s/gpu", context->folder);
+    const char *line = arena_print(context->arena, "%s %s\n", word, text);
+    return io_write_file(path, line, strlen(line), 0644, false, err);
+}
+
+/* 1: no GPU became free. */
+static int lease_gpu(struct phase_context *context, struct gpu_lease *lease, struct err *err)
+{
+    struct err none;
+    if (gpu_lease_take("", context->order->variant.gpu, GPU_WAIT_MS, context->arena, lease,
+                       &none) == GPU_LEASE_NONE)
+        return note_gpu(context, "none", none.text, err) < 0 ? -1 : 1;
+    context->gpu = lease->nodes;
+    return 0;
+}
+
+/* The check failed: its own fault, or the GPU's? */
+static int note_gpu_after(const struct phase_context *context, const struct gpu_lease *lease,
+                          struct err *err)
+{
+    const char *fault = gpu_lease_fault(lease, context->arena);
+    if (fault)
+        return note_gpu(context, "failed", fault, err);
+    const char *sharer = gpu_lease_sharer(lease, context->arena);
+    return sharer ? note_gpu(context, "shared", sharer, err) : 0;
+}
+
+static int run_check(struct phase_context *context, const struct stat *script,
+                     struct texts *environment, struct err *err)
+{
+    const char *package = context->order->variant.package;
+    /* A link is followed where the check runs, not here. */
+    bool is_program = S_ISLNK(script->st_mode) || script->st_mode & S_IXUSR;
+    const char *itself[] = {"./test-build.sh", package, NULL};
+    const char *by_shell[] = {"sh", "./test-build.sh", package, NULL};
+    int code = tools_run(context,
+                         &(struct tool){.argv = is_program ? itself : by_shell,
+                                        .environment = environment->items,
+                                        .folder = context->worktree},
+                         err);
+    return code < 0 ? err_prefix(err, "the check could not start") : code;
+}
+
 static int check_phase(struct phase_context *context, struct err *err)
 {
     struct product product;
-    const char *package = context->order->variant.package;
     struct stat script;
+    struct gpu_lease lease = {.uuid = "", .lock = -1, .kernel_log = -1};
     if (folder_read_product(context->folder, &product, context->arena, err) < 0 ||
         tools_outputs(context->folder, &product, context->arena, err) < 0)
         return -1;
     if (beneath_look(context->worktree, "test-build.sh", &script, NULL) != BENEATH_FOUND)
         return err_set(err, "a check is required, but the branch has no test-build.sh at its top");
     const char *on = getenv("FARM_CHECK");
-    context->gpu = on && strcmp(on, "gpu") == 0;
+    bool on_gpu = on && strcmp(on, "gpu") == 0;
+    int leased = on_gpu ? lease_gpu(context, &lease, err) : 0;
+    if (leased != 0)
+        return leased;
     struct texts environment = tools_environment(context);
-    check_environment(&environment, &context->order->variant, &product, context->gpu);
-    /* A link is followed where the check runs, not here. */
-    bool is_program = S_ISLNK(script.st_mode) || script.st_mode & S_IXUSR;
-    const char *itself[] = {"./test-build.sh", package, NULL};
-    const char *by_shell[] = {"sh", "./test-build.sh", package, NULL};
-    int code = tools_run(context,
-                         &(struct tool){.argv = is_program ? itself : by_shell,
-                                        .environment = environment.items,
-                                        .folder = context->worktree},
-                         err);
-    return code < 0 ? err_prefix(err, "the check could not start") : code;
+    check_environment(&environment, &context->order->variant, &product, on_gpu ? lease.uuid : NULL);
+    int code = run_check(context, &script, &environment, err);
+    if (on_gpu && code > 0 && note_gpu_after(context, &lease, err) < 0)
+        code = -1;
+    gpu_lease_release(&lease);
+    return code;
 }
 
 /* ---- publish ------------------------------------------------------------------------------ */

@@ -474,7 +474,7 @@ static void probe_first(struct worker_loop *loop)
     if (loop->host.problem[0] != '\0')
         log_warn("this host takes no builds: %s", loop->host.problem);
     log_info("isolation of recipes: %s%s%s", isolation_names[loop->isolation.level],
-             *loop->isolation.why_not ? ": " : "", loop->isolation.why_not);
+             *loop->host.isolation_why ? ": " : "", loop->host.isolation_why);
 }
 
 /* After the first probe, which finds the cgroup. */

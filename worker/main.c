@@ -7,6 +7,7 @@
 #include "worker/disk/folder.h"
 #include "worker/host/cleaner.h"
 #include "worker/host/commands.h"
+#include "worker/host/nix_escapes.h"
 #include "worker/host/options.h"
 #include "worker/host/probe.h"
 #include "worker/loop.h"
@@ -104,6 +105,30 @@ static int print_rules(struct worker_options *options, struct err *err)
     return 0;
 }
 
+/* Prints docs/nix-versions.md. */
+static int print_escapes(struct worker_options *options, struct err *err)
+{
+    const struct nix_escape *escape;
+    (void)options, (void)err;
+    printf(
+        "# Versions of nix with known escapes\n\n"
+        "Printed by `farm-worker escapes` from `worker/host/nix_escapes.c`. A host with such "
+        "a nix publishes only with\n`trust-recipes` or `trust-nix` "
+        "([security.md](security.md#who-builds)). The ranges are those of the records of the CVE "
+        "programme,\nwhich the first column leads to. Versions from 2.90 on are Lix. A package "
+        "that mends a version without changing its number\nis taken for what its number says.\n\n"
+        "| record | a recipe | versions, each from the first to before the second | advisory "
+        "|\n|---|---|---|---|\n");
+    for (size_t i = 0; (escape = nix_escape_at(i)); i++) {
+        printf("| [%s](https://www.cve.org/CVERecord?id=%s) | %s |", escape->name, escape->name,
+               escape->allows);
+        for (size_t k = 0; k < NIX_RANGES_MAX && escape->ranges[k].from; k++)
+            printf("%s %s to %s", k ? "," : "", escape->ranges[k].from, escape->ranges[k].before);
+        printf(*escape->source ? " | [advisory](%s) |\n" : " | %s |\n", escape->source);
+    }
+    return 0;
+}
+
 static int print_status(struct worker_options *options, struct err *err)
 {
     struct arena arena = {0};
@@ -142,6 +167,7 @@ static const struct subcommand commands[] = {
     {"probe", "print this host's capabilities", OPTIONS_HOME, print_probe},
     {"status", "list the attempts in this worker's home", OPTIONS_HOME, print_status},
     {"rules", "print the rules that find the cause of a failure", OPTIONS_HOME, print_rules},
+    {"escapes", "print the versions of nix with known escapes", OPTIONS_HOME, print_escapes},
     {"phase", "run one phase of an attempt (started by the supervisor)", 0, NULL},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -16,6 +16,7 @@ teardown() {
 	if [ -e "$worker_home/service" ]; then
 		"$bin/farm-worker" service remove --home "$worker_home" || true
 	fi
+	[ -z "${daemon:-}" ] || kill "$daemon" 2>/dev/null || true
 	farm_teardown
 }
 
@@ -152,6 +153,55 @@ another_agent() {
 	jq -e '[.checks[] | select(.state == "ok" and .fix != "")] == []' <<<"$output"
 }
 
+# nix_of VERSION: the programs on PATH are of this nix, as far as they say.
+nix_of() {
+	cat >"$top/own/nix-store" <<-EOT
+		#!/bin/sh
+		[ "\$1" != --version ] || exec echo "nix-store (Nix) $1"
+		exec /usr/bin/env PATH="${PATH#*:}" nix-store "\$@"
+	EOT
+	chmod +x "$top/own/nix-store"
+	[ -e "$top/own/nix-build" ] || ln -s "$(command -v nix-build)" "$top/own" # so that builds look here, too
+}
+
+@test "a host whose nix has known escapes publishes only when its owner says so" {
+	command -v nix-store >/dev/null || skip "no nix here"
+	enrol_somewhere --may-publish
+	run worker doctor
+	says 'recipes are isolated' || skip "recipes cannot be isolated here"
+	nix_of 2.34.8
+	run worker doctor
+	says 'nix 2.34.8 has known escapes'
+	says '(CVE-2026-110450)'
+	says "upgrade nix to 2.34.9, or to 2.35.3 or later; or set \`trust-recipes yes\`"
+	run -0 worker probe
+	[[ $output != *'may_publish=true'* ]]
+	says 'it publishes when nix is upgraded, or with `trust-recipes yes`'
+	nix_of 2.35.3
+	run worker doctor
+	says 'nix 2.35.3 has no known escapes'
+	run -0 worker probe
+	says 'may_publish=true'
+	nix_of 2.34.8
+	enrol_somewhere --trust-recipes
+	run -0 worker probe
+	says 'may_publish=true'
+	says 'nix 2.34.8 has known escapes'
+}
+
+@test "this machine's own worker publishes with the nix that it has, and says what is wrong with it" {
+	command -v nix-store >/dev/null || skip "no nix here"
+	nix_of 2.34.8
+	fixture sample
+	farm_make "$url"
+	farm up --slots 1 --may-publish --no-keeper
+	wait_until 20 workers_online 1
+	farm_result worker list | jq -e '.workers[0].may_publish'
+	[ "$(farm_result worker list | jq -r '.workers[0].isolation')" != none ] || skip "recipes cannot be isolated here"
+	run -0 farm worker list
+	says 'nix 2.34.8 has known escapes'
+}
+
 # ---- what the farm asks of a host --------------------------------------------------------------
 
 one_worker() {
@@ -174,6 +224,35 @@ one_worker() {
 	one_worker
 	run -1 farm worker smoke one
 	says 'group farmnone does not exist'
+}
+
+# host_daemon TRUSTED: this host has a nix-daemon of its own, which trusts these users.
+host_daemon() {
+	printf 'trusted-users = %s\n' "$1" >>"$NIX_CONF_DIR/nix.conf"
+	nix-daemon --daemon >"$top/daemon.log" 2>&1 3>&- &
+	daemon=$!
+	wait_until 10 test -S "$NIX_STATE_DIR/daemon-socket/socket"
+}
+
+@test "a nix-daemon that trusts those who build is named by the doctor and fails the smoke task" {
+	command -v nix-daemon >/dev/null || skip "no nix here"
+	mkdir "$top/nix/var/gcroots" 2>/dev/null || true
+	host_daemon '*'
+	isolation=auto one_worker
+	worker_home=$FARM_HOME/workers/one
+	run worker doctor
+	says 'recipes are isolated' || skip "recipes cannot be isolated here"
+	says 'nix-daemon trusts user'
+	says 'out of `trusted-users` in /etc/nix/nix.conf (now: *)'
+	run -1 farm worker smoke one
+	says 'nix-daemon trusts user'
+	kill "$daemon"
+	wait_until 10 gone "$daemon"
+	host_daemon root
+	run worker doctor
+	says 'nix-daemon does not trust those who build'
+	run -0 farm worker smoke one
+	says 'one: smoke task: ok'
 }
 
 @test "worker smoke sends a job through the real queue, also to a drained host" {

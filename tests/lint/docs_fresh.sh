@@ -35,4 +35,5 @@ page states.md "$bin/farmd" states
 page requests.md "$bin/farmd" requests
 page json.md "$bin/farm" help --answers
 page failures.md failures
+page nix-versions.md "$bin/farm-worker" escapes
 exit $status

@@ -79,9 +79,11 @@ static void a_host_says_what_it_is(void **state)
 static void its_owner_sets_the_limits(void **state)
 {
     struct place *place = *state;
-    struct capabilities host =
-        probe(place, (struct probe_limits){
-                         .slots = 7, .heavy_slots = 9, .memory_bytes = 12345, .may_publish = true});
+    struct capabilities host = probe(place, (struct probe_limits){.slots = 7,
+                                                                  .heavy_slots = 9,
+                                                                  .memory_bytes = 12345,
+                                                                  .may_publish = true,
+                                                                  .trusts_nix = true});
     assert_int_equal(host.slots, 7);
     assert_int_equal(host.heavy_slots, 7); /* no more than there are slots */
     assert_int_equal(host.memory_bytes, 12345);

@@ -11,8 +11,11 @@
 #include "proto/base/io.h"
 #include "worker/host/build_path.h"
 #include "worker/host/commands.h"
+#include "worker/host/nix_escapes.h"
 #include "worker/host/probe.h"
 #include "worker/host/service.h"
+#include "worker/isolation/host_daemon.h"
+#include "worker/isolation/store.h"
 #include "worker/process/cgroups.h"
 #include "worker/process/tool.h"
 
@@ -21,6 +24,7 @@
 #include <jansson.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,6 +283,107 @@ static void check_nix(struct examination *exam)
                         (unsigned long long)heavy));
 }
 
+/* ---- nix and strangers --------------------------------------------------------------------- */
+
+/* Of recipes that are not isolated an escape from nix's sandbox is the least. */
+static void check_escapes(struct examination *exam)
+{
+    struct arena *arena = exam->arena;
+    const char *version = probe_nix(&exam->host, arena);
+    if (!*version || exam->isolation.level == ISOLATION_NONE)
+        return;
+    if (nix_escapes_count(version) == 0) {
+        check_report(exam, "escapes", FINE,
+                     arena_print(arena, "nix %s has no known escapes", version), "");
+        return;
+    }
+    const char *newest = nix_escapes_newest(version, arena);
+    const char *mended = nix_escapes_mended(version, arena);
+    bool withheld = exam->options->may_publish && !exam->host.may_publish;
+    check_report(
+        exam, "escapes", WARN,
+        arena_print(arena, "nix %s has known escapes, by which a recipe %s", version,
+                    nix_escapes_list(version, arena)),
+        arena_print(
+            arena, "upgrade nix%s%s to %s or later%s", strcmp(mended, newest) == 0 ? "" : " to ",
+            strcmp(mended, newest) == 0 ? "" : arena_print(arena, "%s, or", mended), newest,
+            withheld ? "; or set `trust-recipes yes` in worker.conf to publish all the same" : ""));
+}
+
+/* As whom recipes run. */
+static uid_t recipe_user(const struct isolation_host *host)
+{
+    return host->level == ISOLATION_USERS ? host->users.first : geteuid();
+}
+
+/* Whether a group of trusted-users is one of the user's, as nix looks: its own group, or the
+ * group's list of members. */
+static bool is_in_group(const char *name, const char *group, gid_t gid)
+{
+    const struct group *own = getgrgid(gid);
+    if (own && strcmp(own->gr_name, group) == 0)
+        return true;
+    const struct group *named = getgrnam(group);
+    for (char **member = named ? named->gr_mem : NULL; member && *member; member++)
+        if (strcmp(*member, name) == 0)
+            return true;
+    return false;
+}
+
+/* What nix does with its own setting, for a daemon that does not say whom it trusts. */
+static bool is_listed(const char *trusted, uid_t user, struct arena *arena)
+{
+    const struct passwd *account = getpwuid(user);
+    const char *name =
+        account ? arena_text(arena, account->pw_name) : arena_print(arena, "%u", (unsigned)user);
+    gid_t gid = account ? account->pw_gid : (gid_t)user;
+    for (const char *at = trusted; *at; at += strspn(at, " ")) {
+        const char *word = arena_print(arena, "%.*s", (int)strcspn(at, " "), at);
+        at += strlen(word);
+        if (strcmp(word, "*") == 0 || strcmp(word, name) == 0 ||
+            (*word == '@' && is_in_group(name, word + 1, gid)))
+            return true;
+    }
+    return false;
+}
+
+/* Who is trusted turns nix's sandbox off. Of the daemons that attempts bring, nobody is. */
+static void check_trusted_users(struct examination *exam)
+{
+    struct store store;
+    struct daemon_greeting said;
+    struct err err = {""};
+    uid_t user = recipe_user(&exam->isolation);
+    store_look(&store, exam->arena);
+    if (exam->isolation.level == ISOLATION_NONE || !*store.daemon_socket)
+        return;
+    int result = user == geteuid()
+                     ? host_daemon_greet(store.daemon_socket, &said, exam->arena, &err)
+                     : host_daemon_greet_as(store.daemon_socket, user, &said, exam->arena, &err);
+    if (result < 0) {
+        check_report(exam, "nix-trust", BAD, err.text,
+                     "let build users connect: `allowed-users = *` in /etc/nix/nix.conf, then "
+                     "restart nix-daemon");
+        return;
+    }
+    const char *listed = nix_setting(exam, "trusted-users");
+    bool trusted = said.trust == DAEMON_TRUST_UNKNOWN
+                       ? listed && is_listed(listed, user, exam->arena)
+                       : said.trust == DAEMON_TRUSTS;
+    if (trusted)
+        check_report(exam, "nix-trust", BAD,
+                     arena_print(exam->arena,
+                                 "nix-daemon trusts user %u, as whom recipes run: they may turn "
+                                 "its sandbox off",
+                                 (unsigned)user),
+                     arena_print(exam->arena,
+                                 "take `*`, the user and its groups out of `trusted-users` in "
+                                 "/etc/nix/nix.conf (now: %s), then restart nix-daemon",
+                                 listed ? listed : "unknown"));
+    else
+        check_report(exam, "nix-trust", FINE, "nix-daemon does not trust those who build", "");
+}
+
 /* ---- memory and disk ----------------------------------------------------------------------- */
 
 static const char *gib_text(struct examination *exam, uint64_t bytes)
@@ -491,9 +596,10 @@ static void print_text(const struct examination *exam)
 int host_doctor(struct worker_options *options, struct err *err)
 {
     static void (*const checks[])(struct examination * exam) = {
-        check_kernel,      check_isolation, check_network,  check_git,     check_curl,
-        check_builders,    check_nix,       check_memory,   check_disks,   check_cgroup,
-        check_coordinator, check_clock,     check_projects, check_service,
+        check_kernel,        check_isolation, check_network,  check_git,
+        check_curl,          check_builders,  check_nix,      check_escapes,
+        check_trusted_users, check_memory,    check_disks,    check_cgroup,
+        check_coordinator,   check_clock,     check_projects, check_service,
     };
     struct examination exam = {
         .options = options, .arena = &options->arena, .checks = json_array()};

@@ -74,8 +74,10 @@ static const struct setting settings[] = {
     {"build-users", "FIRST:COUNT",
      "User ids that no account has, for isolation users (default " BUILD_USERS_DEFAULT ")",
      SETTING_TEXT, AT(build_users), 0, LIMITS},
-    {"trust-recipes", NULL, "Publish even where recipes are not isolated", SETTING_FLAG,
-     AT(trust_recipes), 0, LIMITS},
+    {"trust-recipes", NULL, "Publish even where recipes are not isolated or nix has known escapes",
+     SETTING_FLAG, AT(trust_recipes), 0, LIMITS},
+    {"trust-nix", NULL, "Publish although nix here has known escapes (docs/nix-versions.md)",
+     SETTING_FLAG, AT(trust_nix), 0, LIMITS},
     {"emulate", "SYSTEM", "Also take jobs for this emulated system, for example aarch64-linux",
      SETTING_TEXT, AT(emulate), 0, LIMITS},
     {"supervisor", "PATH", "Path of farm-supervisor (default: beside this program)", SETTING_TEXT,
@@ -458,6 +460,8 @@ struct probe_limits options_probe_limits(const struct worker_options *options,
                                  .heavy_slots = (uint32_t)options->heavy,
                                  .memory_bytes = options->memory_bytes,
                                  .may_publish = may_publish_at(options, isolation),
+                                 .trusts_nix = options->trust_nix || options->trust_recipes ||
+                                               !*options->isolation,
                                  .emulate = options->emulate,
                                  .nix_store = ""};
 }

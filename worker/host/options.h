@@ -43,6 +43,7 @@ struct worker_options {
     const char *isolation; /* auto, users, namespaces, none; "": the host's worker.conf is older */
     const char *build_users; /* FIRST:COUNT; "": the default */
     bool trust_recipes;      /* publish although recipes are not isolated */
+    bool trust_nix;          /* publish although its nix has known escapes */
     bool json;
     bool no_service;              /* join */
     const char *mode, *user;      /* service; "": depends on the host */
@@ -73,8 +74,8 @@ int options_read(int argc, char **argv, int command, struct worker_options *opti
 void options_isolation(const struct worker_options *options, bool trial, struct isolation_host *out,
                        struct arena *arena);
 /* The settings that probing needs; texts are borrowed. A worker that does not isolate recipes, or
- * whose recipes reach a cloud's metadata service, does not publish, unless its owner says that it
- * trusts them or enrolled it before isolation existed. */
+ * whose recipes reach a cloud's metadata service, or whose nix has known escapes, does not publish,
+ * unless its owner says that it trusts them or enrolled it before isolation existed. */
 struct probe_limits options_probe_limits(const struct worker_options *options,
                                          const struct isolation_host *isolation);
 void options_release(struct worker_options *options);

@@ -9,6 +9,9 @@
 #include "proto/limits.h"
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
+#include "worker/host/nix_escapes.h"
+#include "worker/isolation/host_daemon.h"
+#include "worker/isolation/store.h"
 #include "worker/process/hostfacts.h"
 #include "worker/process/tool.h"
 
@@ -310,6 +313,40 @@ static void probe_git(struct capabilities *out, struct arena *arena)
     out->problem = version ? "" : "git is missing: install it";
 }
 
+/* ---- which nix ------------------------------------------------------------------------------ */
+
+const char *probe_nix(const struct capabilities *host, struct arena *arena)
+{
+    struct store store;
+    struct daemon_greeting said;
+    struct err err;
+    store_look(&store, arena);
+    if (*store.daemon_socket && host_daemon_greet(store.daemon_socket, &said, arena, &err) == 0 &&
+        *said.version)
+        return said.version;
+    for (size_t i = 0; i < host->builders_count; i++)
+        if (strncmp(host->builders[i], "nix ", 4) == 0)
+            return host->builders[i] + 4;
+    return "";
+}
+
+/* Of recipes that are not isolated this is the least. */
+static void judge_nix(const struct probe_limits *limits, struct capabilities *out,
+                      struct arena *arena)
+{
+    if (!out->may_publish || out->isolation == ISOLATION_NONE)
+        return;
+    const char *version = probe_nix(out, arena);
+    if (nix_escapes_count(version) == 0)
+        return;
+    out->may_publish = limits->trusts_nix;
+    out->isolation_why = arena_print(
+        arena, "%s%snix %s has known escapes (farm-worker doctor lists them)%s", out->isolation_why,
+        *out->isolation_why ? "; " : "", version,
+        limits->trusts_nix ? ""
+                           : "; it publishes when nix is upgraded, or with `trust-recipes yes`");
+}
+
 void probe_host(const struct probe_limits *limits, struct capabilities *out, struct arena *arena)
 {
     shape_init(&capabilities_shape, out);
@@ -320,6 +357,7 @@ void probe_host(const struct probe_limits *limits, struct capabilities *out, str
     probe_disks(limits, out, arena);
     probe_sizes(limits, out, arena);
     probe_builders(out, arena);
+    judge_nix(limits, out, arena);
     probe_git(out, arena);
     if (limits->isolation_fails && !*out->problem)
         out->problem = out->isolation_why;

@@ -62,7 +62,7 @@ static const char **enrol_line(struct invocation *invocation, const struct local
         {"--isolation", worker->isolation},
     };
     size_t count = sizeof pairs / sizeof *pairs, used = 0;
-    const char **argv = arena_new(arena, (2 * count + 5) * sizeof *argv);
+    const char **argv = arena_new(arena, (2 * count + 6) * sizeof *argv);
     argv[used++] = place->program;
     argv[used++] = "enrol";
     for (size_t i = 0; i < count; i++)
@@ -74,6 +74,8 @@ static const char **enrol_line(struct invocation *invocation, const struct local
         argv[used++] = worker->publish == PUBLISH_YES ? "--may-publish" : "--no-publish";
     if (worker->trust_recipes)
         argv[used++] = "--trust-recipes";
+    if (strcmp(place->program, process_find(arena, "farm-worker")) == 0)
+        argv[used++] = "--trust-nix"; /* of this release, so that it knows the option */
     return argv;
 }
 

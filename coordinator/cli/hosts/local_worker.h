@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* local_worker.h - starts, changes and stops workers on this machine: key, settings, enrolment,
  * process. The settings are in worker.conf of the worker's home, as on any other host, so that a
- * restart keeps them; the person who types is that host's owner. */
+ * restart keeps them; the person who types is that host's owner, so that it publishes with the nix
+ * that it has, and only says so when that has known escapes. */
 #ifndef FARM_CLI_HOSTS_LOCAL_WORKER_H
 #define FARM_CLI_HOSTS_LOCAL_WORKER_H
 

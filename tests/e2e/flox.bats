@@ -110,6 +110,9 @@ isolated() {
 	farm rebuild --publish 'gpu=sm90 isa=avx512'
 	ended_as "1 ok, 0 failed, 1 published"
 	farm_rows worker list | jq -e --arg level "$1" 'all(.isolation == $level)'
+	farm_rows ledger | jq -e --arg level "$1" 'length == 1 and all(.isolation == $level)'
+	run -0 farm why 'sm90-avx512'
+	says "ran at isolation level $1"
 	[ -d "$NIX_LOG_DIR/drvs" ]
 }
 

@@ -267,12 +267,27 @@ static int judge_sandbox(const char *home, const char *folder, struct agent_phas
     return 0;
 }
 
-static int read_product(const char *folder, const struct order *order,
+/* What the recipe ran in, however it ended. The worker's own work is no recipe. */
+static int read_isolation(const char *home, const char *folder, const struct order *order,
+                          struct agent_phase_ended *out, struct arena *arena, struct err *err)
+{
+    struct isolation isolation;
+    if (*order->recipe.upkeep)
+        return 0;
+    if (isolation_read(home, folder, &isolation, arena, err) < 0)
+        return -1;
+    out->product.isolation = isolation.level;
+    return 0;
+}
+
+static int read_product(const char *home, const char *folder, const struct order *order,
                         struct agent_phase_ended *out, struct arena *arena, struct err *err)
 {
     if (out->phase != PHASE_BUILD && out->phase != PHASE_CHECK)
         return 0;
     if (!is_light(order, out->phase) && folder_read_product(folder, &out->product, arena, err) < 0)
+        return -1;
+    if (read_isolation(home, folder, order, out, arena, err) < 0)
         return -1;
     if (order->recipe.builder == BUILDER_COMMAND)
         read_outputs(folder, out, arena);
@@ -372,7 +387,7 @@ int phase_finish(const char *home, const struct order *order, enum phase phase,
         read_finding(folder, out);
     if (was_tampered(folder, out, arena))
         return 0;
-    if (read_product(folder, order, out, arena, err) < 0)
+    if (read_product(home, folder, order, out, arena, err) < 0)
         return -1;
     if (phase == PHASE_CHECKOUT && out->cause == CAUSE_NONE)
         look_ahead(folder, order, host, out, arena);

@@ -197,6 +197,11 @@ static void add_box(const struct isolation_view *view, struct texts *argv)
     words_bind(argv, "--bind", box);
     if (view->objects && *view->objects)
         words_bind(argv, "--ro-bind", view->objects);
+    if (view->repository && *view->repository) {
+        texts_add(argv, "--ro-bind");
+        texts_add(argv, "%s", view->repository);
+        texts_add(argv, "%s", view->git_place);
+    }
     texts_add(argv, "--chdir");
     texts_add(argv, "%s", view->working_folder ? view->working_folder : box);
 }

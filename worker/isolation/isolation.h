@@ -89,6 +89,8 @@ struct isolation_view {
     const char *folder;         /* of the attempt */
     const char *working_folder; /* NULL: FOLDER/box */
     const char *objects;        /* of the clone, from which its repository borrows; "": none */
+    const char *repository;     /* shown read-only as `git_place`; NULL or "": none */
+    const char *git_place;      /* a folder in the box that is there, with no link in its path */
     const char *socket_folder;  /* of a nix-daemon for this attempt; "": the host's own, or none */
     bool gpu;                   /* the GPU's nodes and the driver's libraries */
 };

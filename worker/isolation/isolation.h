@@ -75,6 +75,11 @@ int isolation_assign(const struct isolation_host *host, const char *folder, stru
 /* Reads FOLDER/isolation. `home` is the worker's. */
 int isolation_read(const char *home, const char *folder, struct isolation *out, struct arena *arena,
                    struct err *err) __attribute__((warn_unused_result));
+/* Whether the attempt's recipe can write its HOME; for NONE, the HOME of this process, which is
+ * made if it is missing. Only before the recipe runs: afterwards it may have been the recipe. 0, or
+ * -1 with err: the host's fault. */
+int isolation_check_home(const struct isolation *isolation, const char *folder, struct err *err)
+    __attribute__((warn_unused_result));
 /* Makes FOLDER/tmp anew, which is /tmp of the next sandbox. It is not in the box: a stranger could
  * put a link in its place, and the next sandbox would show what that leads to. Nothing for NONE. */
 int isolation_make_temporary(const struct isolation *isolation, const char *folder, struct err *err)

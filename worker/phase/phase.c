@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,6 +87,21 @@ static int light_command(const char *home, const char *folder, const struct orde
     return 0;
 }
 
+/* The tools say that HOME cannot be written in words that look like an error of the recipe. Without
+ * isolation HOME is the owner's: flox does nothing without one, unless told to use other folders;
+ * nix and commands may not need it. */
+static int check_home(const char *home, const char *folder, const struct order *order,
+                      struct arena *arena, struct err *err)
+{
+    struct isolation isolation;
+    if (isolation_read(home, folder, &isolation, arena, err) < 0)
+        return -1;
+    if (isolation.level == ISOLATION_NONE && (order->recipe.builder != BUILDER_FLOX ||
+                                              getenv("XDG_CACHE_HOME") || getenv("FLOX_CACHE_DIR")))
+        return 0;
+    return isolation_check_home(&isolation, folder, err);
+}
+
 /* The worker's own work: outside, for it is on the worker's home. */
 static int upkeep_command(const char *program, const char *home, const struct order *order,
                           struct texts *argv, struct err *err)
@@ -145,6 +161,9 @@ int phase_command(const char *program, const char *home, const struct order *ord
     const char *folder = folder_path(home, order->token, NULL, arena);
     struct texts argv = {.arena = arena}, environment = {.arena = arena};
     *out = (struct phase_command){.working_folder = ""};
+    if (phase == PHASE_BUILD && !*order->recipe.upkeep &&
+        check_home(home, folder, order, arena, err) < 0)
+        return -1;
     if (*order->recipe.upkeep) {
         texts_environment(&environment, without);
         if (upkeep_command(program, home, order, &argv, err) < 0)

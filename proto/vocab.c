@@ -172,6 +172,7 @@ static const struct field product_fields[] = {
     SHAPE_TEXTS(struct product, paths),
     SHAPE_ENUM(struct product, checked, checked_names),
     SHAPE_FIELD(struct product, TEXT, unchecked),
+    SHAPE_ENUM(struct product, isolation, isolation_names),
 };
 const struct shape product_shape = SHAPE(struct product, product_fields);
 

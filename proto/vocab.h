@@ -298,6 +298,9 @@ struct product {
     enum checked checked;
     const char
         *unchecked; /* NONE: why its check did not run or proved nothing; "" if it has none */
+    /* The level of the attempt, of one that failed, too. UNKNOWN: no recipe ran, or the worker or
+     * the record is older than this. */
+    enum isolation_level isolation;
 };
 
 /* The state of one attempt or try of a publication as its worker reports it. */

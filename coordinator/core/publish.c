@@ -295,6 +295,8 @@ static void record_published(struct step *step, const struct publication_view *p
         .depth = job.item->claim.depth,
         .diverged = job.item->claim.diverged,
     };
+    /* Of the build, whatever the publisher says of what it published. */
+    record.ledger_entered.product.isolation = publication->product->isolation;
     decide(step, &record);
     const struct ledger_entry *newest = view_ledger(
         step->farm, publication->target->name, job.item->variant.package, job.item->variant.system);

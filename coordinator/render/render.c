@@ -492,7 +492,7 @@ json_t *render_ledger_entry(const struct ledger_entry *entry)
     set_variant(object, &entry->variant);
     set_text(object, "inputs", entry->inputs);
     json_t *product = json_from_shape(&product_shape, &entry->product);
-    json_object_update(object, product); /* derivation, paths, checked */
+    json_object_update(object, product); /* derivation, paths, checked, isolation */
     json_decref(product);
     set_token(object, "attempt", entry->attempt);
     set_text(object, "worker", entry->worker);

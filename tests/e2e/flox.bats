@@ -110,6 +110,9 @@ isolated() {
 	farm rebuild --publish 'gpu=sm90 isa=avx512'
 	ended_as "1 ok, 0 failed, 1 published"
 	farm_rows worker list | jq -e --arg level "$1" 'all(.isolation == $level)'
+	farm_rows ledger | jq -e --arg level "$1" 'length == 1 and all(.isolation == $level)'
+	run -0 farm why 'sm90-avx512'
+	says "ran at isolation level $1"
 	[ -d "$NIX_LOG_DIR/drvs" ]
 }
 
@@ -121,6 +124,28 @@ isolated() {
 @test "an ordinary user's farm: builds isolated and publishes" {
 	ordinary
 	isolated namespaces
+}
+
+@test "a HOME that cannot be written is the host's fault, not the recipe's" {
+	play 1.14.1
+	project
+	farm_up
+	unset XDG_CACHE_HOME FLOX_CACHE_DIR
+	HOME=/proc/nowhere worker_up one --slots 1
+	wait_until 20 workers_online 1
+	FARM_TIMEOUT_S=30 run farm rebuild 'gpu=sm90 isa=avx512'
+	farm_result why sm90-avx512 | tee "$top/why" | jq -e '.why.tries[0] |
+		.outcome == "failed" and .cause == "wrong-host" and .failed_phase == "build" and
+		(.detail | test("HOME of this worker cannot be written.*/proc/nowhere"))'
+	jq -e '.why.witness == "trusted"' "$top/why"
+	# The same worker, with a HOME.
+	local agent
+	agent=$(pid_of worker-one)
+	kill "$agent"
+	wait_until 20 gone "$agent"
+	worker_up one --slots 1
+	wait_until 20 workers_online 1
+	farm rebuild --force 'gpu=sm90 isa=avx512'
 }
 
 @test "the whole matrix on both architectures: 67 ok, 0 failed, 67 published" {

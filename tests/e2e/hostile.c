@@ -51,7 +51,7 @@ struct hostile {
     bool claims_all, takes, is_idle;
     enum outcome ends_with; /* what becomes of an offer that is taken; NONE: it runs for ever */
 
-    unsigned long long did, heard, cut;
+    unsigned long long did, heard, cut, read, written;
 };
 
 static volatile sig_atomic_t told_to_end;
@@ -195,6 +195,10 @@ static void take(struct hostile *hostile, const struct message *message)
     }
     if (message->kind == MESSAGE_LOG_ACK && *message->log_ack.refused)
         say_once("log refused", message->log_ack.refused);
+    hostile->written += message->kind == MESSAGE_LOG_ACK && !*message->log_ack.refused;
+    hostile->read += message->kind == MESSAGE_LOG_PIECE && message->log_piece.raw_bytes;
+    if (message->kind == MESSAGE_LOG_PIECE && *message->log_piece.problem)
+        say_once("log not read", message->log_piece.problem);
     if (message->kind == MESSAGE_REFUSED)
         say_once("refused", message->refused.reason);
     if (message->kind == MESSAGE_REPLY && !message->reply.ok)
@@ -332,6 +336,27 @@ static void answers_for_others(struct hostile *hostile)
             send_log(hostile, (struct token){1, number}, 0, lie, 12, true);
         hostile->said_ms = 0;
     }
+}
+
+/* Reads the log of attempt 1.NUMBER, and writes into it: what a key is worth at the port of logs,
+ * without a word at the other one. Without a key it makes one. Ends when it got something. */
+static void takes_a_log(struct hostile *hostile)
+{
+    struct bytes lie = squeeze(hostile, "not its log\n", 12);
+    const struct message read = {.kind = MESSAGE_LOG_READ,
+                                 .log_read = {.token = {1, hostile->number}, .limit = 1}};
+    struct err err;
+    if (!*hostile->key.public_key && keys_make(&hostile->key, &err) < 0)
+        die(err.text);
+    hostile->log_link = connect_to(hostile, hostile->log);
+    begun();
+    while (goes_on(hostile) && !hostile->read && !hostile->written) {
+        say(hostile, hostile->log_link, &read);
+        send_log(hostile, (struct token){1, hostile->number}, 0, lie, 12, false);
+        poll(NULL, 0, 100);
+        hear(hostile, hostile->log_link);
+    }
+    printf("read %llu\nwritten %llu\n", hostile->read, hostile->written);
 }
 
 /* Statuses as large as they may be, as fast as they go. */
@@ -841,6 +866,7 @@ static const struct misdeed {
     {"lies-about-slots", lies_about_slots},
     {"clock-is-off", clock_is_off},
     {"answers-for-others", answers_for_others},
+    {"takes-a-log", takes_a_log},
     {"floods-statuses", floods_statuses},
     {"floods-hellos", floods_hellos},
     {"floods-its-log", floods_its_log},

@@ -63,6 +63,16 @@ bait() {
 	wait_until 10 test -S "$top/run/socket"
 }
 
+# log_thief: a program in PATH that reads logs, and writes them, with a key that it is given; and what
+# one of its kind may know: where the coordinator is, and its public key.
+log_thief() {
+	cp "$bin/hostile" "$top/path/hostile"
+	mkdir -p "$top/path/farm/run" "$top/path/farm/keys"
+	cp "$FARM_HOME/run/endpoints" "$top/path/farm/run/"
+	cp "$FARM_HOME/keys/farmd.key.pub" "$top/path/farm/keys/"
+	chmod -R a+rX "$top/path"
+}
+
 # NAME<tab>SNIPPET: the snippet succeeds when it got something. `a` is the agent, W its folder, F the
 # farm's, U its user's.
 attacks() {
@@ -106,6 +116,14 @@ attacks() {
 		clone-objects	touch ${O:?}/intruder
 		clone-alternates	mkdir -p ${O:?}/info && touch $O/info/alternates
 		clone-replace	test -s ${C:?}/HEAD && mkdir -p $C/refs/replace
+		own-git-config	test -s .git/HEAD && git config intruder.was here
+		own-git-head	test -s .git/HEAD && echo >>.git/HEAD
+		own-git-hooks	test -s .git/HEAD && mkdir -p .git/hooks && touch .git/hooks/intruder
+		own-git-objects	test -s .git/HEAD && touch .git/objects/intruder
+		own-git-attributes	test -s .git/HEAD && mkdir -p .git/info && touch .git/info/attributes
+		own-git-index	test -s .git/HEAD && git add attack && git update-index --refresh
+		own-git-replaced	test -s .git/HEAD && mv .git git.moved && mv git.moved .git
+		log-port	for key in $F/keys/admin.key $W/worker.key -; do takes_log 1 $key && exit 0; done; exit 1
 		discovery-clone	ls $F/git/*.git
 		netrc	grep -q 'cana[r]y' $U/.netrc
 		ssh-key	grep -q 'cana[r]y' $U/.ssh/id_ed25519
@@ -153,6 +171,7 @@ root_attacks() {
 		owner-of-a-file	touch own && chown 1 own
 		build-user-leases	ls -d /run/floxfarm
 		user-namespace	unshare -Urm cat /etc/shadow
+		own-git-remounted	test -s .git/HEAD && unshare -Urm sh -c 'mount -o remount,bind,rw $PWD/.git; touch .git/intruder'
 	EOT
 }
 
@@ -177,7 +196,8 @@ attack_script() {
 		serve() { /usr/bin/python3 -c 'import socket, sys
 		server = socket.create_server((sys.argv[1], 0))
 		socket.create_connection(server.getsockname(), 4)' "$@"; }
-		export -f reach trace dial datagram serve
+		takes_log() { hostile $T/path/farm "$2" takes-a-log 2 "$1" | grep -E '^(read|written) [1-9]'; }
+		export -f reach trace dial datagram serve takes_log
 		O=$(cat .git/objects/info/alternates) C=$(ls -d $W/clones/*.git)
 		export O C
 		while IFS=$'\t' read -r name snippet; do
@@ -316,7 +336,7 @@ begin() {
 		    url: $url
 		    builder: command
 		    command: |
-		      [ \$FARM_PACKAGE = attack ] || { echo >../home/neighbour; sleep 600; }
+		      [ \$FARM_PACKAGE = attack ] || { echo neighbour works; echo >../home/neighbour; sleep 600; }
 		      bash ./attack build
 		    heavy: false
 		    memory: 1M
@@ -328,6 +348,7 @@ begin() {
 	EOT
 	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
 	farm_up
+	log_thief
 	isolation=$1 worker_up one --slots 2
 	wait_until 20 workers_online 1
 	attack_script attacks >"$top/attack"
@@ -336,6 +357,7 @@ begin() {
 	farm rebuild --detach neighbour
 	wait_until 20 job_is neighbour phase build
 	wait_until 10 neighbour_works
+	wait_until 10 log_says 1/neighbour 'neighbour works'
 	farm rebuild attack
 	farm logs 2/attack >"$top/said"
 	farm cancel 1
@@ -404,7 +426,7 @@ all_got() {
 # shows, to the worker's home; and names the worker's key as what it made.
 plants() {
 	repository_make
-	in_repository "rm .flox/pkgs/neighbour.nix; echo {} >.flox/pkgs/names.nix
+	in_repository "rm .flox/pkgs/neighbour.nix; echo {} | tee .flox/pkgs/names.nix .flox/pkgs/moves.nix
 		printf '#!/bin/sh\necho looked; cat /tmp/worker.key /var/tmp/worker.key \$HOME/worker.key\n' >test-build.sh
 		chmod +x test-build.sh"
 	farm_make "$url"
@@ -414,7 +436,12 @@ plants() {
 		    url: $url
 		    builder: command
 		    command: |
-		      [ \$FARM_PACKAGE = attack ] || { echo $FARM_HOME/workers/one/worker.key >"\$FARM_OUTPUTS"; exit; }
+		      [ \$FARM_PACKAGE != names ] || { echo $FARM_HOME/workers/one/worker.key >"\$FARM_OUTPUTS"; exit; }
+		      [ \$FARM_PACKAGE != moves ] || {
+		        cd .. && mv checkout moved && mkdir checkout && cp moved/test-build.sh checkout &&
+		          ln -s $FARM_HOME/workers/one checkout/.git
+		        exit
+		      }
 		      box=\$(dirname "\$HOME")
 		      for place in home tmp scratch roots ../tmp; do
 		        mv "\$box/\$place" "\$box/\${place#../}.moved"; ln -s $FARM_HOME/workers/one "\$box/\$place" || echo "kept \$place"
@@ -438,6 +465,13 @@ plants() {
 	run farm rebuild package=names
 	[ "$status" -eq 1 ]
 	says "which is not in the nix store"
+	# What a repository would be mounted on is gone: a failure of the recipe, not of the sandbox.
+	run farm rebuild package=moves
+	echo "$output"
+	farm logs moves
+	[ "$status" -eq 1 ]
+	farm logs moves | grep 'the recipe took .*/checkout/.git away'
+	farm_result why moves | jq -e '.why.verdict == "failed" and .why.cause != "wrong-host"'
 }
 
 @test "build users: what a build leaves for its check leads nowhere, and it names nothing but what it made" {
@@ -763,6 +797,136 @@ log_says() {
 	done
 	workers_online 1
 	farm rebuild package=finds
+}
+
+# ---- caches of HOME ------------------------------------------------------------------------------
+
+# caches_begin LEVEL: a recipe fetches a commit by its full id. nix notes in HOME what that is in the
+# store; the check of package poison names another path there.
+caches_begin() {
+	nix_setup
+	bait
+	if [ "$1" != none ]; then
+		sed -i '/sandbox = false/d' "$NIX_CONF_DIR/nix.conf"
+		echo 'extra-sandbox-paths = /bin /usr /lib /lib64' >>"$NIX_CONF_DIR/nix.conf"
+	fi
+	repository_make
+	in_repository 'rm .flox/pkgs/*.nix; echo good >file'
+	local pinned
+	pinned=$("${as[@]}" git -C "$repository" rev-parse HEAD)
+	cat >"$top/source.nix" <<-EOT
+		builtins.fetchGit { url = ./.; rev = "$pinned"; }
+	EOT
+	cat >"$top/recipe.nix" <<-'EOT'
+		{ }: builtins.trace "evaluation reads ${builtins.readFile "${import ../../source.nix}/file"}" (derivation {
+		  name = "recipe"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo >$out" ];
+		})
+	EOT
+	cat >"$top/test-build.sh" <<-'EOT'
+		#!/bin/sh
+		reads() { nix-instantiate --eval --strict --expr 'builtins.readFile "${import ./source.nix}/file"'; }
+		echo "check reads $(reads)"
+		[ "$FARM_PACKAGE" = poison ] || exit 0
+		mkdir -p "$HOME/evil" && echo evil >"$HOME/evil/file"
+		/usr/bin/python3 -IS - "$HOME"/.cache/nix/fetcher-cache-v*.sqlite "$(nix-store --add "$HOME/evil")" <<-'EOP'
+			import sqlite3, sys
+			cache = sqlite3.connect(sys.argv[1])
+			print("rows", cache.execute("UPDATE Cache SET path = ?", (sys.argv[2],)).rowcount)
+			cache.commit()
+		EOP
+		echo "the poisoner reads $(reads)"
+	EOT
+	in_repository "cp $top/source.nix .; cp $top/test-build.sh .; chmod +x test-build.sh
+		for name in poison victim; do cp $top/recipe.nix .flox/pkgs/\$name.nix; done"
+	farm_make "$url"
+	farm_config <<-EOT
+		projects:
+		  - name: stranger
+		    url: $url
+		    builder: nix
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: auto
+		    system: $here-linux
+		    branches:
+		      - name: main
+	EOT
+	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
+	farm_up
+	isolation=$1 worker_up one --slots 1
+	wait_until 20 workers_online 1
+	farm rebuild package=poison || { farm logs poison; false; }
+	farm logs poison | tee "$top/said"
+	grep 'the poisoner reads .*evil' "$top/said"
+	farm rebuild --force package=poison
+	farm logs 2/poison | tee "$top/same"
+	farm rebuild package=victim
+	farm logs 3/victim | tee "$top/other"
+}
+
+cache_stays_clean() {
+	local log
+	for log in "$top/same" "$top/other"; do
+		grep 'evaluation reads good' "$log"
+		grep 'check reads .*good' "$log"
+	done
+	lacks -e 'n reads evil' -e 'check reads .*evil' "$top/same" "$top/other"
+}
+
+@test "caches of HOME: without isolation one attempt decides what the next one fetches: the control" {
+	caches_begin none
+	grep 'evaluation reads evil' "$top/same"
+	grep 'evaluation reads evil' "$top/other"
+}
+
+@test "caches of HOME, build users: the next attempt, of the same and of another package, sees none of it" {
+	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
+	caches_begin users
+	cache_stays_clean
+}
+
+@test "caches of HOME, an ordinary user's farm: the next attempt sees none of it" {
+	ordinary
+	caches_begin namespaces
+	cache_stays_clean
+}
+
+# ---- a worker's stolen key -------------------------------------------------------------------------
+
+# key_takes KEY: what somebody with that key alone gets of the log of attempt 1.1.
+key_takes() {
+	"${inside[@]}" "$bin/hostile" "$FARM_HOME" "$FARM_HOME/$1" takes-a-log 3 1 >"$top/taken" 2>&1
+	cat "$top/taken"
+}
+
+@test "a worker's stolen key reads no log, and writes none of another worker's" {
+	repository_make
+	in_repository 'rm .flox/pkgs/attack.nix'
+	farm_make "$url"
+	farm_project "echo neighbour works; while [ -e $top -a ! -e $top/go ]; do sleep 0.1; done" \
+		'checkout: false' "system: $here-linux"
+	farm_up
+	worker_up one --slots 1
+	wait_until 20 workers_online 1
+	farm rebuild --detach neighbour
+	wait_until 20 log_says 1/neighbour 'neighbour works'
+	worker_up two --slots 1
+	wait_until 20 workers_online 2
+	# The control: a reader reads, and the worker whose log it is writes.
+	key_takes keys/admin.key
+	grep -x 'read [1-9][0-9]*' "$top/taken"
+	key_takes workers/one/worker.key
+	grep -x 'read 0' "$top/taken"
+	grep -x 'written [1-9][0-9]*' "$top/taken"
+	key_takes workers/two/worker.key
+	grep -x 'read 0' "$top/taken"
+	grep -x 'written 0' "$top/taken"
+	grep 'this key may not read logs' "$top/taken"
+	grep 'this log belongs to another worker' "$FARM_HOME/log/farmd.log"
+	touch "$top/go"
+	wait_until 30 run_is closed 1
+	lacks 'not its log' <(farm logs 1/neighbour)
 }
 
 # ---- the network -------------------------------------------------------------------------------

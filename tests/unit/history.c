@@ -258,6 +258,8 @@ static void read_item(struct history *history, char *text, struct item *item)
     item->already_published = has(&words, "already");
     item->unsure = has(&words, "unsure");
     item->rebuilt = has(&words, "rebuilt");
+    item->product.isolation = (enum isolation_level)shape_enum_value(
+        isolation_names, value(&words, "isolation", "unknown"));
     item->failed_phase = (enum phase)shape_enum_value(phase_names, value(&words, "at", "none"));
     item->detail = arena_text(&history->arena, value(&words, "detail", ""));
     for (char *at = (char *)item->detail; (at = strchr(at, '_'));)

@@ -23,9 +23,10 @@
  * BYTES failed NAME | intake open|closed | archive RUN | notified NOTICE [PROBLEM]
  *
  * ITEMS of a status, by commas: TOKEN accepted|running PHASE|ended OUTCOME [CAUSE] [at=PHASE]
- * [bytes=N] [already] [unsure] [pkg=P] [system=S] [peak=BYTES] [used=BYTES of disk] [sign=N]
- * [lines=TEXT] [detail=TEXT, its '_' being spaces] [stop=CAUSE stopat=MS, by the host's clock,
- * which at= of the status tells]; a TOKEN with a p before it is a publication's.
+ * [bytes=N] [already] [unsure] [isolation=LEVEL] [pkg=P] [system=S] [peak=BYTES]
+ * [used=BYTES of disk] [sign=N] [lines=TEXT] [detail=TEXT, its '_' being spaces]
+ * [stop=CAUSE stopat=MS, by the host's clock, which at= of the status tells]; a TOKEN with a p
+ * before it is a publication's.
  *
  * After each step farm_check runs. Passing records but clock-jumped are not shown, nor notices
  * where the policy names nobody to tell. Effects are

@@ -280,8 +280,11 @@ static void in_ended(struct play *play)
         ended->product.derivation = "/nix/store/x.drv";
     else if (cause > 0)
         ended->cause = (enum cause)cause, ended->facts.status = 1;
+    else if (strcmp(how, "light") == 0)
+        ended->product.isolation = ISOLATION_USERS;
     else if (ended->phase == PHASE_BUILD)
-        ended->product = (struct product){"/nix/store/x.drv", paths, 1, CHECKED_NONE, ""};
+        ended->product =
+            (struct product){"/nix/store/x.drv", paths, 1, CHECKED_NONE, "", ISOLATION_NAMESPACES};
     else if (ended->phase == PHASE_CHECK)
         ended->product.checked = CHECKED_CPU;
     step(play, &input);
@@ -1029,6 +1032,28 @@ static void facts_add_up(void **state)
     assert_int_equal(item->product.checked, CHECKED_CPU);
     assert_int_equal(item->product.paths_count, 1);
     assert_string_equal(item->product.derivation, "/nix/store/x.drv");
+    assert_int_equal(item->product.isolation, ISOLATION_NAMESPACES);
+    play_end(&play);
+}
+
+/* A command without a checkout has no product of its own; its check says nothing of the level. */
+static void the_level_of_isolation_stays_with_the_attempt(void **state)
+{
+    (void)state;
+    struct play play;
+    struct capabilities host = a_host();
+    const struct item *item;
+    play_begin(&play, &host);
+    silent_step(&play, "tick");
+    silent_step(&play, "welcome 7 1");
+    silent_step(&play, "offer 1 check");
+    silent_step(&play, "prepared 1");
+    silent_step(&play, "ended 1 checkout ok");
+    silent_step(&play, "ended 1 build light");
+    silent_step(&play, "ended 1 check ok");
+    assert_int_equal(agent_items(play.agent, &item), 1);
+    assert_int_equal(item->product.isolation, ISOLATION_USERS);
+    assert_int_equal(item->product.checked, CHECKED_CPU);
     play_end(&play);
 }
 
@@ -1252,6 +1277,7 @@ int main(void)
         cmocka_unit_test(any_sequence_is_survived),
         cmocka_unit_test(it_is_deterministic),
         cmocka_unit_test(facts_add_up),
+        cmocka_unit_test(the_level_of_isolation_stays_with_the_attempt),
         cmocka_unit_test(which_phases_an_order_has),
         cmocka_unit_test(a_stop_of_an_unknown_publication_is_one),
         cmocka_unit_test(each_way_to_end_badly),

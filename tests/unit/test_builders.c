@@ -299,6 +299,7 @@ static void a_light_command_runs_by_itself(void **state)
     assert_int_equal(ended.log_bytes, 17);
     assert_int_equal(ended.product.paths_count, 1);
     assert_string_equal(ended.product.paths[0], "/x/made");
+    assert_int_equal(ended.product.isolation, ISOLATION_NONE);
 }
 
 static void a_light_command_that_fails_tells_why(void **state)
@@ -310,6 +311,7 @@ static void a_light_command_that_fails_tells_why(void **state)
     begin(&order);
     struct agent_phase_ended ended = run(&order, PHASE_BUILD);
     assert_failed(&order, &ended, CAUSE_CONFIG, "farm-no-such-program");
+    assert_int_equal(ended.product.isolation, ISOLATION_NONE);
     assert_int_equal(ended.facts.status, 127);
 }
 
@@ -389,6 +391,7 @@ static void nix_builds_and_checks(void **state)
     assert_well(&order, &checked);
     assert_int_equal(checked.product.checked, CHECKED_CPU);
     assert_int_equal(checked.product.paths_count, 2);
+    assert_int_equal(checked.product.isolation, ISOLATION_NONE);
     assert_non_null(strstr(log_of(&order), "checking good at "));
     assert_false(io_exists(folder_path(shared->path, order.token, "tmp", &shared->arena)));
 }

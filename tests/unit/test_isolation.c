@@ -187,6 +187,39 @@ static void test_record(void **state)
     assert_int_equal(access(home_path(place, "attempts/1.2/box/home"), F_OK), 0);
 }
 
+static void test_home_that_cannot_be_written(void **state)
+{
+    struct place *place = *state;
+    const char *folder = attempt(place), *home = home_path(place, "attempts/1.2/box/home");
+    const char *before = arena_text(&place->arena, getenv("HOME"));
+    struct isolation inside = {.level = ISOLATION_NAMESPACES}, other = inside;
+    const struct isolation none = {.level = ISOLATION_NONE};
+    struct err err = {""};
+    assert_int_equal(isolation_check_home(&inside, folder, &err), -1);
+    assert_non_null(strstr(err.text, "is no folder"));
+    assert_int_equal(io_make_folders(home, 0755, NULL), 0);
+    assert_int_equal(isolation_check_home(&inside, folder, &err), 0);
+    other.level = ISOLATION_USERS;
+    other.user = geteuid() + 1; /* as on a file system that does not keep owners */
+    assert_int_equal(isolation_check_home(&other, folder, &err), -1);
+    assert_non_null(strstr(err.text, "cannot be written by user"));
+    assert_int_equal(chmod(home, 0555), 0);
+    assert_int_equal(isolation_check_home(&inside, folder, &err), -1);
+    assert_non_null(strstr(err.text, "cannot be written by user"));
+    assert_int_equal(rmdir(home), 0);
+    place_write(place, "attempts/1.2/box/home", "");
+    assert_int_equal(isolation_check_home(&inside, folder, &err), -1);
+
+    setenv("HOME", home_path(place, "made/here"), 1);
+    assert_int_equal(isolation_check_home(&none, folder, &err), 0);
+    setenv("HOME", "/proc/nowhere", 1);
+    assert_int_equal(isolation_check_home(&none, folder, &err), -1);
+    assert_non_null(strstr(err.text, "HOME"));
+    unsetenv("HOME");
+    assert_int_equal(isolation_check_home(&none, folder, &err), 0);
+    setenv("HOME", before, 1);
+}
+
 /* A record that says less than a whole one must not become a lower level. */
 static void test_record_that_is_wrong(void **state)
 {
@@ -236,6 +269,7 @@ int main(void)
         TEST(test_words_show_folders_of_path),
         TEST(test_home_among_programs),
         TEST(test_record),
+        TEST(test_home_that_cannot_be_written),
         TEST(test_record_that_is_wrong),
         TEST(test_failed_sandbox),
     };

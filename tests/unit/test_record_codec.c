@@ -66,9 +66,43 @@ static void newer_and_torn_ones_are_told_apart(void **state)
     arena_clear(&arena);
 }
 
+/* A ledger entry as farmd wrote it before products had a level of isolation: how it was built is
+ * unknown, which is not the same as "none". Written again, it has the same bytes. */
+static void what_was_built_before_isolation_stays_unknown(void **state)
+{
+    (void)state;
+    static const uint8_t old[] = {0x08, RECORD_LEDGER_ENTERED,
+                                  0x22, 16, /* kind, body: */
+                                  0x0a, 1,
+                                  'o',  0x22,
+                                  11, /* target, product: */
+                                  0x0a, 2,
+                                  '/',  'd',
+                                  0x12, 3,
+                                  '/', /* derivation, paths */
+                                  'o',  'x',
+                                  0x18, 1}; /* checked */
+    struct arena arena = {0};
+    struct buf again = {0};
+    struct record record;
+    struct err err = {""};
+    assert_int_equal(record_decode((struct bytes){old, sizeof old}, &record, &arena, &err), 0);
+    const struct product *product = &record.ledger_entered.product;
+    assert_int_equal(record.kind, RECORD_LEDGER_ENTERED);
+    assert_string_equal(product->paths[0], "/ox");
+    assert_int_equal(product->checked, CHECKED_CPU);
+    assert_int_equal(product->isolation, ISOLATION_UNKNOWN);
+    record_encode(&record, &again);
+    assert_int_equal(again.size, sizeof old);
+    assert_memory_equal(again.data, old, sizeof old);
+    buf_release(&again);
+    arena_clear(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_built_before_isolation_stays_unknown),
         cmocka_unit_test(every_kind_comes_back_the_same),
         cmocka_unit_test(newer_and_torn_ones_are_told_apart),
     };

@@ -175,7 +175,7 @@ static void a_published_job_is_in_the_ledger(void **state)
     (void)state;
     struct history *h = history_begin();
     history_do(h, WORKER RUN "status w1 : 1.1 running build\n"
-                             "status w1 : 1.1 ended ok\n");
+                             "status w1 : 1.1 ended ok isolation=namespaces\n");
     json_t *job = render_job(history_farm(h), 1);
     const json_t *publication = json_object_get(job, "publication");
     assert_string_equal(text(job, "verdict"), "ok");
@@ -202,6 +202,7 @@ static void a_published_job_is_in_the_ledger(void **state)
     assert_string_equal(text(entry, "attempt"), "1.1");
     assert_string_equal(text(entry, "worker"), "w1");
     assert_true(json_is_array(json_object_get(entry, "paths")));
+    assert_string_equal(text(entry, "isolation"), "namespaces");
     json_decref(job);
     json_decref(run);
     json_decref(ledger);

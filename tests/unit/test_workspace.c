@@ -491,6 +491,32 @@ static void a_repository_goes_with_the_result(void **state)
     assert_true(io_exists(home_path(place, "home/attempts/1.2/order")));
 }
 
+/* Git takes the repository for its own where a sandbox mounts it, and no file for changed, although
+ * their owner, and so the time of their change, is another by then. */
+static void a_repository_is_parted_from_what_a_recipe_writes(void **state)
+{
+    struct place *place = *state;
+    struct err err = {""};
+    make_origin(place);
+    struct workspace_wish wish = wish_for(place, "main", tip(place, "main"), 1);
+    prepare(place, &wish);
+    const char *folder = home_path(place, "home/attempts/1.1");
+    assert_int_equal(workspace_part(folder, &err), 0);
+    assert_string_equal(shell(place, "ls -A home/attempts/1.1/box/checkout/.git"), "");
+    shell(place, "cd home/attempts/1.1; chmod 600 box/checkout/file; chmod 644 box/checkout/file; "
+                 "rmdir box/checkout/.git; ln -s ../../git box/checkout/.git");
+    const char *path = home_path(place, "home/attempts/1.1/box/checkout");
+    assert_string_equal(git_says(place, path, "rev-parse HEAD"), wish.commit);
+    assert_string_equal(git_says(place, path, "diff-index HEAD"), "");
+    /* It cannot be parted twice; an interrupted try is made anew, and the sweeper takes both. */
+    assert_int_equal(workspace_part(folder, &err), -1);
+    prepare(place, &wish);
+    assert_false(io_exists(home_path(place, "home/attempts/1.1/git")));
+    assert_int_equal(workspace_part(folder, &err), 0);
+    shell(place, "touch home/attempts/1.1/result");
+    sweep_until_gone(place, "home/attempts/1.1/git");
+}
+
 static void the_trash_gives_up_the_commit(void **state)
 {
     struct place *place = *state;
@@ -535,6 +561,7 @@ int main(void)
         TEST(a_repository_is_as_flox_wants_it),
         TEST(odd_branches_and_urls_stand),
         TEST(two_attempts_stand_on_one_branch),
+        TEST(a_repository_is_parted_from_what_a_recipe_writes),
         TEST(what_stands_there_is_removed),
         TEST(an_attempt_changes_nothing_of_the_next),
         TEST(of_the_clone_only_objects_are_seen),

@@ -165,6 +165,8 @@ static void take_report(struct work_pair pair, const struct agent_phase_ended *e
     else {
         item->product.checked = ended->product.checked;
         item->product.unchecked = arena_text(&pair.work->arena, ended->product.unchecked);
+        if (ended->product.isolation != ISOLATION_UNKNOWN)
+            item->product.isolation = ended->product.isolation;
     }
     if (ended->warning && *ended->warning)
         item->warning = arena_text(&pair.work->arena, ended->warning);

@@ -5,10 +5,12 @@
 #include "proto/base/io.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+enum { EXIT_NO_PLACE = 1 }; /* not 127, with which a check could not start and proves nothing */
 enum { VERSION_BYTES_MAX = 65536, VERSION_MS_MAX = 10000, OUTPUTS_BYTES_MAX = 65536 };
 
 void tools_describe(struct texts *environment, const struct order *order, const char *folder)
@@ -61,12 +63,14 @@ bool tools_isolated(const struct phase_context *context)
 
 static struct isolation_view view_of(const struct phase_context *context, const char *folder)
 {
-    return (struct isolation_view){.folder = context->folder,
-                                   .working_folder = folder,
-                                   .objects = context->objects,
-                                   .socket_folder =
-                                       context->socket_folder ? context->socket_folder : "",
-                                   .gpu = context->gpu};
+    return (struct isolation_view){
+        .folder = context->folder,
+        .working_folder = folder,
+        .objects = context->objects,
+        .repository = context->repository,
+        .git_place = arena_print(context->arena, "%s/.git", context->worktree),
+        .socket_folder = context->socket_folder ? context->socket_folder : "",
+        .gpu = context->gpu};
 }
 
 struct texts tools_environment(const struct phase_context *context)
@@ -84,6 +88,17 @@ struct texts tools_environment(const struct phase_context *context)
     return environment;
 }
 
+/* Whether the repository can be mounted where it belongs. A recipe can have moved its worktree away
+ * and put a link in its place: its own failure, not one of the sandbox. */
+static bool has_git_place(const struct phase_context *context)
+{
+    struct stat about;
+    if (!context->repository || !*context->repository)
+        return true;
+    return beneath_look(context->worktree, ".git", &about, NULL) == BENEATH_FOUND &&
+           S_ISDIR(about.st_mode);
+}
+
 int tools_run(const struct phase_context *context, const struct tool *tool, struct err *err)
 {
     struct tool inside = *tool;
@@ -91,6 +106,10 @@ int tools_run(const struct phase_context *context, const struct tool *tool, stru
     const struct isolation_view view = view_of(context, tool->folder);
     if (!tools_isolated(context))
         return tool_run(tool, err);
+    if (!has_git_place(context)) {
+        fprintf(stderr, "farm-worker: the recipe took %s/.git away\n", context->worktree);
+        return EXIT_NO_PLACE;
+    }
     isolation_words(context->isolation, &view, &argv);
     for (const char *const *word = tool->argv; *word; word++)
         texts_add(&argv, "%s", *word);

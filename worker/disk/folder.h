@@ -16,6 +16,7 @@
  *       home/, roots/  HOME; GC roots that it makes
  *       scratch/       working folder of a build without checkout
  *       outputs        command builder: paths that the command made, one per line
+ *     git/             the repository of an isolated attempt (workspace.h), removed with the box
  *     nix/             the phase's own nix-daemon (store_daemon.h)
  *     product          packed struct product, written by the build phase
  *     finding          publish phase, lines: began, already, rebuilt, unsure, ended (phase_main.c)

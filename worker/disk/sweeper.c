@@ -85,6 +85,7 @@ static void sweep_attempts(struct sweeper *sweeper)
         struct arena arena = {0};
         if (folder_has_result(sweeper->home, tokens[i])) {
             remove_tree(folder_path(sweeper->home, tokens[i], "box", &arena));
+            remove_tree(folder_path(sweeper->home, tokens[i], WORKSPACE_GIT, &arena));
             remove_tree(folder_path(sweeper->home, tokens[i], "tmp", &arena));
             remove_tree(folder_path(sweeper->home, tokens[i], "nix", &arena));
         } else {

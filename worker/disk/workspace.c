@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct workspace {
@@ -94,14 +95,19 @@ static void put_quoted(struct buf *text, const char *value)
     buf_print(text, "\"");
 }
 
+/* An isolated recipe cannot refresh the index, and its files change their owner after git wrote it:
+ * without these, plumbing like git diff-index takes each file for changed. Size, seconds and
+ * content still tell a change. */
+static const char stat_settings[] = "\tcheckStat = minimal\n\ttrustctime = false\n";
+
 /* The configuration of the clone, or of the attempt's repository. */
 static const char *config_text(const struct workspace *space, bool is_clone)
 {
     struct buf text = {0};
     buf_print(&text,
               "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = %s\n"
-              "\tlogallrefupdates = false\n[remote \"origin\"]\n\turl = ",
-              is_clone ? "true" : "false");
+              "\tlogallrefupdates = false\n%s[remote \"origin\"]\n\turl = ",
+              is_clone ? "true" : "false", is_clone ? "" : stat_settings);
     put_quoted(&text, space->wish->url);
     buf_print(&text, "\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n");
     if (!is_clone && !space->is_bundled) {
@@ -393,7 +399,10 @@ static int compare_tree(const struct workspace *space, struct err *err)
 
 static int make_repository(const struct workspace *space, struct err *err)
 {
-    if (io_remove_tree(space->path, err) < 0 || write_repository(space, err) < 0)
+    const char *parted =
+        folder_path(space->wish->home, space->wish->token, WORKSPACE_GIT, space->arena);
+    if (io_remove_tree(space->path, err) < 0 || io_remove_tree(parted, err) < 0 ||
+        write_repository(space, err) < 0)
         return -1;
     int code = git_tool_run(space->git, space->path, NULL, err, "reset", "--quiet", "--hard", NULL);
     return code ? git_failed(code, err, "check out the commit in", space->path)
@@ -436,6 +445,18 @@ int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, ch
     do
         result = prepare_once(&space, err);
     while (result < 0 && space.git->was_killed && ++tries < KILLED_MAX);
+    return result;
+}
+
+int workspace_part(const char *folder, struct err *err)
+{
+    struct arena arena = {0};
+    const char *from = arena_print(&arena, "%s/" WORKSPACE_CHECKOUT "/.git", folder);
+    const char *to = arena_print(&arena, "%s/" WORKSPACE_GIT, folder);
+    int result = rename(from, to) < 0 || mkdir(from, 0755) < 0
+                     ? err_set(err, "cannot move %s to %s: %s", from, to, strerror(errno))
+                     : 0;
+    arena_clear(&arena);
     return result;
 }
 

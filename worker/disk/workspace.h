@@ -10,6 +10,9 @@
  *   HOME/clones/PROJECT.lock      flock that serialises fetching and removing
  *   HOME/attempts/EPOCH.NUMBER/box/checkout
  *                                 repository and worktree of an attempt or a publication
+ *   HOME/attempts/EPOCH.NUMBER/git
+ *                                 the repository of an attempt that is isolated: its sandboxes see
+ *                                 it read-only in the place of box/checkout/.git
  *
  * The repository of an attempt is written by hand: HEAD, the branch, origin/BRANCH and the
  * configuration, with the real URL, that flox >= 1.11.1 wants of a branch with an upstream. Of the
@@ -25,6 +28,7 @@
 
 /* The repository of an attempt, below its folder; folder_path takes it. */
 #define WORKSPACE_CHECKOUT "box/checkout"
+#define WORKSPACE_GIT      "git" /* the same, and only after workspace_part */
 
 struct workspace_wish {
     const char *home;
@@ -43,6 +47,9 @@ struct workspace_wish {
  * worktree's path. */
 int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, char **path_out,
                       struct err *err);
+/* Moves the repository of an attempt out of what its recipe can write, FOLDER/box/checkout/.git to
+ * FOLDER/git, and leaves an empty folder, on which a sandbox mounts it. */
+int workspace_part(const char *folder, struct err *err);
 /* The clone of a project. */
 char *workspace_clone(const char *home, const char *project, struct arena *arena);
 /* Gives up the objects that an attempt of the project holds in the clone. The attempt is forgotten:

@@ -114,6 +114,42 @@ int isolation_assign(const struct isolation_host *host, const char *folder, stru
     return record_write(host, folder, user, err);
 }
 
+static int check_own_home(struct err *err)
+{
+    const char *home = getenv("HOME");
+    if (!home || !*home) /* programs then ask passwd */
+        return 0;
+    if (io_make_folders(home, 0755, err) < 0)
+        return err_prefix(err, "HOME of this worker cannot be written");
+    if (access(home, W_OK | X_OK) < 0)
+        return err_set(err, "HOME of this worker, %s, cannot be written: %s", home,
+                       strerror(errno));
+    return 0;
+}
+
+/* Root may write what the build user may not, and the agent wrote there just now: so owner and mode
+ * decide. */
+int isolation_check_home(const struct isolation *isolation, const char *folder, struct err *err)
+{
+    struct stat about;
+    char path[PATH_MAX];
+    if (isolation->level == ISOLATION_NONE)
+        return check_own_home(err);
+    snprintf(path, sizeof path, "%s/box/home", folder);
+    enum beneath found = beneath_look(folder, "box/home", &about, err);
+    if (found == BENEATH_REFUSED)
+        return err_prefix(err, "HOME of the recipe cannot be written");
+    uid_t user = isolation->level == ISOLATION_USERS ? isolation->user : geteuid();
+    if (found != BENEATH_FOUND || !S_ISDIR(about.st_mode))
+        return err_set(err, "HOME of the recipe, %s, is no folder", path);
+    if (about.st_uid != user || (about.st_mode & S_IRWXU) != S_IRWXU)
+        return err_set(err,
+                       "HOME of the recipe, %s, cannot be written by user %u: the file system of "
+                       "the worker's folder does not keep owners or modes",
+                       path, (unsigned)user);
+    return 0;
+}
+
 static int give_all(FTS *tree, uid_t user, struct err *err)
 {
     for (FTSENT *entry; (entry = fts_read(tree));)
@@ -192,6 +228,11 @@ static void add_box(const struct isolation_view *view, struct texts *argv)
     words_bind(argv, "--bind", box);
     if (view->objects && *view->objects)
         words_bind(argv, "--ro-bind", view->objects);
+    if (view->repository && *view->repository) {
+        texts_add(argv, "--ro-bind");
+        texts_add(argv, "%s", view->repository);
+        texts_add(argv, "%s", view->git_place);
+    }
     texts_add(argv, "--chdir");
     texts_add(argv, "%s", view->working_folder ? view->working_folder : box);
 }

@@ -75,6 +75,11 @@ int isolation_assign(const struct isolation_host *host, const char *folder, stru
 /* Reads FOLDER/isolation. `home` is the worker's. */
 int isolation_read(const char *home, const char *folder, struct isolation *out, struct arena *arena,
                    struct err *err) __attribute__((warn_unused_result));
+/* Whether the attempt's recipe can write its HOME; for NONE, the HOME of this process, which is
+ * made if it is missing. Only before the recipe runs: afterwards it may have been the recipe. 0, or
+ * -1 with err: the host's fault. */
+int isolation_check_home(const struct isolation *isolation, const char *folder, struct err *err)
+    __attribute__((warn_unused_result));
 /* Makes FOLDER/tmp anew, which is /tmp of the next sandbox. It is not in the box: a stranger could
  * put a link in its place, and the next sandbox would show what that leads to. Nothing for NONE. */
 int isolation_make_temporary(const struct isolation *isolation, const char *folder, struct err *err)
@@ -89,6 +94,8 @@ struct isolation_view {
     const char *folder;         /* of the attempt */
     const char *working_folder; /* NULL: FOLDER/box */
     const char *objects;        /* of the clone, from which its repository borrows; "": none */
+    const char *repository;     /* shown read-only as `git_place`; NULL or "": none */
+    const char *git_place;      /* a folder in the box that is there, with no link in its path */
     const char *socket_folder;  /* of a nix-daemon for this attempt; "": the host's own, or none */
     const char *const *gpu;     /* NULL, or device nodes of GPUs, NULL-terminated: these are there,
                                  * and the driver's control nodes and libraries */

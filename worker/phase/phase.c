@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,6 +87,21 @@ static int light_command(const char *home, const char *folder, const struct orde
     return 0;
 }
 
+/* The tools say that HOME cannot be written in words that look like an error of the recipe. Without
+ * isolation HOME is the owner's: flox does nothing without one, unless told to use other folders;
+ * nix and commands may not need it. */
+static int check_home(const char *home, const char *folder, const struct order *order,
+                      struct arena *arena, struct err *err)
+{
+    struct isolation isolation;
+    if (isolation_read(home, folder, &isolation, arena, err) < 0)
+        return -1;
+    if (isolation.level == ISOLATION_NONE && (order->recipe.builder != BUILDER_FLOX ||
+                                              getenv("XDG_CACHE_HOME") || getenv("FLOX_CACHE_DIR")))
+        return 0;
+    return isolation_check_home(&isolation, folder, err);
+}
+
 /* The worker's own work: outside, for it is on the worker's home. */
 static int upkeep_command(const char *program, const char *home, const struct order *order,
                           struct texts *argv, struct err *err)
@@ -145,6 +161,9 @@ int phase_command(const char *program, const char *home, const struct order *ord
     const char *folder = folder_path(home, order->token, NULL, arena);
     struct texts argv = {.arena = arena}, environment = {.arena = arena};
     *out = (struct phase_command){.working_folder = ""};
+    if (phase == PHASE_BUILD && !*order->recipe.upkeep &&
+        check_home(home, folder, order, arena, err) < 0)
+        return -1;
     if (*order->recipe.upkeep) {
         texts_environment(&environment, without);
         if (upkeep_command(program, home, order, &argv, err) < 0)
@@ -267,12 +286,27 @@ static int judge_sandbox(const char *home, const char *folder, struct agent_phas
     return 0;
 }
 
-static int read_product(const char *folder, const struct order *order,
+/* What the recipe ran in, however it ended. The worker's own work is no recipe. */
+static int read_isolation(const char *home, const char *folder, const struct order *order,
+                          struct agent_phase_ended *out, struct arena *arena, struct err *err)
+{
+    struct isolation isolation;
+    if (*order->recipe.upkeep)
+        return 0;
+    if (isolation_read(home, folder, &isolation, arena, err) < 0)
+        return -1;
+    out->product.isolation = isolation.level;
+    return 0;
+}
+
+static int read_product(const char *home, const char *folder, const struct order *order,
                         struct agent_phase_ended *out, struct arena *arena, struct err *err)
 {
     if (out->phase != PHASE_BUILD && out->phase != PHASE_CHECK)
         return 0;
     if (!is_light(order, out->phase) && folder_read_product(folder, &out->product, arena, err) < 0)
+        return -1;
+    if (read_isolation(home, folder, order, out, arena, err) < 0)
         return -1;
     if (order->recipe.builder == BUILDER_COMMAND)
         read_outputs(folder, out, arena);
@@ -395,7 +429,7 @@ int phase_finish(const char *home, const struct order *order, enum phase phase,
         read_finding(folder, out);
     if (was_tampered(folder, out, arena))
         return 0;
-    if (read_product(folder, order, out, arena, err) < 0)
+    if (read_product(home, folder, order, out, arena, err) < 0)
         return -1;
     if (phase == PHASE_CHECKOUT && out->cause == CAUSE_NONE)
         look_ahead(folder, order, host, out, arena);

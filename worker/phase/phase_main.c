@@ -44,6 +44,19 @@ static bool needs_flox(const struct order *order)
                                  : order->recipe.builder == BUILDER_FLOX;
 }
 
+/* Who is isolated gets the files, and cannot change the repository. Git wants both to belong to its
+ * user. */
+static int give_checkout(const struct phase_context *context, struct err *err)
+{
+    const struct isolation *isolation = context->isolation;
+    if (isolation->level == ISOLATION_NONE)
+        return 0;
+    if (workspace_part(context->folder, err) < 0 ||
+        isolation_give(isolation, context->folder, WORKSPACE_GIT, err) < 0)
+        return -1;
+    return isolation_give(isolation, context->folder, WORKSPACE_CHECKOUT, err);
+}
+
 static int checkout_phase(struct phase_context *context, struct err *err)
 {
     const struct order *order = context->order;
@@ -72,7 +85,7 @@ static int checkout_phase(struct phase_context *context, struct err *err)
                                       .worktree = path,
                                       .from_git_alone = files.from_git_alone};
     if (lfs_restore(&files, arena, err) < 0 || submodules_restore(&modules, arena, err) < 0 ||
-        isolation_give(context->isolation, context->folder, WORKSPACE_CHECKOUT, err) < 0)
+        give_checkout(context, err) < 0)
         return -1;
     return io_write_file(arena_print(arena, "%s/worktree", context->folder), path, strlen(path),
                          0644, false, err);
@@ -325,6 +338,10 @@ static int in_folder(enum phase phase, const char *folder, struct arena *arena, 
     if (order.recipe.checkout)
         context.objects = arena_print(arena, "%s/objects",
                                       workspace_clone(context.home, order.variant.project, arena));
+    struct stat repository;
+    if (isolation.level != ISOLATION_NONE && /* of an older worker: it is in the checkout */
+        beneath_look(folder, WORKSPACE_GIT, &repository, NULL) == BENEATH_FOUND)
+        context.repository = arena_print(arena, "%s/" WORKSPACE_GIT, folder);
     bool needs = phase != PHASE_CHECKOUT && order.recipe.checkout &&
                  (phase != PHASE_PUBLISH || !phase_skip(&order, PHASE_CHECKOUT, NULL));
     if (needs && !*context.worktree)

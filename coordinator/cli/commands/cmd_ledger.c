@@ -103,7 +103,7 @@ static json_t *nested_entry(const json_t *flat)
 {
     static const char *const of_variant[] = {"project", "branch", "commit", "package", "system",
                                              "gpu",     "isa",    "cuda",   "python"};
-    static const char *const of_product[] = {"derivation", "paths", "checked"};
+    static const char *const of_product[] = {"derivation", "paths", "checked", "isolation"};
     static const char *const of_entry[] = {"target", "inputs", "worker", "already", "rebuilt"};
     json_t *entry = json_object(), *variant = json_object(), *product = json_object();
     for (size_t i = 0; i < sizeof of_variant / sizeof *of_variant; i++)

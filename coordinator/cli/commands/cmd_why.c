@@ -226,6 +226,22 @@ static void print_facts(const json_t *attempt, struct arena *arena, struct buf *
     buf_release(&text);
 }
 
+/* "attempt 2 ran at isolation level users". A recipe that ran without isolation is worth a warning:
+ * it could have changed what its host builds. */
+static void print_isolation(const json_t *attempt, bool colours, struct buf *out)
+{
+    const char *level = json_get_text(json_object_get(attempt, "product"), "isolation", "");
+    bool none = !strcmp(level, "none");
+    if (!*level || !strcmp(level, "unknown"))
+        return;
+    buf_print(out, "attempt %llu ran ", (unsigned long long)json_get_u64(attempt, "ordinal", 0));
+    if (none)
+        ink_add(out, colours, INK_NOTE, "without isolation");
+    else
+        buf_print(out, "at isolation level %s", level);
+    buf_print(out, "\n");
+}
+
 static void print_tries(const json_t *tries, struct arena *arena, bool colours, struct buf *out)
 {
     static const struct column columns[] = {{"attempt", true}, {"worker", false}, {"ended", false},
@@ -244,6 +260,7 @@ static void print_tries(const json_t *tries, struct arena *arena, bool colours, 
     json_array_foreach(tries, index, attempt)
     {
         print_facts(attempt, arena, out);
+        print_isolation(attempt, colours, out);
     }
 }
 

@@ -28,7 +28,7 @@ static size_t times_told(struct rig *rig, const char *name)
 }
 
 /* Closes the intake, of which people are told. Returns the notice. */
-static uint64_t raise(struct rig *rig)
+static uint64_t raise_notice(struct rig *rig)
 {
     struct notice_view notice;
     uint64_t cursor = 0;
@@ -70,7 +70,7 @@ static uint64_t jump_to_retry(struct rig *rig)
 static void a_hook_that_fails_is_tried_again(void **state)
 {
     struct rig *rig = *state;
-    uint64_t notice = raise(rig);
+    uint64_t notice = raise_notice(rig);
     take_answer(rig);
     assert_int_equal(state_of(rig, notice), NOTICE_RAISED);
     assert_int_equal(times_told(rig, "flaky"), 1);
@@ -88,7 +88,7 @@ static void each_pause_is_twice_the_last(void **state)
 {
     struct rig *rig = *state;
     uint64_t pause_ms = 0;
-    raise(rig);
+    raise_notice(rig);
     take_answer(rig);
     for (int i = 0; i < 9; i++) {
         uint64_t before_ms = pause_ms;
@@ -107,7 +107,7 @@ static void each_pause_is_twice_the_last(void **state)
 static void after_a_day_the_notice_is_given_up_with_the_reason(void **state)
 {
     struct rig *rig = *state;
-    uint64_t notice = raise(rig);
+    uint64_t notice = raise_notice(rig);
     struct notice_view view;
     take_answer(rig);
     rig->ahead_ms += LIMIT_NOTIFY_TRIES_MS;

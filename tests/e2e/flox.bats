@@ -95,11 +95,16 @@ story() {
 	story 1.15.0
 }
 
-# isolated LEVEL: builds inside, publishes outside. The store is one in which nothing was built yet.
-isolated() {
+# flox_copy: a flox that sandboxes and ordinary users see.
+flox_copy() {
 	rm "$top/flox/flox"
 	cp -r "$source_dir/tests/standins/flox/flox" "$source_dir/tests/standins/flox/play" "$top/flox"
 	printf '%s\n' FAKE_FLOX_VERSION=1.15.0 "FARM_FAKE_CATALOG=$catalog" >"$top/flox/flox.env"
+}
+
+# isolated LEVEL: builds inside, publishes outside. The store is one in which nothing was built yet.
+isolated() {
+	flox_copy
 	rmdir "$NIX_LOG_DIR"
 	project
 	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
@@ -146,6 +151,21 @@ isolated() {
 	worker_up one --slots 1
 	wait_until 20 workers_online 1
 	farm rebuild --force 'gpu=sm90 isa=avx512'
+}
+
+@test "a store that the attempt's nix-daemon cannot open is the host's fault, not the recipe's" {
+	flox_copy
+	project
+	ordinary
+	farm_up
+	isolation=namespaces worker_up one --slots 1
+	wait_until 20 workers_online 1
+	chmod 000 "$NIX_STATE_DIR/db/db.sqlite"
+	FARM_TIMEOUT_S=30 run farm rebuild 'gpu=sm90 isa=avx512'
+	chmod 644 "$NIX_STATE_DIR/db/db.sqlite"
+	farm logs sm90-avx512 | grep 'db.sqlite'
+	farm_result why sm90-avx512 | jq -e '.why.tries[0] |
+		.outcome == "failed" and .cause == "wrong-host" and .failed_phase == "build"'
 }
 
 @test "the whole matrix on both architectures: 67 ok, 0 failed, 67 published" {

@@ -89,6 +89,7 @@ static void what_an_attempt_runs_is_not_the_hosts(void **state)
     host(place,
          "process 30 nix-daemon 1 100 \"$v2\"; put proc/30/environ 'A=1\\0FARM_ATTEMPT=/x\\0'\n"
          "process 31 nix-daemon 1 101 \"$v2\"; put proc/31/environ 'FARM_ATTEMPT=/x\\0A=1\\0'\n"
+         "process 33 nix-daemon 1 103 \"$v2\"; : >proc/33/environ\n" /* it ends */
          "process 32 nix-daemon 1 102 \"$v2\"; put proc/32/status "
          "'Name:\\tx\\nNSpid:\\t32\\t2\\nA:\\t1\\n'");
     assert_int_equal(look(place).pid, 0);

@@ -87,11 +87,16 @@ static int connect_to(const char *path)
     return -1;
 }
 
+static int say_hello(int fd)
+{
+    uint64_t answer;
+    return put_number(fd, HELLO) == 0 && get_number(fd, &answer) == 0 && answer == ANSWER ? 0 : -1;
+}
+
 static int exchange(int fd, struct greeting *out)
 {
-    uint64_t answer, protocol;
-    if (put_number(fd, HELLO) < 0 || get_number(fd, &answer) < 0 || answer != ANSWER ||
-        get_number(fd, &protocol) < 0 || put_number(fd, PROTOCOL) < 0)
+    uint64_t protocol;
+    if (say_hello(fd) < 0 || get_number(fd, &protocol) < 0 || put_number(fd, PROTOCOL) < 0)
         return -1;
     if ((protocol >= TAKES_AFFINITY && put_number(fd, 0) < 0) ||
         (protocol >= TAKES_RESERVE && put_number(fd, 0) < 0) ||
@@ -99,6 +104,16 @@ static int exchange(int fd, struct greeting *out)
         (protocol >= SAYS_TRUST && get_number(fd, &out->trust) < 0))
         return -1;
     return out->trust <= DAEMON_TRUSTS_NOT ? 0 : -1;
+}
+
+int host_daemon_serves(const char *path, struct err *err)
+{
+    int fd = connect_to(path);
+    if (fd < 0)
+        return err_set(err, "cannot connect to %s: %s", path, strerror(errno));
+    int result = say_hello(fd);
+    close(fd);
+    return result < 0 ? err_set(err, "the nix-daemon at %s cannot open its store", path) : 0;
 }
 
 int host_daemon_greet(const char *path, struct daemon_greeting *out, struct arena *arena,

@@ -22,6 +22,9 @@ struct daemon_greeting {
     enum daemon_trust trust; /* of who asked; unknown: nix before 2.15 does not say */
 };
 
+/* Whether the daemon that listens at `path` serves its store: it opens the store before it answers,
+ * so that one that cannot closes the connection (nix, src/nix/unix/daemon.cc). */
+int host_daemon_serves(const char *path, struct err *err);
 /* Greets the daemon that listens at `path`, for at most a few seconds. */
 int host_daemon_greet(const char *path, struct daemon_greeting *out, struct arena *arena,
                       struct err *err);

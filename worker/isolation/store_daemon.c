@@ -6,6 +6,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/hash.h"
 #include "proto/base/io.h"
+#include "worker/isolation/host_daemon.h"
 #include "worker/isolation/store.h"
 #include "worker/isolation/words.h"
 #include "worker/process/tree.h"
@@ -258,6 +259,8 @@ static int daemon_start(const struct isolation *isolation, const struct store *s
                              .stderr_fd = said};
     *pid = said < 0 ? -1 : io_spawn(&spawn, err);
     int result = *pid < 0 ? -1 : wait_for_answer(pid, path, err);
+    if (result == 0)
+        result = host_daemon_serves(path, err);
     if (result < 0 && said >= 0)
         show_log(said);
     if (said >= 0)

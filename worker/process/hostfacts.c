@@ -53,13 +53,16 @@ static bool is_in_sandbox(const char *root, pid_t pid)
 }
 
 /* An attempt's own daemon (isolation/store_daemon.h) ends with its phase. The environment of the
- * host's daemon is often unreadable, as that of root's processes is for others. */
+ * host's daemon is often unreadable, as that of root's processes is for others. It is readable and
+ * empty while a process begins or after it ended: such a one may be an attempt's. */
 static bool is_of_attempt(const char *root, pid_t pid)
 {
     char path[40], text[ENVIRONMENT_ROOM];
     snprintf(path, sizeof path, "proc/%d/environ", pid);
     ssize_t size = read_bytes_below(root, path, text, sizeof text);
     static const char mark[] = "\0" ATTEMPT_MARK "=";
+    if (size == 0)
+        return true;
     return size > 0 && (strncmp(text, mark + 1, sizeof mark - 2) == 0 ||
                         memmem(text, (size_t)size, mark, sizeof mark - 1));
 }

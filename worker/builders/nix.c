@@ -223,13 +223,15 @@ static const char *signing_location(const struct phase_context *context)
                        strchr(location, '?') ? '&' : '?', key);
 }
 
-/* Whether the line is nix's own error about the account. No recipe runs in a copy, but names of
+/* Whether the line is nix's own error about the account. Newer nix (2.26 does) indents an error
+ * that has a trace, below a line "error:" of its own. No recipe runs in a copy, but names of
  * store paths are a recipe's, so words within a path do not count. */
 bool nix_rejects(const char *line)
 {
     static const char *const words[] = {"401 Unauthorized",   "403 Forbidden", "HTTP error 401",
                                         "HTTP error 403",     "AccessDenied",  "ExpiredToken",
                                         "InvalidAccessKeyId", "key is corrupt"};
+    line += strspn(line, " ");
     if (strncmp(line, "error:", 6) != 0)
         return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)

@@ -110,7 +110,7 @@ static int try_makers(struct isolation_host *host, struct arena *arena, struct e
 {
     static const char *const places[] = {"/usr/bin/bwrap", "/run/current-system/sw/bin/bwrap",
                                          NULL};
-    struct err ignored;
+    struct err why;
     if (words_show(host->home))
         return err_set(err, "%s lies where recipes see the host's programs: move it", host->home);
     host->bwrap = "";
@@ -118,8 +118,11 @@ static int try_makers(struct isolation_host *host, struct arena *arena, struct e
         return 0;
     for (size_t i = 0; places[i]; i++) {
         host->bwrap = places[i];
-        if (io_exists(places[i]) && try_level(host, arena, &ignored) == 0)
+        if (!io_exists(places[i]))
+            continue;
+        if (try_level(host, arena, &why) == 0)
             return 0;
+        err_set(err, "%s; %s", arena_text(arena, err->text), why.text);
     }
     host->bwrap = "";
     return -1;

@@ -12,6 +12,9 @@ setup() {
 	nix_setup
 	fixture sample
 	farm_make "$url"
+	# The default is for real builds; /tmp may be smaller, as a part of memory.
+	sed -i 's|^\( *\)# disk: [0-9].*|\1disk: 1M|' "$FARM_HOME/farm.yaml"
+	grep -q '^ *disk: 1M' "$FARM_HOME/farm.yaml"
 }
 
 teardown() {

@@ -163,7 +163,7 @@ root_attacks() {
 		mount	mkdir -p m && mount -t tmpfs none m && umount m
 		usr-written	test -w /usr/bin
 		etc-written	test -w /etc
-		crontab	test -w /etc/cron.d
+		crontab	test -w /etc/cron.d -o -w /etc
 		systemd-units	test -w /etc/systemd/system
 		cgroups	ls /sys/fs/cgroup/.
 		kernel-settings	test -w /proc/sys/kernel/core_pattern

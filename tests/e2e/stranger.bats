@@ -283,7 +283,7 @@ nix_begin() {
 	nix_setup
 	if [ "$1" != none ]; then
 		sed -i '/sandbox = false/d' "$NIX_CONF_DIR/nix.conf"
-		echo 'extra-sandbox-paths = /bin /usr /lib /lib64' >>"$NIX_CONF_DIR/nix.conf"
+		echo 'sandbox-paths = /bin /usr /lib? /lib64?' >>"$NIX_CONF_DIR/nix.conf"
 	fi
 	bait
 	repository_make
@@ -531,7 +531,7 @@ collects_begin() {
 	local sandbox=true
 	[ "$1" != none ] || sandbox=false
 	sed -i -e '/sandbox/d' "$NIX_CONF_DIR/nix.conf"
-	printf '%s\n' "sandbox = $sandbox" "extra-sandbox-paths = /bin /usr /lib /lib64 $top/path" >>"$NIX_CONF_DIR/nix.conf"
+	printf '%s\n' "sandbox = $sandbox" "sandbox-paths = /bin /usr /lib? /lib64? $top/path" >>"$NIX_CONF_DIR/nix.conf"
 	repository_make
 	cat >"$top/waits.nix" <<-EOT
 		{ }: let
@@ -804,11 +804,12 @@ log_says() {
 # caches_begin LEVEL: a recipe fetches a commit by its full id. nix notes in HOME what that is in the
 # store; the check of package poison names another path there.
 caches_begin() {
+	[[ $(nix --version) = *" 2.8."* ]] || skip "the attack knows the cache of nix 2.8 only"
 	nix_setup
 	bait
 	if [ "$1" != none ]; then
 		sed -i '/sandbox = false/d' "$NIX_CONF_DIR/nix.conf"
-		echo 'extra-sandbox-paths = /bin /usr /lib /lib64' >>"$NIX_CONF_DIR/nix.conf"
+		echo 'sandbox-paths = /bin /usr /lib? /lib64?' >>"$NIX_CONF_DIR/nix.conf"
 	fi
 	repository_make
 	in_repository 'rm .flox/pkgs/*.nix; echo good >file'

@@ -120,6 +120,8 @@
 #define LIMIT_REDIRECTS 5
 /* A check phase: it runs the product and builds nothing. */
 #define LIMIT_CHECK_MS (3600ull * 1000)
+/* How long a check waits for a GPU that other checks have: half of what one of them may last. */
+#define LIMIT_GPU_WAIT_MS (LIMIT_CHECK_MS / 2)
 /* A publish phase: the upload of a CUDA closure, then up to 30 minutes in which flox waits for
  * confirmation. */
 #define LIMIT_PUBLISH_MS (6ull * 3600 * 1000)

@@ -490,6 +490,9 @@ static void a_check_whose_gpu_failed_condemns_no_product(void **state)
     ended = check_on_gpu("none other checks had all GPUs\n", "99.9", CHECK_AUTO);
     assert_int_equal(ended.cause, CAUSE_NONE);
     assert_string_equal(ended.product.unchecked, "other checks had all GPUs");
+    ended = check_on_gpu("none other checks had all GPUs\n", "99.9", CHECK_REQUIRED);
+    assert_int_equal(ended.cause, CAUSE_WRONG_HOST);
+    assert_int_equal(ended.witness, WITNESS_NONE); /* nobody is quarantined for being busy */
 }
 
 /* Who shares a GPU takes its memory, not the check's other reasons to fail. */

@@ -7,6 +7,7 @@
 #include "worker/host/options.h"
 #include "worker/host/probe.h"
 #include "worker/isolation/host_daemon.h"
+#include "worker/isolation/store.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -216,6 +217,25 @@ static void a_daemon_says_its_version_and_whom_it_trusts(void **state)
     }
 }
 
+/* The daemon of a phase lies in the attempt's folder, in a home of any length. */
+static void a_daemon_at_a_long_path_is_greeted(void **state)
+{
+    struct place *place = *state;
+    struct daemon daemon = {.protocol = 0x126, .trust = 2};
+    struct daemon_greeting said;
+    struct err err = {""};
+    pthread_t thread;
+    const char *folder = arena_print(&place->arena, "%s/%0120d", place->path, 0);
+    const char *path = arena_print(&place->arena, "%s/socket", folder);
+    assert_int_equal(io_make_folders(folder, 0755, &err), 0);
+    assert_int_equal(rename(start_daemon(place, &daemon, &thread), path), 0);
+    assert_int_equal(host_daemon_greet(path, &said, &place->arena, &err), 0);
+    pthread_join(thread, NULL);
+    close(daemon.listener);
+    assert_string_equal(said.version, "2.8.1");
+    assert_false(store_answers(path)); /* the file is there, and nobody listens */
+}
+
 static void what_is_no_daemon_is_an_error(void **state)
 {
     struct place *place = *state;
@@ -233,6 +253,7 @@ int main(void)
         TEST(a_version_is_mended_by_one_that_is_in_no_row),
         TEST(such_a_host_publishes_only_when_its_owner_says_so),
         TEST(a_daemon_says_its_version_and_whom_it_trusts),
+        TEST(a_daemon_at_a_long_path_is_greeted),
         TEST(what_is_no_daemon_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -68,7 +70,7 @@ static int get_text(int fd, char out[VERSION_BYTES])
 
 /* ---- the greeting ---------------------------------------------------------------------------- */
 
-static int connect_to(const char *path)
+static int connect_socket(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct timeval most = {.tv_sec = GREET_S_MAX};
@@ -82,9 +84,35 @@ static int connect_to(const char *path)
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most) == 0 &&
         connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
         return fd;
+    int reason = errno;
     if (fd >= 0)
         close(fd);
+    errno = reason;
     return -1;
+}
+
+static int connect_beneath(int folder, const char *name)
+{
+    char path[sizeof((struct sockaddr_un *)NULL)->sun_path];
+    int size = snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name);
+    return connect_socket(size < (int)sizeof path ? path : name);
+}
+
+int host_daemon_connect(const char *path)
+{
+    struct sockaddr_un address;
+    const char *slash = strrchr(path, '/');
+    if (strlen(path) < sizeof address.sun_path || !slash)
+        return connect_socket(path);
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    int at = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = at < 0 ? -1 : connect_beneath(at, slash + 1);
+    int reason = errno;
+    if (at >= 0)
+        close(at);
+    errno = reason;
+    return fd;
 }
 
 static int say_hello(int fd)
@@ -108,7 +136,7 @@ static int exchange(int fd, struct greeting *out)
 
 int host_daemon_serves(const char *path, struct err *err)
 {
-    int fd = connect_to(path);
+    int fd = host_daemon_connect(path);
     if (fd < 0)
         return err_set(err, "cannot connect to %s: %s", path, strerror(errno));
     int result = say_hello(fd);
@@ -120,7 +148,7 @@ int host_daemon_greet(const char *path, struct daemon_greeting *out, struct aren
                       struct err *err)
 {
     struct greeting said = {.version = ""};
-    int fd = connect_to(path);
+    int fd = host_daemon_connect(path);
     if (fd < 0)
         return err_set(err, "cannot connect to %s: %s", path, strerror(errno));
     int result = exchange(fd, &said);

@@ -22,6 +22,9 @@ struct daemon_greeting {
     enum daemon_trust trust; /* of who asked; unknown: nix before 2.15 does not say */
 };
 
+/* A connection to the socket at `path`, which may be longer than a socket's address; -1 with errno.
+ * The caller closes it. */
+int host_daemon_connect(const char *path);
 /* Whether the daemon that listens at `path` serves its store: it opens the store before it answers,
  * so that one that cannot closes the connection (nix, src/nix/unix/daemon.cc). */
 int host_daemon_serves(const char *path, struct err *err);

@@ -3,12 +3,11 @@
 #include "worker/isolation/store.h"
 
 #include "proto/base/io.h"
+#include "worker/isolation/host_daemon.h"
 #include "worker/isolation/words.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* ---- where it is ----------------------------------------------------------------------------- */
@@ -19,25 +18,12 @@ static const char *environment_or(const char *name, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
-/* Whether a daemon listens there. A path that is too long for a socket's address has none of the
- * host's: its default is short. */
-static bool daemon_answers(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
-        return false;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answers = client >= 0 && connect(client, (struct sockaddr *)&address, sizeof address) == 0;
-    if (client >= 0)
-        close(client);
-    return answers;
-}
-
 bool store_answers(const char *path)
 {
-    struct sockaddr_un address;
-    return strlen(path) < sizeof address.sun_path ? daemon_answers(path) : io_exists(path);
+    int client = host_daemon_connect(path);
+    if (client >= 0)
+        close(client);
+    return client >= 0;
 }
 
 static const char *host_socket(const struct store *store, struct arena *arena)
@@ -48,7 +34,7 @@ static const char *host_socket(const struct store *store, struct arena *arena)
         path = strncmp(remote, "unix://", 7) == 0
                    ? remote + 7
                    : arena_print(arena, "%s/daemon-socket/socket", store->state);
-    return daemon_answers(path) ? path : "";
+    return store_answers(path) ? path : "";
 }
 
 void store_look(struct store *out, struct arena *arena)

@@ -19,8 +19,7 @@ struct store {
 /* As the environment's NIX_* and the file system say. */
 void store_look(struct store *out, struct arena *arena);
 
-/* Whether a daemon listens there. Of a path that is too long for us to connect to, whether it is
- * there. */
+/* Whether a daemon listens there. */
 bool store_answers(const char *path);
 
 /* Adds the words that show the store to an attempt, and where its daemon is. `socket_folder` is

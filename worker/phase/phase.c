@@ -135,7 +135,7 @@ static void set_limits(const struct order *order, enum phase phase, struct phase
         out->silence_ms = order->recipe.silence_ms;
         return;
     case PHASE_CHECK:
-        out->wall_ms = LIMIT_CHECK_MS;
+        out->wall_ms = LIMIT_CHECK_MS + LIMIT_GPU_WAIT_MS;
         return;
     case PHASE_PUBLISH:
         out->wall_ms = LIMIT_PUBLISH_MS;
@@ -326,17 +326,20 @@ static void forgive_check(struct agent_phase_ended *out, const char *reason)
 }
 
 /* From what the phase recorded of its GPU (phase_main.c): why its failure says nothing about the
- * product; NULL: it may. A shared GPU explains only that its memory was full. */
-static const char *read_gpu(const char *folder, struct bytes tail, struct arena *arena)
+ * product; NULL: it may. A shared GPU explains only that its memory was full. That GPUs are busy is
+ * no evidence against the host. */
+static const char *read_gpu(const char *folder, struct bytes tail, struct arena *arena,
+                            enum witness *witness)
 {
     struct buf text = {0};
     const char *reason = NULL;
+    *witness = WITNESS_TRUSTED;
     if (beneath_read(folder, "gpu", GPU_BYTES_MAX, &text, NULL) == BENEATH_FOUND && text.size) {
         const char *line = arena_print(arena, "%.*s", (int)strcspn((const char *)text.data, "\n"),
                                        (const char *)text.data);
         const char *what = strchr(line, ' ');
         if (what && strncmp(line, "none ", 5) == 0)
-            reason = what + 1;
+            *witness = WITNESS_NONE, reason = what + 1;
         else if (what && strncmp(line, "failed ", 7) == 0)
             reason = arena_print(arena, "its check failed, and so did the hardware: %s", what + 1);
         else if (what && strncmp(line, "shared ", 7) == 0 && check_lacked_gpu_memory(tail))
@@ -360,14 +363,16 @@ static void judge_check(const char *folder, const struct order *order,
     }
     read_tail(folder, out->phase, out->log_bytes, &tail);
     struct bytes log = {tail.data, tail.size};
-    const char *gpu = proof == CHECKED_GPU ? read_gpu(folder, log, arena) : NULL, *reason = gpu;
+    enum witness witness = out->witness;
+    const char *gpu = proof == CHECKED_GPU ? read_gpu(folder, log, arena, &witness) : NULL;
+    const char *reason = gpu;
     if (!gpu && (out->cause == CAUSE_CHECK || out->cause == CAUSE_CONFIG))
         reason = check_not_started(&out->facts, log, &out->product, arena);
     if (reason)
         out->warning = reason;
     if (reason && required) {
         out->cause = gpu ? CAUSE_WRONG_HOST : CAUSE_CONFIG;
-        out->witness = gpu ? WITNESS_TRUSTED : out->witness;
+        out->witness = gpu ? witness : out->witness;
         out->detail = reason;
     }
     if (out->cause == CAUSE_HARDWARE && proof != CHECKED_GPU)

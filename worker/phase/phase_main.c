@@ -108,9 +108,6 @@ static int build_phase(struct phase_context *context, struct err *err)
 
 /* ---- check -------------------------------------------------------------------------------- */
 
-/* The farm waits for a GPU as long as another check may last. */
-enum { GPU_WAIT_MS = LIMIT_CHECK_MS / 2 };
-
 static int note_gpu(const struct phase_context *context, const char *word, const char *text,
                     struct err *err)
 {
@@ -123,7 +120,8 @@ static int note_gpu(const struct phase_context *context, const char *word, const
 static int lease_gpu(struct phase_context *context, struct gpu_lease *lease, struct err *err)
 {
     struct err none;
-    if (gpu_lease_take("", context->order->variant.gpu, GPU_WAIT_MS, context->arena, lease,
+    unlink(arena_print(context->arena, "%s/gpu", context->folder)); /* of the check before */
+    if (gpu_lease_take("", context->order->variant.gpu, LIMIT_GPU_WAIT_MS, context->arena, lease,
                        &none) == GPU_LEASE_NONE)
         return note_gpu(context, "none", none.text, err) < 0 ? -1 : 1;
     context->gpu = lease->nodes;

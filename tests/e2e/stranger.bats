@@ -523,6 +523,23 @@ nix_gets_nothing() {
 	nix_gets_nothing 'farm-port, from fetcher'
 }
 
+# nix_project: farm.yaml with this repository, built by nix and checked.
+nix_project() {
+	farm_config <<-EOT
+		projects:
+		  - name: stranger
+		    url: $url
+		    builder: nix
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: auto
+		    system: $here-linux
+		    branches:
+		      - name: main
+	EOT
+}
+
 # collects_begin LEVEL: a build that waits in its builder, beside one whose check tells nix to remove
 # what the other one needs. $top/path is in PATH, so the builder sees it.
 collects_begin() {
@@ -562,19 +579,7 @@ collects_begin() {
 	EOT
 	in_repository "rm .flox/pkgs/*.nix; cp $top/*.nix .flox/pkgs; cp $top/test-build.sh .; chmod +x test-build.sh"
 	farm_make "$url"
-	farm_config <<-EOT
-		projects:
-		  - name: stranger
-		    url: $url
-		    builder: nix
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: auto
-		    system: $here-linux
-		    branches:
-		      - name: main
-	EOT
+	nix_project
 	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
 	farm_up
 	isolation=$1 worker_up one --slots 2
@@ -840,19 +845,7 @@ caches_begin() {
 	in_repository "cp $top/source.nix .; cp $top/test-build.sh .; chmod +x test-build.sh
 		for name in poison victim; do cp $top/recipe.nix .flox/pkgs/\$name.nix; done"
 	farm_make "$url"
-	farm_config <<-EOT
-		projects:
-		  - name: stranger
-		    url: $url
-		    builder: nix
-		    heavy: false
-		    memory: 1M
-		    disk: 1M
-		    check: auto
-		    system: $here-linux
-		    branches:
-		      - name: main
-	EOT
+	nix_project
 	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
 	farm_up
 	isolation=$1 worker_up one --slots 1

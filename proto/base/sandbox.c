@@ -15,6 +15,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/openat2.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -105,8 +106,8 @@ static int drop_capabilities(void)
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {{0}};
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0); /* refused without CAP_SETPCAP; see below */
+    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
+        capability++; /* until the last one, or refused without CAP_SETPCAP; see below */
     if (syscall(SYS_capset, &header, none) < 0)
         return -1;
     /* Without capabilities and with this, no program file can bring any back. */
@@ -186,13 +187,33 @@ static int make_part(int at, const char *name)
     return -1;
 }
 
+/* A descriptor of a folder below the new root that is there already, without a link on its path; or
+ * -1. */
+static int find_folder(const struct making *making, const char *path, size_t size)
+{
+    char below[PATH_MAX];
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+                           .resolve =
+                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    snprintf(below, sizeof below, "./%.*s", (int)size, path);
+    return (int)syscall(SYS_openat2, making->root, below, &how, sizeof how);
+}
+
 /* mkdir -p below the new root, without the last part when `parents_only`. Returns a descriptor of
  * the last folder, or -1. Follows no link: a part of the path may be a folder that an earlier phase
  * could write. */
 static int make_folders(const struct making *making, const char *path, bool parents_only)
 {
+    const char *slash = strrchr(path, '/');
+    path += strspn(path, "/");
+    int found = find_folder(making, path,
+                            !parents_only  ? strlen(path)
+                            : slash > path ? (size_t)(slash - path)
+                                           : 0);
+    if (found >= 0)
+        return found;
     int at = openat(making->root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    for (const char *part = path + strspn(path, "/"); at >= 0 && *part;) {
+    for (const char *part = path; at >= 0 && *part;) {
         char name[NAME_MAX + 1];
         size_t size = strcspn(part, "/");
         const char *next = part + size + strspn(part + size, "/");

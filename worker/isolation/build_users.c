@@ -5,7 +5,6 @@
 #include "proto/base/io.h"
 #include "proto/limits.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -16,7 +15,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -106,11 +104,6 @@ int build_users_parse(const char *text, struct build_users *out, struct err *err
 
 /* ---- processes ------------------------------------------------------------------------------- */
 
-static bool is_in_block(uid_t user, uid_t first)
-{
-    return user >= first && user < first + BUILD_USERS_BLOCK;
-}
-
 /* Whether a process has this real user: the kernel's answer to getpriority(2), for the price of a
  * call. Reading /proc/PID/status costs 20 us for each process, and a host with many cores has
  * thousands. */
@@ -120,27 +113,12 @@ static bool is_real_user(uid_t user)
     return getpriority(PRIO_USER, user) != -1 || errno != ESRCH;
 }
 
-/* A process's folder in /proc belongs to its effective user; to root if it is not dumpable. */
-static bool has_processes(uid_t first)
-{
-    bool found = false;
-    struct stat about;
-    DIR *folder = opendir("/proc");
-    for (struct dirent *entry; folder && !found && (entry = readdir(folder));)
-        found = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-                fstatat(dirfd(folder), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
-                is_in_block(about.st_uid, first);
-    if (folder)
-        closedir(folder);
-    return found;
-}
-
 bool build_users_run(uid_t first)
 {
-    for (uid_t user = first; is_in_block(user, first); user++)
+    for (uid_t user = first; user < first + BUILD_USERS_BLOCK; user++)
         if (is_real_user(user))
             return true;
-    return has_processes(first);
+    return false;
 }
 
 /* ---- leases ---------------------------------------------------------------------------------- */

@@ -4,11 +4,14 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/io.h"
+#include "proto/base/landlock.h"
+#include "proto/base/log.h"
 #include "proto/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +251,70 @@ static void drop_stale_locks(const struct git *git)
     arena_clear(&arena);
 }
 
+/* ---- what git may see ------------------------------------------------------------------------ */
+
+/* HOME of HOME/git/NAME.git, in the arena. */
+static const char *home_of(const struct git *git, struct arena *arena)
+{
+    const char *tail = strrchr(git->folder, '/');
+    tail = tail ? memrchr(git->folder, '/', (size_t)(tail - git->folder)) : NULL;
+    return tail ? arena_print(arena, "%.*s", (int)(tail - git->folder), git->folder) : "/";
+}
+
+/* What a thread starts that has given up the farm's files; ours has not. */
+struct hidden_start {
+    const struct io_spawn *spawn;
+    const char *home, *seen;
+    struct err *err, refusal;
+    pid_t pid;
+};
+
+static void *start_hidden(void *context)
+{
+    struct hidden_start *start = context;
+    const char *const kept[] = {"git", start->seen, NULL};
+    start->refusal = (struct err){""};
+    landlock_hide(start->home, kept, &start->refusal);
+    start->pid = io_spawn(start->spawn, start->err);
+    return NULL;
+}
+
+/* Beside the clones. Said when it changes, and not at each run. */
+static void note_refusal(const char *home, const char *refusal, struct arena *arena)
+{
+    struct buf before = {0};
+    const char *path = arena_print(arena, "%s/git/fetching", home);
+    const char *now = *refusal ? arena_print(arena, "sees the farm's files: %s\n", refusal)
+                               : "sees the clones alone\n";
+    if (!io_peek_file(path, sizeof(struct err), &before) ||
+        strcmp((const char *)before.data, now) != 0) {
+        if (*refusal)
+            log_warn("git, which reads what servers send, sees the farm's files: %s", refusal);
+        io_write_file(path, now, strlen(now), 0600, false, NULL);
+    }
+    buf_release(&before);
+}
+
+/* As io_spawn. A reader of somebody else's clone is in a domain of its own (domain.h). */
+static pid_t start_git(const struct git *git, const struct io_spawn *spawn, struct err *err)
+{
+    struct arena arena = {0};
+    pthread_t thread;
+    if (!git || git->is_of_others)
+        return io_spawn(spawn, err);
+    struct hidden_start start = {
+        .spawn = spawn, .home = home_of(git, &arena), .seen = git->seen, .err = err, .pid = -1};
+    int reason = pthread_create(&thread, NULL, start_hidden, &start);
+    if (reason) {
+        err_set(err, "cannot start a thread: %s", strerror(reason));
+    } else {
+        pthread_join(thread, NULL);
+        note_refusal(start.home, start.refusal.text, &arena);
+    }
+    arena_clear(&arena);
+    return start.pid;
+}
+
 /* Runs git once; returns its exit status, or -1. Its output is in `files`. */
 static int run_once(const struct git *git, const char *const *argv, struct bytes input,
                     struct files *files, struct err *err)
@@ -262,7 +329,7 @@ static int run_once(const struct git *git, const char *const *argv, struct bytes
                                  .stdout_fd = files->out,
                                  .stderr_fd = files->err,
                                  .new_session = true};
-        pid_t pid = io_spawn(&spawn, err);
+        pid_t pid = start_git(git, &spawn, err);
         result = pid < 0 ? -1 : await_git(pid, files, argv[ALWAYS], err);
     }
     free(environment);
@@ -334,6 +401,7 @@ int git_open(const char *home, const char *name, struct git *git, struct arena *
     git->folder = arena_print(arena, "%s/%s.git", folder, name);
     git->lock_fd = -1;
     git->is_of_others = false;
+    git->seen = NULL;
     if (io_make_folders(folder, 0700, err) < 0)
         return -1;
     git->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -358,9 +426,20 @@ void git_close(struct git *git)
     git->lock_fd = -1;
 }
 
+/* The path that a URL names on this machine, or NULL. */
+static const char *local_path(const char *url)
+{
+    static const char scheme[] = "file://";
+    if (strncmp(url, scheme, sizeof scheme - 1) == 0)
+        url += sizeof scheme - 1;
+    return *url == '/' ? url : NULL;
+}
+
 int git_fetch(const struct git *git, const char *url, struct err *err)
 {
-    return do_git(git,
+    struct git fetching = *git;
+    fetching.seen = local_path(url);
+    return do_git(&fetching,
                   ARGUMENTS("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
                             "--", url, "+refs/heads/*:refs/remotes/origin/*"),
                   err);
@@ -411,7 +490,9 @@ int git_unbundle(const struct git *git, const char *bundle, const char *commit, 
     struct arena arena = {0};
     /* The ref protects the commit from git's garbage collection while workers may still need it. */
     const char *ref = arena_print(&arena, "refs/farm/local/%s", commit);
-    int result = do_git(git, ARGUMENTS("bundle", "unbundle", bundle), err);
+    struct git reading = *git;
+    reading.seen = bundle;
+    int result = do_git(&reading, ARGUMENTS("bundle", "unbundle", bundle), err);
     if (result == 0 && !git_has_commit(git, commit))
         result = err_set(err, "the bundle does not have commit %s", commit);
     if (result == 0)
@@ -425,8 +506,10 @@ const char *git_head(const struct git *git, const char *url, struct arena *arena
     static const char prefix[] = "ref: refs/heads/";
     struct buf out = {0};
     const char *head = "";
-    if (run_git(git, ARGUMENTS("ls-remote", "--symref", "--", url, "HEAD"), NO_INPUT, &out, NULL) ==
-            0 &&
+    struct git asking = *git;
+    asking.seen = local_path(url);
+    if (run_git(&asking, ARGUMENTS("ls-remote", "--symref", "--", url, "HEAD"), NO_INPUT, &out,
+                NULL) == 0 &&
         strncmp((char *)out.data, prefix, strlen(prefix)) == 0) {
         const char *name = (char *)out.data + strlen(prefix);
         head = arena_print(arena, "%.*s", (int)strcspn(name, "\t\n"), name);

@@ -4,6 +4,11 @@
  * git never prompts (no terminal, no password prompt), ignores GIT_DIR and its like in our
  * environment, runs no hooks, and is killed when it is too slow or prints too much. Its output goes
  * to memory files, so nothing can block on a pipe.
+ *
+ * A server may answer with what makes git run its code. So git sees nothing of the farm's home but
+ * the clones and what it is given, and neither memory nor environment of farmd (landlock.h).
+ * It has the network, and the credentials of the user who runs farmd. HOME/git/fetching says
+ * whether the host can do that, and the log when it changes.
  */
 #ifndef FARM_DISCOVERY_GIT_H
 #define FARM_DISCOVERY_GIT_H
@@ -18,6 +23,7 @@ struct git {
     const char *folder; /* the bare clone */
     int lock_fd;
     bool is_of_others; /* another user may own it: we read it as nobody */
+    const char *seen;  /* a path that git sees wherever it is; NULL: none */
 };
 
 /* Opens HOME/git/NAME.git, creating it if necessary; waits while another process has locked it.

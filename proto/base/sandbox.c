@@ -9,6 +9,7 @@
  * caller does.
  */
 #include "proto/base/sandbox.h"
+#include "proto/base/landlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,19 +33,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Debian 12's headers are older than some of this. Numbers: asm-generic/unistd.h of Linux 6.12. */
-enum {
-    CALL_LANDLOCK_CREATE = 444,
-    CALL_LANDLOCK_RESTRICT = 446,
-    LANDLOCK_VERSION = 1,
-    LANDLOCK_ABI_SCOPES = 6,
-    LANDLOCK_SCOPES = 3, /* abstract sockets, signals */
-    KEYRING_JOIN_SESSION = 1
-};
-struct landlock_rules {
-    uint64_t files, network, scoped;
-};
-
+enum { KEYRING_JOIN_SESSION = 1 };
 enum { NAME_BYTES = 1024 };
 
 /* What init or the program's process tells the caller. */
@@ -434,23 +423,6 @@ static void limit(int resource, rlim_t most)
     setrlimit(resource, &now);
 }
 
-bool sandbox_can_scope(void)
-{
-    return syscall(CALL_LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION) >= LANDLOCK_ABI_SCOPES;
-}
-
-void sandbox_scope(void)
-{
-    struct landlock_rules rules = {.scoped = LANDLOCK_SCOPES};
-    if (!sandbox_can_scope())
-        return; /* doctor and docs/security.md say so */
-    int ruleset = (int)syscall(CALL_LANDLOCK_CREATE, &rules, sizeof rules, 0);
-    if (ruleset < 0)
-        return;
-    syscall(CALL_LANDLOCK_RESTRICT, ruleset, 0);
-    close(ruleset);
-}
-
 static void reset_signals(void)
 {
     sigset_t none;
@@ -478,7 +450,7 @@ static _Noreturn void become_program(struct making *making, char *const *argv,
     syscall(SYS_keyctl, KEYRING_JOIN_SESSION, NULL);
     if (folder && chdir(folder) < 0)
         fail_as_command("enter", folder);
-    sandbox_scope();
+    landlock_scope();
     umask(022);
     reset_signals();
     execvpe(argv[0], argv, environment);

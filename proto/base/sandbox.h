@@ -71,10 +71,5 @@ int sandbox_check(const struct sandbox *sandbox, struct err *err);
 /* The first part alone, for whoever starts bwrap: becomes the user if `become`, and drops all
  * capabilities. 0, or -1 with err. */
 int sandbox_become(const struct sandbox *sandbox, struct err *err);
-/* Whether the kernel can keep programs from abstract sockets and processes that are not theirs. */
-bool sandbox_can_scope(void);
-/* Keeps this process from abstract sockets and processes that are not its own, where the kernel
- * can. Needs no_new_privs. */
-void sandbox_scope(void);
 
 #endif

@@ -783,11 +783,12 @@ static void what_git_says_first_is_the_reason(void **state)
     };
     configure(rig, "ssh://git@vision.example/build.git", "    branches: [{name: main}]\n");
     struct discover_question asked = question(rig, "");
+    shell(rig, "mkdir git");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        write_file(rig, "ssh",
+        write_file(rig, "git/ssh",
                    arena_print(&rig->arena, "#!/bin/sh\necho '%s' >&2\nexit 255\n", rows[i][0]));
-        chmod(arena_print(&rig->arena, "%s/ssh", rig->home), 0755);
-        setenv("GIT_SSH", arena_print(&rig->arena, "%s/ssh", rig->home), 1);
+        chmod(arena_print(&rig->arena, "%s/git/ssh", rig->home), 0755);
+        setenv("GIT_SSH", arena_print(&rig->arena, "%s/git/ssh", rig->home), 1);
         assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), -1);
         const char *line = rows[i][0] + (strncmp(rows[i][0], "ERROR: ", 7) ? 0 : 7);
         const char *wanted = arena_print(&rig->arena, "git fetch failed: %s", line);
@@ -797,6 +798,37 @@ static void what_git_says_first_is_the_reason(void **state)
     unsetenv("GIT_SSH");
 }
 
+/* What a server made of git: it has the network and the clones, not the farm's keys, nor farmd. */
+static void git_sees_the_clones_alone(void **state)
+{
+    struct rig *rig = *state;
+    struct discover_answer answer;
+    struct discover_question asked = question(rig, "");
+    static const char script[] =
+        "#!/bin/sh\nhome=${0%/git/ssh}\n"
+        "{ cat $home/keys/admin.key; ls $home; echo x >$home/new\n"
+        "grep -q PATH= /proc/$TESTED/environ && echo ENVIRON\n"
+        "} >$home/git/seen 2>/dev/null\necho ran >>$home/git/seen\nexit 255\n";
+    configure(rig, "ssh://git@vision.example/build.git", "    branches: [{name: main}]\n");
+    shell(rig, "mkdir git keys; echo CANARY >keys/admin.key");
+    write_file(rig, "git/ssh", script);
+    setenv("TESTED", arena_print(&rig->arena, "%d", (int)getpid()), 1);
+    const char *seen =
+        shell(rig, "chmod +x git/ssh; $PWD/git/ssh || cat git/seen; rm new git/seen");
+    assert_non_null(strstr(seen, "CANARY\nfarm.yaml\n"));
+    assert_non_null(strstr(seen, "ENVIRON\nran"));
+    setenv("GIT_SSH", arena_print(&rig->arena, "%s/git/ssh", rig->home), 1);
+    assert_int_equal(discover_run(&asked, &answer, &rig->arena, &rig->err), -1);
+    unsetenv("GIT_SSH");
+    if (strcmp(shell(rig, "cat git/fetching"), "sees the clones alone") != 0)
+        skip(); /* this kernel has no Landlock */
+    assert_string_equal(shell(rig, "cat git/seen"), "ran");
+    assert_string_equal(shell(rig, "ls keys; cat keys/admin.key; ls new 2>&- || :"),
+                        "admin.key\nCANARY");
+    assert_int_equal(access(rig->home, W_OK), 0); /* ours are as before */
+    write_file(rig, "new", "");
+}
+
 /* The first fetch is killed, as by a kernel that is short of memory, and leaves its locks. */
 static void a_killed_git_is_asked_again(void **state)
 {
@@ -804,21 +836,20 @@ static void a_killed_git_is_asked_again(void **state)
     char *path = mem_text(getenv("PATH"));
     configure(rig, fixture(rig, "sample"), THREE);
     ask_filter(rig, "");
-    const char *tip =
-        shell(rig, "git=$(command -v git); cd build-torchvision.git; "
-                   "commit=$(git -c user.name=a -c user.email=a@b commit-tree -m x "
-                   "-p main main^{tree}); git update-ref refs/heads/main $commit; "
-                   "mkdir ../bin; cat >../bin/git <<EOT\n#!/bin/sh\n"
-                   "case \"\\$*\" in *fetch*) mkdir ../../killed 2>/dev/null && touch "
-                   "packed-refs.lock refs/remotes/origin/main.lock && kill -9 "
-                   "\\$\\$;; esac\nexec $git \"\\$@\"\nEOT\n"
-                   "chmod +x ../bin/git; echo $commit");
-    setenv("PATH", arena_print(&rig->arena, "%s/bin:%s", rig->home, path), 1);
+    const char *tip = shell(rig, "git=$(command -v git); cd build-torchvision.git; "
+                                 "commit=$(git -c user.name=a -c user.email=a@b commit-tree -m x "
+                                 "-p main main^{tree}); git update-ref refs/heads/main $commit; "
+                                 "mkdir ../git/bin; cat >../git/bin/git <<EOT\n#!/bin/sh\n"
+                                 "case \"\\$*\" in *fetch*) mkdir ../killed 2>/dev/null && touch "
+                                 "packed-refs.lock refs/remotes/origin/main.lock && kill -9 "
+                                 "\\$\\$;; esac\nexec $git \"\\$@\"\nEOT\n"
+                                 "chmod +x ../git/bin/git; echo $commit");
+    setenv("PATH", arena_print(&rig->arena, "%s/git/bin:%s", rig->home, path), 1);
     ask_filter(rig, "gpu=sm90 isa=avx2");
     setenv("PATH", path, 1);
     free(path);
     assert_string_equal(rig->answer.items[0].variant.commit, tip);
-    assert_string_equal(shell(rig, "ls -d killed"), "killed");
+    assert_string_equal(shell(rig, "ls -d git/killed"), "git/killed");
 }
 
 static void answers_that_are_none_are_errors(void **state)
@@ -1060,6 +1091,7 @@ int main(int argc, char **argv)
         TEST(a_project_that_is_gone_leaves_the_others),
         TEST(a_bundle_brings_an_unpushed_commit),
         TEST(what_is_not_there_is_an_error),
+        TEST(git_sees_the_clones_alone),
         TEST(a_killed_git_is_asked_again),
         TEST(answers_that_are_none_are_errors),
         TEST(names_of_several_branches_are_counted_by_pairs),

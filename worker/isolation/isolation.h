@@ -38,7 +38,7 @@ struct isolation_host {
     const char *supervisor;     /* farm-supervisor, which makes sandboxes */
     const char *bwrap;          /* the program that makes them instead; "": our own */
     struct build_users users;
-    bool scoped; /* abstract sockets and processes outside are out of reach (sandbox_scope) */
+    bool scoped; /* abstract sockets and processes outside are out of reach (landlock_scope) */
     bool network_closed;      /* and this host's own ports and metadata services (network.h) */
     const char *network_open; /* why not */
     const char *cloud;        /* the cloud that it is a machine of, by what it says; "": none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* isolation_host.c - which level works on this host, found by starting the real thing. */
 #include "proto/base/io.h"
+#include "proto/base/landlock.h"
 #include "proto/base/log.h"
 #include "proto/base/sandbox.h"
 #include "worker/isolation/isolation.h"
@@ -218,7 +219,7 @@ void isolation_close_network(struct isolation_host *host, const char *sysfs, boo
     struct err err = {""};
     host->cloud = network_cloud(sysfs);
     /* bwrap makes its own sandbox; only who becomes a build user can be scoped before it. */
-    host->scoped = sandbox_can_scope() && host->level != ISOLATION_NONE &&
+    host->scoped = landlock_can_scope() && host->level != ISOLATION_NONE &&
                    (host->level == ISOLATION_USERS || !*host->bwrap);
     if (host->level == ISOLATION_USERS)
         host->network_closed = network_close(&host->users, host->home, trial, arena, &err) == 0;

@@ -2,6 +2,7 @@
 /* sandbox_command.c - see sandbox_command.h. Libc only, static. */
 #include "worker/process/sandbox_command.h"
 
+#include "proto/base/landlock.h"
 #include "proto/base/sandbox.h"
 #include "proto/limits.h"
 
@@ -236,7 +237,7 @@ static void become_stranger(const struct command *command)
     /* The limit counts all processes of a user, and this one is new. */
     if (command->sandbox.become) {
         setrlimit(RLIMIT_NPROC, &(struct rlimit){LIMIT_SANDBOX_PROCESSES, LIMIT_SANDBOX_PROCESSES});
-        sandbox_scope();
+        landlock_scope();
     }
 }
 

@@ -266,6 +266,33 @@ static void set_age(struct place *place, const char *key, unsigned days)
                      0);
 }
 
+static void test_what_failed_is_not_tried_for_an_hour(void **state)
+{
+    struct place *place = *state;
+    const char *key = seeds_key("one", &place->arena);
+    const char *mark = seeds_path(place->path, key, ".failed", &place->arena);
+    struct timespec then[2];
+    assert_false(seeds_failed_lately(place->path, key));
+    put(place, arena_print(&place->arena, "seeds/%s.new/box/x", key), "half");
+    seeds_make_failed(place->path, key);
+    assert_true(seeds_failed_lately(place->path, key));
+    clock_gettime(CLOCK_REALTIME, &then[0]);
+    then[0].tv_sec -= 3700;
+    then[1] = then[0];
+    assert_int_equal(utimensat(AT_FDCWD, mark, then, 0), 0);
+    assert_false(seeds_failed_lately(place->path, key));
+    seeds_drop_unused(place->path, 1);
+    assert_true(io_exists(mark));
+    then[0].tv_sec -= 86400;
+    then[1] = then[0];
+    const char *rest = seeds_path(place->path, key, ".new", &place->arena);
+    assert_int_equal(utimensat(AT_FDCWD, mark, then, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, rest, then, 0), 0);
+    seeds_drop_unused(place->path, 1);
+    assert_false(io_exists(mark));
+    assert_false(io_exists(rest));
+}
+
 static void test_seeds_that_nobody_uses_go(void **state)
 {
     struct place *place = *state;
@@ -298,6 +325,7 @@ int main(void)
         TEST(test_what_is_taken_of_a_cache),
         TEST(test_a_cache_that_is_not_nixs_is_refused),
         TEST(test_a_seed_is_used_while_its_paths_are_there),
+        TEST(test_what_failed_is_not_tried_for_an_hour),
         TEST(test_seeds_that_nobody_uses_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static const struct fetch_cache versions[] = {
 
 enum {
     SMALL_BYTES_MAX = 1 << 20, /* of a database that knows few sources, or a git config */
-    PACKS_MAX = 64
+    PACKS_MAX = 1024           /* nix writes one whenever it has so and so much in memory */
 };
 static const uint64_t pack_bytes_max = 4ull << 30; /* the pack of nixpkgs is 0.1 GiB */
 

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEY_BYTES = 16, PATHS_BYTES_MAX = 65536, SEEDS_MAX = 10000, DAY_S = 86400 };
+enum { KEY_BYTES = 16, PATHS_BYTES_MAX = 65536, SEEDS_MAX = 10000, HOUR_S = 3600, DAY_S = 86400 };
 
 const char *seeds_path(const char *home, const char *key, const char *suffix, struct arena *arena)
 {
@@ -55,6 +55,34 @@ int seeds_make_end(const char *home, const char *key, const char *const *paths, 
     if (result == 0 && rename(made, path) < 0)
         result = err_set(err, "cannot rename %s: %s", made, strerror(errno));
     return result;
+}
+
+static bool is_older(const char *home, const char *name, time_t before_s, bool *exists,
+                     struct arena *arena)
+{
+    struct stat about;
+    *exists =
+        beneath_look(home, arena_print(arena, "seeds/%s", name), &about, NULL) == BENEATH_FOUND;
+    return *exists && about.st_mtime < before_s;
+}
+
+void seeds_make_failed(const char *home, const char *key)
+{
+    struct arena arena = {0};
+    const char *path = seeds_path(home, key, ".failed", &arena);
+    if (io_write_file(path, "", 0, 0644, false, NULL) < 0)
+        unlink(path); /* the next attempt tries again */
+    arena_clear(&arena);
+}
+
+bool seeds_failed_lately(const char *home, const char *key)
+{
+    struct arena arena = {0};
+    bool exists;
+    bool old =
+        is_older(home, arena_print(&arena, "%s.failed", key), time(NULL) - HOUR_S, &exists, &arena);
+    arena_clear(&arena);
+    return exists && !old;
 }
 
 /* ---- using one ----------------------------------------------------------------------------- */
@@ -157,11 +185,31 @@ static size_t list_older(const char *home, time_t before_s, const char ***keys, 
     return found;
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+    size_t size = strlen(name), length = strlen(end);
+    return size > length && strcmp(name + size - length, end) == 0;
+}
+
+static void drop_rests(const char *home, struct arena *arena)
+{
+    const char **names;
+    size_t count;
+    bool exists;
+    if (beneath_list(home, "seeds", "", SEEDS_MAX, arena, &names, &count, NULL) != BENEATH_FOUND)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if ((ends_in(names[i], ".new") || ends_in(names[i], ".failed")) &&
+            is_older(home, names[i], time(NULL) - DAY_S, &exists, arena))
+            io_remove_tree(seeds_path(home, names[i], "", arena), NULL);
+}
+
 size_t seeds_drop_unused(const char *home, unsigned days)
 {
     struct arena arena = {0};
     const char **keys;
     size_t dropped = 0;
+    drop_rests(home, &arena);
     size_t count = list_older(home, time(NULL) - (time_t)days * DAY_S, &keys, &arena);
     for (size_t i = 0; i < count; i++)
         dropped += seeds_drop(home, keys[i]);

@@ -90,6 +90,9 @@ static void fetch_words(const struct phase_context *context, const struct seed *
                                       "connect-timeout",
                                       "20",
                                       "--option",
+                                      "download-attempts",
+                                      "2",
+                                      "--option",
                                       "stalled-download-timeout",
                                       "60",
                                       "--expr",
@@ -178,16 +181,22 @@ static int use_or_make(const struct phase_context *context, const struct seed *s
     int used = seeds_use(context->home, seed->key, context->arena);
     if (used >= 0)
         return used;
+    if (seeds_failed_lately(context->home, seed->key))
+        return err_set(err, "that failed less than an hour ago");
     int lock = seeds_make_begin(context->home, seed->key, context->arena, err);
     if (lock < 0)
         return -1;
     used = seeds_use(context->home, seed->key, context->arena); /* made while we waited */
-    if (used < 0) {
+    if (used < 0 && seeds_failed_lately(context->home, seed->key)) {
+        err_set(err, "that failed for another build");
+    } else if (used < 0) {
         printf("farm-worker: fetching what the recipe pins, for this and later builds\n");
         fflush(stdout);
         seeds_drop(context->home, seed->key); /* its paths left the store */
         if (make(context, seed, err) == 0)
             used = seeds_use(context->home, seed->key, context->arena);
+        else
+            seeds_make_failed(context->home, seed->key);
     }
     close(lock);
     return used;

@@ -364,3 +364,87 @@ push() { git push --quiet --force "$top/far/git/vision.git" main; }
 	run farm plan
 	says "sub is a submodule, and the commit has no .gitmodules that says where it is"
 }
+
+# tarball_recipe NAME URL: a recipe that says in its log what the tarball there has.
+tarball_recipe() {
+	cat >".flox/pkgs/$1.nix" <<-EOF
+		let word = (import (builtins.fetchTarball "$2")).word; in
+		builtins.trace "$1 reads \${word}" (derivation {
+		  name = "$1"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo >\$out" ];
+		})
+	EOF
+}
+
+@test "nix: what recipes pin by a full commit is fetched once for all attempts, and none of them can change it" {
+	nix_setup
+	sed -i -e '/sandbox = false/d' "$NIX_CONF_DIR/nix.conf"
+	mkdir -p "$top/nixpkgs" "$top/path"
+	echo '{ word = "good"; }' >"$top/nixpkgs/default.nix"
+	local name pin
+	pin=$(printf %040x $RANDOM$RANDOM)
+	for name in "$pin" main; do
+		tar -C "$top" -czf "$top/far/objects/$name.tar.gz" nixpkgs
+	done
+	# What a sandbox shows of this test is in PATH.
+	cp "$top/far/cert.pem" "$top/path"
+	export NIX_SSL_CERT_FILE=$top/path/cert.pem PATH=$PATH:$top/path
+	rm ".flox/pkgs/$package.nix" .gitattributes data/*
+	for name in poison victim; do
+		tarball_recipe $name "https://$public:8443/objects/$pin.tar.gz"
+	done
+	tarball_recipe control "https://$public:8443/objects/main.tar.gz"
+	# This cannot be fetched ahead, and the build needs it as little.
+	echo "# fetchTarball \"https://$public:8443/objects/$(printf %040x 7).tar.gz\"" >>.flox/pkgs/control.nix
+	cat >test-build.sh <<-EOF
+		#!/bin/sh
+		[ "\$FARM_PACKAGE" = poison ] || exit 0
+		for file in $FARM_HOME/workers/one/seeds/*/cache/fetcher-cache-*; do
+		  echo "the seed is there: \$file"
+		  if echo evil >>"\$file" || rm -f "\$file"; then echo "got the seed"; fi
+		done
+		mkdir "\$HOME/evil" && echo '{ word = "evil"; }' >"\$HOME/evil/default.nix"
+		/usr/bin/python3 -IS - "\$HOME"/.cache/nix/fetcher-cache-v*.sqlite "\$(nix-store --add "\$HOME/evil")" <<-'EOP'
+			import sqlite3, sys
+			cache = sqlite3.connect(sys.argv[1])
+			print("rows", cache.execute("UPDATE Cache SET path = ?", (sys.argv[2],)).rowcount)
+			cache.commit()
+		EOP
+		nix-instantiate --eval --expr '"its own cache says " + (import (fetchTarball "https://$public:8443/objects/$pin.tar.gz")).word'
+	EOF
+	chmod +x test-build.sh
+	commit
+	farm_config <<-EOF
+		projects:
+		  - name: torchvision
+		    url: $url
+		    builder: nix
+		    heavy: false
+		    memory: 1M
+		    disk: 1M
+		    check: auto
+		    system: $here-linux
+		    branches:
+		      - name: main
+	EOF
+	farm_up
+	isolation=users worker_up one
+	wait_until 30 workers_online 1
+	farm rebuild
+	ended_as "3 ok, 0 failed, 0 published"
+	farm logs 1/poison | tee "$top/said"
+	if [[ $(nix --version) = *" 2.8."* ]]; then # the attack knows that cache
+		grep 'its own cache says evil' "$top/said"
+		grep 'the seed is there' "$top/said"
+	fi
+	lacks 'got the seed' "$top/said"
+	farm rebuild --force
+	ended_as "3 ok, 0 failed, 0 published"
+	for name in poison victim control; do
+		farm logs "2/$name" | grep "$name reads good"
+	done
+	[ "$(asked "$top/far" "GET /objects/$pin.tar.gz")" -eq 1 ]
+	[ "$(asked "$top/far" "GET /objects/main.tar.gz")" -eq 2 ]
+	farm logs 1/control | grep 'could not be fetched ahead: nix ended with status 1'
+	farm logs 2/control | grep 'could not be fetched ahead: that failed less than an hour ago'
+	"$bin/farm-worker" clean --keep 1000T --dry-run --home "$FARM_HOME/workers/one" | grep "/seeds/"
+}

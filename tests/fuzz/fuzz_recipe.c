@@ -3,6 +3,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "coordinator/discovery/recipe.h"
+#include "worker/builders/fetch_urls.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -13,6 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(facts.paths[i][0] == '.');
     for (size_t i = 0; i < facts.system_count; i++)
         assert(facts.systems[i]);
+    struct fetch_urls urls = {0};
+    fetch_urls_scan(arena_print(&arena, "%.*s", (int)size, (const char *)data), &urls, &arena);
+    for (size_t i = 0; i < urls.count; i++)
+        assert(fetch_url_good(urls.items[i]));
     arena_clear(&arena);
     return 0;
 }

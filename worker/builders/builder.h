@@ -22,6 +22,7 @@ struct phase_context {
     struct arena *arena;
     const struct isolation *isolation; /* of what the recipe runs; NULL: it runs as we do */
     const char *objects, *repository;  /* isolation_view */
+    const char *seed;                  /* isolation_view */
     const char *socket_folder;         /* of the phase's own nix-daemon; "": none */
     const char *const *gpu;            /* isolation_view */
 };

@@ -30,6 +30,17 @@ static void add_system(struct texts *argv, const struct variant *variant)
     texts_add(argv, "%s", variant->system);
 }
 
+/* A seed may be older than the hour for which nix believes a tarball without asking for it again;
+ * its URLs name what never changes. Nothing else in that cache is older than the attempt. */
+static void add_seed(struct texts *argv, const struct phase_context *context)
+{
+    if (!context->seed || !*context->seed)
+        return;
+    texts_add(argv, "--option");
+    texts_add(argv, "tarball-ttl");
+    texts_add(argv, "4000000000");
+}
+
 /* Runs a nix command that prints store paths. */
 static int run_for_paths(const struct phase_context *context, const struct texts *argv,
                          const char ***paths, size_t *count, struct err *err)
@@ -75,6 +86,7 @@ static int recipe_instantiate(const struct phase_context *context, struct produc
     texts_add(&argv, "%s/box/roots/derivation", context->folder);
     texts_add(&argv, "--indirect");
     add_system(&argv, &context->order->variant);
+    add_seed(&argv, context);
     int code = run_for_paths(context, &argv, &paths, &count, err);
     if (code != 0)
         return code;

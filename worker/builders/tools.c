@@ -69,6 +69,7 @@ static struct isolation_view view_of(const struct phase_context *context, const 
         .objects = context->objects,
         .repository = context->repository,
         .git_place = arena_print(context->arena, "%s/.git", context->worktree),
+        .seed = context->seed,
         .socket_folder = context->socket_folder ? context->socket_folder : "",
         .gpu = context->gpu};
 }

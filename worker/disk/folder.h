@@ -10,6 +10,7 @@
  *     worktree         text: path of the worktree that the checkout phase prepared. An attempt
  *                      that an older version began has a path below HOME/work
  *     isolation        who the recipe's code runs as, written before the first phase (isolation.h)
+ *     seed             where the seed of its fetch cache is (phase/seed.c); absent if it has none
  *     sandbox          status of the newest sandbox (sandbox_command.h)
  *     box/             what the recipe's code may write, removed when there is a result:
  *       checkout/      the attempt's own repository and worktree (workspace.h)

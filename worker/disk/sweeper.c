@@ -6,6 +6,7 @@
 #include "proto/base/io.h"
 #include "proto/base/log.h"
 #include "worker/disk/folder.h"
+#include "worker/disk/seeds.h"
 #include "worker/disk/workspace.h"
 
 #include <dirent.h>
@@ -145,6 +146,7 @@ static void *sweeper_run(void *context)
     while (wait_due(sweeper)) {
         sweep_attempts(sweeper);
         trash_empty(sweeper);
+        seeds_drop_unused(sweeper->home, SEEDS_UNUSED_DAYS_MAX);
     }
     return NULL;
 }

@@ -6,6 +6,8 @@
  * loop must not miss a heartbeat while they are deleted. What is left in the trash is deleted after
  * the next start.
  *
+ * Seeds go when nobody has used them for two weeks (seeds.h).
+ *
  * The repository of an attempt goes when it has a result. HOME/work and HOME/git, the worktrees and
  * clones of older versions, go when no attempt without a result was begun in them: builds could
  * write to them, so nothing new uses them.

@@ -5,6 +5,7 @@
 #include "proto/base/beneath.h"
 #include "proto/base/io.h"
 #include "proto/base/log.h"
+#include "worker/disk/seeds.h"
 #include "worker/disk/workspace.h"
 #include "worker/host/build_path.h"
 #include "worker/process/tool.h"
@@ -183,6 +184,23 @@ static void clean_clones(struct cleaning *cleaning)
     }
 }
 
+/* ---- seeds --------------------------------------------------------------------------------- */
+
+/* What they protect in the store is nix's to collect. */
+static void clean_seeds(struct cleaning *cleaning)
+{
+    const char *home = cleaning->options->home, **keys;
+    size_t count = seeds_list(home, &keys, cleaning->arena);
+    for (size_t i = 0; i < count; i++) {
+        if (is_enough(cleaning, home) && is_enough(cleaning, cleaning->store))
+            return;
+        const char *path = seeds_path(home, keys[i], "", cleaning->arena);
+        uint64_t bytes = beneath_disk_bytes(path, "");
+        if (cleaning->options->dry_run || seeds_drop(home, keys[i]))
+            removal_report(cleaning, bytes, path);
+    }
+}
+
 /* ---- the rest of the store ----------------------------------------------------------------- */
 
 static int collect_rest(struct cleaning *cleaning, struct err *err)
@@ -232,6 +250,8 @@ int cleaner_run(struct worker_options *options, struct err *err)
         result = clean_products(&cleaning, err);
     if (result == 0 && !is_enough(&cleaning, options->home))
         clean_clones(&cleaning);
+    if (result == 0)
+        clean_seeds(&cleaning);
     if (result == 0 && !is_enough(&cleaning, cleaning.store))
         result = collect_rest(&cleaning, err);
     totals_report(&cleaning);

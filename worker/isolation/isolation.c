@@ -233,6 +233,8 @@ static void add_box(const struct isolation_view *view, struct texts *argv)
         texts_add(argv, "%s", view->repository);
         texts_add(argv, "%s", view->git_place);
     }
+    if (view->seed && *view->seed) /* nix fetches again what it misses */
+        words_bind(argv, "--ro-bind-try", view->seed);
     texts_add(argv, "--chdir");
     texts_add(argv, "%s", view->working_folder ? view->working_folder : box);
 }

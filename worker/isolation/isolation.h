@@ -96,6 +96,7 @@ struct isolation_view {
     const char *objects;        /* of the clone, from which its repository borrows; "": none */
     const char *repository;     /* shown read-only as `git_place`; NULL or "": none */
     const char *git_place;      /* a folder in the box that is there, with no link in its path */
+    const char *seed;           /* shown read-only: its fetch cache leads there; "", NULL: none */
     const char *socket_folder;  /* of a nix-daemon for this attempt; "": the host's own, or none */
     const char *const *gpu;     /* NULL, or device nodes of GPUs, NULL-terminated: these are there,
                                  * and the driver's control nodes and libraries */

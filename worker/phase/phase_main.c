@@ -17,6 +17,7 @@
 #include "worker/phase/check.h"
 #include "worker/phase/gpu_lease.h"
 #include "worker/phase/phase.h"
+#include "worker/phase/seed.h"
 #include "worker/process/tool.h"
 
 #include <signal.h>
@@ -100,9 +101,13 @@ static int build_phase(struct phase_context *context, struct err *err)
     const struct builder_row *row = builder_row(context->order->recipe.builder);
     if (!row)
         return err_set(err, "the order names no builder");
+    int seed = seed_give(context); /* keeps it there */
+    context->seed = seed_shown(context);
     int code = row->build(context, &product, err);
     if (code == 0 && product.paths_count)
         code = folder_save_product(context->folder, &product, err);
+    if (seed >= 0)
+        close(seed);
     return code;
 }
 
@@ -160,6 +165,7 @@ static int check_phase(struct phase_context *context, struct err *err)
     struct product product;
     struct stat script;
     struct gpu_lease lease = {.uuid = "", .lock = -1, .kernel_log = -1};
+    context->seed = seed_shown(context);
     if (folder_read_product(context->folder, &product, context->arena, err) < 0 ||
         tools_outputs(context->folder, &product, context->arena, err) < 0)
         return -1;

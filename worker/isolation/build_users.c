@@ -3,9 +3,9 @@
 #include "worker/isolation/build_users.h"
 
 #include "proto/base/io.h"
+#include "proto/base/user_leftovers.h"
 #include "proto/limits.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -103,41 +103,6 @@ int build_users_parse(const char *text, struct build_users *out, struct err *err
     return check_accounts(out, err);
 }
 
-/* ---- processes ------------------------------------------------------------------------------- */
-
-/* The line "Uid: real effective saved files" of /proc/PID/status. */
-static bool has_user(const char *pid, uid_t first)
-{
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%.20s/status", pid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return false;
-    ssize_t n = read(file, text, sizeof text - 1);
-    close(file);
-    text[n > 0 ? n : 0] = '\0';
-    char *at = strstr(text, "\nUid:");
-    at = at ? at + strlen("\nUid:") : NULL;
-    for (int i = 0; at && i < 4; i++) {
-        unsigned long id = strtoul(at, &at, 10);
-        if (id >= first && id < first + BUILD_USERS_BLOCK)
-            return true;
-    }
-    return false;
-}
-
-unsigned build_users_running(uid_t first)
-{
-    unsigned count = 0;
-    DIR *folder = opendir("/proc");
-    for (struct dirent *entry; folder && (entry = readdir(folder));)
-        count +=
-            entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && has_user(entry->d_name, first);
-    if (folder)
-        closedir(folder);
-    return count;
-}
-
 /* ---- leases ---------------------------------------------------------------------------------- */
 
 static const char *run_folder(const struct build_users *users)
@@ -159,6 +124,11 @@ static int lock_leases(const struct build_users *users, struct err *err)
         return -1;
     }
     return lock;
+}
+
+unsigned build_users_running(uid_t first)
+{
+    return user_processes(first, BUILD_USERS_BLOCK);
 }
 
 /* The folder that a lease names; "" for none. */

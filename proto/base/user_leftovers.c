@@ -121,8 +121,10 @@ static void remove_objects(const char *kind)
     snprintf(path, sizeof path, "/proc/sysvipc/%s", kind);
     FILE *list = fopen(path, "re");
     while (list && fgets(line, sizeof line, list)) {
-        int id;
-        if (sscanf(line, "%*d %d", &id) != 1) /* the first line has names */
+        char *key, *end;
+        strtol(line, &key, 10);
+        int id = (int)strtol(key, &end, 10);
+        if (end == key) /* the first line has names */
             continue;
         if (*kind == 's' && kind[1] == 'h')
             shmctl(id, IPC_RMID, NULL);

@@ -462,6 +462,48 @@ seen_by_all() {
 	nothing_got $(seen_by_all)
 }
 
+# What git and nix do with a repository of root's, and with the daemon of the host.
+# bats test_tags=long
+@test "build users without namespaces build by the host's nix-daemon, from a repository that they cannot change" {
+	contained
+	unset NIX_STORE_DIR
+	nix_setup
+	echo 'trusted-users = root' >>"$NIX_CONF_DIR/nix.conf"
+	nix-daemon --daemon >"$top/daemon.log" 2>&1 3>&- &
+	helper=$!
+	wait_until 10 test -S "$NIX_STATE_DIR/daemon-socket/socket"
+	canary=none
+	repository_make
+	cat >"$top/tried.nix" <<-'EOT'
+		{ }: builtins.trace "evaluation reads ${builtins.readFile "${builtins.fetchGit ../..}/file"}" (derivation {
+		  name = "tried"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo >$out" ];
+		})
+	EOT
+	cat >"$top/test-build.sh" <<-'EOT'
+		#!/bin/sh
+		set -e
+		git status --short
+		echo "describes $(git describe --always --dirty)"
+		git clone --quiet . "$TMPDIR/clone"
+		echo "clones $(cat "$TMPDIR/clone/file")"
+		! mv .git elsewhere && ! touch .git/intruder && test -e result-tried && rm result-tried
+		echo "adds $(nix-store --add file)"
+	EOT
+	in_repository "rm .flox/pkgs/*.nix; echo good >file; cp $top/tried.nix .flox/pkgs; cp $top/test-build.sh .; chmod +x test-build.sh"
+	farm_make "$url"
+	nix_project
+	farm_up
+	isolation=auto worker_in_chroot one --slots 1
+	wait_until 20 workers_online 1
+	[ "$(farm_result worker list | jq -r '.workers[0].isolation')" = users-only ]
+	farm rebuild tried || { farm logs tried; false; }
+	farm logs tried >"$top/said"
+	grep 'evaluation reads good' "$top/said"
+	grep -x "describes $("${as[@]}" git -C "$repository" rev-parse --short HEAD)" "$top/said"
+	grep -x 'clones good' "$top/said"
+	grep 'adds /.*-file$' "$top/said"
+}
+
 @test "light jobs of build users without namespaces: nothing is left or running after its job" {
 	contained
 	light_begin users-only

@@ -287,7 +287,8 @@ static int try_root(const char *build_users, struct isolation_host *host, struct
         return result;
     result = try_users_only(build_users, host, arena, err);
     if (result == 0)
-        host->why_not = arena_print(arena, "%s%s", without_namespaces, err->text);
+        host->why_not = arena_print(arena, "%s%.*s", without_namespaces,
+                                    (int)strcspn(err->text, ";"), err->text); /* not bwrap's */
     return result;
 }
 

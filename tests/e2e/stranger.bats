@@ -432,6 +432,7 @@ contained() {
 	# A store without a daemon needs namespaces, and nix would make one.
 	export "NIX_STORE_DIR=$top/no-folder/store"
 	echo >"$top/no-folder"
+	chroot=(unshare --mount sh -c 'mount --rbind / "$0" && exec chroot "$0" "$@"' "$top/root")
 	worker_home=$top/worker
 	mkdir "$top/root" "$worker_home"
 	pass_through
@@ -439,7 +440,7 @@ contained() {
 }
 
 worker_in_chroot() {
-	local inside=("${inside[@]}" unshare --mount sh -c 'mount --rbind / "$0" && exec chroot "$0" "$@"' "$top/root")
+	local inside=("${inside[@]}" "${chroot[@]}")
 	worker_up "$@" --worker-home "$worker_home"
 }
 
@@ -458,6 +459,9 @@ seen_by_all() {
 	says 'recipes run as build users without namespaces'
 	run -0 farm why 2/attack
 	says 'at isolation level users-only'
+	run "${inside[@]}" "${chroot[@]}" "$bin/farm-worker" doctor --home "$worker_home"
+	says 'warn  isolation     recipes run as build users without namespaces (users-only)'
+	says 'loopback and metadata services are closed to recipes'
 	# shellcheck disable=SC2046
 	nothing_got $(seen_by_all)
 }
@@ -504,6 +508,7 @@ seen_by_all() {
 	grep 'adds /.*-file$' "$top/said"
 }
 
+# bats test_tags=long
 @test "light jobs of build users without namespaces: nothing is left or running after its job" {
 	contained
 	light_begin users-only

@@ -18,35 +18,36 @@ static const char *https_url(const char *host, size_t host_size, const char *pat
     return arena_print(arena, "https://%.*s/%.*s", (int)host_size, host, (int)size, path);
 }
 
-/* The host after USER:PASSWORD@, of which it may have several '@'. */
-static const char *host_of(const char *authority, size_t *size)
+/* The host after USER:PASSWORD@, of which it may have several '@', in the first `size` bytes. */
+static const char *host_of(const char *authority, size_t size)
 {
     const char *host = authority;
-    for (size_t i = 0; i < *size; i++)
+    for (size_t i = 0; i < size; i++)
         if (authority[i] == '@')
             host = authority + i + 1;
-    *size -= (size_t)(host - authority);
     return host;
+}
+
+/* Up to the port of a URL, or to the colon of scp's form, or to the path. An IPv6 address is in
+ * brackets (RFC 3986, 3.2.2). */
+static size_t host_size_of(const char *host)
+{
+    size_t bracketed = *host == '[' ? strcspn(host, "]/") : 0;
+    return bracketed + strcspn(host + bracketed, ":/");
 }
 
 const char *git_url_public(const char *url, struct arena *arena)
 {
     bool https = strncmp(url, "https://", 8) == 0, ssh = strncmp(url, "ssh://", 6) == 0;
+    bool is_url = https || ssh;
     const char *authority = url + (https ? 8 : ssh ? 6 : 0);
-    size_t size = strcspn(authority, "/");
-    if (strlen(url) > LIMIT_TEXT_BYTES || (!https && !ssh && strstr(url, "://")))
+    if (strlen(url) > LIMIT_TEXT_BYTES || (!is_url && strstr(url, "://")))
         return NULL;
-    const char *path = authority + size;
-    if (!https && !ssh) { /* scp's form: a colon before the first slash */
-        size = strcspn(url, ":/");
-        if (url[size] != ':')
-            return NULL;
-        path = url + size + 1;
-    }
-    const char *host = host_of(authority, &size);
-    if (ssh && *host != '[') /* the port is sshd's */
-        size = strcspn(host, ":") < size ? strcspn(host, ":") : size;
-    return https_url(host, size, path, arena);
+    const char *host = host_of(authority, strcspn(authority, is_url ? "/" : ":/"));
+    size_t size = host_size_of(host), whole = strcspn(host, "/");
+    if (!is_url) /* scp's form: a colon before the first slash */
+        return host[size] == ':' ? https_url(host, size, host + size + 1, arena) : NULL;
+    return https_url(host, https ? whole : size, host + whole, arena); /* ssh's port is sshd's */
 }
 
 /* Takes "./" or "../" off a relative URL, and its folder off the base. False when it has none. */

@@ -471,6 +471,7 @@ static void probe_first(struct worker_loop *loop)
     probe_host(&limits, &loop->host, &loop->host_arena);
     loop->cgroup =
         options->cgroup[0] != '\0' ? options->cgroup : cgroups_prepare(&loop->host_arena);
+    cgroups_drop_left(loop->cgroup, options->home);
     if (loop->host.problem[0] != '\0')
         log_warn("this host takes no builds: %s", loop->host.problem);
     log_info("isolation of recipes: %s%s%s", isolation_names[loop->isolation.level],

@@ -135,11 +135,11 @@ static enum exit_code end_interrupted(struct follow *follow)
 
 /* ---- what waits for a host ----------------------------------------------------------------- */
 
-static void list_reasons(const json_t *run, struct buf *out)
+static void list_reasons(const json_t *rows, struct buf *out)
 {
     size_t index;
     json_t *row;
-    json_array_foreach(json_object_get(run, "waits"), index, row)
+    json_array_foreach(rows, index, row)
     {
         buf_print(out, "%s\n", json_get_text(row, "reason", ""));
     }
@@ -150,7 +150,8 @@ static void list_reasons(const json_t *run, struct buf *out)
 static void tell_waits(struct follow *follow)
 {
     struct buf reasons = {0};
-    list_reasons(follow->state, &reasons);
+    list_reasons(json_object_get(follow->state, "waits"), &reasons);
+    list_reasons(json_object_get(follow->state, "delays"), &reasons);
     bool changed = reasons.size != follow->waits.size ||
                    (reasons.size && memcmp(reasons.data, follow->waits.data, reasons.size) != 0);
     bool left = follow->wait_all && !strcmp(json_get_text(follow->state, "progress", ""), "waits");

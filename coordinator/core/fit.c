@@ -288,6 +288,12 @@ static const char *builder_text(const struct worker_view *worker, enum builder m
     return arena_print(arena, "%s has no %s", worker->name, builder_names[missing]);
 }
 
+/* What a person calls a file system; its id is a number. */
+static const char *use_of(const struct filesystem *at)
+{
+    return at->is_build ? "builds" : "the nix store";
+}
+
 static const char *disk_text(const struct worker_view *worker, const struct want *want,
                              uint64_t floor_bytes, struct arena *arena)
 {
@@ -295,8 +301,8 @@ static const char *disk_text(const struct worker_view *worker, const struct want
     assert(full && "no disk is full");
     return arena_print(
         arena,
-        "%.1f GiB are free on %s of %s, %.1f are reserved, the job needs %.1f and %.1f stay free",
-        to_gib(full->free_bytes), full->id, worker->name, to_gib(worker->disk_reserved),
+        "%.1f GiB are free for %s on %s, %.1f are reserved, the job needs %.1f and %.1f stay free",
+        to_gib(full->free_bytes), use_of(full), worker->name, to_gib(worker->disk_reserved),
         to_gib(reserved_disk(full, want, floor_bytes)), to_gib(floor_bytes));
 }
 
@@ -390,6 +396,72 @@ size_t view_fits(const struct farm *farm, const struct plan_item *item, bool pub
     }
     assert(count <= query_counters(farm).worker && "a worker without an id of its own");
     return count;
+}
+
+/* Whether a host stays as it is when its running work ends. A full disk may be that of builds that
+ * run, and then their end mends it. */
+static bool outlasts_work(enum fit fit, const struct worker_view *worker)
+{
+    switch (fit) {
+    case FIT_OFFLINE:
+    case FIT_DRAINING:
+    case FIT_QUARANTINED:
+    case FIT_PROBLEM:
+        return true;
+    case FIT_DISK:
+        return !worker->running;
+    case FIT_YES:
+    case FIT_SYSTEM:
+    case FIT_BUILDER:
+    case FIT_CHECK:
+    case FIT_PUBLISH:
+    case FIT_MEMORY_TOTAL:
+    case FIT_SLOTS:
+    case FIT_HEAVY:
+    case FIT_MEMORY:
+    case FIT_BACKOFF:
+    case FIT_WORKER:
+    case FIT_SUSPECT:
+    case FIT_EVALUATING:
+        break;
+    }
+    return false;
+}
+
+static const char *delay_text(enum fit fit, const struct worker_view *worker,
+                              const struct want *want, uint64_t floor_bytes, struct arena *arena)
+{
+    if (fit != FIT_DISK)
+        return fit_text(fit, worker, want, floor_bytes, arena);
+    const struct filesystem *full = full_filesystem(worker, want, floor_bytes);
+    return arena_print(arena,
+                       "%s has too little free disk for %s: a job needs %.1f GiB, and %.1f GiB "
+                       "more stay free",
+                       worker->name, use_of(full), to_gib(reserved_disk(full, want, floor_bytes)),
+                       to_gib(floor_bytes));
+}
+
+const char *delay_of(const struct farm *farm, const struct want *want, struct arena *arena)
+{
+    uint64_t floor_bytes = query_policy(farm)->disk_floor_bytes;
+    const char *first = "";
+    size_t others = 0;
+    struct worker_view worker;
+    uint64_t cursor = 0;
+    while (view_worker_next(farm, &cursor, &worker)) {
+        enum fit fit = fits(&worker, want, floor_bytes);
+        if (worker.state == WORKER_REMOVED || is_never(fit, &worker, want))
+            continue;
+        if (!outlasts_work(fit, &worker))
+            return "";
+        if (*first)
+            others++;
+        else
+            first = delay_text(fit, &worker, want, floor_bytes, arena);
+    }
+    return others ? arena_print(arena, "%s; %zu other host%s not free for it either", first, others,
+                                others == 1 ? " is" : "s are")
+                  : first;
 }
 
 bool could_take(const struct farm *farm, uint64_t worker, const struct want *want)

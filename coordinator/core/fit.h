@@ -28,6 +28,12 @@ bool could_take(const struct farm *farm, uint64_t worker, const struct want *wan
 /* Whether a connected host other than `worker`, on which the job has not failed either, can take
  * the job now or later. */
 bool another_could_take(const struct farm *farm, uint64_t job, uint64_t worker);
+/* Why no host takes the job now, when hosts could and running work is not what keeps them from it:
+ * they are offline, draining, quarantined, have a problem or too little free disk. "" when a host
+ * takes it, will when work of it ends, or when none ever could. It names no package and no number
+ * that changes by itself, so that jobs which wait for the same thing have the same reason, for as
+ * long as they wait. In the arena. */
+const char *delay_of(const struct farm *farm, const struct want *want, struct arena *arena);
 /* The largest memory and disk among the hosts that could ever take the job. */
 struct most {
     uint64_t memory_bytes, disk_bytes; /* 0: no such host */

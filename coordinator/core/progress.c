@@ -6,6 +6,7 @@
  * nothing. A run that lacks only hosts is over for whoever follows it, and stays open for the host
  * that comes.
  */
+#include "coordinator/core/fit.h"
 #include "coordinator/core/plan.h"
 #include "coordinator/core/route.h"
 #include "coordinator/core/view.h"
@@ -42,7 +43,18 @@ const char *view_wait(const struct farm *farm, const struct job_view *job, struc
     return needs_host(farm, job, &at) ? wait_of(farm, at.job, arena) : "";
 }
 
-/* The answer for a class of jobs, asked once: it is the same for all of its jobs. */
+/* Jobs that hosts could take wait for one of them to come back, or to have room. */
+static const char *delay_of_job(const struct farm *farm, uint64_t job, struct arena *arena)
+{
+    struct want want;
+    query_want(farm, job, &want);
+    return must_job(farm, job).state == JOB_READY ? delay_of(farm, &want, arena) : "";
+}
+
+/* Why a job waits, or "". The same for all jobs of a class. */
+typedef const char *reason_function(const struct farm *farm, uint64_t job, struct arena *arena);
+
+/* The answer for a class of jobs, asked once. */
 struct known_class {
     const struct ready_class *class;
     const char *reason;
@@ -51,6 +63,7 @@ struct known_class {
 struct waits {
     const struct farm *farm;
     struct arena *arena;
+    reason_function *why;
     struct wait_view *rows; /* room for one row and one class a job */
     struct known_class *classes;
     size_t count, class_count;
@@ -60,11 +73,11 @@ static const char *reason_of(struct waits *waits, uint64_t job)
 {
     const struct ready_class *class = query_class(waits->farm, job);
     if (!class) /* on hold */
-        return wait_of(waits->farm, job, waits->arena);
+        return waits->why(waits->farm, job, waits->arena);
     for (size_t i = 0; i < waits->class_count; i++)
         if (waits->classes[i].class == class)
             return waits->classes[i].reason;
-    const char *reason = wait_of(waits->farm, job, waits->arena);
+    const char *reason = waits->why(waits->farm, job, waits->arena);
     waits->classes[waits->class_count++] = (struct known_class){class, reason};
     return reason;
 }
@@ -79,12 +92,13 @@ static void count_wait(struct waits *waits, const char *reason)
     waits->rows[at].jobs++;
 }
 
-size_t view_waits(const struct farm *farm, uint64_t run, struct wait_view **out,
-                  struct arena *arena)
+static size_t count_reasons(const struct farm *farm, uint64_t run, reason_function *why,
+                            struct wait_view **out, struct arena *arena)
 {
     size_t jobs = must_run(farm, run).jobs;
     struct waits waits = {.farm = farm,
                           .arena = arena,
+                          .why = why,
                           .rows = arena_new(arena, (jobs + 1) * sizeof(struct wait_view)),
                           .classes = arena_new(arena, (jobs + 1) * sizeof(struct known_class))};
     struct job_view job, at;
@@ -96,6 +110,18 @@ size_t view_waits(const struct farm *farm, uint64_t run, struct wait_view **out,
     }
     *out = waits.rows;
     return waits.count;
+}
+
+size_t view_waits(const struct farm *farm, uint64_t run, struct wait_view **out,
+                  struct arena *arena)
+{
+    return count_reasons(farm, run, wait_of, out, arena);
+}
+
+size_t view_delays(const struct farm *farm, uint64_t run, struct wait_view **out,
+                   struct arena *arena)
+{
+    return count_reasons(farm, run, delay_of_job, out, arena);
 }
 
 /* ---- how far a run is ---------------------------------------------------------------------- */

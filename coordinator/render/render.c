@@ -120,12 +120,14 @@ static json_t *run_published(const struct farm *farm, const struct run_view *vie
     return published;
 }
 
-/* What jobs wait for that no worker can take: [{reason, jobs}]. */
-static json_t *run_waits(const struct farm *farm, const struct run_view *view)
+/* Why jobs of an open run wait, by view_waits or view_delays: [{reason, jobs}]. */
+static json_t *run_reasons(const struct farm *farm, const struct run_view *view,
+                           size_t (*list_of)(const struct farm *farm, uint64_t run,
+                                             struct wait_view **out, struct arena *arena))
 {
     struct arena arena = {0};
     struct wait_view *waits;
-    size_t count = view->state == RUN_OPEN ? view_waits(farm, view->run, &waits, &arena) : 0;
+    size_t count = view->state == RUN_OPEN ? list_of(farm, view->run, &waits, &arena) : 0;
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *row = json_object();
@@ -169,7 +171,8 @@ static json_t *run_from_view(const struct farm *farm, const struct run_view *vie
     json_object_set_new(object, "counts", run_counts(view));
     json_object_set_new(object, "published", run_published(farm, view));
     set_text(object, "progress", run_progress_names[view_progress(farm, view->run)]);
-    json_object_set_new(object, "waits", run_waits(farm, view));
+    json_object_set_new(object, "waits", run_reasons(farm, view, view_waits));
+    json_object_set_new(object, "delays", run_reasons(farm, view, view_delays));
     set_number(object, "eta_ms", view->state == RUN_OPEN ? view_eta_ms(farm, view->run) : 0);
     return object;
 }

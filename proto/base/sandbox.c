@@ -17,6 +17,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/openat2.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -67,6 +68,7 @@ struct making {
     int life;              /* read end of a pipe that the caller holds open */
     detached_mount *trees; /* of the entries, in their order */
     detached_mount nodes[DEV_NODES];
+    int root; /* descriptor of the folder that becomes the root */
 };
 
 /* ---- reports --------------------------------------------------------------------------------- */
@@ -103,8 +105,8 @@ static int write_text(const char *path, const char *text)
 /* Of a set that only who has CAP_SETPCAP may change; a new user namespace begins with all. */
 static void drop_bounding_set(void)
 {
-    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
+        capability++; /* until the last one, or refused */
 }
 
 /* All sets: a change from one ordinary user to another keeps effective and ambient capabilities. */
@@ -179,11 +181,6 @@ static void raise_loopback(const struct making *making)
 
 /* ---- the root folder ------------------------------------------------------------------------- */
 
-static void print_path(char out[PATH_MAX], const char *top, const char *path)
-{
-    snprintf(out, PATH_MAX, "%s%s%s", top, *path == '/' ? "" : "/", path);
-}
-
 /* The folder `name`, made if it is not there; a descriptor of it, or -1. What a stranger put in its
  * place, where an earlier phase could write, goes: it must not keep the sandbox from starting. */
 static int make_part(int at, const char *name)
@@ -199,12 +196,33 @@ static int make_part(int at, const char *name)
     return -1;
 }
 
-/* mkdir -p, without the last part when `parents_only`. Returns a descriptor of the last folder, or
- * -1. Follows no link: a part of the path may be a folder that an earlier phase could write. */
-static int make_folders(const char *path, bool parents_only)
+/* A descriptor of a folder below the new root that is there already, without a link on its path; or
+ * -1. */
+static int find_folder(const struct making *making, const char *path, size_t size)
 {
-    int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    for (const char *part = path + strspn(path, "/"); at >= 0 && *part;) {
+    char below[PATH_MAX];
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+                           .resolve =
+                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    snprintf(below, sizeof below, "./%.*s", (int)size, path);
+    return (int)syscall(SYS_openat2, making->root, below, &how, sizeof how);
+}
+
+/* mkdir -p below the new root, without the last part when `parents_only`. Returns a descriptor of
+ * the last folder, or -1. Follows no link: a part of the path may be a folder that an earlier phase
+ * could write. */
+static int make_folders(const struct making *making, const char *path, bool parents_only)
+{
+    const char *slash = strrchr(path, '/');
+    path += strspn(path, "/");
+    int found = find_folder(making, path,
+                            !parents_only  ? strlen(path)
+                            : slash > path ? (size_t)(slash - path)
+                                           : 0);
+    if (found >= 0)
+        return found;
+    int at = openat(making->root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (const char *part = path; at >= 0 && *part;) {
         char name[NAME_MAX + 1];
         size_t size = strcspn(part, "/");
         const char *next = part + size + strspn(part + size, "/");
@@ -224,17 +242,17 @@ static int make_folders(const char *path, bool parents_only)
     return at;
 }
 
-static void make_folder(const struct making *making, const char *path, const char *name)
+static int make_folder(const struct making *making, const char *path)
 {
-    int folder = make_folders(path, false);
-    check(making, folder, "make", name);
-    close(folder);
+    int folder = make_folders(making, path, false);
+    check(making, folder, "make", path);
+    return folder;
 }
 
 /* An empty file to mount one on; a descriptor of it. */
-static int make_file(const char *path)
+static int make_file(const struct making *making, const char *path)
 {
-    int folder = make_folders(path, true);
+    int folder = make_folders(making, path, true);
     if (folder < 0)
         return -1;
     const char *name = strrchr(path, '/') + 1;
@@ -275,11 +293,9 @@ static int take_tree(const struct sandbox_entry *entry, detached_mount *out)
 
 static void attach_tree(const struct making *making, detached_mount tree, const char *at)
 {
-    char to[PATH_MAX];
     struct stat there;
-    print_path(to, "/new", at);
     check(making, fstat(tree, &there), "look at", at);
-    int place = S_ISDIR(there.st_mode) ? make_folders(to, false) : make_file(to);
+    int place = S_ISDIR(there.st_mode) ? make_folders(making, at, false) : make_file(making, at);
     check(making, place, "make", at);
     check(making,
           move_mount(tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
@@ -288,19 +304,21 @@ static void attach_tree(const struct making *making, detached_mount tree, const 
     close(tree);
 }
 
+/* By the folder's descriptor, because mount(2) would follow links in a path. */
 static void mount_at(const struct making *making, const char *kind, const char *to,
                      unsigned long flags, const char *data)
 {
-    make_folder(making, to, to);
-    check(making, mount(kind, to, kind, flags, data), "mount", to);
+    int folder = make_folder(making, to);
+    check(making, fchdir(folder), "enter", to);
+    check(making, mount(kind, ".", kind, flags, data), "mount", to);
+    close(folder);
 }
 
-static void make_link(const struct making *making, const char *text, const char *path,
-                      const char *name)
+static void make_link(const struct making *making, const char *text, const char *path)
 {
-    int folder = make_folders(path, true);
-    check(making, folder, "make", name);
-    check(making, symlinkat(text, folder, strrchr(path, '/') + 1), "link", name);
+    int folder = make_folders(making, path, true);
+    check(making, folder, "make", path);
+    check(making, symlinkat(text, folder, strrchr(path, '/') + 1), "link", path);
     close(folder);
 }
 
@@ -311,38 +329,37 @@ static void make_dev(const struct making *making, const char *at)
                                            {"/proc/self/fd/1", "stdout"},
                                            {"/proc/self/fd/2", "stderr"},
                                            {"pts/ptmx", "ptmx"}};
-    enum { FOLDER_BYTES = 256 };
-    char folder[FOLDER_BYTES], part[FOLDER_BYTES + 32];
-    snprintf(folder, sizeof folder, "/new%s", at);
-    mount_at(making, "tmpfs", folder, MS_NOSUID | MS_NOEXEC, "mode=755,size=64k");
+    char part[256];
+    mount_at(making, "tmpfs", at, MS_NOSUID | MS_NOEXEC, "mode=755,size=64k");
     for (size_t i = 0; i < DEV_NODES; i++) {
         snprintf(part, sizeof part, "%s/%s", at, dev_nodes[i]);
         attach_tree(making, making->nodes[i], part);
     }
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
-        snprintf(part, sizeof part, "%s/%s", folder, links[i][1]);
-        check(making, symlink(links[i][0], part), "link", links[i][1]);
+        snprintf(part, sizeof part, "%s/%s", at, links[i][1]);
+        make_link(making, links[i][0], part);
     }
-    snprintf(part, sizeof part, "%s/pts", folder);
+    snprintf(part, sizeof part, "%s/pts", at);
     mount_at(making, "devpts", part, MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620");
-    snprintf(part, sizeof part, "%s/shm", folder);
+    snprintf(part, sizeof part, "%s/shm", at);
     mount_at(making, "tmpfs", part, MS_NOSUID | MS_NODEV, "mode=1777");
 }
 
-static void seal(const struct making *making, const char *path, const char *name)
+static void seal(const struct making *making, const char *path)
 {
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
-    check(making, mount_setattr(AT_FDCWD, path, 0, &attributes, sizeof attributes), "seal", name);
+    int folder = make_folder(making, path);
+    check(making, mount_setattr(folder, "", AT_EMPTY_PATH, &attributes, sizeof attributes), "seal",
+          path);
+    close(folder);
 }
 
 static void make_entry(const struct making *making, const struct sandbox_entry *entry,
                        detached_mount tree)
 {
-    char to[PATH_MAX];
-    print_path(to, "/new", entry->to);
     switch (entry->kind) {
     case SANDBOX_FOLDER:
-        make_folder(making, to, entry->to);
+        close(make_folder(making, entry->to));
         return;
     case SANDBOX_READ:
     case SANDBOX_WRITE:
@@ -351,19 +368,19 @@ static void make_entry(const struct making *making, const struct sandbox_entry *
             attach_tree(making, tree, entry->to);
         return;
     case SANDBOX_LINK:
-        make_link(making, entry->from, to, entry->to);
+        make_link(making, entry->from, entry->to);
         return;
     case SANDBOX_TMPFS:
-        mount_at(making, "tmpfs", to, MS_NOSUID | MS_NODEV, "mode=755");
+        mount_at(making, "tmpfs", entry->to, MS_NOSUID | MS_NODEV, "mode=755");
         return;
     case SANDBOX_DEV:
         make_dev(making, entry->to);
         return;
     case SANDBOX_PROC:
-        mount_at(making, "proc", to, MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+        mount_at(making, "proc", entry->to, MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
         return;
     case SANDBOX_SEAL:
-        seal(making, to, entry->to);
+        seal(making, entry->to);
         return;
     }
 }
@@ -395,26 +412,24 @@ static void take_trees_inside(struct making *making)
         give_up(making, "open", failed);
 }
 
-/* A file system of our own with the folders "host" and "new" becomes the root, then "new" does. */
-static void make_root(const struct making *making)
+/* A file system of our own, mounted somewhere on the host's, becomes the root. What the host has is
+ * then below it, and is left. Nothing of a stranger runs in these namespaces before that. */
+static void make_root(struct making *making)
 {
     const struct sandbox *sandbox = making->sandbox;
     const char *base = access("/tmp", F_OK) == 0 ? "/tmp" : "/sys";
     check(making, mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "detach", "/");
     check(making, mount("tmpfs", base, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"), "mount", base);
-    check(making, chdir(base), "enter", base);
-    check(making, mkdir("host", 0755) | mkdir("new", 0755), "make", "folders");
-    check(making, mount("new", "new", NULL, MS_BIND, NULL), "bind", "the new root");
-    check(making, syscall(SYS_pivot_root, base, "host"), "change", "the root");
-    check(making, chdir("/"), "enter", "/");
+    making->root = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    check(making, making->root, "open", base);
     for (size_t i = 0; i < sandbox->entries_count; i++)
         make_entry(making, &sandbox->entries[i], making->trees[i]);
-    check(making, umount2("/host", MNT_DETACH), "leave", "the host's files");
-    check(making, chdir("/new"), "enter", "the new root");
+    seal(making, "/");
+    check(making, fchdir(making->root), "enter", "the new root");
     check(making, syscall(SYS_pivot_root, ".", "."), "change", "the root");
-    check(making, umount2(".", MNT_DETACH), "leave", "the root's parent");
+    check(making, umount2(".", MNT_DETACH), "leave", "the host's files");
     check(making, chdir("/"), "enter", "/");
-    seal(making, "/", "/");
+    close(making->root);
 }
 
 /* ---- the program ----------------------------------------------------------------------------- */

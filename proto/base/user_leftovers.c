@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/resource.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
@@ -29,7 +30,7 @@ enum { KEYRING_CLEAR = 7, KEYRING_OF_USER = -4, KEYRING_OF_USER_SESSION = -5 };
 /* ---- processes ------------------------------------------------------------------------------- */
 
 /* The line "Uid: real effective saved files" of /proc/PID/status; "State: Z" is one that ended. */
-static bool has_user(const char *pid, uid_t first, unsigned count)
+static bool has_user(const char *pid, uid_t uid)
 {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%.20s/status", pid);
@@ -41,21 +42,23 @@ static bool has_user(const char *pid, uid_t first, unsigned count)
     text[n > 0 ? n : 0] = '\0';
     char *at = strstr(text, "\nUid:");
     at = at && !strstr(text, "\nState:\tZ") ? at + strlen("\nUid:") : NULL;
-    for (int i = 0; at && i < 4; i++) {
-        unsigned long id = strtoul(at, &at, 10);
-        if (id >= first && id < (unsigned long)first + count)
+    for (int i = 0; at && i < 4; i++)
+        if (strtoul(at, &at, 10) == uid)
             return true;
-    }
     return false;
 }
 
-unsigned user_processes(uid_t first, unsigned count)
+/* getpriority(2) finds any process of a real user by one call, one that ended, too. What a recipe
+ * runs keeps its real user. */
+unsigned user_processes(uid_t uid)
 {
     unsigned found = 0;
+    errno = 0;
+    if (getpriority(PRIO_USER, uid) == -1 && errno == ESRCH)
+        return 0;
     DIR *folder = opendir("/proc");
     for (struct dirent *entry; folder && (entry = readdir(folder));)
-        found += entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-                 has_user(entry->d_name, first, count);
+        found += entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && has_user(entry->d_name, uid);
     if (folder)
         closedir(folder);
     return found;
@@ -90,7 +93,7 @@ static int end_processes(uid_t uid, gid_t gid, struct err *err)
         run_as(uid, gid, kill_all);
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ;
-        if (user_processes(uid, 1) == 0)
+        if (user_processes(uid) == 0)
             return 0;
         nanosleep(&pause, NULL);
     }

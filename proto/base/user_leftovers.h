@@ -13,9 +13,9 @@
 
 #include <sys/types.h>
 
-/* How many processes have one of the `count` users from `first` on as real, effective or saved
- * user. Those that ended and wait for their parent do not count. */
-unsigned user_processes(uid_t first, unsigned count);
+/* How many processes have this real user. Those that ended and wait for their parent do not
+ * count. */
+unsigned user_processes(uid_t uid);
 /* Kills all processes of the user until /proc has none, then removes the rest. Acts as that user,
  * so that it can do no harm elsewhere. Needs root and a user that nobody else uses; reaps children
  * of the caller. 0, or -1 with err: some process hangs in the kernel. */

@@ -18,11 +18,13 @@ setup() {
 	net_setup
 	net_host farm
 	net_host server
-	public=11.77.0.2
+	public=11.77.0.2 public6=2600:11:77::2
 	net_on farm ip address add 11.77.0.1/24 dev eth0
 	net_on server ip address add "$public/24" dev eth0
+	net_on farm ip address add 2600:11:77::1/64 dev eth0 nodad
+	net_on server ip address add "$public6/64" dev eth0 nodad
 	certificate
-	server_up server "$top/far" 0.0.0.0
+	server_up server "$top/far" ::
 	server_up farm "$top/near" 127.0.0.1
 	url=https://$public:8443/vision.git
 	repository_make
@@ -44,7 +46,7 @@ certificate() {
 	mkdir -p "$top/far" "$top/near"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
 		-subj /CN=vision.example -keyout "$top/far/key.pem" -out "$top/far/cert.pem" -addext \
-		"subjectAltName=IP:$public,IP:${net_address[server]},IP:127.0.0.1,DNS:localhost" 2>"$top/openssl"
+		"subjectAltName=IP:$public,IP:$public6,IP:${net_address[server]},IP:127.0.0.1,DNS:localhost" 2>"$top/openssl"
 	cp "$top/far/key.pem" "$top/far/cert.pem" "$top/near"
 	export GIT_SSL_CAINFO=$top/far/cert.pem CURL_CA_BUNDLE=$top/far/cert.pem
 	# What must not be used, though it is there.
@@ -318,6 +320,19 @@ push() { git push --quiet --force "$top/far/git/vision.git" main; }
 		fails_with config "submodule: sub: "
 	done
 	[ ! -s "$top/near/log" ]
+}
+
+@test "a submodule's server may be an IPv6 address" {
+	outer=$(module outer)
+	submodule sub "https://[$public6]:8443/outer.git" "$outer"
+	push
+	attempts_max=1 farm_project "cat sub/file >$top/got" "system: $here-linux"
+	farm_up
+	worker_up one
+	wait_until 30 workers_online 1
+	farm rebuild
+	[ "$(cat "$top/got")" = "the files of outer" ]
+	grep "^$public6 GET /outer.git/info/refs" "$top/far/log"
 }
 
 @test "a submodule that is not what the commit names, or not for everybody, is refused" {

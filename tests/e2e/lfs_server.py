@@ -3,6 +3,7 @@
 """A server of git repositories and of files of git-lfs, over TLS, for tests.
 
 usage: lfs_server.py FOLDER ADDRESS PORT
+ADDRESS is one of IPv4, or :: for all of both kinds.
 FOLDER has cert.pem, key.pem, git/NAME.git, and objects/OID: what the server has under that name,
 which need not be what the name says. FOLDER/mode says how downloads are answered:
   good           with the object
@@ -19,6 +20,7 @@ FOLDER/ready appears when it listens.
 import http.server
 import json
 import pathlib
+import socket
 import ssl
 import subprocess
 import sys
@@ -55,8 +57,9 @@ class Server(http.server.BaseHTTPRequestHandler):
     def note(self):
         secret = [name for name in ("Authorization", "Proxy-Authorization", "Cookie")
                   if self.headers.get(name)]
+        own = self.connection.getsockname()[0].removeprefix("::ffff:")
         with open(folder / "log", "a", encoding="utf-8") as log:
-            print(self.connection.getsockname()[0], self.command, self.path, *secret, file=log)
+            print(own, self.command, self.path, *secret, file=log)
 
     def batch(self, asked, mode):
         here = f"https://{self.headers['Host']}"
@@ -115,7 +118,12 @@ class Server(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer((address, port), Server)
+
+class BothKinds(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+server = BothKinds((address, port), Server)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
 server.socket = context.wrap_socket(server.socket, server_side=True)

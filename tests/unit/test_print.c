@@ -315,6 +315,21 @@ static size_t count_lines(const struct buf *out)
     return lines;
 }
 
+/* What is there and takes nothing is told like what is not there. */
+static void a_delay_is_a_line(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    json_t *run = json_pack("{s:[{s:s, s:i}], s:[{s:s, s:i}]}", "waits", "reason",
+                            "no worker builds for aarch64-linux", "jobs", 2, "delays", "reason",
+                            "w1 is quarantined: \033[31mred", "jobs", 1);
+    run_print_waits(run, false, &out);
+    assert_string_equal(text_of(&out), "host 2 jobs wait: no worker builds for aarch64-linux\n"
+                                       "host 1 job waits: w1 is quarantined: \\e[31mred\n");
+    json_decref(run);
+    buf_release(&out);
+}
+
 static void a_page_fits_the_terminal(void **state)
 {
     (void)state;
@@ -453,6 +468,7 @@ int main(void)
         cmocka_unit_test(only_colours_survive),
         cmocka_unit_test(broken_sequences_do_no_harm),
         cmocka_unit_test(a_run_is_a_grid_for_each_branch),
+        cmocka_unit_test(a_delay_is_a_line),
         cmocka_unit_test(a_page_fits_the_terminal),
         cmocka_unit_test(what_a_limit_will_stop_is_a_line),
         cmocka_unit_test(counts_and_failures_stand_below),

@@ -545,7 +545,7 @@ static void test_leftovers_of_a_user(void **state)
                      0);
     assert_null(strstr(said, "/tmp/left-5990"));
     assert_null(strstr(said, "59900"));
-    assert_int_equal(user_processes(USER, 1), 0);
+    assert_int_equal(user_processes(USER), 0);
 }
 
 static void test_what_cannot_start_without_namespaces(void **state)

@@ -284,6 +284,37 @@ static void a_cgroup_is_removed_after_a_good_end(void **state)
         io_exists(arena_print(&place->arena, "%.*s", (int)strcspn(line + 8, "\n"), line + 8)));
 }
 
+/* A worker that starts, or doctor, beside a phase that is just starting: its cgroup is still empty,
+ * and stays. */
+static void only_what_an_attempt_left_is_removed(void **state)
+{
+    struct place *place = *state;
+    struct arena *arena = &place->arena;
+    const char *parent = cgroups_prepare(arena);
+    if (!*parent)
+        skip();
+    const char *home = arena_print(arena, "%s/worker", place->path);
+    const char *there = arena_print(arena, "%s/attempts/7.1", home);
+    struct err err;
+    assert_int_equal(io_make_folders(there, 0700, &err), 0);
+    const char *folders[] = {there, arena_print(arena, "%s/attempts/7.2", home),
+                             arena_print(arena, "%s/other/attempts/7.2", place->path)};
+    const char *paths[3];
+    for (int i = 0; i < 3; i++) {
+        paths[i] = arena_print(arena, "%.*s/%s", (int)strcspn(parent, ":"), parent,
+                               cgroup_name(folders[i], "build", arena));
+        assert_int_equal(mkdir(paths[i], 0755), 0);
+    }
+    cgroups_prepare(arena);
+    assert_true(io_exists(paths[1]));
+    cgroups_drop_left(parent, home);
+    assert_true(io_exists(paths[0]));
+    assert_false(io_exists(paths[1]));
+    assert_true(io_exists(paths[2])); /* another farm's */
+    assert_int_equal(rmdir(paths[0]), 0);
+    assert_int_equal(rmdir(paths[2]), 0);
+}
+
 /* Where the kernel counts it (cgroup v1 memory, or v2 with the controller), OOM is evidence. */
 static void memory_that_runs_out_is_counted(void **state)
 {
@@ -410,6 +441,7 @@ int main(void)
         TEST(a_killed_supervisor_is_lost_and_its_tree_is_gone),
         TEST(a_cgroup_knows_what_proc_cannot),
         TEST(a_cgroup_is_removed_after_a_good_end),
+        TEST(only_what_an_attempt_left_is_removed),
         TEST(memory_that_runs_out_is_counted),
         TEST(a_secret_arrives_and_is_hidden),
         TEST(a_program_that_is_not_there_is_an_error),

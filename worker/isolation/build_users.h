@@ -15,6 +15,7 @@
 #include "proto/base/err.h"
 #include "proto/base/mem.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum { BUILD_USERS_BLOCK = 4 };
@@ -37,7 +38,8 @@ int build_users_parse(const char *text, struct build_users *out, struct err *err
  * again for the same folder. */
 int build_users_lease(const struct build_users *users, const char *folder, uid_t *first,
                       struct err *err);
-/* How many processes run as one of the block's users. */
-unsigned build_users_running(uid_t first);
+/* Whether a process has one of the block's users as its real user. What a recipe runs keeps that: it
+ * has no capabilities, and no program's file gives it any. */
+bool build_users_run(uid_t first);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/process/cgroups.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/io.h"
 #include "worker/process/tree.h"
 
@@ -13,17 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void drop_empty_cgroups(const char *parent)
-{
-    DIR *folder = opendir(parent);
-    if (!folder)
-        return;
-    for (struct dirent *entry; (entry = readdir(folder));)
-        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-            unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR); /* fails for those in use */
-    closedir(folder);
-}
-
 /* Makes "floxfarm" below a hierarchy or delegated cgroup and adds it to the list if it is usable.
  */
 static void cgroup_offer(struct buf *list, const char *above)
@@ -35,7 +25,6 @@ static void cgroup_offer(struct buf *list, const char *above)
     snprintf(procs, sizeof procs, "%s/cgroup.procs", path);
     if (access(procs, W_OK) < 0) /* not a cgroup file system, or not writable for us */
         return;
-    drop_empty_cgroups(path);
     tree_write(above, "cgroup.subtree_control", "+memory");
     tree_write(path, "cgroup.subtree_control", "+memory");
     buf_print(list, "%s%s", list->size ? ":" : "", path);
@@ -124,6 +113,50 @@ const char *cgroups_prepare(struct arena *arena)
     const char *result = arena_text(arena, (const char *)list.data);
     buf_release(&list);
     return result;
+}
+
+const char *cgroup_name(const char *folder, const char *phase, struct arena *arena)
+{
+    const char *slash = strrchr(folder, '/');
+    return arena_print(arena, "%s.%s.%08x", slash ? slash + 1 : folder, phase,
+                       hash32_bytes(HASH32_START, folder, strlen(folder)));
+}
+
+/* The folder of the attempt of this home whose cgroup this could be, or NULL: it has another form,
+ * or belongs to another farm. */
+static const char *folder_of(const char *cgroup, const char *home, struct arena *arena)
+{
+    size_t token = strspn(cgroup, "0123456789.");
+    if (token < 2 || cgroup[token - 1] != '.')
+        return NULL;
+    const char *folder = arena_print(arena, "%s/attempts/%.*s", home, (int)token - 1, cgroup);
+    const char *phase =
+        arena_print(arena, "%.*s", (int)strcspn(cgroup + token, "."), cgroup + token);
+    return strcmp(cgroup_name(folder, phase, arena), cgroup) == 0 ? folder : NULL;
+}
+
+static void drop_left_below(const char *parent, const char *home, struct arena *arena)
+{
+    DIR *folder = opendir(parent);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        const char *attempt = folder_of(entry->d_name, home, arena);
+        if (attempt && !io_exists(attempt))
+            unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR); /* fails for those in use */
+    }
+    closedir(folder);
+}
+
+void cgroups_drop_left(const char *parents, const char *home)
+{
+    struct arena arena = {0};
+    for (const char *part = parents; *part;) {
+        size_t length = strcspn(part, ":");
+        drop_left_below(arena_print(&arena, "%.*s", (int)length, part), home, &arena);
+        part += length + (part[length] == ':');
+    }
+    arena_clear(&arena);
 }
 
 void cgroups_release(void)

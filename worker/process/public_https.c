@@ -186,6 +186,12 @@ int https_parse(const char *url, struct https_place *out, struct arena *arena, s
     return 0;
 }
 
+static bool is_address(const char *host)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
+}
+
 /* ---- curl --------------------------------------------------------------------------------- */
 
 /* A run of curl for one URL. */
@@ -377,9 +383,11 @@ static enum https_result hop(const struct https_request *request, const char *ur
     int code = curl_run(&transfer, curl_words(&transfer, &place, addresses), err);
     result = transfer_judge(&transfer, code, &place, redirect, err);
     if (result == HTTPS_DONE && request->source)
-        *request->source =
-            (struct https_source){arena_text(arena, url), arena_print(arena, "%s:%s:%s", place.host,
-                                                                      place.port, addresses)};
+        *request->source = (struct https_source){
+            arena_text(arena, url),
+            is_address(place.host)
+                ? ""
+                : arena_print(arena, "%s:%s:%s", place.host, place.port, addresses)};
     buf_release(&transfer.said);
     return result;
 }

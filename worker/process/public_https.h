@@ -19,8 +19,10 @@
 
 /* Where an answer came from. Texts are in the arena of https_fetch. */
 struct https_source {
-    const char *url;     /* after redirects */
-    const char *resolve; /* HOST:PORT:ADDRESS[,ADDRESS...], as curl's --resolve takes it */
+    const char *url; /* after redirects */
+    const char
+        *resolve; /* HOST:PORT:ADDRESS[,ADDRESS...], as curl's --resolve takes it; "" when the
+                            host is an address, which nobody looks up */
 };
 
 struct https_request {

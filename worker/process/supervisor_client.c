@@ -7,9 +7,9 @@
  */
 #include "worker/process/supervisor_client.h"
 #include "proto/base/clock.h"
-#include "proto/base/hash.h"
 #include "proto/base/io.h"
 #include "proto/limits.h"
+#include "worker/process/cgroups.h"
 #include "worker/process/run_file_reader.h"
 #include "worker/process/tree.h"
 
@@ -76,19 +76,15 @@ static void limit_memory(const char *cgroup, uint64_t bytes)
         tree_write(cgroup, "memory.limit_in_bytes", number);
 }
 
-/* Makes a cgroup below each part of the parent; a part where that fails is skipped. Its name has a
- * hash of the folder: two farms on one host may have attempts with equal tokens. */
+/* Makes a cgroup below each part of the parent; a part where that fails is skipped. */
 static void add_cgroups(struct words *words, const struct supervisor_client_start *start,
                         struct arena *arena)
 {
-    const char *slash = strrchr(start->folder, '/');
-    const char *name = slash ? slash + 1 : start->folder;
+    const char *name = cgroup_name(start->folder, phase_names[start->phase], arena);
     const char *part = start->cgroup_parent ? start->cgroup_parent : "";
-    uint32_t hash = hash32_bytes(HASH32_START, start->folder, strlen(start->folder));
     while (*part) {
         int length = (int)strcspn(part, ":");
-        char *path = arena_print(arena, "%.*s/%s.%s.%08x", length, part, name,
-                                 phase_names[start->phase], hash);
+        char *path = arena_print(arena, "%.*s/%s", length, part, name);
         if (length > 0 && (mkdir(path, 0755) == 0 || errno == EEXIST)) {
             limit_memory(path, start->memory_bytes);
             add_option(words, "--cgroup", path);

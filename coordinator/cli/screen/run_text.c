@@ -40,12 +40,12 @@ static uint64_t hostless_jobs(const json_t *run)
     return jobs;
 }
 
-void run_print_waits(const json_t *run, bool colours, struct buf *out)
+static void print_reasons(const json_t *rows, bool colours, struct buf *out)
 {
     struct arena arena = {0};
     size_t index;
     json_t *row;
-    json_array_foreach(json_object_get(run, "waits"), index, row)
+    json_array_foreach(rows, index, row)
     {
         uint64_t jobs = json_get_u64(row, "jobs", 0);
         ink_add(out, colours, INK_NOTE, "host");
@@ -53,6 +53,12 @@ void run_print_waits(const json_t *run, bool colours, struct buf *out)
                   jobs == 1 ? "s" : "", text_safe(&arena, json_get_text(row, "reason", "")));
     }
     arena_clear(&arena);
+}
+
+void run_print_waits(const json_t *run, bool colours, struct buf *out)
+{
+    print_reasons(json_object_get(run, "waits"), colours, out);
+    print_reasons(json_object_get(run, "delays"), colours, out);
 }
 
 void run_summary(const json_t *run, struct buf *out)

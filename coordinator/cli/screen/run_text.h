@@ -16,7 +16,8 @@ void run_print_progress(const json_t *run, bool colours, struct buf *out);
 void run_print_branches(const json_t *run, bool colours, struct buf *out);
 /* Both, with what the run waits for between them. */
 void run_print_counts(const json_t *run, bool colours, struct buf *out);
-/* Appends one line for each reason why jobs wait for a host that is not there. */
+/* Appends one line for each reason why jobs wait for a host: one that is not there, and one that
+ * is there and takes none now. */
 void run_print_waits(const json_t *run, bool colours, struct buf *out);
 /* Appends one line for each build or publish that a limit will soon stop. */
 void run_print_stops(const json_t *run, bool colours, struct buf *out);

@@ -10,7 +10,8 @@
 
 const char *const phase_names[] = {"none", "checkout", "build", "check", "publish", NULL};
 const char *const role_names[] = {"none", "viewer", "operator", "admin", "worker", NULL};
-const char *const isolation_names[] = {"unknown", "none", "namespaces", "users", NULL};
+const char *const isolation_names[] = {"unknown", "none",       "namespaces",
+                                       "users",   "users-only", NULL};
 const char *const builder_names[] = {"none", "flox", "nix", "command", NULL};
 const char *const target_kind_names[] = {"none", "flox", "nix-cache", "command", NULL};
 const char *const check_mode_names[] = {"auto", "required", "off", NULL};

@@ -53,8 +53,14 @@ static inline bool role_covers(enum role role, enum role needed)
 
 /* How a host keeps what a recipe runs away from the rest (worker/isolation/isolation.h). UNKNOWN:
  * its worker is older than the word. */
-enum isolation_level { ISOLATION_UNKNOWN, ISOLATION_NONE, ISOLATION_NAMESPACES, ISOLATION_USERS };
-extern const char *const isolation_names[]; /* unknown none namespaces users */
+enum isolation_level {
+    ISOLATION_UNKNOWN,
+    ISOLATION_NONE,
+    ISOLATION_NAMESPACES,
+    ISOLATION_USERS,
+    ISOLATION_USERS_ONLY
+};
+extern const char *const isolation_names[]; /* unknown none namespaces users users-only */
 
 enum builder { BUILDER_NONE, BUILDER_FLOX, BUILDER_NIX, BUILDER_COMMAND };
 extern const char *const builder_names[]; /* none flox nix command */

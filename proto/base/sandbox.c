@@ -11,6 +11,8 @@
 #include "proto/base/sandbox.h"
 #include "proto/base/landlock.h"
 
+#include "proto/base/user_leftovers.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -89,14 +91,20 @@ static int write_text(const char *path, const char *text)
     return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 
+/* Of a set that only who has CAP_SETPCAP may change; a new user namespace begins with all. */
+static void drop_bounding_set(void)
+{
+    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
+        capability++; /* until the last one, or refused */
+}
+
 /* All sets: a change from one ordinary user to another keeps effective and ambient capabilities. */
 static int drop_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[2] = {{0}};
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    for (int capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
-        capability++; /* until the last one, or refused without CAP_SETPCAP; see below */
+    drop_bounding_set(); /* refused to some callers; see below */
     if (syscall(SYS_capset, &header, none) < 0)
         return -1;
     /* Without capabilities and with this, no program file can bring any back. */
@@ -107,6 +115,7 @@ int sandbox_become(const struct sandbox *sandbox, struct err *err)
 {
     if (!sandbox->become)
         return 0;
+    drop_bounding_set(); /* while root */
     if (setgroups(0, NULL) < 0 || setresgid(sandbox->gid, sandbox->gid, sandbox->gid) < 0 ||
         setresuid(sandbox->uid, sandbox->uid, sandbox->uid) < 0)
         return err_set(err, "cannot become user %u: %s", (unsigned)sandbox->uid, strerror(errno));
@@ -629,6 +638,59 @@ static int run_stranger(struct making *making, char *const *argv, char *const *e
     return read_reports(reports[0], init, status, err);
 }
 
+/* ---- without namespaces ---------------------------------------------------------------------- */
+
+static _Noreturn void be_user(struct making *making, char *const *argv, char *const *environment)
+{
+    const struct sandbox *sandbox = making->sandbox;
+    struct err err;
+    char go;
+    if (sandbox->processes_max) /* of a user that nobody else is */
+        limit(RLIMIT_NPROC, sandbox->processes_max);
+    if (sandbox_become(sandbox, &err) < 0)
+        give_up(making, "become", "a build user");
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* after the change of user, which resets it */
+    if (read(making->life, &go, 1) != 1)
+        _exit(2); /* the caller ended before that was set */
+    keep_descriptors(making);
+    become_program(making, argv, environment);
+}
+
+/* The caller stays root, out of reach of the program, and takes its orphans, so that those are
+ * reaped. What is left when somebody kills the caller, its own parent ends, and the next program of
+ * that user removes. */
+static int run_user(struct making *making, char *const *argv, char *const *environment, int *status,
+                    struct err *err)
+{
+    const struct sandbox *sandbox = making->sandbox;
+    struct err after;
+    int reports[2] = {-1, -1}, life[2] = {-1, -1};
+    if (!sandbox->become)
+        return err_set(err, "without namespaces a stranger is another user, and none is named");
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (user_leftovers_end(sandbox->uid, sandbox->gid, err) < 0 ||
+        open_pipes(reports, life, err) < 0)
+        return -1;
+    making->reports = reports[1];
+    making->life = life[0];
+    pid_t program = fork();
+    if (program < 0)
+        return err_set(err, "cannot start the program: %s", strerror(errno));
+    if (program == 0) {
+        close(life[1]);
+        be_user(making, argv, environment);
+    }
+    close(reports[1]);
+    close(life[0]);
+    if (write(life[1], "g", 1) < 0) /* the program is gone; its status tells more */
+        close(life[1]);
+    int result = read_reports(reports[0], program, status, err);
+    if (user_leftovers_end(sandbox->uid, sandbox->gid, &after) < 0)
+        fprintf(stderr, "farm-supervisor: %s\n", after.text);
+    return result;
+}
+
 int sandbox_run(const struct sandbox *sandbox, char *const *argv, char *const *environment,
                 int *status, struct err *err)
 {
@@ -641,7 +703,8 @@ int sandbox_run(const struct sandbox *sandbox, char *const *argv, char *const *e
         return -1;
     block_signals();
     limit(RLIMIT_CORE, 0); /* the caller may end by the program's signal */
-    int result = run_stranger(&making, argv, environment, status, err);
+    int result = sandbox->no_namespaces ? run_user(&making, argv, environment, status, err)
+                                        : run_stranger(&making, argv, environment, status, err);
     free(making.trees);
     return result;
 }

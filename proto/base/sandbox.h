@@ -49,6 +49,10 @@ struct sandbox {
     /* Only the root folder is its own: for a program of ours that serves strangers and must stay
      * away from the farm's files (a nix-daemon). It keeps its user, capabilities and processes. */
     bool trusted;
+    /* Only the user changes: on a host that refuses namespaces. No entry is shown; the program has
+     * the host's folders, processes and IPC objects, and what that user has left there is ended and
+     * removed before it starts and after it ended (user_leftovers.h). Needs `become`. */
+    bool no_namespaces;
     bool become; /* first becomes this user; needs root. Else stays who the caller is */
     uid_t uid;
     gid_t gid;
@@ -71,5 +75,10 @@ int sandbox_check(const struct sandbox *sandbox, struct err *err);
 /* The first part alone, for whoever starts bwrap: becomes the user if `become`, and drops all
  * capabilities. 0, or -1 with err. */
 int sandbox_become(const struct sandbox *sandbox, struct err *err);
+/* Before that, for root: in a mount namespace of this process's own, shows what the list names
+ * below folders that the user cannot enter, and of these nothing else. Our own sandbox opens what
+ * it shows while it is root; bwrap looks for it as the user. Does nothing where the user can enter
+ * all, or stays who the caller is. 0, or -1 with err. */
+int sandbox_open_way(const struct sandbox *sandbox, struct err *err);
 
 #endif

@@ -106,18 +106,23 @@ farm() {
 	timeout --kill-after=5 "${FARM_TIMEOUT_S:-120}" "${inside[@]}" "${as[@]}" "$bin/farm" --home "$FARM_HOME" "$@"
 }
 
-# ordinary: the whole farm belongs to an ordinary user.
-ordinary() {
-	[ "$(id -u)" -eq 0 ] || return 0
-	as=(setpriv --reuid=60990 --regid=60990 --clear-groups)
-	export USER=stranger # nix wants a name
+# pass_through: other users may enter the folders above the test's.
+pass_through() {
 	local folder=$top
-	chown -R 60990:60990 "$top"
 	while [ "$folder" != / ]; do
 		[ "$(stat -c %U "$folder")" != root ] || chmod o+x "$folder"
 		folder=$(dirname "$folder")
 		[ "$folder" != /tmp ] || break
 	done
+}
+
+# ordinary: the whole farm belongs to an ordinary user.
+ordinary() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	as=(setpriv --reuid=60990 --regid=60990 --clear-groups)
+	export USER=stranger # nix wants a name
+	chown -R 60990:60990 "$top"
+	pass_through
 	if ! "${as[@]}" test -x "$bin/farm"; then
 		bin=$top/bin # the build is in a folder of root's own
 		cp -r "$binary_dir/bin" "$bin"

@@ -180,7 +180,7 @@ attack_script() {
 	cat <<-EOT
 		#!/bin/bash
 		where=\$1
-		export a=$(pid_of worker-one) W=$FARM_HOME/workers/one F=$FARM_HOME U=$HOME T=$top
+		export a=$(pid_of worker-one) W=${worker_home:-$FARM_HOME/workers/one} F=$FARM_HOME U=$HOME T=$top
 		export bin=$bin canary=$canary shm=$shm
 	EOT
 	cat <<-'EOT'
@@ -349,7 +349,7 @@ begin() {
 	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
 	farm_up
 	log_thief
-	isolation=$1 worker_up one --slots 2
+	isolation=$1 "${starts:-worker_up}" one --slots 2
 	wait_until 20 workers_online 1
 	attack_script attacks >"$top/attack"
 	chmod 755 "$top/attack"
@@ -365,7 +365,7 @@ begin() {
 }
 
 neighbour_works() {
-	compgen -G "$FARM_HOME/workers/one/attempts/*/box/*/neighbour"
+	compgen -G "${worker_home:-$FARM_HOME/workers/one}/attempts/*/box/*/neighbour"
 }
 
 # names: those of the table.
@@ -379,20 +379,21 @@ scopes() {
 	sys.exit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 6)'
 }
 
-# nothing_got: each attack ran, in the build and in the check, and got nothing.
+# nothing_got [NAME...]: each attack but these ran, in the build and in the check, and got nothing.
 nothing_got() {
 	local name where got=
 	for where in build check; do
 		for name in $(names); do
+			[[ " $* " != *" $name "* ]] || continue
 			if [ "$name" = abstract-socket ] && ! scopes; then continue; fi
 			grep -q "nothing $name, from $where" "$top/said" || got+=" $name"
 		done
 	done
 	[ -z "$got" ] || { echo "not stopped:$got"; false; }
 	# Nothing was left outside the attempts' own folders either.
-	find "$FARM_HOME" -path '*/box' -prune -o -name '*intruder*' -print >"$top/found"
+	find "$FARM_HOME" ${worker_home:+"$worker_home"} -path '*/box' -prune -o -name '*intruder*' -print >"$top/found"
 	[ ! -s "$top/found" ]
-	lacks intruder "$FARM_HOME"/workers/one/clones/*/config
+	lacks intruder "${worker_home:-$FARM_HOME/workers/one}"/clones/*/config
 }
 
 # all_got: without isolation each of them got it.
@@ -420,6 +421,110 @@ all_got() {
 	ordinary
 	begin namespaces
 	nothing_got
+}
+
+# contained: workers start as in a container that forbids namespaces. In a chroot the kernel makes no
+# user namespaces for anybody. Their home is in reach of other users; the farm's and root's are not.
+contained() {
+	[ "$(id -u)" -eq 0 ] || skip "only root has build users"
+	unshare --mount true 2>/dev/null || skip "this machine allows no mount namespaces"
+	starts=worker_in_chroot
+	# A store without a daemon needs namespaces, and nix would make one.
+	export "NIX_STORE_DIR=$top/no-folder/store"
+	echo >"$top/no-folder"
+	chroot=(unshare --mount sh -c 'mount --rbind / "$0" && exec chroot "$0" "$@"' "$top/root")
+	worker_home=$top/worker
+	mkdir "$top/root" "$worker_home"
+	pass_through
+	chmod 700 "$HOME"
+}
+
+worker_in_chroot() {
+	local inside=("${inside[@]}" "${chroot[@]}")
+	worker_up "$@" --worker-home "$worker_home"
+}
+
+# seen_by_all: what everybody may see of a host, and an attempt of itself.
+seen_by_all() {
+	echo command-line-of-the-agent processes-of-the-host shared-memory host-tmp host-var-tmp host-dev-shm \
+		host-accounts host-log host-packages host-run host-boot host-name kernel-log cgroups \
+		build-user-leases own-order
+}
+
+@test "build users without namespaces: no attack gets keys, other attempts, their processes or the agent" {
+	contained
+	begin auto
+	farm_result worker list | jq -e '.workers[0].isolation == "users-only"'
+	run -0 farm worker list
+	says 'recipes run as build users without namespaces'
+	run -0 farm why 2/attack
+	says 'at isolation level users-only'
+	run "${inside[@]}" "${chroot[@]}" "$bin/farm-worker" doctor --home "$worker_home"
+	says 'warn  isolation     recipes run as build users without namespaces (users-only)'
+	says 'loopback and metadata services are closed to recipes'
+	# shellcheck disable=SC2046
+	nothing_got $(seen_by_all)
+}
+
+# What git and nix do with a repository of root's, and with the daemon of the host.
+# bats test_tags=long
+@test "build users without namespaces build by the host's nix-daemon, from a repository that they cannot change" {
+	contained
+	unset NIX_STORE_DIR
+	nix_setup
+	echo 'trusted-users = root' >>"$NIX_CONF_DIR/nix.conf"
+	nix-daemon --daemon >"$top/daemon.log" 2>&1 3>&- &
+	helper=$!
+	wait_until 10 test -S "$NIX_STATE_DIR/daemon-socket/socket"
+	canary=none
+	repository_make
+	cat >"$top/tried.nix" <<-'EOT'
+		{ }: builtins.trace "evaluation reads ${builtins.readFile "${builtins.fetchGit ../..}/file"}" (derivation {
+		  name = "tried"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo >$out" ];
+		})
+	EOT
+	cat >"$top/test-build.sh" <<-'EOT'
+		#!/bin/sh
+		set -e
+		git status --short
+		echo "describes $(git describe --always --dirty)"
+		git clone --quiet . "$TMPDIR/clone"
+		echo "clones $(cat "$TMPDIR/clone/file")"
+		! mv .git elsewhere && ! touch .git/intruder && test -e result-tried && rm result-tried
+		echo "adds $(nix-store --add file)"
+	EOT
+	in_repository "rm .flox/pkgs/*.nix; echo good >file; cp $top/tried.nix .flox/pkgs; cp $top/test-build.sh .; chmod +x test-build.sh"
+	farm_make "$url"
+	nix_project
+	farm_up
+	isolation=auto worker_in_chroot one --slots 1
+	wait_until 20 workers_online 1
+	[ "$(farm_result worker list | jq -r '.workers[0].isolation')" = users-only ]
+	farm rebuild tried || { farm logs tried; false; }
+	farm logs tried >"$top/said"
+	grep 'evaluation reads good' "$top/said"
+	grep -x "describes $("${as[@]}" git -C "$repository" rev-parse --short HEAD)" "$top/said"
+	grep -x 'clones good' "$top/said"
+	grep 'adds /.*-file$' "$top/said"
+}
+
+# bats test_tags=long
+@test "light jobs of build users without namespaces: nothing is left or running after its job" {
+	contained
+	light_begin users-only
+	farm rebuild package=reads
+	farm logs reads >"$top/said"
+	lacks -e '\.key$' -e netrc -e environment "$top/said"
+	farm rebuild package=leaves
+	farm logs leaves | grep -x 'left keyring'
+	farm rebuild package=finds
+	farm logs finds >"$top/said"
+	# Queues can be found only where their file system is mounted.
+	[ ! -e /dev/mqueue ] || lacks '^got posix' "$top/said"
+	lacks '^got [^p]' "$top/said"
+	grep -x 'nothing keyring' "$top/said"
+	farm rebuild package=daemon
+	run ! sleeps
 }
 
 # plants LEVEL: the build leaves links in all places that it can write and that the sandbox of its check
@@ -648,7 +753,7 @@ light_begin() {
 	farm_project "$(light_command)" 'checkout: false' "system: $here-linux"
 	[ ${#as[@]} -eq 0 ] || chown -R 60990:60990 "$top"
 	farm_up
-	isolation=$1 worker_up one --slots 2
+	isolation=$1 "${starts:-worker_up}" one --slots 2
 	wait_until 20 workers_online 1
 }
 

@@ -91,10 +91,13 @@ static void what_an_attempt_runs_is_not_the_hosts(void **state)
          "process 31 nix-daemon 1 101 \"$v2\"; put proc/31/environ 'FARM_ATTEMPT=/x\\0A=1\\0'\n"
          "process 33 nix-daemon 1 103 \"$v2\"; : >proc/33/environ\n" /* it ends */
          "process 32 nix-daemon 1 102 \"$v2\"; put proc/32/status "
-         "'Name:\\tx\\nNSpid:\\t32\\t2\\nA:\\t1\\n'");
+         "'Name:\\tx\\nNSpid:\\t32\\t2\\nA:\\t1\\n'\n"
+         "process 34 nix-daemon 1 104 \"$v2\"; put proc/34/status "
+         "'NSpid:\\t34\\nCapBnd:\\t0000000000000000\\nA:\\t1\\n'");
     assert_int_equal(look(place).pid, 0);
     host(place, "process 40 nix-daemon 1 300 \"$v2\"; put proc/40/environ 'NOT_FARM_ATTEMPT=1\\0'\n"
-                "put proc/40/status 'Name:\\tx\\nNSpid:\\t40\\nA:\\t1\\n'");
+                "put proc/40/status "
+                "'Name:\\tx\\nNSpid:\\t40\\nCapBnd:\\t000001ffffffffff\\nA:\\t1\\n'");
     assert_int_equal(look(place).pid, 40);
 }
 

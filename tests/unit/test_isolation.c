@@ -230,7 +230,9 @@ static void test_record_that_is_wrong(void **state)
                                         "level unknown\n",
                                         "level \n",
                                         "lev",
-                                        "level namespaces\nuser 60706\nusers 4\n"};
+                                        "level namespaces\nuser 60706\nusers 4\n",
+                                        "level users-only\n",
+                                        "level users-only\nuser 0\nusers 4\n"};
     const char *folder = attempt(place);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct isolation isolation;
@@ -245,6 +247,141 @@ static void test_record_that_is_wrong(void **state)
     struct err err = {""};
     assert_int_equal(isolation_read(place->path, folder, &isolation, &place->arena, &err), -1);
     assert_non_null(strstr(err.text, "isolation"));
+}
+
+/* ---- build users without namespaces ------------------------------------------------------- */
+
+enum { USER = 59904 };
+
+static void expect_mode(struct place *place, const char *name, uid_t user, gid_t group, mode_t mode)
+{
+    struct stat about;
+    const char *path = home_path(place, name);
+    if (lstat(path, &about) < 0 || about.st_uid != user || about.st_gid != group ||
+        (about.st_mode & 07777) != mode)
+        fail_msg("%s is of %u:%u with mode %o", path, about.st_uid, about.st_gid,
+                 about.st_mode & 07777);
+}
+
+/* Modes alone keep an attempt's folder from other build users, and its repository from its own. */
+static void test_modes_without_namespaces(void **state)
+{
+    struct place *place = *state;
+    struct err err = {""};
+    struct isolation isolation;
+    if (geteuid() != 0)
+        skip();
+    const char *folder = attempt(place);
+    const struct isolation_host host = {
+        .level = ISOLATION_USERS_ONLY,
+        .why_not = "",
+        .home = place->path,
+        .supervisor = "farm-supervisor",
+        .bwrap = "",
+        .users = {.first = USER, .count = 4, .run = home_path(place, "run")}};
+    assert_int_equal(isolation_assign(&host, folder, &err), 0);
+    assert_int_equal(isolation_read(place->path, folder, &isolation, &place->arena, &err), 0);
+    assert_int_equal(isolation.level, ISOLATION_USERS_ONLY);
+    assert_int_equal(isolation.user, USER);
+    assert_int_equal(isolation_make_temporary(&isolation, folder, &err), 0);
+    assert_int_equal(
+        io_make_folders(home_path(place, "attempts/1.2/box/checkout/.git/objects"), 0755, &err), 0);
+    place_write(place, "attempts/1.2/box/checkout/file", "");
+    place_write(place, "attempts/1.2/box/checkout/.git/HEAD", "");
+    assert_int_equal(isolation_give(&isolation, folder, "box/checkout", &err), 0);
+    expect_mode(place, "attempts/1.2", 0, USER, 0710);
+    expect_mode(place, "attempts/1.2/box", 0, USER, 01770);
+    expect_mode(place, "attempts/1.2/box/home", USER, USER, 0700);
+    expect_mode(place, "attempts/1.2/box/home/.gitconfig", USER, USER, 0644);
+    expect_mode(place, "attempts/1.2/tmp", USER, USER, 0700);
+    expect_mode(place, "attempts/1.2/box/checkout", 0, USER, 01770);
+    expect_mode(place, "attempts/1.2/box/checkout/file", USER, USER, 0644);
+    expect_mode(place, "attempts/1.2/box/checkout/.git", 0, 0, 0755);
+    expect_mode(place, "attempts/1.2/box/checkout/.git/HEAD", 0, 0, 0644);
+    assert_int_equal(isolation_check_home(&isolation, folder, &err), 0);
+}
+
+static void test_words_without_namespaces(void **state)
+{
+    struct place *place = *state;
+    struct texts argv = {.arena = &place->arena}, environment = {.arena = &place->arena};
+    const char *folder = attempt(place);
+    const struct isolation isolation = {.level = ISOLATION_USERS_ONLY,
+                                        .supervisor = "farm-supervisor",
+                                        .bwrap = "",
+                                        .etc = home_path(place, "sandbox"),
+                                        .user = USER,
+                                        .users = 4};
+    const struct isolation_view view = {.folder = folder, .socket_folder = ""};
+    isolation_words(&isolation, &view, &argv);
+    const char *all = "";
+    for (size_t i = 0; i < argv.count; i++)
+        all = arena_print(&place->arena, "%s %s", all, argv.items[i]);
+    assert_string_equal(all, arena_print(&place->arena,
+                                         " farm-supervisor sandbox --uid 59904 --gid 59904 "
+                                         "--status %s/sandbox --no-namespaces -- --chdir %s/box --",
+                                         folder, folder));
+    isolation_environment(&isolation, &view, &environment);
+    assert_string_equal(value_of(&environment, "TMPDIR"),
+                        arena_print(&place->arena, "%s/tmp", folder));
+    assert_string_equal(value_of(&environment, "USER"), "build-59904");
+    assert_string_equal(value_of(&environment, "NIX_CONF_DIR"), home_path(place, "sandbox/nix"));
+}
+
+/* A supervisor that can do no more than change the user, as in a container. `works` is what worked
+ * here before; NULL: nothing did. */
+static struct isolation_host look_in_container(struct place *place, const char *choice,
+                                               const char *works)
+{
+    static const char script[] = "#!/bin/sh\n"
+                                 "for word; do [ $word != --no-namespaces ] || exit 0; done\n"
+                                 "echo no namespaces here\nexit 71\n";
+    const char *home = home_path(place, "home"), *program = home_path(place, "supervisor");
+    struct isolation_host host;
+    place_write(place, "supervisor", script);
+    assert_int_equal(chmod(program, 0755) | chmod(place->path, 0711), 0);
+    assert_int_equal(io_remove_tree(home, NULL), 0);
+    assert_int_equal(io_make_folders(home_path(place, "home/sandbox"), 0755, NULL), 0);
+    if (works)
+        place_write(place, "home/sandbox/works", works);
+    isolation_look(choice, "59908:4", home, program, &host, &place->arena);
+    return host;
+}
+
+/* Chosen by itself only where no higher level ever worked. */
+static void test_choice_without_namespaces(void **state)
+{
+    struct place *place = *state;
+    static const struct {
+        const char *choice, *works;
+        enum isolation_level level;
+        bool fails;
+    } rows[] = {{"auto", NULL, ISOLATION_USERS_ONLY, false},
+                {"", NULL, ISOLATION_USERS_ONLY, false},
+                {"auto", "users-only", ISOLATION_USERS_ONLY, false},
+                {"auto", "", ISOLATION_NONE, true},
+                {"users-only", "", ISOLATION_USERS_ONLY, false},
+                {"users", NULL, ISOLATION_NONE, true},
+                {"users", "users-only", ISOLATION_NONE, true},
+                {"none", "users-only", ISOLATION_NONE, false}};
+    if (geteuid() != 0)
+        skip();
+    setenv("NIX_STORE_DIR", "/nowhere", 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct isolation_host host = look_in_container(place, rows[i].choice, rows[i].works);
+        if (host.level != rows[i].level || host.fails != rows[i].fails)
+            fail_msg("row %zu: %s: %s", i, isolation_names[host.level], host.why_not);
+        if (host.level == ISOLATION_USERS_ONLY)
+            assert_non_null(strstr(host.why_not, "build users without namespaces"));
+    }
+    /* The sandbox of the level must find its folder. */
+    assert_int_equal(chmod(place->path, 0700), 0);
+    struct isolation_host host;
+    isolation_look("users-only", "59908:4", home_path(place, "home"),
+                   home_path(place, "supervisor"), &host, &place->arena);
+    assert_true(host.fails);
+    assert_non_null(strstr(host.why_not, "build users cannot enter"));
+    unsetenv("NIX_STORE_DIR");
 }
 
 static void test_failed_sandbox(void **state)
@@ -271,6 +408,9 @@ int main(void)
         TEST(test_record),
         TEST(test_home_that_cannot_be_written),
         TEST(test_record_that_is_wrong),
+        TEST(test_modes_without_namespaces),
+        TEST(test_words_without_namespaces),
+        TEST(test_choice_without_namespaces),
         TEST(test_failed_sandbox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,6 +258,9 @@ static void test_cloud_and_publishing(void **state)
         {ISOLATION_NAMESPACES, "Azure", false, false, "", true}, /* enrolled before levels */
         {ISOLATION_USERS, "Azure", false, false, "users", false},
         {ISOLATION_USERS, "Azure", true, false, "users", true},
+        {ISOLATION_USERS_ONLY, "", true, false, "auto", false},
+        {ISOLATION_USERS_ONLY, "", true, true, "auto", true},
+        {ISOLATION_USERS_ONLY, "", true, false, "", true}, /* enrolled before levels */
         {ISOLATION_NONE, "", false, false, "none", false}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct worker_options options = {
@@ -295,13 +298,21 @@ static void test_host_says_what_is_open(void **state)
     assert_non_null(strstr(host.why_not, "recipes reach the ports of this host"));
     assert_int_equal(io_make_folders(home_path(place, "sandbox"), 0755, &err), 0);
     host.why_not = "";
+    isolation_close_network(&host, sysfs, true, &place->arena); /* what the doctor asks */
+    assert_true(host.network_closed && host.network_waits);
+    assert_false(network_is_closed(&users));
     isolation_close_network(&host, sysfs, false, &place->arena);
-    assert_true(host.network_closed);
+    assert_true(host.network_closed && !host.network_waits);
+    assert_true(network_is_closed(&users));
+    isolation_close_network(&host, sysfs, true, &place->arena);
+    assert_true(host.network_closed && !host.network_waits);
     assert_string_equal(host.why_not, "");
     assert_false(isolation_reaches_cloud(&host));
     listen_at("127.0.0.1", PORT);
     run((const char *const[]){"nft", "flush", "ruleset", NULL});
     expect(BUILD_USER, "127.0.0.1", PORT, 0);
+    isolation_close_network(&host, sysfs, true, &place->arena);
+    assert_true(host.network_waits);
     isolation_keep_closed(&host);
     expect(BUILD_USER, "127.0.0.1", PORT, ECONNREFUSED);
 }

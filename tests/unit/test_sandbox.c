@@ -2,6 +2,7 @@
 /* The sandbox as a program, `farm-supervisor sandbox`: our own and, where it is installed, bwrap
  * with the same words. As root the command runs as a build user, else as who runs the tests. */
 #include "proto/base/io.h"
+#include "proto/base/user_leftovers.h"
 #include "tests/unit/folders.h"
 
 #include <errno.h>
@@ -53,6 +54,17 @@ static struct run begin(struct place *place, bool by_bwrap)
     if (by_bwrap)
         add_list(&run, (const char *const[]){"--by", bwrap, NULL});
     add_list(&run, programs);
+    return run;
+}
+
+/* Without namespaces; as root only. */
+static struct run begin_as_user(struct place *place, const char *folder)
+{
+    struct run run = {.place = place};
+    const char *id = arena_print(&place->arena, "%d", USER);
+    add_list(&run, (const char *const[]){supervisor, "sandbox", "--status",
+                                         home_path(place, "status"), "--uid", id, "--gid", id,
+                                         "--no-namespaces", "--", "--chdir", folder, NULL});
     return run;
 }
 
@@ -176,6 +188,35 @@ static void test_writable_link_is_refused(void **state)
         add_list(&below, (const char *const[]){"--bind", secret, "/tmp", NULL});
         assert_int_equal(shell(&below, "echo shown", &said), 0);
     }
+}
+
+/* A worker of root may keep its home where only root comes. */
+static void test_folders_that_the_user_cannot_enter(void **state)
+{
+    struct place *place = *state;
+    const char *inner = home_path(place, "home/attempt"), *box = home_path(place, "home/attempt/b"),
+               *file = home_path(place, "home/file"), *said;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(io_make_folders(box, 0755, NULL), 0);
+    assert_int_equal(chown(box, USER, USER) | chmod(inner, 0700) | chmod(place->path, 0700), 0);
+    place_write(place, "home/file", "shown\n");
+    place_write(place, "home/key", "secret");
+    for (int by = 0; by < makers(); by++) {
+        struct run run = begin(place, by);
+        const char *script =
+            arena_print(&place->arena, "cd %s && echo made >here && cat %s && find %s %s ! -type d",
+                        box, file, box, home_path(place, "home"));
+        add_list(&run,
+                 (const char *const[]){"--bind", box, box, "--ro-bind", file, file, "--ro-bind-try",
+                                       home_path(place, "home/absent"), "/absent", NULL});
+        int code = shell(&run, script, &said);
+        const char *wanted = arena_print(&place->arena, "shown\n%s/here\n", box);
+        if (code != 0 || strncmp(said, wanted, strlen(wanted)) != 0 || strstr(said, "key"))
+            fail_msg("maker %d ended with %d and printed\n%s", by, code, said);
+        assert_int_equal(unlink(home_path(place, "home/attempt/b/here")), 0);
+    }
+    assert_int_equal(access(home_path(place, "home/key"), F_OK), 0);
 }
 
 /* What an earlier phase left where the list wants a folder, as below a /tmp of the attempt. */
@@ -452,6 +493,79 @@ static void test_term_reaches_the_command(void **state)
     close(output);
 }
 
+/* ---- without namespaces ------------------------------------------------------------------ */
+
+static void expect_as_user(struct place *place, const char *script, int status, const char *output)
+{
+    const char *said;
+    struct run run = begin_as_user(place, "/tmp");
+    int code = shell(&run, script, &said);
+    if (code != status || strcmp(said, output) != 0)
+        fail_msg("%s\nended with %d and printed\n%s\nnot\n%s", script, code, said, output);
+    assert_true(status_says_ended(place));
+}
+
+static void test_only_the_user_changes(void **state)
+{
+    struct place *place = *state;
+    const char *id = arena_print(&place->arena, "%d", USER);
+    if (geteuid() != 0)
+        skip();
+    expect_as_user(place, "id -u; id -g; id -G; pwd", 0,
+                   arena_print(&place->arena, "%s\n%s\n%s\n/tmp\n", id, id, id));
+    expect_as_user(place, "grep -cE '^Cap.*:.0+$' /proc/self/status; ls /proc/self/fd | wc -l", 0,
+                   "5\n4\n"); /* the fourth is ls's own */
+    expect_as_user(place,
+                   "grep -o '^NoNewPrivs.*1' /proc/self/status | wc -l; ulimit -c; ulimit -p", 0,
+                   "1\n0\n4096\n");
+    /* Neither the caller, who is root, nor its environment is in reach. */
+    expect_as_user(place, "kill -0 $PPID 2>&- || echo no; cat /proc/$PPID/environ 2>&- || echo no",
+                   0, "no\nno\n");
+    expect_as_user(place, "exit 7", 7, "");
+    expect_as_user(place, "kill -KILL $$", 128 + SIGKILL, "");
+}
+
+/* Nothing that the user left is there for its next program, nor after the last one. */
+static void test_leftovers_of_a_user(void **state)
+{
+    struct place *place = *state;
+    static const char leave[] =
+        "cd /tmp && mkdir -p left-%d/below && chmod 0 left-%d/below &&\n"
+        "echo >/var/tmp/left-%d && ipcmk -M 64 -S 1 -Q >&- &&\n"
+        "{ setsid sleep 4000 & } && { (setsid sleep 4000 &) & } && echo left";
+    if (geteuid() != 0)
+        skip();
+    expect_as_user(place, arena_print(&place->arena, leave, USER, USER, USER), 0, "left\n");
+    struct run run = begin_as_user(place, "/");
+    const char *said;
+    assert_int_equal(shell(&run,
+                           "ls -d /tmp/left-* /var/tmp/left-*; ipcs | grep -w $(id -u); "
+                           "ps -o pid= -u $(id -u) | wc -l",
+                           &said),
+                     0);
+    assert_null(strstr(said, "/tmp/left-5990"));
+    assert_null(strstr(said, "59900"));
+    assert_int_equal(user_processes(USER), 0);
+}
+
+static void test_what_cannot_start_without_namespaces(void **state)
+{
+    struct place *place = *state;
+    struct run run = {.place = place};
+    const char *said;
+    if (geteuid() != 0)
+        skip();
+    run = begin_as_user(place, "/nowhere");
+    assert_int_equal(shell(&run, "true", &said), 127); /* the command's failure */
+    assert_true(status_says_ended(place));
+    run = begin_as_user(place, "/");
+    assert_int_equal(finish(&run, (const char *const[]){"no-such-program", NULL}, &said), 71);
+    assert_string_equal(place_read(place, "status"), "");
+    run = (struct run){.place = place};
+    add_list(&run, (const char *const[]){supervisor, "sandbox", "--no-namespaces", "--", NULL});
+    assert_int_equal(shell(&run, "true", &said), 71); /* as root */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
@@ -460,6 +574,7 @@ int main(void)
         TEST(test_read_only_is_read_only),
         TEST(test_written_is_kept_and_links_are_not_followed),
         TEST(test_writable_link_is_refused),
+        TEST(test_folders_that_the_user_cannot_enter),
         TEST(test_stranger_in_the_way),
         TEST(test_no_capability),
         TEST(test_user_without_groups),
@@ -475,6 +590,9 @@ int main(void)
         TEST(test_command_that_cannot_run),
         TEST(test_dies_with_its_caller),
         TEST(test_term_reaches_the_command),
+        TEST(test_only_the_user_changes),
+        TEST(test_leftovers_of_a_user),
+        TEST(test_what_cannot_start_without_namespaces),
     };
     prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
     return cmocka_run_group_tests(tests, NULL, NULL);

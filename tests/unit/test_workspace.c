@@ -517,6 +517,25 @@ static void a_repository_is_parted_from_what_a_recipe_writes(void **state)
     sweep_until_gone(place, "home/attempts/1.1/git");
 }
 
+/* By links, for a recipe that sees no clone. */
+static void a_repository_gets_objects_of_its_own(void **state)
+{
+    struct place *place = *state;
+    struct err err = {""};
+    make_origin(place);
+    struct workspace_wish wish = wish_for(place, "main", tip(place, "main"), 1);
+    prepare(place, &wish);
+    assert_int_equal(workspace_fill(&wish, &err), 0);
+    assert_string_not_equal(
+        shell(place, "find home/attempts/1.1/box/checkout/.git/objects -type f -links +1"), "");
+    shell(place, "mv home/clones home/elsewhere");
+    const char *path = home_path(place, "home/attempts/1.1/box/checkout");
+    assert_string_equal(git_says(place, path, "rev-parse HEAD"), wish.commit);
+    assert_string_equal(git_says(place, path, "diff-index HEAD"), "");
+    assert_string_equal(git_says(place, path, "fsck --full --no-dangling"), "");
+    assert_int_equal(workspace_fill(&wish, &err), -1);
+}
+
 static void the_trash_gives_up_the_commit(void **state)
 {
     struct place *place = *state;
@@ -580,6 +599,7 @@ int main(void)
         TEST(names_that_leave_the_home_are_refused),
         TEST(flox_gets_no_commit_whose_names_it_would_run),
         TEST(a_repository_goes_with_the_result),
+        TEST(a_repository_gets_objects_of_its_own),
         TEST(the_trash_gives_up_the_commit),
         TEST(what_an_older_version_uses_is_kept),
     };

@@ -14,6 +14,7 @@
 #include "worker/builders/tools.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,15 @@ static int derivation_realise(const struct phase_context *context, struct produc
     return code == 0 ? follow_roots(context, product->paths, product->paths_count, err) : code;
 }
 
+/* Without namespaces the checkout is root's, and its user removes only what is its own. */
+static int give_link(const struct phase_context *context, int folder, const char *link)
+{
+    const struct isolation *isolation = context->isolation;
+    if (!isolation || isolation->level != ISOLATION_USERS_ONLY)
+        return 0;
+    return fchownat(folder, link, isolation->user, isolation->user, AT_SYMLINK_NOFOLLOW);
+}
+
 /* Makes the same link as `flox build`, for the branch's own test-build.sh. */
 static int link_result(const struct phase_context *context, const struct product *product,
                        struct err *err)
@@ -124,6 +134,8 @@ static int link_result(const struct phase_context *context, const struct product
         return -1;
     unlinkat(folder, link, 0);
     int result = symlinkat(product->paths[0], folder, link);
+    if (result == 0)
+        result = give_link(context, folder, link);
     if (result < 0)
         err_set(err, "cannot make %s/%s: %s", context->worktree, link, strerror(errno));
     close(folder);

@@ -208,9 +208,12 @@ static int make_empty(const char *home, const char *folder, struct err *err)
                                     : err_set(err, "cannot make %s: %s", folder, strerror(errno));
 }
 
+/* No recipe has to read what a publication has. */
 static int folder_fill(const char *folder, const struct order *order, const struct buf *packed,
                        struct err *err)
 {
+    if (order->is_publication && chmod(folder, 0700) < 0)
+        return err_set(err, "cannot change the mode of %s: %s", folder, strerror(errno));
     if (write_new(folder, "order", packed->data, packed->size, err) < 0)
         return -1;
     if (order->bundle.size)

@@ -13,6 +13,7 @@
 #include "worker/disk/folder.h"
 #include "worker/disk/git_tool.h"
 #include "worker/disk/home.h"
+#include "worker/process/tool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -458,6 +459,29 @@ int workspace_part(const char *folder, struct err *err)
                      : 0;
     arena_clear(&arena);
     return result;
+}
+
+/* Under the clone's lock nobody packs its objects meanwhile. */
+int workspace_fill(const struct workspace_wish *wish, struct err *err)
+{
+    struct arena arena = {0};
+    int lock = lock_clone(wish->home, wish->project, &arena, err);
+    const char *objects =
+        arena_print(&arena, "%s/.git/objects",
+                    folder_path(wish->home, wish->token, WORKSPACE_CHECKOUT, &arena));
+    const char *alternates = arena_print(&arena, "%s/info/alternates", objects);
+    const char *from =
+        arena_print(&arena, "%s/objects/.", workspace_clone(wish->home, wish->project, &arena));
+    const char *argv[] = {"cp", "-a", "-l", from, objects, NULL};
+    int code = lock < 0 ? -1 : tool_run(&(struct tool){.argv = argv}, err);
+    if (code > 0)
+        code = err_set(err, "cannot link the objects of %s: cp exited with status %d", from, code);
+    if (code == 0 && unlink(alternates) < 0 && errno != ENOENT)
+        code = err_set(err, "cannot remove %s: %s", alternates, strerror(errno));
+    if (lock >= 0)
+        close(lock);
+    arena_clear(&arena);
+    return code;
 }
 
 /* ---- freeing disk space ---------------------------------------------------------------------- */

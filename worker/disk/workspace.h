@@ -50,6 +50,9 @@ int workspace_prepare(const struct workspace_wish *wish, struct arena *arena, ch
 /* Moves the repository of an attempt out of what its recipe can write, FOLDER/box/checkout/.git to
  * FOLDER/git, and leaves an empty folder, on which a sandbox mounts it. */
 int workspace_part(const char *folder, struct err *err);
+/* Gives the attempt's repository objects of its own, by hard links: its recipe then needs nothing
+ * of the clone, which strangers cannot enter. They stay the worker's, and read-only. */
+int workspace_fill(const struct workspace_wish *wish, struct err *err);
 /* The clone of a project. */
 char *workspace_clone(const char *home, const char *project, struct arena *arena);
 /* Gives up the objects that an attempt of the project holds in the clone. The attempt is forgotten:

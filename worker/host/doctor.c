@@ -90,11 +90,35 @@ static void check_kernel(struct examination *exam)
 
 /* ---- isolation ----------------------------------------------------------------------------- */
 
+/* The sentence on what the level does not cover is that of docs/security.md. */
+static void check_users_only(struct examination *exam)
+{
+    const char *fix =
+        "let the worker make user namespaces (of a container: its seccomp and AppArmor "
+        "profiles), or run it outside of the container";
+    bool publishes = exam->options->may_publish && !exam->options->trust_recipes;
+    check_report(
+        exam, "isolation", WARN,
+        "recipes run as build users without namespaces (users-only): the farm's keys and other "
+        "attempts are closed to them; files that everybody may read, the list of processes and "
+        "what "
+        "they leave in deep folders of others are not",
+        publishes
+            ? arena_print(exam->arena,
+                          "%s; or set `trust-recipes yes` in worker.conf to publish all the same",
+                          fix)
+            : fix);
+}
+
 static void check_isolation(struct examination *exam)
 {
     const struct isolation_host *host = &exam->isolation;
     const char *level = isolation_names[host->level];
     bool publishes = exam->options->may_publish;
+    if (host->level == ISOLATION_USERS_ONLY) {
+        check_users_only(exam);
+        return;
+    }
     if (host->level != ISOLATION_NONE) {
         check_report(exam, "isolation", FINE,
                      arena_print(exam->arena, "recipes are isolated: %s%s%s", level,
@@ -116,7 +140,7 @@ static void check_isolation(struct examination *exam)
 static const char *mend_network(struct examination *exam)
 {
     const struct isolation_host *host = &exam->isolation;
-    const char *mend = host->level != ISOLATION_USERS
+    const char *mend = !isolation_has_users(host->level)
                            ? "run the worker as root, with nftables installed"
                            : "install nftables (Debian: apt-get install nftables), or allow the "
                              "worker to use it (CAP_NET_ADMIN)";
@@ -136,6 +160,15 @@ static void check_network(struct examination *exam)
                                     : "abstract sockets are reachable (Linux 6.12 closes them)";
     if (host->level == ISOLATION_NONE)
         return;
+    if (host->network_waits) {
+        check_report(exam, "network", WARN,
+                     arena_print(exam->arena,
+                                 "loopback and metadata services are not closed to recipes yet: "
+                                 "the worker makes its table of nftables when it starts; %s",
+                                 rest),
+                     "start the worker; one that runs makes it within ten minutes, or on SIGHUP");
+        return;
+    }
     if (host->network_closed) {
         check_report(exam, "network", FINE,
                      arena_print(exam->arena,
@@ -314,7 +347,7 @@ static void check_escapes(struct examination *exam)
 /* As whom recipes run. */
 static uid_t recipe_user(const struct isolation_host *host)
 {
-    return host->level == ISOLATION_USERS ? host->users.first : geteuid();
+    return isolation_has_users(host->level) ? host->users.first : geteuid();
 }
 
 /* Whether a group of trusted-users is one of the user's, as nix looks: its own group, or the

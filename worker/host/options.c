@@ -68,7 +68,8 @@ static const struct setting settings[] = {
     {"no-publish", NULL, "Do not publish from this host (the default)", SETTING_FLAG,
      AT(no_publish), 0, OPTIONS_ENROL | OPTIONS_JOIN},
     {"isolation", "LEVEL",
-     "Keep recipes away from this host: auto, users, namespaces or none (default auto: the highest "
+     "Keep recipes away from this host: auto, users, users-only, namespaces or none (default auto: "
+     "the highest "
      "that works)",
      SETTING_TEXT, AT(isolation), 0, LIMITS},
     {"build-users", "FIRST:COUNT",
@@ -433,7 +434,8 @@ int options_read(int argc, char **argv, int command, struct worker_options *opti
 static bool may_publish_at(const struct worker_options *options,
                            const struct isolation_host *isolation)
 {
-    bool is_isolated = isolation->level != ISOLATION_NONE && !isolation_reaches_cloud(isolation);
+    bool is_isolated =
+        isolation_hides_host(isolation->level) && !isolation_reaches_cloud(isolation);
     return options->may_publish && (is_isolated || options->trust_recipes || !*options->isolation);
 }
 

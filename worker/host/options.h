@@ -39,8 +39,8 @@ struct worker_options {
     uint64_t slots, heavy;   /* 0: by probing */
     uint64_t memory_bytes;   /* 0: by probing */
     bool may_publish;
-    bool no_publish;       /* enrol, join: revokes may_publish */
-    const char *isolation; /* auto, users, namespaces, none; "": the host's worker.conf is older */
+    bool no_publish;         /* enrol, join: revokes may_publish */
+    const char *isolation;   /* a level, or auto; "": the host's worker.conf is older */
     const char *build_users; /* FIRST:COUNT; "": the default */
     bool trust_recipes;      /* publish although recipes are not isolated */
     bool trust_nix;          /* publish although its nix has known escapes */

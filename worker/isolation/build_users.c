@@ -3,6 +3,7 @@
 #include "worker/isolation/build_users.h"
 
 #include "proto/base/io.h"
+#include "proto/base/user_leftovers.h"
 #include "proto/limits.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -104,19 +104,10 @@ int build_users_parse(const char *text, struct build_users *out, struct err *err
 
 /* ---- processes ------------------------------------------------------------------------------- */
 
-/* Whether a process has this real user: the kernel's answer to getpriority(2), for the price of a
- * call. Reading /proc/PID/status costs 20 us for each process, and a host with many cores has
- * thousands. */
-static bool is_real_user(uid_t user)
-{
-    errno = 0;
-    return getpriority(PRIO_USER, user) != -1 || errno != ESRCH;
-}
-
 bool build_users_run(uid_t first)
 {
     for (uid_t user = first; user < first + BUILD_USERS_BLOCK; user++)
-        if (is_real_user(user))
+        if (user_processes(user))
             return true;
     return false;
 }

@@ -38,8 +38,8 @@ int build_users_parse(const char *text, struct build_users *out, struct err *err
  * again for the same folder. */
 int build_users_lease(const struct build_users *users, const char *folder, uid_t *first,
                       struct err *err);
-/* Whether a process has one of the block's users as its real user. What a recipe runs keeps that:
- * it has no capabilities, and no program's file gives it any. */
+/* Whether a process has one of the block's users as its real user, and has not ended. What a
+ * recipe runs keeps that: it has no capabilities, and no program's file gives it any. */
 bool build_users_run(uid_t first);
 
 #endif

@@ -65,31 +65,78 @@ int isolation_read(const char *home, const char *folder, struct isolation *out, 
     out->etc = arena_print(arena, "%s/sandbox", home);
     buf_release(&text);
     bool good = out->level != ISOLATION_UNKNOWN &&
-                (out->level == ISOLATION_USERS) == (out->user != 0 && out->users != 0);
+                isolation_has_users(out->level) == (out->user != 0 && out->users != 0);
     return !good ? err_set(err, "%s/isolation cannot be read", folder) : 0;
 }
 
 /* ---- the box --------------------------------------------------------------------------------- */
 
-static int make_owned(const char *path, uid_t user, struct err *err)
+/* Modes of an attempt's folders. Without namespaces they alone keep other build users out, and a
+ * folder that stays root's is one in which a build user moves and removes only what is its own. */
+enum { MODE_SHOWN = 0755, MODE_OWN = 0700, MODE_PASSED = 0710, MODE_SHARED = 01770 };
+
+static int set_mode(const char *path, mode_t mode, struct err *err)
 {
-    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+    return chmod(path, mode) < 0
+               ? err_set(err, "cannot change the mode of %s: %s", path, strerror(errno))
+               : 0;
+}
+
+static int make_owned(const char *path, const struct isolation *isolation, struct err *err)
+{
+    uid_t user = isolation->user;
+    if (mkdir(path, MODE_SHOWN) < 0 && errno != EEXIST)
         return err_set(err, "cannot make %s: %s", path, strerror(errno));
+    if (isolation->level == ISOLATION_USERS_ONLY && set_mode(path, MODE_OWN, err) < 0)
+        return -1;
     if (user && lchown(path, user, user) < 0)
         return err_set(err, "cannot give %s to user %u: %s", path, (unsigned)user, strerror(errno));
     return 0;
 }
 
-static int make_box(const char *folder, uid_t user, struct err *err)
+/* The user's group may use a folder of root's. */
+static int share(const char *path, uid_t user, mode_t mode, struct err *err)
+{
+    if (lchown(path, 0, user) < 0)
+        return err_set(err, "cannot give %s to group %u: %s", path, (unsigned)user,
+                       strerror(errno));
+    return set_mode(path, mode, err);
+}
+
+/* Git refuses repositories of another user, and this one is root's. */
+static int trust_repository(const char *folder, uid_t user, struct err *err)
+{
+    static const char settings[] = "[safe]\n\tdirectory = *\n";
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/box/home/.gitconfig", folder);
+    if (io_write_file(path, settings, sizeof settings - 1, 0644, false, err) < 0)
+        return -1;
+    return lchown(path, user, user) < 0 ? err_set(err, "cannot give %s to user %u: %s", path,
+                                                  (unsigned)user, strerror(errno))
+                                        : 0;
+}
+
+/* Other build users get no further than to the folder of all attempts, and cannot list that. */
+static int close_folder(const char *folder, uid_t user, struct err *err)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/box", folder);
+    if (share(folder, user, MODE_PASSED, err) < 0 || share(path, user, MODE_SHARED, err) < 0)
+        return -1;
+    return trust_repository(folder, user, err);
+}
+
+static int make_box(const char *folder, const struct isolation *isolation, struct err *err)
 {
     static const char *const names[] = {"box", "box/home", "box/scratch", "box/roots", NULL};
     char path[PATH_MAX];
     for (size_t i = 0; names[i]; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        if (make_owned(path, user, err) < 0)
+        if (make_owned(path, isolation, err) < 0)
             return -1;
     }
-    return 0;
+    return isolation->level == ISOLATION_USERS_ONLY ? close_folder(folder, isolation->user, err)
+                                                    : 0;
 }
 
 int isolation_make_temporary(const struct isolation *isolation, const char *folder, struct err *err)
@@ -98,20 +145,21 @@ int isolation_make_temporary(const struct isolation *isolation, const char *fold
     if (isolation->level == ISOLATION_NONE)
         return 0;
     snprintf(path, sizeof path, "%s/tmp", folder);
-    return io_remove_tree(path, err) < 0 ? -1 : make_owned(path, isolation->user, err);
+    return io_remove_tree(path, err) < 0 ? -1 : make_owned(path, isolation, err);
 }
 
 int isolation_assign(const struct isolation_host *host, const char *folder, struct err *err)
 {
-    uid_t user = 0;
+    struct isolation isolation = {.level = host->level};
     struct stat record;
     if (beneath_look(folder, "isolation", &record, NULL) == BENEATH_FOUND)
         return 0;
-    if (host->level == ISOLATION_USERS && build_users_lease(&host->users, folder, &user, err) < 0)
+    if (isolation_has_users(host->level) &&
+        build_users_lease(&host->users, folder, &isolation.user, err) < 0)
         return -1;
-    if (make_box(folder, user, err) < 0)
+    if (make_box(folder, &isolation, err) < 0)
         return -1;
-    return record_write(host, folder, user, err);
+    return record_write(host, folder, isolation.user, err);
 }
 
 static int check_own_home(struct err *err)
@@ -139,7 +187,7 @@ int isolation_check_home(const struct isolation *isolation, const char *folder, 
     enum beneath found = beneath_look(folder, "box/home", &about, err);
     if (found == BENEATH_REFUSED)
         return err_prefix(err, "HOME of the recipe cannot be written");
-    uid_t user = isolation->level == ISOLATION_USERS ? isolation->user : geteuid();
+    uid_t user = isolation_has_users(isolation->level) ? isolation->user : geteuid();
     if (found != BENEATH_FOUND || !S_ISDIR(about.st_mode))
         return err_set(err, "HOME of the recipe, %s, is no folder", path);
     if (about.st_uid != user || (about.st_mode & S_IRWXU) != S_IRWXU)
@@ -150,12 +198,23 @@ int isolation_check_home(const struct isolation *isolation, const char *folder, 
     return 0;
 }
 
-static int give_all(FTS *tree, uid_t user, struct err *err)
+/* Whether the entry stays root's: the repository in the tree's top folder. */
+static bool stays(const struct isolation *isolation, const FTSENT *entry)
 {
-    for (FTSENT *entry; (entry = fts_read(tree));)
-        if (entry->fts_info != FTS_D && lchown(entry->fts_accpath, user, user) < 0)
+    return isolation->level == ISOLATION_USERS_ONLY && entry->fts_level == 1 &&
+           strcmp(entry->fts_name, ".git") == 0;
+}
+
+static int give_all(FTS *tree, const struct isolation *isolation, struct err *err)
+{
+    uid_t user = isolation->user;
+    for (FTSENT *entry; (entry = fts_read(tree));) {
+        if (stays(isolation, entry))
+            fts_set(tree, entry, FTS_SKIP);
+        else if (entry->fts_info != FTS_D && lchown(entry->fts_accpath, user, user) < 0)
             return err_set(err, "cannot give %s to user %u: %s", entry->fts_path, (unsigned)user,
                            strerror(errno));
+    }
     return 0;
 }
 
@@ -163,15 +222,17 @@ int isolation_give(const struct isolation *isolation, const char *folder, const 
                    struct err *err)
 {
     char whole[PATH_MAX];
-    if (isolation->level != ISOLATION_USERS)
+    if (!isolation_has_users(isolation->level))
         return 0;
     snprintf(whole, sizeof whole, "%s/%s", folder, path);
     FTS *tree =
         fts_open((char *const[]){whole, NULL}, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
     if (!tree)
         return err_set(err, "cannot read %s: %s", whole, strerror(errno));
-    int result = give_all(tree, isolation->user, err);
+    int result = give_all(tree, isolation, err);
     fts_close(tree);
+    if (result == 0 && isolation->level == ISOLATION_USERS_ONLY)
+        result = share(whole, isolation->user, MODE_SHARED, err);
     return result;
 }
 
@@ -222,6 +283,15 @@ static void add_temporary(const struct isolation_view *view, struct texts *argv)
     }
 }
 
+static void add_folder(const struct isolation_view *view, struct texts *argv)
+{
+    texts_add(argv, "--chdir");
+    if (view->working_folder)
+        texts_add(argv, "%s", view->working_folder);
+    else
+        texts_add(argv, "%s/box", view->folder);
+}
+
 static void add_box(const struct isolation_view *view, struct texts *argv)
 {
     const char *box = arena_print(argv->arena, "%s/box", view->folder);
@@ -235,31 +305,14 @@ static void add_box(const struct isolation_view *view, struct texts *argv)
     }
     if (view->seed && *view->seed) /* nix fetches again what it misses */
         words_bind(argv, "--ro-bind-try", view->seed);
-    texts_add(argv, "--chdir");
-    texts_add(argv, "%s", view->working_folder ? view->working_folder : box);
+    add_folder(view, argv);
 }
 
-void isolation_words(const struct isolation *isolation, const struct isolation_view *view,
+/* What namespaces show, and where the command starts. */
+static void add_view(const struct isolation *isolation, const struct isolation_view *view,
                      struct texts *argv)
 {
     struct store store;
-    if (isolation->level == ISOLATION_NONE)
-        return;
-    texts_add(argv, "%s", isolation->supervisor);
-    texts_add(argv, "sandbox");
-    if (isolation->level == ISOLATION_USERS) {
-        texts_add(argv, "--uid");
-        texts_add(argv, "%u", (unsigned)isolation->user);
-        texts_add(argv, "--gid");
-        texts_add(argv, "%u", (unsigned)isolation->user);
-    }
-    texts_add(argv, "--status");
-    texts_add(argv, "%s/sandbox", view->folder);
-    if (*isolation->bwrap) {
-        texts_add(argv, "--by");
-        texts_add(argv, "%s", isolation->bwrap);
-    }
-    texts_add(argv, "--");
     add_temporary(view, argv);
     words_programs(isolation->etc, argv); /* in the home */
     texts_add(argv, "--dev");
@@ -274,6 +327,34 @@ void isolation_words(const struct isolation *isolation, const struct isolation_v
     store_look(&store, argv->arena);
     store_words(&store, view->socket_folder, argv);
     add_box(view, argv);
+}
+
+void isolation_words(const struct isolation *isolation, const struct isolation_view *view,
+                     struct texts *argv)
+{
+    if (isolation->level == ISOLATION_NONE)
+        return;
+    texts_add(argv, "%s", isolation->supervisor);
+    texts_add(argv, "sandbox");
+    if (isolation_has_users(isolation->level)) {
+        texts_add(argv, "--uid");
+        texts_add(argv, "%u", (unsigned)isolation->user);
+        texts_add(argv, "--gid");
+        texts_add(argv, "%u", (unsigned)isolation->user);
+    }
+    texts_add(argv, "--status");
+    texts_add(argv, "%s/sandbox", view->folder);
+    if (*isolation->bwrap) {
+        texts_add(argv, "--by");
+        texts_add(argv, "%s", isolation->bwrap);
+    }
+    if (isolation->level == ISOLATION_USERS_ONLY)
+        texts_add(argv, "--no-namespaces");
+    texts_add(argv, "--");
+    if (isolation->level == ISOLATION_USERS_ONLY)
+        add_folder(view, argv);
+    else
+        add_view(isolation, view, argv);
     texts_add(argv, "--");
 }
 
@@ -281,7 +362,7 @@ void isolation_words(const struct isolation *isolation, const struct isolation_v
 
 const char *isolation_account(enum isolation_level level, uid_t user, struct arena *arena)
 {
-    return level == ISOLATION_USERS ? arena_print(arena, "build-%u", (unsigned)user) : "build";
+    return isolation_has_users(level) ? arena_print(arena, "build-%u", (unsigned)user) : "build";
 }
 
 /* The names that pass; one that ends in '*' is a prefix. What may be a URL with a password does not
@@ -337,7 +418,13 @@ void isolation_environment(const struct isolation *isolation, const struct isola
                       equals + 1);
         }
     texts_set(environment, "HOME", "%s/box/home", view->folder);
-    texts_set(environment, "TMPDIR", "/tmp");
+    if (isolation->level == ISOLATION_USERS_ONLY) {
+        texts_set(environment, "TMPDIR", "%s/tmp", view->folder);
+        texts_set(environment, "NIX_CONF_DIR", "%s/nix",
+                  isolation->etc); /* the host's has tokens */
+    } else {
+        texts_set(environment, "TMPDIR", "/tmp");
+    }
     const char *account = isolation_account(isolation->level, isolation->user, environment->arena);
     texts_set(environment, "USER", "%s", account);
     texts_set(environment, "LOGNAME", "%s", account);

@@ -9,6 +9,9 @@
  *
  * The level is the choice of the host's owner (`isolation` in worker.conf):
  *   users        a build user of the pool first, then namespaces. The agent must be root.
+ *   users-only   the build user without namespaces, for a root agent on a host that refuses them,
+ *                mostly a container. The farm's keys, other attempts and their processes are out of
+ *                reach; what the host shows to everybody is not (docs/security.md).
  *   namespaces   namespaces alone, as the agent's user.
  *   none         neither: a recipe can read all that the agent can.
  * It is written to FOLDER/isolation before the first phase and holds for the whole attempt,
@@ -40,15 +43,27 @@ struct isolation_host {
     struct build_users users;
     bool scoped; /* abstract sockets and processes outside are out of reach (landlock_scope) */
     bool network_closed;      /* and this host's own ports and metadata services (network.h) */
+    bool network_waits;       /* not yet: the worker closes them when it starts */
     const char *network_open; /* why not */
     const char *cloud;        /* the cloud that it is a machine of, by what it says; "": none */
 };
+/* Whether recipes run as a build user of their own. */
+static inline bool isolation_has_users(enum isolation_level level)
+{
+    return level == ISOLATION_USERS || level == ISOLATION_USERS_ONLY;
+}
+/* Whether recipes see only what is listed. Others do not publish unless the owner trusts them. */
+static inline bool isolation_hides_host(enum isolation_level level)
+{
+    return level == ISOLATION_USERS || level == ISOLATION_NAMESPACES;
+}
 /* Whether a recipe may get at the credentials that a cloud gives to its machines. */
 bool isolation_reaches_cloud(const struct isolation_host *host);
 
 /* Finds the highest level that works here, by starting the real thing, or checks the one that was
- * chosen: `choice` is auto, users, namespaces or none. Writes HOME/sandbox, the few files of /etc
- * that sandboxes get. */
+ * chosen: `choice` is auto, users, users-only, namespaces or none. Writes HOME/sandbox, the few
+ * files of /etc that sandboxes get. Where modes are all that keeps recipes out, it sets those of
+ * HOME. */
 void isolation_look(const char *choice, const char *build_users, const char *home,
                     const char *supervisor, struct isolation_host *out, struct arena *arena);
 /* Then keeps build users away from the host's own ports, or with `trial` sees whether that would
@@ -65,7 +80,7 @@ struct isolation {
     enum isolation_level level; /* NONE: no sandbox */
     const char *supervisor, *bwrap;
     const char *etc; /* HOME/sandbox */
-    uid_t user;      /* USERS: the first of the attempt's build users; 0 else */
+    uid_t user;      /* the first of the attempt's build users; 0: the level has none */
     unsigned users;  /* how many there are; the others build for nix */
 };
 
@@ -85,7 +100,8 @@ int isolation_check_home(const struct isolation *isolation, const char *folder, 
 int isolation_make_temporary(const struct isolation *isolation, const char *folder, struct err *err)
     __attribute__((warn_unused_result));
 /* Gives FOLDER/PATH and all below it, which trusted code made, to the attempt's user. Only before a
- * stranger ran: nobody else may have written there. */
+ * stranger ran: nobody else may have written there. Without namespaces the folder itself and its
+ * .git stay root's: the user may put files beside .git, and neither change, move nor remove it. */
 int isolation_give(const struct isolation *isolation, const char *folder, const char *path,
                    struct err *err) __attribute__((warn_unused_result));
 

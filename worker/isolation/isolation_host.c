@@ -6,6 +6,7 @@
 #include "proto/base/sandbox.h"
 #include "worker/isolation/isolation.h"
 #include "worker/isolation/network.h"
+#include "worker/isolation/store.h"
 #include "worker/isolation/words.h"
 
 #include <errno.h>
@@ -81,14 +82,14 @@ static int put_etc(const struct isolation_host *host, struct arena *arena, struc
 
 /* ---- trials ---------------------------------------------------------------------------------- */
 
-static int try_level(const struct isolation_host *host, struct arena *arena, struct err *err)
+static int try_in(const struct isolation_host *host, const char *folder, uid_t user,
+                  struct arena *arena, struct err *err)
 {
-    const char *folder = arena_print(arena, "%s/sandbox/trial", host->home);
     struct isolation isolation = {.level = host->level,
                                   .supervisor = host->supervisor,
                                   .bwrap = host->bwrap,
                                   .etc = arena_print(arena, "%s/sandbox", host->home),
-                                  .user = host->users.first,
+                                  .user = user,
                                   .users = host->users.count ? BUILD_USERS_BLOCK : 0};
     struct texts argv = {.arena = arena};
     struct buf said = {0};
@@ -104,6 +105,12 @@ static int try_level(const struct isolation_host *host, struct arena *arena, str
                 said.size ? (char *)said.data : "");
     buf_release(&said);
     return code == 0 ? 0 : -1;
+}
+
+static int try_level(const struct isolation_host *host, struct arena *arena, struct err *err)
+{
+    return try_in(host, arena_print(arena, "%s/sandbox/trial", host->home), host->users.first,
+                  arena, err);
 }
 
 /* Our own sandbox first, then the host's bwrap. */
@@ -140,6 +147,87 @@ static int try_users(const char *build_users, struct isolation_host *host, struc
     return put_etc(host, arena, err) < 0 ? -1 : try_makers(host, arena, err);
 }
 
+/* Whoever may not enter the folders above the home does not come to his attempt's. */
+static int check_way(const char *home, struct arena *arena, struct err *err)
+{
+    struct stat about;
+    char *path = arena_text(arena, home);
+    for (char *slash; (slash = strrchr(path, '/')) && slash != path;) {
+        *slash = '\0';
+        if (stat(path, &about) == 0 && !(about.st_mode & S_IXOTH))
+            return err_set(err, "build users cannot enter %s: give the worker a home elsewhere",
+                           path);
+    }
+    return 0;
+}
+
+/* Modes are all that keeps recipes out here. Nobody but root has to read or list these. */
+static int close_home(const char *home, struct arena *arena, struct err *err)
+{
+    enum { MODE_PASSED = 0711, MODE_OWN_FOLDER = 0700, MODE_OWN = 0600 };
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } parts[] = {{"", MODE_PASSED},
+                 {"/attempts", MODE_PASSED},
+                 {"/clones", MODE_OWN_FOLDER},
+                 {"/worker.conf", MODE_OWN},
+                 {"/instance", MODE_OWN}};
+    if (io_make_folders(arena_print(arena, "%s/attempts", home), MODE_PASSED, err) < 0 ||
+        io_make_folders(arena_print(arena, "%s/clones", home), MODE_OWN_FOLDER, err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const char *path = arena_print(arena, "%s%s", home, parts[i].name);
+        if (chmod(path, parts[i].mode) < 0 && errno != ENOENT)
+            return err_set(err, "cannot change the mode of %s: %s", path, strerror(errno));
+    }
+    return 0;
+}
+
+/* A store that only root writes wants a daemon of the attempt's own, confined by namespaces. */
+static int check_store(struct arena *arena, struct err *err)
+{
+    struct store store;
+    store_look(&store, arena);
+    if (!store.exists || *store.daemon_socket || !tool_exists("nix-store"))
+        return 0;
+    return err_set(err, "build users need a nix-daemon for %s, and none answers", store.folder);
+}
+
+/* In a folder of its own, with a leased user: what that one has left is ended first. */
+static int try_leased(const struct isolation_host *host, struct arena *arena, struct err *err)
+{
+    const char *folder = arena_print(arena, "%s/sandbox/trial.%d", host->home, (int)getpid());
+    uid_t user;
+    if (io_make_folders(folder, 0755, err) < 0)
+        return -1;
+    int result = build_users_lease(&host->users, folder, &user, err);
+    if (result == 0)
+        result = try_in(host, folder, user, arena, err);
+    io_remove_tree(folder, NULL); /* ends the lease */
+    return result;
+}
+
+/* After try_users: `err` has why namespaces do not work, and then why this does not either. */
+static int try_users_only(const char *build_users, struct isolation_host *host, struct arena *arena,
+                          struct err *err)
+{
+    struct err why;
+    if (geteuid() != 0)
+        return err_set(err, "only a worker that runs as root can use build users");
+    if (build_users_parse(*build_users ? build_users : BUILD_USERS_DEFAULT, &host->users, &why) ==
+            0 &&
+        check_way(host->home, arena, &why) == 0 && check_store(arena, &why) == 0 &&
+        close_home(host->home, arena, &why) == 0) {
+        host->level = ISOLATION_USERS_ONLY;
+        host->bwrap = "";
+        if (put_etc(host, arena, &why) == 0 && try_leased(host, arena, &why) == 0)
+            return 0;
+    }
+    return *err->text ? err_set(err, "%s; %s", arena_text(arena, err->text), why.text)
+                      : err_set(err, "%s", why.text);
+}
+
 /* Root inside would own root's files outside. */
 static int try_namespaces(struct isolation_host *host, struct arena *arena, struct err *err)
 {
@@ -152,8 +240,11 @@ static int try_namespaces(struct isolation_host *host, struct arena *arena, stru
 
 /* ---- what worked before ---------------------------------------------------------------------- */
 
-/* HOME/sandbox/works: recipes were isolated here. A host on which that stops working takes no
- * builds until its owner mends it or chooses `none`; strangers must not gain by it. */
+/* HOME/sandbox/works: recipes were isolated here, and with the word users-only in it without
+ * namespaces. A host on which that stops working takes no builds until its owner mends it or
+ * chooses another level; strangers must not gain by it. */
+enum { WORKS_BYTES = 64 };
+
 static const char *works_file(const char *home, struct arena *arena)
 {
     return arena_print(arena, "%s/sandbox/works", home);
@@ -164,15 +255,43 @@ static bool has_worked(const char *home, struct arena *arena)
     return io_exists(works_file(home, arena));
 }
 
-static void note_that_it_works(const char *home, struct arena *arena)
+static bool has_hidden_host(const char *home, struct arena *arena)
+{
+    struct buf text = {0};
+    bool hidden = io_peek_file(works_file(home, arena), WORKS_BYTES, &text) && !text.size;
+    buf_release(&text);
+    return hidden;
+}
+
+static void note_that_it_works(const struct isolation_host *host, struct arena *arena)
 {
     struct err err;
-    if (!has_worked(home, arena) &&
-        io_write_file(works_file(home, arena), "", 0, 0644, false, &err) < 0)
+    bool hides = isolation_hides_host(host->level);
+    const char *word = hides ? "" : isolation_names[host->level];
+    if (has_worked(host->home, arena) && (!hides || has_hidden_host(host->home, arena)))
+        return;
+    if (io_write_file(works_file(host->home, arena), word, strlen(word), 0644, false, &err) < 0)
         log_warn("%s", err.text);
 }
 
 /* ---- the choice ------------------------------------------------------------------------------ */
+
+static const char without_namespaces[] =
+    "recipes run as build users without namespaces, and see this host's files and processes: ";
+
+/* Of root: users, and on a host that never made namespaces for recipes the same without them. */
+static int try_root(const char *build_users, struct isolation_host *host, struct arena *arena,
+                    struct err *err)
+{
+    int result = try_users(build_users, host, arena, err);
+    if (result == 0 || has_hidden_host(host->home, arena))
+        return result;
+    result = try_users_only(build_users, host, arena, err);
+    if (result == 0)
+        host->why_not = arena_print(arena, "%s%.*s", without_namespaces,
+                                    (int)strcspn(err->text, ";"), err->text); /* not bwrap's */
+    return result;
+}
 
 void isolation_look(const char *choice, const char *build_users, const char *home,
                     const char *supervisor, struct isolation_host *out, struct arena *arena)
@@ -187,18 +306,23 @@ void isolation_look(const char *choice, const char *build_users, const char *hom
                                    .bwrap = "",
                                    .network_open = "",
                                    .cloud = ""};
-    if (automatic)
-        choice = geteuid() == 0 ? "users" : "namespaces";
     if (strcmp(choice, "none") == 0)
         result = err_set(&err, "its owner chose none");
+    else if (automatic && geteuid() == 0)
+        result = try_root(build_users, out, arena, &err);
     else if (strcmp(choice, "users") == 0)
         result = try_users(build_users, out, arena, &err);
-    else if (strcmp(choice, "namespaces") == 0)
+    else if (strcmp(choice, "users-only") == 0)
+        result = try_users_only(build_users, out, arena, &err);
+    else if (automatic || strcmp(choice, "namespaces") == 0)
         result = try_namespaces(out, arena, &err);
     else
-        err_set(&err, "isolation is auto, users, namespaces or none, not \"%s\"", choice);
+        err_set(&err, "isolation is auto, users, users-only, namespaces or none, not \"%s\"",
+                choice);
     if (result == 0) {
-        note_that_it_works(home, arena);
+        if (out->level == ISOLATION_USERS_ONLY && !*out->why_not)
+            out->why_not = arena_print(arena, "%sits owner chose that", without_namespaces);
+        note_that_it_works(out, arena);
         return;
     }
     out->level = ISOLATION_NONE;
@@ -220,17 +344,18 @@ void isolation_close_network(struct isolation_host *host, const char *sysfs, boo
     host->cloud = network_cloud(sysfs);
     /* bwrap makes its own sandbox; only who becomes a build user can be scoped before it. */
     host->scoped = landlock_can_scope() && host->level != ISOLATION_NONE &&
-                   (host->level == ISOLATION_USERS || !*host->bwrap);
-    if (host->level == ISOLATION_USERS)
+                   (isolation_has_users(host->level) || !*host->bwrap);
+    if (isolation_has_users(host->level))
         host->network_closed = network_close(&host->users, host->home, trial, arena, &err) == 0;
     else
         err_set(&err, "only build users can be kept away from them");
+    host->network_waits = trial && host->network_closed && !network_is_closed(&host->users);
     host->network_open = host->network_closed ? "" : arena_text(arena, err.text);
-    if (host->level == ISOLATION_USERS && !host->network_closed)
+    if (isolation_has_users(host->level) && !host->network_closed)
         host->why_not = arena_print(arena,
-                                    "recipes reach the ports of this host and link-local "
+                                    "%s%srecipes reach the ports of this host and link-local "
                                     "addresses: %s",
-                                    host->network_open);
+                                    host->why_not, *host->why_not ? "; " : "", host->network_open);
     else if (host->level == ISOLATION_NAMESPACES && *host->cloud)
         host->why_not = arena_print(arena, "recipes reach the metadata service of %s: %s",
                                     host->cloud, host->network_open);

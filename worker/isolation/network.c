@@ -6,10 +6,13 @@
 #include "worker/process/tool.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { NFT_BYTES = 1 << 16, NFT_MS = 20000, DMI_BYTES = 1 << 16 };
 
@@ -271,6 +274,42 @@ int network_close(const struct build_users *users, const char *home, bool trial,
     buf_release(&rules);
     buf_release(&said);
     return code == 0 ? 0 : -1;
+}
+
+/* ---- whether it is in force ------------------------------------------------------------------ */
+
+/* As a build user, to whom the socket belongs from its making; whether the kernel took the datagram
+ * says nothing. 0: it was tried. */
+static int send_as(uid_t user, const struct sockaddr_in *to)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        if (setresgid(user, user, user) < 0 || setresuid(user, user, user) < 0)
+            _exit(1);
+        int out = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        ssize_t sent = sendto(out, "?", 1, 0, (const struct sockaddr *)to, sizeof *to);
+        _exit(sent == 1 || errno == EPERM ? 0 : 1);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* A datagram over loopback is there when the call that sends it returns. */
+bool network_is_closed(const struct build_users *users)
+{
+    char got;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    int in = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool is_closed = in >= 0 && bind(in, (const struct sockaddr *)&address, size) == 0 &&
+                     getsockname(in, (struct sockaddr *)&address, &size) == 0 &&
+                     send_as(users->first + users->count - 1, &address) == 0 &&
+                     recv(in, &got, 1, MSG_DONTWAIT) < 0;
+    if (in >= 0)
+        close(in);
+    return is_closed;
 }
 
 /* ---- clouds ---------------------------------------------------------------------------------- */

@@ -50,6 +50,10 @@ void network_rules(const struct build_users *users, const struct network_proxies
 int network_close(const struct build_users *users, const char *home, bool trial,
                   struct arena *arena, struct err *err);
 
+/* Whether such a table is in force in our network namespace, found by a packet of a build user to
+ * 127.0.0.1, which does not leave this host. Needs root. False also when it could not be tried. */
+bool network_is_closed(const struct build_users *users);
+
 /* The cloud whose machine this is, by the firmware's tables in `sysfs` (/sys): it has a metadata
  * service. "" when it is none that we know. Asks nobody. */
 const char *network_cloud(const char *sysfs);

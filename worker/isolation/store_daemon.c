@@ -279,6 +279,9 @@ int store_serve(const struct isolation *isolation, const char *folder, pid_t *pi
     store_look(&store, arena);
     if (!store.exists || *store.daemon_socket)
         return 0;
+    if (isolation->level == ISOLATION_USERS_ONLY) /* isolation_look asked for one */
+        return err_set(err, "no nix-daemon answers on this host, and without namespaces an attempt "
+                            "has none of its own");
     *socket_folder = arena_print(arena, "%s/nix", folder);
     return daemon_start(isolation, &store, folder, pid, arena, err);
 }

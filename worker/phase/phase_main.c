@@ -47,11 +47,16 @@ static bool needs_flox(const struct order *order)
 
 /* Who is isolated gets the files, and cannot change the repository. Git wants both to belong to its
  * user. */
-static int give_checkout(const struct phase_context *context, struct err *err)
+static int give_checkout(const struct phase_context *context, const struct workspace_wish *wish,
+                         struct err *err)
 {
     const struct isolation *isolation = context->isolation;
     if (isolation->level == ISOLATION_NONE)
         return 0;
+    if (isolation->level == ISOLATION_USERS_ONLY) /* nothing can be mounted on its place */
+        return workspace_fill(wish, err) < 0
+                   ? -1
+                   : isolation_give(isolation, context->folder, WORKSPACE_CHECKOUT, err);
     if (workspace_part(context->folder, err) < 0 ||
         isolation_give(isolation, context->folder, WORKSPACE_GIT, err) < 0)
         return -1;
@@ -86,7 +91,7 @@ static int checkout_phase(struct phase_context *context, struct err *err)
                                       .worktree = path,
                                       .from_git_alone = files.from_git_alone};
     if (lfs_restore(&files, arena, err) < 0 || submodules_restore(&modules, arena, err) < 0 ||
-        give_checkout(context, err) < 0)
+        give_checkout(context, &wish, err) < 0)
         return -1;
     return io_write_file(arena_print(arena, "%s/worktree", context->folder), path, strlen(path),
                          0644, false, err);

@@ -40,13 +40,16 @@ struct daemon {
     unsigned long long start_time;
 };
 
-/* A process of a sandbox has a number in more than one PID namespace ("NSpid:\t812\t7"). */
+/* A process of a sandbox has a number in more than one PID namespace ("NSpid:\t812\t7"). One of a
+ * build user without namespaces can never have a capability again. */
 static bool is_in_sandbox(const char *root, pid_t pid)
 {
     char path[40], text[TEXT_ROOM];
     snprintf(path, sizeof path, "proc/%d/status", pid);
     if (!read_below(root, path, text, sizeof text))
         return false;
+    if (strstr(text, "\nCapBnd:\t0000000000000000\n"))
+        return true;
     const char *numbers = strstr(text, "\nNSpid:\t");
     return numbers && strcspn(numbers + strlen("\nNSpid:\t"), "\t") <
                           strcspn(numbers + strlen("\nNSpid:\t"), "\n");

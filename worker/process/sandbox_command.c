@@ -112,11 +112,12 @@ static bool take_id(const char *text, unsigned *out)
 
 static bool take_options(struct command *command, int argc, char **argv)
 {
-    enum { UID = 1, GID, STATUS, BY };
+    enum { UID = 1, GID, STATUS, BY, NO_NAMESPACES };
     static const struct option options[] = {{"uid", required_argument, NULL, UID},
                                             {"gid", required_argument, NULL, GID},
                                             {"status", required_argument, NULL, STATUS},
                                             {"by", required_argument, NULL, BY},
+                                            {"no-namespaces", no_argument, NULL, NO_NAMESPACES},
                                             {NULL, 0, NULL, 0}};
     bool good = true;
     optind = 1;
@@ -133,6 +134,9 @@ static bool take_options(struct command *command, int argc, char **argv)
             break;
         case BY:
             command->bwrap = optarg;
+            break;
+        case NO_NAMESPACES:
+            command->sandbox.no_namespaces = true;
             break;
         default:
             good = false;
@@ -230,7 +234,8 @@ static void become_stranger(const struct command *command)
         fail_to_start("root inside would own root's files outside: name another user");
     if (sandbox_check(&command->sandbox, &err) < 0)
         fail_to_start(err.text);
-    if (sandbox_become(&command->sandbox, &err) < 0)
+    if (sandbox_open_way(&command->sandbox, &err) < 0 ||
+        sandbox_become(&command->sandbox, &err) < 0)
         fail_to_start(err.text);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     umask(022);
@@ -347,7 +352,7 @@ int sandbox_command_main(int argc, char **argv)
         return EXIT_SANDBOX;
     if (!good) {
         fprintf(stderr, "usage: farm-supervisor sandbox [--uid UID --gid GID] [--status FILE] "
-                        "[--by BWRAP] -- WORD... -- COMMAND [ARG...]\n");
+                        "[--by BWRAP | --no-namespaces] -- WORD... -- COMMAND [ARG...]\n");
         return command.status_path ? EXIT_SANDBOX : EXIT_WORDS;
     }
     size_t count = (size_t)(argv + argc - command.words);

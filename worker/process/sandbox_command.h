@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* sandbox_command.h - `farm-supervisor sandbox`: runs one command of strangers in a sandbox.
  *
- *   farm-supervisor sandbox [--uid UID --gid GID] [--status FILE] [--by BWRAP] -- WORD... --
- * COMMAND [ARG...]
+ *   farm-supervisor sandbox [--uid UID --gid GID] [--status FILE] [--by BWRAP | --no-namespaces] --
+ * WORD... -- COMMAND [ARG...]
  *
  * The words are options of bwrap(1): --ro-bind, --bind, --dev-bind, each also with -try; --symlink,
  * --tmpfs, --dir, --dev, --proc, --remount-ro, --chdir, --unshare-net. What bwrap must be told, our
  * own sandbox always does (proto/base/sandbox.h). --trusted is our own word: a program of ours that
  * only stays away from the farm's files. With --by the program BWRAP runs instead, as that
- * user: under qemu-user and on kernels before 5.12.
+ * user: under qemu-user and on kernels before 5.12. With --no-namespaces only the user changes, and
+ * of the words --chdir alone counts.
  *
  * The command's environment is ours. Nothing secret may be in it, or in the arguments: the command
  * can read both where bwrap made the sandbox.

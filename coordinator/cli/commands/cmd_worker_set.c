@@ -64,7 +64,7 @@ static enum exit_code read_wish(const char *word, struct worker_wishes *wishes)
     }
     return fail(EXIT_USAGE,
                 "\"%s\" is not publish=yes, publish=no, slots=N, heavy=N or isolation=LEVEL, where "
-                "LEVEL is auto, users, namespaces or none",
+                "LEVEL is auto, users, users-only, namespaces or none",
                 word);
 }
 

@@ -66,6 +66,8 @@ static const struct field recipe_fields[] = {
     SHAPE_FIELD(struct recipe, TEXT, evaluate),
     SHAPE_ENUM(struct recipe, tool, builder_names),
     SHAPE_FIELD(struct recipe, TEXT, upkeep),
+    SHAPE_FIELD(struct recipe, FLAG, restrict_eval),
+    SHAPE_FIELD(struct recipe, TEXT, allowed_uris),
 };
 const struct shape recipe_shape = SHAPE(struct recipe, recipe_fields);
 
@@ -146,6 +148,7 @@ static const struct field capabilities_fields[] = {
     SHAPE_FIELD(struct capabilities, TEXT, problem),
     SHAPE_ENUM(struct capabilities, isolation, isolation_names),
     SHAPE_FIELD(struct capabilities, TEXT, isolation_why),
+    SHAPE_FIELD(struct capabilities, FLAG, restricts_eval),
 };
 const struct shape capabilities_shape = SHAPE(struct capabilities, capabilities_fields);
 

@@ -183,6 +183,10 @@ struct recipe {
     /* Work of the worker's own on its home, never of a recipe: "clean BYTES" or "clean BYTES
      * dry-run". "": none. Workers that are older than it run `command`, which does the same. */
     const char *upkeep;
+    /* flox and nix, and commands that evaluate for them: nix evaluates with restrict-eval. Workers
+     * that are older than it do not know that, so they get no such job (restricts_eval). */
+    bool restrict_eval;
+    const char *allowed_uris; /* what it may fetch then: URI prefixes, separated by spaces */
 };
 
 /* What a job reserves on its host while an attempt runs. */
@@ -270,6 +274,7 @@ struct capabilities {
     const char *problem; /* why it takes no builds ("git missing"); "" if it does */
     enum isolation_level isolation;
     const char *isolation_why; /* why it is no higher level, or what it leaves open; "" */
+    bool restricts_eval;       /* knows recipe.restrict_eval */
 };
 
 /* The facts about the end of a phase that the supervisor observed. */

@@ -38,6 +38,9 @@ struct config_project {
     enum check_mode check;
     bool heavy;
     bool supersede;
+    bool restrict_eval;
+    const char **allowed_uris; /* restrict_eval: URI prefixes */
+    size_t allowed_uris_count;
     uint64_t memory_bytes;
     uint64_t disk_bytes;
     uint64_t wall_ms;

@@ -60,6 +60,7 @@ static const struct ledger_entry *find_unchanged(const struct farm *farm,
 static bool runs_same(const struct recipe *a, const struct recipe *b)
 {
     return a->builder == b->builder && a->tool == b->tool && a->checkout == b->checkout &&
+           a->restrict_eval == b->restrict_eval && strcmp(a->allowed_uris, b->allowed_uris) == 0 &&
            strcmp(a->url, b->url) == 0 && strcmp(a->path, b->path) == 0 &&
            strcmp(a->command, b->command) == 0 && strcmp(a->bundle, b->bundle) == 0;
 }

@@ -68,6 +68,14 @@ static bool matches_any(const char *const *globs, size_t count, const char *name
     return false;
 }
 
+static const char *join(const char *const *texts, size_t count, struct arena *arena)
+{
+    const char *all = "";
+    for (size_t i = 0; i < count; i++)
+        all = arena_print(arena, "%s%s%s", all, i ? " " : "", texts[i]);
+    return all;
+}
+
 static struct recipe recipe_of(const struct site *site, const struct reading_package *package,
                                bool has_check)
 {
@@ -85,6 +93,9 @@ static struct recipe recipe_of(const struct site *site, const struct reading_pac
         .silence_ms = project->silence_ms,
         .rules = config_rules(&site->search->config, site->search->arena),
         .evaluate = project->builder == BUILDER_COMMAND ? project->evaluate : "",
+        .restrict_eval = project->restrict_eval,
+        .allowed_uris =
+            join(project->allowed_uris, project->allowed_uris_count, site->search->arena),
     };
 }
 

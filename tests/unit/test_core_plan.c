@@ -1121,6 +1121,32 @@ static void hosts_say_why_not(void **state)
     history_end(h);
 }
 
+/* Older workers would build it without restrict-eval. */
+static void who_cannot_restrict_evaluates_nothing_that_is_restricted(void **state)
+{
+    (void)state;
+    struct fit_view *fits;
+    struct arena arena = {0};
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\n"
+                  "submit r1\nresolved 1 a x86_64-linux restrict=https://a/");
+    assert_int_equal(job_of(h, 1).state, JOB_READY);
+    assert_int_equal(
+        view_fits(history_farm(h), job_of(h, 1).item, false, 1, &fits, &arena), 1);
+    assert_true(fits[0].never);
+    assert_string_equal(fits[0].text,
+                        "w1 is too old for restrict_eval: `farm worker upgrade w1` brings it");
+    assert_string_equal(fit_of(h, 1, 0), "restrict");
+    /* A run without the option makes another thing; its job does not serve the first. */
+    history_do(h, "submit r2\nresolved 2 a x86_64-linux");
+    assert_int_equal(job_of(h, 2).state, JOB_LEASED);
+    history_do(h, "enrol w2\nhello w2 x86_64-linux restricts");
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED);
+    assert_string_equal(job_of(h, 1).item->recipe.allowed_uris, "https://a/");
+    arena_clear(&arena);
+    history_end(h);
+}
+
 static void a_plan_is_what_a_rebuild_does(void **state)
 {
     (void)state;
@@ -1578,6 +1604,7 @@ int main(void)
         cmocka_unit_test(reservations_belong_to_machines),
         cmocka_unit_test(warnings_stay_with_their_run),
         cmocka_unit_test(hosts_say_why_not),
+        cmocka_unit_test(who_cannot_restrict_evaluates_nothing_that_is_restricted),
         cmocka_unit_test(a_plan_is_what_a_rebuild_does),
         cmocka_unit_test(a_plan_does_not_count_on_hosts_that_are_away),
         cmocka_unit_test(an_archived_run_is_forgotten),

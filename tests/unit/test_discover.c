@@ -428,7 +428,8 @@ static void limits_are_for_the_variants_they_match(void **state)
                           "      - {match: branch=other, wall: 99h}\n"
                           "  - name: audio\n    url: %s\n    builder: nix\n"
                           "    branches: [{name: main}]\n    wall: 1h\n    silence: 1h\n"
-                          "    memory: 1G\n    disk: 1G\n"
+                          "    memory: 1G\n    disk: 1G\n    restrict_eval: true\n"
+                          "    allowed_uris: [https://a/, git+https://b/]\n"
                           "    limits: [{match: isa=avx2 gpu=sm90, wall: 3h}]\n",
                           url));
     ask_filter(rig, "");
@@ -443,6 +444,13 @@ static void limits_are_for_the_variants_they_match(void **state)
     assert_string_equal(limits_of(rig, "audio", PLAIN "sm90-avx2"), "3 1 1 1");
     assert_string_equal(limits_of(rig, "audio", PLAIN "sm90-avx512"), "1 1 1 1");
     assert_string_equal(limits_of(rig, "audio", PLAIN "sm120-avx2"), "1 1 1 1");
+    /* So is what its evaluations may do. */
+    for (size_t i = 0; i < rig->answer.items_count; i++) {
+        const struct plan_item *at = &rig->answer.items[i];
+        bool is_audio = strcmp(at->variant.project, "audio") == 0;
+        assert_int_equal(at->recipe.restrict_eval, is_audio);
+        assert_string_equal(at->recipe.allowed_uris, is_audio ? "https://a/ git+https://b/" : "");
+    }
 }
 
 static void odd_names_are_problems_of_their_own(void **state)

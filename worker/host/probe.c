@@ -350,6 +350,7 @@ static void judge_nix(const struct probe_limits *limits, struct capabilities *ou
 void probe_host(const struct probe_limits *limits, struct capabilities *out, struct arena *arena)
 {
     shape_init(&capabilities_shape, out);
+    out->restricts_eval = true;
     probe_identity(out, arena);
     probe_systems(limits, out, arena);
     probe_features(out, arena);

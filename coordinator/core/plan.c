@@ -73,8 +73,10 @@ static bool serves(const struct plan_item *has, const struct plan_item *wanted, 
     if (!runs_same(&has->recipe, &wanted->recipe))
         return false;
     if (under_way)
-        return strictness[has->recipe.check] >= strictness[wanted->recipe.check];
-    return has->recipe.check == wanted->recipe.check && has->needs.heavy == wanted->needs.heavy;
+        return strictness[has->recipe.check] >= strictness[wanted->recipe.check] &&
+               has->needs.nix_sandbox >= wanted->needs.nix_sandbox;
+    return has->recipe.check == wanted->recipe.check && has->needs.heavy == wanted->needs.heavy &&
+           has->needs.nix_sandbox == wanted->needs.nix_sandbox;
 }
 
 /* A job whose product would be on a host that may not publish cannot serve a run that publishes;

@@ -194,6 +194,14 @@ static void add_by_platforms(const struct site *site, const struct reading_packa
     }
 }
 
+static bool needs_nix_sandbox(const struct config_project *project,
+                              const struct reading_package *package)
+{
+    return project->nix_sandbox == SANDBOX_REQUIRED ||
+           (project->nix_sandbox == SANDBOX_AUTO && package->names_build &&
+            project->builder != BUILDER_COMMAND);
+}
+
 static void add_package(const struct site *site, const struct config_branch *branch,
                         const struct git_branch *at, const struct reading_tree *tree,
                         const struct reading_package *package)
@@ -206,7 +214,8 @@ static void add_package(const struct site *site, const struct config_branch *bra
         .recipe = recipe_of(site, package, tree->has_check),
         .needs = {.heavy = site->project->heavy,
                   .memory_bytes = site->project->memory_bytes,
-                  .disk_bytes = site->project->disk_bytes},
+                  .disk_bytes = site->project->disk_bytes,
+                  .nix_sandbox = needs_nix_sandbox(site->project, package)},
         .inputs = package->inputs,
         .target = target_of(site, branch, at->name),
         .claim = claim_of(site, branch, at, tree, package->name),

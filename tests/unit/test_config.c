@@ -2,10 +2,12 @@
 #include "coordinator/config/config.h"
 
 #include "proto/base/io.h"
+#include "proto/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +45,7 @@ static void everything_has_a_default(void **state)
     assert_int_equal(project->check, CHECK_AUTO);
     assert_true(project->heavy && project->checkout);
     assert_false(project->restrict_eval);
+    assert_int_equal(project->nix_sandbox, SANDBOX_AUTO);
     assert_true(project->memory_bytes == 8ull << 30);
     assert_true(project->disk_bytes == 20ull << 30);
     assert_int_equal(project->wall_ms, 8 * 3600000);
@@ -73,6 +76,7 @@ static void all_keys_are_read(void **state)
         "  - name: vision\n"
         "    url: git@git.example:vision.git\n"
         "    builder: nix\n    system: x86_64-linux\n    check: required\n    heavy: false\n"
+        "    nix_sandbox: required\n"
         "    restrict_eval: true\n    allowed_uris: [https://git.example/, \"path:/srv/it/\"]\n"
         "    memory: 512M\n    disk: 1TiB\n    wall: 90m\n    silence: 0\n"
         "    branches:\n"
@@ -107,6 +111,7 @@ static void all_keys_are_read(void **state)
     assert_true(vision->memory_bytes == 512ull << 20 && vision->disk_bytes == 1ull << 40);
     assert_int_equal(vision->wall_ms, 90 * 60000);
     assert_int_equal(vision->silence_ms, 0);
+    assert_int_equal(vision->nix_sandbox, SANDBOX_REQUIRED);
     assert_true(vision->restrict_eval);
     assert_int_equal(vision->allowed_uris_count, 2);
     assert_string_equal(vision->allowed_uris[1], "path:/srv/it/");
@@ -269,11 +274,24 @@ static void broken_files_name_line_and_column(void **state)
 
 static void a_prefix_of_uris_is_one_word_that_nix_takes_as_it_is(void **state)
 {
-    static const char *const good[] = {"https://github.com/NixOS/", "git+https://github.com/flox/",
-                                       "path:/srv/it/", "github:NixOS/", "https://", "a:b/"};
-    static const char *const bad[] = {
-        "",        "/",           "https://git.example",   "git.example/", "/srv/it/",    "https:/",
-        "HTTP://", "https://a /", "https://a/\\nsandbox/", "https://a#/",  "https://a\\t/", "1a://b/"};
+    static const char *const good[] = {"https://github.com/NixOS/",
+                                       "git+https://github.com/flox/",
+                                       "path:/srv/it/",
+                                       "github:NixOS/",
+                                       "https://",
+                                       "a:b/"};
+    static const char *const bad[] = {"",
+                                      "/",
+                                      "https://git.example",
+                                      "git.example/",
+                                      "/srv/it/",
+                                      "https:/",
+                                      "HTTP://",
+                                      "https://a /",
+                                      "https://a/\\nsandbox/",
+                                      "https://a#/",
+                                      "https://a\\t/",
+                                      "1a://b/"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0] + sizeof bad / sizeof bad[0]; i++) {
         struct config config;
@@ -287,7 +305,8 @@ static void a_prefix_of_uris_is_one_word_that_nix_takes_as_it_is(void **state)
         if (result != (is_good ? 0 : -1))
             fail_msg("%s: %s", text, err.text);
         if (!is_good)
-            assert_non_null(strstr(err.text, "7:20: allowed_uris: expected a prefix that ends in /"));
+            assert_non_null(
+                strstr(err.text, "7:20: allowed_uris: expected a prefix that ends in /"));
         config_release(&config);
     }
 }
@@ -303,8 +322,9 @@ static void allowed_uris_are_bounded(void **state)
         for (int i = 0; i < LIMIT_ALLOWED_URIS + (length == 1); i++)
             buf_print(&text, "      - https://%0*d/\n", length, i);
         assert_int_equal(parse((const char *)text.data, &config, &err), -1);
-        assert_non_null(strstr(err.text, length == 1 ? "allowed_uris: at most 64"
-                                                     : "allowed_uris: at most 8192 bytes in total"));
+        assert_non_null(strstr(err.text, length == 1
+                                             ? "allowed_uris: at most 64"
+                                             : "allowed_uris: at most 8192 bytes in total"));
         config_release(&config);
         buf_release(&text);
     }

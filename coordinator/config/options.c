@@ -209,7 +209,7 @@ static const struct config_option project_options[] = {
     {"allowed_uris", NULL,
      "restrict_eval only: what an evaluation may fetch, as prefixes that end in /, e.g. "
      "https://github.com/NixOS/; path:/FOLDER/ also allows to read that folder. flox needs its "
-     "base nixpkgs, too: git+https://github.com/flox/.",
+     "base nixpkgs, too: https://github.com/flox/ and git+https://github.com/flox/.",
      OPTION_TEXTS, ITEMS(struct config_project, allowed_uris)},
     {"nix_sandbox", "auto",
      "Which builds go only to hosts whose nix builds in its sandbox, where /build is. auto: those "

@@ -28,6 +28,9 @@
 /* Attempts and publications that one worker may report in one status: its slots plus those that it
  * keeps until the log store has their logs. */
 #define LIMIT_ITEMS_PER_STATUS 4096
+/* Entries of a project's `allowed_uris`: a recipe fetches from a forge or two, and a mirror of
+ * each. Together they are one text (LIMIT_TEXT_BYTES). */
+#define LIMIT_ALLOWED_URIS 64
 /* Slots of one worker. No known machine runs more heavy builds; jobs of the command builder are
  * light. */
 #define LIMIT_SLOTS 256

@@ -12,6 +12,7 @@ const char *const phase_names[] = {"none", "checkout", "build", "check", "publis
 const char *const role_names[] = {"none", "viewer", "operator", "admin", "worker", NULL};
 const char *const isolation_names[] = {"unknown", "none",       "namespaces",
                                        "users",   "users-only", NULL};
+const char *const nix_sandbox_names[] = {"unknown", "off", "on", NULL};
 const char *const builder_names[] = {"none", "flox", "nix", "command", NULL};
 const char *const target_kind_names[] = {"none", "flox", "nix-cache", "command", NULL};
 const char *const check_mode_names[] = {"auto", "required", "off", NULL};
@@ -67,6 +68,8 @@ static const struct field recipe_fields[] = {
     SHAPE_FIELD(struct recipe, TEXT, evaluate),
     SHAPE_ENUM(struct recipe, tool, builder_names),
     SHAPE_FIELD(struct recipe, TEXT, upkeep),
+    SHAPE_FIELD(struct recipe, FLAG, restrict_eval),
+    SHAPE_FIELD(struct recipe, TEXT, allowed_uris),
 };
 const struct shape recipe_shape = SHAPE(struct recipe, recipe_fields);
 
@@ -74,6 +77,7 @@ static const struct field needs_fields[] = {
     SHAPE_FIELD(struct needs, FLAG, heavy),
     SHAPE_FIELD(struct needs, U64, memory_bytes),
     SHAPE_FIELD(struct needs, U64, disk_bytes),
+    SHAPE_FIELD(struct needs, FLAG, nix_sandbox),
 };
 const struct shape needs_shape = SHAPE(struct needs, needs_fields);
 
@@ -147,6 +151,8 @@ static const struct field capabilities_fields[] = {
     SHAPE_FIELD(struct capabilities, TEXT, problem),
     SHAPE_ENUM(struct capabilities, isolation, isolation_names),
     SHAPE_FIELD(struct capabilities, TEXT, isolation_why),
+    SHAPE_FIELD(struct capabilities, FLAG, restricts_eval),
+    SHAPE_ENUM(struct capabilities, nix_sandbox, nix_sandbox_names),
 };
 const struct shape capabilities_shape = SHAPE(struct capabilities, capabilities_fields);
 

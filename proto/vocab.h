@@ -189,6 +189,10 @@ struct recipe {
     /* Work of the worker's own on its home, never of a recipe: "clean BYTES" or "clean BYTES
      * dry-run". "": none. Workers that are older than it run `command`, which does the same. */
     const char *upkeep;
+    /* flox and nix, and commands that evaluate for them: nix evaluates with restrict-eval. Workers
+     * that are older than it do not know that, so they get no such job (restricts_eval). */
+    bool restrict_eval;
+    const char *allowed_uris; /* what it may fetch then: URI prefixes, separated by spaces */
 };
 
 /* What a job reserves on its host while an attempt runs. */
@@ -196,6 +200,7 @@ struct needs {
     bool heavy; /* takes a heavy slot (big-parallel) in addition to an ordinary one */
     uint64_t memory_bytes;
     uint64_t disk_bytes;
+    bool nix_sandbox; /* goes to no host whose nix builds without its sandbox */
 };
 
 /* What determines the product: equal inputs give the same package. */
@@ -253,6 +258,11 @@ struct pressure {
     uint32_t io_full;
 };
 
+/* Whether what nix builds runs in nix's own sandbox, where /build is. Unknown: older workers, and
+ * hosts on which nix does not say. */
+enum nix_sandbox { NIX_SANDBOX_UNKNOWN, NIX_SANDBOX_OFF, NIX_SANDBOX_ON };
+extern const char *const nix_sandbox_names[]; /* unknown off on */
+
 /* What a worker reports about its host. The host's owner sets the limits. */
 struct capabilities {
     const char *hostname;
@@ -276,6 +286,8 @@ struct capabilities {
     const char *problem; /* why it takes no builds ("git missing"); "" if it does */
     enum isolation_level isolation;
     const char *isolation_why; /* why it is no higher level, or what it leaves open; "" */
+    bool restricts_eval;       /* knows recipe.restrict_eval */
+    enum nix_sandbox nix_sandbox;
 };
 
 /* The facts about the end of a phase that the supervisor observed. */

@@ -281,6 +281,46 @@ static const void *check_builder(const struct config_project *project, struct er
     return NULL;
 }
 
+/* A scheme, something after it, and "/" at the end: nix compares texts. It splits the list at
+ * spaces, and takes what follows a "#" for a comment. */
+static bool is_uri_prefix(const char *text)
+{
+    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
+    size_t size = strlen(text);
+    for (const char *at = text; *at; at++)
+        if ((unsigned char)*at >= 0x7f)
+            return false;
+    return text[0] >= 'a' && text[0] <= 'z' && text[scheme] == ':' && size > scheme + 2 &&
+           text[size - 1] == '/' && !strpbrk(text, "#\"\\") && !has_blank(text);
+}
+
+static const void *check_allowed_uris(const struct config_project *project, struct err *err)
+{
+    size_t bytes = 0;
+    bool is_command = project->builder == BUILDER_COMMAND;
+    if (project->restrict_eval && is_command)
+        return blame(&project->restrict_eval, err,
+                     "restrict_eval: only for the builders flox and nix");
+    if (project->allowed_uris_count && !project->restrict_eval)
+        return blame(&project->allowed_uris, err,
+                     "allowed_uris: only with `restrict_eval: true`; without it all are allowed");
+    if (project->allowed_uris_count > LIMIT_ALLOWED_URIS)
+        return blame(&project->allowed_uris, err, "allowed_uris: at most %d", LIMIT_ALLOWED_URIS);
+    for (size_t i = 0; i < project->allowed_uris_count; i++) {
+        const char *const *prefix = &project->allowed_uris[i];
+        if (!is_uri_prefix(*prefix))
+            return blame(prefix, err,
+                         "allowed_uris: expected a prefix that ends in /, like "
+                         "https://github.com/NixOS/, not \"%.200s\"",
+                         *prefix);
+        bytes += strlen(*prefix) + 1;
+    }
+    if (bytes > LIMIT_TEXT_BYTES)
+        return blame(&project->allowed_uris, err, "allowed_uris: at most %d bytes in total",
+                     LIMIT_TEXT_BYTES);
+    return NULL;
+}
+
 static const void *check_project(struct config *config, const struct config_project *project,
                                  struct err *err)
 {
@@ -294,6 +334,8 @@ static const void *check_project(struct config *config, const struct config_proj
     to_blame = check_system(project, err);
     if (!to_blame)
         to_blame = check_builder(project, err);
+    if (!to_blame)
+        to_blame = check_allowed_uris(project, err);
     for (size_t i = 0; !to_blame && i < project->limits_count; i++)
         to_blame = check_limit(&project->limits[i], err);
     for (size_t i = 0; !to_blame && i < project->branches_count; i++)

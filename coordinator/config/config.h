@@ -27,6 +27,10 @@ struct config_branch {
     const char *note; /* a comment for config_write_template; the reader leaves it empty */
 };
 
+/* Which builds need nix's sandbox. AUTO: those whose recipe names a file below /build. */
+enum sandbox_mode { SANDBOX_AUTO, SANDBOX_REQUIRED, SANDBOX_OFF };
+extern const char *const sandbox_mode_names[];
+
 struct config_project {
     const char *name;
     const char *url;
@@ -38,6 +42,10 @@ struct config_project {
     enum check_mode check;
     bool heavy;
     bool supersede;
+    bool restrict_eval;
+    const char **allowed_uris; /* restrict_eval: URI prefixes */
+    size_t allowed_uris_count;
+    enum sandbox_mode nix_sandbox;
     uint64_t memory_bytes;
     uint64_t disk_bytes;
     uint64_t wall_ms;

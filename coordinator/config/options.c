@@ -12,6 +12,8 @@
 
 const char *const listener_kind_names[] = {"none", "webhook", "mail", "command", "github", NULL};
 
+const char *const sandbox_mode_names[] = {"auto", "required", "off", NULL};
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 #define AT(struct_type, member) .offset = offsetof(struct_type, member)
@@ -200,6 +202,19 @@ static const struct config_option project_options[] = {
      "A run takes jobs of older runs off the queue that have not begun, when it builds a newer "
      "commit of the same branch; `farm rebuild --supersede` does so for one run.",
      OPTION_FLAG, AT(struct config_project, supersede)},
+    {"restrict_eval", "false",
+     "builders flox and nix only: evaluate with nix's restrict-eval. A recipe then reads no files "
+     "but its checkout, no environment variables, and fetches only what `allowed_uris` allows.",
+     OPTION_FLAG, AT(struct config_project, restrict_eval)},
+    {"allowed_uris", NULL,
+     "restrict_eval only: what an evaluation may fetch, as prefixes that end in /, e.g. "
+     "https://github.com/NixOS/; path:/FOLDER/ also allows to read that folder. flox needs its "
+     "base nixpkgs, too: https://github.com/flox/ and git+https://github.com/flox/.",
+     OPTION_TEXTS, ITEMS(struct config_project, allowed_uris)},
+    {"nix_sandbox", "auto",
+     "Which builds go only to hosts whose nix builds in its sandbox, where /build is. auto: those "
+     "whose recipe names a file below /build; required: all; off: none.",
+     OPTION_ENUM, AT(struct config_project, nix_sandbox), .names = sandbox_mode_names},
     {"memory", "8GiB", "Reserved for each build until the farm has measured its real use.",
      OPTION_BYTES, AT(struct config_project, memory_bytes), .most = 1ull << 50},
     {"disk", "20GiB", "Reserved for each build until the farm has measured its real use.",

@@ -10,9 +10,9 @@
 #include <string.h>
 
 const char *const fit_names[] = {
-    "yes",     "offline",      "draining", "quarantined", "system", "builder", "check",
-    "publish", "memory-total", "slots",    "heavy",       "memory", "disk",    "backoff",
-    "problem", "worker",       "suspect",  "evaluating",  NULL};
+    "yes",     "offline",      "draining", "quarantined", "system",   "builder",     "check",
+    "publish", "memory-total", "slots",    "heavy",       "memory",   "disk",        "backoff",
+    "problem", "worker",       "suspect",  "evaluating",  "restrict", "nix-sandbox", NULL};
 
 /* ---- what a host can ever do --------------------------------------------------------------- */
 
@@ -48,6 +48,10 @@ enum fit never_fits(const struct worker_view *worker, const struct want *want)
         return FIT_SYSTEM;
     if (missing_builder(host, &item->recipe))
         return FIT_BUILDER;
+    if (item->recipe.restrict_eval && !host->restricts_eval)
+        return FIT_RESTRICT;
+    if (item->needs.nix_sandbox && host->nix_sandbox == NIX_SANDBOX_OFF)
+        return FIT_NIX_SANDBOX;
     if (item->recipe.check == CHECK_REQUIRED && hardware_obstacle(host, &item->variant))
         return FIT_CHECK;
     if (want->publish && !worker->may_publish)
@@ -327,6 +331,15 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
         return system_text(worker, &item->variant, arena);
     case FIT_BUILDER:
         return builder_text(worker, missing_builder(host, &item->recipe), arena);
+    case FIT_RESTRICT:
+        return arena_print(arena,
+                           "%s is too old for restrict_eval: `farm worker upgrade %s` brings it",
+                           worker->name, worker->name);
+    case FIT_NIX_SANDBOX:
+        return arena_print(arena,
+                           "nix of %s builds without its sandbox, where the job's /build would be: "
+                           "set `sandbox = true` in its nix.conf",
+                           worker->name);
     case FIT_CHECK:
         return arena_print(arena, "%s cannot run %s, and the check is required", worker->name,
                            hardware_obstacle(host, &item->variant));
@@ -423,6 +436,8 @@ static bool outlasts_work(enum fit fit, const struct worker_view *worker)
     case FIT_WORKER:
     case FIT_SUSPECT:
     case FIT_EVALUATING:
+    case FIT_RESTRICT:
+    case FIT_NIX_SANDBOX:
         break;
     }
     return false;

@@ -197,7 +197,9 @@ static uint64_t class_key(const struct job *job)
     uint64_t hash = hash_text(0, item->variant.system);
     hash = hash_number(hash, item->recipe.builder);
     hash = hash_number(hash, item->recipe.tool);
+    hash = hash_number(hash, item->recipe.restrict_eval);
     hash = hash_number(hash, item->needs.heavy);
+    hash = hash_number(hash, item->needs.nix_sandbox);
     hash = hash_number(hash, item->needs.memory_bytes);
     hash = hash_number(hash, job->memory_bytes);
     hash = hash_number(hash, item->needs.disk_bytes);

@@ -60,6 +60,7 @@ static const struct ledger_entry *find_unchanged(const struct farm *farm,
 static bool runs_same(const struct recipe *a, const struct recipe *b)
 {
     return a->builder == b->builder && a->tool == b->tool && a->checkout == b->checkout &&
+           a->restrict_eval == b->restrict_eval && strcmp(a->allowed_uris, b->allowed_uris) == 0 &&
            strcmp(a->url, b->url) == 0 && strcmp(a->path, b->path) == 0 &&
            strcmp(a->command, b->command) == 0 && strcmp(a->bundle, b->bundle) == 0;
 }
@@ -72,8 +73,10 @@ static bool serves(const struct plan_item *has, const struct plan_item *wanted, 
     if (!runs_same(&has->recipe, &wanted->recipe))
         return false;
     if (under_way)
-        return strictness[has->recipe.check] >= strictness[wanted->recipe.check];
-    return has->recipe.check == wanted->recipe.check && has->needs.heavy == wanted->needs.heavy;
+        return strictness[has->recipe.check] >= strictness[wanted->recipe.check] &&
+               has->needs.nix_sandbox >= wanted->needs.nix_sandbox;
+    return has->recipe.check == wanted->recipe.check && has->needs.heavy == wanted->needs.heavy &&
+           has->needs.nix_sandbox == wanted->needs.nix_sandbox;
 }
 
 /* A job whose product would be on a host that may not publish cannot serve a run that publishes;

@@ -17,6 +17,12 @@ static const char *lack_text(enum fit fit, const struct want *want, struct arena
         return arena_print(
             arena, "has %s: install it on one, or add one that has it",
             builder_names[item->recipe.tool ? item->recipe.tool : item->recipe.builder]);
+    if (fit == FIT_RESTRICT)
+        return "knows restrict_eval: `farm worker upgrade` brings it";
+    if (fit == FIT_NIX_SANDBOX)
+        return "builds in nix's sandbox, where the job's /build is: set `sandbox = true` in "
+               "nix.conf "
+               "of one, or `nix_sandbox: off` in farm.yaml if the recipe needs none";
     if (fit == FIT_CHECK)
         return arena_print(arena, "runs %s, and the check is required: `farm worker add` adds one",
                            *item->variant.gpu ? item->variant.gpu : item->variant.isa);
@@ -65,8 +71,9 @@ static const char *never_text(const struct want *want, struct arena *arena)
 /* How many of the checks of never_fits a host passed: the one that passed most is closest. */
 static int checks_passed(enum fit fit)
 {
-    static const enum fit order[] = {FIT_WORKER,  FIT_SYSTEM,       FIT_BUILDER, FIT_CHECK,
-                                     FIT_PUBLISH, FIT_MEMORY_TOTAL, FIT_SLOTS,   FIT_HEAVY};
+    static const enum fit order[] = {FIT_WORKER,      FIT_SYSTEM, FIT_BUILDER, FIT_RESTRICT,
+                                     FIT_NIX_SANDBOX, FIT_CHECK,  FIT_PUBLISH, FIT_MEMORY_TOTAL,
+                                     FIT_SLOTS,       FIT_HEAVY};
     int passed = 0;
     while (order[passed] != fit)
         passed++;

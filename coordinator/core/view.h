@@ -278,7 +278,9 @@ enum fit {
     FIT_PROBLEM,      /* the host says it cannot build (capabilities.problem) */
     FIT_WORKER,       /* never: its run is for another worker (run_options.worker) */
     FIT_SUSPECT,      /* failures in a row, or on probation: one more only when one has ended */
-    FIT_EVALUATING    /* an evaluation: the host is running another one */
+    FIT_EVALUATING,   /* an evaluation: the host is running another one */
+    FIT_RESTRICT,     /* never: it is too old for restrict_eval */
+    FIT_NIX_SANDBOX   /* never: its nix builds without the sandbox that the job needs */
 };
 extern const char *const fit_names[];
 /* The answer of one host, with a sentence that has the numbers in it. */

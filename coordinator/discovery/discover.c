@@ -68,6 +68,14 @@ static bool matches_any(const char *const *globs, size_t count, const char *name
     return false;
 }
 
+static const char *join(const char *const *texts, size_t count, struct arena *arena)
+{
+    const char *all = "";
+    for (size_t i = 0; i < count; i++)
+        all = arena_print(arena, "%s%s%s", all, i ? " " : "", texts[i]);
+    return all;
+}
+
 static struct recipe recipe_of(const struct site *site, const struct reading_package *package,
                                bool has_check)
 {
@@ -85,6 +93,9 @@ static struct recipe recipe_of(const struct site *site, const struct reading_pac
         .silence_ms = project->silence_ms,
         .rules = config_rules(&site->search->config, site->search->arena),
         .evaluate = project->builder == BUILDER_COMMAND ? project->evaluate : "",
+        .restrict_eval = project->restrict_eval,
+        .allowed_uris =
+            join(project->allowed_uris, project->allowed_uris_count, site->search->arena),
     };
 }
 
@@ -183,6 +194,14 @@ static void add_by_platforms(const struct site *site, const struct reading_packa
     }
 }
 
+static bool needs_nix_sandbox(const struct config_project *project,
+                              const struct reading_package *package)
+{
+    return project->nix_sandbox == SANDBOX_REQUIRED ||
+           (project->nix_sandbox == SANDBOX_AUTO && package->names_build &&
+            project->builder != BUILDER_COMMAND);
+}
+
 static void add_package(const struct site *site, const struct config_branch *branch,
                         const struct git_branch *at, const struct reading_tree *tree,
                         const struct reading_package *package)
@@ -195,7 +214,8 @@ static void add_package(const struct site *site, const struct config_branch *bra
         .recipe = recipe_of(site, package, tree->has_check),
         .needs = {.heavy = site->project->heavy,
                   .memory_bytes = site->project->memory_bytes,
-                  .disk_bytes = site->project->disk_bytes},
+                  .disk_bytes = site->project->disk_bytes,
+                  .nix_sandbox = needs_nix_sandbox(site->project, package)},
         .inputs = package->inputs,
         .target = target_of(site, branch, at->name),
         .claim = claim_of(site, branch, at, tree, package->name),

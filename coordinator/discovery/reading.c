@@ -43,6 +43,7 @@ static const struct field package_fields[] = {
     SHAPE_FIELD(struct reading_package, TEXT, dotted),
     SHAPE_STRUCT(struct reading_package, inputs, inputs_shape),
     SHAPE_TEXTS(struct reading_package, systems),
+    SHAPE_FIELD(struct reading_package, FLAG, names_build),
 };
 static const struct shape package_shape = SHAPE(struct reading_package, package_fields);
 
@@ -124,7 +125,8 @@ static int read_packages(const struct reader *reader, const struct tree *tree,
                                                     packages[i].dotted,
                                                     inputs[i].inputs,
                                                     inputs[i].facts->systems,
-                                                    inputs[i].facts->system_count};
+                                                    inputs[i].facts->system_count,
+                                                    inputs[i].facts->names_build};
     return 0;
 }
 

@@ -42,6 +42,7 @@ struct reading_package {
     struct inputs inputs;
     const char **systems; /* the recipe's `platforms` */
     size_t systems_count;
+    bool names_build; /* struct recipe_facts */
 };
 
 /* What a commit contains. */

@@ -380,6 +380,27 @@ static const char *read_head(const char *text, bool *arguments_unused)
     return body;
 }
 
+/* Whether a path that continues at `at` began before it. Before a quote that a word ends with, too:
+ * "$PWD"/build. */
+static bool is_within_path(const char *text, const char *at)
+{
+    if (at > text && (at[-1] == '"' || at[-1] == '\''))
+        at--;
+    return at > text && (isalnum((unsigned char)at[-1]) || strchr("._-/})~*+?", at[-1]));
+}
+
+/* Whether "/build" or "/build/..." stands there as an absolute path, in a string or not. */
+static bool names_build(const char *text)
+{
+    static const char folder[] = "/build";
+    for (const char *at = text; (at = strstr(at, folder)); at += strlen(folder)) {
+        char after = at[strlen(folder)];
+        if (!is_within_path(text, at) && strchr("/ \"'\n;)", after))
+            return true;
+    }
+    return false;
+}
+
 void recipe_scan(struct bytes bytes, struct recipe_facts *facts, struct arena *arena)
 {
     *facts = (struct recipe_facts){0};
@@ -390,6 +411,7 @@ void recipe_scan(struct bytes bytes, struct recipe_facts *facts, struct arena *a
     if (is_text) {
         scan_paths(source.code, facts, arena);
         scan_systems(source, facts, arena);
+        facts->names_build = names_build(source.text);
         const char *body = read_head(source.code, &facts->arguments_unused);
         facts->fetches_pinned =
             are_fetches_pinned(source) && !is_impure(body) && !has_search_path(body);

@@ -16,6 +16,8 @@ struct recipe_facts {
     size_t system_count;
     /* Every fetch names a full commit or a hash, and nothing depends on the host. */
     bool fetches_pinned;
+    /* It names a file below /build, which is there in nix's sandbox only. */
+    bool names_build;
     /* Its arguments, other than `system`, are not used, so they have no influence. */
     bool arguments_unused;
 };

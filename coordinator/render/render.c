@@ -449,7 +449,8 @@ static void set_capabilities(json_t *object, const struct capabilities *capabili
     if (!capabilities)
         return;
     json_t *members = json_from_shape(&capabilities_shape, capabilities);
-    json_object_del(members, "may_publish"); /* the view has the effective value */
+    json_object_del(members, "may_publish");    /* the view has the effective value */
+    json_object_del(members, "restricts_eval"); /* its fit says so */
     json_object_update(object, members);
     json_decref(members);
 }

@@ -589,6 +589,36 @@ plants() {
 	plants namespaces
 }
 
+# restrict_begin: the project of nix_begin with restrict-eval, and three recipes more.
+restrict_begin() {
+	sed -i 's/builder: nix/builder: nix\n    restrict_eval: true\n    allowed_uris: ["https:\/\/127.0.0.1\/"]/' \
+		"$FARM_HOME/farm.yaml"
+	cat >"$top/elsewhere.nix" <<-EOT
+		{ }: builtins.seq (builtins.fetchurl "http://127.0.0.1:$control_port/") (import ./older.nix { })
+	EOT
+	cat >"$top/within.nix" <<-'EOT'
+		{ }: builtins.seq (builtins.stringLength (builtins.readFile ../../attack)) (if builtins.getEnv "STRANGER" == ""
+		  then import ./older.nix { } else throw "reads its environment")
+	EOT
+	echo '{ }: builtins.seq (builtins.readFile "/etc/passwd") (import ./older.nix { })' >"$top/reads.nix"
+	in_repository "cp $top/elsewhere.nix $top/within.nix $top/reads.nix .flox/pkgs"
+}
+
+# restricts_evaluation: it reads nothing but its checkout, whatever the isolation.
+restricts_evaluation() {
+	run -1 farm rebuild 'package=evaluates,reads,elsewhere,within'
+	local name
+	for name in reads elsewhere; do
+		run farm why "3/$name"
+		says "is forbidden in restricted mode"
+	done
+	run farm why 3/within
+	says "is ok"
+	farm logs 3/evaluates >"$top/restricted" # where it asks first, nothing is there
+	lacks -a 'got .*, from evaluation' "$top/restricted"
+	[ "$(grep -ac 'nothing .*, from evaluation' "$top/restricted")" -eq 10 ]
+}
+
 @test "nix: without isolation its evaluations and builders get what they want: the control" {
 	nix_begin none
 	lacks -a 'nothing .*, from evaluation' "$top/said"
@@ -601,6 +631,8 @@ plants() {
 		store-roots daemon-configuration farm-port; do
 		grep -a "got $name, from builder" "$top/said"
 	done
+	restrict_begin
+	restricts_evaluation
 }
 
 # nix_gets_nothing [NAME]: what is not a secret there is named, and what else the level leaves open.

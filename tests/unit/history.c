@@ -365,6 +365,9 @@ static void do_hello(struct history *history, char *line)
     host->heavy_slots = (uint32_t)number(&words, "heavy", 1);
     host->may_publish = has(&words, "publish");
     host->problem = value(&words, "problem", "");
+    host->restricts_eval = has(&words, "restricts");
+    host->nix_sandbox =
+        (enum nix_sandbox)shape_enum_value(nix_sandbox_names, value(&words, "sandbox", "unknown"));
     history_step(history, &input);
 }
 
@@ -424,8 +427,11 @@ static bool read_plan_item(char *text, struct plan_item *item)
     item->variant.cuda = value(&words, "cuda", "");
     item->recipe.builder = has(&words, "command") ? BUILDER_COMMAND : BUILDER_NIX;
     item->recipe.url = "https://example.org/p.git";
+    item->recipe.allowed_uris = value(&words, "restrict", "");
+    item->recipe.restrict_eval = value(&words, "restrict", NULL);
     item->recipe.check = has(&words, "check") ? CHECK_REQUIRED : CHECK_AUTO;
     item->needs.heavy = has(&words, "heavy");
+    item->needs.nix_sandbox = has(&words, "sandboxed");
     item->needs.memory_bytes = gib(&words, "mem", 0);
     item->needs.disk_bytes = gib(&words, "disk", 0);
     item->inputs.hash = value(&words, "inputs", "");

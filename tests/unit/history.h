@@ -7,7 +7,8 @@
  *   enrol NAME [publish] | viewer NAME | revoke NAME
  *   hello NAME SYSTEM[+SYSTEM...] [slots=N] [heavy=N] [mem=GIB] [disk=GIB] [instance=TEXT]
  *         [machine=TEXT] [features=A+B] [gpu=9.0+8.6] [problem=TEXT] [publish] [at=MS]
- *         [fs=USES/ID/FREE[/TOTAL]+...] [: ITEMS]   (USES: b build, s store, t state; GiB)
+ *         [restricts] [sandbox=on|off] [fs=USES/ID/FREE[/TOTAL]+...] [: ITEMS]
+ *         (USES: b build, s store, t state; GiB)
  *   status NAME [seq=N] [session=N] [inc=N] [free=GIB] [fs=...] [at=MS] [: ITEMS]
  *   submit ID [publish] [force] [local] [on=WORKER] [priority=N] [retry=N] [task=NAME] [give-up=MS]
  *          [supersede]
@@ -15,7 +16,7 @@
  *       ITEM of a plan: PACKAGE SYSTEM [project=P] [branch=B] [commit=C] [org=O|cache=C] [secret=S]
  *                       [inputs=H] [pinned] [heavy] [mem=GIB] [disk=GIB] [isa=I] [gpu=G] [cuda=C]
  *                       [check] [problem=TEXT] [collisions=POLICY] [wins] [rank=N] [line=L]
- *                       [depth=N] [diverged=COMMIT[+...]] [supersedes]
+ *                       [restrict=URI] [sandboxed] [depth=N] [diverged=COMMIT[+...]] [supersedes]
  *                       [rival: of another branch, not built by the run]
  *   cancel ID run=N|job=N | pause ID | resume ID | drain ID NAME | undrain ID NAME
  *   remove ID NAME [discard] | publish ID JOB... | settle ID PUBLICATION published|not|giveup

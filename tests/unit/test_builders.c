@@ -69,6 +69,16 @@ static const char recipes[] =
     "[ "
     "\"-c\" \"echo > $out\" ]; }) // { pname = \"other\"; version = \"1.0\"; meta = {}; }\n"
     "EOF\n"
+    "recipe reads <<'EOF'\n"
+    "{ }: builtins.seq (builtins.readFile \"/etc/passwd\") (import ./good.nix { })\n"
+    "EOF\n"
+    "recipe downloads <<'EOF'\n"
+    "{ }: builtins.seq (builtins.fetchurl \"http://127.0.0.1:9/x\") (import ./good.nix { })\n"
+    "EOF\n"
+    "recipe secrets <<'EOF'\n"
+    "{ }: if builtins.getEnv \"FARM_PACKAGE\" == \"\" then import ./good.nix { } else abort \"got "
+    "it\"\n"
+    "EOF\n"
     "cat > test-build.sh <<'EOF'\n"
     "#!/bin/sh\n"
     "case $FARM_CUDA in 99.1) farm-no-such-python -c 'import torch'; exit ;; esac\n"
@@ -616,6 +626,48 @@ static void nix_failures_are_told_apart(void **state)
     assert_int_equal(ended.product.paths_count, 0);
 }
 
+/* The same by both builders; by nix, evaluations that build nothing, too. */
+static void restricts(enum builder builder)
+{
+    static const char *const refused[] = {"reads", "downloads", NULL};
+    struct agent_phase_ended ended;
+    struct order order = order_for(builder, "reads");
+    ended = build(&order);
+    assert_well(&order, &ended);
+    for (size_t i = 0; refused[i]; i++) {
+        order = order_for(builder, refused[i]);
+        order.recipe.restrict_eval = true;
+        order.recipe.allowed_uris = "https://127.0.0.1/ http://127.0.0.1:8/";
+        ended = build(&order);
+        assert_failed(&order, &ended, CAUSE_EVAL, "is forbidden in restricted mode");
+    }
+    order = order_for(builder, "secrets");
+    ended = build(&order);
+    assert_failed(&order, &ended, CAUSE_EVAL, "got it");
+    order.recipe.restrict_eval = true;
+    order.token.number = next_number++;
+    ended = build(&order);
+    assert_well(&order, &ended);
+    order = order_for(builder, "reads");
+    order.recipe.restrict_eval = true;
+    order.recipe.allowed_uris = "path:/etc/";
+    ended = build(&order);
+    assert_well(&order, &ended);
+}
+
+static void nix_evaluates_what_it_may(void **state)
+{
+    (void)state;
+    need("nix-store");
+    restricts(BUILDER_NIX);
+    struct order order = order_for(BUILDER_COMMAND, "evaluate-reads");
+    order.recipe.command = "nix-instantiate .flox/pkgs/reads.nix";
+    order.recipe.tool = BUILDER_NIX;
+    order.recipe.restrict_eval = true;
+    struct agent_phase_ended ended = build(&order);
+    assert_failed(&order, &ended, CAUSE_EVAL, "is forbidden in restricted mode");
+}
+
 static void a_signed_cache_gets_it_once(void **state)
 {
     (void)state;
@@ -787,6 +839,13 @@ static void flox_failures_are_told_apart(void **state)
     assert_failed(&order, &ended, CAUSE_DISK_FULL, "No space left");
 }
 
+static void flox_evaluates_what_it_may(void **state)
+{
+    (void)state;
+    need_flox("");
+    restricts(BUILDER_FLOX);
+}
+
 static void flox_publish_failures_are_told_apart(void **state)
 {
     static const struct {
@@ -889,6 +948,7 @@ int main(void)
         cmocka_unit_test(too_many_outputs_are_an_error),
         cmocka_unit_test(a_replaced_file_is_not_an_absent_one),
         cmocka_unit_test(nix_failures_are_told_apart),
+        cmocka_unit_test(nix_evaluates_what_it_may),
         cmocka_unit_test(a_signed_cache_gets_it_once),
         cmocka_unit_test(whose_words_refuse_an_account),
         cmocka_unit_test(a_command_refuses_by_its_status),
@@ -896,6 +956,7 @@ int main(void)
         cmocka_unit_test(flox_builds_and_publishes),
         cmocka_unit_test(an_old_flox_is_refused_in_one_line),
         cmocka_unit_test(flox_failures_are_told_apart),
+        cmocka_unit_test(flox_evaluates_what_it_may),
         cmocka_unit_test(flox_publish_failures_are_told_apart),
         cmocka_unit_test(a_publish_that_builds_is_noticed_or_forbidden),
         cmocka_unit_test(checks_are_skipped_by_rule),

@@ -2,10 +2,12 @@
 #include "coordinator/config/config.h"
 
 #include "proto/base/io.h"
+#include "proto/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +44,8 @@ static void everything_has_a_default(void **state)
     assert_int_equal(project->builder, BUILDER_FLOX);
     assert_int_equal(project->check, CHECK_AUTO);
     assert_true(project->heavy && project->checkout);
+    assert_false(project->restrict_eval);
+    assert_int_equal(project->nix_sandbox, SANDBOX_AUTO);
     assert_true(project->memory_bytes == 8ull << 30);
     assert_true(project->disk_bytes == 20ull << 30);
     assert_int_equal(project->wall_ms, 8 * 3600000);
@@ -72,6 +76,8 @@ static void all_keys_are_read(void **state)
         "  - name: vision\n"
         "    url: git@git.example:vision.git\n"
         "    builder: nix\n    system: x86_64-linux\n    check: required\n    heavy: false\n"
+        "    nix_sandbox: required\n"
+        "    restrict_eval: true\n    allowed_uris: [https://git.example/, \"path:/srv/it/\"]\n"
         "    memory: 512M\n    disk: 1TiB\n    wall: 90m\n    silence: 0\n"
         "    branches:\n"
         "      - &main\n        name: main\n        publish: prod\n        wins: ['*-cpu-*']\n"
@@ -105,6 +111,10 @@ static void all_keys_are_read(void **state)
     assert_true(vision->memory_bytes == 512ull << 20 && vision->disk_bytes == 1ull << 40);
     assert_int_equal(vision->wall_ms, 90 * 60000);
     assert_int_equal(vision->silence_ms, 0);
+    assert_int_equal(vision->nix_sandbox, SANDBOX_REQUIRED);
+    assert_true(vision->restrict_eval);
+    assert_int_equal(vision->allowed_uris_count, 2);
+    assert_string_equal(vision->allowed_uris[1], "path:/srv/it/");
     assert_int_equal(vision->branches[0].include_count, 2);
     assert_string_equal(vision->branches[0].wins[0], "*-cpu-*");
     assert_string_equal(vision->branches[1].name, "cuda-*");
@@ -202,6 +212,10 @@ static const struct broken table[] = {
      "6:15: evaluate: only for the builder \"command\"; flox and nix evaluate by themselves"},
     {PROJECT BRANCH "    checkout: false\n",
      "6:15: checkout: false is only for the builder \"command\""},
+    {PROJECT BRANCH "    builder: command\n    command: make\n    restrict_eval: true\n",
+     "8:20: restrict_eval: only for the builders flox and nix"},
+    {PROJECT BRANCH "    allowed_uris: [https://git.example/]\n",
+     "6:19: allowed_uris: only with `restrict_eval: true`; without it all are allowed"},
     {PROJECT BRANCH "    system: linux\n",
      "6:13: system: expected one like x86_64-linux or aarch64-linux, not \"linux\""},
     {PROJECT BRANCH "        publish: acme\n",
@@ -255,6 +269,64 @@ static void broken_files_name_line_and_column(void **state)
         assert_string_equal(err.text, expected.text);
         assert_int_equal(result, -1);
         config_release(&config);
+    }
+}
+
+static void a_prefix_of_uris_is_one_word_that_nix_takes_as_it_is(void **state)
+{
+    static const char *const good[] = {"https://github.com/NixOS/",
+                                       "git+https://github.com/flox/",
+                                       "path:/srv/it/",
+                                       "github:NixOS/",
+                                       "https://",
+                                       "a:b/"};
+    static const char *const bad[] = {"",
+                                      "/",
+                                      "https://git.example",
+                                      "git.example/",
+                                      "/srv/it/",
+                                      "https:/",
+                                      "HTTP://",
+                                      "https://a /",
+                                      "https://a/\\nsandbox/",
+                                      "https://a#/",
+                                      "https://a\\t/",
+                                      "1a://b/"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0] + sizeof bad / sizeof bad[0]; i++) {
+        struct config config;
+        struct err err = {""};
+        char text[1024];
+        bool is_good = i < sizeof good / sizeof good[0];
+        snprintf(text, sizeof text,
+                 PROJECT BRANCH "    restrict_eval: true\n    allowed_uris: [\"%s\"]\n",
+                 is_good ? good[i] : bad[i - sizeof good / sizeof good[0]]);
+        int result = parse(text, &config, &err);
+        if (result != (is_good ? 0 : -1))
+            fail_msg("%s: %s", text, err.text);
+        if (!is_good)
+            assert_non_null(
+                strstr(err.text, "7:20: allowed_uris: expected a prefix that ends in /"));
+        config_release(&config);
+    }
+}
+
+static void allowed_uris_are_bounded(void **state)
+{
+    (void)state;
+    for (int length = 1; length < 300; length += 298) {
+        struct config config;
+        struct err err = {""};
+        struct buf text = {0};
+        buf_print(&text, PROJECT BRANCH "    restrict_eval: true\n    allowed_uris:\n");
+        for (int i = 0; i < LIMIT_ALLOWED_URIS + (length == 1); i++)
+            buf_print(&text, "      - https://%0*d/\n", length, i);
+        assert_int_equal(parse((const char *)text.data, &config, &err), -1);
+        assert_non_null(strstr(err.text, length == 1
+                                             ? "allowed_uris: at most 64"
+                                             : "allowed_uris: at most 8192 bytes in total"));
+        config_release(&config);
+        buf_release(&text);
     }
 }
 
@@ -349,6 +421,8 @@ int main(void)
         cmocka_unit_test(everything_has_a_default),
         cmocka_unit_test(all_keys_are_read),
         cmocka_unit_test(broken_files_name_line_and_column),
+        cmocka_unit_test(a_prefix_of_uris_is_one_word_that_nix_takes_as_it_is),
+        cmocka_unit_test(allowed_uris_are_bounded),
         cmocka_unit_test(a_missing_file_is_an_error),
         cmocka_unit_test(the_template_reads_back),
         cmocka_unit_test(the_docs_list_every_key),

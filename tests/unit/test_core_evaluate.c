@@ -272,6 +272,21 @@ static void it_ends_with_its_run(void **state)
     history_end(h);
 }
 
+static void it_is_as_restricted_as_its_build(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    history_do(h, "policy evaluate=10000\nenrol w1\n"
+                  "hello w1 x86_64-linux slots=2 heavy=1 restricts\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux heavy restrict=https://a/, "
+                  "b x86_64-linux heavy restrict=https://a/\ntick 20000");
+    assert_string_equal(job_of(h, 3).item->variant.package, "evaluate-b");
+    assert_true(job_of(h, 3).item->recipe.restrict_eval);
+    assert_string_equal(job_of(h, 3).item->recipe.allowed_uris, "https://a/");
+    assert_int_equal(job_of(h, 3).state, JOB_LEASED);
+    history_end(h);
+}
+
 static void it_is_asked_for_only_where_it_says_something(void **state)
 {
     (void)state;
@@ -400,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_host_in_doubt_evaluates_nothing),
         cmocka_unit_test(it_delays_no_forecast),
         cmocka_unit_test(it_ends_with_its_run),
+        cmocka_unit_test(it_is_as_restricted_as_its_build),
         cmocka_unit_test(it_is_asked_for_only_where_it_says_something),
         cmocka_unit_test(each_builder_is_asked_in_its_way),
         cmocka_unit_test(each_has_its_own_evaluation),

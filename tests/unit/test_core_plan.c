@@ -1121,6 +1121,60 @@ static void hosts_say_why_not(void **state)
     history_end(h);
 }
 
+/* Older workers would build it without restrict-eval. */
+static void who_cannot_restrict_evaluates_nothing_that_is_restricted(void **state)
+{
+    (void)state;
+    struct fit_view *fits;
+    struct arena arena = {0};
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux\n"
+                  "submit r1\nresolved 1 a x86_64-linux restrict=https://a/");
+    assert_int_equal(job_of(h, 1).state, JOB_READY);
+    assert_int_equal(view_fits(history_farm(h), job_of(h, 1).item, false, 1, &fits, &arena), 1);
+    assert_true(fits[0].never);
+    assert_string_equal(fits[0].text,
+                        "w1 is too old for restrict_eval: `farm worker upgrade w1` brings it");
+    assert_string_equal(fit_of(h, 1, 0), "restrict");
+    /* A run without the option makes another thing; its job does not serve the first. */
+    history_do(h, "submit r2\nresolved 2 a x86_64-linux");
+    assert_int_equal(job_of(h, 2).state, JOB_LEASED);
+    history_do(h, "enrol w2\nhello w2 x86_64-linux restricts");
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED);
+    assert_string_equal(job_of(h, 1).item->recipe.allowed_uris, "https://a/");
+    arena_clear(&arena);
+    history_end(h);
+}
+
+/* What an older worker does not tell keeps no job from it. */
+static void what_needs_nix_s_sandbox_goes_where_it_is_on(void **state)
+{
+    (void)state;
+    struct fit_view *fits;
+    struct arena arena = {0};
+    struct history *h = history_begin();
+    history_do(h, "enrol w1\nhello w1 x86_64-linux sandbox=off slots=1\n"
+                  "submit r1\nresolved 1 a x86_64-linux sandboxed\n"
+                  "submit r2\nresolved 2 b x86_64-linux sandboxed\n");
+    assert_int_equal(job_of(h, 1).state, JOB_READY);
+    assert_int_equal(view_fits(history_farm(h), job_of(h, 1).item, false, 1, &fits, &arena), 1);
+    assert_true(fits[0].never);
+    assert_string_equal(fit_of(h, 1, 0), "nix-sandbox");
+    assert_string_equal(fits[0].text,
+                        "nix of w1 builds without its sandbox, where the job's /build would be: "
+                        "set `sandbox = true` in its nix.conf");
+    /* The same without the need is another job, and does not serve one that has it. */
+    history_do(h, "submit r3\nresolved 3 a x86_64-linux");
+    assert_int_equal(job_of(h, 3).state, JOB_LEASED);
+    history_do(h, "enrol w2\nhello w2 x86_64-linux sandbox=on slots=1");
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED);
+    assert_int_equal(job_of(h, 2).state, JOB_READY);
+    history_do(h, "enrol w3\nhello w3 x86_64-linux");
+    assert_int_equal(job_of(h, 2).state, JOB_LEASED);
+    arena_clear(&arena);
+    history_end(h);
+}
+
 static void a_plan_is_what_a_rebuild_does(void **state)
 {
     (void)state;
@@ -1609,6 +1663,8 @@ int main(void)
         cmocka_unit_test(reservations_belong_to_machines),
         cmocka_unit_test(warnings_stay_with_their_run),
         cmocka_unit_test(hosts_say_why_not),
+        cmocka_unit_test(who_cannot_restrict_evaluates_nothing_that_is_restricted),
+        cmocka_unit_test(what_needs_nix_s_sandbox_goes_where_it_is_on),
         cmocka_unit_test(a_plan_is_what_a_rebuild_does),
         cmocka_unit_test(a_plan_does_not_count_on_hosts_that_are_away),
         cmocka_unit_test(an_archived_run_is_forgotten),

@@ -415,22 +415,26 @@ static void limits_are_for_the_variants_they_match(void **state)
     struct rig *rig = *state;
     const char *url = make_repo(
         rig, "cd .flox/pkgs; for name in sm80-avx2 sm90-avx2 sm90-avx512 sm90-armv9 sm120-avx2; do "
-             "echo '{ }: { }' >" PLAIN "$name.nix; done");
-    configure(rig, url,
-              arena_print(&rig->arena,
-                          "    builder: nix\n    branches: [{name: main}]\n"
-                          "    wall: 8h\n    silence: 2h\n    memory: 8G\n    disk: 20G\n"
-                          "    limits:\n"
-                          "      - {match: gpu=sm90, wall: 20h, memory: 64G}\n"
-                          "      - {match: gpu=sm90 isa=avx512, wall: 30h, silence: 5h}\n"
-                          "      - {match: isa=armv9 branch=main, disk: 100G, memory: 0}\n"
-                          "      - {match: sm120, silence: 1h}\n"
-                          "      - {match: branch=other, wall: 99h}\n"
-                          "  - name: audio\n    url: %s\n    builder: nix\n"
-                          "    branches: [{name: main}]\n    wall: 1h\n    silence: 1h\n"
-                          "    memory: 1G\n    disk: 1G\n"
-                          "    limits: [{match: isa=avx2 gpu=sm90, wall: 3h}]\n",
-                          url));
+             "echo '{ }: { }' >" PLAIN "$name.nix; done; "
+             "echo '{ }: \"cd /build/x\"' >" PLAIN "sm120-avx2.nix");
+    configure(
+        rig, url,
+        arena_print(
+            &rig->arena,
+            "    builder: nix\n    branches: [{name: main}]\n"
+            "    wall: 8h\n    silence: 2h\n    memory: 8G\n    disk: 20G\n"
+            "    limits:\n"
+            "      - {match: gpu=sm90, wall: 20h, memory: 64G}\n"
+            "      - {match: gpu=sm90 isa=avx512, wall: 30h, silence: 5h}\n"
+            "      - {match: isa=armv9 branch=main, disk: 100G, memory: 0}\n"
+            "      - {match: sm120, silence: 1h}\n"
+            "      - {match: branch=other, wall: 99h}\n"
+            "  - name: audio\n    url: %s\n    builder: nix\n"
+            "    branches: [{name: main}]\n    wall: 1h\n    silence: 1h\n"
+            "    memory: 1G\n    disk: 1G\n    nix_sandbox: \"off\"\n    restrict_eval: true\n"
+            "    allowed_uris: [https://a/, git+https://b/]\n"
+            "    limits: [{match: isa=avx2 gpu=sm90, wall: 3h}]\n",
+            url));
     ask_filter(rig, "");
     assert_string_equal(rig->answer.problem, "");
     assert_int_equal(rig->answer.items_count, 10);
@@ -443,6 +447,15 @@ static void limits_are_for_the_variants_they_match(void **state)
     assert_string_equal(limits_of(rig, "audio", PLAIN "sm90-avx2"), "3 1 1 1");
     assert_string_equal(limits_of(rig, "audio", PLAIN "sm90-avx512"), "1 1 1 1");
     assert_string_equal(limits_of(rig, "audio", PLAIN "sm120-avx2"), "1 1 1 1");
+    /* So is what its evaluations may do. */
+    for (size_t i = 0; i < rig->answer.items_count; i++) {
+        const struct plan_item *at = &rig->answer.items[i];
+        bool is_audio = strcmp(at->variant.project, "audio") == 0;
+        assert_int_equal(at->recipe.restrict_eval, is_audio);
+        assert_int_equal(at->needs.nix_sandbox,
+                         !is_audio && strcmp(at->variant.package, PLAIN "sm120-avx2") == 0);
+        assert_string_equal(at->recipe.allowed_uris, is_audio ? "https://a/ git+https://b/" : "");
+    }
 }
 
 static void odd_names_are_problems_of_their_own(void **state)

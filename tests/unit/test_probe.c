@@ -150,6 +150,40 @@ static void programs_are_asked_for_their_versions(void **state)
     assert_string_equal(host.gpus[1].compute, "8.9");
 }
 
+/* A store that no daemon serves: an isolated attempt brings one that has it on. */
+static void nix_says_whether_it_has_its_sandbox_on(void **state)
+{
+    static const struct {
+        const char *said;
+        enum isolation_level level;
+        enum nix_sandbox expected;
+    } rows[] = {
+        {"echo 'sandbox = true'", ISOLATION_NONE, NIX_SANDBOX_ON},
+        {"echo 'extra-sandbox-paths = '; echo 'sandbox = relaxed'", ISOLATION_NONE, NIX_SANDBOX_ON},
+        {"echo 'x = 1'; echo 'sandbox = false'", ISOLATION_NONE, NIX_SANDBOX_OFF},
+        {"test $3.$4 = config.show && echo 'sandbox = false'", ISOLATION_NONE, NIX_SANDBOX_OFF},
+        {"exit 1", ISOLATION_NONE, NIX_SANDBOX_UNKNOWN},
+        {"echo 'sandbox = false'", ISOLATION_NAMESPACES, NIX_SANDBOX_ON},
+        {"echo 'sandbox = false'", ISOLATION_USERS, NIX_SANDBOX_ON},
+    };
+    struct place *place = *state;
+    setenv("NIX_STORE_DIR", place->path, 1);
+    setenv("NIX_STATE_DIR", place->path, 1);
+    put_program(place, "nix-store",
+                "echo 'nix-store (Nix) 2.8.0'"); /* the real one makes a store */
+    use_path(place, false);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        put_program(place, "nix", rows[i].said);
+        struct capabilities host = probe(place, (struct probe_limits){.isolation = rows[i].level});
+        assert_int_equal(host.nix_sandbox, rows[i].expected);
+    }
+    setenv("NIX_STORE_DIR", home_path(place, "no-store"), 1);
+    assert_int_equal(probe(place, (struct probe_limits){0}).nix_sandbox, NIX_SANDBOX_UNKNOWN);
+    unsetenv("NIX_STORE_DIR");
+    unsetenv("NIX_STATE_DIR");
+    restore_path();
+}
+
 static void what_is_missing_or_old_is_left_out(void **state)
 {
     struct place *place = *state;
@@ -176,6 +210,7 @@ int main(void)
         TEST(each_file_system_is_there_once),
         TEST(free_bytes_are_asked_again),
         TEST(programs_are_asked_for_their_versions),
+        TEST(nix_says_whether_it_has_its_sandbox_on),
         TEST(what_is_missing_or_old_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,34 @@ static void relative_paths_are_found(void **state)
     arena_clear(&arena);
 }
 
+static void a_path_below_build_is_told_from_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool names;
+    } rows[] = {
+        {"''\n  mkdir -p /build/cccl && ln -s $x /build/cccl/y\n''", true},
+        {"{ TMPDIR = \"/build/tmp\"; }", true},
+        {"{ HOME = \"/build\"; }", true},
+        {"''cd /build; make''", true},
+        {"''cmake -B=/build/x''", true},
+        {"# below /build/x\n1", false},
+        {"''cd ./build/x; cd $out/build/y; cd ${src}/build/z; cd \"$PWD\"/build''", false},
+        {"''make -C ../build/; cd $(pwd)/build/x; ls ~/build/''", false},
+        {"\"https://x.example/build/y\"", false},
+        {"''/builder/x /build-x /builds''", false},
+        {"import ./build/x.nix", false},
+    };
+    struct arena arena = {0};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct recipe_facts facts = scan(rows[i].text, &arena);
+        if (facts.names_build != rows[i].names)
+            fail_msg("%s: %d", rows[i].text, facts.names_build);
+    }
+    arena_clear(&arena);
+}
+
 static void platforms_are_read_where_they_are_plain(void **state)
 {
     (void)state;
@@ -167,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pins_are_told_from_what_drifts),
         cmocka_unit_test(relative_paths_are_found),
+        cmocka_unit_test(a_path_below_build_is_told_from_others),
         cmocka_unit_test(platforms_are_read_where_they_are_plain),
         cmocka_unit_test(garbage_is_harmless),
     };

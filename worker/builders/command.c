@@ -36,6 +36,7 @@ static int command_build(const struct phase_context *context, struct product *pr
 {
     struct texts environment = tools_environment(context);
     (void)product;
+    tools_restrict(context, &environment); /* of a command that evaluates for flox or nix */
     return run_shell(context, &environment, context->order->recipe.command, NULL, NULL, err);
 }
 

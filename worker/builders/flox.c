@@ -37,6 +37,7 @@ static struct texts flox_environment(const struct phase_context *context)
         texts_set(&environment, "HOME", "%s", user->pw_dir);
     texts_set(&environment, "FLOX_DISABLE_METRICS", "true");
     texts_set(&environment, "FLOX_AUTH_NOTIFICATIONS", "false");
+    tools_restrict(context, &environment);
     return environment;
 }
 
@@ -188,12 +189,12 @@ static void compare_result(const struct phase_context *context, const struct tim
     }
 }
 
-/* Adds settings to the host's NIX_CONFIG that forbid any build. */
+/* Adds settings to NIX_CONFIG that forbid any build. */
 static void forbid_building(struct texts *environment)
 {
-    const char *config = getenv("NIX_CONFIG");
-    texts_set(environment, "NIX_CONFIG", "%s%smax-jobs = 0\nbuilders =\n", config ? config : "",
-              config && *config ? "\n" : "");
+    const char *config = texts_value(environment, "NIX_CONFIG");
+    texts_set(environment, "NIX_CONFIG", "%s%smax-jobs = 0\nbuilders =\n", config,
+              *config ? "\n" : "");
 }
 
 static int run_publish(const struct phase_context *context, struct flox_reading *reading,

@@ -48,6 +48,7 @@ static int run_for_paths(const struct phase_context *context, const struct texts
 {
     struct texts environment = tools_environment(context);
     struct buf output = {0};
+    tools_restrict(context, &environment);
     int code = tools_run(context,
                          &(struct tool){.argv = argv->items,
                                         .environment = environment.items,

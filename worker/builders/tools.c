@@ -89,6 +89,63 @@ struct texts tools_environment(const struct phase_context *context)
     return environment;
 }
 
+/* ---- restricted evaluation ------------------------------------------------------------------ */
+
+/* Whether flox is what evaluates. Its own expressions are in the store. */
+static bool evaluates_by_flox(const struct recipe *recipe)
+{
+    return recipe->builder == BUILDER_FLOX || recipe->tool == BUILDER_FLOX;
+}
+
+static const char *store_folder(void)
+{
+    const char *set = getenv("NIX_STORE_DIR");
+    return set && *set ? set : "/nix/store";
+}
+
+/* An entry of NIX_PATH may be read. */
+static void add_readable(struct buf *path, const char *entry, int size)
+{
+    buf_print(path, "%sfarm=%.*s", path->size ? ":" : "", size, entry);
+}
+
+/* The checkout, flox's expressions, and the folders that the project allows as "path:/FOLDER/". */
+static void list_readable(const struct phase_context *context, struct buf *path)
+{
+    static const char folder[] = "path:/";
+    const struct recipe *recipe = &context->order->recipe;
+    add_readable(path, context->worktree, (int)strlen(context->worktree));
+    if (evaluates_by_flox(recipe))
+        add_readable(path, store_folder(), (int)strlen(store_folder()));
+    for (const char *at = recipe->allowed_uris; *at; at += strspn(at, " ")) {
+        int size = (int)strcspn(at, " ");
+        if (size == (int)strlen(folder) && strncmp(at, folder, strlen(folder)) == 0)
+            add_readable(path, "/", 1);
+        else if (strncmp(at, folder, strlen(folder)) == 0)
+            add_readable(path, at + strlen("path:"), size - (int)strlen(folder));
+        at += size;
+    }
+}
+
+/* flox fetches the checkout by git, as git+file:///CHECKOUT?ref=..., and nix compares a prefix up
+ * to a "/": so the folder that has the checkout is allowed. It is the attempt's own. */
+void tools_restrict(const struct phase_context *context, struct texts *environment)
+{
+    const struct recipe *recipe = &context->order->recipe;
+    const char *slash = strrchr(context->worktree, '/');
+    const char *owners = tools_isolated(context) ? NULL : getenv("NIX_CONFIG");
+    struct buf path = {0};
+    if (!recipe->restrict_eval || !slash)
+        return;
+    list_readable(context, &path);
+    texts_set(environment, "NIX_PATH", "%s", (const char *)path.data);
+    texts_set(environment, "NIX_CONFIG",
+              "%s\nrestrict-eval = true\nallowed-uris = git+file://%.*s/ %s\n",
+              owners ? owners : "", (int)(slash - context->worktree), context->worktree,
+              recipe->allowed_uris);
+    buf_release(&path);
+}
+
 /* Whether the repository can be mounted where it belongs. A recipe can have moved its worktree away
  * and put a link in its place: its own failure, not one of the sandbox. */
 static bool has_git_place(const struct phase_context *context)
@@ -155,7 +212,7 @@ void tools_paths(const char *text, struct arena *arena, const char ***paths, siz
 
 static bool is_in_store(const char *path)
 {
-    const char *set = getenv("NIX_STORE_DIR"), *store = set && *set ? set : "/nix/store";
+    const char *store = store_folder();
     size_t size = strlen(store);
     return strncmp(path, store, size) == 0 && path[size] == '/' && !strstr(path, "/..");
 }

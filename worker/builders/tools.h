@@ -16,6 +16,9 @@ bool tools_isolated(const struct phase_context *context);
  * variables of a surrounding flox, git or make. TMPDIR is in the attempt's own folder, so that two
  * builds never share flox's temporary files (contract 0.9). */
 struct texts tools_environment(const struct phase_context *context);
+/* Where the recipe wants it: a nix that is started with this environment evaluates with
+ * restrict-eval (docs/adr/0020-isolation.md). */
+void tools_restrict(const struct phase_context *context, struct texts *environment);
 /* As tool_run, in the attempt's sandbox: for whatever reads or runs the recipe. The tool's folder
  * is in FOLDER/box. -1 with err also when the sandbox could not start. */
 int tools_run(const struct phase_context *context, const struct tool *tool, struct err *err);

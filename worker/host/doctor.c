@@ -13,6 +13,7 @@
 #include "worker/host/build_path.h"
 #include "worker/host/commands.h"
 #include "worker/host/nix_escapes.h"
+#include "worker/host/nix_settings.h"
 #include "worker/host/probe.h"
 #include "worker/host/service.h"
 #include "worker/isolation/host_daemon.h"
@@ -37,7 +38,6 @@
 
 enum {
     CONNECT_MS_MAX = 5000,
-    NIX_MS_MAX = 10000,
     GIT_MS_MAX = 30000,
     TOOL_BYTES_MAX = 4 << 20,
     SKEW_MS_WARN = 5000, /* times in the logs of two hosts can no longer be compared */
@@ -249,28 +249,11 @@ static void check_builders(struct examination *exam)
 
 /* ---- nix ----------------------------------------------------------------------------------- */
 
-static const char *nix_setting(struct examination *exam, const char *name)
-{
-    const char *argv[] = {"nix", "--extra-experimental-features", "nix-command", "show-config",
-                          NULL};
-    struct buf said = {0};
-    const char *value = NULL;
-    if (io_run(argv, NULL, TOOL_BYTES_MAX, NIX_MS_MAX, &said, NULL) == 0 && said.size) {
-        const char *key = arena_print(exam->arena, "\n%s = ", name);
-        const char *at = strstr((const char *)said.data, key);
-        if (at)
-            value = arena_print(exam->arena, "%.*s", (int)strcspn(at + strlen(key), "\n"),
-                                at + strlen(key));
-    }
-    buf_release(&said);
-    return value;
-}
-
 /* A nix that runs as root builds as a member of this group. A package of nix may make neither the
  * group nor a configuration. */
 static void check_build_users(struct examination *exam)
 {
-    const char *group = nix_setting(exam, "build-users-group");
+    const char *group = nix_setting("build-users-group", false, exam->arena);
     if (!group || !*group || geteuid() != 0)
         return;
     if (getgrnam(group)) {
@@ -294,7 +277,7 @@ static void check_nix(struct examination *exam)
     if (!tool_exists("nix"))
         return;
     check_build_users(exam);
-    const char *features = nix_setting(exam, "system-features");
+    const char *features = nix_setting("system-features", false, exam->arena);
     if (features && !strstr(features, "big-parallel"))
         check_report(exam, "big-parallel", BAD,
                      "system-features of nix does not include big-parallel",
@@ -302,7 +285,7 @@ static void check_nix(struct examination *exam)
                      "nix-daemon");
     else if (features)
         check_report(exam, "big-parallel", FINE, "nix accepts big-parallel builds", "");
-    const char *jobs = nix_setting(exam, "max-jobs");
+    const char *jobs = nix_setting("max-jobs", false, exam->arena);
     uint64_t heavy = exam->host.heavy_slots;
     if (jobs && strtoull(jobs, NULL, 10) > heavy)
         check_report(
@@ -315,6 +298,17 @@ static void check_nix(struct examination *exam)
                         "set `max-jobs = %llu` in nix.conf, or run `sudo farm-worker service "
                         "install`",
                         (unsigned long long)heavy));
+}
+
+static void check_nix_sandbox(struct examination *exam)
+{
+    if (exam->host.nix_sandbox == NIX_SANDBOX_ON)
+        check_report(exam, "nix-sandbox", FINE, "nix builds in its sandbox", "");
+    else if (exam->host.nix_sandbox == NIX_SANDBOX_OFF)
+        check_report(exam, "nix-sandbox", WARN,
+                     "nix builds without its sandbox: recipes that write below /build go to other "
+                     "hosts",
+                     "set `sandbox = true` in nix.conf, and restart nix-daemon if there is one");
 }
 
 /* ---- nix and strangers --------------------------------------------------------------------- */
@@ -400,7 +394,7 @@ static void check_trusted_users(struct examination *exam)
                      "restart nix-daemon");
         return;
     }
-    const char *listed = nix_setting(exam, "trusted-users");
+    const char *listed = nix_setting("trusted-users", false, exam->arena);
     bool trusted = said.trust == DAEMON_TRUST_UNKNOWN
                        ? listed && is_listed(listed, user, exam->arena)
                        : said.trust == DAEMON_TRUSTS;
@@ -659,10 +653,10 @@ static void print_text(const struct examination *exam)
 int host_doctor(struct worker_options *options, struct err *err)
 {
     static void (*const checks[])(struct examination * exam) = {
-        check_kernel,   check_isolation, check_network, check_git,           check_curl,
-        check_builders, check_nix,       check_escapes, check_trusted_users, check_fetch_cache,
-        check_memory,   check_disks,     check_cgroup,  check_coordinator,   check_clock,
-        check_projects, check_service,
+        check_kernel,      check_isolation, check_network,     check_git,     check_curl,
+        check_builders,    check_nix,       check_nix_sandbox, check_escapes, check_trusted_users,
+        check_fetch_cache, check_memory,    check_disks,       check_cgroup,  check_coordinator,
+        check_clock,       check_projects,  check_service,
     };
     struct examination exam = {
         .options = options, .arena = &options->arena, .checks = json_array()};

@@ -10,6 +10,7 @@
 #include "worker/builders/builder.h"
 #include "worker/builders/tools.h"
 #include "worker/host/nix_escapes.h"
+#include "worker/host/nix_settings.h"
 #include "worker/isolation/host_daemon.h"
 #include "worker/isolation/store.h"
 #include "worker/process/hostfacts.h"
@@ -347,9 +348,27 @@ static void judge_nix(const struct probe_limits *limits, struct capabilities *ou
                            : "; it publishes when nix is upgraded, or with `trust-recipes yes`");
 }
 
+/* An attempt's own daemon has it on. The host's reads the host's configuration, and a nix without a
+ * daemon that of its user, too. */
+static enum nix_sandbox find_nix_sandbox(const struct probe_limits *limits, struct arena *arena)
+{
+    struct store store;
+    store_look(&store, arena);
+    bool has_daemon = *store.daemon_socket;
+    if (!store.exists)
+        return NIX_SANDBOX_UNKNOWN;
+    if (!has_daemon && limits->isolation > ISOLATION_NONE)
+        return NIX_SANDBOX_ON;
+    const char *value = nix_setting("sandbox", has_daemon, arena);
+    if (!value)
+        return NIX_SANDBOX_UNKNOWN;
+    return strcmp(value, "false") == 0 ? NIX_SANDBOX_OFF : NIX_SANDBOX_ON;
+}
+
 void probe_host(const struct probe_limits *limits, struct capabilities *out, struct arena *arena)
 {
     shape_init(&capabilities_shape, out);
+    out->restricts_eval = true;
     probe_identity(out, arena);
     probe_systems(limits, out, arena);
     probe_features(out, arena);
@@ -358,6 +377,7 @@ void probe_host(const struct probe_limits *limits, struct capabilities *out, str
     probe_sizes(limits, out, arena);
     probe_builders(out, arena);
     judge_nix(limits, out, arena);
+    out->nix_sandbox = find_nix_sandbox(limits, arena);
     probe_git(out, arena);
     if (limits->isolation_fails && !*out->problem)
         out->problem = out->isolation_why;

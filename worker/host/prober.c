@@ -31,6 +31,13 @@ struct prober {
 
 /* ---- the files ----------------------------------------------------------------------------- */
 
+static uint64_t stamp_info(uint64_t hash, const struct stat *info)
+{
+    hash = hash_number(hash, (uint64_t)info->st_ino);
+    hash = hash_number(hash, (uint64_t)info->st_dev);
+    return hash_number(hash, (uint64_t)info->st_mtim.tv_sec);
+}
+
 /* Hashes the file of a program: the first one of that name in PATH, as `execvp` finds it. */
 static uint64_t stamp_file(uint64_t hash, const char *name)
 {
@@ -40,13 +47,20 @@ static uint64_t stamp_file(uint64_t hash, const char *name)
         int length = (int)strcspn(path, ":");
         snprintf(file, sizeof file, "%.*s/%s", length, path, name);
         path += length;
-        if (stat(file, &info) < 0)
-            continue;
-        hash = hash_number(hash, (uint64_t)info.st_ino);
-        hash = hash_number(hash, (uint64_t)info.st_dev);
-        return hash_number(hash, (uint64_t)info.st_mtim.tv_sec);
+        if (stat(file, &info) == 0)
+            return stamp_info(hash, &info);
     }
     return hash_number(hash, 0);
+}
+
+/* nix.conf says whether nix builds in its sandbox. */
+static uint64_t stamp_settings(uint64_t hash)
+{
+    char file[PATH_MAX];
+    struct stat info;
+    const char *folder = getenv("NIX_CONF_DIR");
+    snprintf(file, sizeof file, "%s/nix.conf", folder && *folder ? folder : "/etc/nix");
+    return stat(file, &info) == 0 ? stamp_info(hash, &info) : hash_number(hash, 0);
 }
 
 /* A hash of everything that may change. All files of a nix store have the same time, so the inode
@@ -57,6 +71,7 @@ static uint64_t host_stamp(void)
     uint64_t hash = HASH_START;
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         hash = stamp_file(hash, programs[i]);
+    hash = stamp_settings(hash);
     hash = hash_number(hash, (uint64_t)sysconf(_SC_PHYS_PAGES));
     return hash_number(hash, (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
 }

@@ -100,7 +100,8 @@ static void fetch_words(const struct phase_context *context, const struct seed *
     struct texts environment = {.arena = argv->arena};
     const struct isolation_view view = {.folder = made, .socket_folder = context->socket_folder};
     isolation_environment(context->isolation, &view, &environment);
-    texts_add(argv, "env"); /* nothing secret is in it */
+    tools_restrict(context, &environment); /* what a recipe may not fetch is not fetched for it */
+    texts_add(argv, "env");                /* nothing secret is in it */
     texts_add(argv, "-i");
     for (size_t i = 0; i < environment.count; i++)
         texts_add(argv, "%s", environment.items[i]);

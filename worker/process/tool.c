@@ -88,6 +88,14 @@ void texts_set(struct texts *texts, const char *name, const char *format, ...)
     text_add(texts, entry);
 }
 
+const char *texts_value(const struct texts *texts, const char *name)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        if (is_named(texts->items[i], name))
+            return strchr(texts->items[i], '=') + 1;
+    return "";
+}
+
 /* ---- running ------------------------------------------------------------------------------ */
 
 struct running_tool {

@@ -27,6 +27,8 @@ void texts_environment(struct texts *texts, const char *const *without);
 /* Sets NAME=value in an environment and replaces an earlier value. */
 void texts_set(struct texts *texts, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The value of a name in an environment; "" when it is not set. */
+const char *texts_value(const struct texts *texts, const char *name);
 
 struct tool {
     const char *const *argv;

@@ -368,16 +368,34 @@ static void loop_turns(struct worker_loop *loop)
 
 /* ---- at start -------------------------------------------------------------------------------- */
 
-/* Nothing in such a folder is believed, so the coordinator gives its attempt up: no hello lists it.
- */
-static void give_up_tampered(struct worker_loop *loop, struct token token, const char *folder,
+/* Nothing in such a folder is believed. Of a publication its end is kept; an attempt is given up by
+ * the coordinator, because no hello lists it. True if something is left to be found. */
+static bool give_up_tampered(struct worker_loop *loop, struct token token, const char *folder,
                              const struct err *why)
 {
-    struct err err;
+    struct err err = {""};
     log_error("attempt given up: %s", why->text);
-    if (supervisor_client_end_tree(folder, &err) < 0 ||
-        sweeper_forget(loop->sweeper, token, &err) < 0)
+    if (supervisor_client_end_tree(folder, &err) == 0 &&
+        folder_end_publication(loop->options->home, token, why->text, &err))
+        return true;
+    if (*err.text || sweeper_forget(loop->sweeper, token, &err) < 0)
         log_error("%s", err.text);
+    return false;
+}
+
+/* The same for a publication's folder that cannot be read; an attempt's stays as it is. */
+static bool end_unread(struct worker_loop *loop, struct token token, struct agent_found *found,
+                       struct err *err)
+{
+    const char *why = arena_text(&loop->pending.arena, err->text);
+    struct err reason = {""};
+    const char *home = loop->options->home;
+    if (!folder_is_publication(home, token) ||
+        supervisor_client_end_tree(folder_path(home, token, NULL, &loop->pending.arena), &reason) <
+            0)
+        return false;
+    return folder_end_publication(home, token, why, &reason) &&
+           folder_read(home, token, found, &loop->pending.arena, err) == 0;
 }
 
 /* Restores the item of a folder that an earlier worker left. */
@@ -387,11 +405,10 @@ static void find_again(struct worker_loop *loop, struct token token)
     struct agent_found *found = &input.found;
     struct err err;
     const char *folder = folder_path(loop->options->home, token, NULL, &loop->pending.arena);
-    if (folder_check(folder, &err) < 0) {
-        give_up_tampered(loop, token, folder, &err);
+    if (folder_check(folder, &err) < 0 && !give_up_tampered(loop, token, folder, &err))
         return;
-    }
-    if (folder_read(loop->options->home, token, found, &loop->pending.arena, &err) < 0) {
+    if (folder_read(loop->options->home, token, found, &loop->pending.arena, &err) < 0 &&
+        !end_unread(loop, token, found, &err)) {
         log_error("attempt folder ignored: %s", err.text);
         return;
     }

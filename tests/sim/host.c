@@ -493,12 +493,26 @@ static void wipe_folder(struct host *host, struct folder *folder)
     shape_init(&product_shape, &folder->product);
 }
 
-/* As worker/loop.c does: what is in it is not believed. */
+/* As worker/loop.c does: what is in it is not believed, and of a publication its end is kept. */
 static void give_up_tampered(struct host *host, struct folder *folder)
 {
     TRACE(host->world, "host %zu gives up %s: its folder was tampered with", host->index,
           token_text(folder->token));
     wipe_folder(host, folder);
+    if (!folder->order.is_publication)
+        return;
+    shape_init(&item_shape, &folder->result);
+    folder->result.token = folder->token;
+    folder->result.is_publication = folder->result.unsure = true;
+    folder->result.state = ITEM_ENDED;
+    folder->result.phase = folder->result.failed_phase = PHASE_PUBLISH;
+    folder->result.outcome = OUTCOME_LOST;
+    folder->result.cause = CAUSE_HOST_LOST;
+    folder->result.witness = WITNESS_TRUSTED;
+    folder->result.detail = "the attempt's folder was tampered with";
+    folder->result.variant = folder->order.variant;
+    folder->on_disk = folder->has_result = true;
+    folder->tampered = false;
 }
 
 void host_agent_start(struct host *host)

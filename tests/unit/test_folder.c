@@ -284,6 +284,39 @@ static void an_order_for_another_token_is_refused(void **state)
     assert_non_null(strstr(err.text, "1.42"));
 }
 
+/* A publication may have happened, so its end stays, whatever became of its folder. */
+static void a_publication_that_cannot_be_read_is_one_that_may_have_happened(void **state)
+{
+    struct place *place = *state;
+    struct order order = sample_order();
+    struct agent_found found;
+    struct err err;
+    order.kind = ORDER_GRANT;
+    order.is_publication = true;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(folder_make(place->path, &order, &err), 0);
+        const char *file = home_path(place, i ? "attempts/1.42/order" : "attempts/1.42/result");
+        unlink(file);
+        assert_int_equal(mkfifo(file, 0600), 0);
+        assert_int_equal(folder_check(home_path(place, "attempts/1.42"), &err), -1);
+        assert_true(folder_is_publication(place->path, token));
+        err.text[0] = '\0';
+        assert_true(folder_end_publication(place->path, token, "a FIFO", &err));
+        assert_int_equal(folder_check(home_path(place, "attempts/1.42"), &err), 0);
+        assert_int_equal(folder_read(place->path, token, &found, &place->arena, &err), 0);
+        assert_int_equal(found.state, ITEM_ENDED);
+        assert_int_equal(found.result.outcome, OUTCOME_LOST);
+        assert_true(found.result.unsure && found.result.is_publication &&
+                    found.order.is_publication);
+        assert_string_equal(found.result.detail, "a FIFO");
+        assert_int_equal(folder_remove(place->path, token, &err), 0);
+    }
+    make(place);
+    assert_false(folder_is_publication(place->path, token));
+    assert_false(folder_end_publication(place->path, token, "a FIFO", &err));
+    assert_true(folder_exists(place->path, token)); /* an attempt's is left alone */
+}
+
 /* ---- the home ----------------------------------------------------------------------------- */
 
 static void a_home_lists_its_tokens_and_nothing_else(void **state)
@@ -421,6 +454,7 @@ int main(void)
         TEST(damaged_products_and_results_are_errors),
         TEST(an_order_for_another_token_is_refused),
         TEST(a_home_lists_its_tokens_and_nothing_else),
+        TEST(a_publication_that_cannot_be_read_is_one_that_may_have_happened),
         TEST(a_removed_folder_is_gone),
         TEST(todays_bytes_are_the_golden_ones),
         TEST(a_folder_of_the_first_version_opens),

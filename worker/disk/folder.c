@@ -371,6 +371,54 @@ int folder_check(const char *folder, struct err *err)
     return result;
 }
 
+/* By its order, or where that cannot be read by its mode (folder_fill). */
+static bool is_publications(const char *home, struct token token, struct order *order,
+                            struct arena *arena)
+{
+    struct stat about;
+    const char *folder = folder_path(home, token, NULL, arena);
+    if (folder_read_order(folder, order, arena, NULL) == 0 && token_equal(order->token, token))
+        return order->is_publication || order->kind == ORDER_GRANT;
+    shape_init(&order_shape, order);
+    order->token = token;
+    order->kind = ORDER_GRANT;
+    order->is_publication = true;
+    return beneath_look(arena_print(arena, "%s/attempts", home), strrchr(folder, '/') + 1, &about,
+                        NULL) == BENEATH_FOUND &&
+           (about.st_mode & 0777) == 0700;
+}
+
+bool folder_is_publication(const char *home, struct token token)
+{
+    struct arena arena = {0};
+    struct order order;
+    bool is = is_publications(home, token, &order, &arena);
+    arena_clear(&arena);
+    return is;
+}
+
+bool folder_end_publication(const char *home, struct token token, const char *why, struct err *err)
+{
+    struct arena arena = {0};
+    struct order order;
+    struct item item;
+    bool ends = is_publications(home, token, &order, &arena);
+    shape_init(&item_shape, &item);
+    item.token = token;
+    item.is_publication = item.unsure = true;
+    item.state = ITEM_ENDED;
+    item.phase = item.failed_phase = PHASE_PUBLISH;
+    item.outcome = OUTCOME_LOST;
+    item.cause = CAUSE_HOST_LOST;
+    item.witness = WITNESS_TRUSTED;
+    item.detail = arena_text(&arena, why);
+    item.variant = order.variant;
+    ends = ends && folder_remove(home, token, err) == 0 && folder_make(home, &order, err) == 0 &&
+           folder_save_result(home, &item, err) == 0;
+    arena_clear(&arena);
+    return ends;
+}
+
 static bool is_there(const char *top, const char *name)
 {
     struct stat about;

@@ -60,6 +60,12 @@ int folder_save_result(const char *home, const struct item *item, struct err *er
  * regular file, or larger than this program makes it: no crash and no full disk does that, so the
  * folder was tampered with. */
 int folder_check(const char *folder, struct err *err);
+/* By its order, or where that cannot be read by its mode. */
+bool folder_is_publication(const char *home, struct token token);
+/* Of a publication's folder that is not believed any more, leaves an end alone: the publication was
+ * lost, and may have happened. Without it the coordinator would grant the same once more, and take
+ * a failure of that for "not published". False if the folder is another attempt's, or with err. */
+bool folder_end_publication(const char *home, struct token token, const char *why, struct err *err);
 /* Size of the log, at most LIMIT_LOG_FILE_BYTES; 0 if there is none or it is no regular file. */
 uint64_t folder_log_bytes(const char *folder);
 /* Whether there is anything of that name, of any kind. */

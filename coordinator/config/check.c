@@ -281,8 +281,8 @@ static const void *check_builder(const struct config_project *project, struct er
     return NULL;
 }
 
-/* A scheme, something after it, and "/" at the end: nix compares texts. It splits the list at
- * spaces, and takes what follows a "#" for a comment. */
+/* A scheme, something after it, and "/" at the end: nix compares prefixes as text, splits
+ * the list at spaces, and treats what follows "#" as a comment. */
 static bool is_uri_prefix(const char *text)
 {
     size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
@@ -290,6 +290,8 @@ static bool is_uri_prefix(const char *text)
     for (const char *at = text; *at; at++)
         if ((unsigned char)*at >= 0x7f)
             return false;
+    if (strncmp(text, "path:/", 6) == 0 && strchr(text + 6, ':'))
+        return false; /* NIX_PATH would take it for two */
     return text[0] >= 'a' && text[0] <= 'z' && text[scheme] == ':' && size > scheme + 2 &&
            text[size - 1] == '/' && !strpbrk(text, "#\"\\") && !has_blank(text);
 }
@@ -303,9 +305,11 @@ static const void *check_allowed_uris(const struct config_project *project, stru
                      "restrict_eval: only for the builders flox and nix");
     if (project->allowed_uris_count && !project->restrict_eval)
         return blame(&project->allowed_uris, err,
-                     "allowed_uris: only with `restrict_eval: true`; without it all are allowed");
+                     "allowed_uris: only with `restrict_eval: true`; without it an evaluation may "
+                     "fetch from anywhere");
     if (project->allowed_uris_count > LIMIT_ALLOWED_URIS)
-        return blame(&project->allowed_uris, err, "allowed_uris: at most %d", LIMIT_ALLOWED_URIS);
+        return blame(&project->allowed_uris, err, "allowed_uris: at most %d entries",
+                     LIMIT_ALLOWED_URIS);
     for (size_t i = 0; i < project->allowed_uris_count; i++) {
         const char *const *prefix = &project->allowed_uris[i];
         if (!is_uri_prefix(*prefix))

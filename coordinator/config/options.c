@@ -203,17 +203,22 @@ static const struct config_option project_options[] = {
      "commit of the same branch; `farm rebuild --supersede` does so for one run.",
      OPTION_FLAG, AT(struct config_project, supersede)},
     {"restrict_eval", "false",
-     "builders flox and nix only: evaluate with nix's restrict-eval. A recipe then reads no files "
-     "but its checkout, no environment variables, and fetches only what `allowed_uris` allows.",
+     "For the builders flox and nix: evaluate with nix's restrict-eval. A recipe can then read "
+     "only "
+     "its checkout (with flox also the nix store), sees no environment variables, and fetches only "
+     "what `allowed_uris` allows.",
      OPTION_FLAG, AT(struct config_project, restrict_eval)},
     {"allowed_uris", NULL,
-     "restrict_eval only: what an evaluation may fetch, as prefixes that end in /, e.g. "
-     "https://github.com/NixOS/; path:/FOLDER/ also allows to read that folder. flox needs its "
-     "base nixpkgs, too: https://github.com/flox/ and git+https://github.com/flox/.",
+     "With restrict_eval: the URI prefixes from which an evaluation may fetch. Each ends in /, "
+     "e.g. "
+     "https://github.com/NixOS/. path:/FOLDER/ also lets it read that folder, where the sandbox "
+     "shows it. flox also needs its base nixpkgs: https://github.com/flox/ and "
+     "git+https://github.com/flox/.",
      OPTION_TEXTS, ITEMS(struct config_project, allowed_uris)},
     {"nix_sandbox", "auto",
-     "Which builds go only to hosts whose nix builds in its sandbox, where /build is. auto: those "
-     "whose recipe names a file below /build; required: all; off: none.",
+     "Which builds are kept from hosts whose nix has its sandbox off; /build exists only in that "
+     "sandbox. auto: builds whose recipe names /build; required: all; off: none. A host that does "
+     "not say is not excluded.",
      OPTION_ENUM, AT(struct config_project, nix_sandbox), .names = sandbox_mode_names},
     {"memory", "8GiB", "Reserved for each build until the farm has measured its real use.",
      OPTION_BYTES, AT(struct config_project, memory_bytes), .most = 1ull << 50},

@@ -86,16 +86,21 @@ static uint64_t reserved_disk(const struct filesystem *at, const struct want *wa
     return learned > needed ? learned : needed;
 }
 
+static bool has_build_disk(const struct capabilities *host)
+{
+    for (size_t i = 0; i < host->filesystems_count; i++)
+        if (host->filesystems[i].is_build)
+            return true;
+    return false;
+}
+
 /* The file system that has no room for this job above the floor, or NULL. Reservations count on the
  * file system that builds use; the others only keep the floor. */
 static const struct filesystem *full_filesystem(const struct worker_view *worker,
                                                 const struct want *want, uint64_t floor_bytes)
 {
     const struct capabilities *host = worker->capabilities;
-    bool any_build = false;
-    for (size_t i = 0; i < host->filesystems_count; i++)
-        any_build = any_build || host->filesystems[i].is_build;
-    bool charged = false;
+    bool any_build = has_build_disk(host), charged = false;
     for (size_t i = 0; i < host->filesystems_count; i++) {
         const struct filesystem *at = &host->filesystems[i];
         bool builds = any_build ? at->is_build : at->is_store;
@@ -303,6 +308,9 @@ static const char *disk_text(const struct worker_view *worker, const struct want
 {
     const struct filesystem *full = full_filesystem(worker, want, floor_bytes);
     assert(full && "no disk is full");
+    if (!full->is_build && has_build_disk(worker->capabilities))
+        return arena_print(arena, "%.1f GiB are free for the nix store on %s, and %.1f stay free",
+                           to_gib(full->free_bytes), worker->name, to_gib(floor_bytes));
     return arena_print(
         arena,
         "%.1f GiB are free for %s on %s, %.1f are reserved, the job needs %.1f and %.1f stay free",
@@ -332,14 +340,14 @@ static const char *fit_text(enum fit fit, const struct worker_view *worker, cons
     case FIT_BUILDER:
         return builder_text(worker, missing_builder(host, &item->recipe), arena);
     case FIT_RESTRICT:
-        return arena_print(arena,
-                           "%s is too old for restrict_eval: `farm worker upgrade %s` brings it",
+        return arena_print(arena, "%s is too old for restrict_eval: run `farm worker upgrade %s`",
                            worker->name, worker->name);
     case FIT_NIX_SANDBOX:
-        return arena_print(arena,
-                           "nix of %s builds without its sandbox, where the job's /build would be: "
-                           "set `sandbox = true` in its nix.conf",
-                           worker->name);
+        return arena_print(
+            arena,
+            "nix on %s builds without its sandbox, which the job needs: set `sandbox "
+            "= true` in its nix.conf",
+            worker->name);
     case FIT_CHECK:
         return arena_print(arena, "%s cannot run %s, and the check is required", worker->name,
                            hardware_obstacle(host, &item->variant));
@@ -422,7 +430,7 @@ static bool outlasts_work(enum fit fit, const struct worker_view *worker)
     case FIT_PROBLEM:
         return true;
     case FIT_DISK:
-        return !worker->running;
+        return !worker->running && !worker->disk_reserved;
     case FIT_YES:
     case FIT_SYSTEM:
     case FIT_BUILDER:
@@ -448,12 +456,9 @@ static const char *delay_text(enum fit fit, const struct worker_view *worker,
 {
     if (fit != FIT_DISK)
         return fit_text(fit, worker, want, floor_bytes, arena);
-    const struct filesystem *full = full_filesystem(worker, want, floor_bytes);
-    return arena_print(arena,
-                       "%s has too little free disk for %s: a job needs %.1f GiB, and %.1f GiB "
-                       "more stay free",
-                       worker->name, use_of(full), to_gib(reserved_disk(full, want, floor_bytes)),
-                       to_gib(floor_bytes));
+    return arena_print(
+        arena, "%s has too little free disk for %s: `farm worker clean %s` frees some",
+        worker->name, use_of(full_filesystem(worker, want, floor_bytes)), worker->name);
 }
 
 const char *delay_of(const struct farm *farm, const struct want *want, struct arena *arena)

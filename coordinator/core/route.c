@@ -18,11 +18,10 @@ static const char *lack_text(enum fit fit, const struct want *want, struct arena
             arena, "has %s: install it on one, or add one that has it",
             builder_names[item->recipe.tool ? item->recipe.tool : item->recipe.builder]);
     if (fit == FIT_RESTRICT)
-        return "knows restrict_eval: `farm worker upgrade` brings it";
+        return "supports restrict_eval: run `farm worker upgrade`";
     if (fit == FIT_NIX_SANDBOX)
-        return "builds in nix's sandbox, where the job's /build is: set `sandbox = true` in "
-               "nix.conf "
-               "of one, or `nix_sandbox: off` in farm.yaml if the recipe needs none";
+        return "builds in nix's sandbox, which the job needs: set `sandbox = true` in a worker's "
+               "nix.conf, or `nix_sandbox: off` in farm.yaml if the recipe works without it";
     if (fit == FIT_CHECK)
         return arena_print(arena, "runs %s, and the check is required: `farm worker add` adds one",
                            *item->variant.gpu ? item->variant.gpu : item->variant.isa);

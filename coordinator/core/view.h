@@ -346,8 +346,8 @@ struct wait_view {
 /* One row for each reason, in the order of the jobs. */
 size_t view_waits(const struct farm *farm, uint64_t run, struct wait_view **out,
                   struct arena *arena);
-/* The same of ready jobs that hosts could take, and none takes now, although no running work keeps
- * it from that (delay_of in fit.h). */
+/* The same for ready jobs that some host could run but none takes now, when running work is not the
+ * reason (delay_of in fit.h). */
 size_t view_delays(const struct farm *farm, uint64_t run, struct wait_view **out,
                    struct arena *arena);
 /* The reason why a job waits for a host that is not there, or "". In the arena. */

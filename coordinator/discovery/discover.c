@@ -660,7 +660,20 @@ static int run_search(struct discovery_search *search)
     return result;
 }
 
-void discover_refresh_checks(const char *config, struct plan_item *items, size_t count)
+/* What the project says today of how its recipes are evaluated and checked. That a recipe's text
+ * names /build was found when it was planned, and stays. */
+static void refresh_item(const struct config_project *project, struct plan_item *item,
+                         struct arena *arena)
+{
+    item->recipe.check = project->check;
+    item->recipe.restrict_eval = project->restrict_eval;
+    item->recipe.allowed_uris = join(project->allowed_uris, project->allowed_uris_count, arena);
+    if (project->nix_sandbox != SANDBOX_AUTO)
+        item->needs.nix_sandbox = project->nix_sandbox == SANDBOX_REQUIRED;
+}
+
+void discover_refresh_settings(const char *config, struct plan_item *items, size_t count,
+                               struct arena *arena)
 {
     struct config now;
     struct err err;
@@ -668,7 +681,7 @@ void discover_refresh_checks(const char *config, struct plan_item *items, size_t
     for (size_t i = 0; known && i < count; i++)
         for (size_t k = 0; k < now.projects_count; k++)
             if (strcmp(now.projects[k].name, items[i].variant.project) == 0)
-                items[i].recipe.check = now.projects[k].check;
+                refresh_item(&now.projects[k], &items[i], arena);
     config_release(&now);
 }
 

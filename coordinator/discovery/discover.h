@@ -72,9 +72,11 @@ int discover_run(const struct discover_question *question, struct discover_answe
 int discover_pins(const struct discover_question *question, struct discover_answer *answer,
                   struct arena *arena, struct err *err);
 
-/* Gives items of an earlier run what farm.yaml says today of their projects' checks. Items of
- * projects that it does not name stay as they are, and so do all when it cannot be read. */
-void discover_refresh_checks(const char *config, struct plan_item *items, size_t count);
+/* Gives items of an earlier run what farm.yaml says today of their projects' checks, restrict_eval,
+ * allowed_uris and nix_sandbox; in the arena. Items of projects that it does not name stay as they
+ * are, and so do all when it cannot be read. */
+void discover_refresh_settings(const char *config, struct plan_item *items, size_t count,
+                               struct arena *arena);
 
 /* Appends the answer as the child prints it: a JSON object with a line per item, so that the reader
  * needs memory for one item at a time. */

@@ -48,6 +48,7 @@ static bool is_ours_to_hide(const char *variable)
                                          "GIT_OBJECT_DIRECTORY=",
                                          "GIT_ALTERNATE_OBJECT_DIRECTORIES=",
                                          "GIT_NAMESPACE=",
+                                         "CREDENTIALS_DIRECTORY=",
                                          "LC_ALL=",
                                          "LANGUAGE=",
                                          NULL};
@@ -269,12 +270,26 @@ struct hidden_start {
     pid_t pid;
 };
 
+/* Whether the user's own configuration and keys would be hidden. */
+static bool hides_users_home(const char *home)
+{
+    const char *users = getenv("HOME");
+    size_t size = strlen(home);
+    return users && strncmp(users, home, size) == 0 && users[size] == '/' && users[size + 1];
+}
+
 static void *start_hidden(void *context)
 {
     struct hidden_start *start = context;
-    const char *const kept[] = {"git", start->seen, NULL};
+    /* Besides the clones what git and ssh have of a user whose home is the farm's, as that of the
+     * service is. */
+    const char *const kept[] = {"git",     ".ssh",   ".gitconfig", ".git-credentials",
+                                ".config", ".netrc", start->seen,  NULL};
     start->refusal = (struct err){""};
-    landlock_hide(start->home, kept, &start->refusal);
+    if (hides_users_home(start->home))
+        err_set(&start->refusal, "the user's home lies below the farm's");
+    else
+        landlock_hide(start->home, kept, &start->refusal);
     start->pid = io_spawn(start->spawn, start->err);
     return NULL;
 }
@@ -414,7 +429,8 @@ int git_open(const char *home, const char *name, struct git *git, struct arena *
     /* Harmless for an existing clone; completes one whose creation was interrupted. */
     if (geteuid() == 0)
         umask(022);
-    if (do_git(NULL, ARGUMENTS("init", "--quiet", "--bare", "--", git->folder), err) < 0)
+    if (io_make_folders(git->folder, 0777, err) < 0 ||
+        do_git(git, ARGUMENTS("init", "--quiet", "--bare", "--", git->folder), err) < 0)
         return -1;
     return geteuid() == 0 ? open_to_nobody(git, err) : 0;
 }

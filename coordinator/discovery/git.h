@@ -5,10 +5,10 @@
  * environment, runs no hooks, and is killed when it is too slow or prints too much. Its output goes
  * to memory files, so nothing can block on a pipe.
  *
- * A server may answer with what makes git run its code. So git sees nothing of the farm's home but
- * the clones and what it is given, and neither memory nor environment of farmd (landlock.h).
- * It has the network, and the credentials of the user who runs farmd. HOME/git/fetching says
- * whether the host can do that, and the log when it changes.
+ * A hostile server may use a bug of git to run code in it. So git sees, of the farm's home, only
+ * the clones and the path that it is given, and not the memory of farmd (landlock.h). It has the
+ * network, and the credentials of the user who runs farmd. HOME/git/fetching says whether the
+ * kernel can do this; the log says when that changes.
  */
 #ifndef FARM_DISCOVERY_GIT_H
 #define FARM_DISCOVERY_GIT_H

@@ -395,7 +395,8 @@ static bool names_build(const char *text)
     static const char folder[] = "/build";
     for (const char *at = text; (at = strstr(at, folder)); at += strlen(folder)) {
         char after = at[strlen(folder)];
-        if (!is_within_path(text, at) && strchr("/ \"'\n;)", after))
+        if (!is_within_path(text, at) && !isalnum((unsigned char)after) &&
+            (!after || !strchr("-_.+", after)))
             return true;
     }
     return false;

@@ -223,7 +223,7 @@ static size_t block_lost(struct plan_item *items, size_t count, const struct dis
 }
 
 /* Resolves a retry of the same commits: the items are those of the earlier jobs, with the present
- * targets and checks. */
+ * targets and settings. */
 static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
                               const struct selection *selection, const struct discover_answer *lost)
 {
@@ -233,8 +233,8 @@ static void resolve_from_jobs(struct resolver *resolver, uint64_t run,
     answer.items_count = selection->count;
     for (size_t i = 0; i < selection->count; i++)
         shape_copy(&plan_item_shape, &answer.items[i], selection->items[i], arena);
-    discover_refresh_checks(shell_path(resolver->shell, "farm.yaml"), answer.items,
-                            answer.items_count);
+    discover_refresh_settings(shell_path(resolver->shell, "farm.yaml"), answer.items,
+                              answer.items_count, arena);
     answer.warnings = arena_new(arena, lost->items_count * sizeof *answer.warnings);
     for (size_t i = 0; i < lost->items_count; i++)
         answer.warnings[answer.warnings_count++] = lost->items[i].problem;

@@ -31,9 +31,16 @@ enum { KEYRING_CLEAR = 7, KEYRING_OF_USER = -4, KEYRING_OF_USER_SESSION = -5 };
 /* ---- processes ------------------------------------------------------------------------------- */
 
 /* The line "Uid: real effective saved files" of /proc/PID/status; "State: Z" is one that ended. */
+static bool has_ended(const char *status)
+{
+    const char *threads = strstr(status, "\nThreads:");
+    return strstr(status, "\nState:\tZ") &&
+           (!threads || strtoul(threads + strlen("\nThreads:"), NULL, 10) <= 1);
+}
+
 static bool has_user(const char *pid, uid_t uid)
 {
-    char path[64], text[1024];
+    char path[64], text[2048];
     snprintf(path, sizeof path, "/proc/%.20s/status", pid);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
@@ -42,7 +49,7 @@ static bool has_user(const char *pid, uid_t uid)
     close(file);
     text[n > 0 ? n : 0] = '\0';
     char *at = strstr(text, "\nUid:");
-    at = at && !strstr(text, "\nState:\tZ") ? at + strlen("\nUid:") : NULL;
+    at = at && !has_ended(text) ? at + strlen("\nUid:") : NULL;
     for (int i = 0; at && i < 4; i++)
         if (strtoul(at, &at, 10) == uid)
             return true;

@@ -215,7 +215,8 @@ static const struct broken table[] = {
     {PROJECT BRANCH "    builder: command\n    command: make\n    restrict_eval: true\n",
      "8:20: restrict_eval: only for the builders flox and nix"},
     {PROJECT BRANCH "    allowed_uris: [https://git.example/]\n",
-     "6:19: allowed_uris: only with `restrict_eval: true`; without it all are allowed"},
+     "6:19: allowed_uris: only with `restrict_eval: true`; without it an evaluation may fetch from "
+     "anywhere"},
     {PROJECT BRANCH "    system: linux\n",
      "6:13: system: expected one like x86_64-linux or aarch64-linux, not \"linux\""},
     {PROJECT BRANCH "        publish: acme\n",

@@ -1134,7 +1134,7 @@ static void who_cannot_restrict_evaluates_nothing_that_is_restricted(void **stat
     assert_int_equal(view_fits(history_farm(h), job_of(h, 1).item, false, 1, &fits, &arena), 1);
     assert_true(fits[0].never);
     assert_string_equal(fits[0].text,
-                        "w1 is too old for restrict_eval: `farm worker upgrade w1` brings it");
+                        "w1 is too old for restrict_eval: run `farm worker upgrade w1`");
     assert_string_equal(fit_of(h, 1, 0), "restrict");
     /* A run without the option makes another thing; its job does not serve the first. */
     history_do(h, "submit r2\nresolved 2 a x86_64-linux");
@@ -1161,8 +1161,8 @@ static void what_needs_nix_s_sandbox_goes_where_it_is_on(void **state)
     assert_true(fits[0].never);
     assert_string_equal(fit_of(h, 1, 0), "nix-sandbox");
     assert_string_equal(fits[0].text,
-                        "nix of w1 builds without its sandbox, where the job's /build would be: "
-                        "set `sandbox = true` in its nix.conf");
+                        "nix on w1 builds without its sandbox, which the job needs: set `sandbox = "
+                        "true` in its nix.conf");
     /* The same without the need is another job, and does not serve one that has it. */
     history_do(h, "submit r3\nresolved 3 a x86_64-linux");
     assert_int_equal(job_of(h, 3).state, JOB_LEASED);
@@ -1393,8 +1393,8 @@ static void a_run_says_what_delays_it(void **state)
                   "resolved 1 a x86_64-linux disk=50, b x86_64-linux disk=50, c aarch64-linux");
     assert_int_equal(view_delays(history_farm(h), 1, &rows, &arena), 1); /* c waits: no host */
     assert_int_equal(rows[0].jobs, 2);
-    assert_string_equal(rows[0].reason, "w1 has too little free disk for builds: a job needs 50.0 "
-                                        "GiB, and 5.0 GiB more stay free");
+    assert_string_equal(rows[0].reason, "w1 has too little free disk for builds: `farm worker "
+                                        "clean w1` frees some");
     const char *before = rows[0].reason;
     history_do(h, "status w1 fs=b/8:1/41");
     view_delays(history_farm(h), 1, &rows, &arena);
@@ -1408,6 +1408,47 @@ static void a_run_says_what_delays_it(void **state)
     assert_int_equal(view_delays(history_farm(h), 1, &rows, &arena), 0);
     history_do(h, "status w1 : 1.1 ended ok\nhello w2 x86_64-linux");
     assert_int_equal(job_of(h, 2).state, JOB_LEASED);
+    assert_int_equal(view_delays(history_farm(h), 1, &rows, &arena), 0);
+    arena_clear(&arena);
+    history_end(h);
+}
+
+static void hosts_that_take_nothing_are_named(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"drain d w1", "w1 is draining"},
+        {"hello w1 x86_64-linux problem=git-missing", "w1 takes no builds"},
+        {"hello w1 riscv64-linux\nhello w1 x86_64-linux", "w1 is quarantined"},
+        {"hello w1 x86_64-linux fs=b/8:1/1", "w1 has too little free disk"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct history *h = history_begin();
+        struct arena arena = {0};
+        struct wait_view *rows;
+        history_do(h, "enrol w1\nhello w1 x86_64-linux");
+        history_do(h, cases[i][0]);
+        history_do(h, "submit r1\nresolved 1 a x86_64-linux disk=50");
+        size_t count = view_delays(history_farm(h), 1, &rows, &arena);
+        if (count != 1 || strncmp(rows[0].reason, cases[i][1], strlen(cases[i][1])) != 0)
+            fail_msg("%s: %s", cases[i][0], count ? rows[0].reason : "nothing");
+        arena_clear(&arena);
+        history_end(h);
+    }
+}
+
+/* Two workers of one machine: what one of them builds fills the disk of both. */
+static void work_of_another_worker_is_no_delay(void **state)
+{
+    (void)state;
+    struct history *h = history_begin();
+    struct arena arena = {0};
+    struct wait_view *rows;
+    history_do(h, "enrol w1\nenrol w2\nhello w1 x86_64-linux machine=m fs=b/8:1/60\n"
+                  "hello w2 aarch64-linux machine=m fs=b/8:1/60\nsubmit r1\n"
+                  "resolved 1 a x86_64-linux disk=50, b aarch64-linux disk=50");
+    assert_int_equal(job_of(h, 1).state, JOB_LEASED);
+    assert_int_equal(job_of(h, 2).state, JOB_READY);
     assert_int_equal(view_delays(history_farm(h), 1, &rows, &arena), 0);
     arena_clear(&arena);
     history_end(h);
@@ -1672,6 +1713,8 @@ int main(void)
         cmocka_unit_test(each_reason_has_its_words),
         cmocka_unit_test(a_disk_is_full_for_what_is_on_it),
         cmocka_unit_test(a_run_says_what_delays_it),
+        cmocka_unit_test(hosts_that_take_nothing_are_named),
+        cmocka_unit_test(work_of_another_worker_is_no_delay),
         cmocka_unit_test(reservations_are_on_the_disk_that_builds_use),
         cmocka_unit_test(what_is_learned_reserves_no_less_than_what_is_needed),
         cmocka_unit_test(items_are_planned_by_what_they_are),

@@ -127,6 +127,7 @@ static void a_path_below_build_is_told_from_others(void **state)
         {"{ HOME = \"/build\"; }", true},
         {"''cd /build; make''", true},
         {"''cmake -B=/build/x''", true},
+        {"''PATH=/build:$PATH; [ -d /build ]&&ls /build&&x''", true},
         {"# below /build/x\n1", false},
         {"''cd ./build/x; cd $out/build/y; cd ${src}/build/z; cd \"$PWD\"/build''", false},
         {"''make -C ../build/; cd $(pwd)/build/x; ls ~/build/''", false},

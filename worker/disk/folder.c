@@ -8,6 +8,7 @@
 #include "worker/disk/folder.h"
 #include "proto/base/beneath.h"
 #include "proto/base/io.h"
+#include "proto/base/log.h"
 #include "proto/codec.h"
 #include "proto/limits.h"
 #include "proto/wire.pb-c.h"
@@ -185,7 +186,10 @@ static int write_new(const char *folder, const char *name, const void *data, siz
     enum beneath found = beneath_open(folder, name, O_WRONLY | O_CREAT | O_EXCL, &file, err);
     if (found != BENEATH_FOUND)
         return found == BENEATH_ABSENT ? err_set(err, "%s is gone", folder) : -1;
-    int result = io_write_all(file, data, size, err);
+    /* Other build users may come to the folder before it is closed to them, and read nothing. */
+    int result = fchmod(file, 0600) < 0
+                     ? err_set(err, "cannot change its mode: %s", strerror(errno))
+                     : io_write_all(file, data, size, err);
     if (result < 0)
         err_prefix(err, "%s/%s", folder, name);
     close(file);
@@ -283,6 +287,10 @@ int folder_save_result(const char *home, const struct item *item, struct err *er
     struct arena arena = {0};
     const char *path = folder_path(home, item->token, "result", &arena);
     bool durable = item->is_publication || item->facts.wall_ms >= DURABLE_WALL_MS;
+    /* With its result the lease of its build user ends; that user's next attempt has no way in. */
+    if (geteuid() == 0 && lchown(folder_path(home, item->token, NULL, &arena), 0, 0) < 0)
+        log_warn("cannot close the folder of %lu.%llu: %s", (unsigned long)item->token.epoch,
+                 (unsigned long long)item->token.number, strerror(errno));
     int result = pack_file(item_codec(), path, item, durable, err);
     arena_clear(&arena);
     return result;

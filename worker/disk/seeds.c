@@ -144,6 +144,9 @@ bool seeds_drop(const char *home, const char *key)
     struct arena arena = {0};
     const char *path = seeds_path(home, key, "", &arena);
     int folder = open_locked(home, key, LOCK_EX, &arena);
+    /* First what makes it a seed: a removal that is cut short leaves none. */
+    if (folder >= 0)
+        unlink(arena_print(&arena, "%s/paths", path));
     bool gone = folder >= 0 && io_remove_tree(path, NULL) == 0;
     if (folder >= 0)
         close(folder);

@@ -161,8 +161,10 @@ static void sweeper_release(struct sweeper *sweeper)
 
 static int thread_start(struct sweeper *sweeper, struct err *err)
 {
-    if (io_make_folders(sweeper->trash, 0755, err) < 0)
+    if (io_make_folders(sweeper->trash, 0700, err) < 0)
         return -1;
+    if (chmod(sweeper->trash, 0700) < 0) /* an older worker made it for everybody to read */
+        return err_set(err, "cannot change the mode of %s: %s", sweeper->trash, strerror(errno));
     int failed = pthread_create(&sweeper->thread, NULL, sweeper_run, sweeper);
     return failed ? err_set(err, "cannot start the sweeper's thread: %s", strerror(failed)) : 0;
 }

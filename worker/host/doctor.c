@@ -100,9 +100,8 @@ static void check_users_only(struct examination *exam)
     check_report(
         exam, "isolation", WARN,
         "recipes run as build users without namespaces (users-only): the farm's keys and other "
-        "attempts are closed to them; files that everybody may read, the list of processes and "
-        "what "
-        "they leave in deep folders of others are not",
+        "attempts are closed to them, but recipes see the host's public files and its processes, "
+        "and files that they leave deep in folders that everybody may write stay",
         publishes
             ? arena_print(exam->arena,
                           "%s; or set `trust-recipes yes` in worker.conf to publish all the same",
@@ -303,7 +302,7 @@ static void check_nix(struct examination *exam)
 static void check_nix_sandbox(struct examination *exam)
 {
     if (exam->host.nix_sandbox == NIX_SANDBOX_ON)
-        check_report(exam, "nix-sandbox", FINE, "nix builds in its sandbox", "");
+        check_report(exam, "nix-sandbox", FINE, "nix's configuration has its sandbox on", "");
     else if (exam->host.nix_sandbox == NIX_SANDBOX_OFF)
         check_report(exam, "nix-sandbox", WARN,
                      "nix builds without its sandbox: recipes that write below /build go to other "
@@ -422,20 +421,21 @@ static void check_fetch_cache(struct examination *exam)
     if (!*version || exam->isolation.level == ISOLATION_NONE)
         return;
     if (fetch_cache_of(version))
-        check_report(exam, "fetch-cache", FINE,
-                     arena_print(arena,
-                                 "nix %s fetches what recipes of the nix builder pin once, not "
-                                 "for each build%s",
-                                 version,
-                                 builder_version(exam, "flox")
-                                     ? "; flox fetches its nixpkgs for each (14 to 47 s)"
-                                     : ""),
-                     "");
+        check_report(
+            exam, "fetch-cache", FINE,
+            arena_print(arena,
+                        "what recipes of the nix builder pin is fetched once per host, not "
+                        "once per build (nix %s)%s",
+                        version,
+                        builder_version(exam, "flox")
+                            ? "; flox fetches its nixpkgs for each (14 to 47 s)"
+                            : ""),
+            "");
     else
         check_report(exam, "fetch-cache", WARN,
                      arena_print(arena,
-                                 "how nix %s keeps what it fetched is not known, so each build "
-                                 "fetches what its recipe pins again (nixpkgs: about 47 s)",
+                                 "floxfarm does not know the fetch cache of nix %s, so each build "
+                                 "fetches again what its recipe pins (nixpkgs: about 47 s)",
                                  version),
                      arena_print(arena, "builds work; a version of nix that is known avoids it: %s",
                                  fetch_cache_versions(arena)));

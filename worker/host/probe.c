@@ -360,9 +360,11 @@ static enum nix_sandbox find_nix_sandbox(const struct probe_limits *limits, stru
     if (!has_daemon && limits->isolation > ISOLATION_NONE)
         return NIX_SANDBOX_ON;
     const char *value = nix_setting("sandbox", has_daemon, arena);
-    if (!value)
-        return NIX_SANDBOX_UNKNOWN;
-    return strcmp(value, "false") == 0 ? NIX_SANDBOX_OFF : NIX_SANDBOX_ON;
+    if (value && strcmp(value, "false") == 0)
+        return NIX_SANDBOX_OFF;
+    /* nix's sandbox needs namespaces, too, and nix does without it where there are none. */
+    return !value || limits->isolation == ISOLATION_USERS_ONLY ? NIX_SANDBOX_UNKNOWN
+                                                               : NIX_SANDBOX_ON;
 }
 
 void probe_host(const struct probe_limits *limits, struct capabilities *out, struct arena *arena)

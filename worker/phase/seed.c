@@ -53,6 +53,8 @@ static bool choose(const struct phase_context *context, struct seed *seed)
                                    seed->cache->repository, store.folder);
     for (size_t i = 0; i < seed->urls.count; i++)
         text = arena_print(arena, "%s%s\n", text, seed->urls.items[i]);
+    if (order->recipe.restrict_eval) /* what it may not fetch is missing for it alone */
+        text = arena_print(arena, "%srestricted %s\n", text, order->recipe.allowed_uris);
     seed->key = seeds_key(text, arena);
     return true;
 }

@@ -69,6 +69,7 @@ enum {
     FIELD_STIME = 15,
     FIELD_CHILDREN_UTIME = 16,
     FIELD_CHILDREN_STIME = 17,
+    FIELD_THREADS = 20,
     FIELD_START_TIME = 22
 };
 
@@ -82,14 +83,16 @@ static unsigned long long stat_field(const char *state, int field)
     return strtoull(state, NULL, 10);
 }
 
-/* False for a process that ended or is a zombie. */
+/* False for a process that ended or is a zombie. One whose first thread ended looks like a zombie
+ * while its others run. */
 static bool read_process(pid_t pid, struct process *process)
 {
     char text[1024];
     if (read_stat(pid, text, sizeof text) <= 0)
         return false;
     const char *state = strrchr(text, ')'); /* the name may contain anything, also ")" */
-    if (!state || state[1] != ' ' || !state[2] || strchr("ZX", state[2]))
+    if (!state || state[1] != ' ' || !state[2] ||
+        (strchr("ZX", state[2]) && stat_field(state + 2, FIELD_THREADS) <= 1))
         return false;
     *process = (struct process){.pid = pid,
                                 .parent = (pid_t)stat_field(state + 2, FIELD_PARENT),

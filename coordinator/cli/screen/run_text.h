@@ -16,8 +16,9 @@ void run_print_progress(const json_t *run, bool colours, struct buf *out);
 void run_print_branches(const json_t *run, bool colours, struct buf *out);
 /* Both, with what the run waits for between them. */
 void run_print_counts(const json_t *run, bool colours, struct buf *out);
-/* Appends one line for each reason why jobs wait for a host: one that is not there, and one that
- * is there and takes none now. */
+/* Appends one line for each reason why jobs wait for a host: because no worker could ever run them
+ * (waits), or because those that could are offline, draining, quarantined, unable to build or out
+ * of disk (delays). */
 void run_print_waits(const json_t *run, bool colours, struct buf *out);
 /* Appends one line for each build or publish that a limit will soon stop. */
 void run_print_stops(const json_t *run, bool colours, struct buf *out);

@@ -5,12 +5,16 @@
 #include "worker/process/tree.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +54,47 @@ static void end(pid_t pid, const struct tree_wish *wish)
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* Tells on its descriptor when the kernel shows this process as a zombie, and goes on. */
+static void *outlive_first_thread(void *context)
+{
+    const int *ready = context;
+    char text[512] = "";
+    do {
+        int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+        ssize_t n = read(file, text, sizeof text - 1);
+        text[n > 0 ? n : 0] = '\0';
+        close(file);
+        sched_yield();
+    } while (!strstr(text, ") Z "));
+    for (ssize_t n = write(*ready, "r", 1); n;)
+        pause();
+    return NULL;
+}
+
+/* A process whose first thread ended is one while its others run. */
+static void test_first_thread_is_not_the_process(void **state)
+{
+    (void)state;
+    struct tree_wish mine = {.root = getpid()};
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, outlive_first_thread, &ready[1]) == 0)
+            syscall(SYS_exit, 0);
+        _exit(1);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    assert_int_equal(tree_signal(&mine, 0), 1);
+    assert_int_equal(tree_signal(&mine, SIGKILL), 1);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(tree_signal(&mine, 0), 0);
+}
+
 static void test_descendants_at_any_depth(void **state)
 {
     (void)state;
@@ -87,6 +132,7 @@ static void test_many_beside_each_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_thread_is_not_the_process),
         cmocka_unit_test(test_descendants_at_any_depth),
         cmocka_unit_test(test_a_session_and_who_asks),
         cmocka_unit_test(test_many_beside_each_other),

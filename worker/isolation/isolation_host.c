@@ -91,13 +91,19 @@ static int try_in(const struct isolation_host *host, const char *folder, uid_t u
                                   .etc = arena_print(arena, "%s/sandbox", host->home),
                                   .user = user,
                                   .users = host->users.count ? BUILD_USERS_BLOCK : 0};
-    struct texts argv = {.arena = arena};
+    const struct isolation_view view = {.folder = folder, .socket_folder = ""};
+    struct texts argv = {.arena = arena}, environment = {.arena = arena};
     struct buf said = {0};
     if (io_make_folders(arena_print(arena, "%s/box", folder), 0755, err) < 0 ||
         isolation_make_temporary(&isolation, folder, err) < 0)
         return -1;
-    isolation_words(&isolation, &(struct isolation_view){.folder = folder, .socket_folder = ""},
-                    &argv);
+    /* Programs of other users can read it while the trial runs. */
+    isolation_environment(&isolation, &view, &environment);
+    texts_add(&argv, "env");
+    texts_add(&argv, "-i");
+    for (size_t i = 0; i < environment.count; i++)
+        texts_add(&argv, "%s", environment.items[i]);
+    isolation_words(&isolation, &view, &argv);
     texts_add(&argv, "true");
     int code = io_run(argv.items, NULL, TRIAL_BYTES, TRIAL_MS, &said, err);
     if (code > 0)
@@ -107,10 +113,25 @@ static int try_in(const struct isolation_host *host, const char *folder, uid_t u
     return code == 0 ? 0 : -1;
 }
 
+/* In a folder of its own, with a leased user: what that one has left is ended first. */
+static int try_leased(const struct isolation_host *host, struct arena *arena, struct err *err)
+{
+    const char *folder = arena_print(arena, "%s/sandbox/trial.%d", host->home, (int)getpid());
+    uid_t user;
+    if (io_make_folders(folder, 0755, err) < 0)
+        return -1;
+    int result = build_users_lease(&host->users, folder, &user, err);
+    if (result == 0)
+        result = try_in(host, folder, user, arena, err);
+    io_remove_tree(folder, NULL); /* ends the lease */
+    return result;
+}
+
 static int try_level(const struct isolation_host *host, struct arena *arena, struct err *err)
 {
-    return try_in(host, arena_print(arena, "%s/sandbox/trial", host->home), host->users.first,
-                  arena, err);
+    return isolation_has_users(host->level)
+               ? try_leased(host, arena, err)
+               : try_in(host, arena_print(arena, "%s/sandbox/trial", host->home), 0, arena, err);
 }
 
 /* Our own sandbox first, then the host's bwrap. */
@@ -194,20 +215,6 @@ static int check_store(struct arena *arena, struct err *err)
     return err_set(err, "build users need a nix-daemon for %s, and none answers", store.folder);
 }
 
-/* In a folder of its own, with a leased user: what that one has left is ended first. */
-static int try_leased(const struct isolation_host *host, struct arena *arena, struct err *err)
-{
-    const char *folder = arena_print(arena, "%s/sandbox/trial.%d", host->home, (int)getpid());
-    uid_t user;
-    if (io_make_folders(folder, 0755, err) < 0)
-        return -1;
-    int result = build_users_lease(&host->users, folder, &user, err);
-    if (result == 0)
-        result = try_in(host, folder, user, arena, err);
-    io_remove_tree(folder, NULL); /* ends the lease */
-    return result;
-}
-
 /* After try_users: `err` has why namespaces do not work, and then why this does not either. */
 static int try_users_only(const char *build_users, struct isolation_host *host, struct arena *arena,
                           struct err *err)
@@ -221,7 +228,7 @@ static int try_users_only(const char *build_users, struct isolation_host *host, 
         close_home(host->home, arena, &why) == 0) {
         host->level = ISOLATION_USERS_ONLY;
         host->bwrap = "";
-        if (put_etc(host, arena, &why) == 0 && try_leased(host, arena, &why) == 0)
+        if (put_etc(host, arena, &why) == 0 && try_level(host, arena, &why) == 0)
             return 0;
     }
     return *err->text ? err_set(err, "%s; %s", arena_text(arena, err->text), why.text)

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEY_BYTES = 16, PATHS_BYTES_MAX = 65536, SEEDS_MAX = 10000, HOUR_S = 3600, DAY_S = 86400 };
+enum { KEY_BYTES = 16, PATHS_BYTES_MAX = 65536, HOUR_S = 3600, DAY_S = 86400 };
 
 const char *seeds_path(const char *home, const char *key, const char *suffix, struct arena *arena)
 {
@@ -38,7 +38,8 @@ const char *seeds_key(const char *text, struct arena *arena)
 
 int seeds_make_begin(const char *home, const char *key, struct arena *arena, struct err *err)
 {
-    return worker_home_lock_file(home, "seeds", arena_print(arena, "%s.lock", key), arena, err);
+    /* One for each first byte of the keys: a lock file cannot be removed, and keys have no end. */
+    return worker_home_lock_file(home, "seeds", arena_print(arena, "%.2s.lock", key), arena, err);
 }
 
 int seeds_make_end(const char *home, const char *key, const char *const *paths, size_t count,
@@ -170,7 +171,8 @@ static size_t list_older(const char *home, time_t before_s, const char ***keys, 
 {
     const char **names;
     size_t count, found = 0;
-    if (beneath_list(home, "seeds", "", SEEDS_MAX, arena, &names, &count, NULL) != BENEATH_FOUND)
+    if (beneath_list(home, "seeds", "", BENEATH_ENTRIES_MAX, arena, &names, &count, NULL) !=
+        BENEATH_FOUND)
         return 0;
     struct aged *all = arena_new(arena, (count + 1) * sizeof *all);
     for (size_t i = 0; i < count; i++) {
@@ -199,7 +201,8 @@ static void drop_rests(const char *home, struct arena *arena)
     const char **names;
     size_t count;
     bool exists;
-    if (beneath_list(home, "seeds", "", SEEDS_MAX, arena, &names, &count, NULL) != BENEATH_FOUND)
+    if (beneath_list(home, "seeds", "", BENEATH_ENTRIES_MAX, arena, &names, &count, NULL) !=
+        BENEATH_FOUND)
         return;
     for (size_t i = 0; i < count; i++)
         if ((ends_in(names[i], ".new") || ends_in(names[i], ".failed")) &&

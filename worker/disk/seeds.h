@@ -6,7 +6,7 @@
  *     paths                paths of the store that it leads to, one a line
  *     roots/               GC roots of these
  *   HOME/seeds/KEY.new/    the folder in which it is made (worker/phase/seed.c)
- *   HOME/seeds/KEY.lock    flock of who makes it
+ *   HOME/seeds/KK.lock     flock of who makes one whose KEY begins with KK
  *   HOME/seeds/KEY.failed  it could not be made, at the time of this file
  *
  * KEY is a digest of what is in it, so a seed never changes. Only trusted code writes here, and no

@@ -66,7 +66,7 @@ static void *outlive_first_thread(void *context)
         close(file);
         sched_yield();
     } while (!strstr(text, ") Z "));
-    for (ssize_t n = write(*ready, "r", 1); n;)
+    while (write(*ready, "r", 1) == 1)
         pause();
     return NULL;
 }

@@ -30,7 +30,7 @@ enum { KEYRING_CLEAR = 7, KEYRING_OF_USER = -4, KEYRING_OF_USER_SESSION = -5 };
 
 /* ---- processes ------------------------------------------------------------------------------- */
 
-/* The line "Uid: real effective saved files" of /proc/PID/status; "State: Z" is one that ended. */
+/* By /proc/PID/status: "State: Z", and no thread but the first, which may end before the others. */
 static bool has_ended(const char *status)
 {
     const char *threads = strstr(status, "\nThreads:");
@@ -38,6 +38,7 @@ static bool has_ended(const char *status)
            (!threads || strtoul(threads + strlen("\nThreads:"), NULL, 10) <= 1);
 }
 
+/* By the line "Uid: real effective saved files" there. */
 static bool has_user(const char *pid, uid_t uid)
 {
     char path[64], text[2048];

@@ -212,11 +212,12 @@ static int make_empty(const char *home, const char *folder, struct err *err)
                                     : err_set(err, "cannot make %s: %s", folder, strerror(errno));
 }
 
-/* No recipe has to read what a publication has. */
+/* No recipe has to read what a publication has. The mode tells it from an attempt where the order
+ * cannot be read, so it does not depend on the umask. */
 static int folder_fill(const char *folder, const struct order *order, const struct buf *packed,
                        struct err *err)
 {
-    if (order->is_publication && chmod(folder, 0700) < 0)
+    if (chmod(folder, order->is_publication ? 0700 : 0755) < 0)
         return err_set(err, "cannot change the mode of %s: %s", folder, strerror(errno));
     if (write_new(folder, "order", packed->data, packed->size, err) < 0)
         return -1;
